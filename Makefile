@@ -1,0 +1,41 @@
+# Everything runs in .venv, which `make install` creates from constraints.txt. PYTHON chooses the interpreter (3.11 or newer).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+
+.PHONY: install compare test test-slow lint docs schema clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,gguf]'
+	touch $(STAMP)
+
+compare: $(STAMP)
+	$(BIN)/talan-eval compare --base lora --treat talan+lora --seeds 7
+
+test: lint
+	$(BIN)/pytest -n 2 --dist worksteal
+
+test-slow: $(STAMP)
+	$(BIN)/pytest -m slow
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(STAMP)
+	$(BIN)/pip install --quiet --constraint constraints.txt '.[docs]'
+	$(BIN)/mkdocs build --strict
+
+# The published JSON schema of result.json; a test compares it with the code.
+schema: $(STAMP)
+	$(BIN)/python -m talan_eval.schema > docs/schema/result-1.json
+
+clean:
+	rm -rf $(VENV) dist build site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,232 @@
+"""The arm grammar: what to train, in one word. "lora", "talan+dora", "talan[slots=2,layer=4]+lora[r=8]".
+
+An arm is one partner (an adapter of PEFT), with or without a TALAN block beside it. Options stand in brackets,
+separated by commas. Parsing loads neither torch nor PEFT; `build` does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from talan_core.config import TalanConfig
+from talan_core.errors import UserError, unknown_name
+from talan_core.partners import PARTNERS, Lora
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+    from talan_core.config import TalanDefaults
+
+TALAN: Final = "talan"
+_SEPARATOR: Final = re.compile(r"\+(?![^\[]*\])")  # a plus sign inside brackets belongs to a number such as 1e+16
+_COMPONENT: Final = re.compile(r"(?P<name>[^\[\]]+?)\s*(?:\[(?P<options>[^\[\]]*)\])?")
+_EXAMPLE: Final = 'Type for example "lora", "talan+lora" or "talan[slots=2,layer=4]+dora[r=16]".'
+
+
+@dataclass(frozen=True, kw_only=True)
+class TalanOptions:
+    """The options that an arm gives for its TALAN block; None leaves a choice to the backbone's operating point.
+
+    The fields are those of `TalanConfig`, which documents them.
+    """
+
+    layer: int | float | None = None
+    slots: int | None = None
+    mixer: str | None = None
+    writeback: str | None = None
+    scope: str | None = None
+    grad_scale: float | None = None
+    lr_scale: float | None = None
+    d_mem: int | None = None
+    heads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Write equal numbers alike, so that equal options give equal names."""
+        if self.layer == 0:
+            object.__setattr__(self, "layer", 0)
+        for name in ("grad_scale", "lr_scale"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, float(value))
+
+    def config(self, defaults: TalanDefaults | None = None) -> TalanConfig:
+        """Lay the options over a backbone's operating point.
+
+        Args:
+            defaults: The operating point; `TalanConfig()` when None.
+
+        Returns:
+            The configuration.
+
+        Raises:
+            UserError: If a value is wrong.
+        """
+        given = {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+        return dataclasses.replace(TalanConfig() if defaults is None else defaults, **given)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What one arm of a comparison trains.
+
+    Args:
+        partner: The adapter of PEFT and its options.
+        talan: The block's options, or None for an arm without a block.
+    """
+
+    partner: Lora
+    talan: TalanOptions | None = None
+
+    @property
+    def name(self) -> str:
+        """The canonical text: equal arms have equal names, and `parse_arm` of the name gives the arm back.
+
+        Options of the partner that equal their default are left out. Options of the block are all kept, because their
+        defaults depend on the backbone.
+        """
+        partner = _written(self.partner.kind, self.partner)
+        return partner if self.talan is None else f"{_written(TALAN, self.talan)}+{partner}"
+
+    def __str__(self) -> str:
+        """Return the canonical name."""
+        return self.name
+
+
+def parse_arm(text: str) -> Arm:
+    """Read an arm.
+
+    Args:
+        text: The arm as typed. The order of components and of options does not matter, nor do spaces.
+
+    Returns:
+        The arm.
+
+    Raises:
+        UserError: For a name or an option that does not exist (with the nearest one that does), a value of the wrong
+            kind or out of range, and combinations that make no arm.
+    """
+    components: dict[str, str] = {}
+    for part in _SEPARATOR.split(text):
+        match = _COMPONENT.fullmatch(part.strip())
+        if match is None:
+            raise UserError(f"The arm {text!r} cannot be read at {part.strip()!r}.", _EXAMPLE)
+        name = match["name"].strip()
+        if name not in PARTNERS and name != TALAN:
+            raise unknown_name("arm component", name, [*PARTNERS, TALAN])
+        if name in components:
+            raise UserError(f"The arm {text!r} names {name!r} twice.", _EXAMPLE)
+        components[name] = match["options"] or ""
+    options = components.pop(TALAN, None)
+    if len(components) != 1:
+        found = "no partner" if not components else f"{len(components)} partners ({', '.join(components)})"
+        raise UserError(
+            f"The arm {text!r} has {found}; an arm has exactly one of {', '.join(PARTNERS)}.",
+            _EXAMPLE,
+        )
+    ((kind, partner_options),) = components.items()
+    partner = _read(PARTNERS[kind], kind, partner_options)
+    problems = partner.problems()
+    if problems:
+        raise UserError(f"The arm {text!r} has wrong options: {'; '.join(problems)}.", _EXAMPLE)
+    if options is None:
+        return Arm(partner)
+    talan = _read(TalanOptions, TALAN, options)
+    talan.config()
+    return Arm(partner, talan)
+
+
+def build(model: PreTrainedModel, arm: Arm, *, seed: int, defaults: TalanDefaults | None = None) -> PeftModel:
+    """Make an arm's model: initialise the partner, then attach the block, each from its own random stream.
+
+    The global random state of the caller is left as it was. With the same seed, "X" and "talan+X" have bit-equal
+    partners.
+
+    Args:
+        model: The backbone. It is changed in place, as `peft.get_peft_model` does; load or copy it anew for each arm.
+        arm: What to build.
+        seed: The run's seed.
+        defaults: The backbone's operating point, over which the arm's options are laid.
+
+    Returns:
+        The PEFT model, a `talan_core.model.TalanPeftModel` when the arm has a block. Before training its outputs are
+        bit-equal to the backbone's.
+
+    Raises:
+        UserError: If the backbone does not fit the configuration.
+    """
+    import torch  # noqa: PLC0415 - arms are parsed before anything heavy is loaded
+    from peft import get_peft_model  # noqa: PLC0415 - as above
+
+    from talan_core.model import add_talan  # noqa: PLC0415 - as above
+    from talan_core.quiet import library_warnings_silenced  # noqa: PLC0415 - as above
+    from talan_core.training.pairing import derive_seed, random_state_restored  # noqa: PLC0415 - as above
+
+    with random_state_restored(model.device), library_warnings_silenced():
+        torch.manual_seed(derive_seed(seed, "partner-init"))
+        peft_model = get_peft_model(model, arm.partner.peft_config())
+    if arm.talan is None:
+        return peft_model
+    generator = torch.Generator().manual_seed(derive_seed(seed, "talan-init"))
+    return add_talan(peft_model, arm.talan.config(defaults), generator=generator)
+
+
+_OptionsT = TypeVar("_OptionsT", Lora, TalanOptions)
+
+
+def _written(name: str, options: Lora | TalanOptions) -> str:
+    """Write a component with the options that differ from their default, in the order of their declaration."""
+    given = [
+        f"{item.name}={getattr(options, item.name)}"
+        for item in dataclasses.fields(options)
+        if getattr(options, item.name) != item.default
+    ]
+    return f"{name}[{','.join(given)}]" if given else name
+
+
+def _read(cls: type[_OptionsT], component: str, text: str) -> _OptionsT:
+    """Read "a=1,b=2" into a dataclass of options, collecting every wrong value into one error."""
+    types = typing.get_type_hints(cls)
+    names = [item.name for item in dataclasses.fields(cls)]
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for item in filter(None, (piece.strip() for piece in text.split(","))):
+        name, equals, value = (piece.strip() for piece in item.partition("="))
+        if name not in names:
+            raise unknown_name(f"option of {component}", name, names)
+        if name in values:
+            problems.append(f"{name} is given twice")
+        elif not (equals and value):
+            problems.append(f"{name} has no value")
+        else:
+            try:
+                values[name] = _value(value, types[name])
+            except ValueError:
+                problems.append(f"{name}={value}: not {_kind(types[name])}")
+    if problems:
+        raise UserError(f"{component} has wrong options: {'; '.join(problems)}.", _EXAMPLE)
+    return cls(**values)
+
+
+def _accepted(hint: Any) -> tuple[type, ...]:  # noqa: ANN401 - a type, or a union of types
+    return tuple(kind for kind in (typing.get_args(hint) or (hint,)) if kind is not type(None))
+
+
+def _value(text: str, hint: Any) -> int | float | str:  # noqa: ANN401 - a type, or a union of types
+    """Read a value as the first type that takes it; "16" and "16.0" are the same number where a float is meant."""
+    for kind in (int, float, str):
+        if kind not in _accepted(hint):
+            continue
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    raise ValueError(text)
+
+
+def _kind(hint: Any) -> str:  # noqa: ANN401 - a type, or a union of types
+    return "an integer" if _accepted(hint) == (int,) else "a number"

@@ -1,0 +1,174 @@
+"""Put a block into a Hugging Face decoder through forward hooks, leaving all parameter names of the model as they are.
+
+A hook survives what other ways of inserting a module do not: swapping the layer's class is silently inactive after
+accelerate dispatches the model, and a wrapper module changes every parameter name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import nn
+from transformers.cache_utils import DynamicLayer, StaticLayer
+from transformers.masking_utils import create_causal_mask
+
+from talan_core.block import TalanBlock
+from talan_core.errors import UserError
+from talan_core.memory import MemoryContext
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+    from transformers.cache_utils import Cache
+
+    from talan_core.config import TalanConfig
+
+_MASK_POSITION = 1  # (input_ids, attention_mask, ...) in every decoder of transformers
+
+
+class TalanAttachment(nn.Module):
+    """A block and its place in a backbone.
+
+    The hooks are bound methods of this module, so that `copy.deepcopy` of a model with an attachment gives an
+    independent one.
+
+    Verified with the attention implementations "sdpa" and "eager" and with dynamic, static and left-padded generation.
+    Not
+    verified: flash and flex attention, paged (continuous) batching, tensor parallelism, and encoder-decoder models.
+
+    Args:
+        backbone: The model; only its shape and device are read here, see `attach`.
+        config: A configuration; resolved against the backbone.
+        generator: The block's own CPU generator.
+
+    Raises:
+        UserError: If the backbone has no list of decoder layers, or no layer of that number.
+    """
+
+    def __init__(self, backbone: PreTrainedModel, config: TalanConfig, *, generator: torch.Generator) -> None:
+        super().__init__()
+        decoder = find_decoder(backbone)
+        layers = _decoder_layers(decoder)
+        self.hidden_size, self.num_layers = int(decoder.config.hidden_size), len(layers)
+        self.config = config.resolve(self.hidden_size, self.num_layers)
+        self.block = TalanBlock(self.config, self.hidden_size, generator=generator)
+        self.block.set_trainable(self.config.scope)
+        self.block.to(next(layers[int(self.config.layer)].parameters()).device)
+        self.decoder_config = decoder.config
+        self.enabled = True
+        self._callers_mask: Any = None
+
+    def note_mask(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Remember the attention mask that the backbone was called with (hook on the backbone).
+
+        The mask that the layer itself gets is the wrong one on sliding-window and linear-attention layers.
+        """
+        self._callers_mask = args[_MASK_POSITION] if len(args) > _MASK_POSITION else kwargs.get("attention_mask")
+
+    def write(
+        self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """Write to the input of the layer (hook on the layer).
+
+        Args:
+            layer: The decoder layer.
+            args: Its positional arguments; the first, if any, is the hidden states, (batch, length, d).
+            kwargs: Its keyword arguments.
+
+        Returns:
+            The arguments with the hidden states replaced, or None when the attachment is switched off.
+        """
+        if not self.enabled:
+            return None
+        hidden = args[0] if args else kwargs["hidden_states"]
+        cache = kwargs.get("past_key_values")
+        if self.training and getattr(layer, "gradient_checkpointing", False):
+            # Under gradient checkpointing the layer itself drops the cache; a memory that keeps it would run ahead.
+            cache = None
+        hidden = self.block(hidden, self._context(hidden, cache, kwargs.get("position_ids")))
+        if args:
+            return (hidden, *args[1:]), kwargs
+        return args, {**kwargs, "hidden_states": hidden}
+
+    def _context(self, hidden: torch.Tensor, cache: Cache | None, positions: torch.Tensor | None) -> MemoryContext:
+        """Build the memory's own causal mask, and give it a layer of its own in the cache."""
+        if cache is not None:
+            _ensure_cache_layer(cache, self.num_layers)
+        mask = create_causal_mask(
+            config=self.decoder_config,
+            inputs_embeds=hidden,
+            attention_mask=_full_attention_mask(self._callers_mask),
+            past_key_values=cache,
+            position_ids=positions,
+            layer_idx=self.num_layers,
+        )
+        attention = str(self.decoder_config._attn_implementation)  # noqa: SLF001 - transformers has no public name for it
+        mask = cast("torch.Tensor | None", mask)
+        return MemoryContext(mask=mask, cache=cache, cache_layer=self.num_layers, attention=attention)
+
+
+def attach(backbone: PreTrainedModel, attachment: TalanAttachment) -> None:
+    """Register an attachment's hooks.
+
+    The caller registers `attachment` as a submodule where its parameters should live; the hooks alone do not.
+
+    Args:
+        backbone: The model that the attachment was made for, not wrapped by PEFT.
+        attachment: The block and its place.
+    """
+    decoder = find_decoder(backbone)
+    decoder.register_forward_pre_hook(attachment.note_mask, with_kwargs=True)
+    layer = _decoder_layers(decoder)[int(attachment.config.layer)]
+    layer.register_forward_pre_hook(attachment.write, with_kwargs=True)
+
+
+def find_decoder(backbone: PreTrainedModel) -> PreTrainedModel:
+    """Return the module that owns the list of decoder layers.
+
+    Args:
+        backbone: A causal language model of transformers.
+
+    Raises:
+        UserError: If there is none.
+    """
+    decoder = cast("PreTrainedModel", backbone.get_decoder())  # type: ignore[no-untyped-call] # untyped in transformers
+    if not isinstance(getattr(decoder, "layers", None), nn.ModuleList):
+        raise UserError(
+            f"TALAN cannot be attached to {type(backbone).__name__}: it has no list of decoder layers.",
+            "Use a decoder-only language model such as Llama, Qwen2, Qwen3 or Mistral.",
+        )
+    return decoder
+
+
+def _decoder_layers(decoder: PreTrainedModel) -> nn.ModuleList:
+    return cast("nn.ModuleList", decoder.layers)
+
+
+def _full_attention_mask(mask: Any) -> Any:  # noqa: ANN401 - a tensor, a block mask, a mapping of them, or None
+    """Pick the mask over all earlier tokens out of what the caller passed (perhaps one per kind of layer)."""
+    if not isinstance(mask, dict):
+        return mask
+    if "full_attention" not in mask:
+        raise UserError(
+            "TALAN's memory needs a mask over all earlier tokens, and this model prepares only "
+            f"{', '.join(sorted(mask))} for its cache.",
+            'Generate with the default cache: leave out cache_implementation="static".',
+        )
+    return mask["full_attention"]
+
+
+def _ensure_cache_layer(cache: Cache, index: int) -> None:
+    """Append the memory's layer to a cache with a fixed list of layers; other caches grow by themselves."""
+    if cache.layer_class_to_replicate is not None or len(cache.layers) > index:
+        return
+    static = [layer for layer in cache.layers if isinstance(layer, StaticLayer)]
+    if not static:
+        cache.layers.append(DynamicLayer())  # type: ignore[no-untyped-call] # untyped in transformers
+        return
+    full = [layer for layer in static if not layer.is_sliding]
+    if not full:
+        raise UserError(
+            "TALAN's memory needs a cache layer over all tokens; a static cache of sliding-window layers has none.",
+            'Generate with the default cache: leave out cache_implementation="static".',
+        )
+    cache.layers.append(StaticLayer(max_cache_len=full[0].max_cache_len))

@@ -1,0 +1,167 @@
+"""Pre-train the ``micro`` backbone from scratch on generated text.
+
+Run ``python -m talan_core.backbones.micro.pretrain --work DIR`` (about an hour on two cores). It may be killed at any
+time: the same command goes on from the last checkpoint, and every batch is a function of (seed, step), so that an
+interrupted run reads the same text as an uninterrupted one. ``--export`` then writes the weights that are shipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import random
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from transformers import Qwen3Config, Qwen3ForCausalLM
+
+from talan_core.backbones.micro.tokenizer import END_OF_TEXT, TURN_END, train_tokenizer
+from talan_core.backbones.micro.world.corpus import document
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that determines the weights.
+
+    Attributes:
+        steps: Optimiser steps.
+        batch: Sequences in a step.
+        length: Tokens in a sequence.
+        learning_rate: Peak, after ``warmup`` linear steps; then a cosine down to a twentieth of it.
+        warmup: Steps of warm-up.
+        weight_decay: AdamW's, on matrices only.
+        seed: Of initialisation and text. Zero is a seed.
+    """
+
+    steps: int = 8000
+    batch: int = 16
+    length: int = 256
+    learning_rate: float = 3e-3
+    warmup: int = 200
+    weight_decay: float = 0.1
+    seed: int = 0
+
+
+def model_config() -> Qwen3Config:
+    """Return the architecture: Qwen3, six layers, width 128, 1.3 M parameters, tied embeddings."""
+    return Qwen3Config(
+        vocab_size=1024,
+        hidden_size=128,
+        intermediate_size=384,
+        num_hidden_layers=6,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=32,
+        tie_word_embeddings=True,
+        max_position_embeddings=1024,
+        bos_token_id=None,
+        eos_token_id=2,
+        pad_token_id=0,
+    )
+
+
+def batch_at(step: int, tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> torch.Tensor:
+    """Return the packed token ids of one step, shape (batch, length): a function of (seed, step) alone."""
+    rng = random.Random(f"{recipe.seed}/{step}")  # noqa: S311 - exercises, not secrets
+    wanted = recipe.batch * recipe.length
+    stream: list[int] = []
+    while len(stream) < wanted:
+        texts = [document(rng) + END_OF_TEXT for _ in range(48)]
+        for ids in tokenizer(texts)["input_ids"]:
+            stream.extend(ids)
+    return torch.tensor(stream[:wanted]).view(recipe.batch, recipe.length)
+
+
+def _schedule(recipe: Recipe, step: int) -> float:
+    if step < recipe.warmup:
+        return (step + 1) / recipe.warmup
+    progress = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
+    return 0.05 + 0.95 * 0.5 * (1 + float(torch.cos(torch.tensor(progress * torch.pi))))
+
+
+def _optimizer(model: Qwen3ForCausalLM, recipe: Recipe) -> torch.optim.AdamW:
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    vectors = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.95), fused=True)
+
+
+def pretrain(work: Path, recipe: Recipe, save_every: int = 500) -> Qwen3ForCausalLM:
+    """Train, or go on training, in ``work``.
+
+    Args:
+        work: Directory of the checkpoint, the loss curve and the tokenizer.
+        recipe: What to do.
+        save_every: Steps between two checkpoints.
+
+    Returns:
+        The trained model in fp32. The forward pass ran under bf16 autocast.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    tokenizer = train_tokenizer(recipe.seed)
+    if tokenizer.convert_tokens_to_ids(TURN_END) != model_config().eos_token_id:
+        raise ValueError("The tokenizer's end of turn is not the model's eos_token_id: retrain the tokenizer first.")
+    tokenizer.save_pretrained(work / "tokenizer")
+    torch.manual_seed(recipe.seed)
+    model = Qwen3ForCausalLM(model_config())
+    optimizer = _optimizer(model, recipe)
+    start, checkpoint = 0, work / "checkpoint.pt"
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        start = state["step"]
+    began = time.perf_counter()
+    for step in range(start, recipe.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * _schedule(recipe, step)
+        ids = batch_at(step, tokenizer, recipe)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = model(input_ids=ids, labels=ids).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        if step % 50 == 0:
+            with (work / "loss.csv").open("a", newline="") as file:
+                csv.writer(file).writerow([step, f"{loss.item():.4f}", f"{time.perf_counter() - began:.0f}"])
+        if (step + 1) % save_every == 0 or step + 1 == recipe.steps:
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
+            torch.save(state, checkpoint.with_suffix(".tmp"))
+            checkpoint.with_suffix(".tmp").replace(checkpoint)
+    return model
+
+
+def export(work: Path, target: Path = WEIGHTS) -> None:
+    """Write the checkpoint of ``work`` as a Hugging Face model directory."""
+    model = Qwen3ForCausalLM(model_config())
+    model.load_state_dict(torch.load(work / "checkpoint.pt", weights_only=True)["model"])
+    model.save_pretrained(target)
+    train_tokenizer(Recipe().seed).save_pretrained(target)
+
+
+def main() -> None:
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="directory of checkpoints and the loss curve")
+    parser.add_argument("--steps", type=int, default=Recipe().steps)
+    parser.add_argument("--export", action="store_true", help="write the finished weights into the package")
+    options = parser.parse_args()
+    if options.export:
+        export(options.work)
+        return
+    pretrain(options.work, Recipe(steps=options.steps))
+    sys.stdout.write(f"done: {options.work}\n")
+
+
+if __name__ == "__main__":
+    main()

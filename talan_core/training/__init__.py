@@ -1,0 +1,1 @@
+"""Supervised fine-tuning with paired seeds; import from the submodules, importing this package loads nothing."""

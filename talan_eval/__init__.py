@@ -1,0 +1,1 @@
+"""Paired-seed comparisons of adapters on lm-eval tasks."""

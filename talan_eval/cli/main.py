@@ -1,0 +1,46 @@
+"""Entry point of ``talan-eval``: commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from talan_core.errors import UserError
+from talan_eval.cli import compare, tasks
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="talan-eval",
+    help="Paired-seed comparisons of adapters on lm-eval tasks.",
+    epilog="Start with: talan-eval compare --base lora --treat talan+lora --seeds 7",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("compare", epilog=compare.EXAMPLES)(compare.command)
+app.command("tasks", epilog=tasks.EXAMPLES)(tasks.command)
+
+
+@app.callback()
+def _root() -> None:
+    """Keep the commands as subcommands even while there is one of them."""
+
+
+def main() -> None:
+    """Run the command line: a user's mistake is one message and exit code 2, a bug keeps its traceback."""
+    try:
+        app()
+    except UserError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted. Finished cells are kept: the same command goes on from here.\n")
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

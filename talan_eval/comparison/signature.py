@@ -1,0 +1,86 @@
+"""One line that says what was computed, in the manner of sacreBLEU (Post 2018), and the hash of the declared family."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from talan_eval.comparison.pairing import CellScores
+    from talan_eval.comparison.settings import StatisticsSettings
+
+PACKAGE = "talan-eval"
+UNVERSIONED = "unversioned"
+
+
+def family_hash(base: str, treat: str, cells: Iterable[tuple[str, str, str]]) -> str:
+    """Hash the declared family, to be frozen before results are read.
+
+    Args:
+        base: Base arm.
+        treat: Treat arm.
+        cells: (backbone, task, metric) of each cell, in any order.
+
+    Returns:
+        12 hexadecimal digits of SHA-256.
+    """
+    document = json.dumps({"base": base, "treat": treat, "cells": sorted(cells)}, sort_keys=True)
+    return hashlib.sha256(document.encode()).hexdigest()[:12]
+
+
+def signature(
+    cells: Sequence[CellScores], settings: StatisticsSettings, family: str, task_versions: Mapping[str, str]
+) -> str:
+    """Build the signature: two results with equal signatures were computed alike on the same questions.
+
+    Args:
+        cells: Ordered cells of one comparison.
+        settings: Settings of the statistics.
+        family: Hash of the declared family.
+        task_versions: Version of each task; a task that is missing reads "unversioned".
+
+    Returns:
+        ``key:value`` pairs joined by "|".
+    """
+    tasks = "+".join(f"{cell.task}@{task_versions.get(cell.task, UNVERSIONED)}" for cell in cells)
+    pairing = hashlib.sha256("\n".join(str(cell.pairing_hash) for cell in cells).encode()).hexdigest()[:12]
+    parts = {
+        "backbone": "+".join(dict.fromkeys(cell.backbone for cell in cells)),
+        "tasks": tasks,
+        "items": "+".join(str(len(cell.item_ids)) for cell in cells),
+        "seeds": _same([seed_range(cell.seeds) for cell in cells]),
+        "k": _same([str(cell.k) for cell in cells]),
+        "pair": pairing,
+        "family": family,
+        "e0": "mcnemar,bonett-price",
+        "e1": "guarded-t,sign-flip",
+        "e2": "guarded-crossed,pigeonhole",
+        "boot": settings.bootstrap,
+        "alpha": f"{settings.alpha:g}",
+        "rs": str(settings.resamples),
+        "rng": str(settings.rng_seed),
+        "version": package_version(),
+    }
+    return "|".join(f"{key}:{value}" for key, value in parts.items())
+
+
+def seed_range(seeds: Sequence[int]) -> str:
+    """Return "0-6" for consecutive ascending seeds, else "0,3,5"."""
+    consecutive = list(seeds) == list(range(seeds[0], seeds[0] + len(seeds))) if seeds else False
+    return f"{seeds[0]}-{seeds[-1]}" if consecutive and len(seeds) > 1 else ",".join(map(str, seeds))
+
+
+def package_version() -> str:
+    """Return the installed version of this package, or "source" when it runs from a source tree without metadata."""
+    try:
+        return version(PACKAGE)
+    except PackageNotFoundError:
+        return "source"
+
+
+def _same(values: Sequence[str]) -> str:
+    return values[0] if len(set(values)) == 1 else "+".join(values)

@@ -1,0 +1,42 @@
+"""What a worker process needs to know, in a form that can be sent to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from talan_core.backbones.load import Revision
+    from talan_core.config import TalanConfig
+    from talan_core.training.settings import TrainingSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Everything about an experiment that a worker needs, the same for all of its runs.
+
+    Attributes:
+        directory: The experiment directory.
+        revision: Where the backbone's weights are.
+        training: The recipe.
+        operating_point: The TALAN configuration that arms' options are laid over.
+        tasks: Short task names in order; adapters are trained on the mix of their training splits.
+        data_dir: Directory of the real benchmarks' data, or None.
+        limit: Items evaluated per task, or None for all.
+        eval_batch: Prompts answered at a time.
+        device: torch device name, such as "cpu" or "cuda".
+        threads: CPU threads of one worker.
+    """
+
+    directory: Path
+    revision: Revision
+    training: TrainingSettings
+    operating_point: TalanConfig
+    tasks: tuple[str, ...]
+    data_dir: Path | None
+    limit: int | None
+    eval_batch: int
+    device: str
+    threads: int

@@ -1,0 +1,71 @@
+"""Where the numbers of a result come from."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from talan_eval.experiment import Experiment
+    from talan_eval.store.records import Record
+    from talan_eval.store.store import Store
+
+
+def provenance(store: Store, experiment: Experiment, records: Sequence[Record]) -> dict[str, Any]:
+    """Describe an experiment's origin.
+
+    Args:
+        store: Its directory.
+        experiment: What was asked for.
+        records: The finished cells.
+
+    Returns:
+        "experiment" (complete, hashed), "machine", "source" (commit of this package's checkout, if it is one) and
+        "times" — the only part that differs when the same experiment is repeated on the same machine.
+    """
+    return {
+        "experiment": experiment.to_json(),
+        "experiment_sha256": experiment.digest,
+        "machine": {"system": platform.system(), "architecture": platform.machine(), "device": _device(experiment)},
+        "source": _source(),
+        "times": {
+            "created": store.manifest.created,
+            "training_seconds": round(_total(records, "training"), 1),
+            "evaluation_seconds": round(_total(records, "evaluation"), 1),
+        },
+    }
+
+
+def _total(records: Sequence[Record], kind: str) -> float:
+    data = [record.data for record in records if record.data["kind"] == kind]
+    return sum(float(d["log"]["seconds"] if kind == "training" else d["seconds"]) for d in data)
+
+
+def _device(experiment: Experiment) -> str:
+    if experiment.device == "cpu":
+        return "cpu"
+    import torch  # noqa: PLC0415 - heavy
+
+    return torch.cuda.get_device_name()
+
+
+def _source() -> dict[str, Any]:
+    """Return commit and cleanliness of the checkout that this package runs from; nulls for an installed package."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return {"commit": None, "dirty": None}
+    commit = _git(root, "rev-parse", "HEAD")
+    changes = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": None if changes is None else changes != ""}
+
+
+def _git(root: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False)  # noqa: S603, S607 - fixed words, the user's git
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

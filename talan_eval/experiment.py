@@ -1,0 +1,127 @@
+"""What the user asked for, frozen and hashed: the identity of a results directory."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from talan_core.errors import UserError
+from talan_eval.store.canonical import canonical_hash
+
+if TYPE_CHECKING:
+    from talan_eval.store.canonical import JsonObject
+
+_RANGE = re.compile(r"\d+(,\d+)*")
+_MOST_SEEDS = 1000
+
+
+class BackboneIdentity(BaseModel):
+    """Which weights were tuned.
+
+    Attributes:
+        name: As typed.
+        commit: Commit on the Hub, or None for local weights.
+        sha256: Hash of local weights and tokenizer, or None for the Hub.
+        note: How the weights came to be, where that matters.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    commit: str | None
+    sha256: str | None
+    note: str
+
+
+class TaskIdentity(BaseModel):
+    """Which questions were asked and which worked solutions were trained on; see :class:`talan_eval.tasks.TaskSpec`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    version: str
+    metric: str
+    grader: str
+    n_items: int
+    n_train: int
+    items_hash: str
+    train_hash: str
+    runs_code: bool
+
+
+class Experiment(BaseModel):
+    """A paired comparison, complete enough to be repeated.
+
+    Attributes:
+        backbone: Which weights are tuned.
+        base: Canonical name of the base arm.
+        treat: Canonical name of the treat arm.
+        seeds: Training seeds, the same in both arms.
+        tasks: Benchmarks in the order of the table. Adapters are trained on the mix of their training splits.
+        training: The recipe of both arms (``TrainingSettings`` as JSON).
+        operating_point: The TALAN configuration that arms' options are laid over (``TalanConfig`` as JSON).
+        eval_batch: Prompts answered at a time, the same in both arms.
+        device: "cpu" or "cuda".
+        versions: Packages that can change a number, by name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backbone: BackboneIdentity
+    base: str
+    treat: str
+    seeds: tuple[int, ...]
+    tasks: tuple[TaskIdentity, ...]
+    training: dict[str, Any]
+    operating_point: dict[str, Any]
+    eval_batch: int
+    device: str
+    versions: dict[str, str]
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON form, whose canonical hash is the identity."""
+        return self.model_dump(mode="json")
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the canonical JSON."""
+        return canonical_hash(self.to_json())
+
+    @property
+    def default_name(self) -> str:
+        """A directory name that says what was compared and cannot meet another experiment's."""
+        return f"{file_name(self.backbone.name)}_{file_name(self.base)}_vs_{file_name(self.treat)}_{self.digest[:8]}"
+
+
+def file_name(text: str) -> str:
+    """Return a text as part of a file name: letters, digits and ``.+=-`` stay, all else becomes ``-``."""
+    return re.sub(r"[^A-Za-z0-9.+=]+", "-", text).strip("-.")[:60]
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Read ``--seeds``: a count or a list.
+
+    Args:
+        text: "7" means 0 to 6; "0,3,5" means these three. A single seed is written with a comma: "4,".
+
+    Returns:
+        The seeds in ascending order.
+
+    Raises:
+        UserError: It is neither, or a seed is given twice.
+    """
+    fix = "Type a count such as --seeds 7 (seeds 0 to 6), or a list such as --seeds 0,3,5."
+    compact = text.replace(" ", "")
+    single = compact.endswith(",") and compact.count(",") == 1
+    if _RANGE.fullmatch(compact.removesuffix(",") if single else compact) is None:
+        raise UserError(f"The seeds {text!r} are neither a count nor a list of numbers from 0 upwards.", fix)
+    numbers = [int(part) for part in compact.split(",") if part]
+    if "," not in compact:
+        if not 1 <= numbers[0] <= _MOST_SEEDS:
+            raise UserError(f"A comparison needs 1 to {_MOST_SEEDS} seeds, not {numbers[0]}.", fix)
+        return tuple(range(numbers[0]))
+    if len(set(numbers)) < len(numbers):
+        raise UserError(f"The seeds {text!r} name one twice; a copy is no new observation.", fix)
+    return tuple(sorted(numbers))

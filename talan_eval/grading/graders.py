@@ -1,0 +1,74 @@
+"""Graders by name, as the tasks' YAML names them: one way for lm-eval, for talan-eval and for every benchmark."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from talan_eval.grading.choice import grade_choice
+from talan_eval.grading.code import extract_program, grade_program, wanted_function
+from talan_eval.grading.latex import grade_latex
+from talan_eval.grading.number import grade_number
+from talan_eval.grading.verdict import Grade, Verdict
+from talan_eval.sandbox.job import Job, Limits
+from talan_eval.sandbox.runner import run_programs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_BY_TEXT: Final[dict[str, Callable[[str, str], Grade]]] = {
+    "number": grade_number,
+    "latex": grade_latex,
+    "choice": grade_choice,
+}
+CODE: Final = "code"
+GRADERS: Final = (*_BY_TEXT, CODE)
+
+
+def grade_answers(grader: str, docs: Sequence[Mapping[str, Any]], answers: Sequence[str]) -> list[Grade]:
+    """Grade a batch of answers.
+
+    Args:
+        grader: One of :data:`GRADERS`.
+        docs: One document per answer. "number", "latex" and "choice" read its ``answer``; "code" reads ``tests`` (a
+            list of assertions) and, if there is one, ``test_setup_code``.
+        answers: What the model wrote, in the same order.
+
+    Returns:
+        One grade per answer, in order.
+
+    Raises:
+        KeyError: The grader does not exist, or a document lacks its field: a mistake in a task, not in an answer.
+    """
+    if grader == CODE:
+        return _grade_programs(docs, answers)
+    grade = _BY_TEXT[grader]
+    return [grade(answer, str(doc["answer"])) for doc, answer in zip(docs, answers, strict=True)]
+
+
+def score_document(grader: str, metric: str, doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
+    """Score one document as lm-eval's ``process_results`` does.
+
+    Args:
+        grader: One of :data:`GRADERS`.
+        metric: Name of the score in lm-eval's tables.
+        doc: The document.
+        results: The filtered responses; the first counts.
+
+    Returns:
+        The score and whether nothing could be read from the answer, each 0 or 1.
+    """
+    grade = grade_answers(grader, [doc], [results[0]])[0]
+    return {metric: grade.score, "unparsed": float(grade.verdict is Verdict.UNPARSED)}
+
+
+def _grade_programs(docs: Sequence[Mapping[str, Any]], answers: Sequence[str]) -> list[Grade]:
+    programs = [
+        extract_program(answer, wanted_function(doc["tests"])) for doc, answer in zip(docs, answers, strict=True)
+    ]
+    jobs = [
+        Job(program, tuple(doc["tests"]), str(doc.get("test_setup_code") or ""))
+        for doc, program in zip(docs, programs, strict=True)
+        if program is not None
+    ]
+    outcomes = iter(run_programs(jobs, Limits(), workers=1))
+    return [grade_program(program, None if program is None else next(outcomes)) for program in programs]

@@ -1,0 +1,41 @@
+"""What a grader says about one answer."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Verdict(enum.StrEnum):
+    """The five outcomes of grading one answer; only ``MATCH`` earns credit."""
+
+    MATCH = "match"
+    """The answer was found and equals the target."""
+    MISMATCH = "mismatch"
+    """The answer was found and differs from the target, or several different answers were claimed."""
+    UNPARSED = "unparsed"
+    """No answer in a form that the grader knows: scored 0 and reported as a rate per arm."""
+    TIMEOUT = "timeout"
+    """Grading or the graded program passed its limit."""
+    ERROR = "error"
+    """The grader could not do its work, for example because the target itself is not readable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """A verdict with what it rests on.
+
+    Args:
+        verdict: One of the five outcomes.
+        extracted: The part of the answer that was compared, as the model wrote it; None where nothing was found.
+        reason: One short phrase for a person who asks why.
+    """
+
+    verdict: Verdict
+    extracted: str | None
+    reason: str
+
+    @property
+    def score(self) -> float:
+        """Credit for the item: 1.0 for a match and 0.0 for everything else."""
+        return 1.0 if self.verdict is Verdict.MATCH else 0.0

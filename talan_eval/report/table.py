@@ -1,0 +1,202 @@
+"""The table model: columns with a rank, rows of finished text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from talan_eval.report import format as fmt
+
+if TYPE_CHECKING:
+    from talan_eval.schema import E1, E2, Basis, Cell, Result
+
+FLAG = "*"  # marks a verdict that rests on the t test alone
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        header: Lines of the heading.
+        name: The heading in running text.
+        align: Side on which the text stands.
+        rank: Columns of rank 0 always stay; of the others the highest ranks are left out first.
+    """
+
+    header: tuple[str, ...]
+    name: str
+    align: Literal["left", "right"] = "right"
+    rank: int = 0
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table whose text is final.
+
+    Attributes:
+        title: One line.
+        columns: C columns.
+        rows: Each C strings.
+        summary: Whether the last row summarises the others.
+    """
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+    summary: bool = False
+
+    def widths(self) -> tuple[int, ...]:
+        """Return the width that each column needs to show every word."""
+        texts = zip(*self.rows, strict=True) if self.rows else [()] * len(self.columns)
+        return tuple(
+            max(len(line) for line in (*column.header, *values))
+            for column, values in zip(self.columns, texts, strict=True)
+        )
+
+    def fitted(self, width: int, gap: int) -> tuple[Table, tuple[Column, ...]]:
+        """Leave out whole columns until the rest fits.
+
+        Args:
+            width: Characters available.
+            gap: Characters between two columns.
+
+        Returns:
+            The narrower table, and the columns left out.
+        """
+        widths = self.widths()
+        rank = max(column.rank for column in self.columns)
+        while rank > 0 and self._needed(widths, rank, gap) > width:
+            rank -= 1
+        keep = [index for index, column in enumerate(self.columns) if column.rank <= rank]
+        rows = tuple(tuple(row[index] for index in keep) for row in self.rows)
+        dropped = tuple(column for column in self.columns if column.rank > rank)
+        return replace(self, columns=tuple(self.columns[index] for index in keep), rows=rows), dropped
+
+    def _needed(self, widths: tuple[int, ...], rank: int, gap: int) -> int:
+        kept = [size for size, column in zip(widths, self.columns, strict=True) if column.rank <= rank]
+        return sum(kept) + gap * (len(kept) - 1)
+
+
+def main_table(result: Result) -> Table:
+    """Build the table of all cells and, in its last row, their mean."""
+    level = fmt.percent(1 - result.settings.alpha)
+    columns = (
+        Column(("benchmark",), "benchmark", "left"),
+        Column(("base", "mean"), "base mean", rank=2),
+        Column(("treat", "mean"), "treat mean", rank=2),
+        Column(("delta", "points"), "delta"),
+        Column((f"E1 {level} CI",), f"E1 {level} CI"),
+        Column(("E1 p",), "E1 p", rank=1),
+        Column(("sign-", "flip p"), "sign-flip p", rank=3),
+        Column((f"E2 {level} CI",), f"E2 {level} CI", rank=5),
+        Column(("flips", "lost/gained"), "flips lost/gained", rank=6),
+        Column(("adjusted", "p"), "adjusted p", rank=4),
+        Column(("MDE", "80 %"), "MDE 80 %", rank=7),
+        Column(("verdict",), "verdict", "left"),
+    )
+    title = (
+        f"{result.treat} against {result.base} on {_backbones(result)}, {fmt.count(len(result.seeds), 'training seed')}"
+    )
+    rows = tuple(_cell_row(cell, name) for cell, name in zip(result.cells, cell_names(result), strict=True))
+    return Table(title, columns, (*rows, _aggregate_row(result)), summary=True)
+
+
+def seed_table(result: Result) -> Table:
+    """Build the table of differences per training seed."""
+    seeds = result.seeds
+    columns = (Column(("benchmark",), "benchmark", "left"), *(Column((f"seed {s}",), f"seed {s}") for s in seeds))
+    rows = [
+        (name, *_by_seed(dict(zip(cell.seeds, cell.deltas, strict=True)), seeds))
+        for cell, name in zip(result.cells, cell_names(result), strict=True)
+    ]
+    mean = dict(zip(result.aggregate.seeds, result.aggregate.deltas, strict=True))
+    return Table(
+        "Difference per training seed, in points", columns, (*rows, ("mean", *_by_seed(mean, seeds))), summary=True
+    )
+
+
+def e0_table(result: Result) -> Table:
+    """Build the table of single checkpoint pairs (E0)."""
+    level = fmt.percent(1 - result.settings.alpha)
+    columns = (
+        Column(("benchmark",), "benchmark", "left"),
+        Column(("seed",), "seed"),
+        Column(("delta",), "delta"),
+        Column(("lost",), "lost"),
+        Column(("gained",), "gained"),
+        Column(("McNemar p",), "McNemar p"),
+        Column((f"E0 {level} CI",), f"E0 {level} CI"),
+    )
+    rows = tuple(
+        (
+            name,
+            str(pair.seed),
+            fmt.gain(pair.delta),
+            str(pair.lost),
+            str(pair.gained),
+            fmt.p_value(pair.mcnemar_p),
+            fmt.interval(pair.ci),
+        )
+        for cell, name in zip(result.cells, cell_names(result), strict=True)
+        for pair in cell.e0
+    )
+    return Table("Single checkpoint pairs (E0), this checkpoint pair only", columns, rows)
+
+
+def cell_names(result: Result) -> tuple[str, ...]:
+    """Return the shortest distinct names: the task, with the backbone in front when there are several."""
+    several = len({cell.backbone for cell in result.cells}) > 1
+    return tuple(f"{cell.backbone}/{cell.task}" if several else cell.task for cell in result.cells)
+
+
+def _backbones(result: Result) -> str:
+    return ", ".join(dict.fromkeys(cell.backbone for cell in result.cells))
+
+
+def _by_seed(values: dict[int, float], seeds: tuple[int, ...]) -> tuple[str, ...]:
+    return tuple(fmt.gain(values.get(seed)) for seed in seeds)
+
+
+def _cell_row(cell: Cell, name: str) -> tuple[str, ...]:
+    return (
+        name,
+        fmt.score(cell.base_mean),
+        fmt.score(cell.treat_mean),
+        fmt.gain(cell.delta),
+        *_tests(cell.e1, cell.e2),
+        f"{sum(pair.lost for pair in cell.e0)}/{sum(pair.gained for pair in cell.e0)}",
+        fmt.p_value(cell.adjusted_p),
+        fmt.score(cell.mde80),
+        _verdict(cell.verdict, cell.verdict_basis),
+    )
+
+
+def _aggregate_row(result: Result) -> tuple[str, ...]:
+    mean, pairs = result.aggregate, [pair for cell in result.cells for pair in cell.e0]
+    cells = result.cells
+    return (
+        "mean (primary)",
+        fmt.score(sum(cell.base_mean for cell in cells) / len(cells)),
+        fmt.score(sum(cell.treat_mean for cell in cells) / len(cells)),
+        fmt.gain(mean.delta),
+        *_tests(mean.e1, mean.e2),
+        f"{sum(pair.lost for pair in pairs)}/{sum(pair.gained for pair in pairs)}",
+        fmt.MISSING,
+        fmt.score(mean.mde80),
+        _verdict(mean.verdict, mean.verdict_basis),
+    )
+
+
+def _tests(e1: E1 | None, e2: E2 | None) -> tuple[str, str, str, str]:
+    sign = e1.signflip if e1 is not None else None
+    return (
+        fmt.interval(e1.ci if e1 is not None else None),
+        fmt.p_value(e1.p if e1 is not None else None),
+        fmt.p_value(sign.p if sign is not None else None),
+        fmt.interval(e2.ci if e2 is not None else None),
+    )
+
+
+def _verdict(word: str, basis: Basis | None) -> str:
+    return f"{word}{FLAG}" if basis == "normality-based" else word

@@ -1,0 +1,87 @@
+"""Splits each test into a call, which goes to the program, and an expected value, which does not.
+
+A test is one ``assert`` statement. Its shapes:
+
+- ``assert CALL == VALUE`` (or the other way round), where VALUE is a literal: the call is evaluated behind the program,
+  and its value is compared here.
+- the same, where VALUE is an expression that needs only builtins and standard-library modules
+  (``sys.getsizeof((1, 2))``): it is evaluated once, in a process that never sees a program.
+- everything else (``assert f(x)``, ``assert f(x) is None``, ``assert abs(f(x) - 1) < 1e-6``, an expected side that
+  needs the program): the whole condition is evaluated behind the program and its truth is what comes back. Such a
+  verdict is one that the program could forge; no test of MBPP has this shape.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from talan_eval.sandbox.inside.values import encode
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """An expected value that stands in the test: type-tagged JSON."""
+
+    tree: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """An expected value that has to be computed, without the program.
+
+    Args:
+        source: The expression.
+        modules: The standard-library modules that it names.
+    """
+
+    source: str
+    modules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One test: what to evaluate behind the program and what to compare its value with."""
+
+    call: str
+    expected: Literal | Expression
+
+
+def parse_test(test: str) -> Check:
+    """Split one test.
+
+    Args:
+        test: One ``assert`` statement, trusted.
+
+    Raises:
+        ValueError: It is not one ``assert`` statement.
+    """
+    try:
+        statements = ast.parse(test.strip()).body
+    except SyntaxError as error:
+        raise ValueError(f"The test {test!r} is not Python: {error.msg}.") from error
+    if len(statements) != 1 or not isinstance(statements[0], ast.Assert):
+        raise ValueError(f"The test {test!r} is not one assert statement.")
+    condition = statements[0].test
+    if isinstance(condition, ast.Compare) and [type(operator) for operator in condition.ops] == [ast.Eq]:
+        left, right = condition.left, condition.comparators[0]
+        for call, expected in ((left, _expected(right)), (right, _expected(left))):
+            if expected is not None and _expected(call) is None:
+                return Check(ast.unparse(call), expected)
+    return Check(f"not not ({ast.unparse(condition)})", Literal(tree=True))
+
+
+def _expected(node: ast.expr) -> Literal | Expression | None:
+    """Return what an expected side is, or None where it needs the program."""
+    try:
+        return Literal(encode(ast.literal_eval(node)))
+    except (ValueError, TypeError, MemoryError, RecursionError):
+        pass
+    names = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+    modules = sorted(name for name in names if not hasattr(builtins, name))
+    if set(modules) <= sys.stdlib_module_names:
+        return Expression(ast.unparse(node), tuple(modules))
+    return None

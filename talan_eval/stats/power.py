@@ -1,0 +1,52 @@
+"""The smallest gain that an experiment of this size would have detected."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+from scipy import optimize, special
+
+from talan_eval.stats.guard import critical_value
+
+
+def t_power(noncentrality: float, df: float, alpha: float) -> float:
+    """Return the power of the two-sided t test.
+
+    Args:
+        noncentrality: True difference over its standard error, non-negative.
+        df: Degrees of freedom.
+        alpha: Two-sided error rate.
+
+    Returns:
+        The rejection probability. The noncentral distribution function can be NaN far in the tail; that is 0 there.
+    """
+    limit = critical_value(df, alpha)
+    upper = float(special.nctdtr(df, noncentrality, limit))
+    lower = float(special.nctdtr(df, noncentrality, -limit))
+    return 1 - (0.0 if math.isnan(upper) else upper) + (0.0 if math.isnan(lower) else lower)
+
+
+@lru_cache(maxsize=64)
+def required_noncentrality(df: int, alpha: float, power: float) -> float:
+    """Return the noncentrality at which the two-sided t test reaches a power, by root finding."""
+    high = 2.0
+    while t_power(high, df, alpha) < power:
+        high *= 2
+    return float(optimize.brentq(lambda value: t_power(value, df, alpha) - power, 0.0, high, xtol=1e-10))
+
+
+def minimum_detectable(se: float, df: int, alpha: float, power: float = 0.8) -> float:
+    """Return the true mean difference that the two-sided t test over seeds detects with the given power.
+
+    Args:
+        se: Standard error of the mean difference. Give the largest term of the guard: the guarded test cannot detect
+            what lies below its own guard, and a seed spread that is small by luck would promise too much.
+        df: S - 1.
+        alpha: Two-sided error rate.
+        power: Wanted detection probability, above alpha.
+
+    Returns:
+        The difference in the unit of ``se``. It is an estimate, as uncertain as ``se`` itself.
+    """
+    return required_noncentrality(df, alpha, power) * se

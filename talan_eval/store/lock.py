@@ -1,0 +1,61 @@
+"""One writer at a time: a lock on an experiment directory that ends with the process that holds it."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import os
+import socket
+from typing import TYPE_CHECKING, Final
+
+import filelock
+
+from talan_core.errors import UserError
+from talan_eval.store.atomic import atomic_write_bytes, explained
+from talan_eval.store.canonical import readable_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_LOCK: Final = ".lock"
+_HOLDER: Final = ".lock-holder.json"
+LOCK_NAMES: Final = frozenset({_LOCK, _HOLDER})
+"""Files of the lock itself; they may lie in a directory that is otherwise empty."""
+
+
+@contextlib.contextmanager
+def exclusive(directory: Path) -> Iterator[None]:
+    """Hold the directory's lock inside the block; the kernel frees it if the process dies.
+
+    Raises:
+        UserError: Another process holds it, named where it left its name, or the lock file cannot be written.
+    """
+    lock = filelock.FileLock(directory / _LOCK, timeout=0)
+    try:
+        with explained(directory / _LOCK):
+            lock.acquire()
+    except filelock.Timeout as error:
+        raise UserError(
+            f"Another process is writing to {directory}{_holder(directory)}.",
+            "Wait until it has ended and give the same command again, or write elsewhere: --out DIR",
+        ) from error
+    try:
+        since = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": since}
+        atomic_write_bytes(directory / _HOLDER, readable_json(holder))
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            (directory / _HOLDER).unlink()
+        lock.release()
+
+
+def _holder(directory: Path) -> str:
+    """Return who holds the lock, as far as it can be read."""
+    try:
+        holder = json.loads((directory / _HOLDER).read_bytes())
+        return f" (process {holder['pid']} on {holder['host']}, since {holder['since']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

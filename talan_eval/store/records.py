@@ -1,0 +1,163 @@
+"""The two kinds of small JSON files in an experiment directory: the manifest and the sealed records of cells."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from talan_eval.store.canonical import JsonObject, canonical_hash, readable_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCHEMA: Final = 1
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=@-]{0,179}")
+
+
+class CorruptedError(Exception):
+    """A file of ours does not hold what it held when it was written; the message says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What was asked for in an experiment directory.
+
+    Args:
+        experiment: The experiment as JSON. Its hash is the identity of the directory.
+        created: When, as an ISO 8601 time with offset.
+        versions: Versions of the packages that the first process used, by name. No part of the identity.
+    """
+
+    experiment: JsonObject
+    created: str
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def experiment_hash(self) -> str:
+        """The SHA-256 of the experiment's canonical JSON."""
+        return canonical_hash(self.experiment)
+
+    def to_bytes(self) -> bytes:
+        """Return the manifest as the content of its file."""
+        return _sealed(
+            {
+                "created": self.created,
+                "experiment": self.experiment,
+                "experiment_sha256": self.experiment_hash,
+                "versions": self.versions,
+            }
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Manifest:
+        """Read a manifest.
+
+        Raises:
+            CorruptedError: The content is truncated, changed, or of another schema.
+        """
+        content = _unsealed(data)
+        try:
+            return cls(content["experiment"], content["created"], content["versions"])
+        except KeyError as error:
+            raise CorruptedError(f"the field {error} is missing") from error
+
+
+@dataclass(frozen=True, slots=True)
+class SealedFile:
+    """One payload file of a sealed cell.
+
+    Args:
+        name: Path below the payload directory, with forward slashes.
+        sha256: Hexadecimal digest of the content.
+        size: Bytes.
+        lines: Newline characters, the number of records of a JSON Lines file.
+    """
+
+    name: str
+    sha256: str
+    size: int
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A finished cell.
+
+    Args:
+        cell_id: The cell's name in the directory.
+        data: What the caller sealed, as JSON.
+        files: The payload files that belong to it.
+    """
+
+    cell_id: str
+    data: JsonObject
+    files: tuple[SealedFile, ...]
+
+    def to_bytes(self) -> bytes:
+        """Return the record as the content of its file."""
+        files = [{"lines": f.lines, "name": f.name, "sha256": f.sha256, "size": f.size} for f in self.files]
+        return _sealed({"cell": self.cell_id, "data": self.data, "files": files})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Record:
+        """Read a record.
+
+        Raises:
+            CorruptedError: The content is truncated, changed, or of another schema.
+        """
+        content = _unsealed(data)
+        try:
+            files = tuple(SealedFile(f["name"], f["sha256"], f["size"], f["lines"]) for f in content["files"])
+            return cls(content["cell"], content["data"], files)
+        except KeyError as error:
+            raise CorruptedError(f"the field {error} is missing") from error
+
+
+def check_name(name: str, *, nested: bool = False) -> str:
+    """Return ``name`` if it can be a file name everywhere.
+
+    Args:
+        name: A cell id, or a payload name.
+        nested: Whether forward slashes between valid names are allowed.
+
+    Raises:
+        ValueError: It cannot; a bug in the caller, not a mistake of the user.
+    """
+    parts = name.split("/") if nested else [name]
+    if not all(_NAME.fullmatch(part) for part in parts):
+        raise ValueError(f"{name!r} cannot be a name in the store: letters, digits and ._+=@- only, 180 at most.")
+    return name
+
+
+def describe_file(name: str, path: Path, sha256: str) -> SealedFile:
+    """Return the sealed description of a file that is in place."""
+    with path.open("rb") as file:
+        lines = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
+    return SealedFile(name, sha256, path.stat().st_size, lines)
+
+
+def _sealed(content: JsonObject) -> bytes:
+    """Add the schema and a checksum over the rest, so that any change of any byte that matters is seen."""
+    whole = {**content, "schema": SCHEMA}
+    return readable_json({**whole, "sha256": canonical_hash(whole)})
+
+
+def _unsealed(data: bytes) -> JsonObject:
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise CorruptedError("it is not JSON, so it was cut off or overwritten") from error
+    if not isinstance(content, dict):
+        raise CorruptedError("it is not a JSON object")
+    checksum = content.pop("sha256", None)
+    try:
+        actual = canonical_hash(content)
+    except ValueError as error:
+        raise CorruptedError("it holds numbers that are not finite") from error
+    if actual != checksum:
+        raise CorruptedError("its checksum does not fit its content")
+    if content.get("schema") != SCHEMA:
+        raise CorruptedError(f"it has schema {content.get('schema')!r}, and this version reads {SCHEMA}")
+    return content

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from talan_eval.grading.code import extract_program, grade_program, wanted_function
+from talan_eval.grading.verdict import Verdict
+from talan_eval.sandbox.job import Outcome, Status
+
+_F = "def f(x):\n    return x + 1"
+_G = "def g(x):\n    return f(x)"
+
+_FORMS = {
+    "plain": (_F, _F),
+    "plain with carriage returns": (_F.replace("\n", "\r\n"), _F),
+    "plain with imports": (f"import math\nfrom re import sub\n\n{_F}", f"import math\nfrom re import sub\n\n{_F}"),
+    "plain with decorator": (f"@cache\n{_F}", f"@cache\n{_F}"),
+    "plain lambda": ("f = lambda x: x + 1", "f = lambda x: x + 1"),
+    "prose before": (f"Here is the function:\n\n{_F}", _F),
+    "prose behind": (f"{_F}\n\nThis adds one to x.", _F),
+    "use behind": (f"{_F}\n\nprint(f(1))\nThis prints 2.", f"{_F}\n\nprint(f(1))"),
+    "two functions": (f"{_F}\n\n{_G}", f"{_F}\n\n{_G}"),
+    "marks of the few-shot prompt": (f"[BEGIN]\n{_F}\n[DONE]\n\nYou are an expert\n[BEGIN]\ndef h(): pass", _F),
+    "fenced": (f"```python\n{_F}\n```", _F),
+    "fenced in prose": (f"Sure!\n\n```python\n{_F}\n```\n\nIt adds one.", _F),
+    "fenced without language": (f"```\n{_F}\n```", _F),
+    "fenced with tildes": (f"~~~py\n{_F}\n~~~", _F),
+    "fenced in a list": (
+        "1. Write:\n   ```python\n   def f(x):\n       return x + 1\n   ```",
+        _F,
+    ),
+    "a use in a block of its own": (f"```python\n{_F}\n```\n```python\nprint(f(1))\n```", _F),
+    "tests in a block of their own": (f"```python\n{_F}\n```\n```python\ndef test():\n    assert f(1) == 2\n```", _F),
+    "a draft and its correction": (f"```python\ndef f(x): pass\n```\nBetter:\n```python\n{_F}\n```", _F),
+    "output in an unmarked block": (f"```python\n{_F}\n```\n```\n2\n```", _F),
+    "installation first": (f"```bash\npip install x\n```\n```python\n{_F}\n```", _F),
+    "cut off": (f"Sure:\n```python\n{_F}", _F),
+    "only the closing fence": (f"{_F}\n```\nThis adds one.", _F),
+    "thinking first": (f"<think>\n```python\ndef f(x): pass\n```\n</think>\n```python\n{_F}\n```", _F),
+    "a docstring with a fence-like line": (f'{_F}\n\nX = """`a`"""', f'{_F}\n\nX = """`a`"""'),
+}
+
+
+@pytest.mark.parametrize("name", _FORMS)
+def test_forms(name):
+    answer, program = _FORMS[name]
+    found = extract_program(answer, "f")
+    assert found is not None
+    assert found.strip("\n") == program
+
+
+@pytest.mark.parametrize("answer", ["", "I cannot do that.", "```python\n```", "<think>def f(x): pass</think> Done."])
+def test_no_program(answer):
+    assert extract_program(answer, "f") is None
+
+
+def test_without_a_wanted_name_the_first_definition_counts():
+    found = extract_program(f"```python\nprint(1)\n```\n```python\n{_F}\n```\n```python\n{_G}\n```")
+    assert found == _F
+
+
+@pytest.mark.parametrize(
+    ("tests", "name"),
+    [
+        (["assert f(1) == 2", "assert f(2) == 3"], "f"),
+        (["assert set(f([1])) == {1}", "assert set(f([2])) == {2}"], "f"),
+        (["assert f(g(1)) == 1"], None),
+        (["assert f(g(1)) == 1", "assert f(2) == 1"], "f"),
+        ([], None),
+    ],
+)
+def test_the_wanted_function_is_the_one_that_all_tests_call(tests, name):
+    assert wanted_function(tests) == name
+
+
+@given(st.text() | st.text(alphabet="`~\n python def f():=#@ ["), st.text(max_size=5))
+@settings(deadline=None, max_examples=300, derandomize=True)
+def test_no_text_raises(answer, name):
+    found = extract_program(answer, name)
+    assert found is None or isinstance(found, str)
+
+
+@pytest.mark.parametrize("unit", ["`", "```\n", "```python\n", "def f", "def f(:\n", "a", "a=", "[a", "\n", " ", "if "])
+def test_hostile_repetition_takes_linear_time(unit):
+    text = unit * (200_000 // len(unit))
+    start = time.process_time()
+    assert extract_program(text, "f") is None or text
+    assert time.process_time() - start < 1.0
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [
+        (Status.PASSED, Verdict.MATCH),
+        (Status.FAILED, Verdict.MISMATCH),
+        (Status.TIMEOUT, Verdict.TIMEOUT),
+        (Status.MEMORY, Verdict.MISMATCH),
+        (Status.CRASHED, Verdict.MISMATCH),
+        (Status.INVALID, Verdict.MISMATCH),
+    ],
+)
+def test_grades_of_outcomes(status, verdict):
+    grade = grade_program(_F, Outcome(status, (), "why"))
+    assert grade.verdict == verdict
+    assert grade.score == (1.0 if verdict is Verdict.MATCH else 0.0)
+
+
+def test_no_program_is_unparsed_and_no_outcome_is_an_error():
+    assert grade_program(None, None).verdict == Verdict.UNPARSED
+    assert grade_program(_F, None).verdict == Verdict.ERROR
