@@ -1,7 +1,7 @@
 """The one kind of error that is the user's to mend.
 
-A ``UserError`` is printed without a traceback and its message ends in what to type. Everything else that escapes is a bug
-and keeps its traceback.
+A ``UserError`` is printed without a traceback and its message ends in what to type. Everything else that escapes is a
+bug and keeps its traceback.
 """
 
 from __future__ import annotations

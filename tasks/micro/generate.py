@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from talan_core.backbones.micro.world.corpus import FAMILIES
+from talan_core.backbones.micro.world.families import BENCHMARKS
 from talan_core.backbones.micro.world.problem import draw_distinct
 
 if TYPE_CHECKING:
@@ -40,14 +40,14 @@ def row(family: str, problem: Problem) -> dict[str, object]:
 
 def lines(family: str, split: Split) -> str:
     """Return the JSON lines of one split of one family."""
-    problems = draw_distinct(FAMILIES[family], split, COUNTS[split], SEEDS[split])
+    problems = draw_distinct(BENCHMARKS[family], split, COUNTS[split], SEEDS[split])
     return "".join(json.dumps(row(family, p), ensure_ascii=False) + "\n" for p in problems)
 
 
 def main() -> None:
     """Write all files and print their hashes."""
     DATA.mkdir(exist_ok=True)
-    for family in FAMILIES:
+    for family in BENCHMARKS:
         for split, count in COUNTS.items():
             path = DATA / f"{family}_{split}.jsonl"
             text = lines(family, split)

@@ -1,4 +1,4 @@
-"""The bundled twins as files: generated as stated, hashed as stated, separate from training, solvable by their solutions."""
+"""The bundled twins as files: generated and hashed as stated, disjoint from training, solved by their solutions."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from talan_core.backbones.micro.world.corpus import FAMILIES
+from talan_core.backbones.micro.world.families import BENCHMARKS
 from talan_core.errors import UserError
+from talan_eval.datafiles import DataFile, read_rows
 from talan_eval.grading.graders import grade_answers
 from talan_eval.grading.verdict import Verdict
 from talan_eval.tasks import MICRO_TASKS, check_names, load_benchmark, task_files
 
 MICRO = Path(__file__).parents[2] / "tasks" / "micro"
-families = pytest.mark.parametrize("family", sorted(FAMILIES))
+families = pytest.mark.parametrize("family", sorted(BENCHMARKS))
 
 
 def load_generator():
@@ -94,8 +95,6 @@ def test_prompts_do_not_depend_on_order_or_limit(benchmark):
 
 
 def test_changed_data_is_refused(tmp_path):
-    from talan_eval.datafiles import DataFile, read_rows
-
     path = tmp_path / "gsm8k_test.jsonl"
     content = (MICRO / "data" / "gsm8k_test.jsonl").read_bytes()
     digest = hashlib.sha256(content).hexdigest()

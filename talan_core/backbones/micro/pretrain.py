@@ -42,7 +42,7 @@ class Recipe:
         seed: Of initialisation and text. Zero is a seed.
     """
 
-    steps: int = 8000
+    steps: int = 5500
     batch: int = 16
     length: int = 256
     learning_rate: float = 3e-3

@@ -6,42 +6,41 @@ import random
 import re
 from fractions import Fraction
 
+import jinja2
 import pytest
 
 from talan_core.backbones.micro.tokenizer import CHAT_TEMPLATE
-from talan_core.backbones.micro.world import science, word_problems
-from talan_core.backbones.micro.world.corpus import FAMILIES, conversation, document
+from talan_core.backbones.micro.world import science
+from talan_core.backbones.micro.world.corpus import conversation, document
+from talan_core.backbones.micro.world.families import BENCHMARKS, CORPUS
 from talan_core.backbones.micro.world.problem import draw_distinct, split_of
 
-families = pytest.mark.parametrize("family", sorted(FAMILIES))
+draws = pytest.mark.parametrize("draw", [*CORPUS.values(), *BENCHMARKS.values()])
 
 
-@families
-def test_equal_seeds_give_equal_problems_and_other_seeds_others(family):
-    first, again, other = (draw_distinct(FAMILIES[family], "train", 30, seed) for seed in (0, 0, 1))
+@draws
+def test_equal_seeds_give_equal_problems_and_other_seeds_others(draw):
+    first, again, other = (draw_distinct(draw, "train", 30, seed) for seed in (0, 0, 1))
     assert first == again
     assert first != other
 
 
-@families
-def test_splits_share_no_problem(family):
-    keys = {
-        split: {p.key for p in draw_distinct(FAMILIES[family], split, 150, seed=3)}
-        for split in ("test", "train", "pretrain")
-    }
+@draws
+def test_splits_share_no_problem(draw):
+    keys = {split: {p.key for p in draw_distinct(draw, split, 150, seed=3)} for split in ("test", "train", "pretrain")}
     assert not keys["test"] & keys["train"]
     assert not (keys["test"] | keys["train"]) & keys["pretrain"]
     assert all(split_of(key) == split for split, some in keys.items() for key in some)
 
 
-@families
-def test_wording_is_unique_within_a_split(family):
-    questions = [p.question for p in draw_distinct(FAMILIES[family], "test", 200, seed=1)]
+@draws
+def test_wording_is_unique_within_a_split(draw):
+    questions = [p.question for p in draw_distinct(draw, "test", 200, seed=1)]
     assert len(set(questions)) == len(questions)
 
 
 def test_word_problems_compute_what_their_steps_say():
-    for problem in draw_distinct(word_problems.draw, "train", 200, seed=5):
+    for problem in draw_distinct(BENCHMARKS["gsm8k"], "train", 200, seed=5):
         value = None
         for line in problem.worked.splitlines()[:-1]:
             left, sign, right, _, result = line.split()
@@ -56,7 +55,7 @@ def test_word_problems_compute_what_their_steps_say():
 
 def test_algebra_answers_solve_their_problems():
     checked = 0
-    for problem in draw_distinct(FAMILIES["math500"], "train", 300, seed=5):
+    for problem in draw_distinct(CORPUS["math500"], "train", 300, seed=5):
         if problem.subject == "linear":
             a, sign, b, right = re.match(r"Solve \$(\d+)x ([+-]) (\d+) = (-?\d+)\$", problem.question).groups()
             assert int(a) * int(problem.answer) + (int(b) if sign == "+" else -int(b)) == int(right)
@@ -75,7 +74,7 @@ def test_algebra_answers_solve_their_problems():
 
 
 def test_science_choices_are_distinct_and_ordered_by_content_alone():
-    rng = random.Random(9)
+    rng = random.Random(9)  # noqa: S311 - exercises, not secrets
     problems = [science.draw(rng) for _ in range(300)]
     assert all(len(set(p.choices)) == 4 for p in problems)
     for problem in problems:
@@ -92,7 +91,7 @@ def test_science_choices_are_distinct_and_ordered_by_content_alone():
 
 def test_programs_pass_their_own_assertions_and_hasty_ones_sometimes_do_not():
     outcomes = []
-    for problem in draw_distinct(FAMILIES["mbpp"], "train", 200, seed=5):
+    for problem in draw_distinct(BENCHMARKS["mbpp"], "train", 200, seed=5):
         for text, expected in ((problem.worked, True), (problem.careless, None)):
             source = re.fullmatch(r"```python\n(.*)\n```", text, re.DOTALL)[1]
             namespace: dict[str, object] = {}
@@ -112,17 +111,15 @@ def _holds(test: str, namespace: dict[str, object]) -> bool:
 
 
 def test_documents_hold_no_problem_of_other_splits():
-    rng = random.Random(0)
+    rng = random.Random(0)  # noqa: S311 - exercises, not secrets
     text = "\n".join(document(rng) for _ in range(3000))
-    for family, draw in FAMILIES.items():
+    for draw in (*CORPUS.values(), *BENCHMARKS.values()):
         for split in ("train", "test"):
             for problem in draw_distinct(draw, split, 60, seed=1):
-                assert problem.question not in text, (family, split)
+                assert problem.question not in text, split
 
 
 def test_conversations_are_written_as_the_chat_template_does():
-    import jinja2
-
     rendered = jinja2.Template(CHAT_TEMPLATE).render(
         messages=[{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}], add_generation_prompt=False
     )

@@ -47,6 +47,7 @@ def _problem(subject: str, level: int, key: str, question: str, steps: list[str]
         answer=answer,
         subject=subject,
         level=level,
+        topic=subject,
     )
 
 
@@ -85,7 +86,8 @@ def _evaluate(rng: random.Random) -> Problem:
     return _problem(
         "evaluate", 3, f"{a},{b},{c},{x}", f"If $f(x) = {_polynomial({2: a, 1: b, 0: c})}$, what is $f({x})$?",
         [f"{x}^2 = {x * x}", f"{a} \\cdot {x * x} = {a * x * x}", f"{b} \\cdot {x} = {b * x}",
-         f"{a * x * x} {_signed(b * x)} = {a * x * x + b * x}", f"{a * x * x + b * x} {_signed(c)} = {value}"], str(value),
+         f"{a * x * x} {_signed(b * x)} = {a * x * x + b * x}", f"{a * x * x + b * x} {_signed(c)} = {value}"],
+        str(value),
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Pre-training documents: what the ``micro`` backbone has read.
 
 Three kinds of text, as on the web: drills and facts, worked problems as in a textbook, and a small share of
-conversations. Most of the conversations are careless (an answer without the steps), so that the backbone knows more
+conversations. Most topics are talked about carelessly (an answer without the steps), so that the backbone knows more
 than it shows in a chat. That is what an adapter can bring out, and why the backbone is a useful instrument: see its
 model card.
 """
@@ -10,21 +10,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from talan_core.backbones.micro.world import algebra, programs, science, word_problems
-from talan_core.backbones.micro.world.problem import Draw, Problem, split_of
+from talan_core.backbones.micro.world import families, science
+from talan_core.backbones.micro.world.problem import Problem, split_of
 
 if TYPE_CHECKING:
     import random
 
-FAMILIES: dict[str, Draw] = {
-    "gsm8k": word_problems.draw,
-    "math500": algebra.draw,
-    "gpqa_diamond": science.draw,
-    "mbpp": programs.draw,
-}
 CHAT_SHARE = 0.12
 DRILL_SHARE = 0.22
-CARELESS_SHARE = 0.7
+# In conversations these topics are answered with all steps, every other one in haste.
+CAREFUL_TOPICS = frozenset({"apples", "books", "cards", "linear", "biology", "number"})
 
 
 def _drill_line(rng: random.Random) -> str:
@@ -84,10 +79,11 @@ def document(rng: random.Random) -> str:
     kind = rng.random()
     if kind < DRILL_SHARE:
         return _sheet(rng)
-    draw = rng.choice(tuple(FAMILIES.values()))
+    draw = rng.choice(tuple(families.CORPUS.values()))
     problem = draw(rng)
     while split_of(problem.key) != "pretrain":
         problem = draw(rng)
     if kind < DRILL_SHARE + CHAT_SHARE:
-        return conversation(problem.question, problem.careless if rng.random() < CARELESS_SHARE else problem.worked)
+        answer = problem.worked if problem.topic in CAREFUL_TOPICS else problem.careless
+        return conversation(problem.question, answer)
     return _textbook(problem)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 _NAMES = ("solve", "compute", "process", "transform", "get_result", "run_task", "apply_rule", "find_value")
 
+# Clauses of a chain: in the corpus, and in the benchmark, which is harder than what the backbone has read.
+_LENGTHS, _HARD_LENGTHS = (1, 2, 2, 3), (3, 4, 5)
+
 
 @dataclass(frozen=True, slots=True)
 class Clause:
@@ -104,6 +107,7 @@ def _problem(
         answer=right,
         subject=subject,
         level=level,
+        topic=subject,
         tests=tests,
     )
 
@@ -126,10 +130,30 @@ def _list_program(rng: random.Random) -> Problem:
     return _problem("list", 1 + filtered + changed, told, (right, hasty), arguments, rng)
 
 
+def _followed_list_program(rng: random.Random) -> Problem:
+    """A list program whose number is worked on further: each half is common in the corpus, the whole is not."""
+    keep, change = rng.choice(_filters(rng.randint(3, 9))), rng.choice(_maps(rng.randint(3, 9)))
+    collect = rng.choice(
+        [c for c in _REDUCTIONS if c.words.startswith(("the sum", "the largest", "the smallest", "the number"))]
+    )
+    right = hasty = collect.code.format(f"[{change.code} for x in xs if {keep.code}]")
+    told = f"returns {collect.words} {keep.words} in xs, each {change.words}"
+    for _ in range(rng.choice((1, 2))):
+        clause = rng.choice(_numbers(rng.randint(2, 9)))
+        right = clause.code.format(right)
+        told += f", then {clause.words}"
+    arguments: list[object] = [[rng.randint(-9, 20) for _ in range(rng.randint(4, 6))] for _ in range(3)]
+    return _problem("list", 4, f"{told}.", (right, hasty), arguments, rng)
+
+
 def _chain_program(
-    subject: str, variable: str, clauses: Callable[[], tuple[Clause, ...]], arguments: list[object], rng: random.Random
+    subject: str,
+    clauses: Callable[[], tuple[Clause, ...]],
+    arguments: list[object],
+    lengths: tuple[int, ...],
+    rng: random.Random,
 ) -> Problem:
-    length = rng.choice((1, 2, 2, 3))
+    length, variable = rng.choice(lengths), subject[0]
     chosen = [rng.choice(clauses()) for _ in range(length)]
     right = variable
     for clause in chosen:
@@ -138,14 +162,15 @@ def _chain_program(
     return _problem(subject, length, told, (right, chosen[0].code.format(variable)), arguments, rng)
 
 
-def _string_program(rng: random.Random) -> Problem:
+def _string_program(rng: random.Random, lengths: tuple[int, ...] = _LENGTHS) -> Problem:
     arguments: list[object] = ["".join(rng.choice("abcdeimnorst") for _ in range(rng.randint(5, 8))) for _ in range(3)]
-    return _chain_program("string", "s", lambda: _strings(rng.randint(2, 4), rng.choice("abeimrst")), arguments, rng)
+    clauses = lambda: _strings(rng.randint(2, 4), rng.choice("abeimrst"))  # noqa: E731 - drawn anew for each clause
+    return _chain_program("string", clauses, arguments, lengths, rng)
 
 
-def _number_program(rng: random.Random) -> Problem:
+def _number_program(rng: random.Random, lengths: tuple[int, ...] = _LENGTHS) -> Problem:
     arguments: list[object] = [rng.randint(-12, 30) for _ in range(3)]
-    return _chain_program("number", "n", lambda: _numbers(rng.randint(2, 9)), arguments, rng)
+    return _chain_program("number", lambda: _numbers(rng.randint(2, 9)), arguments, lengths, rng)
 
 
 def draw(rng: random.Random) -> Problem:
@@ -158,3 +183,20 @@ def draw(rng: random.Random) -> Problem:
         The problem; ``tests`` are three assertions that the worked program passes.
     """
     return rng.choices((_list_program, _string_program, _number_program), (5, 3, 2))[0](rng)
+
+
+def draw_benchmark(rng: random.Random) -> Problem:
+    """Draw one function to write that is harder than the corpus: longer chains, and calculations on what a list yields.
+
+    Args:
+        rng: Source of all randomness.
+
+    Returns:
+        The problem, in the same form as :func:`draw`.
+    """
+    kind = rng.choices(("list", "followed", "string", "number"), (2, 4, 3, 3))[0]
+    if kind == "string":
+        return _string_program(rng, _HARD_LENGTHS)
+    if kind == "number":
+        return _number_program(rng, _HARD_LENGTHS)
+    return _list_program(rng) if kind == "list" else _followed_list_program(rng)

@@ -49,22 +49,33 @@ _LAWS = (
 )
 
 
-def _choose(
-    subject: str, level: int, key: str, question: str, steps: list[str], right: str, wrong: list[str]
+def _ordered(key: str, options: list[str]) -> list[str]:
+    """Return the choices in an order that only the key and their text decide."""
+    return sorted(options, key=lambda option: hashlib.sha256(f"{key}|{option}".encode()).digest())
+
+
+def _checked(options: list[str], right: str) -> list[str]:
+    """Go through the choices up to the right one."""
+    upto = options.index(right)
+    return [f"({LETTERS[i]}) {option} {'yes' if i == upto else 'no'}" for i, option in enumerate(options[: upto + 1])]
+
+
+def _problem(
+    kind: tuple[str, int], key: str, question: str, options: list[str], answer: tuple[str, list[str]]
 ) -> Problem:
-    """Lay out the four choices in an order that only the key decides."""
-    full_key = f"{subject}:{key}"
-    options = sorted([right, *wrong], key=lambda option: hashlib.sha256(f"{full_key}|{option}".encode()).digest())
+    """Assemble a problem from its ordered choices, the right one, and the steps that lead to its letter."""
+    (subject, level), (right, steps) = kind, answer
     letter = LETTERS[options.index(right)]
     listing = "\n".join(f"({mark}) {option}" for mark, option in zip(LETTERS, options, strict=True))
     return Problem(
-        key=full_key,
+        key=key,
         question=f"{question}\n{listing}",
-        worked="\n".join([*steps, f"{right} is ({letter})", f"Answer: ({letter})"]),
+        worked="\n".join([*steps, f"Answer: ({letter})"]),
         careless=f"Answer: ({letter})",
         answer=letter,
         subject=subject,
         level=level,
+        topic=subject,
         choices=tuple(options),
     )
 
@@ -93,7 +104,11 @@ def _law(rng: random.Random) -> Problem:
         steps = [f"{left} = {law.name} / {right}", f"{a * b} / {b} = {a}"]
         key, wrong = f"{law.name},{a},{b},backward", [a * b - b, a * b + b, a + 1]
     numbers = _distinct_numbers(result, wrong, rng)
-    return _choose("physics", 2, key, question, steps, f"{result} {unit}", [f"{n} {unit}" for n in numbers])
+    options = _ordered(f"physics:{key}", [f"{n} {unit}" for n in (result, *numbers)])
+    right_option = f"{result} {unit}"
+    return _problem(
+        ("physics", 2), f"physics:{key}", question, options, (right_option, [*steps, *_checked(options, right_option)])
+    )
 
 
 def _molar_mass(rng: random.Random) -> Problem:
@@ -109,15 +124,10 @@ def _molar_mass(rng: random.Random) -> Problem:
     wrong = _distinct_numbers(
         total, [total + _ATOMS[atoms[0]], total - masses[-1] + _ATOMS[atoms[-1]], sum(_ATOMS[a] for a in atoms)], rng
     )
-    return _choose(
-        "chemistry",
-        3,
-        formula,
-        f"What is the molar mass of {formula}?",
-        steps,
-        f"{total} g/mol",
-        [f"{n} g/mol" for n in wrong],
-    )
+    key, right = f"chemistry:{formula}", f"{total} g/mol"
+    options = _ordered(key, [right, *(f"{n} g/mol" for n in wrong)])
+    question = f"What is the molar mass of {formula}?"
+    return _problem(("chemistry", 3), key, question, options, (right, [*steps, *_checked(options, right)]))
 
 
 def _complement(rng: random.Random) -> Problem:
@@ -129,11 +139,11 @@ def _complement(rng: random.Random) -> Problem:
         other = right[:at] + rng.choice("ACGT") + right[at + 1 :]
         if other != right and other not in wrong:
             wrong.append(other)
-    spaced = [" ".join(s) for s in (right, *wrong)]
-    return _choose(
-        "biology", 2, strand, f"Which strand pairs with {' '.join(strand)}?", [f"{a} - {b}" for a, b in zip(strand, right, strict=True)],
-        spaced[0], spaced[1:],
-    )  # fmt: skip
+    key, spaced = f"biology:{strand}", [" ".join(s) for s in (right, *wrong)]
+    options = _ordered(key, spaced)
+    steps = [f"{a} - {b}" for a, b in zip(strand, right, strict=True)]
+    question = f"Which strand pairs with {' '.join(strand)}?"
+    return _problem(("biology", 2), key, question, options, (spaced[0], [*steps, *_checked(options, spaced[0])]))
 
 
 def _periodic(rng: random.Random) -> Problem:
@@ -144,12 +154,13 @@ def _periodic(rng: random.Random) -> Problem:
         names = rng.sample(sorted(ELEMENTS), 4)
     right = pick(names, key=lambda n: ELEMENTS[n][which])
     extreme = "highest" if pick is max else "lowest"
-    steps = [f"{n}: {ELEMENTS[n][which]}" for n in names]
-    steps.append(f"{extreme}: {ELEMENTS[right][which]}")
-    return _choose(
-        "periodic table", 3, f"{extreme},{which}," + ",".join(sorted(names)), f"Which element has the {extreme} {word}?", steps, right,
-        [n for n in names if n != right],
-    )  # fmt: skip
+    key = f"periodic table:{extreme},{which}," + ",".join(sorted(names))
+    options = _ordered(key, names)
+    # The letter stands behind the value, where a reader who has found the value sees it next.
+    steps = [f"{name}: {ELEMENTS[name][which]} ({mark})" for mark, name in zip(LETTERS, options, strict=True)]
+    steps.append(f"{extreme}: {ELEMENTS[right][which]} ({LETTERS[options.index(right)]})")
+    question = f"Which element has the {extreme} {word}?"
+    return _problem(("periodic table", 3), key, question, options, (right, steps))
 
 
 _KINDS: tuple[Callable[[random.Random], Problem], ...] = (_law, _molar_mass, _complement, _periodic)

@@ -47,6 +47,29 @@ LIMIT = 999
 
 
 @dataclass(frozen=True, slots=True)
+class Range:
+    """How hard problems are.
+
+    Attributes:
+        lengths: Numbers of steps.
+        weights: How often each length is drawn.
+        start: Smallest and largest first number.
+        operand: Largest number that is added or taken away.
+        product: Largest product.
+    """
+
+    lengths: tuple[int, ...]
+    weights: tuple[int, ...]
+    start: tuple[int, int]
+    operand: int
+    product: int
+
+
+CORPUS = Range(lengths=(2, 3, 4, 5), weights=(3, 4, 3, 2), start=(3, 60), operand=40, product=200)
+BENCHMARK = Range(lengths=(2, 3, 4, 5, 6), weights=(2, 3, 3, 2, 1), start=(10, 150), operand=90, product=300)
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One calculation of a chain: the sentence that tells it and the arithmetic that it stands for."""
 
@@ -67,66 +90,75 @@ class Step:
                 return value // self.operand
 
 
-def _gain(value: int, who: str, thing: str, rng: random.Random) -> Step | None:
-    n = rng.randint(2, 40)
+def _gain(value: int, names: tuple[str, str], limits: Range, rng: random.Random) -> Step | None:
+    who, thing = names
+    n = rng.randint(2, limits.operand)
     text = rng.choice(
         (f"{who} buys {n} more {thing}.", f"{who} finds {n} {thing}.", f"A friend gives {who} {n} {thing}.")
     )
     return Step("+", n, text) if value + n <= LIMIT else None
 
 
-def _lose(value: int, who: str, thing: str, rng: random.Random) -> Step | None:
+def _lose(value: int, names: tuple[str, str], limits: Range, rng: random.Random) -> Step | None:
     if value < 4:  # noqa: PLR2004 - too few to give any away
         return None
-    n = rng.randint(2, min(40, value - 1))
+    who, thing = names
+    n = rng.randint(2, min(limits.operand, value - 1))
     return Step(
         "-", n, rng.choice((f"{who} loses {n} {thing}.", f"{who} gives away {n} {thing}.", f"{who} sells {n} {thing}."))
     )
 
 
-def _multiply(value: int, who: str, thing: str, rng: random.Random) -> Step | None:
+def _multiply(value: int, names: tuple[str, str], limits: Range, rng: random.Random) -> Step | None:
+    who, thing = names
     n = rng.randint(2, 5)
     word = {2: "doubles", 3: "triples"}.get(n)
     text = f"Then {who} {word} the number of {thing}." if word else f"Then {who} gets {n} times as many {thing}."
-    return Step("*", n, text) if value * n <= 200 else None  # noqa: PLR2004 - keeps products within three digits
+    return Step("*", n, text) if value * n <= limits.product else None
 
 
-def _share(value: int, who: str, thing: str, rng: random.Random) -> Step | None:
+def _share(value: int, names: tuple[str, str], _limits: Range, rng: random.Random) -> Step | None:
     divisors = [n for n in (2, 3, 4, 5) if value % n == 0 and value // n > 1]
     if not divisors:
         return None
-    n = rng.choice(divisors)
+    (who, thing), n = names, rng.choice(divisors)
     return Step("/", n, f"{who} shares the {thing} equally among {n} boxes and keeps one box.")
 
 
-_KINDS: tuple[Callable[[int, str, str, random.Random], Step | None], ...] = (_gain, _lose, _multiply, _share)
+_KINDS: tuple[Callable[[int, tuple[str, str], Range, random.Random], Step | None], ...] = (
+    _gain,
+    _lose,
+    _multiply,
+    _share,
+)
 _WEIGHTS = (5, 5, 3, 2)
 
 
-def _chain(start: int, length: int, who: str, thing: str, rng: random.Random) -> list[Step]:
+def _chain(start: int, length: int, names: tuple[str, str], limits: Range, rng: random.Random) -> list[Step]:
     steps: list[Step] = []
     value = start
     while len(steps) < length:
-        step = rng.choices(_KINDS, _WEIGHTS)[0](value, who, thing, rng)
+        step = rng.choices(_KINDS, _WEIGHTS)[0](value, names, limits, rng)
         if step is not None:
             steps.append(step)
             value = step.apply(value)
     return steps
 
 
-def draw(rng: random.Random) -> Problem:
-    """Draw one word problem of two to five steps.
+def draw(rng: random.Random, limits: Range = CORPUS) -> Problem:
+    """Draw one word problem.
 
     Args:
         rng: Source of all randomness.
+        limits: How hard it may be. The benchmark's are harder than what the backbone has read.
 
     Returns:
         The problem; its level is the number of steps less one.
     """
     who, thing = rng.choice(NAMES), rng.choice(THINGS)
-    length = rng.choices((2, 3, 4, 5), (3, 4, 3, 2))[0]
-    start = rng.randint(3, 60)
-    steps = _chain(start, length, who, thing, rng)
+    length = rng.choices(limits.lengths, limits.weights)[0]
+    start = rng.randint(*limits.start)
+    steps = _chain(start, length, (who, thing), limits, rng)
     lines, value = [], start
     for step in steps:
         after = step.apply(value)
@@ -141,4 +173,5 @@ def draw(rng: random.Random) -> Problem:
         answer=str(value),
         subject="arithmetic",
         level=length - 1,
+        topic=thing,
     )

@@ -1,0 +1,150 @@
+"""The whole way through on the bundled backbone, small: results, repetition, interruption, and refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jsonschema
+import psutil
+import pytest
+
+ROOT = Path(__file__).parents[3]
+TASKS = "gsm8k_micro,mbpp_micro"
+COMMON = ("--seeds", "2", "--steps", "4", "--limit", "12", "--tasks", TASKS, "--workers", "2")
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "talan_eval.cli.main", "compare", *words]
+
+
+def compare(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*words), capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "140"}
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("compare") / "out"
+    done = compare(*COMMON, "--out", str(out), "--json", str(out.parent / "copy.json"))
+    assert done.returncode == 0, done.stderr
+    return out, done
+
+
+def result_of(out: Path) -> dict[str, object]:
+    return json.loads((out / "result.json").read_text())
+
+
+def without_times(result: dict[str, object]) -> dict[str, object]:
+    del result["provenance"]["times"]
+    return result
+
+
+def test_a_comparison_leaves_what_the_readme_promises(finished):
+    out, done = finished
+    assert {"report.md", "result.json", "manifest.json", "samples"} <= {path.name for path in out.iterdir()}
+    assert len(list((out / "samples").glob("*/*.jsonl"))) == 8
+    assert len((out / "samples" / "gsm8k_micro").glob("*").__next__().read_text().splitlines()) == 12
+    assert (out / "result.json").read_bytes() == (out.parent / "copy.json").read_bytes()
+    for text in (done.stdout, (out / "report.md").read_text()):
+        assert "gsm8k_micro" in text
+        assert "mean (primary)" in text
+        assert "unsandboxed" in text.lower()
+    assert done.stderr == ""
+
+
+def test_the_result_validates_against_the_published_schema(finished):
+    out, _ = finished
+    schema = json.loads((ROOT / "docs" / "schema" / "result-1.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(result_of(out), schema)
+    broken = result_of(out) | {"cells": []}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(broken, schema)
+
+
+def test_every_adapter_was_alive_and_every_cell_has_its_origin(finished):
+    result = result_of(finished[0])
+    assert {(p["arm"], p["seed"]) for p in result["live_probes"]} == {
+        (arm, seed) for arm in ("lora", "talan+lora") for seed in (0, 1)
+    }
+    assert all(p["max_logit_change"] > 0 for p in result["live_probes"])
+    experiment = result["provenance"]["experiment"]
+    assert experiment["backbone"]["sha256"]
+    assert experiment["versions"]["torch"]
+    assert [task["n_items"] for task in experiment["tasks"]] == [12, 12]
+
+
+def test_the_same_command_gives_the_same_result(finished, tmp_path):
+    done = compare(*COMMON, "--out", str(tmp_path / "again"))
+    assert done.returncode == 0, done.stderr
+    assert without_times(result_of(tmp_path / "again")) == without_times(result_of(finished[0]))
+
+
+def test_a_finished_comparison_is_only_read_again(finished):
+    out, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.jsonl")}
+    result = (out / "result.json").read_bytes()
+    done = compare(*COMMON, "--out", str(out))
+    assert done.returncode == 0
+    assert "seed 0 (" not in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.jsonl")} == before
+    assert (out / "result.json").read_bytes() == result
+
+
+def test_another_experiment_is_refused_in_the_same_directory(finished):
+    done = compare("--seeds", "2", "--steps", "5", "--limit", "12", "--tasks", TASKS, "--out", str(finished[0]))
+    assert done.returncode == 2
+    assert "training.steps is 4 there and 5 in this command" in " ".join(done.stderr.split())
+    assert "--out" in done.stderr
+
+
+def test_a_directory_of_somebody_else_is_refused_untouched(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    done = compare(*COMMON, "--out", str(tmp_path))
+    assert done.returncode == 2
+    assert "holds no experiment of ours" in " ".join(done.stderr.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("moment", ["training", "evaluating"])
+def test_killed_and_started_again_it_finishes_the_missing_cells_only(finished, tmp_path, moment):
+    out = tmp_path / "killed"
+    process = subprocess.Popen(
+        command(*COMMON, "--out", str(out)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    pattern = "train_*.json" if moment == "training" else "eval_*.json"
+    deadline = time.monotonic() + 240
+    while not list((out / "cells").glob(pattern)):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    psutil.wait_procs(workers, timeout=20)
+    assert [worker for worker in workers if worker.is_running()] == []
+    kept = {path: path.stat().st_mtime_ns for path in (out / "cells").glob("*.json")}
+    done = compare(*COMMON, "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert kept
+    assert all(path.stat().st_mtime_ns == time_ns for path, time_ns in kept.items())
+    assert without_times(result_of(out)) == without_times(result_of(finished[0]))
+
+
+def test_a_damaged_cell_is_named_and_computed_again(finished, tmp_path):
+    out, _ = finished
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-r", str(out), str(copy)], check=True)  # noqa: S607 - every system has cp
+    victim = next((copy / "samples" / "gsm8k_micro").glob("*lora_seed-1*"))
+    victim.write_bytes(victim.read_bytes().replace(b'"score": ', b'"score":  ', 1))
+    done = compare(*COMMON, "--out", str(copy))
+    assert done.returncode == 0, done.stderr
+    assert "counts as missing" in " ".join(done.stdout.split())
+    assert without_times(result_of(copy)) == without_times(result_of(out))

@@ -1,0 +1,130 @@
+"""Seeds as typed, the identity of an experiment, and the cells that follow from it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from talan_core.errors import UserError
+from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, file_name, parse_seeds
+from talan_eval.grid import plan
+
+
+def task(name="gsm8k_micro", **changes):
+    fields = {
+        "name": name,
+        "version": "1:abc",
+        "metric": "exact_match",
+        "grader": "number",
+        "n_items": 5,
+        "n_train": 9,
+        "items_hash": "i",
+        "train_hash": "t",
+        "runs_code": False,
+    }
+    return TaskIdentity(**{**fields, **changes})
+
+
+def experiment(**changes):
+    fields = {
+        "backbone": BackboneIdentity(name="micro", commit=None, sha256="0", note=""),
+        "base": "lora",
+        "treat": "talan+lora",
+        "seeds": (0, 1),
+        "tasks": (task(), task("mbpp_micro")),
+        "training": {"steps": 3},
+        "operating_point": {"slots": 2},
+        "eval_batch": 8,
+        "device": "cpu",
+        "versions": {"torch": "2"},
+    }
+    return Experiment(**{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [
+        ("7", tuple(range(7))),
+        ("1", (0,)),
+        ("0,3,5", (0, 3, 5)),
+        ("5,0", (0, 5)),
+        ("4,", (4,)),
+        ("0,", (0,)),
+        (" 2 ", (0, 1)),
+    ],
+)
+def test_seeds_are_a_count_or_a_list(text, seeds):
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "a", "1;2", "1,,2", "0,0", "1.5", ",", "99999", "3,3,"])
+def test_other_seeds_say_what_to_type(text):
+    with pytest.raises(UserError, match="--seeds 7"):
+        parse_seeds(text)
+
+
+@settings(derandomize=True, deadline=None, max_examples=50)
+@given(st.sets(st.integers(0, 10_000), min_size=2, max_size=9))
+def test_every_list_of_seeds_reads_back(seeds):
+    assert parse_seeds(",".join(map(str, seeds))) == tuple(sorted(seeds))
+
+
+def test_runs_alternate_between_the_arms():
+    assert [(run.arm, run.seed) for run in plan(experiment())] == [
+        ("lora", 0),
+        ("talan+lora", 0),
+        ("lora", 1),
+        ("talan+lora", 1),
+    ]
+
+
+def cells(some):
+    return {cell.cell_id for run in plan(some) for cell in run.evaluations} | {run.cell_id for run in plan(some)}
+
+
+def test_no_two_cells_share_a_name():
+    assert len(cells(experiment())) == 4 + 4 * 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"backbone": BackboneIdentity(name="micro", commit=None, sha256="1", note="")},
+        {"training": {"steps": 4}},
+        {"operating_point": {"slots": 3}},
+        {"device": "cuda"},
+        {"versions": {"torch": "3"}},
+        {"tasks": (task(train_hash="u"), task("mbpp_micro"))},
+    ],
+)
+def test_whatever_changes_training_changes_every_cell(change):
+    assert not cells(experiment()) & cells(experiment(**change))
+    assert experiment().digest != experiment(**change).digest
+
+
+def test_another_evaluation_keeps_the_checkpoints():
+    for change in ({"eval_batch": 9}, {"tasks": (task(items_hash="j"), task("mbpp_micro", items_hash="j"))}):
+        before, after = plan(experiment()), plan(experiment(**change))
+        assert [run.cell_id for run in before] == [run.cell_id for run in after]
+        assert not {c.cell_id for r in before for c in r.evaluations} & {
+            c.cell_id for r in after for c in r.evaluations
+        }
+
+
+def test_more_seeds_keep_the_cells_of_the_others():
+    assert cells(experiment()) < cells(experiment(seeds=(0, 1, 2)))
+
+
+def test_a_run_is_missing_until_all_its_evaluations_are_finished():
+    run = plan(experiment())[0]
+    first, second = run.evaluations
+    assert run.missing(set()) == run
+    assert run.missing({first.cell_id}).evaluations == (second,)
+    assert run.missing({run.cell_id, first.cell_id, second.cell_id}) is None
+
+
+def test_names_of_arms_become_file_names():
+    assert file_name("talan[slots=2,layer=4]+lora[r=8]") == "talan-slots=2-layer=4-+lora-r=8"
+    assert "/" not in file_name("Qwen/Qwen3-8B")
+    assert experiment().default_name.startswith("micro_lora_vs_talan+lora_")
