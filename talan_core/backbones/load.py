@@ -120,7 +120,7 @@ def load_model(revision: Revision, dtype: str, device: torch.device) -> PreTrain
     )
     torch.nn.Module.to(model, device)
     model.requires_grad_(requires_grad=False)
-    model.eval()
+    model.train(mode=False)
     return model
 
 

@@ -128,7 +128,7 @@ def _blocks(text: str) -> tuple[list[_Block], str | None]:
 
 
 def _closes_unopened(lines: list[str], number: int) -> bool:
-    """Tell whether the first fence of a text ends a program: one is defined before it, and none up to the next fence."""
+    """Tell whether the first fence of a text ends a program: one is defined before it, none up to the next."""
     inside = itertools.takewhile(lambda line: not _FENCE.fullmatch(line), lines[number + 1 :])
     return any(map(_DEFINITION.match, lines[:number])) and not any(map(_DEFINITION.match, inside))
 

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
+from talan_core.backbones.micro.model_card import model_card
 from talan_core.backbones.micro.tokenizer import END_OF_TEXT, TURN_END, train_tokenizer
-from talan_core.backbones.micro.world.corpus import document
+from talan_core.backbones.micro.world.corpus import CHAT_SHARE, document
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -141,12 +142,33 @@ def pretrain(work: Path, recipe: Recipe, save_every: int = 500) -> Qwen3ForCausa
     return model
 
 
+def read_losses(path: Path) -> list[tuple[int, float]]:
+    """Return the recorded (step, loss) pairs; where a killed run recorded a step twice, the later one counts."""
+    with path.open(newline="") as file:
+        return sorted({int(step): float(loss) for step, loss, _ in csv.reader(file)}.items())
+
+
 def export(work: Path, target: Path = WEIGHTS) -> None:
-    """Write the checkpoint of ``work`` as a Hugging Face model directory."""
+    """Write the checkpoint of ``work`` as a Hugging Face model directory with its card and its losses.
+
+    Raises:
+        ValueError: The run is not finished.
+    """
+    recipe = Recipe()
+    state = torch.load(work / "checkpoint.pt", weights_only=True)
+    if state["step"] != recipe.steps:
+        raise ValueError(f"{work} is at step {state['step']} of {recipe.steps}: finish the run first.")
     model = Qwen3ForCausalLM(model_config())
-    model.load_state_dict(torch.load(work / "checkpoint.pt", weights_only=True)["model"])
+    model.load_state_dict(state["model"])
     model.save_pretrained(target)
-    train_tokenizer(Recipe().seed).save_pretrained(target)
+    train_tokenizer(recipe.seed).save_pretrained(target)
+    losses = read_losses(work / "loss.csv")
+    with (target / "loss.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("step", "loss"), *losses])
+    card = model_card(recipe, losses, sum(p.numel() for p in model.parameters()), CHAT_SHARE)
+    (target / "README.md").write_text(card, encoding="utf-8")
+    for path in target.iterdir():
+        path.chmod(0o644)
 
 
 def main() -> None:

@@ -1,0 +1,54 @@
+"""Writes the table of README.md from the committed result of ``make compare``."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from talan_eval.report.table import main_table
+from talan_eval.report.terminal import rich_table
+from talan_eval.report.wording import headline
+from talan_eval.schema import Result
+
+ROOT: Final = Path(__file__).parents[1]
+BEGIN: Final = "<!-- table: begin (python benchmarks/readme_table.py writes this block) -->\n"
+END: Final = "<!-- table: end -->"
+WIDTH: Final = 118
+
+
+def committed_result() -> Result:
+    """Return the committed result of the default comparison."""
+    (path,) = (ROOT / "results").glob("micro_lora_vs_talan+lora_*/result.json")
+    return Result.from_json(path.read_text(encoding="utf-8"))
+
+
+def block(result: Result) -> str:
+    """Return what a terminal of :data:`WIDTH` columns shows: the sentence and the table."""
+    console = Console(file=io.StringIO(), width=WIDTH, color_system=None, highlight=False)
+    console.print(headline(result))
+    console.print()
+    table, _ = main_table(result).fitted(WIDTH, 2)
+    console.print(rich_table(table))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO above
+    return "```text\n" + "\n".join(line.rstrip() for line in shown.rstrip().splitlines()) + "\n```\n"
+
+
+def updated(readme: str, result: Result) -> str:
+    """Return the README with its block written anew."""
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return before + BEGIN + block(result) + END + after
+
+
+def main() -> None:
+    """Rewrite README.md in place."""
+    path = ROOT / "README.md"
+    path.write_text(updated(path.read_text(encoding="utf-8"), committed_result()), encoding="utf-8")
+    print(f"{path.name}: table of {committed_result().treat} against {committed_result().base}")
+
+
+if __name__ == "__main__":
+    main()
