@@ -11,7 +11,7 @@ from talan_eval.grading.graders import grade_answers
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from talan_eval.tasks import Benchmark
 
@@ -58,11 +58,13 @@ def read_samples(content: bytes) -> tuple[Sample, ...]:
     return tuple(Sample(**json.loads(line)) for line in content.decode("ascii").splitlines())
 
 
-def evaluate(model: PeftModel, tokenizer: PreTrainedTokenizerBase, benchmark: Benchmark, batch_size: int) -> Evaluation:
+def evaluate(
+    model: PeftModel | PreTrainedModel, tokenizer: PreTrainedTokenizerBase, benchmark: Benchmark, batch_size: int
+) -> Evaluation:
     """Answer and grade all items of a benchmark.
 
     Args:
-        model: The adapted model, in evaluation mode.
+        model: The adapted model (or a bare backbone), in evaluation mode.
         tokenizer: Its tokenizer, padding on the left.
         benchmark: The questions.
         batch_size: Prompts at a time. Part of the experiment: in low precision it can change an answer.

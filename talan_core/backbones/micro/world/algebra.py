@@ -69,8 +69,8 @@ def _two_sided(rng: random.Random) -> Problem:
     )  # fmt: skip
 
 
-def _sum_of_fractions(rng: random.Random) -> Problem:
-    b, d = rng.randint(2, 9), rng.randint(2, 9)
+def _sum_of_fractions(rng: random.Random, largest: int = 9) -> Problem:
+    b, d = rng.randint(2, largest), rng.randint(2, largest)
     a, c = rng.randint(1, b - 1), rng.randint(1, d - 1)
     top, bottom = a * d + c * b, b * d
     return _problem(
@@ -128,6 +128,7 @@ _KINDS: tuple[Callable[[random.Random], Problem], ...] = (
 )  # fmt: skip
 # There are few pairs of brackets to expand, so they are drawn less often.
 _WEIGHTS = (4, 3, 4, 3, 4, 1, 4)
+_HARD_WEIGHTS = (2, 3, 6, 4, 2, 1, 4)
 
 
 def draw(rng: random.Random) -> Problem:
@@ -140,3 +141,16 @@ def draw(rng: random.Random) -> Problem:
         The problem; its answer is LaTeX in lowest terms.
     """
     return rng.choices(_KINDS, _WEIGHTS)[0](rng)
+
+
+def draw_benchmark(rng: random.Random) -> Problem:
+    """Draw one problem that is harder than the corpus: more and larger fractions, fewer of the easy kinds.
+
+    Args:
+        rng: Source of all randomness.
+
+    Returns:
+        The problem, in the same form as :func:`draw`.
+    """
+    kind = rng.choices(_KINDS, _HARD_WEIGHTS)[0]
+    return _sum_of_fractions(rng, largest=12) if kind is _sum_of_fractions else kind(rng)

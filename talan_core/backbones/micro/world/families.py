@@ -16,9 +16,10 @@ CORPUS: Final[dict[str, Draw]] = {
     "gpqa_diamond": science.draw,
     "mbpp": programs.draw,
 }
-# Two of the benchmarks are harder than the corpus, so that a trained adapter does not solve all of them.
+# Three of the benchmarks are harder than the corpus, so that a trained adapter does not solve all of them.
 BENCHMARKS: Final[dict[str, Draw]] = {
     **CORPUS,
     "gsm8k": partial(word_problems.draw, limits=word_problems.BENCHMARK),
+    "math500": algebra.draw_benchmark,
     "mbpp": programs.draw_benchmark,
 }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _NAMES = ("solve", "compute", "process", "transform", "get_result", "run_task", "apply_rule", "find_value")
 
 # Clauses of a chain: in the corpus, and in the benchmark, which is harder than what the backbone has read.
-_LENGTHS, _HARD_LENGTHS = (1, 2, 2, 3), (3, 4, 5)
+_LENGTHS, _HARD_LENGTHS = (1, 2, 2, 3), (2, 3, 3, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ def draw_benchmark(rng: random.Random) -> Problem:
     Returns:
         The problem, in the same form as :func:`draw`.
     """
-    kind = rng.choices(("list", "followed", "string", "number"), (2, 4, 3, 3))[0]
+    kind = rng.choices(("list", "followed", "string", "number"), (3, 3, 3, 2))[0]
     if kind == "string":
         return _string_program(rng, _HARD_LENGTHS)
     if kind == "number":
