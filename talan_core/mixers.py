@@ -6,6 +6,7 @@ A mixer is one subclass of `Mixer` here, one entry in `MIXERS`, and one line of 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import torch
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-class Mixer(Part):
+class Mixer(Part, ABC):
     """Base of the mixers.
 
     Args:
@@ -35,6 +36,7 @@ class Mixer(Part):
         super().__init__(grad_scale)
         self.heads = heads
 
+    @abstractmethod
     def forward(self, x: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
         """Mix.
 
@@ -45,11 +47,10 @@ class Mixer(Part):
         Returns:
             The perturbation H, (batch, length, d). Position t may depend on `x` and `memory` at t only.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def zero_output(self) -> None:
         """Set the output projection to zero, so that H is exactly zero at the start."""
-        raise NotImplementedError
 
 
 class MultiheadLocal(Mixer):

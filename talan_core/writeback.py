@@ -5,6 +5,7 @@ Both rules write exactly nothing at the start, so that a wrapped model is bit-eq
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from talan_core.parts import Part, zeros
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 
-class Writeback(Part):
+class Writeback(Part, ABC):
     """Base of the writeback rules.
 
     Args:
@@ -30,6 +31,7 @@ class Writeback(Part):
         del hidden_size
         super().__init__(grad_scale)
 
+    @abstractmethod
     def forward(self, hidden: torch.Tensor, perturbation: torch.Tensor) -> torch.Tensor:
         """Write.
 
@@ -40,7 +42,6 @@ class Writeback(Part):
         Returns:
             The new residual stream, (batch, length, d).
         """
-        raise NotImplementedError
 
 
 class Gate(Writeback):

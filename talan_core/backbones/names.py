@@ -54,14 +54,14 @@ _MICRO = BackboneSpec(
     location=str(MICRO_WEIGHTS),
     training=TrainingSettings(steps=64, batch_size=8, learning_rate=3e-3, max_length=320),
     talan=TalanConfig(),
-    eval_batch=200,
+    eval_batch=64,
     threads=1,
 )
 _SMOLLM2 = BackboneSpec(
     name="smollm2-135m",
     kind="smollm2",
     location=SMOLLM2_HUB_ID,
-    training=TrainingSettings(steps=60, batch_size=4, learning_rate=5e-4, max_length=512, dtype="bfloat16"),
+    training=TrainingSettings(steps=24, batch_size=4, learning_rate=5e-4, max_length=512, dtype="bfloat16"),
     talan=TalanConfig(),
     eval_batch=30,
     threads=None,

@@ -23,7 +23,7 @@ def render(result: Result) -> str:
         result: The published result.
 
     Returns:
-        Title, verdict, main table, differences per seed, checkpoint pairs, notes, warnings and provenance; ends in a newline.
+        Title, verdict, main table, differences per seed, checkpoint pairs, notes, warnings and provenance.
     """
     sections = [
         f"# {escape(result.treat)} against {escape(result.base)}",

@@ -66,13 +66,14 @@ def notes(result: Result) -> tuple[Note, ...]:
         Note("inconclusive", f"The data fit no effect as well as every effect inside the {level} interval. This is no "
              "evidence that the arms are equal; more seeds or items narrow the interval."),
         Note("Sign-flip", _sign_flip(result)),
-        Note("adjusted p", f"For {fmt.count(len(result.cells), 'benchmark')} together: the larger of Holm's p and the joint "
-             f"sign-flip max-T p; Holm's alone with too few seeds for max-T; {fmt.MISSING} below five seeds."),
+        Note("adjusted p", f"For {fmt.count(len(result.cells), 'benchmark')} together: the larger of Holm's p and the "
+             f"joint sign-flip max-T p; Holm's alone with too few seeds for max-T; {fmt.MISSING} below five seeds."),
         Note("flips", "Items on which the treat arm scored less (lost) or more (gained), summed over seeds."),
-        Note("MDE 80 %", f"The true gain in points that this experiment would have found in 80 % of repetitions at alpha "
-             f"{alpha}, at the noise seen here and before adjustment."),
+        Note("MDE 80 %", f"The true gain in points that this experiment would have found in 80 % of repetitions at "
+             f"alpha {alpha}, at the noise seen here and before adjustment."),
     ]  # fmt: skip
-    if any(part.verdict_basis == "normality-based" for part in (*result.cells, result.aggregate)):
+    bases = [*(cell.verdict_basis for cell in result.cells), result.aggregate.verdict_basis]
+    if "normality-based" in bases:
         text = "Rests on the guarded t alone, hence on normal seed differences: no exact test can confirm it here."
         entries.append(Note(FLAG, text))
     return tuple(entries)
@@ -120,8 +121,8 @@ def _no_verdict(result: Result) -> str:
     n_seeds = len(mean.seeds)
     size = "" if mean.delta is None else f" The mean difference is {fmt.gain(mean.delta)} points."
     return (
-        f"No verdict on {result.treat} against {result.base}: {fmt.count(n_seeds, 'common training seed')}, and at least "
-        f"{_SPARSE_SEEDS} are needed to tell a gain from the luck of a training run.{size}"
+        f"No verdict on {result.treat} against {result.base}: {fmt.count(n_seeds, 'common training seed')}, and at "
+        f"least {_SPARSE_SEEDS} are needed to tell a gain from the luck of a training run.{size}"
     )
 
 

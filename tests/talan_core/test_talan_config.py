@@ -47,7 +47,14 @@ def test_resolving_gives_a_layer_and_a_width_that_fit_or_names_the_layer(config,
 def test_all_errors_are_collected_into_one():
     with pytest.raises(UserError) as caught:
         TalanConfig(
-            layer=-1, slots=0, mixer="crossattn", writeback="gat", scope="al", grad_scale=0, lr_scale=float("nan"), heads=0
+            layer=-1,
+            slots=0,
+            mixer="crossattn",
+            writeback="gat",
+            scope="al",
+            grad_scale=0,
+            lr_scale=float("nan"),
+            heads=0,
         )
     text = str(caught.value)
     for name in ("layer", "slots", "mixer", "writeback", "scope", "grad_scale", "lr_scale", "heads"):
@@ -78,7 +85,8 @@ def test_each_wrong_value_is_named(wrong, named):
 
 
 @pytest.mark.parametrize(
-    ("hidden_size", "width"), [(32, 16), (256, 16), (384, 32), (512, 64), (576, 64), (1024, 256), (2048, 256), (4096, 512)]
+    ("hidden_size", "width"),
+    [(32, 16), (256, 16), (384, 32), (512, 64), (576, 64), (1024, 256), (2048, 256), (4096, 512)],
 )
 def test_default_widths(hidden_size, width):
     assert default_d_mem(hidden_size) == width
