@@ -52,7 +52,7 @@ _MICRO = BackboneSpec(
     name="micro",
     kind="embedded",
     location=str(MICRO_WEIGHTS),
-    training=TrainingSettings(steps=64, batch_size=8, learning_rate=3e-3, max_length=320),
+    training=TrainingSettings(steps=96, batch_size=8, learning_rate=3e-3, max_length=320),
     talan=TalanConfig(),
     eval_batch=64,
     threads=1,
