@@ -46,11 +46,13 @@ class GuardedT:
         guard: Interval, p-value and the binding term: "t" for the seed spread, "flip" for item-level noise (MS_E),
             "floor" for the Bonett-Price width of a table without discordance.
         plain: The unguarded paired t.
+        terms: The three error terms, for one-sided bounds and gates; the first is the t term.
     """
 
     delta: float
     guard: Guarded
     plain: PairedT
+    terms: tuple[ErrorTerm, ...] = ()
 
 
 def paired_t(per_seed: FloatArray, alpha: float) -> PairedT:
@@ -108,13 +110,25 @@ def guarded_t(per_seed: FloatArray, squares: Sequence[MeanSquares], alpha: float
         ValueError: With fewer than two seeds, or when a cell has other seeds.
     """
     plain = paired_t(per_seed, alpha)
-    n_seeds, n_cells = len(per_seed), len(squares)
-    if n_cells == 0 or any(cell.n_seeds != n_seeds for cell in squares):
+    n_seeds = len(per_seed)
+    if not squares or any(cell.n_seeds != n_seeds for cell in squares):
         raise ValueError("the mean squares must come from the same seeds as the differences")
-    flips = [((cell.error or 0.0) / cell.size / n_cells**2, max(cell.error_df, 1)) for cell in squares]
+    terms = (ErrorTerm("t", plain.se, plain.df), *flip_and_floor(squares))
+    return GuardedT(plain.delta, guarded(plain.delta, terms, alpha), plain, terms)
+
+
+def flip_and_floor(squares: Sequence[MeanSquares]) -> tuple[ErrorTerm, ErrorTerm]:
+    """Return the two terms of the guard that the items supply, for the equal-weight mean of several cells.
+
+    Args:
+        squares: Mean squares of each cell, whose noise is independent.
+
+    Returns:
+        The flip term (normal, or t with Satterthwaite degrees of freedom where items are clustered) and the floor.
+    """
+    count = len(squares)
+    flips = [((cell.error or 0.0) / cell.size / count**2, max(cell.error_df, 1)) for cell in squares]
     variance = sum(value for value, _ in flips)
     clustered = any(cell.n_clusters is not None for cell in squares)
     flip = ErrorTerm("flip", math.sqrt(variance), satterthwaite(variance, flips) if clustered else math.inf)
-    floor = math.sqrt(sum(2 / (cell.size + 2) ** 2 for cell in squares)) / n_cells
-    terms = (ErrorTerm("t", plain.se, plain.df), flip, ErrorTerm("floor", floor))
-    return GuardedT(plain.delta, guarded(plain.delta, terms, alpha), plain)
+    return flip, ErrorTerm("floor", math.sqrt(sum(2 / (cell.size + 2) ** 2 for cell in squares)) / count)
