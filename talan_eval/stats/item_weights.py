@@ -51,9 +51,7 @@ def _resampled_clusters(matrix: FloatArray, clusters: Clusters, resamples: int, 
     return sums[:, :-1] / sums[:, -1:]
 
 
-def _weighted(
-    columns: NDArray[np.float32] | FloatArray, draws: NDArray[np.int64], rng: np.random.Generator
-) -> FloatArray:
+def _weighted(columns: NDArray[np.floating], draws: NDArray[np.int64], rng: np.random.Generator) -> FloatArray:
     """Return sum_j W_j columns[j] for multinomial weights W of ``draws[b]`` draws among the J rows, shape (B, R)."""
     size, resamples = len(columns), len(draws)
     index = np.uint16 if size <= np.iinfo(np.uint16).max else np.int64

@@ -81,10 +81,11 @@ class Saturation:
 def item_flips(deltas: FloatArray, alpha: float = 0.05) -> ItemFlips:
     """Count in how many seeds each item was lost or gained, and test which of them change systematically.
 
-    An item that flips at random is lost as often as it is gained. Given its number of changes n the sign test's smallest
-    attainable p is ``2/2^n``, so an item with few changes cannot count against the others: Tarone's (1990) adjusted p is
-    ``p`` times the number of items whose smallest attainable p does not exceed it. Likewise Benjamini-Hochberg runs over
-    the items that could reach alpha (Gilbert 2005); n says nothing about the direction, so this choice is free.
+    An item that flips at random is lost as often as it is gained. Given its number of changes n the sign test's
+    smallest attainable p is ``2/2^n``, so an item with few changes cannot count against the others: Tarone's (1990)
+    adjusted p is ``p`` times the number of items whose smallest attainable p does not exceed it. Likewise
+    Benjamini-Hochberg runs over the items that could reach alpha (Gilbert 2005); n says nothing about the direction, so
+    this choice is free.
 
     Args:
         deltas: Shape (S, N), proportions; the sign counts.
