@@ -30,7 +30,7 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 docs: $(STAMP)
-	$(BIN)/pip install --quiet --constraint constraints.txt '.[docs]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,gguf,docs]'
 	$(BIN)/mkdocs build --strict
 
 # The published JSON schema of result.json; a test compares it with the code.
