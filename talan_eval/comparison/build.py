@@ -58,17 +58,15 @@ def compare(
         The result, in points.
 
     Raises:
-        UserError: Without cells, with a cell given twice, with other items of a benchmark under another backbone, or for
-            a slice that the items do not have.
+        UserError: Without cells, with a cell given twice, with other items of a benchmark under another backbone, or
+            for a slice that the items do not have.
     """
     settings = StatisticsSettings() if settings is None else settings
     ordered = [cell.ordered() for cell in cells]
     check_family(ordered)
     check_labels(ordered, settings.slices)
     whole = [analyse(cell, None, settings) for cell in ordered]
-    parts = [
-        analyse(part, name, settings) for cell in ordered for name, part in slice_cell(cell, settings.slices)
-    ]
+    parts = [analyse(part, name, settings) for cell in ordered for name, part in slice_cell(cell, settings.slices)]
     family = [*whole, *parts]
     adjusted = adjust(family, settings.variants_tried)
     published = [_cell(item, p, settings) for item, p in zip(family, adjusted, strict=True)]

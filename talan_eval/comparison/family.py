@@ -76,8 +76,8 @@ def adjust(family: Sequence[Analysed], variants: int) -> list[Adjusted]:
         variants: Variants of the treat arm that were tried; every p is multiplied by it (Bonferroni).
 
     Returns:
-        Holm on the guarded p, joint sign-flip max-T with one sign per seed of a backbone, and Benjamini-Hochberg, in the
-        order given. A cell that could not be tested stays in the family with p = 1.
+        Holm on the guarded p, joint sign-flip max-T with one sign per seed of a backbone, and Benjamini-Hochberg, in
+        the order given. A cell that could not be tested stays in the family with p = 1.
     """
     tested = [item.inference.e1 is not None for item in family]
     raw = np.array([1.0 if item.inference.e1 is None else item.inference.e1.p for item in family])
@@ -105,7 +105,8 @@ def check_family(cells: Sequence[CellScores]) -> None:
     for cell in cells:
         items[cell.task] = (*items.get(cell.task, ()), cell)
     for task, members in items.items():
-        if len({(cell.pairing_hash, cell.item_ids) for cell in members}) > 1:
+        # not the prompts: each backbone has its own chat template
+        if len({cell.item_ids for cell in members}) > 1:
             raise UserError(
                 f"The backbones answered different items of {task!r}, so their mean has no common benchmark.",
                 "Evaluate every backbone on the same items: the same task version and --limit.",

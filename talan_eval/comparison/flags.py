@@ -25,8 +25,8 @@ _CONCENTRATED = 0.25  # share of the flips in one item or cluster
 def cell_flags(cell: CellScores) -> tuple[str, ...]:
     """List what looks wrong in one cell.
 
-    Dropped seeds and items, identical arms, copied seeds, one constant shift of every item, a saturated benchmark, flips
-    that concentrate in one place, unequal unparsed rates.
+    Dropped seeds and items, identical arms, copied seeds, one constant shift of every item, a saturated benchmark,
+    flips that concentrate in one place, unequal unparsed rates.
     """
     flags = [*_dropped_items(cell), *_suspicious_items(cell)]
     if cell.dropped_seeds:
@@ -67,8 +67,8 @@ def _suspicious_items(cell: CellScores) -> list[str]:
     counts = saturation(cell.base, cell.treat)
     if counts.informative_share < _SATURATED:
         flags.append(
-            f"saturated: {counts.always_right} of {n_items} items are right and {counts.always_wrong} wrong in both arms "
-            "at every seed, so few can show a difference"
+            f"saturated: {counts.always_right} of {n_items} items are right and {counts.always_wrong} wrong in both "
+            "arms at every seed, so few can show a difference"
         )
     share = concentration(deltas, cell.clusters)
     if share.item > _CONCENTRATED:

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from talan_eval.stats.arrays import FloatArray
 
 
-def aggregate(
-    analysed: Sequence[Analysed], settings: StatisticsSettings
-) -> tuple[schema.Aggregate, tuple[str, ...]]:
+def aggregate(analysed: Sequence[Analysed], settings: StatisticsSettings) -> tuple[schema.Aggregate, tuple[str, ...]]:
     """Average the cells and test the mean.
 
     Seeds are joint across the benchmarks of a backbone, so only seeds that are complete in each of its cells count.
@@ -76,9 +74,7 @@ def _all_seeds(analysed: Sequence[Analysed], backbone: str) -> set[int]:
 def _common_seeds(analysed: Sequence[Analysed]) -> dict[str, tuple[int, ...]]:
     names = dict.fromkeys(item.scores.backbone for item in analysed)
     return {
-        name: tuple(
-            sorted(set.intersection(*(set(i.scores.seeds) for i in analysed if i.scores.backbone == name)))
-        )
+        name: tuple(sorted(set.intersection(*(set(i.scores.seeds) for i in analysed if i.scores.backbone == name))))
         for name in names
     }
 

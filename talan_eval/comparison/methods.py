@@ -160,9 +160,7 @@ _ALSO: Final[Mapping[str, Method]] = {
 }
 
 
-def methods_used(
-    family: Sequence[Analysed], aggregate: Aggregate, settings: StatisticsSettings
-) -> tuple[Method, ...]:
+def methods_used(family: Sequence[Analysed], aggregate: Aggregate, settings: StatisticsSettings) -> tuple[Method, ...]:
     """List what a comparison used, each method once.
 
     Args:

@@ -1,4 +1,4 @@
-"""Tests that a user asked for by name. They stand beside the defaults with what they do not do; no verdict rests on them."""
+"""Tests that a user asked for by name, beside the defaults and with what they do not do; no verdict rests on them."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ class StatisticsSettings:
         rng_seed: Seed of their generators, 0 or more.
         alpha: Two-sided error rate.
         bootstrap: Seed bootstrap by name, or "auto" for bootstrap-t with the expanded percentile as its fallback.
-        variants_tried: How many variants of the treat arm (checkpoints, prompts, recipes) were tried before this one was
-            picked by its score; every deciding p-value is multiplied by it (Bonferroni).
+        variants_tried: How many variants of the treat arm (checkpoints, prompts, recipes) were tried before this one
+            was picked by its score; every deciding p-value is multiplied by it (Bonferroni).
         slices: Labels of the items, such as "subject"; each of their values becomes a cell of the family.
         also: Tests beside the defaults, by name from ``ALSO``. No verdict rests on them.
     """

@@ -38,7 +38,7 @@ def slice_cell(cell: CellScores, labels: Sequence[str]) -> tuple[tuple[str, Cell
         values = [value for value in dict.fromkeys(sorted(column.tolist())) if value != ""]
         if len(values) > MOST_SLICES:
             raise UserError(
-                f"The label {label!r} of {cell.task} has {len(values)} values; a family of so many slices shows nothing.",
+                f"The label {label!r} of {cell.task} has {len(values)} values; so many slices show nothing.",
                 f"Slice by a label of at most {MOST_SLICES} values: --slice NAME",
             )
         for value in values:

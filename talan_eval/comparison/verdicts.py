@@ -5,8 +5,8 @@ rejects with a positive (negative) mean; where S seeds can bring the sign-flip p
 .05, up to 20), the sign-flip test must reject too, and the verdict is then called confirmed, otherwise normality-based.
 
 A single cell needs five seeds, and the same tests adjusted for the family: Holm on the guarded p, and joint max-T. Over
-several backbones the smallest number of seeds counts for the t, and all trained pairs together for the sign flips. Where
-variants of the treat arm were tried, every deciding p is multiplied by their number.
+several backbones the smallest number of seeds counts for the t, and all trained pairs together for the sign flips.
+Where variants of the treat arm were tried, every deciding p is multiplied by their number.
 
 Everything else that was tested is inconclusive, which is no evidence of equality. With one or two seeds: not estimable.
 """

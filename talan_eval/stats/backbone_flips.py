@@ -119,7 +119,10 @@ def _units(cells: Sequence[SeedSums], backbones: Sequence[str]) -> tuple[IntArra
     ]
     rounded = np.rint(np.concatenate(shares) * _GRID).astype(np.int64)
     # half a unit of rounding each, and what the counts themselves were rounded by
-    own = sum(mean.slack * len(members) / len(cells) / scale for mean, members, scale in zip(means, groups, scales, strict=True))
+    own = sum(
+        mean.slack * len(members) / len(cells) / scale
+        for mean, members, scale in zip(means, groups, scales, strict=True)
+    )
     return rounded, len(rounded) + math.ceil(own * _GRID)
 
 

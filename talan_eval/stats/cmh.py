@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import special
 
-from talan_eval.stats.arrays import FloatArray
+if TYPE_CHECKING:
+    from talan_eval.stats.arrays import FloatArray
 
 
 @dataclass(frozen=True)

@@ -93,8 +93,8 @@ def guarded_t(per_seed: FloatArray, squares: Sequence[MeanSquares], alpha: float
       so that no data give an interval without width.
 
     For C cells the t term uses the spread of the mean over cells, and the two others add in quadrature with weight 1/C.
-    Items are fixed, so clusters of items do not widen the t term. Mean squares that were computed with clusters make the
-    flip term cluster-robust, with t on (S - 1)(G - 1) degrees of freedom: what flips may flip by the cluster.
+    Items are fixed, so clusters of items do not widen the t term. Mean squares that were computed with clusters make
+    the flip term cluster-robust, with t on (S - 1)(G - 1) degrees of freedom: what flips may flip by the cluster.
 
     With all seeds equal the t term has no width, and the p-value is that of the flip term or of the floor.
 

@@ -45,15 +45,13 @@ def resampled_means(
     return sums
 
 
-def _resampled_clusters(
-    matrix: FloatArray, clusters: Clusters, resamples: int, rng: np.random.Generator
-) -> FloatArray:
+def _resampled_clusters(matrix: FloatArray, clusters: Clusters, resamples: int, rng: np.random.Generator) -> FloatArray:
     columns = np.vstack([clusters.totals(matrix), clusters.sizes.astype(np.float64)[None, :]]).T
     sums = _weighted(np.ascontiguousarray(columns), np.full(resamples, clusters.count), rng)
     return sums[:, :-1] / sums[:, -1:]
 
 
-def _weighted(columns: NDArray[np.float32] | FloatArray, draws: NDArray[np.int64], rng: np.random.Generator) -> FloatArray:
+def _weighted(columns: NDArray[np.floating], draws: NDArray[np.int64], rng: np.random.Generator) -> FloatArray:
     """Return sum_j W_j columns[j] for multinomial weights W of ``draws[b]`` draws among the J rows, shape (B, R)."""
     size, resamples = len(columns), len(draws)
     index = np.uint16 if size <= np.iinfo(np.uint16).max else np.int64
@@ -72,7 +70,7 @@ def _weighted(columns: NDArray[np.float32] | FloatArray, draws: NDArray[np.int64
     return result
 
 
-def _precision(columns: FloatArray, n_items: int) -> type[np.float32] | type[np.float64]:
+def _precision(columns: FloatArray, n_items: int) -> type[np.float32 | np.float64]:
     """Return single precision where it is exact: multiples of 1/64 whose largest possible sum stays below 2^24/64."""
     scaled = columns * _DYADIC
     exact = n_items * _DYADIC < _EXACT_IN_SINGLE and bool(np.array_equal(scaled, np.rint(scaled)))

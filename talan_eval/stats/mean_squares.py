@@ -50,9 +50,7 @@ class MeanSquares:
         return (self.n_seeds - 1) * self.item_df
 
 
-def mean_squares(
-    deltas: FloatArray, clusters: Labels | Sequence[str] | Sequence[int] | None = None
-) -> MeanSquares:
+def mean_squares(deltas: FloatArray, clusters: Labels | Sequence[str] | Sequence[int] | None = None) -> MeanSquares:
     """Compute MS_S, MS_I and MS_E.
 
     MS_E is summed from the residuals; the textbook subtraction of sums of squares can come out negative in float64.

@@ -143,8 +143,9 @@ def gate_numbers(
         alpha: One-sided error rate.
 
     Returns:
-        The numbers. ``seeds_to_decide`` scales every term by ``sqrt(S / S')`` and its degrees of freedom
-        by ``(S' - 1) / (S - 1)``; it is a plan, not a promise, and adding seeds until a gate decides needs the anytime-valid test.
+        The numbers. ``seeds_to_decide`` scales every term by ``sqrt(S / S')`` and its degrees of freedom by
+        ``(S' - 1) / (S - 1)``; it is a plan, not a promise, and adding seeds until a gate decides needs the
+        anytime-valid test.
 
     Raises:
         ValueError: If the margin is negative or ``fail_below`` is positive.

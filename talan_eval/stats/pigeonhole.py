@@ -57,9 +57,9 @@ def pigeonhole_interval(
     """Percentile interval of the two-way bootstrap; valid for crossed data, and wide.
 
     Seeds are resampled jointly for all cells of a backbone (one draw per resample), items jointly for all cells of a
-    benchmark; the statistic is the equal-weight mean over cells of ``sum_s sum_i W_s U_i D[s, i] / (S N)``. Item weights
-    are drawn once per benchmark and applied to all its cells in one matrix product. Items without any difference
-    contribute nothing, so only the number of draws that hit the others is simulated, with the same law.
+    benchmark; the statistic is the equal-weight mean over cells of ``sum_s sum_i W_s U_i D[s, i] / (S N)``. Item
+    weights are drawn once per benchmark and applied to all its cells in one matrix product. Items without any
+    difference contribute nothing, so only the number of draws that hit the others is simulated, with the same law.
 
     With clusters whole clusters are drawn, G with replacement, and a resample's mean divides by the items it drew.
 
