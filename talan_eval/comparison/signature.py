@@ -48,12 +48,12 @@ def signature(
     Returns:
         ``key:value`` pairs joined by "|".
     """
-    tasks = "+".join(f"{cell.task}@{task_versions.get(cell.task, UNVERSIONED)}" for cell in cells)
+    by_task = {cell.task: cell for cell in cells}  # the backbones of a benchmark answer the same items
     pairing = hashlib.sha256("\n".join(str(cell.pairing_hash) for cell in cells).encode()).hexdigest()[:12]
     parts = {
         "backbone": "+".join(dict.fromkeys(cell.backbone for cell in cells)),
-        "tasks": tasks,
-        "items": "+".join(str(len(cell.item_ids)) for cell in cells),
+        "tasks": "+".join(f"{task}@{task_versions.get(task, UNVERSIONED)}" for task in by_task),
+        "items": "+".join(str(len(cell.item_ids)) for cell in by_task.values()),
         "seeds": _same([seed_range(cell.seeds) for cell in cells]),
         "k": _same([str(cell.k) for cell in cells]),
         "pair": pairing,
