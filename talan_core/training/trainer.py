@@ -106,7 +106,7 @@ class TalanTrainer(Trainer):
             step = self.state.global_step + 1
             raise UserError(
                 f"Training diverged: the loss is {value} at step {step} of {self.state.max_steps}.",
-                f"Lower the learning rate, for example learning_rate={self.args.learning_rate / 10:g}.",
+                f"Lower the learning rate, for example --learning-rate {self.args.learning_rate / 10:g}.",
             )
         self._pending_loss += value
         return loss

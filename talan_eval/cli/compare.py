@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+from typing import TYPE_CHECKING
 
 from talan_eval.cli.options import command_of
 from talan_eval.request import CompareRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DOC = """Train both arms with paired seeds, evaluate them on the same items, and say whether they differ.
 
@@ -42,7 +48,7 @@ def perform(request: CompareRequest) -> None:
     with session.store.lock():
         if session.missing:
             finished = len(session.runs) - len(session.missing)
-            with progress_for(console, runs=len(session.missing), cached=finished) as progress:
+            with progress_for(console, runs=len(session.missing), cached=finished) as progress, _interruptible():
                 run_all(prepared.assignment, session.missing, prepared.workers, progress)
         result = session.write_reports(also=request.json)
     console.print(TerminalReport(result))
@@ -51,6 +57,16 @@ def perform(request: CompareRequest) -> None:
         markup=False,
         soft_wrap=True,
     )
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Say what an interrupt leaves; typer turns the interrupt itself into exit code 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted. Finished cells are kept: the same command goes on from here.\n")
+        raise
 
 
 command = command_of(CompareRequest, perform, DOC)

@@ -9,8 +9,6 @@ import typer
 from talan_core.errors import UserError
 from talan_eval.cli import compare, tasks
 
-INTERRUPTED = 130
-
 app = typer.Typer(
     name="talan-eval",
     help="Paired-seed comparisons of adapters on lm-eval tasks.",
@@ -37,9 +35,6 @@ def main() -> None:
     except UserError as error:
         sys.stderr.write(f"Error: {error}\n")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted. Finished cells are kept: the same command goes on from here.\n")
-        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

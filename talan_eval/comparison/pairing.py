@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,6 +72,10 @@ class CellScores:
     treat_unparsed: float | None = None
     dropped_seeds: tuple[int, ...] = ()
     pairing_hash: str | None = None
+    clusters: tuple[str, ...] | None = None
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    dropped_items: int = 0
+    dropped_prompts: int = 0
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` if shapes, ranges or identifiers cannot be a paired cell."""
@@ -108,6 +112,8 @@ class CellScores:
             treat_unparsed=self.treat_unparsed,
             dropped_seeds=tuple(sorted(self.dropped_seeds)),
             pairing_hash=self.pairing_hash if self.pairing_hash is not None else _hash(self.item_ids),
+            clusters=None if self.clusters is None else tuple(self.clusters[column] for column in columns),
+            labels={name: tuple(values[column] for column in columns) for name, values in self.labels.items()},
         )
 
 

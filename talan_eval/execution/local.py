@@ -14,6 +14,8 @@ from functools import cached_property
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
+from tqdm import tqdm
+
 from talan_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -110,6 +112,8 @@ def _start_worker(assignment: Assignment, events: Any, parent: int) -> None:  # 
     global _here  # noqa: PLW0603 - see above
     # An interrupt in the terminal reaches the whole process group; only the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # tqdm would make a lock between processes, which a worker that is stopped leaves behind, with a warning at the end.
+    tqdm.set_lock(threading.RLock())
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _here = _Process(assignment, events)
 

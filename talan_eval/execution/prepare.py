@@ -118,6 +118,7 @@ def _check(request: CompareRequest) -> _Checked:
         raise UserError(
             f"The device {request.device!r} is not known.", f"Type --device with one of {', '.join(_DEVICES)}."
         )
+    _check_json(request.json)
     spec = find_backbone(request.backbone)
     recipe = {key: getattr(request, key) for key in ("steps", "batch_size", "learning_rate")}
     training = dataclasses.replace(spec.training, **{key: value for key, value in recipe.items() if value is not None})
@@ -164,6 +165,15 @@ def _workers(asked: int | None, checked: _Checked, device: str) -> tuple[int, in
     if asked is None:
         asked = min(cores, 2 * len(checked.seeds)) if small and device == "cpu" else 1
     return asked, checked.spec.threads or max(1, cores // asked)
+
+
+def _check_json(path: Path | None) -> None:
+    """Refuse a place for the JSON that would only be found missing when everything is computed."""
+    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+        raise UserError(
+            f"--json {path} cannot be written: it is a directory, or its directory does not exist.",
+            f"Type: mkdir -p {path.parent}, or name a file such as --json result.json.",
+        )
 
 
 def _check_space(out: Path) -> None:

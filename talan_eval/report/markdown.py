@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from talan_eval.report import wording
-from talan_eval.report.table import Table, e0_table, main_table, seed_table
+from talan_eval.report.table import Table, also_table, e0_table, item_table, main_table, seed_table, slice_table
 
 if TYPE_CHECKING:
     from talan_eval.schema import Result
@@ -31,8 +31,11 @@ def render(result: Result) -> str:
         escape(wording.per_benchmark(result)),
         escape(wording.sandbox_stamp(result)),
         *_titled(main_table(result)),
+        *_titled(slice_table(result)),
         *_titled(seed_table(result)),
         *_titled(e0_table(result)),
+        *_titled(item_table(result)),
+        *_titled(also_table(result)),
         "## How to read this",
         "\n".join(f"- **{escape(note.label)}**: {escape(note.text)}" for note in wording.notes(result)),
         *_warnings(result),
@@ -41,6 +44,11 @@ def render(result: Result) -> str:
         escape(wording.live_probe(result)),
         "\n".join(f"- {escape(key)}: {escape(_value(value))}" for key, value in result.provenance.items()),
         "\n".join(f"- sandbox {escape(key)}: {escape(_value(value))}" for key, value in result.sandbox.items()),
+        "## Methods",
+        "\n".join(
+            f"- {escape(f'{method.code} ({method.estimand})')}: {escape(method.text)} {escape(method.reference)}"
+            for method in result.methods
+        ),
         "Signature:",
         f"```text\n{result.signature}\n```",
     ]
@@ -67,8 +75,8 @@ def escape(text: str) -> str:
     return re.sub(r"(?<=\w)\\_(?=\w)", "_", marked)
 
 
-def _titled(model: Table) -> tuple[str, str]:
-    return f"## {escape(model.title)}", table(model)
+def _titled(model: Table) -> tuple[str, ...]:
+    return (f"## {escape(model.title)}", table(model)) if model.rows else ()
 
 
 def _warnings(result: Result) -> tuple[str, ...]:

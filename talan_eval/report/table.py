@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from talan_eval.report import format as fmt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from talan_eval.schema import E1, E2, Basis, Cell, Result
 
 FLAG = "*"  # marks a verdict that rests on the t test alone
@@ -98,22 +100,95 @@ def main_table(result: Result) -> Table:
     title = (
         f"{result.treat} against {result.base} on {_backbones(result)}, {fmt.count(len(result.seeds), 'training seed')}"
     )
-    rows = tuple(_cell_row(cell, name) for cell, name in zip(result.cells, cell_names(result), strict=True))
+    alpha = result.settings.alpha
+    rows = tuple(_cell_row(cell, name, alpha) for cell, name in zip(result.cells, cell_names(result), strict=True))
     return Table(title, columns, (*rows, _aggregate_row(result)), summary=True)
 
 
+def slice_table(result: Result) -> Table:
+    """Build the table of slices, with the columns of the main table; no rows without slices."""
+    columns = main_table(result).columns
+    names = [
+        f"{name} {cell.slice} ({cell.n_items})" for cell, name in zip(result.slices, _names(result.slices), strict=True)
+    ]
+    rows = tuple(_cell_row(cell, name, result.settings.alpha) for cell, name in zip(result.slices, names, strict=True))
+    return Table("Slices (items), adjusted together with the benchmarks", columns, rows)
+
+
+def item_table(result: Result) -> Table:
+    """Build the table of the items that one arm loses or gains systematically; no rows without any."""
+    columns = (
+        Column(("benchmark",), "benchmark", "left"),
+        Column(("item",), "item", "left"),
+        Column(("lost",), "lost"),
+        Column(("gained",), "gained"),
+        Column(("sign test p",), "sign test p"),
+        Column(("adjusted p",), "adjusted p"),
+    )
+    alpha = result.settings.alpha
+    rows = tuple(
+        (
+            name,
+            flip.item_id,
+            str(flip.lost),
+            str(flip.gained),
+            fmt.p_value(flip.p, alpha),
+            fmt.p_value(flip.adjusted_p, alpha),
+        )
+        for cell, name in zip(result.cells, cell_names(result), strict=True)
+        if cell.items is not None
+        for flip in cell.items.flips
+        if flip.adjusted_p <= alpha
+    )
+    return Table("Items that flip systematically over seeds (exploratory)", columns, rows)
+
+
+def also_table(result: Result) -> Table:
+    """Build the table of the tests that were asked for by name; no rows without any."""
+    columns = (
+        Column(("benchmark",), "benchmark", "left"),
+        Column(("test",), "test", "left"),
+        Column(("seed",), "seed"),
+        Column(("p",), "p"),
+        Column(("CI",), "CI"),
+        Column(("caution",), "caution", "left"),
+    )
+    cells = (
+        *zip(result.cells, cell_names(result), strict=True),
+        *zip(result.slices, _names(result.slices), strict=True),
+    )
+    rows = tuple(
+        (
+            name if cell.slice is None else f"{name} {cell.slice}",
+            test.name,
+            "all" if test.seed is None else str(test.seed),
+            fmt.p_value(test.p, result.settings.alpha),
+            fmt.interval(test.ci),
+            test.caution,
+        )
+        for cell, name in cells
+        for test in cell.also
+    )
+    return Table("Asked for by name; no verdict rests on these", columns, rows)
+
+
 def seed_table(result: Result) -> Table:
-    """Build the table of differences per training seed."""
+    """Build the table of differences per training seed, with the mean of each backbone last."""
     seeds = result.seeds
     columns = (Column(("benchmark",), "benchmark", "left"), *(Column((f"seed {s}",), f"seed {s}") for s in seeds))
     rows = [
         (name, *_by_seed(dict(zip(cell.seeds, cell.deltas, strict=True)), seeds))
         for cell, name in zip(result.cells, cell_names(result), strict=True)
     ]
-    mean = dict(zip(result.aggregate.seeds, result.aggregate.deltas, strict=True))
-    return Table(
-        "Difference per training seed, in points", columns, (*rows, ("mean", *_by_seed(mean, seeds))), summary=True
-    )
+    several = len(result.aggregate.backbones) > 1
+    means = [
+        (
+            f"{entry.backbone}/mean" if several else "mean",
+            *_by_seed(dict(zip(entry.seeds, entry.deltas, strict=True)), seeds),
+        )
+        for entry in result.aggregate.backbones
+    ]
+    return Table("Difference per training seed, in points", columns, (*rows, *means), summary=not several)
 
 
 def e0_table(result: Result) -> Table:
@@ -135,7 +210,7 @@ def e0_table(result: Result) -> Table:
             fmt.gain(pair.delta),
             str(pair.lost),
             str(pair.gained),
-            fmt.p_value(pair.mcnemar_p),
+            fmt.p_value(pair.mcnemar_p, result.settings.alpha),
             fmt.interval(pair.ci),
         )
         for cell, name in zip(result.cells, cell_names(result), strict=True)
@@ -146,8 +221,12 @@ def e0_table(result: Result) -> Table:
 
 def cell_names(result: Result) -> tuple[str, ...]:
     """Return the shortest distinct names: the task, with the backbone in front when there are several."""
-    several = len({cell.backbone for cell in result.cells}) > 1
-    return tuple(f"{cell.backbone}/{cell.task}" if several else cell.task for cell in result.cells)
+    return _names(result.cells)
+
+
+def _names(cells: Sequence[Cell]) -> tuple[str, ...]:
+    several = len({cell.backbone for cell in cells}) > 1
+    return tuple(f"{cell.backbone}/{cell.task}" if several else cell.task for cell in cells)
 
 
 def _backbones(result: Result) -> str:
@@ -158,15 +237,15 @@ def _by_seed(values: dict[int, float], seeds: tuple[int, ...]) -> tuple[str, ...
     return tuple(fmt.gain(values.get(seed)) for seed in seeds)
 
 
-def _cell_row(cell: Cell, name: str) -> tuple[str, ...]:
+def _cell_row(cell: Cell, name: str, alpha: float) -> tuple[str, ...]:
     return (
         name,
         fmt.score(cell.base_mean),
         fmt.score(cell.treat_mean),
         fmt.gain(cell.delta),
-        *_tests(cell.e1, cell.e2),
+        *_tests(cell.e1, cell.e2, alpha),
         f"{sum(pair.lost for pair in cell.e0)}/{sum(pair.gained for pair in cell.e0)}",
-        fmt.p_value(cell.adjusted_p),
+        fmt.p_value(cell.adjusted_p, alpha),
         fmt.score(cell.mde80),
         _verdict(cell.verdict, cell.verdict_basis),
     )
@@ -180,20 +259,20 @@ def _aggregate_row(result: Result) -> tuple[str, ...]:
         fmt.score(sum(cell.base_mean for cell in cells) / len(cells)),
         fmt.score(sum(cell.treat_mean for cell in cells) / len(cells)),
         fmt.gain(mean.delta),
-        *_tests(mean.e1, mean.e2),
+        *_tests(mean.e1, mean.e2, result.settings.alpha),
         f"{sum(pair.lost for pair in pairs)}/{sum(pair.gained for pair in pairs)}",
-        fmt.MISSING,
+        fmt.p_value(mean.adjusted_p, result.settings.alpha) if result.settings.variants_tried > 1 else fmt.MISSING,
         fmt.score(mean.mde80),
         _verdict(mean.verdict, mean.verdict_basis),
     )
 
 
-def _tests(e1: E1 | None, e2: E2 | None) -> tuple[str, str, str, str]:
+def _tests(e1: E1 | None, e2: E2 | None, alpha: float) -> tuple[str, str, str, str]:
     sign = e1.signflip if e1 is not None else None
     return (
         fmt.interval(e1.ci if e1 is not None else None),
-        fmt.p_value(e1.p if e1 is not None else None),
-        fmt.p_value(sign.p if sign is not None else None),
+        fmt.p_value(e1.p if e1 is not None else None, alpha),
+        fmt.p_value(sign.p if sign is not None else None, alpha),
         fmt.interval(e2.ci if e2 is not None else None),
     )
 

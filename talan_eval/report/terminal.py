@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from talan_eval.report import wording
-from talan_eval.report.table import Table, main_table
+from talan_eval.report.table import Table, main_table, slice_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,6 +42,8 @@ class TerminalReport:
             yield Text(sentence)
         table, dropped = main_table(result).fitted(options.max_width, _GAP)
         yield Padding(rich_table(table), (1, 0))
+        if result.slices:
+            yield Padding(rich_table(slice_table(result).fitted(options.max_width, _GAP)[0]), (0, 0, 1, 0))
         if dropped:
             names = ", ".join(column.name for column in dropped)
             yield Text(f"Left out at this width: {names}. The Markdown report has every column.", style="dim")

@@ -63,6 +63,8 @@ def test_help_shows_every_option_with_its_default():
         (["--tasks", "gsm8k", "--data-dir", "/nonexistent"], "does not exist"),
         (["--backbone", "mikro"], "Did you mean 'micro'?"),
         (["--backbone", "."], "holds no model"),
+        (["--json", "/nonexistent/result.json"], "mkdir -p /nonexistent"),
+        (["--json", "/"], "it is a directory"),
         (["--seeds", "none"], "--seeds 7"),
         (["--seeds", "0,0"], "name one twice"),
         (["--limit", "0"], "--limit 0 is not a positive number"),

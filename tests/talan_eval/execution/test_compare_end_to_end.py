@@ -29,6 +29,14 @@ def compare(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def wait_for_cell(process: subprocess.Popen[str] | subprocess.Popen[bytes], out: Path, pattern: str) -> None:
+    deadline = time.monotonic() + 240
+    while not list((out / "cells").glob(pattern)):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("compare") / "out"
@@ -120,11 +128,7 @@ def test_killed_and_started_again_it_finishes_the_missing_cells_only(finished, t
         command(*COMMON, "--out", str(out)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     pattern = "train_*.json" if moment == "training" else "eval_*.json"
-    deadline = time.monotonic() + 240
-    while not list((out / "cells").glob(pattern)):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for_cell(process, out, pattern)
     workers = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -136,6 +140,19 @@ def test_killed_and_started_again_it_finishes_the_missing_cells_only(finished, t
     assert kept
     assert all(path.stat().st_mtime_ns == time_ns for path, time_ns in kept.items())
     assert without_times(result_of(out)) == without_times(result_of(finished[0]))
+
+
+def test_interrupted_it_says_that_finished_cells_are_kept_and_nothing_else(tmp_path):
+    out = tmp_path / "interrupted"
+    process = subprocess.Popen(
+        command(*COMMON, "--out", str(out)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    wait_for_cell(process, out, "train_*.json")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said == "Interrupted. Finished cells are kept: the same command goes on from here.\n"
 
 
 def test_a_damaged_cell_is_named_and_computed_again(finished, tmp_path):
