@@ -23,6 +23,12 @@ def cell_flags(cell: CellScores) -> tuple[str, ...]:
     if cell.dropped_seeds:
         listed = ", ".join(map(str, cell.dropped_seeds))
         flags.append(f"{len(cell.dropped_seeds)} seed(s) left out because only one arm finished: {listed}")
+    if cell.dropped_items:
+        whole = len(cell.item_ids) + cell.dropped_items
+        flags.append(
+            f"{cell.dropped_items} of {whole} items left out of both arms because not every run has them under one "
+            f"prompt ({cell.dropped_prompts} differ in the prompt alone)"
+        )
     if np.array_equal(cell.base, cell.treat):
         flags.append("both arms have the same score on every item and seed; was the treat adapter active?")
     elif len(cell.item_ids) >= _COPY_ITEMS:
