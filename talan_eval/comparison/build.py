@@ -150,6 +150,7 @@ def _cell(item: _Analysed, holm_p: float | None, maxt_p: float | None, alpha: fl
         task=scores.task,
         metric=scores.metric,
         n_items=len(scores.item_ids),
+        n_dropped=scores.dropped_items,
         n_seeds=n_seeds,
         seeds=scores.seeds,
         k=scores.k,

@@ -267,7 +267,11 @@ def _samples(runs: Sequence[tuple[str, ScoreColumns]], task: _Task) -> int:
     counts = {run.k: f"{arm} arm at seed {run.seed}" for arm, run in reversed(runs)}
     if len(counts) > 1:
         found = ", ".join(f"{k} in the {where}" for k, where in sorted(counts.items()))
-        raise UserError(f"Task {task.name!r} has unequal numbers of samples per item: {found}.", task.advice)
+        raise UserError(
+            f"Task {task.name!r} has unequal numbers of samples per item: {found}.",
+            "Score every run with the same number of samples (epochs, repeats) per item, or name only runs that have "
+            "as many.",
+        )
     return next(iter(counts))
 
 

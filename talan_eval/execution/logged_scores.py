@@ -119,9 +119,10 @@ def _refuse_duplicates(log: TaskLog, answers: Answers) -> None:
     if repeated:
         lines = [str(line) for key, line in zip(keys, answers.lines, strict=True) if key == repeated[0]]
         raise UserError(
-            f"{log.file}: {len(repeated)} items are there more than once, the first is {repeated[0][0]!r} at {log.unit}s "
-            f"{', '.join(lines[:_EXAMPLES])}.",
-            "Keep one answer per item; repeated answers of one checkpoint go into files of their own: --trial-axis sample",
+            f"{log.file}: {len(repeated)} items are there more than once, the first is {repeated[0][0]!r} at "
+            f"{log.unit}s {', '.join(lines[:_EXAMPLES])}.",
+            "Keep one answer per item. Repeated answers of one checkpoint go into directories of their own: "
+            "--trial-axis sample",
         )
 
 

@@ -223,7 +223,7 @@ def _provenance(base: LoggedArm, treat: LoggedArm, trials: Trials, chosen: Seque
                         "path": str(trial.run.path),
                         "model": trial.run.model,
                         "harness_version": trial.run.version,
-                        "sha256": {str(stamp.path): stamp.sha256 for stamp in trial.run.files},
+                        "sha256": {_inside(stamp.path, trial.run.path): stamp.sha256 for stamp in trial.run.files},
                     }
                     for trial in found
                 ],
@@ -237,3 +237,7 @@ def _provenance(base: LoggedArm, treat: LoggedArm, trials: Trials, chosen: Seque
             **{name: version(name) for name in _PACKAGES},
         },
     }
+
+
+def _inside(path: Path, directory: Path) -> str:
+    return path.name if path == directory or not path.is_relative_to(directory) else str(path.relative_to(directory))

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
     from talan_eval.importers.model import LoggedArm, LoggedRun
 
-_SAME_SETTINGS: Final = (
-    "Score both arms with the same task version and settings, or name the tasks to compare: --tasks "
-)
 _CERTAIN_ITEMS: Final = 100  # scores alone: fewer items can agree everywhere by honest chance
 
 
@@ -73,7 +70,8 @@ def task_versions(base: LoggedArm, treat: LoggedArm, tasks: Sequence[str]) -> di
                 f"Task {task!r} has different versions: {listed}.",
                 f"Score both arms with the same version of the task, or leave it out: --tasks {others or 'OTHER'}",
             )
-        versions.update({task: version for version in found})
+        if found:
+            versions[task] = next(iter(found))
     return versions
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Final
 
 from talan_core.errors import UserError
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 HARNESS: Final = "inspect_ai"
 _FINISHED: Final = "success"
+_TRANSCRIPT: Final = ("messages", "events", "store")
+_MESSAGE: Final = 200
 _LETTERS: Final = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 _WORDS: Final = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 
@@ -34,16 +37,16 @@ _WORDS: Final = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 @dataclass(frozen=True, slots=True)
 class _Log:
     path: Path
-    header: Any  # inspect_ai's EvalLog without samples
+    content: Any  # inspect_ai's EvalLog
     stamp: Stamp
 
     @property
     def task(self) -> str:
-        return str(self.header.eval.task)
+        return str(self.content.eval.task)
 
     @property
     def checkpoint(self) -> tuple[str, str]:
-        spec = self.header.eval
+        spec = self.content.eval
         return str(spec.model), json.dumps(spec.model_args, sort_keys=True, default=str)
 
 
@@ -65,12 +68,12 @@ def read_run(path: Path, files: Sequence[Path], option: str, reader: Reader) -> 
     logs = [_open(file, reader) for file in files]
     _refuse_several_models(path, logs, option)
     newest: dict[str, _Log] = {}
-    for log in sorted(logs, key=lambda log: (str(log.header.eval.created), log.path.name)):
+    for log in sorted(logs, key=lambda log: (str(log.content.eval.created), log.path.name)):
         newest[log.task] = log
     tasks = {task: _task(newest[task]) for task in sorted(newest, key=natural)}
     older = len(logs) - len(newest)
     note = f"{path}: the newest log of each task is used; {older} older left aside"
-    spec = next(iter(newest.values())).header.eval
+    spec = next(iter(newest.values())).content.eval
     return LoggedRun(
         path=path,
         harness=HARNESS,
@@ -86,18 +89,28 @@ def _open(path: Path, reader: Reader) -> _Log:
     api = _package(path)
     _, pending = reader.read(path)
     try:
-        header = api.read_eval_log(str(path), header_only=True)
+        content = _whole_log(api, path)
     except (ValueError, KeyError, OSError, EOFError) as error:
         raise UserError(
             f"{path} is not a readable inspect_ai log ({type(error).__name__}: {error}).",
             f"Look at it: inspect log dump '{path}'",
         ) from error
-    if header.status != _FINISHED:
+    if content.status != _FINISHED:
         raise UserError(
-            f"{path}: the evaluation did not finish (status {header.status!r}).",
+            f"{path}: the evaluation did not finish (status {content.status!r}).",
             f"Finish it: inspect eval-retry '{path}', or leave this log out.",
         )
-    return _Log(path, header, pending.stamp())
+    return _Log(path, content, pending.stamp())
+
+
+def _whole_log(api: Any, path: Path) -> Any:  # noqa: ANN401 - a module of an optional package, and its EvalLog
+    """Read a log with its samples, but without transcripts where the installed version can leave them out.
+
+    The summaries that newer versions also offer would be faster, but their prompts are cut after 5,120 letters.
+    """
+    if "exclude_fields" in signature(api.read_eval_log).parameters:
+        return api.read_eval_log(str(path), exclude_fields=set(_TRANSCRIPT))
+    return api.read_eval_log(str(path))
 
 
 def _package(path: Path) -> Any:  # noqa: ANN401 - a module of an optional package
@@ -125,20 +138,20 @@ def _refuse_several_models(path: Path, logs: Sequence[_Log], option: str) -> Non
 
 
 def _task(log: _Log) -> TaskLog:
-    spec = log.header.eval
+    spec = log.content.eval
     answers = Answers()
-    for number, summary in enumerate(_package(log.path).read_eval_log_sample_summaries(str(log.path)), 1):
-        if summary.error is not None or not summary.scores:
+    for number, sample in enumerate(log.content.samples or [], 1):
+        if sample.error is not None or not sample.scores:
+            why = "it was not scored" if sample.error is None else f"error: {str(sample.error.message)[:_MESSAGE]}"
             raise UserError(
-                f"{log.path}, sample {summary.id!r} epoch {summary.epoch}: no score "
-                f"({'error: ' + str(summary.error).splitlines()[0][:200] if summary.error else 'it was not scored'}).",
+                f"{log.path}, sample {sample.id!r} epoch {sample.epoch}: no score ({why}).",
                 f"Score it: inspect score '{log.path}', or run it again: inspect eval-retry '{log.path}'",
             )
-        answers.items.append(str(summary.id))
-        answers.prompts.append(_question(summary))
-        answers.values.append(_values(summary.scores))
+        answers.items.append(str(sample.id))
+        answers.prompts.append(_question(sample))
+        answers.values.append(_values(sample.scores))
         answers.lines.append(number)
-        answers.samples.append(summary.epoch)
+        answers.samples.append(sample.epoch)
     settings = {"task_args": json.dumps(spec.task_args, sort_keys=True, default=str)} if spec.task_args else {}
     return TaskLog(
         task=log.task,
@@ -150,9 +163,9 @@ def _task(log: _Log) -> TaskLog:
     )
 
 
-def _question(summary: Any) -> str:  # noqa: ANN401 - inspect_ai's EvalSampleSummary
-    asked = summary.input if isinstance(summary.input, str) else [_message(message) for message in summary.input]
-    text = json.dumps([asked, summary.choices, summary.target], sort_keys=True, default=str)
+def _question(sample: Any) -> str:  # noqa: ANN401 - inspect_ai's EvalSample
+    asked = sample.input if isinstance(sample.input, str) else [_message(message) for message in sample.input]
+    text = json.dumps([asked, sample.choices, sample.target], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

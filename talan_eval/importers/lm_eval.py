@@ -1,7 +1,7 @@
 """A directory that ``lm_eval --log_samples --output_path DIR`` wrote into.
 
-There are ``results_<time>.json`` and one ``samples_<task>_<time>.jsonl`` per task, several times over when the model was
-scored again; the newest file of each task counts. With ``--output_path FILE.json`` the results are in
+There are ``results_<time>.json`` and one ``samples_<task>_<time>.jsonl`` per task, several times over when the model
+was scored again; the newest file of each task counts. With ``--output_path FILE.json`` the results are in
 ``FILE_<time>.json`` instead.
 
 An item is known by its ``doc_id``; it is the same question if prompt and target have equal hashes. lm-eval has scored

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,13 @@ from talan_core.errors import UserError
 from talan_eval.importers.model import Answers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _HEAD = b'{"doc_id": '
 _HEAD_END = b', "doc": '
 _HEAD_MOST = 64
+_NUMBER = re.compile(rb'\{"doc_id": (\d+)')
 _TAIL = b', "filter": "'
 _NOT_METRICS = frozenset(
     ("doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics", "doc_hash", "prompt_hash",
@@ -38,6 +40,9 @@ class _Tail:
     filter: str
     prompt: str
     values: Mapping[str, object]
+
+
+_Columns = tuple[list[str], list[_Tail], "Sequence[int]"]  # item ids, tails, line numbers
 
 
 class LineReader:
@@ -60,41 +65,67 @@ class LineReader:
         Raises:
             UserError: A line is not JSON, was cut off, or lacks what lm-eval writes.
         """
-        found: dict[str, Answers] = {}
-        tails, heads = self._tails, self._heads
-        for number, line in enumerate(data.splitlines(), 1):
-            start = line.rfind(_TAIL)
-            tail = tails.get(line[start:]) if start > 0 else None
-            head = heads.get(line[: line.find(_HEAD_END, 0, _HEAD_MOST)])
-            if tail is None or head is None or line.find(_HEAD, 1) != -1:
-                if not line.strip():
-                    continue
-                head, tail = self._learn(line, path, number)
-            answers = found.get(tail.filter)
-            if answers is None:
-                answers = found[tail.filter] = Answers()
-            answers.items.append(head)
-            answers.prompts.append(tail.prompt)
-            answers.values.append(tail.values)
-            answers.lines.append(number)
-        return found
+        lines = data.splitlines()
+        # Each line starts one object and no line two: a line that was cut off swallows the start of the next.
+        known = self._at_once(lines, path) if data.count(_HEAD) == len(lines) else None
+        return _by_filter(known if known is not None else self._one_by_one(lines, path))
 
-    def _learn(self, line: bytes, path: Path, number: int) -> tuple[str, _Tail]:
-        """Parse what was not met before: the two ends if they stand alone, else the whole line."""
-        start, end = line.rfind(_TAIL), line.find(_HEAD_END, 0, _HEAD_MOST)
-        if start > 0 and end > 0 and line.startswith(_HEAD) and line.find(_HEAD, 1) == -1:
-            try:
-                row = json.loads(b"{" + line[start + 2 :])
-                identity = json.loads(line[len(_HEAD) : end])
-            except ValueError:
-                pass  # the whole line tells what is wrong with it
-            else:
-                if "prompt_hash" in row:
-                    tail = self._tails[line[start:]] = _tail(row, path, number)
-                    head = self._heads[line[:end]] = str(identity)
-                    return head, tail
-        whole = _whole(line, path, number)
-        return str(whole["doc_id"]), _tail(whole, path, number)
+    def _at_once(self, lines: Sequence[bytes], path: Path) -> _Columns | None:
+        """Look all lines up by their ends, or return None where one must be parsed whole."""
+        heads = [line[: line.find(_HEAD_END, 0, _HEAD_MOST)] for line in lines]
+        tails = [line[line.rfind(_TAIL) :] for line in lines]
+        for index, (head, tail) in enumerate(zip(heads, tails, strict=True)):
+            if head not in self._heads and not self._learn_head(head):
+                return None
+            if tail not in self._tails and not self._learn_tail(tail, path, index + 1):
+                return None
+        return [self._heads[head] for head in heads], [self._tails[tail] for tail in tails], range(1, len(lines) + 1)
+
+    def _learn_head(self, head: bytes) -> bool:
+        """Remember whose line it is, if the head says so on its own."""
+        found = _NUMBER.fullmatch(head)
+        if found is None:
+            return False
+        self._heads[head] = found[1].decode()
+        return True
+
+    def _learn_tail(self, tail: bytes, path: Path, number: int) -> bool:
+        """Remember what a tail says, if it stands on its own."""
+        try:
+            row = json.loads("{" + tail[2:].decode())
+        except ValueError:
+            return False  # the whole line tells what is wrong with it
+        if "prompt_hash" not in row:
+            return False
+        self._tails[tail] = _tail(row, path, number)
+        return True
+
+    def _one_by_one(self, lines: Sequence[bytes], path: Path) -> _Columns:
+        heads: list[str] = []
+        tails: list[_Tail] = []
+        numbers: list[int] = []
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                row = _whole(line, path, number)
+                heads.append(str(row["doc_id"]))
+                tails.append(_tail(row, path, number))
+                numbers.append(number)
+        return heads, tails, numbers
+
+
+def _by_filter(columns: _Columns) -> dict[str, Answers]:
+    heads, tails, numbers = columns
+    names = [tail.filter for tail in tails]
+    found: dict[str, Answers] = {}
+    for name in dict.fromkeys(names):
+        chosen = [index for index, other in enumerate(names) if other == name]
+        found[name] = Answers(
+            items=[heads[index] for index in chosen],
+            prompts=[tails[index].prompt for index in chosen],
+            values=[tails[index].values for index in chosen],
+            lines=[numbers[index] for index in chosen],
+        )
+    return found
 
 
 def _whole(line: bytes, path: Path, number: int) -> dict[str, Any]:
