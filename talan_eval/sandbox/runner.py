@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import marshal
 import os
 import selectors
 import shutil
@@ -227,7 +228,7 @@ class Runner:
         checks = [parse_test(test) for test in job.tests]
         expected = [self._value(check.expected, worker) for check in checks]
         sent = {"source": job.source, "setup": job.setup, "calls": [check.call for check in checks]}
-        return _Prepared(number, json.dumps(sent).encode("ascii"), json.dumps(expected).encode("ascii"), len(checks))
+        return _Prepared(number, marshal.dumps(sent), json.dumps(expected).encode("ascii"), len(checks))
 
     def _value(self, expected: Literal | Expression, worker: Worker) -> Any:  # noqa: ANN401 - JSON has no narrower type
         """Return an expected value; where it is no literal it is computed in a process without any program."""
@@ -235,8 +236,8 @@ class Runner:
             return expected.tree
         if expected not in self._constants:
             source = "".join(f"import {module}\n" for module in expected.modules)
-            job = json.dumps({"source": source, "setup": "", "calls": [expected.source]}).encode("ascii")
-            report = read_report(worker.run_alone(job))
+            job = {"source": source, "setup": "", "calls": [expected.source]}
+            report = read_report(worker.run_alone(marshal.dumps(job)))
             if 0 not in report.values:
                 why = report.error or report.raised.get(0) or ("it was stopped",)
                 raise ValueError(f"The expected side {expected.source!r} has no value: {': '.join(why)}.")

@@ -133,7 +133,7 @@ class Worker:
         """Send one program to the worker and watch for its report and its end.
 
         Args:
-            job: What ``inside.program`` reads: JSON with "source", "setup" and "calls".
+            job: What ``inside.program`` reads: "source", "setup" and "calls", marshalled.
             selector: Told of what to watch.
 
         Raises:

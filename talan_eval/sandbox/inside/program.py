@@ -9,6 +9,7 @@ they say is compared elsewhere with expected values that never enter this proces
 from __future__ import annotations
 
 import json
+import marshal
 import os
 import sys
 import types
@@ -19,6 +20,9 @@ from .values import TooLargeError, encode
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+LOCKED: Final = b'["locked"]\n'
+LOADED: Final = b'["loaded"]\n'
+ENDED: Final = b'["ended"]\n'
 EXIT_MEMORY: Final = 99
 """Exit status where not even an error could be reported for want of memory."""
 EXIT_CHANNEL: Final = 98
@@ -47,7 +51,9 @@ class _Channel:
         self._descriptor = descriptor
 
     def send(self, *frame: Any) -> None:  # noqa: ANN401 - JSON has no narrower type
-        data = json.dumps(frame).encode("ascii") + b"\n"
+        self.write(json.dumps(frame).encode("ascii") + b"\n")
+
+    def write(self, data: bytes) -> None:
         while data:
             data = data[os.write(self._descriptor, data) :]
 
@@ -66,16 +72,25 @@ def run_program(job_descriptor: int, result_descriptor: int, lock: Callable[[], 
     except BaseException:  # noqa: BLE001 - without its boundary nothing may be run
         os._exit(EXIT_CONFINEMENT)
     try:
-        channel.send("locked")
-        with os.fdopen(job_descriptor, "rb") as file:
-            job = json.loads(file.read())
-        _run(job, channel)
-        channel.send("ended")
+        channel.write(LOCKED)
+        _run(_read_job(job_descriptor), channel)
+        channel.write(ENDED)
     except MemoryError:
         os._exit(EXIT_MEMORY)
     except OSError:
         os._exit(EXIT_CHANNEL)
     os._exit(0)
+
+
+def _read_job(descriptor: int) -> dict[str, Any]:
+    """Read the job, which the caller wrote: source, set-up, calls. Marshal needs fewest pages of this fresh process."""
+    size = os.fstat(descriptor).st_size
+    data = b""
+    while len(data) < size:
+        data += os.read(descriptor, size - len(data))
+    os.close(descriptor)
+    job: dict[str, Any] = marshal.loads(data)  # noqa: S302 - from the caller, no program has had it
+    return job
 
 
 def rehearse() -> None:
@@ -109,7 +124,7 @@ def _run(job: dict[str, Any], channel: _Channel) -> None:
         except BaseException as error:  # noqa: BLE001 - whatever the program raises, SystemExit too, is its result
             channel.send("error", phase, *_described(error))
             return
-    channel.send("loaded")
+    channel.write(LOADED)
     for number, call in enumerate(job["calls"]):
         try:
             # In brackets: a call over several lines is one expression.

@@ -6,6 +6,7 @@ import json
 from typing import Any, NamedTuple
 
 from .compare import same
+from .program import LOCKED
 
 
 class Report(NamedTuple):
@@ -51,7 +52,7 @@ def read_report(data: bytes) -> Report:
             case _:
                 break
     # Nothing counts where the first frame, which trusted code writes, is missing.
-    is_locked = data.startswith(b'["locked"]\n')
+    is_locked = data.startswith(LOCKED)
     return Report(is_locked, "loaded" in marks, "ended" in marks, error, values, raised)
 
 

@@ -12,7 +12,7 @@ import os
 import struct
 from typing import Final, NamedTuple
 
-from .kernel import call, prctl
+from .kernel import prepared
 from .rules import ALWAYS, CONDITIONAL, MISSING, SPECIAL_FILES, Condition, Test
 from .syscalls import AUDIT_ARCHITECTURES, number
 
@@ -36,7 +36,6 @@ _X32: Final = 0x40000000
 _MOST_INSTRUCTIONS: Final = 4096
 _PR_SET_SECCOMP: Final = 22
 _MODE_FILTER: Final = 2
-_SET_MODE_FILTER: Final = 1
 
 
 class Instruction(NamedTuple):
@@ -129,6 +128,7 @@ class Filter:
         self._code = ctypes.create_string_buffer(packed, len(packed))
         # struct sock_fprog: the number of instructions and, aligned, where they are
         self._head = ctypes.create_string_buffer(struct.pack("@HP", len(instructions), ctypes.addressof(self._code)))
+        self._call = prepared("prctl", _PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(self._head), 0, 0)
 
     def take_on(self) -> None:
         """Bind this process and all its descendants for good; they must not be able to gain privileges.
@@ -136,9 +136,4 @@ class Filter:
         Raises:
             OSError: The kernel has no seccomp filters, or refuses.
         """
-        try:
-            call("seccomp", _SET_MODE_FILTER, 0, ctypes.addressof(self._head))
-        except OSError as error:
-            if error.errno != errno.ENOSYS:
-                raise
-            prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(self._head))
+        self._call()

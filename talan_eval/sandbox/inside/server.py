@@ -77,13 +77,8 @@ class Server:
         self._scratch = ""
         self._fresh: DirectoryMark | None = None
         self._directories = 0
-        self._wakeup, write_end = os.pipe()
-        os.set_blocking(self._wakeup, False)
-        os.set_blocking(write_end, False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+        self._rlimits = [(which, *_reachable(which, soft, hard)) for which, soft, hard in _wanted(limits)]
         self._poll = select.poll()
-        self._poll.register(self._wakeup, select.POLLIN)
         self._poll.register(control, select.POLLIN)
 
     def serve(self, canary: str, outsider: int) -> None:
@@ -141,7 +136,7 @@ class Server:
         os.close(job)
         os.close(result)
         why = self._watch(pid)
-        _kill_group(pid)
+        _kill(pid, in_group=self._can_fork)
         _, status, usage = os.wait4(pid, 0)
         swept = self._sweep()
         if cleans and not is_untouched(self._scratch, self._fresh):
@@ -157,10 +152,10 @@ class Server:
     ) -> Never:
         """Give up everything that the program shall not have, take on the limits, and run it."""
         try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            os.setsid()
-            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if self._can_fork:
+                os.setpgid(0, 0)  # not setsid, for which many kernels make a scheduling group: that takes milliseconds
+            if not self._has(Layer.NAMESPACES):  # in one it ends with the worker, which is the first process there
+                prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:  # the worker died before the kernel was told to end this process with it
                 os._exit(EXIT_CONFINEMENT)
             os.umask(0o077)
@@ -172,7 +167,8 @@ class Server:
                 os.closerange(5, 1 << 20)
             random.seed(0)  # a program that draws numbers gets the same verdict again; after a fork the state is new
             if self._has(Layer.LIMITS):
-                set_limits(self._limits)
+                for which, soft, hard in self._rlimits:
+                    resource.setrlimit(which, (soft, hard))
         except BaseException:  # noqa: BLE001 - in this process nothing may be left to run but the program
             os._exit(EXIT_CONFINEMENT)
         then(job, result, self._boundary.lock)
@@ -180,17 +176,24 @@ class Server:
     def _watch(self, pid: int) -> str | None:
         """Wait until the program has ended or must be ended; return why it must be, or None."""
         deadline = time.monotonic() + self._limits["wall_seconds"]
+        end = os.pidfd_open(pid)
+        self._poll.register(end, select.POLLIN)
+        try:
+            return self._watched(pid, end, deadline)
+        finally:
+            self._poll.unregister(end)
+            os.close(end)
+
+    def _watched(self, pid: int, end: int, deadline: float) -> str | None:
         while True:
             left = min(self._interval, max(deadline - time.monotonic(), 0))
-            events = dict(self._poll.poll(left * 1000 + 1))
-            with contextlib.suppress(BlockingIOError):
-                os.read(self._wakeup, 4096)
-            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            ready = [descriptor for descriptor, _ in self._poll.poll(left * 1000 + 1)]
+            if end in ready:
                 return None
-            if self._control.fileno() in events:
+            if ready:
                 order = self._control.recv(1)
                 if not order:
-                    _kill_group(pid)
+                    _kill(pid, in_group=self._can_fork)
                     self._sweep()
                     remove_tree(self._scratch)
                     sys.exit(0)
@@ -224,21 +227,22 @@ class Server:
         self._control.sendall(json.dumps(message).encode("ascii") + b"\n")
 
 
-def set_limits(limits: dict[str, Any]) -> None:
-    """Limit this process; an ordinary user cannot raise what is lower already."""
+def _wanted(limits: dict[str, Any]) -> tuple[tuple[int, int, int], ...]:
+    """Return each resource with its soft and hard limit."""
     cpu = limits["cpu_seconds"]
-    for which, soft, hard in (
+    return (
         (resource.RLIMIT_CORE, 0, 0),
         (resource.RLIMIT_CPU, cpu, cpu + 1),
         (resource.RLIMIT_FSIZE, limits["file_bytes"], limits["file_bytes"]),
         (resource.RLIMIT_NOFILE, limits["open_files"], limits["open_files"]),
         (resource.RLIMIT_AS, limits["memory_bytes"], limits["memory_bytes"]),
-    ):
-        _, highest = resource.getrlimit(which)
-        if highest == resource.RLIM_INFINITY:
-            resource.setrlimit(which, (soft, hard))
-        else:
-            resource.setrlimit(which, (min(soft, highest), min(hard, highest)))
+    )
+
+
+def _reachable(which: int, soft: int, hard: int) -> tuple[int, int]:
+    """Return limits that an ordinary user may set: what is lower already cannot be raised."""
+    _, highest = resource.getrlimit(which)
+    return (soft, hard) if highest == resource.RLIM_INFINITY else (min(soft, highest), min(hard, highest))
 
 
 def main() -> None:
@@ -254,8 +258,8 @@ def main() -> None:
         Server(control, arguments["limits"], boundary).serve(arguments["canary"], arguments["outsider"])
 
 
-def _kill_group(pid: int) -> None:
-    """Kill an unreaped child and the process group that it leads."""
-    for kill in (os.killpg, os.kill):
+def _kill(pid: int, *, in_group: bool) -> None:
+    """Kill an unreaped child, and the process group that it leads where it may have started processes."""
+    for kill in (os.killpg, os.kill) if in_group else (os.kill,):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             kill(pid, signal.SIGKILL)
