@@ -260,11 +260,13 @@ def _plain(model: PreTrainedModel, partner: Partner, defaults: TalanDefaults, se
     layer = partner.layer_of(defaults.layer)
     if layer is not None:
         shape = model.config.get_text_config()
-        layer = int(dataclasses.replace(defaults, layer=layer).resolve(shape.hidden_size, shape.num_hidden_layers).layer)
+        layer = int(
+            dataclasses.replace(defaults, layer=layer).resolve(shape.hidden_size, shape.num_hidden_layers).layer
+        )
     return PlainModel(model, partner, layer=layer, generator=torch.Generator().manual_seed(seed))
 
 
-_BLOCKS: Final[Mapping[str, type[TalanOptions] | type[NoiseOptions]]] = {TALAN: TalanOptions, NOISE: NoiseOptions}
+_BLOCKS: Final[Mapping[str, type[TalanOptions | NoiseOptions]]] = {TALAN: TalanOptions, NOISE: NoiseOptions}
 
 _OptionsT = TypeVar("_OptionsT", bound="Partner | TalanOptions | NoiseOptions")
 

@@ -98,5 +98,3 @@ def _shown(base_model: str | os.PathLike[str] | None) -> str:
     if base_model is None:
         return "an unnamed backbone"
     return str(base_model) if _HUB_ID.fullmatch(str(base_model)) else Path(base_model).name
-
-

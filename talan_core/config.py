@@ -130,7 +130,9 @@ class TalanConfig:
     )
     heads: int = _axis(4, "", "Attention heads in memory and mixer; must divide the width. Ours.")
     components: int = _axis(
-        DEFAULT_COMPONENTS, "", "Components of mixer=ensemble (the paper's audit has ensembles; the default number is ours)."
+        DEFAULT_COMPONENTS,
+        "",
+        "Components of mixer=ensemble (the paper's audit has ensembles; the default number is ours).",
     )
     noise: float | None = _axis(
         None, "", "Control: write a random direction of the norm that gates of this size would write. Ours."

@@ -34,7 +34,7 @@ class Intervention(nn.Module, ABC):
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """Edit hidden states, (batch, length, d), of any floating type."""
 
-    def settle(self) -> None:  # noqa: B027 - most edits have nothing to do here
+    def settle(self) -> None:
         """Finish the initial values on the device that computes them."""
 
     def edit(

@@ -64,6 +64,8 @@ def load(
     if with_block:
         check_backbone(read_record(directory), backbone, directory)
     model = _load_partner(backbone, directory, partner, is_trainable=is_trainable)
+    if not is_trainable:
+        model.requires_grad_(requires_grad=False)  # PEFT leaves virtual tokens and trained biases trainable
     if not with_block:
         return model
     model.__class__ = TalanPeftModel

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 _SHARE_WARNING = (
     "TALAN d_mem={width} is the backbone's full width or more: the block may exceed one percent of its parameters."
 )
-_MERGE_WARNING = "The TALAN block stays active in the merged model, but save_pretrained of that model does not write it."
+_MERGE_WARNING = (
+    "The TALAN block stays active in the merged model, but save_pretrained of that model does not write it."
+)
 
 
 class TalanPeftModel(BlockCarrier, ExactPeftModel):

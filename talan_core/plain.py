@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM
 from talan_core.attach import TalanAttachment
 from talan_core.card import write_card
 from talan_core.carrier import BlockCarrier
-from talan_core.checkpoint import BlockRecord, Provenance, has_block
+from talan_core.checkpoint import Provenance, has_block
 from talan_core.errors import UserError
 from talan_core.interventions import Intervention, LoReftEdit, SteeringEdit
 from talan_core.originals import Originals

@@ -21,6 +21,8 @@ _EXPECTED: Final = (
     "Unsupported layer type",
     # True of PEFT alone; `talan_core.exact` keeps the original biases.
     "Careful, disabling adapter layers with bias",
+    # PEFT checks AdaLoRA's masks of ranks as if they were LoRA's ranks by layer name; it does apply them.
+    r"The following rank_pattern keys did not match any targeted module",
     # Prompt learning computes its own positions.
     "Position ids are not supported for parameter efficient tuning",
 )

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class Partner(ABC):
     """What is tuned beside the block, or without one: an adapter of PEFT, or a baseline.
@@ -47,7 +46,6 @@ class Partner(ABC):
 class PeftPartner(Partner):
     """An adapter of PEFT."""
 
-
     @abstractmethod
     def peft_config(self, backbone: PreTrainedModel, seed: int) -> PeftConfig:
         """Build PEFT's configuration for a causal language model (loads PEFT).
@@ -75,8 +73,19 @@ class PlainPartner(Partner):
         return None
 
 
+def all_linear(backbone: PreTrainedModel) -> str | list[str]:
+    """Return what PEFT is to adapt: all linear layers but the output head.
+
+    Where transformers fuses the experts of a mixture into one tensor per layer, PEFT would make LoRA adapt that tensor
+    and the router too, which most other adapters (and DoRA) cannot. Here every partner adapts the same layers, so
+    experts and router are left alone.
+    """
+    fused = any(parameter.ndim > 2 for parameter in backbone.parameters())  # noqa: PLR2004 - experts, outputs, inputs
+    return sorted({name.rpartition(".")[2] for name, _ in linear_layers(backbone)}) if fused else "all-linear"
+
+
 def linear_layers(backbone: PreTrainedModel) -> Iterator[tuple[str, nn.Module]]:
-    """Iterate over the linear layers that PEFT's "all-linear" means: all but the output head, with their full names."""
+    """Iterate over the linear layers but the output head, with their full names."""
     from torch import nn  # noqa: PLC0415 - arms are parsed before anything heavy is loaded
 
     head = backbone.get_output_embeddings()  # type: ignore[no-untyped-call] # untyped in transformers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from talan_core.partners.base import PeftPartner
+from talan_core.partners.base import PeftPartner, all_linear
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -44,14 +44,14 @@ class Lora(PeftPartner):
         """Build PEFT's configuration; see `PeftPartner.peft_config`."""
         from peft import LoraConfig  # noqa: PLC0415 - arms are parsed before anything heavy is loaded
 
-        del backbone, seed
+        del seed
         return LoraConfig(
             task_type="CAUSAL_LM",
             r=self.r,
             lora_alpha=self.alpha,
             lora_dropout=self.dropout,
             bias=self.bias,
-            target_modules="all-linear",
+            target_modules=all_linear(backbone),
             **self._variant(),
         )
 
@@ -125,14 +125,14 @@ class AdaLora(PeftPartner):
         """Build PEFT's configuration; see `PeftPartner.peft_config`."""
         from peft import AdaLoraConfig  # noqa: PLC0415 - arms are parsed before anything heavy is loaded
 
-        del backbone, seed
+        del seed
         return AdaLoraConfig(
             task_type="CAUSAL_LM",
             init_r=self.init_r,
             target_r=self.r,
             lora_alpha=self.alpha,
             lora_dropout=self.dropout,
-            target_modules="all-linear",
+            target_modules=all_linear(backbone),
             total_step=_NEVER_RUN,  # set when training starts, once the number of steps is known
         )
 
@@ -161,12 +161,11 @@ class Vera(PeftPartner):
         """Build PEFT's configuration; see `PeftPartner.peft_config`."""
         from peft import VeraConfig  # noqa: PLC0415 - arms are parsed before anything heavy is loaded
 
-        del backbone
         return VeraConfig(
             task_type="CAUSAL_LM",
             r=self.r,
             vera_dropout=self.dropout,
-            target_modules="all-linear",
+            target_modules=all_linear(backbone),
             projection_prng_key=seed,
             save_projection=True,
         )

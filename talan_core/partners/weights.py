@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from talan_core.errors import UserError
-from talan_core.partners.base import PeftPartner, check_block_size, leaf_names
+from talan_core.partners.base import PeftPartner, all_linear, check_block_size, leaf_names
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -64,13 +64,13 @@ class LoHa(PeftPartner):
         """Build PEFT's configuration; see `PeftPartner.peft_config`."""
         from peft import LoHaConfig  # noqa: PLC0415 - arms are parsed before anything heavy is loaded
 
-        del backbone, seed
+        del seed
         return LoHaConfig(
             task_type="CAUSAL_LM",
             r=self.r,
             alpha=self.alpha,
             rank_dropout=self.dropout,
-            target_modules="all-linear",
+            target_modules=all_linear(backbone),
         )
 
 
@@ -84,13 +84,13 @@ class LoKr(LoHa):
         """Build PEFT's configuration; see `PeftPartner.peft_config`."""
         from peft import LoKrConfig  # noqa: PLC0415 - arms are parsed before anything heavy is loaded
 
-        del backbone, seed
+        del seed
         return LoKrConfig(
             task_type="CAUSAL_LM",
             r=self.r,
             alpha=self.alpha,
             rank_dropout=self.dropout,
-            target_modules="all-linear",
+            target_modules=all_linear(backbone),
         )
 
 
@@ -116,7 +116,7 @@ class Oft(PeftPartner):
 
         del seed
         check_block_size(self.kind, self.block, backbone)
-        return OFTConfig(task_type="CAUSAL_LM", r=0, oft_block_size=self.block, target_modules="all-linear")
+        return OFTConfig(task_type="CAUSAL_LM", r=0, oft_block_size=self.block, target_modules=all_linear(backbone))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +133,7 @@ class Boft(Oft):
 
         del seed
         check_block_size(self.kind, self.block, backbone)
-        return BOFTConfig(task_type="CAUSAL_LM", boft_block_size=self.block, target_modules="all-linear")
+        return BOFTConfig(task_type="CAUSAL_LM", boft_block_size=self.block, target_modules=all_linear(backbone))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,8 +158,8 @@ class Hra(PeftPartner):
         """Build PEFT's configuration; see `PeftPartner.peft_config`."""
         from peft import HRAConfig  # noqa: PLC0415 - arms are parsed before anything heavy is loaded
 
-        del backbone, seed
-        return HRAConfig(task_type="CAUSAL_LM", r=self.r, target_modules="all-linear")
+        del seed
+        return HRAConfig(task_type="CAUSAL_LM", r=self.r, target_modules=all_linear(backbone))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,8 +184,10 @@ class Miss(PeftPartner):
         """Build PEFT's configuration; see `PeftPartner.peft_config`."""
         from peft import MissConfig  # noqa: PLC0415 - arms are parsed before anything heavy is loaded
 
-        del backbone, seed
-        return MissConfig(task_type="CAUSAL_LM", r=self.r, miss_dropout=self.dropout, target_modules="all-linear")
+        del seed
+        return MissConfig(
+            task_type="CAUSAL_LM", r=self.r, miss_dropout=self.dropout, target_modules=all_linear(backbone)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,10 @@ _BEFORE_PRUNING, _AFTER_PRUNING, _MOVES = 10, 5, 50
 
 
 class RankBudget(TrainerCallback):
-    """Call AdaLoRA's allocation after each optimizer step, while the gradients are still there.
+    """Call AdaLoRA's allocation after each optimizer step, and take the pruned ranks out at the end.
+
+    A checkpoint holds the ranks that are left. With the others, zero but still there, the trained model would differ
+    from the one that is loaded by the rounding of longer sums.
 
     Pruning starts after a tenth of the steps and ends a fifth before the last; ranks move about fifty times in between
     (the paper sets these numbers per task; the shares are ours).
@@ -41,7 +44,21 @@ class RankBudget(TrainerCallback):
     ) -> None:
         """Move the budget."""
         del args, control, kwargs
-        self._tuner.update_and_allocate(state.global_step + 1)
+        self._tuner.update_and_allocate(state.global_step + 1)  # the step is counted after this call
+
+    def on_train_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,  # noqa: ANN401 - Trainer's signature
+    ) -> None:
+        """Take the pruned ranks out."""
+        del args, state, control, kwargs
+        name = self._tuner.trainable_adapter_name
+        pattern = self._tuner.peft_config[name].rank_pattern
+        if pattern is not None:
+            self._tuner.resize_modules_by_rank_pattern(pattern, name)
 
 
 def partner_callbacks(model: nn.Module, steps: int) -> list[TrainerCallback]:

@@ -83,9 +83,7 @@ def _with_others_completions(items: Sequence[EncodedExample]) -> list[EncodedExa
     """Give each item the completion of the next one that has another; two items with one answer are no contrast."""
     completions = [item.input_ids[item.prompt_length :] for item in items]
     if len(set(completions)) < 2:  # noqa: PLR2004 - a contrast needs two
-        raise UserError(
-            "actadd needs training items with at least two different completions.", "Give more examples."
-        )
+        raise UserError("actadd needs training items with at least two different completions.", "Give more examples.")
     wrong = []
     for at, item in enumerate(items):
         others = (completions[(at + step) % len(items)] for step in range(1, len(items)))

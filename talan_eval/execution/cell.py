@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from peft import PeftModel
 
     from talan_core.plain import PlainModel
-
     from talan_eval.execution.plan import Assignment
     from talan_eval.grid import EvaluationCell, Run
 
@@ -95,7 +94,9 @@ class Worker:
         backbone = load_model(a.revision, a.training.dtype, torch.device(a.device))
         return talan_core.load(checkpoint, backbone).eval()
 
-    def _evaluate(self, model: PeftModel | PlainModel, run: Run, cell: EvaluationCell, report: Callable[[Event], None]) -> None:
+    def _evaluate(
+        self, model: PeftModel | PlainModel, run: Run, cell: EvaluationCell, report: Callable[[Event], None]
+    ) -> None:
         benchmark = self.benchmarks[cell.task]
         total = len(benchmark.items)
         report(Event(run.cell_id, run.arm, run.seed, "evaluate", 0, total, cell.task))
