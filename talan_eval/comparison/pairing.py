@@ -30,7 +30,7 @@ class ScoredItem:
         item_id: Identifier of the item, unique within the benchmark.
         prompt_hash: Hash of the exact prompt. Equal ids under different prompts are different questions.
         score: In [0, 1]; the mean over samples when an item was answered several times.
-        unparsed: Whether no result could be read from the answer.
+        unparsed: Whether no result could be read from the answer; the share where there were several.
     """
 
     task: str
@@ -38,7 +38,7 @@ class ScoredItem:
     item_id: str
     prompt_hash: str
     score: float
-    unparsed: bool
+    unparsed: float
 
 
 @dataclass(frozen=True, eq=False)

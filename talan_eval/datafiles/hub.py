@@ -52,7 +52,9 @@ def read_hub(source: HubSource, *, fields: tuple[str, ...], local_path: str) -> 
         try:
             part = load_dataset(source.repo, config, split=split, revision=source.revision)
         except DatasetNotFoundError as error:
-            raise UserError(_name(source) + f" cannot be opened ({type(error).__name__}).", _fix(source, local_path)) from error
+            raise UserError(
+                _name(source) + f" cannot be opened ({type(error).__name__}).", _fix(source, local_path)
+            ) from error
         except (OSError, ValueError, RuntimeError) as error:  # unreachable, not in the cache, or no such split
             raise UserError(
                 f"{_name(source)} is not in the local cache and cannot be fetched ({type(error).__name__}).",
@@ -61,9 +63,7 @@ def read_hub(source: HubSource, *, fields: tuple[str, ...], local_path: str) -> 
         missing = [field for field in fields if field not in part.column_names]
         if missing or len(part) != expected:
             found = f"no field {', '.join(map(repr, missing))}" if missing else f"{len(part)} rows, expected {expected}"
-            raise UserError(
-                f"{_name(source)}, {config or 'default'}/{split}: {found}.", _fix(source, local_path)
-            )
+            raise UserError(f"{_name(source)}, {config or 'default'}/{split}: {found}.", _fix(source, local_path))
         rows += [dict(row) for row in part]
     return rows
 
@@ -74,6 +74,8 @@ def _name(source: HubSource) -> str:
 
 def _fix(source: HubSource, local_path: str) -> str:
     consent = (
-        f"accept the terms at hf.co/datasets/{source.repo} and type `hf auth login`" if source.gated else "connect to it"
+        f"accept the terms at hf.co/datasets/{source.repo} and type `hf auth login`"
+        if source.gated
+        else "connect to it"
     )
     return f"Type --data-dir DIR with DIR/{local_path} in it (or set {DATA_DIR_VARIABLE}), or {consent}."

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 _READ: Final = (Verdict.MATCH, Verdict.MISMATCH)
 
 
-def grade_math(
-    answers: Sequence[str], targets: Sequence[str], comparer: SymbolicComparer | None = None
-) -> list[Grade]:
+def grade_math(answers: Sequence[str], targets: Sequence[str], comparer: SymbolicComparer | None = None) -> list[Grade]:
     r"""Grade a batch of answers.
 
     Args:

@@ -104,7 +104,11 @@ class SymbolicComparer:
         shares = [distinct[start::count] for start in range(count)]
         with ThreadPoolExecutor(count) as threads:
             answers = list(threads.map(_serve, self._processes[:count], shares))
-        known = {pair: said for share, done in zip(shares, answers, strict=False) for pair, said in zip(share, done, strict=True)}
+        known = {
+            pair: said
+            for share, done in zip(shares, answers, strict=False)
+            for pair, said in zip(share, done, strict=True)
+        }
         return [known[pair] for pair in pairs]
 
     def _start(self) -> subprocess.Popen[str]:

@@ -34,9 +34,7 @@ _CONFIG = (LatexExtractionConfig(boxed_match_priority=0),)
 def compare(gold: str, answer: str) -> tuple[str, str]:
     """Compare two LaTeX expressions; raises whatever math-verify and sympy raise."""
     right, given = (
-        parse(
-            f"\\boxed{{{text}}}", _CONFIG, extraction_mode="first_match", parsing_timeout=None, raise_on_error=True
-        )
+        parse(f"\\boxed{{{text}}}", _CONFIG, extraction_mode="first_match", parsing_timeout=None, raise_on_error=True)
         for text in (gold, answer)
     )
     if verify(right, given, timeout_seconds=None, raise_on_error=True):
