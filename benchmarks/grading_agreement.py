@@ -13,14 +13,13 @@ import argparse
 import json
 from pathlib import Path
 
-BATCH = 25
+BATCH = 50
 
 
 def generate(task: str, data_dir: Path, out: Path, limit: int, max_tokens: int) -> None:
     """Append answers to ``out/task.jsonl`` until the first ``limit`` items are answered."""
-    from lm_eval.models.huggingface import HFLM  # noqa: PLC0415 - heavy, and not needed for the table
-
     import torch  # noqa: PLC0415 - as above
+    from lm_eval.models.huggingface import HFLM  # noqa: PLC0415 - heavy, and not needed for the table
 
     from talan_core.backbones.load import load_model, load_tokenizer, locate  # noqa: PLC0415 - as above
     from talan_core.backbones.names import find_backbone  # noqa: PLC0415 - as above
@@ -29,7 +28,7 @@ def generate(task: str, data_dir: Path, out: Path, limit: int, max_tokens: int) 
 
     revision = locate(find_backbone("smollm2-135m"))
     tokenizer = load_tokenizer(revision)
-    lm = HFLM(pretrained=load_model(revision, "bfloat16", torch.device("cpu")), tokenizer=tokenizer, batch_size=BATCH)
+    lm = HFLM(pretrained=load_model(revision, "float32", torch.device("cpu")), tokenizer=tokenizer, batch_size=BATCH)
     benchmark = load_benchmark(task, data_dir=data_dir, limit=limit, asking=Asking(max_tokens=max_tokens))
     path = out / f"{task}.jsonl"
     done = len(path.read_text(encoding="utf-8").splitlines()) if path.exists() else 0

@@ -25,7 +25,7 @@ class Asking:
         samples: Answers to each question. The score of an item is their mean.
         temperature: 0 takes the likeliest token; above 0 tokens are drawn.
         top_p: Tokens are drawn from the smallest set with at least this probability.
-        sampling_seed: Seed of the drawing. Two arms with the same seed use the same random numbers, question by question.
+        sampling_seed: Seed of the drawing. Arms with the same seed use the same random numbers, question by question.
 
     Raises:
         UserError: One error that names every setting that is wrong.

@@ -155,6 +155,11 @@ def load_benchmark(name: str, *, data_dir: Path | None, limit: int | None, askin
     task = _load_task(name, data_dir)
     _set_up(name, task, asking)
     documents = list(task.eval_docs)
+    expected = task.config.metadata["rows"]["test"]
+    if len(documents) != expected:
+        raise UserError(
+            f"{name} has {len(documents)} items, expected {expected}.", "Restore the published data and run again."
+        )
     if limit is not None and limit > len(documents):
         raise UserError(
             f"--limit {limit} is more than the {len(documents)} items of {name}.",

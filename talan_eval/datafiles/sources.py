@@ -24,8 +24,8 @@ def read_sources(
     """Read all lists of rows of a benchmark, from the data directory if one is named, else from the Hub.
 
     Args:
-        files: ``metadata.files`` of the task: the keyword arguments of a :class:`DataFile` or :class:`ArchiveFile` each,
-            with the path relative to the data directory.
+        files: ``metadata.files`` of the task: the keyword arguments of a :class:`DataFile` or :class:`ArchiveFile`
+            each, with the path relative to the data directory.
         hub: ``metadata.hub`` of the task: the keyword arguments of a :class:`HubSource` each.
         data_dir: ``--data-dir``, or None to read the environment variable.
 

@@ -1,4 +1,4 @@
-"""Prompts as a backbone sees them, and whether they fit into its context; lm-eval would cut a prompt's start silently."""
+"""Prompts as a backbone sees them, and whether they fit into its context: lm-eval would cut a prompt's start."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def check_prompts_fit(spec: TaskSpec, tokenizer: PreTrainedTokenizerBase, prompt
     cut = sum(length + spec.max_tokens > context for length in lengths)
     fix = f"Type --max-tokens {room}" if room > 0 else "Ask for fewer examples with --few-shot, or other --tasks"
     raise UserError(
-        f"{cut} of the {len(lengths)} prompts of {spec.name} (up to {max(lengths)} tokens) leave no room for an answer of "
-        f"{spec.max_tokens} tokens in the backbone's context of {context}.",
+        f"{cut} of the {len(lengths)} prompts of {spec.name} (up to {max(lengths)} tokens) leave no room for an answer "
+        f"of {spec.max_tokens} tokens in the backbone's context of {context}.",
         f"{fix}, or a --backbone with a longer context.",
     )

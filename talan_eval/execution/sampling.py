@@ -71,7 +71,7 @@ def _nucleus(scores: torch.Tensor, top_p: float) -> torch.Tensor:
     return scores.masked_fill(torch.zeros_like(dropped).scatter(1, places, dropped), -torch.inf)
 
 
-class AskedLM(HFLM):
+class AskedLM(HFLM):  # type: ignore[misc]  # lm-eval publishes no types
     """lm-eval's Hugging Face model, asked as the settings say.
 
     Args:

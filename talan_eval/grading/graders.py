@@ -25,11 +25,11 @@ CODE: Final = "code"
 MATH: Final = "math"
 GRADERS: Final = (*_BY_TEXT, MATH, CODE)
 EXPLANATIONS: Final = {
-    "number": "The number behind the first '####' counts, else the last number of the answer. It must equal the target "
-    "exactly; separators, currency, units, trailing zeros and the way of writing a fraction do not matter.",
+    "number": "The number behind the first '####' counts, else the last number of the answer. It must equal the "
+    "target exactly; separators, currency, units, trailing zeros and the way of writing a fraction do not matter.",
     "latex": "The content of the last \\boxed{...} counts. It must have the same strict normal form as the target.",
-    "math": "The content of the last \\boxed{...} counts. It must have the same strict normal form as the target, or be "
-    "equal to it by math-verify; both verdicts are kept.",
+    "math": "The content of the last \\boxed{...} counts. It must have the same strict normal form as the target, or "
+    "be equal to it by math-verify; both verdicts are kept.",
     "choice": "The one letter that the answer claims counts, as in 'Answer: B' or \\boxed{B}. Several letters earn "
     "nothing.",
     "code": "The program is taken from the fenced block that defines the wanted function, else from the plain text. It "
@@ -43,8 +43,8 @@ def grade_answers(grader: str, docs: Sequence[Mapping[str, Any]], answers: Seque
 
     Args:
         grader: One of :data:`GRADERS`.
-        docs: One document per answer. "number", "latex", "math" and "choice" read its ``answer``; "code" reads ``tests`` (a
-            list of assertions) and, if there is one, ``test_setup_code``.
+        docs: One document per answer. "number", "latex", "math" and "choice" read its ``answer``; "code" reads
+            ``tests`` (a list of assertions) and, if there is one, ``test_setup_code``.
         answers: What the model wrote, in the same order.
 
     Returns:

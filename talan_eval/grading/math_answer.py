@@ -2,8 +2,8 @@ r"""Answers to MATH: the strict normaliser and math-verify side by side, on the 
 
 The answer is right where either says so: each is wrong in its own direction only. The normaliser knows no algebra
 (``2\sqrt{3}/2``), math-verify cannot read some words and forms (``\text{Evelyn}``). Where the normaliser sees a
-difference and math-verify does not finish, the verdict is ``TIMEOUT``, which earns nothing. Both verdicts are kept in the
-grade, so that their disagreements can be counted and read.
+difference and math-verify does not finish, the verdict is ``TIMEOUT``, which earns nothing. Both verdicts are kept, so
+that their disagreements can be counted and read.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 r"""The process in which math-verify runs; a script of its own, started by :mod:`talan_eval.grading.symbolic`.
 
-It reads one JSON line ``[gold, answer]`` at a time and writes one JSON line ``[verdict, reason]``. Each pair is compared
-in a child that is forked for it, so that no pair can change another's verdict (sympy caches), and so that the kernel's
-limits on CPU time and memory end a hostile one without costing the next a new import. CPU time is what is limited: wall
-time would make a verdict depend on the load of the machine; it is only a backstop.
+It reads one JSON line ``[gold, answer]`` at a time and writes one JSON line ``[verdict, reason]``. Each pair is
+compared in a child that is forked for it, so that no pair can change another's verdict (sympy caches), and so that
+the kernel's limits on CPU time and memory end a hostile one without costing the next a new import. CPU time is what is
+limited: wall time would make a verdict depend on the load of the machine; it is only a backstop.
 """
 
 from __future__ import annotations
