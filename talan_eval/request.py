@@ -28,7 +28,19 @@ class CompareRequest:
         None, "Benchmarks, separated by commas; the four bundled twins, or all that are logged, when left out.", "both"
     )
     limit: int | None = _ask(None, "Evaluate only the first so many items of each benchmark.")
-    data_dir: Path | None = _ask(None, "Directory of the real benchmarks' data (or set TALAN_EVAL_DATA_DIR).")
+    data_dir: Path | None = _ask(
+        None, "Directory of the real benchmarks' data (or set TALAN_EVAL_DATA_DIR); else the Hub."
+    )
+    few_shot: int = _ask(0, "Worked examples before each question, from the benchmark's fixed list.")
+    no_chat_template: bool = _ask(
+        default=False, text="Ask and train in plain text, also where there is a chat template."
+    )
+    thinking: bool = _ask(default=False, text="Let the model think first, where its chat template has that switch.")
+    max_tokens: int | None = _ask(None, "Most tokens of an answer; the benchmark's own number when left out.")
+    samples_per_item: int = _ask(1, "Answers to each question; their mean score counts.")
+    temperature: float | None = _ask(None, "0 is greedy. When left out: 0 for one sample, 0.7 for several.")
+    top_p: float = _ask(1.0, "Draw from the likeliest tokens with this probability in all.")
+    sampling_seed: int = _ask(0, "Seed of drawn answers, the same in both arms.")
     out: Path | None = _ask(None, "Results directory; results/<name> when left out (with logs: none).", "both")
     json: Path | None = _ask(None, "Write result.json to this file as well.", "both")
     steps: int | None = _ask(None, "Optimizer steps of each training; the backbone's recipe when left out.")

@@ -20,7 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("compare", epilog=compare.EXAMPLES)(compare.command)
-app.command("tasks", epilog=tasks.EXAMPLES)(tasks.command)
+app.add_typer(tasks.app, name="tasks")
 
 
 @app.callback()

@@ -26,7 +26,7 @@ class ScoredItem:
         item_id: Identifier of the item, unique within the benchmark.
         prompt_hash: Hash of the exact prompt. Equal ids under different prompts are different questions.
         score: In [0, 1].
-        unparsed: Whether no result could be read from the answer.
+        unparsed: Whether no result could be read from the answer; the share where there were several.
         cluster: Which items belong together (one passage, one author), or None where the benchmark has no clusters.
         labels: (name, value) pairs that put the item into slices, such as (("subject", "algebra"),).
         sample: Which of several answers of the same checkpoint to the same item; they are averaged.
@@ -37,7 +37,7 @@ class ScoredItem:
     item_id: str
     prompt_hash: str
     score: float
-    unparsed: bool
+    unparsed: float
     cluster: str | None = None
     labels: tuple[tuple[str, str], ...] = ()
     sample: int = 0

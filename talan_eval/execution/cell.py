@@ -42,8 +42,10 @@ class Worker:
         self.assignment = assignment
         self.store = Store.load(assignment.directory)
         self.tokenizer = load_tokenizer(assignment.revision)
+        if not assignment.asking.chat_template:
+            self.tokenizer.chat_template = None  # training, probe and evaluation see plain prompts alike
         self.benchmarks = {
-            name: load_benchmark(name, data_dir=assignment.data_dir, limit=assignment.limit)
+            name: load_benchmark(name, data_dir=assignment.data_dir, limit=assignment.limit, asking=assignment.asking)
             for name in assignment.tasks
         }
         self.examples = [
@@ -112,6 +114,7 @@ class Worker:
                 "task": cell.task,
                 "max_logit_change": probe,
                 "sandbox": evaluation.sandbox,
+                "disagreements": evaluation.disagreements,
                 "seconds": round(time.perf_counter() - began, 3),
             },
             {sample_name(cell): evaluation.to_jsonl()},

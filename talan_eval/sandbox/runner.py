@@ -156,7 +156,9 @@ class Runner:
                     yield done.pop(following)
                     following += 1
         finally:
-            if not finished:  # the caller stopped listening, or a job was refused: what runs must not be taken for the next
+            if (
+                not finished
+            ):  # the caller stopped listening, or a job was refused: what runs must not be taken for the next
                 self.close()
 
     def _is_full(self, running: dict[Worker, _Prepared]) -> bool:

@@ -49,9 +49,7 @@ def test_a_table_says_arm_and_seed_itself(compared, tmp_path, suffix):
 
 
 def test_one_arm_per_file_needs_no_name(compared, tmp_path):
-    files = [
-        write(tmp_path / f"{arm}.csv", [row for row in rows() if row["arm"] == arm]) for arm in SCORES
-    ]
+    files = [write(tmp_path / f"{arm}.csv", [row for row in rows() if row["arm"] == arm]) for arm in SCORES]
     got = compared(*files).result
     assert (got.base, got.treat, got.cells[0].delta) == ("lora", "dora", 25)
 
