@@ -43,8 +43,14 @@ def rewrite(path, change):
         (lambda lines: [line.replace('"metrics": ["acc"]', '"metrics": ["f1"]') for line in lines], "no value for f1"),
         (lambda lines: [*lines, lines[1]], "1 items are there more than once, the first is '1' at lines 2, 5"),
         (lambda lines: lines[:3], "1 only in the first, 0 only in the second"),
-        (lambda lines: [line.replace('"prompt_hash": "', '"prompt_hash": "0') for line in lines], "under another prompt"),
-        (lambda lines: [line.replace('"target_hash": "', '"target_hash": "0') for line in lines], "under another prompt"),
+        (
+            lambda lines: [line.replace('"prompt_hash": "', '"prompt_hash": "0') for line in lines],
+            "under another prompt",
+        ),
+        (
+            lambda lines: [line.replace('"target_hash": "', '"target_hash": "0') for line in lines],
+            "under another prompt",
+        ),
         (lambda _: [""], "is empty"),
         (lambda _: ["version https://git-lfs.github.com/spec/v1\noid sha256:00\n"], "git lfs pull"),
     ],
@@ -91,7 +97,7 @@ def test_a_metric_that_the_arms_do_not_share(compared, run):
     ("make", "says"),
     [
         (lambda path: path.mkdir(), "The directory is empty"),
-        (lambda path: None, "there is no such directory or file"),
+        (lambda _: None, "there is no such directory or file"),
         (lambda path: path.write_text("hello", encoding="utf-8"), "is not one of the readable formats"),
         (lambda path: (path.mkdir(), (path / "results_x.json").write_text("{}", encoding="utf-8")), "--log_samples"),
     ],

@@ -44,7 +44,7 @@ def test_epochs_are_samples_and_a_warning_says_so(compared):
 
 @pytest.mark.usefixtures("package")
 def test_an_unfinished_or_damaged_log_is_refused(compared, tmp_path):
-    with pytest.raises(UserError, match="(?s)did not finish.*'error'.*inspect eval-retry"):
+    with pytest.raises(UserError, match=r"(?s)did not finish.*'error'.*inspect eval-retry"):
         compared(LOGS / "base" / "seed0", LOGS / "broken")
     whole = (LOGS / "base" / "seed0" / "sums.eval").read_bytes()
     (tmp_path / "cut.eval").write_bytes(whole[: len(whole) // 2])

@@ -110,7 +110,7 @@ def test_lower_is_better_is_refused_and_never_the_default(compared, run):
     items = [{"err": 1.0, "acc": 0.0}, {"err": 0.0, "acc": 1.0}]
     base, treat = run("base", {"task": items}, lower=("err",)), run("treat", {"task": items}, lower=("err",))
     assert compared(base, treat).result.cells[0].metric == "acc"
-    with pytest.raises(UserError, match="(?s)less is better.*--metric acc"):
+    with pytest.raises(UserError, match=r"(?s)less is better.*--metric acc"):
         compared(base, treat, metric=("err",))
 
 
@@ -121,9 +121,9 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 def test_reading_at_both_ends_equals_reading_whole_lines(items):
     def row(number, right, text):
         metrics = {"acc": float(right), "acc_norm": number / 8}
-        return {"doc_id": number, "doc": {"q": text, "doc_id": 3, text: '", "filter": "'}, "arguments": {"filter": text},
-                "filter": "none", "metrics": list(metrics), "doc_hash": "d", "prompt_hash": f"p{text}",
-                "target_hash": "t", **metrics}  # fmt: skip
+        doc = {"q": text, "doc_id": 3, text: '", "filter": "'}
+        return {"doc_id": number, "doc": doc, "arguments": {"filter": text}, 
+                "metrics": list(metrics), "doc_hash": "d", "prompt_hash": f"p{text}", "target_hash": "t", **metrics}  # fmt: skip
 
     rows = [row(number, *item) for number, item in enumerate(items)]
     usual = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in rows).encode()

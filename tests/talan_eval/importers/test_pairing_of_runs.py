@@ -54,7 +54,7 @@ def test_seed_numbers_in_names_are_the_seeds(compared, run, tmp_path):
 def test_a_seed_of_one_arm_only_is_refused_or_dropped_and_counted(compared, run, tmp_path):
     seeds_of(run, "base", BASE)
     seeds_of(run, "treat", TREAT[:2])
-    with pytest.raises(UserError, match="(?s)Seeds 2 are in one arm only.*--allow-unpaired drop"):
+    with pytest.raises(UserError, match=r"(?s)Seeds 2 are in one arm only.*--allow-unpaired drop"):
         compared(tmp_path / "base", tmp_path / "treat")
     got = compared(tmp_path / "base", tmp_path / "treat", allow_unpaired="drop").result
     assert got.seeds == (0, 1)
@@ -88,7 +88,7 @@ def test_unequal_counts_without_seed_numbers_are_refused(compared, run, tmp_path
 def test_two_runs_in_one_seed_are_refused(compared, run, tmp_path):
     seeds_of(run, "base", BASE)
     run("base/seed1/other__model", task="0000")
-    with pytest.raises(UserError, match="several runs lie where one is expected: .*org__model"):
+    with pytest.raises(UserError, match=r"several runs lie where one is expected: .*org__model"):
         compared(tmp_path / "base", run("treat", task="0101"))
 
 
@@ -97,7 +97,7 @@ def test_a_copied_seed_is_an_error(compared, run, tmp_path):
     seeds_of(run, "treat", TREAT)
     shutil.rmtree(tmp_path / "treat/seed2")
     shutil.copytree(tmp_path / "treat/seed1", tmp_path / "treat/seed2")
-    with pytest.raises(UserError, match="(?s)seed1.* and .*seed2.* identical samples; a copy is no new seed"):
+    with pytest.raises(UserError, match=r"(?s)seed1.* and .*seed2.* identical samples; a copy is no new seed"):
         compared(tmp_path / "base", tmp_path / "treat")
 
 
