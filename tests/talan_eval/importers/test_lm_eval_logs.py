@@ -122,8 +122,9 @@ def test_reading_at_both_ends_equals_reading_whole_lines(items):
     def row(number, right, text):
         metrics = {"acc": float(right), "acc_norm": number / 8}
         doc = {"q": text, "doc_id": 3, text: '", "filter": "'}
-        return {"doc_id": number, "doc": doc, "arguments": {"filter": text}, 
-                "metrics": list(metrics), "doc_hash": "d", "prompt_hash": f"p{text}", "target_hash": "t", **metrics}  # fmt: skip
+        hashes = {"doc_hash": "d", "prompt_hash": f"p{text}", "target_hash": "t"}
+        filtered = {"arguments": {"filter": text}, "filter": "none", "metrics": list(metrics)}
+        return {"doc_id": number, "doc": doc, **filtered, **hashes, **metrics}
 
     rows = [row(number, *item) for number, item in enumerate(items)]
     usual = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in rows).encode()
