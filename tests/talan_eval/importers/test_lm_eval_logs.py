@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from talan_core.errors import UserError
@@ -117,6 +117,7 @@ def test_lower_is_better_is_refused_and_never_the_default(compared, run):
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
+@settings(deadline=None, derandomize=True, max_examples=60)
 @given(st.lists(st.tuples(st.booleans(), texts), min_size=1, max_size=6))
 def test_reading_at_both_ends_equals_reading_whole_lines(items):
     def row(number, right, text):

@@ -144,3 +144,22 @@ def test_nothing_in_common_cannot_be_dropped(compared, run):
     file.write_text(file.read_text("utf-8").replace('"prompt_hash": "', '"prompt_hash": "0'), encoding="utf-8")
     with pytest.raises(UserError, match="no item under the same prompt is in every run"):
         compared(base, treat, allow_unpaired="drop")
+
+
+def test_other_files_beside_the_logs_do_not_matter(compared, run):
+    base, treat = run("base", task="01"), run("treat", task="11")
+    (base / "trainer_log.jsonl").write_text('{"loss": 1.0}\n', encoding="utf-8")
+    (base / "items.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    (base / "config.json").write_text("{}", encoding="utf-8")
+    (base / ".cache").mkdir()
+    (base / ".cache" / "samples_task_x.jsonl").write_text("{}", encoding="utf-8")
+    assert compared(base, treat).result.cells[0].delta == 50
+
+
+def test_files_named_by_a_glob_are_the_tasks_of_their_directory(compared, run, tmp_path):
+    for seed in (0, 1):
+        run(f"base/seed{seed}", task_a="0" + "01"[seed], task_b="00")
+        run(f"treat/seed{seed}", task_a="1" + "01"[seed], task_b="11")
+    got = compared(tmp_path / "base/*/samples*", tmp_path / "treat/*/samples*").result
+    assert got.seeds == (0, 1)
+    assert [cell.delta for cell in got.cells] == [50, 100]
