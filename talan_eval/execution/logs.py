@@ -155,7 +155,9 @@ def _backbone(base: LoggedArm, treat: LoggedArm) -> str:
     names = {run.backbone for run in runs}
     adapted = any(run.model != run.backbone for run in runs)
     (name, *others) = names
-    return name if name is not None and not others and adapted else f"{runs[0].harness} logs"
+    if name is not None and not others and adapted:
+        return name
+    return "table of scores" if runs[0].harness == "table" else f"{runs[0].harness} logs"
 
 
 def _advice(settings: Sequence[str]) -> str:

@@ -44,7 +44,7 @@ def test_a_table_says_arm_and_seed_itself(compared, tmp_path, suffix):
     got = compared(f"lora={path}", f"dora={path}").result
     assert (got.base, got.treat, got.seeds) == ("lora", "dora", (0, 1))
     assert got.cells[0].deltas == (25, 25)
-    assert got.cells[0].backbone == "table logs"
+    assert got.cells[0].backbone == "table of scores"
     assert any("columns ignored: note" in warning for warning in got.warnings)
 
 
@@ -154,6 +154,12 @@ def test_arms_of_two_results_directories_are_named(compared, tmp_path):
     assert (got.base, got.treat, got.cells[0].delta) == ("talan+lora", "talan+dora", 0)
     with pytest.raises(UserError, match=r"has no arm 'dora'; it has 'lora' and 'talan\+lora'"):
         compared(f"dora={one}", two)
+
+
+def test_one_arm_of_two_results_directories_can_be_compared(compared, tmp_path):
+    one, two = results_directory(tmp_path / "one"), results_directory(tmp_path / "two")
+    got = compared(f"lora={one}", f"lora={two}").result
+    assert (got.base, got.treat, got.cells[0].delta) == ("one", "two", 0)
 
 
 def test_a_changed_results_directory_is_refused(compared, tmp_path):
