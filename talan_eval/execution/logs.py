@@ -98,7 +98,7 @@ def compare_logs(request: CompareRequest) -> LogsComparison:
         task_versions=versions,
     )
     remarks = (*_remarks(base, treat), *trials.notes, *_sampled(first))
-    warnings = tuple(f"{text[0].upper()}{text[1:]}." for text in remarks)
+    warnings = tuple(f"{text}." for text in remarks)
     result = result.model_copy(update={"warnings": (*warnings, *result.warnings)})
     return LogsComparison(result, (*_pairs(base, treat, trials), *_metric_notes(chosen)))
 

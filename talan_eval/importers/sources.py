@@ -124,8 +124,13 @@ def _places(path: Path, option: str) -> list[Place]:
         kind = _kind_of_file(path)
         return [] if kind is None else [Place(kind, path, (path,))]
     found: list[Place] = []
+    seen: set[Path] = set()
     for root, folders, names in os.walk(path, followlinks=True):
         directory = Path(root)
+        if directory.resolve() in seen:  # a link back up
+            folders.clear()
+            continue
+        seen.add(directory.resolve())
         folders[:] = [folder for folder in folders if not folder.startswith(".")]
         if _is_ours(directory, names):
             found.append(Place("talan-eval", directory))

@@ -163,3 +163,11 @@ def test_files_named_by_a_glob_are_the_tasks_of_their_directory(compared, run, t
     got = compared(tmp_path / "base/*/samples*", tmp_path / "treat/*/samples*").result
     assert got.seeds == (0, 1)
     assert [cell.delta for cell in got.cells] == [50, 100]
+
+
+def test_links_are_followed_but_not_in_circles(compared, run, tmp_path):
+    run("store/abc", task="01")
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "seed0").symlink_to(tmp_path / "store" / "abc")
+    (tmp_path / "store" / "abc" / "up").symlink_to(tmp_path / "base")
+    assert compared(tmp_path / "base", run("treat/seed0", task="11")).result.cells[0].delta == 50
