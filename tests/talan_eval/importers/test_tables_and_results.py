@@ -117,6 +117,7 @@ def test_a_copied_seed_shows_in_the_scores_of_a_table(compared, tmp_path):
         for seed in (0, 1)
         for n in range(120)
     ]
+    table[120:240] = table[239:119:-1]  # in another order
     path = write(tmp_path / "scores.csv", table)
     with pytest.raises(UserError, match="seeds 0 and 1 have the same score on all 120 items"):
         compared(f"a={path}", f"b={path}")
