@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from talan_core.errors import UserError
+from talan_eval.report.table import main_table
 
 
 def seeds_of(run, arm, scores, name="seed{}", start=0):
@@ -135,6 +136,7 @@ def test_what_does_not_pair_is_dropped_on_request_and_said_in_the_table(compared
         compared(base, treat)
     got = compared(base, treat, allow_unpaired="drop").result
     assert (got.cells[0].n_items, got.cells[0].n_dropped, got.cells[0].delta) == (4, 1, 50)
+    assert main_table(got).rows[0][0] == "task (without 1 item)"
     assert any("1 of 5 items left out of both arms" in warning for warning in got.warnings)
 
 
