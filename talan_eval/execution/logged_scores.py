@@ -100,11 +100,16 @@ def _scores(log: TaskLog, answers: Answers, chosen: Chosen) -> FloatArray:
         index = int(wrong[0])
     else:
         index = next(n for n, value in enumerate(raw) if type(value) not in _NUMBERS)
-    value = answers.values[index].get(metric, "missing")
+    values = answers.values[index]
+    where = f"{log.file}, {log.unit} {answers.lines[index]}"
+    if metric not in values:
+        raise UserError(
+            f"{where}: no {metric} (item {answers.items[index]!r} has {', '.join(values)}).",
+            "Score all items of the task with the same metrics.",
+        )
     others = [name for name in chosen.found if name != metric]
     raise UserError(
-        f"{log.file}, {log.unit} {answers.lines[index]}: {metric} is {value!r}, not a score from 0 to 1 (item "
-        f"{answers.items[index]!r}).",
+        f"{where}: {metric} is {values[metric]!r}, not a score from 0 to 1 (item {answers.items[index]!r}).",
         f"Name another metric: --metric {others[0]}" + (f" (or {', '.join(others[1:])})" if others[1:] else "")
         if others
         else f"Scale the scores to 0 to 1 and score missing ones, or leave the task {log.task!r} out: --tasks OTHER",

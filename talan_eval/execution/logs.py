@@ -30,12 +30,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from talan_eval.comparison import ScoreColumns
+    from talan_eval.comparison import CellScores, ScoreColumns
     from talan_eval.importers.model import LoggedArm
     from talan_eval.importers.seeds import Trials
     from talan_eval.importers.selection import Chosen
     from talan_eval.request import CompareRequest
     from talan_eval.schema import Result
+    from talan_eval.stats.arrays import FloatArray
 
 _DROP: Final = "drop"
 _PACKAGES: Final = ("numpy", "scipy")
@@ -79,8 +80,6 @@ def compare_logs(request: CompareRequest) -> LogsComparison:
     chosen = choose(base, treat, tasks, request.metric, request.filter)
     first = [columns for one in chosen for columns in score_columns(one, trials.base)]
     second = [columns for one in chosen for columns in score_columns(one, trials.treat)]
-    for arm, columns in ((base, first), (treat, second)):
-        refuse_equal_scores(arm, _by_seed(columns))
     cells = pair_columns(
         first,
         second,
@@ -89,6 +88,8 @@ def compare_logs(request: CompareRequest) -> LogsComparison:
         unpaired="drop" if drop else "refuse",
         advice=_advice(different_settings(base, treat, tasks)),
     )
+    for arm in (base, treat):
+        refuse_equal_scores(arm, _by_seed(cells, arm.side))
     result = compare(
         cells,
         base=base.name,
@@ -98,7 +99,7 @@ def compare_logs(request: CompareRequest) -> LogsComparison:
         task_versions=versions,
     )
     remarks = (*_remarks(base, treat), *trials.notes, *_sampled(first))
-    warnings = tuple(f"{text[0].upper()}{text[1:]}." for text in remarks)
+    warnings = tuple(f"{text}." for text in remarks)
     result = result.model_copy(update={"warnings": (*warnings, *result.warnings)})
     return LogsComparison(result, (*_pairs(base, treat, trials), *_metric_notes(chosen)))
 
@@ -142,10 +143,12 @@ def _check_place(out: Path | None) -> None:
         )
 
 
-def _by_seed(columns: Iterable[ScoreColumns]) -> dict[int, dict[str, Any]]:
-    found: dict[int, dict[str, Any]] = {}
-    for one in columns:
-        found.setdefault(one.seed, {})[one.task] = one.scores
+def _by_seed(cells: Iterable[CellScores], side: str) -> dict[int, dict[str, FloatArray]]:
+    found: dict[int, dict[str, FloatArray]] = {}
+    for cell in cells:
+        scores = cell.base if side == "base" else cell.treat
+        for seed, row in zip(cell.seeds, scores, strict=True):
+            found.setdefault(seed, {})[cell.task] = row
     return found
 
 
@@ -155,7 +158,9 @@ def _backbone(base: LoggedArm, treat: LoggedArm) -> str:
     names = {run.backbone for run in runs}
     adapted = any(run.model != run.backbone for run in runs)
     (name, *others) = names
-    return name if name is not None and not others and adapted else f"{runs[0].harness} logs"
+    if name is not None and not others and adapted:
+        return name
+    return "table of scores" if runs[0].harness == "table" else f"{runs[0].harness} logs"
 
 
 def _advice(settings: Sequence[str]) -> str:

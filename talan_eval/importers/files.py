@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 _LFS = b"version https://git-lfs.github.com/spec/"
+_MOST_WAITING = 4
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -28,6 +30,7 @@ class Reader:
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1)
+        self._waiting: deque[Future[str]] = deque()
 
     def __enter__(self) -> Self:
         """Return the reader."""
@@ -59,7 +62,11 @@ class Reader:
             raise UserError(f"{path} is empty.", "Score this run again, or leave its directory out of the option.")
         if data.startswith(_LFS):
             raise UserError(f"{path} is a git-lfs pointer, not the log itself.", f"Fetch it: git lfs pull -I {path}")
-        return data, Pending(path, len(data), self._pool.submit(_sha256, data))
+        digest = self._pool.submit(_sha256, data)
+        self._waiting.append(digest)
+        if len(self._waiting) > _MOST_WAITING:  # each holds the bytes of its file
+            self._waiting.popleft().result()
+        return data, Pending(path, len(data), digest)
 
 
 class Pending:

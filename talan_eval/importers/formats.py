@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from talan_core.errors import UserError
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
 _SIDES = ("base", "treat")
 
 
+@dataclass(frozen=True, slots=True)
+class _Readers:
+    """What both arms share: each remembers what it has read."""
+
+    files: Reader
+    lines: LineReader
+    tables: tables.TableReader
+
+
 def read_arms(base: Sequence[str], treat: Sequence[str]) -> tuple[LoggedArm, LoggedArm]:
     """Read the logs of both arms.
 
@@ -35,9 +45,9 @@ def read_arms(base: Sequence[str], treat: Sequence[str]) -> tuple[LoggedArm, Log
         UserError: What is named is not there, is no log, or cannot be read.
     """
     found = [_find(values, side) for values, side in zip((base, treat), _SIDES, strict=True)]
-    lines = LineReader()
     with Reader() as reader:
-        runs = [_read(one, side, reader, lines) for one, side in zip(found, _SIDES, strict=True)]
+        readers = _Readers(reader, LineReader(), tables.TableReader(reader))
+        runs = [_read(one, side, readers) for one, side in zip(found, _SIDES, strict=True)]
     names = arm_names(found[0], runs[0], found[1], runs[1])
     first, second = (
         LoggedArm(side, name, tuple(logged), explicit=all(one.exact for one in places))
@@ -64,20 +74,20 @@ def _find(values: Sequence[str], side: str) -> list[Found]:
     return found
 
 
-def _read(found: Sequence[Found], side: str, reader: Reader, lines: LineReader) -> list[LoggedRun]:
+def _read(found: Sequence[Found], side: str, readers: _Readers) -> list[LoggedRun]:
     option = f"--{side}-logs"
     runs: list[LoggedRun] = []
     for one in found:
         tabular = [place for place in one.places if place.kind == "table"]
         if tabular:
             files = [file for place in tabular for file in place.files]
-            runs += tables.read_table(files, one.name, option, reader)
+            runs += readers.tables.read(files, one.name, option)
             continue
         for place in one.places:
             if place.kind == "talan-eval":
                 runs += own.read_results(place.path, one.name, side, option)
             elif place.kind == "inspect_ai":
-                runs.append(inspect_logs.read_run(place.path, place.files, option, reader))
+                runs.append(inspect_logs.read_run(place.path, place.files, option, readers.files))
             else:
-                runs.append(lm_eval.read_run(place.path, place.files, reader, lines))
+                runs.append(lm_eval.read_run(place.path, place.files, readers.files, readers.lines))
     return runs

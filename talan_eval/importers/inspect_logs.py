@@ -14,6 +14,7 @@ import json
 from dataclasses import dataclass
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Final
+from zipfile import BadZipFile
 
 from talan_core.errors import UserError
 from talan_eval.importers.files import natural
@@ -90,7 +91,7 @@ def _open(path: Path, reader: Reader) -> _Log:
     _, pending = reader.read(path)
     try:
         content = _whole_log(api, path)
-    except (ValueError, KeyError, OSError, EOFError) as error:
+    except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
         raise UserError(
             f"{path} is not a readable inspect_ai log ({type(error).__name__}: {error}).",
             f"Look at it: inspect log dump '{path}'",

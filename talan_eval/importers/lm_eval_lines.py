@@ -12,10 +12,12 @@ Not covered: damage in the middle of a line whose two ends are intact. It cannot
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import compress
+from typing import TYPE_CHECKING, Any, cast
 
 from talan_core.errors import UserError
 from talan_eval.importers.model import Answers
@@ -35,7 +37,7 @@ _NOT_METRICS = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Tail:
     filter: str
     prompt: str
@@ -65,52 +67,59 @@ class LineReader:
         Raises:
             UserError: A line is not JSON, was cut off, or lacks what lm-eval writes.
         """
-        lines = data.splitlines()
-        # Each line starts one object and no line two: a line that was cut off swallows the start of the next.
-        known = self._at_once(lines, path) if data.count(_HEAD) == len(lines) else None
-        return _by_filter(known if known is not None else self._one_by_one(lines, path))
+        known = self._at_once(data, path)
+        return _by_filter(known if known is not None else _one_by_one(data, path))
 
-    def _at_once(self, lines: Sequence[bytes], path: Path) -> _Columns | None:
+    def _at_once(self, data: bytes, path: Path) -> _Columns | None:
         """Look all lines up by their ends, or return None where one must be parsed whole."""
-        heads = [line[: line.find(_HEAD_END, 0, _HEAD_MOST)] for line in lines]
-        tails = [line[line.rfind(_TAIL) :] for line in lines]
-        for index, (head, tail) in enumerate(zip(heads, tails, strict=True)):
-            if head not in self._heads and not self._learn_head(head):
+        heads: list[bytes] = []
+        tails: list[bytes] = []
+        for line in io.BytesIO(data):  # one line in memory at a time is much faster than all of them
+            heads.append(line[: line.find(_HEAD_END, 0, _HEAD_MOST)])
+            tails.append(line[line.rfind(_TAIL) :])
+        if data.count(_HEAD) != len(heads):
+            return None  # a line that was cut off swallows the start of the next
+        owners = list(map(self._heads.get, heads))
+        found = list(map(self._tails.get, tails))
+        for index, (owner, tail) in enumerate(
+            zip(owners, found, strict=True) if None in owners or None in found else ()
+        ):
+            if owner is None and (owner := self._learn_head(heads[index])) is None:
                 return None
-            if tail not in self._tails and not self._learn_tail(tail, path, index + 1):
+            if tail is None and (tail := self._learn_tail(tails[index], path, index + 1)) is None:
                 return None
-        return [self._heads[head] for head in heads], [self._tails[tail] for tail in tails], range(1, len(lines) + 1)
+            owners[index], found[index] = owner, tail
+        return cast("list[str]", owners), cast("list[_Tail]", found), range(1, len(heads) + 1)
 
-    def _learn_head(self, head: bytes) -> bool:
+    def _learn_head(self, head: bytes) -> str | None:
         """Remember whose line it is, if the head says so on its own."""
         found = _NUMBER.fullmatch(head)
         if found is None:
-            return False
-        self._heads[head] = found[1].decode()
-        return True
+            return None
+        return self._heads.setdefault(head, found[1].decode())
 
-    def _learn_tail(self, tail: bytes, path: Path, number: int) -> bool:
+    def _learn_tail(self, tail: bytes, path: Path, number: int) -> _Tail | None:
         """Remember what a tail says, if it stands on its own."""
         try:
             row = json.loads("{" + tail[2:].decode())
         except ValueError:
-            return False  # the whole line tells what is wrong with it
+            return None  # the whole line tells what is wrong with it
         if "prompt_hash" not in row:
-            return False
-        self._tails[tail] = _tail(row, path, number)
-        return True
+            return None
+        return self._tails.setdefault(tail, _tail(row, path, number))
 
-    def _one_by_one(self, lines: Sequence[bytes], path: Path) -> _Columns:
-        heads: list[str] = []
-        tails: list[_Tail] = []
-        numbers: list[int] = []
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                row = _whole(line, path, number)
-                heads.append(str(row["doc_id"]))
-                tails.append(_tail(row, path, number))
-                numbers.append(number)
-        return heads, tails, numbers
+
+def _one_by_one(data: bytes, path: Path) -> _Columns:
+    heads: list[str] = []
+    tails: list[_Tail] = []
+    numbers: list[int] = []
+    for number, line in enumerate(io.BytesIO(data), 1):
+        if line.strip():
+            row = _whole(line, path, number)
+            heads.append(str(row["doc_id"]))
+            tails.append(_tail(row, path, number))
+            numbers.append(number)
+    return heads, tails, numbers
 
 
 def _by_filter(columns: _Columns) -> dict[str, Answers]:
@@ -118,12 +127,13 @@ def _by_filter(columns: _Columns) -> dict[str, Answers]:
     names = [tail.filter for tail in tails]
     found: dict[str, Answers] = {}
     for name in dict.fromkeys(names):
-        chosen = [index for index, other in enumerate(names) if other == name]
+        chosen = [other == name for other in names]
+        kept = list(compress(tails, chosen))
         found[name] = Answers(
-            items=[heads[index] for index in chosen],
-            prompts=[tails[index].prompt for index in chosen],
-            values=[tails[index].values for index in chosen],
-            lines=[numbers[index] for index in chosen],
+            items=list(compress(heads, chosen)),
+            prompts=[tail.prompt for tail in kept],
+            values=[tail.values for tail in kept],
+            lines=list(compress(numbers, chosen)),
         )
     return found
 

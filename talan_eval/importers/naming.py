@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from talan_eval.importers.model import LoggedRun
     from talan_eval.importers.sources import Found
 
+_ARMS_INSIDE: Final = frozenset({"table", "talan-eval"})
 _HUB_PARTS: Final = 2  # "owner/model"
 _SEED_END: Final = re.compile(r"(?i)[-_./ ]+(seed|run|s)?[-_./ ]*$")
 
@@ -28,7 +29,9 @@ def arm_names(
         UserError: One arm was given two names, or both arms the same.
     """
     typed = (_typed(base, "base"), _typed(treat, "treat"))
-    if typed[0] is not None and typed[0] == typed[1] and base_runs[0].path != treat_runs[0].path:
+    if typed[0] is not None and typed[0] == typed[1] and base_runs[0].harness in _ARMS_INSIDE:
+        typed = (None, None)  # there NAME says which arm of the file is read, and one arm of two files may be compared
+    elif typed[0] is not None and typed[0] == typed[1]:
         raise UserError(
             f"Both arms are called {typed[0]!r}.",
             f"Give them different names: --base-logs base={base[0].text} --treat-logs treat={treat[0].text}",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from talan_core.errors import UserError
 from talan_eval.importers import lm_eval
 from talan_eval.importers.files import natural
+from talan_eval.importers.tables import REQUIRED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -123,8 +124,13 @@ def _places(path: Path, option: str) -> list[Place]:
         kind = _kind_of_file(path)
         return [] if kind is None else [Place(kind, path, (path,))]
     found: list[Place] = []
+    seen: set[Path] = set()
     for root, folders, names in os.walk(path, followlinks=True):
         directory = Path(root)
+        if directory.resolve() in seen:  # a link back up
+            folders.clear()
+            continue
+        seen.add(directory.resolve())
         folders[:] = [folder for folder in folders if not folder.startswith(".")]
         if _is_ours(directory, names):
             found.append(Place("talan-eval", directory))
@@ -144,7 +150,8 @@ def _in_directory(directory: Path, names: Sequence[str]) -> list[Place]:
     """Return the runs whose logs lie directly in a directory: one per kind of log."""
     by_kind: dict[Kind, list[Path]] = {}
     for name in sorted(names, key=natural):
-        if not name.startswith(".") and (kind := _kind_of_file(directory / name)) is not None:
+        kind = None if name.startswith(".") else _kind_of_file(directory / name)
+        if kind is not None and (kind != "table" or _has_columns(directory / name)):
             by_kind.setdefault(kind, []).append(directory / name)
     return [Place(kind, directory, tuple(files)) for kind, files in by_kind.items()]
 
@@ -162,9 +169,18 @@ def _kind_of_file(path: Path) -> Kind | None:
     return None
 
 
-def _start(path: Path) -> bytes:
+def _has_columns(path: Path) -> bool:
+    """Return whether a file looks like a table of scores; training logs and data lie in the same directories."""
+    parquet = path.suffix.lower() == ".parquet"  # which keeps the names of its columns at its end
+    head = _start(path, from_end=True) if parquet else _start(path).split(b"\n", 1)[0]
+    return all(name.encode() in head for name in REQUIRED)
+
+
+def _start(path: Path, *, from_end: bool = False) -> bytes:
     try:
         with path.open("rb") as file:
+            if from_end:
+                file.seek(max(0, path.stat().st_size - _SNIFF))
             return file.read(_SNIFF)
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror}.", f"Make it readable: chmod u+r {path}") from error

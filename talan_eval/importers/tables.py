@@ -13,6 +13,7 @@ import csv
 import hashlib
 import io
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from talan_core.errors import UserError
@@ -32,59 +33,89 @@ OPTIONAL: Final = ("prompt", "sample", "metric", "cluster")
 LABEL: Final = "label_"
 _ONLY_METRIC: Final = "score"
 _Row = dict[str, Any]
+_Seeds = dict[int, dict[str, tuple["Path", Answers]]]  # seed -> task -> where the answers are
 
 
-def read_table(files: Sequence[Path], arm: str | None, option: str, reader: Reader) -> list[LoggedRun]:
-    """Read one arm of a table.
+@dataclass(frozen=True, eq=False, slots=True)
+class _Parsed:
+    """A whole table.
+
+    Attributes:
+        arms: Arm to seed to task to file and answers.
+        stamps: The files.
+        ignored: Columns that mean nothing here.
+    """
+
+    arms: dict[str, _Seeds]
+    stamps: tuple[Stamp, ...]
+    ignored: tuple[str, ...]
+
+
+class TableReader:
+    """Reads tables, each of them once: usually both arms are in one.
 
     Args:
-        files: Its files; together they are one table.
-        arm: Which arm, or None where there is one only.
-        option: The option that named it, for messages.
         reader: Reads and stamps files.
-
-    Returns:
-        One run per seed, in ascending order.
-
-    Raises:
-        UserError: A column is missing, a value cannot be read, or it is not clear which arm is meant.
     """
-    runs: dict[int, dict[str, tuple[Path, Answers]]] = {}
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._parsed: dict[tuple[Path, ...], _Parsed] = {}
+
+    def read(self, files: Sequence[Path], arm: str | None, option: str) -> list[LoggedRun]:
+        """Read one arm of a table.
+
+        Args:
+            files: Its files; together they are one table.
+            arm: Which arm, or None where there is one only.
+            option: The option that named it, for messages.
+
+        Returns:
+            One run per seed, in ascending order.
+
+        Raises:
+            UserError: A column is missing, a value cannot be read, or it is not clear which arm is meant.
+        """
+        key = tuple(files)
+        if key not in self._parsed:
+            self._parsed[key] = _parse(key, self._reader)
+        table = self._parsed[key]
+        name = _choose(table.arms, arm, files[0], option)
+        seeds = table.arms[name]
+        ignored = ", ".join(table.ignored)
+        return [
+            LoggedRun(
+                path=files[0],
+                harness=HARNESS,
+                tasks={
+                    task: TaskLog(task, path, {NO_FILTER: answers}, unit="row")
+                    for task, (path, answers) in sorted(seeds[seed].items(), key=lambda entry: natural(entry[0]))
+                },
+                files=table.stamps,
+                model=name,
+                seed=seed,
+                notes=(f"{files[0]}: columns ignored: {ignored}",) if ignored else (),
+            )
+            for seed in sorted(seeds)
+        ]
+
+
+def _parse(files: Sequence[Path], reader: Reader) -> _Parsed:
+    arms: dict[str, _Seeds] = {}
     stamps: list[Stamp] = []
-    ignored: set[str] = set()
-    arms: set[str] = set()
+    labels: dict[tuple[str, ...], tuple[str, ...]] = {}  # by the columns of a row, which are nearly always the same
     metrics: dict[tuple[object, ...], dict[str, object]] = {}
     for path in files:
         data, pending = reader.read(path)
         for number, row in _rows(path, data):
-            _check_columns(row, path, number)
-            arms.add(str(row["arm"]))
-            if arm is not None and str(row["arm"]) != arm:
-                continue
-            ignored |= {name for name in row if not _known(name)}
-            _add(row, (path, number), runs, metrics)
+            columns = tuple(row)
+            if columns not in labels:
+                _check_columns(row, path, number)
+                labels[columns] = tuple(name for name in columns if name.startswith(LABEL))
+            _add(row, (path, number, labels[columns]), arms, metrics)
         stamps.append(pending.stamp())
-    _refuse_arms(arms, arm, files[0], option)
-    notes = (f"{files[0]}: columns ignored: {', '.join(sorted(ignored))}",) if ignored else ()
-    return [
-        LoggedRun(
-            path=files[0],
-            harness=HARNESS,
-            tasks={
-                task: TaskLog(task, *_filters(runs[seed][task]), unit="row") for task in sorted(runs[seed], key=natural)
-            },
-            files=tuple(stamps),
-            model=arm or next(iter(arms)),
-            seed=seed,
-            notes=notes,
-        )
-        for seed in sorted(runs)
-    ]
-
-
-def _filters(found: tuple[Path, Answers]) -> tuple[Path, dict[str, Answers]]:
-    path, answers = found
-    return path, {NO_FILTER: answers}
+    ignored = {name for columns in labels for name in columns if not _known(name)}
+    return _Parsed(arms, tuple(stamps), tuple(sorted(ignored)))
 
 
 def _rows(path: Path, data: bytes) -> Iterator[tuple[int, _Row]]:
@@ -100,15 +131,20 @@ def _rows(path: Path, data: bytes) -> Iterator[tuple[int, _Row]]:
     if suffix == ".jsonl":
         yield from _json_lines(path, text)
         return
-    table = csv.DictReader(io.StringIO(text), delimiter="\t" if suffix == ".tsv" else ",", strict=True)
+    table = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if suffix == ".tsv" else ",", strict=True)
     try:
+        header = [name.strip() for name in next(table)]
         for row in table:
-            if None in row or None in row.values():
+            if len(row) != len(header) and row:
                 raise UserError(
-                    f"{path}, line {table.line_num}: {'more' if None in row else 'fewer'} fields than the header has.",
+                    f"{path}, line {table.line_num}: {'more' if len(row) > len(header) else 'fewer'} fields than the "
+                    "header has.",
                     f"Look at it: sed -n {table.line_num}p '{path}'",
                 )
-            yield table.line_num, {str(name): value for name, value in row.items() if value != ""}
+            if "" in row:
+                yield table.line_num, {name: value for name, value in zip(header, row, strict=True) if value != ""}
+            elif row:
+                yield table.line_num, dict(zip(header, row, strict=True))
     except csv.Error as error:
         raise UserError(
             f"{path}, line {table.line_num}: not readable as CSV ({error}).",
@@ -165,33 +201,36 @@ def _required() -> str:
 
 def _add(
     row: _Row,
-    where: tuple[Path, int],
-    runs: dict[int, dict[str, tuple[Path, Answers]]],
+    where: tuple[Path, int, tuple[str, ...]],
+    arms: dict[str, _Seeds],
     rows: dict[tuple[object, ...], dict[str, object]],
 ) -> None:
     """Add one row; rows that differ in the metric alone become one answer with several metrics."""
-    path, number = where
+    path, number, labels = where
     seed = _whole(row, "seed", path, number)
     sample = _whole(row, "sample", path, number) if "sample" in row else 0
     task, item, metric = str(row["task"]), str(row["item"]), str(row.get("metric", _ONLY_METRIC))
-    key = (seed, task, item, sample)
+    arm = str(row["arm"])
+    key = (arm, seed, task, item, sample)
     values = rows.get(key)
     if values is not None and metric not in values:
         values[metric] = _score(row["score"])
         return
     values = rows[key] = {metric: _score(row["score"])}
-    _, answers = runs.setdefault(seed, {}).setdefault(task, (path, Answers()))
+    _, answers = arms.setdefault(arm, {}).setdefault(seed, {}).setdefault(task, (path, Answers()))
     answers.items.append(item)
     answers.prompts.append(_digest(row.get("prompt")))
     answers.values.append(values)
     answers.lines.append(number)
     answers.samples.append(sample)
     answers.clusters.append(None if "cluster" not in row else str(row["cluster"]))
-    answers.labels.append({name.removeprefix(LABEL): str(row[name]) for name in row if name.startswith(LABEL)})
+    answers.labels.append({name.removeprefix(LABEL): str(row[name]) for name in labels})
 
 
 def _whole(row: Mapping[str, Any], column: str, path: Path, number: int) -> int:
     value = row[column]
+    if type(value) is int and value >= 0:
+        return value
     try:
         whole = int(value)
     except (TypeError, ValueError):
@@ -208,27 +247,25 @@ def _score(value: object) -> object:
     """Return a number where the text is one; what it may be is checked where the metric is chosen."""
     if not isinstance(value, str):
         return value
-    lowered = value.strip().lower()
-    if lowered in {"true", "false"}:
-        return lowered == "true"
     try:
         return float(value)
     except ValueError:
-        return value
+        lowered = value.strip().lower()
+        return lowered == "true" if lowered in {"true", "false"} else value
 
 
 def _digest(prompt: object) -> str:
     return "" if prompt is None else hashlib.sha256(str(prompt).encode()).hexdigest()
 
 
-def _refuse_arms(arms: set[str], arm: str | None, path: Path, option: str) -> None:
-    listed = ", ".join(repr(name) for name in sorted(arms, key=natural))
-    if not arms:
+def _choose(arms: Mapping[str, object], arm: str | None, path: Path, option: str) -> str:
+    """Return the name of the arm that is meant."""
+    names = sorted(arms, key=natural)
+    listed = ", ".join(map(repr, names))
+    if not names:
         raise UserError(f"{path} has no rows.", f"Write one row per answer with the columns {_required()}.")
-    if arm is None and len(arms) > 1:
-        raise UserError(
-            f"{path} holds several arms: {listed}.",
-            f"Say which one is meant: {option} '{min(arms)}={path}'",
-        )
     if arm is not None and arm not in arms:
-        raise UserError(f"{path} has no arm {arm!r}; it has {listed}.", f"Type {option} '{min(arms)}={path}'")
+        raise UserError(f"{path} has no arm {arm!r}; it has {listed}.", f"Type {option} '{names[0]}={path}'")
+    if arm is None and len(names) > 1:
+        raise UserError(f"{path} holds several arms: {listed}.", f"Say which is meant: {option} '{names[0]}={path}'")
+    return names[0] if arm is None else arm

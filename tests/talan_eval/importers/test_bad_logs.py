@@ -41,6 +41,7 @@ def rewrite(path, change):
         (lambda lines: [line.replace('"acc": 1.0', '"acc": [1, 2]') for line in lines], "line 2: acc is [1, 2], not a"),
         (lambda lines: [line.replace('"acc": 1.0', '"acc": null') for line in lines], "line 2: acc is None, not a sc"),
         (lambda lines: [line.replace('"metrics": ["acc"]', '"metrics": ["f1"]') for line in lines], "no value for f1"),
+        (lambda lines: [lines[0], lines[1].replace('"acc"', '"f1"'), *lines[2:]], "line 2: no acc (item '1' has f1)"),
         (lambda lines: [*lines, lines[1]], "1 items are there more than once, the first is '1' at lines 2, 5"),
         (lambda lines: lines[:3], "1 only in the first, 0 only in the second"),
         (
@@ -97,7 +98,7 @@ def test_a_metric_that_the_arms_do_not_share(compared, run):
     ("make", "says"),
     [
         (lambda path: path.mkdir(), "The directory is empty"),
-        (lambda path: None, "there is no such directory or file"),
+        (lambda _: None, "there is no such directory or file"),
         (lambda path: path.write_text("hello", encoding="utf-8"), "is not one of the readable formats"),
         (lambda path: (path.mkdir(), (path / "results_x.json").write_text("{}", encoding="utf-8")), "--log_samples"),
     ],

@@ -44,9 +44,30 @@ def test_epochs_are_samples_and_a_warning_says_so(compared):
 
 @pytest.mark.usefixtures("package")
 def test_an_unfinished_or_damaged_log_is_refused(compared, tmp_path):
-    with pytest.raises(UserError, match="(?s)did not finish.*'error'.*inspect eval-retry"):
+    with pytest.raises(UserError, match=r"(?s)did not finish.*'error'.*inspect eval-retry"):
         compared(LOGS / "base" / "seed0", LOGS / "broken")
     whole = (LOGS / "base" / "seed0" / "sums.eval").read_bytes()
     (tmp_path / "cut.eval").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match="not a readable inspect_ai log"):
         compared(LOGS / "base" / "seed0", tmp_path / "cut.eval")
+
+
+@pytest.mark.usefixtures("package")
+def test_the_newest_log_of_a_flat_directory_counts(compared, tmp_path):
+    old, new = LOGS / "base" / "seed0" / "sums.eval", LOGS / "treat" / "seed1" / "sums.eval"
+    for number, log in enumerate((new, old)):
+        (tmp_path / f"{number}.eval").write_bytes(log.read_bytes())
+    got = compared(LOGS / "base" / "seed0", tmp_path).result
+    assert got.cells[0].treat_mean == 75  # what is in the newer one, whatever the names of the files
+    assert "1 older left aside" in got.warnings[0]
+
+
+@pytest.mark.usefixtures("package")
+def test_logs_of_several_models_in_one_directory_are_refused(compared, tmp_path):
+    log = LOGS / "treat" / "seed0" / "sums.json"
+    (tmp_path / "one.json").write_bytes(log.read_bytes())
+    (tmp_path / "two.json").write_bytes(log.read_bytes().replace(b"mockllm/model", b"mockllm/other"))
+    with pytest.raises(UserError, match=r"(?s)logs of 2 models.*mockllm/model \(one.json\); mockllm/other"):
+        compared(LOGS / "base" / "seed0", tmp_path)
+    got = compared([LOGS / "base" / "seed0", LOGS / "base" / "seed1"], [tmp_path / "one.json", tmp_path / "two.json"])
+    assert got.result.cells[0].n_seeds == 2

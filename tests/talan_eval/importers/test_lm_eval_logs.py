@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from talan_core.errors import UserError
@@ -110,20 +110,22 @@ def test_lower_is_better_is_refused_and_never_the_default(compared, run):
     items = [{"err": 1.0, "acc": 0.0}, {"err": 0.0, "acc": 1.0}]
     base, treat = run("base", {"task": items}, lower=("err",)), run("treat", {"task": items}, lower=("err",))
     assert compared(base, treat).result.cells[0].metric == "acc"
-    with pytest.raises(UserError, match="(?s)less is better.*--metric acc"):
+    with pytest.raises(UserError, match=r"(?s)less is better.*--metric acc"):
         compared(base, treat, metric=("err",))
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
+@settings(deadline=None, derandomize=True, max_examples=60)
 @given(st.lists(st.tuples(st.booleans(), texts), min_size=1, max_size=6))
 def test_reading_at_both_ends_equals_reading_whole_lines(items):
     def row(number, right, text):
         metrics = {"acc": float(right), "acc_norm": number / 8}
-        return {"doc_id": number, "doc": {"q": text, "doc_id": 3, text: '", "filter": "'}, "arguments": {"filter": text},
-                "filter": "none", "metrics": list(metrics), "doc_hash": "d", "prompt_hash": f"p{text}",
-                "target_hash": "t", **metrics}  # fmt: skip
+        doc = {"q": text, "doc_id": 3, text: '", "filter": "'}
+        hashes = {"doc_hash": "d", "prompt_hash": f"p{text}", "target_hash": "t"}
+        filtered = {"arguments": {"filter": text}, "filter": "none", "metrics": list(metrics)}
+        return {"doc_id": number, "doc": doc, **filtered, **hashes, **metrics}
 
     rows = [row(number, *item) for number, item in enumerate(items)]
     usual = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in rows).encode()

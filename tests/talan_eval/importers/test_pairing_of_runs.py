@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from talan_core.errors import UserError
+from talan_eval.report.table import main_table
 
 
 def seeds_of(run, arm, scores, name="seed{}", start=0):
@@ -54,7 +55,7 @@ def test_seed_numbers_in_names_are_the_seeds(compared, run, tmp_path):
 def test_a_seed_of_one_arm_only_is_refused_or_dropped_and_counted(compared, run, tmp_path):
     seeds_of(run, "base", BASE)
     seeds_of(run, "treat", TREAT[:2])
-    with pytest.raises(UserError, match="(?s)Seeds 2 are in one arm only.*--allow-unpaired drop"):
+    with pytest.raises(UserError, match=r"(?s)Seeds 2 are in one arm only.*--allow-unpaired drop"):
         compared(tmp_path / "base", tmp_path / "treat")
     got = compared(tmp_path / "base", tmp_path / "treat", allow_unpaired="drop").result
     assert got.seeds == (0, 1)
@@ -88,7 +89,7 @@ def test_unequal_counts_without_seed_numbers_are_refused(compared, run, tmp_path
 def test_two_runs_in_one_seed_are_refused(compared, run, tmp_path):
     seeds_of(run, "base", BASE)
     run("base/seed1/other__model", task="0000")
-    with pytest.raises(UserError, match="several runs lie where one is expected: .*org__model"):
+    with pytest.raises(UserError, match=r"several runs lie where one is expected: .*org__model"):
         compared(tmp_path / "base", run("treat", task="0101"))
 
 
@@ -97,7 +98,7 @@ def test_a_copied_seed_is_an_error(compared, run, tmp_path):
     seeds_of(run, "treat", TREAT)
     shutil.rmtree(tmp_path / "treat/seed2")
     shutil.copytree(tmp_path / "treat/seed1", tmp_path / "treat/seed2")
-    with pytest.raises(UserError, match="(?s)seed1.* and .*seed2.* identical samples; a copy is no new seed"):
+    with pytest.raises(UserError, match=r"(?s)seed1.* and .*seed2.* identical samples; a copy is no new seed"):
         compared(tmp_path / "base", tmp_path / "treat")
 
 
@@ -135,6 +136,7 @@ def test_what_does_not_pair_is_dropped_on_request_and_said_in_the_table(compared
         compared(base, treat)
     got = compared(base, treat, allow_unpaired="drop").result
     assert (got.cells[0].n_items, got.cells[0].n_dropped, got.cells[0].delta) == (4, 1, 50)
+    assert main_table(got).rows[0][0] == "task (without 1 item)"
     assert any("1 of 5 items left out of both arms" in warning for warning in got.warnings)
 
 
@@ -144,3 +146,30 @@ def test_nothing_in_common_cannot_be_dropped(compared, run):
     file.write_text(file.read_text("utf-8").replace('"prompt_hash": "', '"prompt_hash": "0'), encoding="utf-8")
     with pytest.raises(UserError, match="no item under the same prompt is in every run"):
         compared(base, treat, allow_unpaired="drop")
+
+
+def test_other_files_beside_the_logs_do_not_matter(compared, run):
+    base, treat = run("base", task="01"), run("treat", task="11")
+    (base / "trainer_log.jsonl").write_text('{"loss": 1.0}\n', encoding="utf-8")
+    (base / "items.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    (base / "config.json").write_text("{}", encoding="utf-8")
+    (base / ".cache").mkdir()
+    (base / ".cache" / "samples_task_x.jsonl").write_text("{}", encoding="utf-8")
+    assert compared(base, treat).result.cells[0].delta == 50
+
+
+def test_files_named_by_a_glob_are_the_tasks_of_their_directory(compared, run, tmp_path):
+    for seed in (0, 1):
+        run(f"base/seed{seed}", task_a="0" + "01"[seed], task_b="00")
+        run(f"treat/seed{seed}", task_a="1" + "01"[seed], task_b="11")
+    got = compared(tmp_path / "base/*/samples*", tmp_path / "treat/*/samples*").result
+    assert got.seeds == (0, 1)
+    assert [cell.delta for cell in got.cells] == [50, 100]
+
+
+def test_links_are_followed_but_not_in_circles(compared, run, tmp_path):
+    run("store/abc", task="01")
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "seed0").symlink_to(tmp_path / "store" / "abc")
+    (tmp_path / "store" / "abc" / "up").symlink_to(tmp_path / "base")
+    assert compared(tmp_path / "base", run("treat/seed0", task="11")).result.cells[0].delta == 50
