@@ -10,10 +10,29 @@ it goes on. ``table`` grades these answers in every way and prints the table of 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-BATCH = 50
+from talan_eval.asking import Asking
+from talan_eval.catalog import read_config
+from talan_eval.grading.graders import grade_answers
+from talan_eval.grading.verdict import Grade, Verdict
+from talan_eval.tasks import load_benchmark
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BATCH = 25
+TAIL = 160
+# Without examples the model never writes a box, so that there would be nothing to compare.
+FEW_SHOT = {"gsm8k": 0, "math500": 3}
+TASKS = Path(str(files("lm_eval"))) / "tasks"
 
 
 def generate(task: str, data_dir: Path, out: Path, limit: int, max_tokens: int) -> None:
@@ -23,13 +42,13 @@ def generate(task: str, data_dir: Path, out: Path, limit: int, max_tokens: int) 
 
     from talan_core.backbones.load import load_model, load_tokenizer, locate  # noqa: PLC0415 - as above
     from talan_core.backbones.names import find_backbone  # noqa: PLC0415 - as above
-    from talan_eval.asking import Asking  # noqa: PLC0415 - as above
-    from talan_eval.tasks import load_benchmark  # noqa: PLC0415 - as above
 
     revision = locate(find_backbone("smollm2-135m"))
     tokenizer = load_tokenizer(revision)
-    lm = HFLM(pretrained=load_model(revision, "float32", torch.device("cpu")), tokenizer=tokenizer, batch_size=BATCH)
-    benchmark = load_benchmark(task, data_dir=data_dir, limit=limit, asking=Asking(max_tokens=max_tokens))
+    lm = HFLM(pretrained=load_model(revision, "bfloat16", torch.device("cpu")), tokenizer=tokenizer, batch_size=BATCH)
+    benchmark = load_benchmark(
+        task, data_dir=data_dir, limit=limit, asking=Asking(max_tokens=max_tokens, few_shot=FEW_SHOT[task])
+    )
     path = out / f"{task}.jsonl"
     done = len(path.read_text(encoding="utf-8").splitlines()) if path.exists() else 0
     requests = list(benchmark.requests(lm.apply_chat_template))
@@ -39,6 +58,97 @@ def generate(task: str, data_dir: Path, out: Path, limit: int, max_tokens: int) 
             for item, answer in zip(benchmark.items[start : start + BATCH], answers, strict=True):
                 stream.write(json.dumps({"id": item.item_id, "answer": answer}) + "\n")
         print(task, start + len(answers), "of", limit, flush=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One answer with our grade of it."""
+
+    item_id: str
+    doc: dict[str, Any]
+    answer: str
+    grade: Grade
+
+
+def read_answers(task: str, data_dir: Path, out: Path) -> list[Answered]:
+    """Return the answers that ``generate`` kept, graded by us."""
+    benchmark = load_benchmark(task, data_dir=data_dir, limit=None)
+    docs = {item.item_id: item.doc for item in benchmark.items}
+    rows = [json.loads(line) for line in (out / f"{task}.jsonl").read_text(encoding="utf-8").splitlines()]
+    grades = grade_answers(benchmark.spec.grader, [docs[row["id"]] for row in rows], [row["answer"] for row in rows])
+    return [Answered(row["id"], docs[row["id"]], row["answer"], grade) for row, grade in zip(rows, grades, strict=True)]
+
+
+def lm_eval_gsm8k(filter_name: str, answered: Answered) -> bool:
+    """Score as lm-eval's task gsm8k, by its own YAML file, filters and metric."""
+    from lm_eval.api.metrics import exact_match_hf_evaluate  # noqa: PLC0415 - heavy
+    from lm_eval.filters.extraction import RegexFilter  # noqa: PLC0415 - as above
+
+    config = read_config(TASKS / "gsm8k" / "gsm8k.yaml")
+    steps = next(entry["filter"] for entry in config["filter_list"] if entry["name"] == filter_name)
+    options = {key: value for key, value in steps[0].items() if key != "function"}
+    (found,) = RegexFilter(**options).apply([[answered.answer]], [answered.doc])
+    metric = {
+        key: value
+        for key, value in config["metric_list"][0].items()
+        if key in ("ignore_case", "ignore_punctuation", "regexes_to_ignore")
+    }
+    scored = exact_match_hf_evaluate(predictions=[found[0]], references=[answered.doc["worked"]], **metric)
+    return bool(scored["exact_match"])
+
+
+def lm_eval_math(module: str, key: str, answered: Answered) -> bool:
+    """Score as one of lm-eval's MATH tasks, by its own function."""
+    utils = importlib.import_module(f"lm_eval.tasks.{module}.utils")
+    doc = {"problem": answered.doc["problem"], "solution": answered.doc["worked"], "answer": answered.doc["answer"]}
+    if module == "minerva_math":
+        doc["answer"] = utils.normalize_final_answer(
+            utils.remove_boxed(utils.last_boxed_only_string(answered.doc["worked"]))
+        )
+    return bool(utils.process_results(doc, [answered.answer])[key])
+
+
+OTHERS: dict[str, dict[str, Callable[[Answered], bool]]] = {
+    "gsm8k": {
+        "lm-eval gsm8k, flexible-extract": partial(lm_eval_gsm8k, "flexible-extract"),
+        "lm-eval gsm8k, strict-match": partial(lm_eval_gsm8k, "strict-match"),
+    },
+    "math500": {
+        "lm-eval hendrycks_math500": partial(lm_eval_math, "hendrycks_math", "exact_match"),
+        "lm-eval minerva_math500, exact_match": partial(lm_eval_math, "minerva_math", "exact_match"),
+        "math-verify on the whole answer (lm-eval minerva_math500)": partial(
+            lm_eval_math, "minerva_math", "math_verify"
+        ),
+        "our normaliser alone": lambda answered: answered.grade.strict is Verdict.MATCH,
+        "math-verify on the box alone": lambda answered: answered.grade.symbolic is Verdict.MATCH,
+    },
+}
+
+
+def table(task: str, data_dir: Path, out: Path) -> None:
+    """Print the agreement with each other scorer, then every disagreement."""
+    answers = read_answers(task, data_dir, out)
+    ours = [bool(answered.grade.score) for answered in answers]
+    unparsed = sum(answered.grade.verdict is Verdict.UNPARSED for answered in answers)
+    print(f"\n{task}: {len(answers)} answers, {sum(ours)} right, {unparsed} unparsed\n")
+    print("| scored by | both right | both wrong | ours alone right | theirs alone right | agreement |")
+    print("|---|---:|---:|---:|---:|---:|")
+    differing: list[str] = []
+    for name, score in OTHERS[task].items():
+        theirs = [score(answered) for answered in answers]
+        counts = Counter(zip(ours, theirs, strict=True))
+        same = (counts[True, True] + counts[False, False]) / len(answers)
+        cells = [counts[True, True], counts[False, False], counts[True, False], counts[False, True]]
+        print(f"| {name} | {' | '.join(map(str, cells))} | {same:.1%} |")
+        for answered, our, their in zip(answers, ours, theirs, strict=True):
+            if our != their:
+                grade = answered.grade
+                differing.append(
+                    f"{name}: {answered.item_id}, target {answered.doc['answer']!r}, ours {grade.verdict} "
+                    f"{grade.extracted!r}, theirs {'right' if their else 'wrong'}, "
+                    f"the answer ends in {answered.answer[-TAIL:]!r}"
+                )
+    print("\n" + "\n".join(differing))
 
 
 def main() -> None:
@@ -56,7 +166,7 @@ def main() -> None:
         if args.action == "generate":
             generate(task, args.data_dir, args.out, args.limit, args.max_tokens)
         else:
-            raise SystemExit("not yet")
+            table(task, args.data_dir, args.out)
 
 
 if __name__ == "__main__":

@@ -46,11 +46,10 @@ def _as_text(loader: _Loader, node: yaml.ScalarNode) -> str:
 _Loader.add_constructor("!function", _as_text)
 
 
-def read_metadata(file: Path) -> dict[str, Any]:
-    """Return the ``metadata`` of a task's YAML file."""
+def read_config(file: Path) -> dict[str, Any]:
+    """Return a task's YAML file as it stands; the functions that it names stay text."""
     with file.open(encoding="utf-8") as stream:
-        config = yaml.load(stream, _Loader)  # noqa: S506 - a SafeLoader that keeps one more tag as text
-    return dict(config["metadata"])
+        return dict(yaml.load(stream, _Loader))  # noqa: S506 - a SafeLoader that keeps one more tag as text
 
 
 def catalog(data_dir: Path | None) -> tuple[Entry, ...]:
@@ -65,7 +64,7 @@ def catalog(data_dir: Path | None) -> tuple[Entry, ...]:
     Raises:
         UserError: The data directory does not exist.
     """
-    return tuple(_entry(name, read_metadata(file), data_dir) for name, file in task_files().items())
+    return tuple(_entry(name, read_config(file)["metadata"], data_dir) for name, file in task_files().items())
 
 
 def _entry(name: str, metadata: dict[str, Any], data_dir: Path | None) -> Entry:

@@ -68,15 +68,15 @@ def read_archive(file: ArchiveFile) -> list[dict[str, object]]:
         text = raw.decode("utf-8-sig")
     except KeyError as error:
         raise UserError(f"The archive {file.path} holds no {file.member}.", _FIX) from error
-    except RuntimeError as error:  # zipfile's way of refusing a password
-        raise UserError(
-            f"The archive {file.path} does not open with the published password {file.password!r}.", _FIX
-        ) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
         raise UserError(
             f"The archive {file.path} is damaged ({type(error).__name__}); "
             f"{file.member} in it should hold {file.rows} items.",
             _FIX,
+        ) from error
+    except RuntimeError as error:  # zipfile's way of refusing a password
+        raise UserError(
+            f"The archive {file.path} does not open with the published password {file.password!r}.", _FIX
         ) from error
     rows: list[dict[str, object]] = [dict(row) for row in csv.DictReader(io.StringIO(text, newline=""))]
     check_items(rows, f"{file.path} ({file.member})", file)

@@ -12,6 +12,7 @@ Not covered: a boundary. A comparison cannot run code, but nothing keeps math-ve
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import json
 import os
@@ -79,10 +80,11 @@ class SymbolicComparer:
     def close(self) -> None:
         """End the workers; the next comparison starts new ones."""
         for process in self._processes:
-            _pipe(process.stdin).close()
-            _pipe(process.stdout).close()
             process.kill()
             process.wait()
+            with contextlib.suppress(BrokenPipeError):  # what a dead worker has not read
+                _pipe(process.stdin).close()
+            _pipe(process.stdout).close()
         self._processes.clear()
 
     def compare(self, pairs: Sequence[tuple[str, str]]) -> list[Comparison]:
