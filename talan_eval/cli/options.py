@@ -19,7 +19,8 @@ def command_of(request: type[_Request], perform: Callable[[_Request], None], doc
     """Make the function that typer registers.
 
     Args:
-        request: A dataclass; each field becomes an option with the help text of its metadata.
+        request: A dataclass; each field becomes an option with the help text of its metadata. A field that would be a
+            keyword of Python ends in an underscore, which the option drops.
         perform: Called with the filled dataclass.
         doc: The command's help.
 
@@ -33,7 +34,7 @@ def command_of(request: type[_Request], perform: Callable[[_Request], None], doc
     hints = typing.get_type_hints(request)
     parameters = []
     for field in dataclasses.fields(request):  # type: ignore[arg-type]  # a dataclass, which TypeVar cannot say
-        option = typer.Option("--" + field.name.replace("_", "-"), help=field.metadata["help"])
+        option = typer.Option("--" + field.name.rstrip("_").replace("_", "-"), help=field.metadata["help"])
         parameters.append(
             inspect.Parameter(
                 field.name,
