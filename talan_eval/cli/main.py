@@ -7,7 +7,7 @@ import sys
 import typer
 
 from talan_core.errors import UserError
-from talan_eval.cli import compare, power, tasks
+from talan_eval.cli import calibrate, compare, power, tasks
 
 app = typer.Typer(
     name="talan-eval",
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.command("compare", epilog=compare.EXAMPLES)(compare.command)
 app.command("power", epilog=power.EXAMPLES)(power.command)
+app.command("calibrate", epilog=calibrate.EXAMPLES)(calibrate.command)
 app.command("tasks", epilog=tasks.EXAMPLES)(tasks.command)
 
 
