@@ -60,8 +60,8 @@ def all_tables(records: Sequence[Record]) -> str:
     error = 100 * (0.05 * 0.95 / trials) ** 0.5
     introduction = (
         f"{len(records)} settings, {trials:,} simulated experiments each. Cells give the mean over settings in percent "
-        f"and, in brackets, the worst setting. One setting's Monte Carlo standard error is {error:.1f} points; bootstraps were "
-        "tried on fewer experiments."
+        f"and, in brackets, the worst setting. One setting's Monte Carlo standard error is {error:.1f} points; "
+        "bootstraps were tried on fewer experiments."
     )
     parts = [introduction]
     for heading, text in (
