@@ -57,7 +57,7 @@ def test_guard_holds_where_seeds_agree_by_luck_and_the_plain_t_does_not():
 
 
 def test_spread_between_trainings_fools_tests_that_pool_seeds():
-    got = shares(CoverageSetting(World(7, 500, tau=0.03)), 150)
+    got = shares(CoverageSetting(World(7, 500, tau=0.05)), 150)
     assert not got["claims: guarded t"].exceeds(0.05)
     for name in ("McNemar pooled over seeds", "CMH over seeds", "McNemar of one seed"):
         assert got[f"claims: {name}"].exceeds(0.05), name
