@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from talan_core.errors import UserError
 from talan_eval.cli.options import command_of
 from talan_eval.power_request import PowerRequest
 
@@ -34,7 +35,12 @@ def perform(request: PowerRequest) -> None:
 
     plan = make_plan(request)
     if request.json is not None:
-        request.json.write_text(json.dumps(dataclasses.asdict(plan), indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(dataclasses.asdict(plan), indent=2) + "\n"
+        try:
+            request.json.write_text(text, encoding="utf-8")
+        except OSError as error:
+            problem = f"{request.json} cannot be written: {error.strerror}."
+            raise UserError(problem, "Type --json with a file in a directory that exists.") from error
     console = Console(highlight=False)
     console.print(
         f"{plan.n_seeds} seeds, {_count(plan.k, 'sample')} per item, two-sided alpha {plan.alpha:g}, "

@@ -125,3 +125,8 @@ def test_the_plan_is_printed_and_written(tmp_path, capsys, monkeypatch):
     for words in ("MDE 80%", "power at +1", "seeds needed", "k = 8", MEAN, "Sign flips of 7 seeds"):
         assert words in shown.replace("\n", " ")
     assert json.loads((tmp_path / "plan.json").read_text())["n_cells"] == 2
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(UserError, match="cannot be written"):
+        power.perform(PowerRequest(items=500, json=tmp_path / "nowhere" / "plan.json"))
