@@ -11,9 +11,11 @@ import torch
 from torch.utils.data import Dataset, Sampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
+from talan_core.carrier import BLOCKS
 from talan_core.errors import UserError
 from talan_core.training.data import EncodedExample, collate, encode, pad_token
 from talan_core.training.pairing import data_order, derive_seed, random_state_restored
+from talan_core.training.partner_steps import partner_callbacks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,10 +25,11 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerControl, TrainerState
 
+    from talan_core.plain import PlainModel
     from talan_core.training.data import EncodedData, Example
     from talan_core.training.settings import TrainingSettings
 
-_BLOCK_PREFIX = "talan."
+_BLOCK_PREFIX = f"{BLOCKS}."
 _SEED_LIMIT = 2**32  # NumPy's
 
 
@@ -69,7 +72,7 @@ class TalanTrainer(Trainer):
 
     def __init__(
         self,
-        model: PeftModel,
+        model: PeftModel | PlainModel,
         args: TrainingArguments,
         data: Sequence[EncodedExample],
         order: Sequence[int],
@@ -88,7 +91,7 @@ class TalanTrainer(Trainer):
             args=args,
             train_dataset=_Examples(data),
             data_collator=lambda batch: collate(batch, pad_token_id),
-            callbacks=[_StepCallback(self, on_step)],
+            callbacks=[_StepCallback(self, on_step), *partner_callbacks(model, args.max_steps)],
         )
         self.remove_callback(PrinterCallback)
 
@@ -168,7 +171,7 @@ class TalanTrainer(Trainer):
 
 
 def train(
-    model: PeftModel,
+    model: PeftModel | PlainModel,
     tokenizer: PreTrainedTokenizerBase,
     examples: Sequence[Example],
     settings: TrainingSettings,
@@ -308,7 +311,7 @@ class _StepCallback(TrainerCallback):
             self._on_step(state.global_step, state.max_steps, loss)
 
 
-def _check_model(model: PeftModel, settings: TrainingSettings) -> None:
+def _check_model(model: PeftModel | PlainModel, settings: TrainingSettings) -> None:
     """Raise a UserError for a model that the settings do not describe, instead of training something else silently."""
     found = str(cast("Any", model.get_base_model()).dtype).removeprefix("torch.")
     if found != settings.dtype:
@@ -320,7 +323,7 @@ def _check_model(model: PeftModel, settings: TrainingSettings) -> None:
         raise UserError("Nothing in this model is trainable.", "Load it with talan_core.load(DIR, is_trainable=True).")
 
 
-def _stop_checkpointing(model: PeftModel) -> None:
+def _stop_checkpointing(model: PeftModel | PlainModel) -> None:
     base = cast("Any", model.get_base_model())
     disable = getattr(base, "activation_checkpointing_disable", None) or base.gradient_checkpointing_disable
     disable()

@@ -22,7 +22,7 @@ app = typer.Typer(
 app.command("compare", epilog=compare.EXAMPLES)(compare.command)
 app.command("power", epilog=power.EXAMPLES)(power.command)
 app.command("calibrate", epilog=calibrate.EXAMPLES)(calibrate.command)
-app.command("tasks", epilog=tasks.EXAMPLES)(tasks.command)
+app.add_typer(tasks.app, name="tasks")
 
 
 @app.callback()

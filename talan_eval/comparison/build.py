@@ -125,6 +125,7 @@ def _cell(item: Analysed, adjusted: Adjusted, settings: StatisticsSettings) -> s
         slice=item.slice,
         metric=scores.metric,
         n_items=len(scores.item_ids),
+        n_dropped=scores.dropped_items,
         n_seeds=n_seeds,
         seeds=scores.seeds,
         k=scores.k,

@@ -28,10 +28,16 @@ def cell_flags(cell: CellScores) -> tuple[str, ...]:
     Dropped seeds and items, identical arms, copied seeds, one constant shift of every item, a saturated benchmark,
     flips that concentrate in one place, unequal unparsed rates.
     """
-    flags = [*_dropped_items(cell), *_suspicious_items(cell)]
+    flags = _suspicious_items(cell)
     if cell.dropped_seeds:
         listed = ", ".join(map(str, cell.dropped_seeds))
         flags.append(f"{len(cell.dropped_seeds)} seed(s) left out because only one arm finished: {listed}")
+    if cell.dropped_items:
+        whole = len(cell.item_ids) + cell.dropped_items
+        flags.append(
+            f"{cell.dropped_items} of {whole} items left out of both arms because not every run has them under one "
+            f"prompt ({cell.dropped_prompts} differ in the prompt alone)"
+        )
     if np.array_equal(cell.base, cell.treat):
         flags.append("both arms have the same score on every item and seed; was the treat adapter active?")
     elif len(cell.item_ids) >= _COPY_ITEMS:
@@ -48,13 +54,6 @@ def cell_flags(cell: CellScores) -> tuple[str, ...]:
                 f"{cell.treat_unparsed:.1%}); part of the difference may be format, not skill"
             )
     return tuple(flags)
-
-
-def _dropped_items(cell: CellScores) -> list[str]:
-    if not cell.dropped_items:
-        return []
-    prompts = f", {cell.dropped_prompts} of them for their prompts" if cell.dropped_prompts else ""
-    return [f"{cell.dropped_items} item(s) left out of both arms because they do not pair{prompts}"]
 
 
 def _suspicious_items(cell: CellScores) -> list[str]:

@@ -14,7 +14,7 @@ from talan_core.backbones.load import load_model, load_tokenizer
 from talan_core.probe import adapter_is_live
 from talan_core.quiet import library_warnings_silenced
 from talan_core.training.data import Example
-from talan_core.training.trainer import train
+from talan_core.training.fit import fit
 from talan_eval.execution.evaluate import evaluate
 from talan_eval.execution.events import Event
 from talan_eval.store.store import Store
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from peft import PeftModel
 
+    from talan_core.plain import PlainModel
     from talan_eval.execution.plan import Assignment
     from talan_eval.grid import EvaluationCell, Run
 
@@ -41,8 +42,10 @@ class Worker:
         self.assignment = assignment
         self.store = Store.load(assignment.directory)
         self.tokenizer = load_tokenizer(assignment.revision)
+        if not assignment.asking.chat_template:
+            self.tokenizer.chat_template = None  # training, probe and evaluation see plain prompts alike
         self.benchmarks = {
-            name: load_benchmark(name, data_dir=assignment.data_dir, limit=assignment.limit)
+            name: load_benchmark(name, data_dir=assignment.data_dir, limit=assignment.limit, asking=assignment.asking)
             for name in assignment.tasks
         }
         self.examples = [
@@ -69,12 +72,12 @@ class Worker:
             report(Event(run.cell_id, run.arm, run.seed, "sealed", done, len(run.evaluations), cell.task))
         report(Event(run.cell_id, run.arm, run.seed, "finished", 1, 1))
 
-    def _trained(self, run: Run, report: Callable[[Event], None]) -> PeftModel:
+    def _trained(self, run: Run, report: Callable[[Event], None]) -> PeftModel | PlainModel:
         a = self.assignment
         backbone = load_model(a.revision, a.training.dtype, torch.device(a.device))
         model = build(backbone, parse_arm(run.arm), seed=run.seed, defaults=a.operating_point)
         with self.store.checkpoint_dir(run.cell_id) as directory:
-            log = train(
+            log = fit(
                 model,
                 self.tokenizer,
                 self.examples,
@@ -88,12 +91,14 @@ class Worker:
         self.store.seal(run.cell_id, {"kind": "training", "arm": run.arm, "seed": run.seed, "log": asdict(log)})
         return model
 
-    def _loaded(self, checkpoint: Path) -> PeftModel:
+    def _loaded(self, checkpoint: Path) -> PeftModel | PlainModel:
         a = self.assignment
         backbone = load_model(a.revision, a.training.dtype, torch.device(a.device))
         return talan_core.load(checkpoint, backbone).eval()
 
-    def _evaluate(self, model: PeftModel, run: Run, cell: EvaluationCell, report: Callable[[Event], None]) -> None:
+    def _evaluate(
+        self, model: PeftModel | PlainModel, run: Run, cell: EvaluationCell, report: Callable[[Event], None]
+    ) -> None:
         benchmark = self.benchmarks[cell.task]
         total = len(benchmark.items)
         report(Event(run.cell_id, run.arm, run.seed, "evaluate", 0, total, cell.task))
@@ -109,6 +114,7 @@ class Worker:
                 "task": cell.task,
                 "max_logit_change": probe,
                 "sandbox": evaluation.sandbox,
+                "disagreements": evaluation.disagreements,
                 "seconds": round(time.perf_counter() - began, 3),
             },
             {sample_name(cell): evaluation.to_jsonl()},

@@ -13,6 +13,7 @@ from talan_eval.schema import LiveProbe, Result
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from talan_eval.execution.evaluate import Sample
     from talan_eval.experiment import Experiment
     from talan_eval.grid import Run
     from talan_eval.store.records import Record
@@ -39,6 +40,7 @@ def collect(store: Store, experiment: Experiment, runs: Sequence[Run]) -> Result
         _scores(store, runs, experiment.treat, records),
         backbone=experiment.backbone.name,
         metrics={task.name: task.metric for task in experiment.tasks},
+        k=max(task.asking.samples for task in experiment.tasks),
     )
     return compare(
         cells,
@@ -57,14 +59,17 @@ def _scores(store: Store, runs: Sequence[Run], arm: str, records: dict[str, Reco
             if run.arm != arm or cell.cell_id not in records:
                 continue
             (file,) = records[cell.cell_id].files
+            by_item: dict[str, list[Sample]] = {}
             for sample in read_samples(store.payload_path(file.name).read_bytes()):
+                by_item.setdefault(sample.item_id, []).append(sample)
+            for item_id, samples in by_item.items():
                 yield ScoredItem(
                     task=cell.task,
                     seed=run.seed,
-                    item_id=sample.item_id,
-                    prompt_hash=sample.prompt_hash,
-                    score=sample.score,
-                    unparsed=sample.verdict == Verdict.UNPARSED,
+                    item_id=item_id,
+                    prompt_hash=samples[0].prompt_hash,
+                    score=sum(sample.score for sample in samples) / len(samples),
+                    unparsed=sum(sample.verdict == Verdict.UNPARSED for sample in samples) / len(samples),
                 )
 
 

@@ -7,7 +7,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from talan_eval.execution.prompts import chat_renderer, check_prompts_fit
 from talan_eval.grading.graders import grade_answers
+from talan_eval.grading.verdict import Verdict
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -22,6 +24,8 @@ _HASH_LENGTH = 16
 class Sample:
     """One graded answer, as kept in ``samples/``.
 
+    Answers may quote their questions. Those of GPQA must not be published: ``samples/`` stays out of version control.
+
     Attributes:
         item_id: Id of the item, unique within its benchmark.
         prompt_hash: Hash of the prompt exactly as the model saw it.
@@ -30,6 +34,9 @@ class Sample:
         extracted: The part of the answer that was compared, or None.
         reason: Why, in a phrase.
         answer: What the model wrote.
+        sample: Number of the answer to its question, from 0.
+        strict: The strict normaliser's own verdict, where the grader asks two; else None.
+        symbolic: math-verify's own verdict, where it was asked; else None.
     """
 
     item_id: str
@@ -39,6 +46,9 @@ class Sample:
     extracted: str | None
     reason: str
     answer: str
+    sample: int = 0
+    strict: str | None = None
+    symbolic: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +57,16 @@ class Evaluation:
 
     samples: tuple[Sample, ...]
     sandbox: dict[str, Any]
+
+    @property
+    def disagreements(self) -> dict[str, int] | None:
+        """Answers on which two graders differ, by who alone says "match"; None where only one was asked."""
+        if all(sample.strict is None for sample in self.samples):
+            return None
+        both = [
+            (s.strict == Verdict.MATCH, s.symbolic == Verdict.MATCH) for s in self.samples if s.symbolic is not None
+        ]
+        return {"strict_only": both.count((True, False)), "symbolic_only": both.count((False, True))}
 
     def to_jsonl(self) -> bytes:
         """Return the samples as JSON lines in ASCII, which can hold whatever a model writes."""
@@ -66,29 +86,40 @@ def evaluate(
     Args:
         model: The adapted model (or a bare backbone), in evaluation mode.
         tokenizer: Its tokenizer, padding on the left.
-        benchmark: The questions.
+        benchmark: The questions, with the settings of how to ask them.
         batch_size: Prompts at a time. Part of the experiment: in low precision it can change an answer.
 
     Returns:
-        One sample per item, in the order of the benchmark.
-    """
-    from lm_eval.models.huggingface import HFLM  # noqa: PLC0415 - heavy
+        One sample per item and drawn answer: all items in the order of the benchmark, then all of them again.
 
-    lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
-    requests = benchmark.requests(lm.apply_chat_template if tokenizer.chat_template else None)
-    answers = lm.generate_until(requests, disable_tqdm=True)
-    grades = grade_answers(benchmark.spec.grader, [item.doc for item in benchmark.items], answers)
+    Raises:
+        UserError: A prompt does not fit into the backbone's context with its answer.
+    """
+    from talan_eval.execution.sampling import AskedLM  # noqa: PLC0415 - heavy
+
+    asking = benchmark.spec.asking
+    lm = AskedLM(model, tokenizer, batch_size, asking)
+    requests = benchmark.requests(chat_renderer(tokenizer, asking))
+    prompts = [str(request.args[0]) for request in requests]
+    check_prompts_fit(benchmark.spec, tokenizer, prompts, lm.max_length)
+    answers = [answer for sample in range(asking.samples) for answer in lm.answers(requests, sample)]
+    items = [*benchmark.items] * asking.samples
+    grades = grade_answers(benchmark.spec.grader, [item.doc for item in items], answers)
+    hashes = [hashlib.sha256(prompt.encode()).hexdigest()[:_HASH_LENGTH] for prompt in prompts]
     samples = tuple(
         Sample(
             item_id=item.item_id,
-            prompt_hash=hashlib.sha256(str(request.args[0]).encode()).hexdigest()[:_HASH_LENGTH],
+            prompt_hash=hashes[place % len(hashes)],
             score=grade.score,
             verdict=grade.verdict.value,
             extracted=grade.extracted,
             reason=grade.reason,
             answer=answer,
+            sample=place // len(hashes),
+            strict=None if grade.strict is None else grade.strict.value,
+            symbolic=None if grade.symbolic is None else grade.symbolic.value,
         )
-        for item, request, answer, grade in zip(benchmark.items, requests, answers, grades, strict=True)
+        for place, (item, answer, grade) in enumerate(zip(items, answers, grades, strict=True))
     )
     return Evaluation(samples, _sandbox(benchmark))
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from talan_core.backbones.load import Revision
     from talan_core.config import TalanConfig
     from talan_core.training.settings import TrainingSettings
+    from talan_eval.asking import Asking
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Assignment:
         tasks: Short task names in order; adapters are trained on the mix of their training splits.
         data_dir: Directory of the real benchmarks' data, or None.
         limit: Items evaluated per task, or None for all.
+        asking: How questions are put and answers are drawn.
         eval_batch: Prompts answered at a time.
         device: torch device name, such as "cpu" or "cuda".
         threads: CPU threads of one worker.
@@ -37,6 +39,7 @@ class Assignment:
     tasks: tuple[str, ...]
     data_dir: Path | None
     limit: int | None
+    asking: Asking
     eval_batch: int
     device: str
     threads: int

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from talan_core.arms import parse_arm
 from talan_core.backbones.names import find_backbone
 from talan_core.errors import UserError
+from talan_eval.asking import Asking, temperature_of
 from talan_eval.execution.plan import Assignment
 from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, parse_seeds
 from talan_eval.tasks import MICRO_TASKS, check_names, load_benchmark
@@ -58,6 +59,7 @@ class _Checked:
     tasks: tuple[str, ...]
     spec: BackboneSpec
     training: TrainingSettings
+    asking: Asking
 
 
 def prepare(request: CompareRequest) -> Prepared:
@@ -75,10 +77,16 @@ def prepare(request: CompareRequest) -> Prepared:
     checked = _check(request)
     # From here on torch and lm-eval are loaded.
     from talan_core.backbones.load import locate  # noqa: PLC0415 - names are checked first, and without them
+    from talan_eval.execution.prompts import check_backbone  # noqa: PLC0415 - as above
 
     revision = locate(checked.spec)
     device = _device(request.device)
-    benchmarks = [load_benchmark(name, data_dir=request.data_dir, limit=request.limit) for name in checked.tasks]
+    benchmarks = [
+        load_benchmark(name, data_dir=request.data_dir, limit=request.limit, asking=checked.asking)
+        for name in checked.tasks
+    ]
+    _check_training([benchmark.spec for benchmark in benchmarks])
+    check_backbone(revision, checked.asking, benchmarks)
     eval_batch = checked.spec.eval_batch if request.eval_batch is None else request.eval_batch
     experiment = _experiment(checked, revision, [benchmark.spec for benchmark in benchmarks], eval_batch, device)
     out = RESULTS / experiment.default_name if request.out is None else request.out
@@ -92,6 +100,7 @@ def prepare(request: CompareRequest) -> Prepared:
         tasks=checked.tasks,
         data_dir=request.data_dir,
         limit=request.limit,
+        asking=checked.asking,
         eval_batch=eval_batch,
         device=device,
         threads=threads,
@@ -127,7 +136,31 @@ def _check(request: CompareRequest) -> _Checked:
         if request.tasks is None
         else check_names([t.strip() for t in request.tasks.split(",") if t.strip()])
     )
-    return _Checked(base, treat, parse_seeds(request.seeds), tasks, spec, training)
+    return _Checked(base, treat, parse_seeds(request.seeds), tasks, spec, training, _asking(request))
+
+
+def _asking(request: CompareRequest) -> Asking:
+    return Asking(
+        few_shot=request.few_shot,
+        chat_template=not request.no_chat_template,
+        thinking=request.thinking,
+        max_tokens=request.max_tokens,
+        samples=request.samples_per_item,
+        temperature=temperature_of(request.temperature, request.samples_per_item),
+        top_p=request.top_p,
+        sampling_seed=request.sampling_seed,
+    )
+
+
+def _check_training(specs: Sequence[TaskSpec]) -> None:
+    """Refuse benchmarks that offer nothing to train on."""
+    if all(spec.n_train == 0 for spec in specs):
+        names = ",".join(spec.name for spec in specs)
+        raise UserError(
+            f"{names} has no training split, so there is nothing to train the adapters on.",
+            f"Name a benchmark that has one as well: adapters are trained on it and answer both, as in "
+            f"--tasks {names},gsm8k.",
+        )
 
 
 def _experiment(

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -50,8 +51,9 @@ class Check:
     expected: Literal | Expression
 
 
+@functools.lru_cache(maxsize=8192)
 def parse_test(test: str) -> Check:
-    """Split one test.
+    """Split one test; the tests of a benchmark come again with every model that answers it.
 
     Args:
         test: One ``assert`` statement, trusted.

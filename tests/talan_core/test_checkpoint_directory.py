@@ -80,7 +80,7 @@ def test_another_backbone_is_refused(backbone, tmp_path):
 
 
 def test_a_directory_without_a_checkpoint_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"adapter_config.json"):
+    with pytest.raises(UserError, match=r"neither adapter_config.json nor talan_arm.json"):
         talan_core.load(tmp_path)
 
 
