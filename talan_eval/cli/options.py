@@ -26,7 +26,8 @@ def command_of(
 
     Args:
         request: A dataclass; each field becomes an option with the help text of its metadata. A field of type
-            ``tuple[str, ...]`` becomes an option that may be repeated.
+            ``tuple[str, ...]`` becomes an option that may be repeated. A name that would be a
+            keyword of Python ends in an underscore, which the option drops.
         perform: Called with the filled dataclass.
         doc: The command's help.
         check: Called before with the names of the fields that the user typed, whatever their values.
@@ -45,7 +46,7 @@ def command_of(
         inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
     ]
     for field in dataclasses.fields(request):  # type: ignore[arg-type]  # a dataclass, which TypeVar cannot say
-        option = typer.Option("--" + field.name.replace("_", "-"), help=field.metadata["help"])
+        option = typer.Option("--" + field.name.rstrip("_").replace("_", "-"), help=field.metadata["help"])
         repeated = hints[field.name] == _REPEATED
         parameters.append(
             inspect.Parameter(
