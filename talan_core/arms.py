@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 TALAN: Final = "talan"
 NOISE: Final = "noise"
-DEFAULT_GATE: Final = 0.02
+DEFAULT_GATE: Final = 0.02  # what three trained blocks on the bundled backbone wrote: 0.013, 0.020, 0.029
 _PEFT_SEED_LIMIT: Final = 2**31
 _SEPARATOR: Final = re.compile(r"\+(?![^\[]*\])")  # a plus sign inside brackets belongs to a number such as 1e+16
 _COMPONENT: Final = re.compile(r"(?P<name>[^\[\]]+?)\s*(?:\[(?P<options>[^\[\]]*)\])?")
