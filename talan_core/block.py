@@ -22,9 +22,9 @@ _NORM_EPS = 1e-6
 class TalanBlock(nn.Module):
     """One latent side path on the residual stream.
 
-    With `multihead_local` and a gate it has 4 d m + 2 m^2 + (T + 3) m + 2 d parameters; see `block_parameters`. The input is divided by its root mean square without learned weights (our choice: the residual stream's scale
-    differs by orders of magnitude between backbones and layers). There is no dropout, so the block draws no random
-    numbers.
+    With `multihead_local` and a gate it has 4 d m + 2 m^2 + (T + 3) m + 2 d parameters; see `block_parameters`. The
+    input is divided by its root mean square without learned weights (our choice: the residual stream's scale differs by
+    orders of magnitude between backbones and layers). There is no dropout, so the block draws no random numbers.
 
     Args:
         config: A resolved configuration (integer layer, given width).

@@ -87,8 +87,8 @@ OPERATING_POINTS: Final = {
             config=TalanConfig(layer=2),
             paper=frozenset(),
             note=(
-                "The paper probes transfer here (LoRA and rsLoRA, seven paired seeds) without stating a layer: 2 of 16 is "
-                f"an eighth of the depth, our default share. {_REST}"
+                "The paper probes transfer here (LoRA and rsLoRA, seven paired seeds) without stating a layer: 2 of 16 "
+                f"is an eighth of the depth, our default share. {_REST}"
             ),
         ),
     )

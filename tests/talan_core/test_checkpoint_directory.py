@@ -105,7 +105,7 @@ def logits(model, tokens):
 def test_the_strict_layout_makes_a_plain_load_fail_and_ours_succeed(backbone, tokens, tmp_path):
     model = trained(backbone(), "talan[layer=1]+dora")
     model.save_pretrained(str(tmp_path), strict=True)
-    with pytest.raises(KeyError, match="talan_core.load"):
+    with pytest.raises(KeyError, match=r"talan_core\.load"):
         PeftModel.from_pretrained(backbone(), str(tmp_path))
     assert json.loads((tmp_path / "adapter_config.json").read_text())["peft_type"] == STRICT_TYPE
     loaded = talan_core.load(tmp_path, backbone())
@@ -145,7 +145,7 @@ def test_each_of_several_adapters_has_its_own_block(backbone, tokens, tmp_path):
     assert torch.equal(logits(model.unload(), tokens), logits(backbone(), tokens))
 
 
-def test_a_second_adapter_can_get_a_new_block_and_the_first_keeps_its_own(backbone, tokens, tmp_path):
+def test_a_second_adapter_can_get_a_new_block_and_the_first_keeps_its_own(backbone, tokens):
     model = trained(backbone())
     before = logits(model, tokens)
     model.add_adapter("second", LoraConfig(task_type="CAUSAL_LM", target_modules="all-linear"))
@@ -220,7 +220,10 @@ def test_a_checkpoint_without_provenance_can_be_read(backbone, tokens, tmp_path)
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("{", "damaged"), ('{"format": 9, "partner": "base", "options": {}, "base_model": null, "provenance": null}', "9")],
+    [
+        ("{", "damaged"),
+        ('{"format": 9, "partner": "base", "options": {}, "base_model": null, "provenance": null}', "format 9"),
+    ],
 )
 def test_a_damaged_arm_file_is_named(backbone, tmp_path, text, says):
     (tmp_path / "talan_arm.json").write_text(text)
