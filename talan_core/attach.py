@@ -186,8 +186,8 @@ def execution_device(layer: nn.Module) -> torch.device:
     if device.type != "meta":
         return device
     hooks = (getattr(module, "_hf_hook", None) for module in layer.modules())
-    found = next(device for hook in hooks if (device := getattr(hook, "execution_device", None)) is not None)
-    return torch.device(found)
+    found = (place for hook in hooks if (place := getattr(hook, "execution_device", None)) is not None)
+    return torch.device(next(found, device))  # without hooks it is a model of shapes only
 
 
 def _positions(hidden: torch.Tensor, cache: Cache | None) -> torch.Tensor:

@@ -22,10 +22,9 @@ _NORM_EPS = 1e-6
 class TalanBlock(nn.Module):
     """One latent side path on the residual stream.
 
-    `block_parameters` gives the number of its parameters; with `multihead_local` and a gate it is
-    4 d m + 2 m^2 + (T + 3) m + 2 d. The input is divided by its root mean square without learned weights (our choice: the residual stream's scale
-    differs by orders of magnitude between backbones and layers). There is no dropout, so the block draws no random
-    numbers.
+    With `multihead_local` and a gate it has 4 d m + 2 m^2 + (T + 3) m + 2 d parameters; see `block_parameters`. The
+    input is divided by its root mean square without learned weights (our choice: the residual stream's scale differs by
+    orders of magnitude between backbones and layers). There is no dropout, so the block draws no random numbers.
 
     Args:
         config: A resolved configuration (integer layer, given width).
@@ -60,10 +59,14 @@ class TalanBlock(nn.Module):
         Returns:
             The new residual stream, (batch, length, d). Position t depends on positions up to t only.
         """
+        written: torch.Tensor = self.writeback(hidden, self.perturbation(hidden, context), context.positions)
+        return written
+
+    def perturbation(self, hidden: torch.Tensor, context: MemoryContext) -> torch.Tensor:
+        """Compute H, (batch, length, d), of which stage 3 makes the write; arguments as for `forward`."""
         x = functional.rms_norm(hidden, hidden.shape[-1:], eps=_NORM_EPS)
         perturbation: torch.Tensor = self.mixer(x, self.memory(x, context))
-        written: torch.Tensor = self.writeback(hidden, perturbation, context.positions)
-        return written
+        return perturbation
 
     def set_trainable(self, scope: str) -> None:
         """Mark exactly the parameters of a scope as trainable; see `talan_core.config.SCOPES`."""

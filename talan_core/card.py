@@ -66,8 +66,8 @@ def _introduction(record: BlockRecord, *, strict: bool) -> str:
     plain = "Plain PEFT refuses to load it." if strict else "Plain PEFT warns and loads the partner without the block."
     return (
         f"# TALAN with {record.partner} for {_shown(record.base_model)}\n\n"
-        "A partner and a TALAN block, a sequence-conditioned latent side path in the residual stream (Zhang et al., 2026, "
-        f"[arXiv 2606.06902](https://arxiv.org/abs/2606.06902)), trained together. {plain}"
+        "A partner and a TALAN block, a sequence-conditioned latent side path in the residual stream (Zhang et al., "
+        f"2026, [arXiv 2606.06902](https://arxiv.org/abs/2606.06902)), trained together. {plain}"
     )
 
 

@@ -1,9 +1,8 @@
-"""What PEFT models and plain models have in common when they carry blocks: one block per adapter, one of them active."""
+"""What PEFT models and plain models have in common when they carry blocks: one block per adapter, one active."""
 
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 import torch
@@ -15,6 +14,7 @@ from talan_core.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from transformers import PreTrainedModel
 

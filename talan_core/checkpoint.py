@@ -1,14 +1,14 @@
 """One directory for both: PEFT's own files for the partner, and two files of ours for the block.
 
-    adapter_config.json        the partner's, plus the key "talan" (a plain PEFT load warns about a key it does not know)
+    adapter_config.json        the partner's, plus the key "talan" (a plain PEFT load warns that it does not know it)
     adapter_model.safetensors  the partner only; a plain PEFT load reads it
     talan_config.json          `BlockRecord`
     talan_model.safetensors    every tensor of the block, untrained ones too: a random stream is no file format
     README.md                  the model card
 
-In the strict layout the partner's "peft_type" is `STRICT_TYPE`, a type that PEFT does not know, so that a plain PEFT load
-fails with that text instead of warning. Adapters beyond the first have a directory of the same form inside the first's.
-Arms without an adapter of PEFT have `talan_core.plain.PlainRecord` in the place of PEFT's files.
+In the strict layout the partner's "peft_type" is `STRICT_TYPE`, a type that PEFT does not know, so that a plain PEFT
+load fails with that text instead of warning. Adapters beyond the first have a directory of the same form
+inside the first's. Arms without an adapter of PEFT have `talan_core.plain.PlainRecord` in the place of PEFT's files.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import json
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from safetensors.torch import load_file, save_file
 
@@ -158,9 +158,10 @@ def read_partner(directory: str | os.PathLike[str]) -> PeftConfig:
 
     with library_warnings_silenced():
         if not is_strict(directory):
-            return PeftConfig.from_pretrained(str(directory))
+            return cast("PeftConfig", PeftConfig.from_pretrained(str(directory)))
         data = PeftConfig.from_json_file(str(Path(directory) / ADAPTER_CONFIG))
-        return PeftConfig.from_peft_type(**{**data, "peft_type": read_record(directory).partner})
+        data["peft_type"] = read_record(directory).partner
+        return cast("PeftConfig", PeftConfig.from_peft_type(**data))  # type: ignore[no-untyped-call] # untyped in PEFT
 
 
 def read_record(directory: str | os.PathLike[str]) -> BlockRecord:

@@ -20,9 +20,9 @@ FORMAT_VERSION: Final = 1
 
 MIXERS: Final[Mapping[str, str]] = {
     "multihead_local": "H = MHA(X, Z, Z): each position attends over its own T memory slots (Zhang et al., 2026)",
-    "cross_attn": "one-head cross-attention without biases on the normalised slots (named by Zhang et al., 2026; form ours)",
+    "cross_attn": "one-head cross-attention without biases on normalised slots (name of Zhang et al., 2026; form ours)",
     "ensemble": "K multihead_local components, mixed by softmax weights (after Zhang et al., 2026; form ours)",
-    "glu": "H = W_o(silu(W_q x) * W_v mean(Z)): a token gates what it reads, channel by channel (ours, not the paper's)",
+    "glu": "H = W_o(silu(W_q x) * W_v mean(Z)): a token gates what it reads, by channel (ours)",
 }
 """Stage 2 by name; `talan_core.mixers.MIXERS` holds the classes."""
 

@@ -21,8 +21,8 @@ class ExactPeftModel(PeftModelForCausalLM):
     """A `PeftModelForCausalLM` that keeps three promises which its parent does not.
 
     - `disable_adapter` gives the backbone back, also with trained biases and with PiSSA.
-    - With prompt tuning, logit i belongs to token i: PEFT returns those of the virtual tokens too, in front, and whoever
-      scores by position (lm-eval does) reads the wrong ones.
+    - With prompt tuning, logit i belongs to token i: PEFT returns those of the virtual tokens too, in front, and
+      whoever scores by position (lm-eval does) reads the wrong ones.
     - `unload` returns the backbone with its original weights.
 
     It is made by `adapted`, never constructed.
@@ -33,16 +33,16 @@ class ExactPeftModel(PeftModelForCausalLM):
     def forward(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - PEFT's signature
         """Run the model; arguments and result as for `PeftModelForCausalLM.forward`."""
         if not self._adds_tokens():
-            return super().forward(*args, **kwargs)
+            return super().forward(*args, **kwargs)  # type: ignore[no-untyped-call] # untyped in PEFT
         with library_warnings_silenced():
-            output = super().forward(*args, **kwargs)
+            output = super().forward(*args, **kwargs)  # type: ignore[no-untyped-call] # as above
         output.logits = output.logits[:, self.active_peft_config.num_virtual_tokens :]
         return output
 
     def generate(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - PEFT's signature
         """Generate; arguments and result as for `PeftModelForCausalLM.generate`."""
         with library_warnings_silenced() if self.active_peft_config.is_prompt_learning else contextlib.nullcontext():
-            return super().generate(*args, **kwargs)
+            return super().generate(*args, **kwargs)  # type: ignore[no-untyped-call] # untyped in PEFT
 
     @contextlib.contextmanager
     def disable_adapter(self) -> Iterator[None]:
@@ -77,6 +77,5 @@ def adapted(backbone: PreTrainedModel, config: PeftConfig, make: Callable[[], Pe
         model = make()
     if before is not None or config.is_prompt_learning:
         model.__class__ = ExactPeftModel
-    if before is not None:
-        model.originals = before.changing()
+        cast("ExactPeftModel", model).originals = Originals() if before is None else before.changing()
     return model

@@ -83,7 +83,8 @@ class LoReftEdit(Intervention):
 
     def rows(self) -> torch.Tensor:
         """Return R, (r, d)."""
-        return torch.linalg.qr(self.rotation).Q.T
+        rows: torch.Tensor = torch.linalg.qr(self.rotation).Q.T
+        return rows
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """Edit; see `Intervention.forward`."""

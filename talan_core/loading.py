@@ -56,7 +56,7 @@ def load(
     partner = read_partner(directory)
     if partner.is_prompt_learning and is_trainable:
         raise UserError(
-            f"PEFT cannot go on training a saved {partner.peft_type.value} adapter.",
+            f"PEFT cannot go on training a saved {partner.peft_type} adapter.",
             "Load it without is_trainable=True, or train it anew.",
         )
     name = read_record(directory).base_model if with_block else partner.base_model_name_or_path

@@ -147,7 +147,7 @@ class CrossAttn(_OneOutput):
 
     Zhang et al. (2026) name a cross-attention mixer and give no form. Ours is the plainest one that differs from
     `multihead_local`: one head over the whole width, no biases, and normalised slots, so that a slot is chosen by its
-    direction and not by its size. 2 d m + 2 m^2 parameters; the scope `gate_and_bias` is refused, there being no biases.
+    direction and not by its size. 2 d m + 2 m^2 parameters. Without biases the scope `gate_and_bias` is refused.
     """
 
     @staticmethod

@@ -37,10 +37,10 @@ _MERGE_WARNING = (
 
 
 class TalanPeftModel(BlockCarrier, ExactPeftModel):
-    """A `PeftModelForCausalLM` whose backbone also carries TALAN blocks, one per adapter; the active one is `self.talan`.
+    """A `PeftModelForCausalLM` whose backbone carries TALAN blocks, one per adapter, `self.talan` active.
 
     It is made by `add_talan` or `load`, never constructed. It behaves as its parent does, with these differences:
-    `save_pretrained` writes the blocks' files and a model card too, `load_adapter` reads them, `set_adapter` changes the
+    `save_pretrained` writes the blocks' files and a model card, `load_adapter` reads them, `set_adapter` changes the
     block with the adapter, `disable_adapter` switches both off, `merge_and_unload` merges the adapter and leaves the
     block in place, and `unload` takes both out.
 
@@ -78,8 +78,8 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
         self,
         model_id: str | os.PathLike[str],
         adapter_name: str,
-        *args: Any,  # noqa: ANN401 - PEFT's signature
-        is_trainable: bool = False,
+        is_trainable: bool = False,  # noqa: FBT001, FBT002 - PEFT's signature
+        *args: Any,  # noqa: ANN401 - as above
         **kwargs: Any,  # noqa: ANN401 - as above
     ) -> Any:  # noqa: ANN401 - as above
         """Load an adapter, and the block if the directory has one; arguments as for `PeftModel.load_adapter`.
@@ -90,8 +90,8 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
         Args:
             model_id: The checkpoint. Blocks are read from local directories only.
             adapter_name: Name of the adapter.
-            args: Handed on.
             is_trainable: Whether a new adapter is to be trained.
+            args: Handed on.
             kwargs: Handed on.
 
         Returns:
@@ -104,14 +104,14 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
         with library_warnings_silenced():
             if new and is_strict(model_id):
                 self.add_adapter(adapter_name, read_partner(model_id))
-            result = super().load_adapter(model_id, adapter_name, *args, is_trainable=is_trainable, **kwargs)
+            result = super().load_adapter(model_id, adapter_name, is_trainable, *args, **kwargs)
         if has_block(model_id):
             self._read_block(adapter_name, Path(model_id), trainable=is_trainable or not new)
         return result
 
-    def set_adapter(self, adapter_name: str, *args: Any, inference_mode: bool = False, **kwargs: Any) -> None:  # noqa: ANN401 - PEFT's signature
+    def set_adapter(self, adapter_name: str, inference_mode: bool = False) -> None:  # noqa: FBT001, FBT002 - PEFT's signature
         """Make an adapter and its block the active ones; arguments as for `PeftModel.set_adapter`."""
-        super().set_adapter(adapter_name, *args, inference_mode=inference_mode, **kwargs)
+        super().set_adapter(adapter_name, inference_mode)
         self._activate(trainable=not inference_mode)
 
     def delete_adapter(self, adapter_name: str) -> None:

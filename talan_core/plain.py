@@ -106,7 +106,7 @@ class PlainModel(BlockCarrier):
 
     def get_base_model(self) -> PreTrainedModel:
         """Return the backbone."""
-        return cast("PreTrainedModel", self.base_model)
+        return self.base_model
 
     def add_talan(self, config: Any, *, generator: torch.Generator) -> None:  # noqa: ANN401 - a TalanConfig
         """Attach a block beside; arguments as for `talan_core.model.add_talan`."""

@@ -110,7 +110,8 @@ class Noise(Writeback):
         waves = torch.cos(positions.to(hidden.device).unsqueeze(-1) * self.frequency + self.phase)
         direction = waves / waves.norm(dim=-1, keepdim=True)
         size = self.size * perturbation.float().norm(dim=-1, keepdim=True)
-        return hidden + (size * direction).to(hidden.dtype)
+        written: torch.Tensor = hidden + (size * direction).to(hidden.dtype)
+        return written
 
 
 WRITEBACKS: Final[Mapping[str, type[Writeback]]] = {"gate": Gate, "direct": Direct}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from talan_core.partners.base import PeftPartner, all_linear
 
@@ -50,7 +50,7 @@ class Lora(PeftPartner):
             r=self.r,
             lora_alpha=self.alpha,
             lora_dropout=self.dropout,
-            bias=self.bias,
+            bias=cast("Any", self.bias),
             target_modules=all_linear(backbone),
             **self._variant(),
         )

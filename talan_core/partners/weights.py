@@ -76,7 +76,7 @@ class LoHa(PeftPartner):
 
 @dataclass(frozen=True, kw_only=True)
 class LoKr(LoHa):
-    """LoKr (Yeh et al., 2024): a Kronecker product with a low-rank factor is added to each weight. Options as `LoHa`."""
+    """LoKr (Yeh et al., 2024): a Kronecker product with a low-rank factor is added to each weight. Options: `LoHa`."""
 
     kind: ClassVar[str] = "lokr"
 

@@ -66,9 +66,9 @@ def random_state_restored(device: torch.device) -> Iterator[None]:
 
     python_state = random.getstate()
     numpy_state = np.random.get_state()  # noqa: NPY002 - saved and restored because libraries use it
-    devices = [] if device.type == "cpu" else [device]
+    own = device.type not in ("cpu", "meta")  # a model of shapes only draws nothing
     try:
-        with torch.random.fork_rng(devices=devices, device_type="cuda" if device.type == "cpu" else device.type):
+        with torch.random.fork_rng(devices=[device] if own else [], device_type=device.type if own else "cuda"):
             yield
     finally:
         random.setstate(python_state)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from talan_core.plain import PlainModel
     from talan_eval.tasks import Benchmark
 
 _HASH_LENGTH = 16
@@ -79,7 +80,10 @@ def read_samples(content: bytes) -> tuple[Sample, ...]:
 
 
 def evaluate(
-    model: PeftModel | PreTrainedModel, tokenizer: PreTrainedTokenizerBase, benchmark: Benchmark, batch_size: int
+    model: PeftModel | PlainModel | PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    benchmark: Benchmark,
+    batch_size: int,
 ) -> Evaluation:
     """Answer and grade all items of a benchmark.
 

@@ -18,10 +18,10 @@ BIASES = {
     "ensemble": {f"mixer.components.{k}.{n}_shift" for k in range(3) for n in ("query", "key", "value", "output")},
 }
 FORMULAS = {
-    "multihead_local": lambda d, m, k: 2 * d * m + 2 * m * m + 3 * m + d,
-    "cross_attn": lambda d, m, k: 2 * d * m + 2 * m * m,
+    "multihead_local": lambda d, m, _: 2 * d * m + 2 * m * m + 3 * m + d,
+    "cross_attn": lambda d, m, _: 2 * d * m + 2 * m * m,
     "ensemble": lambda d, m, k: k * (2 * d * m + 2 * m * m + 3 * m + d) + k,
-    "glu": lambda d, m, k: 2 * d * m + m * m + 2 * m + d,
+    "glu": lambda d, m, _: 2 * d * m + m * m + 2 * m + d,
 }
 
 
