@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from talan_eval.sandbox import runner as runner_module
+from talan_eval.sandbox import worker as worker_module
 from talan_eval.sandbox.inside.leftovers import remove_tree
 from talan_eval.sandbox.job import Job, Limits, Outcome, Status
 from talan_eval.sandbox.judge import SandboxError
-from talan_eval.sandbox.runner import Runner, describe, run_programs
+from talan_eval.sandbox.info import describe
+from talan_eval.sandbox.runner import Runner, run_programs
 
 _SMALL = Limits(cpu_seconds=1, wall_seconds=5.0, memory_bytes=256 << 20, processes=16)
 _GOOD = Job("def f(x):\n    return x + 1", ("assert f(1) == 2", "assert f(2) == 3"))
@@ -190,7 +191,7 @@ def test_waiting_is_ended_by_the_wall_clock():
 
 
 def test_a_worker_that_a_program_has_stopped_is_given_up(monkeypatch):
-    monkeypatch.setattr(runner_module, "_GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(worker_module, "GRACE_SECONDS", 0.3)
     source = "import os, signal, time\nos.kill(os.getppid(), signal.SIGSTOP)\ntime.sleep(60)"
     limits = Limits(cpu_seconds=1, wall_seconds=0.3)
     outcomes = run_programs([Job(source, ()), _GOOD], limits, 1)
@@ -301,7 +302,7 @@ def test_limits_that_allow_nothing_are_refused(name):
 
 
 def test_a_worker_that_does_not_start_is_no_verdict(monkeypatch):
-    monkeypatch.setattr(runner_module, "_BOOTSTRAP", "raise SystemExit(7)")
+    monkeypatch.setattr(worker_module, "_BOOTSTRAP", "raise SystemExit(7)")
     with pytest.raises(SandboxError, match="status 7"):
         run_programs([_GOOD], _SMALL, 1)
 
