@@ -7,7 +7,7 @@ import sys
 import typer
 
 from talan_core.errors import UserError
-from talan_eval.cli import compare, tasks
+from talan_eval.cli import compare, sandbox, tasks
 
 INTERRUPTED = 130
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.command("compare", epilog=compare.EXAMPLES)(compare.command)
 app.command("tasks", epilog=tasks.EXAMPLES)(tasks.command)
+app.add_typer(sandbox.app, name="sandbox")
 
 
 @app.callback()

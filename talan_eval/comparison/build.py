@@ -79,7 +79,7 @@ def compare(
     notes += [(item.scores.task, text) for item in analysed for text in item.inference.reasons]
     return schema.Result(
         schema_version=1,
-        signature=signature(ordered, settings, family, task_versions or {}),
+        signature=signature(ordered, settings, family, task_versions or {}, sandbox.get("tier")),
         base=base,
         treat=treat,
         seeds=tuple(sorted({seed for cell in ordered for seed in cell.seeds})),

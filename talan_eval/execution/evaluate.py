@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from talan_eval.sandbox.tiers import Tier
     from talan_eval.tasks import Benchmark
 
 _HASH_LENGTH = 16
@@ -59,7 +60,11 @@ def read_samples(content: bytes) -> tuple[Sample, ...]:
 
 
 def evaluate(
-    model: PeftModel | PreTrainedModel, tokenizer: PreTrainedTokenizerBase, benchmark: Benchmark, batch_size: int
+    model: PeftModel | PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    benchmark: Benchmark,
+    batch_size: int,
+    tier: Tier | None = None,
 ) -> Evaluation:
     """Answer and grade all items of a benchmark.
 
@@ -68,6 +73,7 @@ def evaluate(
         tokenizer: Its tokenizer, padding on the left.
         benchmark: The questions.
         batch_size: Prompts at a time. Part of the experiment: in low precision it can change an answer.
+        tier: The boundary around model-written programs; the highest that holds here when None.
 
     Returns:
         One sample per item, in the order of the benchmark.
@@ -77,7 +83,7 @@ def evaluate(
     lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
     requests = benchmark.requests(lm.apply_chat_template if tokenizer.chat_template else None)
     answers = lm.generate_until(requests, disable_tqdm=True)
-    grades = grade_answers(benchmark.spec.grader, [item.doc for item in benchmark.items], answers)
+    grades = grade_answers(benchmark.spec.grader, [item.doc for item in benchmark.items], answers, tier)
     samples = tuple(
         Sample(
             item_id=item.item_id,
@@ -90,12 +96,12 @@ def evaluate(
         )
         for item, request, answer, grade in zip(benchmark.items, requests, answers, grades, strict=True)
     )
-    return Evaluation(samples, _sandbox(benchmark))
+    return Evaluation(samples, _sandbox(benchmark, tier))
 
 
-def _sandbox(benchmark: Benchmark) -> dict[str, Any]:
+def _sandbox(benchmark: Benchmark, tier: Tier | None) -> dict[str, Any]:
     if not benchmark.spec.runs_code:
         return {}
-    from talan_eval.sandbox.runner import describe  # noqa: PLC0415 - only where code is run
+    from talan_eval.sandbox.info import describe  # noqa: PLC0415 - only where code is run
 
-    return asdict(describe())
+    return asdict(describe(tier=tier))

@@ -156,7 +156,9 @@ class Runner:
                     yield done.pop(following)
                     following += 1
         finally:
-            if not finished:  # the caller stopped listening, or a job was refused: what runs must not be taken for the next
+            if (
+                not finished
+            ):  # the caller stopped listening, or a job was refused: what runs must not be taken for the next
                 self.close()
 
     def _is_full(self, running: dict[Worker, _Prepared]) -> bool:
@@ -189,8 +191,8 @@ class Runner:
         worker.close()
         if self._the_tier() is not Tier.NONE and not self._without:
             raise SandboxError(
-                "A worker was killed while it ran a program, which no program can do: most likely the machine ran out of "
-                f"memory. {self._count} workers may need {self._count * self._limits.memory_bytes >> 20} MB together."
+                "A worker was killed while it ran a program, which no program can do: most likely the machine ran out "
+                f"of memory. {self._count} workers may need {self._count * self._limits.memory_bytes >> 20} MB together."
             )
 
     def _idle(self, running: dict[Worker, _Prepared]) -> Worker:

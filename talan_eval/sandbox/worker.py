@@ -179,9 +179,13 @@ class Worker:
             if not data:
                 self._end(Ending(None, None, 0.0), selector)
             elif data.endswith(b"\n"):
-                answer = json.loads(self._answer)
-                self._end(Ending(answer["exit"], answer["why"], answer["cpu"]), selector)
-                if answer["why"] == "unkillable":
+                try:
+                    answer = json.loads(self._answer)
+                    ending = Ending(answer["exit"], answer["why"], answer["cpu"])
+                except (ValueError, TypeError, KeyError) as error:
+                    raise SandboxError("Somebody else answered in a worker's place.") from error
+                self._end(ending, selector)
+                if ending.why == "unkillable":
                     raise SandboxError("A program left processes behind that cannot be killed.")
 
     def check_deadline(self, selector: selectors.BaseSelector) -> None:

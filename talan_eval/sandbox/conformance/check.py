@@ -69,13 +69,16 @@ def check(tier: Tier, *, without: Sequence[Layer] = (), only: Sequence[str] | No
     Raises:
         TierUnavailableError: The tier does not hold here.
     """
-    with tempfile.TemporaryDirectory(prefix="talan-eval-check-") as directory, scene(Path(directory)) as outside:
-        with Runner(LIMITS, 1, tier, without=without) as runner:
-            for group, probe in probes_of(tier):
-                if only is None or probe.name in only:
-                    yield Finding(group, probe.name, _problem(probe, runner, outside))
-            if only is None:
-                yield from _positive_control(runner)
+    with (
+        tempfile.TemporaryDirectory(prefix="talan-eval-check-") as directory,
+        scene(Path(directory)) as outside,
+        Runner(LIMITS, 1, tier, without=without) as runner,
+    ):
+        for group, probe in probes_of(tier):
+            if only is None or probe.name in only:
+                yield Finding(group, probe.name, _problem(probe, runner, outside))
+        if only is None:
+            yield from _positive_control(runner)
 
 
 def _problem(probe: Probe, runner: Runner, outside: Scene) -> str | None:
@@ -101,4 +104,6 @@ def _positive_control(runner: Runner) -> Iterator[Finding]:
     """Run right programs: a boundary in which nothing works would contain everything."""
     for solution, outcome in zip(SOLUTIONS, runner.run([solution.job for solution in SOLUTIONS]), strict=True):
         passed = outcome.status is Status.PASSED
-        yield Finding("positive control", solution.name, None if passed else f"{outcome.status.value}: {outcome.detail}")
+        yield Finding(
+            "positive control", solution.name, None if passed else f"{outcome.status.value}: {outcome.detail}"
+        )

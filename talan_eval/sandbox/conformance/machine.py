@@ -19,7 +19,9 @@ def _call(arguments: str) -> str:
 READING: Final = (
     Probe("read a secret", _attempt("open(SECRET).read()")),
     Probe("read the list of users", _attempt("open('/etc/passwd').read()")),
-    Probe("find the caller's environment", "def escaped(): return bool(set(os.environ) - {'PYTHONHASHSEED', 'LC_CTYPE'})"),
+    Probe(
+        "find the caller's environment", "def escaped(): return bool(set(os.environ) - {'PYTHONHASHSEED', 'LC_CTYPE'})"
+    ),
     Probe("read another process's environment", _attempt("open('/proc/%d/environ' % OUTSIDER).read()")),
     Probe("read the first process's environment", _attempt("open('/proc/1/environ').read()")),
     Probe("read its own memory as a file", _attempt("open('/proc/self/mem', 'rb')")),
@@ -50,18 +52,26 @@ WRITING: Final = (
     Probe("make a file outside", _attempt("open(VICTIM + '-new', 'w')")),
     Probe("truncate by name", _attempt("os.truncate(VICTIM, 0)")),
     Probe("truncate while reading", _attempt("os.open(VICTIM, os.O_RDONLY | os.O_TRUNC)")),
-    Probe("truncate one's own while reading", _attempt("(open('own', 'w').close(), os.open('own', os.O_RDONLY | os.O_TRUNC))")),
+    Probe(
+        "truncate one's own while reading",
+        _attempt("(open('own', 'w').close(), os.open('own', os.O_RDONLY | os.O_TRUNC))"),
+    ),
     Probe("rename outside", _attempt("os.rename(VICTIM, VICTIM + '-moved')")),
     Probe("move a file out", _attempt("(open('own', 'w').close(), os.rename('own', VICTIM))")),
     Probe("remove outside", _attempt("os.unlink(VICTIM)")),
     Probe("change a mode outside", _attempt("os.chmod(VICTIM, 0o777)")),
     Probe("change times outside", _attempt("os.utime(VICTIM, (1, 1))")),
     Probe("change attributes outside", _attempt("os.setxattr(VICTIM, 'user.x', b'1')")),
-    Probe("change the standard library", _attempt("open(os.path.join(os.path.dirname(os.__file__), 'planted.py'), 'w')")),
+    Probe(
+        "change the standard library", _attempt("open(os.path.join(os.path.dirname(os.__file__), 'planted.py'), 'w')")
+    ),
     Probe("write to shared memory", _attempt("open('/dev/shm/planted', 'w')")),
     Probe("make a named pipe", _attempt("os.mkfifo('pipe')")),
     Probe("make a device", _attempt("os.mknod('device', 0o020600, os.makedev(1, 5))")),
-    Probe("use a capability", _attempt("(os.close(os.open('locked', os.O_CREAT | os.O_WRONLY, 0)), open('locked').read())")),
+    Probe(
+        "use a capability",
+        _attempt("(os.close(os.open('locked', os.O_CREAT | os.O_WRONLY, 0)), open('locked').read())"),
+    ),
 )
 
 NETWORK: Final = (
@@ -69,7 +79,10 @@ NETWORK: Final = (
     Probe("send by UDP", _attempt("__import__('socket').socket(2, 2).sendto(b'x', UDP)")),
     Probe("connect to a unix socket", _attempt("__import__('socket').socket(1, 1).connect(UNIX)")),
     Probe("connect to an abstract socket", _attempt("__import__('socket').socket(1, 1).connect(ABSTRACT)")),
-    Probe("send to a unix address through a pair", _attempt("__import__('socket').socketpair(1, 2)[0].sendto(b'x', UNIX_DATAGRAM)")),
+    Probe(
+        "send to a unix address through a pair",
+        _attempt("__import__('socket').socketpair(1, 2)[0].sendto(b'x', UNIX_DATAGRAM)"),
+    ),
     Probe("listen", _attempt("__import__('socket').create_server(('127.0.0.1', 0))")),
     Probe("talk to the kernel's network", _attempt("__import__('socket').socket(16, 3, 0)")),
     Probe("look a name up", _attempt("__import__('socket').getaddrinfo('localhost.invalid', 80)")),
@@ -78,8 +91,14 @@ NETWORK: Final = (
 PROCESSES: Final = (
     Probe("start a process", _attempt("os._exit(0) if os.fork() == 0 else os.wait()")),
     Probe("run a command", _attempt("__import__('subprocess').run(['true'], check=True)")),
-    Probe("spawn a shell", "def escaped(): return works(lambda: os.waitpid(os.posix_spawn('/bin/sh', ['sh', '-c', ':'], {}), 0))"),
-    Probe("become another program", "import signal\ndef escaped():\n    signal.alarm(2)\n    return works(lambda: os.execv('/bin/sh', ['sh', '-c', 'sleep 3']))"),
+    Probe(
+        "spawn a shell",
+        "def escaped(): return works(lambda: os.waitpid(os.posix_spawn('/bin/sh', ['sh', '-c', ':'], {}), 0))",
+    ),
+    Probe(
+        "become another program",
+        "import signal\ndef escaped():\n    signal.alarm(2)\n    return works(lambda: os.execv('/bin/sh', ['sh', '-c', 'sleep 3']))",
+    ),
     Probe("start a thread", "import threading\ndef escaped(): return works(threading.Thread(target=int).start)"),
     Probe("signal the worker", _attempt("os.kill(os.getppid(), 0)")),
     Probe("kill another process", _attempt("os.kill(OUTSIDER, 15)")),

@@ -16,7 +16,7 @@ from talan_eval.sandbox.tiers import interpreter_paths
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SECRET: Final = "a secret"
+_SECRET: Final = "a secret"  # noqa: S105 - what programs try to read
 _VICTIM: Final = "a victim"
 
 
@@ -68,7 +68,7 @@ class Scene:
         self._victim.chmod(0o600)
         if self._outsider is None or self._outsider.poll() is not None:
             # It waits for an end of file that comes with the end of this process at the latest.
-            self._outsider = subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE)  # noqa: S603 - our own interpreter
+            self._outsider = subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE)
 
     def close(self) -> None:
         """End the process and close the sockets."""
@@ -113,7 +113,7 @@ def _bound(family: socket.AddressFamily, kind: socket.SocketKind, address: objec
     place.bind(address)  # type: ignore[arg-type]  # the address suits the family
     if kind is socket.SOCK_STREAM:
         place.listen()
-    place.setblocking(False)
+    place.settimeout(0)
     return place
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from talan_eval.sandbox.conformance.probe import ENDED, Probe, asked
 
-_FRAMES: Final = "b'[\"loaded\"]\\n[\"value\", 0, true]\\n[\"value\", 1, true]\\n[\"value\", 2, true]\\n[\"ended\"]\\n'"
+_FRAMES: Final = 'b\'["loaded"]\\n["value", 0, true]\\n["value", 1, true]\\n["value", 2, true]\\n["ended"]\\n\''
 _EQUAL: Final = """
 class Equal({base}):
     def __eq__(self, other): return True
@@ -21,15 +21,26 @@ FORGING: Final = (
     asked("exit early without complaint", "import os\nos._exit(0)"),
     asked("exit early by exception", "raise SystemExit(0)"),
     asked("exit early in a call", "def f(x): os._exit(0)"),
-    asked("print the marks of success", "def f(x):\n    print('PASSED', 'OK', '3 passed', flush=True)\nprint('PASSED')"),
+    asked(
+        "print the marks of success", "def f(x):\n    print('PASSED', 'OK', '3 passed', flush=True)\nprint('PASSED')"
+    ),
     asked("be equal to everything", _EQUAL.format(base="object")),
     asked("be equal to everything as text", _EQUAL.format(base="str")),
     asked("be equal to everything as a list", _EQUAL.format(base="list")),
-    asked("replace the built-in functions", "import builtins\nbuiltins.eval = builtins.exec = builtins.compile = lambda *a, **k: True\ndef f(x): return 0"),
+    asked(
+        "replace the built-in functions",
+        "import builtins\nbuiltins.eval = builtins.exec = builtins.compile = lambda *a, **k: True\ndef f(x): return 0",
+    ),
     asked("replace the encoder", "sys.modules['inside.program'].encode = lambda v: True\ndef f(x): return 0"),
     asked("write frames of its own", f"os.write(4, {_FRAMES})\nos._exit(0)"),
-    asked("write frames on every descriptor", f"for n in range(64):\n    works(lambda: os.write(n, {_FRAMES}))\nos._exit(0)"),
-    asked("write frames behind its own", f"import atexit\natexit.register(lambda: os.write(4, {_FRAMES}))\ndef f(x): return 0"),
+    asked(
+        "write frames on every descriptor",
+        f"for n in range(64):\n    works(lambda: os.write(n, {_FRAMES}))\nos._exit(0)",
+    ),
+    asked(
+        "write frames behind its own",
+        f"import atexit\natexit.register(lambda: os.write(4, {_FRAMES}))\ndef f(x): return 0",
+    ),
     asked(
         "walk the frames for the expected values",
         """
@@ -60,13 +71,18 @@ def f(x):
 """,
     ),
     asked("patch the comparison of numbers", "import ctypes\ndef f(x): return ctypes.c_int(x)"),
-    asked("raise what cannot be shown", "class E(BaseException):\n    def __str__(self): raise self\ndef f(x): raise E"),
+    asked(
+        "raise what cannot be shown", "class E(BaseException):\n    def __str__(self): raise self\ndef f(x): raise E"
+    ),
     asked("close the way back", "os.closerange(0, 64)\ndef f(x): return 'a1'"),
     asked("swap the way back", "r, w = os.pipe()\nos.dup2(w, 4)\ndef f(x): return 'a1'"),
 )
 
 STALLING: Final = (
-    asked("stall the judge with a fraction", "import fractions\nclass F(fractions.Fraction): pass\ndef f(x): return fractions.Fraction(3**200000, 2**300000)"),
+    asked(
+        "stall the judge with a fraction",
+        "import fractions\nclass F(fractions.Fraction): pass\ndef f(x): return fractions.Fraction(3**200000, 2**300000)",
+    ),
     asked(
         "stall the judge with a forged fraction",
         "n = '{\"n\": [{\"i\": \"0x' + '7' * 250000 + '\"}, {\"i\": \"0x' + '3' * 249999 + '\"}]}'\n"
@@ -83,19 +99,60 @@ STALLING: Final = (
 RESOURCES: Final = (
     Probe("compute for ever", "def escaped():\n    while True: pass", ENDED),
     Probe("compute for ever in C", "def escaped(): return sum(range(10**13))", ENDED),
-    Probe("compute on through the signal", "import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\ndef escaped():\n    while True: pass", ENDED),
-    Probe("raise its own limit", "import resource\ndef escaped(): return works(lambda: resource.setrlimit(resource.RLIMIT_CPU, (10**6, 10**6)))"),
+    Probe(
+        "compute on through the signal",
+        "import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\ndef escaped():\n    while True: pass",
+        ENDED,
+    ),
+    Probe(
+        "raise its own limit",
+        "import resource\ndef escaped(): return works(lambda: resource.setrlimit(resource.RLIMIT_CPU, (10**6, 10**6)))",
+    ),
     Probe("sleep for ever", "import time\ndef escaped(): time.sleep(10**6)", ENDED),
     Probe("take all memory", "def escaped():\n    x = [0]\n    while True: x += x", ENDED),
-    Probe("map all memory", "import mmap\ndef escaped(): return works(lambda: [mmap.mmap(-1, 1 << 28) for _ in range(64)])"),
-    Probe("fork without end", "def escaped():\n    for _ in range(40):\n        if os.fork() == 0: os._exit(0)\n    return True", ENDED),
-    Probe("start threads without end", "import threading, time\ndef escaped():\n    for _ in range(200): threading.Thread(target=time.sleep, args=(1,), daemon=True).start()\n    return True", ENDED),
-    Probe("write one large file", "def escaped():\n    with open('big', 'wb') as file:\n        for _ in range(64): file.write(bytes(1 << 20))\n    return True", ENDED),
-    Probe("fill the disk with files", "import time\ndef escaped():\n    for n in range(64):\n        with open(str(n), 'wb') as file: file.write(bytes(1 << 20))\n        time.sleep(0.02)\n    return True", ENDED),
-    Probe("fill the disk with empty files", "import time\ndef escaped():\n    for n in range(20000):\n        open(str(n), 'wb').close()\n    time.sleep(0.1)\n    return True", ENDED),
-    Probe("open files without end", "def escaped(): return works(lambda: [os.open('/dev/null', 0) for _ in range(2000)])"),
-    Probe("flood the output", "def escaped():\n    for _ in range(64): os.write(1, b'x' * (1 << 20)); os.write(2, b'x' * (1 << 20))\n    return False"),
+    Probe(
+        "map all memory",
+        "import mmap\ndef escaped(): return works(lambda: [mmap.mmap(-1, 1 << 28) for _ in range(64)])",
+    ),
+    Probe(
+        "fork without end",
+        "def escaped():\n    for _ in range(40):\n        if os.fork() == 0: os._exit(0)\n    return True",
+        ENDED,
+    ),
+    Probe(
+        "start threads without end",
+        "import threading, time\ndef escaped():\n    for _ in range(200): threading.Thread(target=time.sleep, args=(1,), daemon=True).start()\n    return True",
+        ENDED,
+    ),
+    Probe(
+        "write one large file",
+        "def escaped():\n    with open('big', 'wb') as file:\n        for _ in range(64): file.write(bytes(1 << 20))\n    return True",
+        ENDED,
+    ),
+    Probe(
+        "fill the disk with files",
+        "import time\ndef escaped():\n    for n in range(64):\n        with open(str(n), 'wb') as file: file.write(bytes(1 << 20))\n        time.sleep(0.02)\n    return True",
+        ENDED,
+    ),
+    Probe(
+        "fill the disk with empty files",
+        "import time\ndef escaped():\n    for n in range(20000):\n        open(str(n), 'wb').close()\n    time.sleep(0.1)\n    return True",
+        ENDED,
+    ),
+    Probe(
+        "open files without end", "def escaped(): return works(lambda: [os.open('/dev/null', 0) for _ in range(2000)])"
+    ),
+    Probe(
+        "flood the output",
+        "def escaped():\n    for _ in range(64): os.write(1, b'x' * (1 << 20)); os.write(2, b'x' * (1 << 20))\n    return False",
+    ),
     Probe("flood the way back", "while True: os.write(4, b'x' * 65536)", ENDED),
-    Probe("leave a core dump", "import resource\ndef escaped(): return resource.getrlimit(resource.RLIMIT_CORE) != (0, 0)"),
-    Probe("overflow the stack", "sys.setrecursionlimit(10**9)\ndef escaped(): return repr(deep())\ndef deep():\n    x = []\n    for _ in range(10**6): x = [x]\n    return x", ENDED),
+    Probe(
+        "leave a core dump", "import resource\ndef escaped(): return resource.getrlimit(resource.RLIMIT_CORE) != (0, 0)"
+    ),
+    Probe(
+        "overflow the stack",
+        "sys.setrecursionlimit(10**9)\ndef escaped(): return repr(deep())\ndef deep():\n    x = []\n    for _ in range(10**6): x = [x]\n    return x",
+        ENDED,
+    ),
 )

@@ -215,7 +215,9 @@ class Server:
             except ChildProcessError:
                 return True
             if pid == 0:
-                if self._has(Layer.NAMESPACES) and os.getpid() == 1:  # the first process of a namespace reaches its own processes only
+                if (
+                    self._has(Layer.NAMESPACES) and os.getpid() == 1
+                ):  # the first process of a namespace reaches its own processes only
                     os.kill(-1, signal.SIGKILL)
                 for child in children(os.getpid()):
                     with contextlib.suppress(ProcessLookupError):

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from talan_eval.sandbox import worker as worker_module
+from talan_eval.sandbox.info import describe
 from talan_eval.sandbox.inside.leftovers import remove_tree
 from talan_eval.sandbox.job import Job, Limits, Outcome, Status
 from talan_eval.sandbox.judge import SandboxError
-from talan_eval.sandbox.info import describe
 from talan_eval.sandbox.runner import Runner, run_programs
 
 _SMALL = Limits(cpu_seconds=1, wall_seconds=5.0, memory_bytes=256 << 20, processes=16)
