@@ -161,7 +161,7 @@ def _device(asked: str) -> str:
 
 
 def _sandbox_tier(request: CompareRequest, specs: Sequence[TaskSpec]) -> Tier | None:
-    """Return the boundary for model-written programs; refuse now, not after hours of generation, where there is none."""
+    """Return the boundary for model-written programs; without one, refuse now and not after hours of generation."""
     if not any(spec.runs_code for spec in specs):
         return None
     if request.unsafe_no_sandbox:

@@ -227,4 +227,7 @@ class Worker:
             os.close(self._result)
             self._result = -1
         selector.unregister(self._control)
+        if len(self._data) > self._limits.result_bytes and ending.why is None and ending.exit_code is not None:
+            # It met the closed pipe before the worker met the order to end it: which one is first says nothing.
+            ending = dataclasses.replace(ending, why="cancel")
         self._ending = ending

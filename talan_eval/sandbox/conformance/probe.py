@@ -69,3 +69,8 @@ class Probe:
 def asked(name: str, source: str, expected: frozenset[Status] = NOT_FOOLED) -> Probe:
     """Return a probe that is asked for values which it does not compute."""
     return Probe(name, source, expected, ("assert f(1) == 'a1'", "assert f(2) == 'b7'", "assert f(3) == 'c3'"))
+
+
+def unbounded(name: str, source: str) -> Probe:
+    """Return a probe that uses without bound; ``escaped()`` is True where it gets to its end."""
+    return Probe(name, source, ENDED, ("assert escaped() == True",))

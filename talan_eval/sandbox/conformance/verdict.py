@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from talan_eval.sandbox.conformance.probe import ENDED, Probe, asked
+from talan_eval.sandbox.conformance.probe import Probe, asked, unbounded
 
 _FRAMES: Final = 'b\'["loaded"]\\n["value", 0, true]\\n["value", 1, true]\\n["value", 2, true]\\n["ended"]\\n\''
 _EQUAL: Final = """
@@ -97,47 +97,41 @@ STALLING: Final = (
 )
 
 RESOURCES: Final = (
-    Probe("compute for ever", "def escaped():\n    while True: pass", ENDED),
-    Probe("compute for ever in C", "def escaped(): return sum(range(10**13))", ENDED),
-    Probe(
+    unbounded("compute for ever", "def escaped():\n    while True: pass"),
+    unbounded("compute for ever in C", "def escaped(): return sum(range(10**13))"),
+    unbounded(
         "compute on through the signal",
         "import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\ndef escaped():\n    while True: pass",
-        ENDED,
     ),
     Probe(
         "raise its own limit",
         "import resource\ndef escaped(): return works(lambda: resource.setrlimit(resource.RLIMIT_CPU, (10**6, 10**6)))",
     ),
-    Probe("sleep for ever", "import time\ndef escaped(): time.sleep(10**6)", ENDED),
-    Probe("take all memory", "def escaped():\n    x = [0]\n    while True: x += x", ENDED),
+    unbounded("sleep for ever", "import time\ndef escaped(): time.sleep(10**6)"),
+    unbounded("take all memory", "def escaped():\n    x = [0]\n    while True: x += x"),
     Probe(
         "map all memory",
         "import mmap\ndef escaped(): return works(lambda: [mmap.mmap(-1, 1 << 28) for _ in range(64)])",
     ),
-    Probe(
+    unbounded(
         "fork without end",
         "def escaped():\n    for _ in range(40):\n        if os.fork() == 0: os._exit(0)\n    return True",
-        ENDED,
     ),
-    Probe(
+    unbounded(
         "start threads without end",
         "import threading, time\ndef escaped():\n    for _ in range(200): threading.Thread(target=time.sleep, args=(1,), daemon=True).start()\n    return True",
-        ENDED,
     ),
-    Probe(
+    unbounded(
         "write one large file",
         "def escaped():\n    with open('big', 'wb') as file:\n        for _ in range(64): file.write(bytes(1 << 20))\n    return True",
-        ENDED,
     ),
-    Probe(
+    unbounded(
         "fill the disk with files",
-        "import time\ndef escaped():\n    for n in range(64):\n        with open(str(n), 'wb') as file: file.write(bytes(1 << 20))\n        time.sleep(0.02)\n    return True",
-        ENDED,
+        "import time\ndef escaped():\n    for n in range(32):\n        with open(str(n), 'wb') as file: file.write(bytes(1 << 20))\n        time.sleep(0.02)\n    return True",
     ),
-    Probe(
+    unbounded(
         "fill the disk with empty files",
         "import time\ndef escaped():\n    for n in range(20000):\n        open(str(n), 'wb').close()\n    time.sleep(0.1)\n    return True",
-        ENDED,
     ),
     Probe(
         "open files without end", "def escaped(): return works(lambda: [os.open('/dev/null', 0) for _ in range(2000)])"
@@ -146,13 +140,12 @@ RESOURCES: Final = (
         "flood the output",
         "def escaped():\n    for _ in range(64): os.write(1, b'x' * (1 << 20)); os.write(2, b'x' * (1 << 20))\n    return False",
     ),
-    Probe("flood the way back", "while True: os.write(4, b'x' * 65536)", ENDED),
+    unbounded("flood the way back", "while True: os.write(4, b'x' * 65536)"),
     Probe(
         "leave a core dump", "import resource\ndef escaped(): return resource.getrlimit(resource.RLIMIT_CORE) != (0, 0)"
     ),
-    Probe(
+    unbounded(
         "overflow the stack",
         "sys.setrecursionlimit(10**9)\ndef escaped(): return repr(deep())\ndef deep():\n    x = []\n    for _ in range(10**6): x = [x]\n    return x",
-        ENDED,
     ),
 )

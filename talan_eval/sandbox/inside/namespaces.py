@@ -32,7 +32,7 @@ _KEPT: Final = {
     os.ST_NODIRATIME: 1 << 11,
     os.ST_RELATIME: 1 << 21,
 }
-"""Flags of a mount, as statvfs shows them and as mount takes them: those of the machine's mounts cannot be taken off."""
+"""Flags of a mount, as statvfs shows and as mount takes them: those of the machine's mounts cannot be taken off."""
 _MOST_FILES: Final = 4096
 
 
