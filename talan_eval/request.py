@@ -49,6 +49,9 @@ class CompareRequest:
     eval_batch: int | None = _ask(None, "Prompts answered at a time; the backbone's when left out.")
     workers: int | None = _ask(None, "Processes that train and evaluate side by side; chosen when left out.")
     device: str = _ask("auto", "cpu, cuda, or auto.")
+    unsafe_no_sandbox: bool = _ask(
+        default=False, text="Run model-written programs without a boundary; results, tables and signature say so."
+    )
     base_logs: tuple[str, ...] = _ask(
         (),
         "Train nothing: sample logs of the base arm (lm-eval, inspect_ai, a table, our results). A directory, a "

@@ -104,7 +104,9 @@ class Worker:
         report(Event(run.cell_id, run.arm, run.seed, "evaluate", 0, total, cell.task))
         began = time.perf_counter()
         probe = adapter_is_live(model, self.tokenizer, benchmark.items[0].prompt)
-        evaluation = evaluate(model, self.tokenizer, benchmark, self.assignment.eval_batch)
+        evaluation = evaluate(
+            model, self.tokenizer, benchmark, self.assignment.eval_batch, tier=self.assignment.sandbox_tier
+        )
         self.store.seal(
             cell.cell_id,
             {

@@ -86,6 +86,13 @@ def _probes(runs: Sequence[Run], records: dict[str, Record]) -> list[LiveProbe]:
 
 
 def _sandbox(records: dict[str, Record]) -> dict[str, Any]:
-    """Return how programs were run; empty where no benchmark runs any."""
+    """Return how programs were run; empty where no benchmark runs any.
+
+    Where cells were computed under different boundaries, the weakest one speaks for all, and the others are named.
+    """
     described = [record.data["sandbox"] for record in records.values() if record.data.get("sandbox")]
-    return dict(described[0]) if described else {}
+    if not described:
+        return {}
+    tiers = sorted({str(info["tier"]) for info in described})  # "1" before "2" before "none"
+    weakest = next(dict(info) for info in described if str(info["tier"]) == tiers[-1])
+    return weakest if len(tiers) == 1 else {**weakest, "tiers_of_cells": tiers}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from talan_core.plain import PlainModel
+    from talan_eval.sandbox.tiers import Tier
     from talan_eval.tasks import Benchmark
 
 _HASH_LENGTH = 16
@@ -84,6 +85,7 @@ def evaluate(
     tokenizer: PreTrainedTokenizerBase,
     benchmark: Benchmark,
     batch_size: int,
+    tier: Tier | None = None,
 ) -> Evaluation:
     """Answer and grade all items of a benchmark.
 
@@ -92,6 +94,7 @@ def evaluate(
         tokenizer: Its tokenizer, padding on the left.
         benchmark: The questions, with the settings of how to ask them.
         batch_size: Prompts at a time. Part of the experiment: in low precision it can change an answer.
+        tier: The boundary around model-written programs; the highest that holds here when None.
 
     Returns:
         One sample per item and drawn answer: all items in the order of the benchmark, then all of them again.
@@ -108,7 +111,7 @@ def evaluate(
     check_prompts_fit(benchmark.spec, tokenizer, prompts, lm.max_length)
     answers = [answer for sample in range(asking.samples) for answer in lm.answers(requests, sample)]
     items = [*benchmark.items] * asking.samples
-    grades = grade_answers(benchmark.spec.grader, [item.doc for item in items], answers)
+    grades = grade_answers(benchmark.spec.grader, [item.doc for item in items], answers, tier)
     hashes = [hashlib.sha256(prompt.encode()).hexdigest()[:_HASH_LENGTH] for prompt in prompts]
     samples = tuple(
         Sample(
@@ -125,12 +128,12 @@ def evaluate(
         )
         for place, (item, answer, grade) in enumerate(zip(items, answers, grades, strict=True))
     )
-    return Evaluation(samples, _sandbox(benchmark))
+    return Evaluation(samples, _sandbox(benchmark, tier))
 
 
-def _sandbox(benchmark: Benchmark) -> dict[str, Any]:
+def _sandbox(benchmark: Benchmark, tier: Tier | None) -> dict[str, Any]:
     if not benchmark.spec.runs_code:
         return {}
-    from talan_eval.sandbox.runner import describe  # noqa: PLC0415 - only where code is run
+    from talan_eval.sandbox.info import describe  # noqa: PLC0415 - only where code is run
 
-    return asdict(describe())
+    return asdict(describe(tier=tier))

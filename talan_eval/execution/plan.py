@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from talan_core.config import TalanConfig
     from talan_core.training.settings import TrainingSettings
     from talan_eval.asking import Asking
+    from talan_eval.sandbox.tiers import Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Assignment:
         eval_batch: Prompts answered at a time.
         device: torch device name, such as "cpu" or "cuda".
         threads: CPU threads of one worker.
+        sandbox_tier: The boundary around model-written programs, found out before anything was computed; None where
+            no task runs any.
     """
 
     directory: Path
@@ -43,3 +46,4 @@ class Assignment:
     eval_batch: int
     device: str
     threads: int
+    sandbox_tier: Tier | None

@@ -17,6 +17,7 @@ from talan_core.errors import UserError
 from talan_eval.asking import Asking, temperature_of
 from talan_eval.execution.plan import Assignment
 from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, parse_seeds
+from talan_eval.sandbox.tiers import SandboxUnavailableError, Tier, find_tier
 from talan_eval.tasks import MICRO_TASKS, check_names, load_benchmark
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def prepare(request: CompareRequest) -> Prepared:
     check_backbone(revision, checked.asking, benchmarks)
     eval_batch = checked.spec.eval_batch if request.eval_batch is None else request.eval_batch
     experiment = _experiment(checked, revision, [benchmark.spec for benchmark in benchmarks], eval_batch, device)
+    tier = _sandbox_tier(request, [benchmark.spec for benchmark in benchmarks])
     out = RESULTS / experiment.default_name if request.out is None else request.out
     _check_space(out)
     workers, threads = _workers(request.workers, checked, device)
@@ -104,6 +106,7 @@ def prepare(request: CompareRequest) -> Prepared:
         eval_batch=eval_batch,
         device=device,
         threads=threads,
+        sandbox_tier=tier,
     )
     return Prepared(experiment, assignment, workers)
 
@@ -189,6 +192,18 @@ def _device(asked: str) -> str:
     if asked == "cuda" and not available:
         raise UserError("No CUDA device is available to torch.", "Type --device cpu, or install a CUDA build of torch.")
     return "cuda" if asked != "cpu" and available else "cpu"
+
+
+def _sandbox_tier(request: CompareRequest, specs: Sequence[TaskSpec]) -> Tier | None:
+    """Return the boundary for model-written programs; without one, refuse now and not after hours of generation."""
+    if not any(spec.runs_code for spec in specs):
+        return None
+    if request.unsafe_no_sandbox:
+        return Tier.NONE
+    try:
+        return find_tier().tier
+    except SandboxUnavailableError as error:
+        raise UserError(error.problem, error.fix) from error
 
 
 def _workers(asked: int | None, checked: _Checked, device: str) -> tuple[int, int]:

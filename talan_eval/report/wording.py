@@ -94,7 +94,9 @@ def sandbox_stamp(result: Result) -> str:
     how = f" ({boundary})" if isinstance(boundary, str) and boundary else ""
     if info.get("label") == "unsandboxed" or info.get("tier") in {"none", None}:
         return f"UNSANDBOXED: model-written programs ran without a kernel boundary{how}."
-    return f"Model-written programs ran in sandbox tier {info['tier']}{how}."
+    mixed = info.get("tiers_of_cells")
+    others = f"; cells in tiers {', '.join(map(str, mixed))}" if isinstance(mixed, list) else ""
+    return f"Model-written programs ran in sandbox tier {info['tier']}{how}{others}."
 
 
 def provenance_summary(result: Result) -> str:

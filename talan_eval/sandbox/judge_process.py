@@ -8,7 +8,7 @@ import os
 import selectors
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from talan_eval.sandbox.inside.judging import HEADER, READY
 from talan_eval.sandbox.inside.report import Finding
@@ -62,6 +62,7 @@ class JudgeProcess:
         self._seconds = seconds
         self._waiting: collections.deque[Case] = collections.deque()
         self._answer = bytearray()
+        self._is_ready = False
         self._start()
 
     def __len__(self) -> int:
@@ -105,7 +106,7 @@ class JudgeProcess:
         self._stdout.close()
 
     def _start(self) -> None:
-        self._process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - our own interpreter and our own code
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own code
             command("judging", {"setup": self._setup._asdict(), "seconds": self._seconds}),
             env=ENVIRONMENT,
             stdin=subprocess.PIPE,
@@ -113,8 +114,9 @@ class JudgeProcess:
             bufsize=0,
             start_new_session=True,
         )
-        self._stdin: Any = self._process.stdin
-        self._stdout: Any = self._process.stdout
+        if self._process.stdin is None or self._process.stdout is None:
+            raise SandboxError("The process that compares values has no pipes.")
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
         self._is_ready = False
         self._answer.clear()
         self._selector.register(self._stdout, selectors.EVENT_READ, self)

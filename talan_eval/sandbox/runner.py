@@ -191,8 +191,8 @@ class Runner:
         worker.close()
         if self._the_tier() is not Tier.NONE and not self._without:
             raise SandboxError(
-                "A worker was killed while it ran a program, which no program can do: most likely the machine ran out of "
-                f"memory. {self._count} workers may need {self._count * self._limits.memory_bytes >> 20} MB together."
+                "A worker was killed while it ran a program, which no program can do: most likely for want of memory. "
+                f"{self._count} workers may need {self._count * self._limits.memory_bytes >> 20} MB together."
             )
 
     def _idle(self, running: dict[Worker, _Prepared]) -> Worker:

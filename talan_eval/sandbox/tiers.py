@@ -122,7 +122,7 @@ def setup(tier: Tier, directory: Path, limits: Limits | None = None, without: Se
         limits: What programs may use.
         without: Layers to leave out; only for showing that the conformance suite notices.
     """
-    readable, hidden = _interpreter_paths()
+    readable, hidden = interpreter_paths()
     return Setup(
         tier=tier.value,
         directory=tempfile.mkdtemp(prefix="worker-", dir=directory),
@@ -135,7 +135,7 @@ def setup(tier: Tier, directory: Path, limits: Limits | None = None, without: Se
 
 
 @functools.cache
-def _interpreter_paths() -> tuple[tuple[str, ...], tuple[str, ...]]:
+def interpreter_paths() -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return what the interpreter needs of the file system, and what of that is to appear empty."""
     stdlib = os.path.dirname(os.__file__)  # noqa: PTH120 - kept as text, links and all: the interpreter's own name for it
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"

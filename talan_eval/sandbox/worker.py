@@ -179,9 +179,13 @@ class Worker:
             if not data:
                 self._end(Ending(None, None, 0.0), selector)
             elif data.endswith(b"\n"):
-                answer = json.loads(self._answer)
-                self._end(Ending(answer["exit"], answer["why"], answer["cpu"]), selector)
-                if answer["why"] == "unkillable":
+                try:
+                    answer = json.loads(self._answer)
+                    ending = Ending(answer["exit"], answer["why"], answer["cpu"])
+                except (ValueError, TypeError, KeyError) as error:
+                    raise SandboxError("Somebody else answered in a worker's place.") from error
+                self._end(ending, selector)
+                if ending.why == "unkillable":
                     raise SandboxError("A program left processes behind that cannot be killed.")
 
     def check_deadline(self, selector: selectors.BaseSelector) -> None:
@@ -223,4 +227,7 @@ class Worker:
             os.close(self._result)
             self._result = -1
         selector.unregister(self._control)
+        if len(self._data) > self._limits.result_bytes and ending.why is None and ending.exit_code is not None:
+            # It met the closed pipe before the worker met the order to end it: which one is first says nothing.
+            ending = dataclasses.replace(ending, why="cancel")
         self._ending = ending

@@ -63,7 +63,10 @@ class Setup(NamedTuple):
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Setup:
         """Read what ``dataclasses.asdict`` and JSON made of one."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items()})
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
+        }
+        return cls(**values)
 
     def has(self, layer: Layer) -> bool:
         """Tell whether a layer is part of this boundary."""

@@ -29,7 +29,7 @@ _MOST_MEMORY: Final = 2 << 30
 def main() -> None:
     """Judge what comes in on standard input until it ends."""
     arguments = json.loads(sys.argv[1])
-    source, answers = open(0, "rb"), open(1, "wb")  # noqa: PTH123, SIM115 - descriptors, for the life of the process
+    source, answers = open(0, "rb"), open(1, "wb")  # noqa: SIM115 - descriptors, for the life of the process
     resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     Boundary(Setup.from_json(arguments["setup"])).enter_as_judge()

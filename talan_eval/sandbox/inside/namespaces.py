@@ -14,11 +14,12 @@ from typing import Final, NamedTuple
 
 from .kernel import PR_SET_PDEATHSIG, call, mount, prctl
 
-# ruff: noqa: PTH103, PTH110, PTH112, PTH118, PTH120, PTH123 - pathlib is not loaded in a worker: imports are paid at each start
+# pathlib is not loaded in a worker: every import is paid at each start, hence the calls by name in os.
+# ruff: noqa: PTH102, PTH103, PTH110, PTH112, PTH120, PTH123
 
 WORK: Final = "/work"
 """Where working directories are made, as programs see it."""
-_NEW: Final = 0x10000000 | 0x00020000 | 0x20000000 | 0x40000000 | 0x08000000 | 0x04000000 | 0x02000000
+_NEW: Final = 0x7E020000
 """CLONE_NEWUSER, NEWNS, NEWPID, NEWNET, NEWIPC, NEWUTS, NEWCGROUP."""
 _RDONLY, _NOSUID, _NODEV, _NOEXEC, _REMOUNT = 1, 2, 4, 8, 32
 _BIND, _REC, _PRIVATE = 4096, 16384, 1 << 18
@@ -31,7 +32,7 @@ _KEPT: Final = {
     os.ST_NODIRATIME: 1 << 11,
     os.ST_RELATIME: 1 << 21,
 }
-"""Flags of a mount, as statvfs shows them and as mount takes them: those of the machine's mounts cannot be taken off."""
+"""Flags of a mount, as statvfs shows and as mount takes them: those of the machine's mounts cannot be taken off."""
 _MOST_FILES: Final = 4096
 
 

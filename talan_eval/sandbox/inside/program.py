@@ -1,9 +1,9 @@
 """Runs one untrusted program in the process that was forked for it, and reports values.
 
 Frames are lines of JSON on a private pipe: ``["locked"]`` when the boundary is complete and before anything untrusted
-is read, ``["loaded"]`` behind the program and its set-up, ``["value", i, VALUE]`` or ``["raised", i, TYPE, TEXT]`` for each call,
-``["error", PHASE, TYPE, TEXT]`` where the program ends early, ``["ended"]``. A program can write frames itself, but what
-they say is compared elsewhere with expected values that never enter this process.
+is read, ``["loaded"]`` behind the program and its set-up, ``["value", i, VALUE]`` or ``["raised", i, TYPE, TEXT]`` for
+each call, ``["error", PHASE, TYPE, TEXT]`` where the program ends early, ``["ended"]``. A program can write frames
+itself, but what they say is compared elsewhere with expected values that never enter this process.
 """
 
 from __future__ import annotations

@@ -80,7 +80,8 @@ class Finding(NamedTuple):
     @classmethod
     def from_json(cls, data: list[Any]) -> Finding:
         """Read what JSON made of one."""
-        return cls(*(tuple(value) if isinstance(value, list) else value for value in data))
+        values: list[Any] = [tuple(value) if isinstance(value, list) else value for value in data]
+        return cls(*values)
 
 
 def examine(report: Report, expected: list[Any]) -> Finding:

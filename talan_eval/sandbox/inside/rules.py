@@ -37,19 +37,26 @@ class Condition(NamedTuple):
     values: tuple[int, ...] = ()
 
 
-ALWAYS: Final = tuple(
-    "read readv pread64 preadv write writev pwrite64 pwritev close close_range lseek fstat fstatfs dup dup2 dup3 pipe "
-    "pipe2 fchdir getdents getdents64 ftruncate sendfile copy_file_range fadvise64 "
-    "creat newfstatat stat lstat statx statfs access faccessat faccessat2 getcwd chdir mkdir mkdirat rmdir unlink "
-    "unlinkat rename renameat renameat2 readlink readlinkat umask "
-    "mmap mprotect munmap mremap madvise brk "
-    "rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigsuspend rt_sigtimedwait sigaltstack pause alarm "
-    "setitimer getitimer restart_syscall nanosleep clock_nanosleep clock_gettime clock_getres gettimeofday time "
-    "getrandom getpid gettid getppid getuid geteuid getgid getegid getgroups getresuid getresgid getpgrp getpgid getsid "
-    "getpriority times getrusage sysinfo uname getrlimit setrlimit getcpu sched_yield sched_getaffinity sched_getparam "
-    "sched_getscheduler futex get_robust_list wait4 waitid poll ppoll select pselect6 epoll_create epoll_create1 "
-    "epoll_ctl epoll_wait epoll_pwait exit exit_group recvfrom".split()
-)
+_FREE: Final = """
+read readv pread64 preadv write writev pwrite64 pwritev close close_range lseek fstat fstatfs dup dup2 dup3 pipe pipe2
+fchdir getdents getdents64 ftruncate sendfile copy_file_range fadvise64
+
+creat newfstatat stat lstat statx statfs access faccessat faccessat2 getcwd chdir mkdir mkdirat rmdir unlink unlinkat
+rename renameat renameat2 readlink readlinkat umask
+
+mmap mprotect munmap mremap madvise brk
+
+rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigsuspend rt_sigtimedwait sigaltstack pause alarm setitimer
+getitimer restart_syscall nanosleep clock_nanosleep clock_gettime clock_getres gettimeofday time getrandom
+
+getpid gettid getppid getuid geteuid getgid getegid getgroups getresuid getresgid getpgrp getpgid getsid getpriority
+times getrusage sysinfo uname getrlimit setrlimit getcpu sched_yield sched_getaffinity sched_getparam sched_getscheduler
+
+futex get_robust_list wait4 waitid poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait
+epoll_pwait recvfrom exit exit_group
+"""
+ALWAYS: Final = tuple(_FREE.split())
+"""Open files; files by name; memory; signals to itself, and time; facts about itself; waiting, and the end."""
 SPECIAL_FILES: Final = ("symlink", "symlinkat", "link", "linkat", "mknod", "mknodat")
 """Left to Landlock, which allows them nowhere; refused here where the kernel has no Landlock."""
 

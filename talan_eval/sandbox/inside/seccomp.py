@@ -82,7 +82,7 @@ def program(machine: str, *, has_landlock: bool) -> tuple[Instruction, ...]:
 def _ranges(actions: dict[int, int | Condition]) -> list[_Range]:
     """Return neighbours with the same action as one range; what is between them is refused."""
     ranges = [_Range(0, _REFUSE)]
-    for at in sorted({*actions, *(number + 1 for number in actions)}):
+    for at in sorted({*actions, *(found + 1 for found in actions)}):
         action = actions.get(at, _REFUSE)
         if at == 0:
             ranges = [_Range(0, action)]

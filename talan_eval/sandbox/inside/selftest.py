@@ -19,7 +19,8 @@ from .kernel import call
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# ruff: noqa: PTH101, PTH123, PTH208 - pathlib is not loaded in a worker: imports are paid at each start
+# pathlib is not loaded in a worker: every import is paid at each start, hence the calls by name in os.
+# ruff: noqa: PTH101, PTH208
 
 SCRATCH_FILE: Final = "self-test"
 
