@@ -28,5 +28,9 @@ class CompareRequest:
     batch_size: int | None = _ask(None, "Examples in a training step; the backbone's recipe when left out.")
     learning_rate: float | None = _ask(None, "Peak learning rate; the backbone's recipe when left out.")
     eval_batch: int | None = _ask(None, "Prompts answered at a time; the backbone's when left out.")
+    train_tasks: str | None = _ask(
+        None, "Benchmarks whose worked solutions adapters are trained on; those of --tasks when left out."
+    )
     workers: int | None = _ask(None, "Processes that train and evaluate side by side; chosen when left out.")
+    retries: int = _ask(1, "How often a failed fine-tuning or evaluation is tried again before it is given up.")
     device: str = _ask("auto", "cpu, cuda, or auto.")

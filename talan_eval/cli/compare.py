@@ -35,21 +35,22 @@ def perform(request: CompareRequest) -> None:
     from rich.console import Console  # noqa: PLC0415 - --help must not wait for it
 
     from talan_eval.cli.progress import progress_for  # noqa: PLC0415 - as above
-    from talan_eval.execution.local import run_all  # noqa: PLC0415 - as above
+    from talan_eval.execution.attempts import Attempts  # noqa: PLC0415 - as above
+    from talan_eval.execution.local import LocalExecutor  # noqa: PLC0415 - as above
     from talan_eval.execution.prepare import prepare  # noqa: PLC0415 - as above
     from talan_eval.execution.session import open_session  # noqa: PLC0415 - as above
     from talan_eval.report.terminal import TerminalReport  # noqa: PLC0415 - as above
 
     console = Console(highlight=False)
     prepared = prepare(request)
-    session = open_session(prepared)
-    for problem in session.problems:
-        console.print(problem, markup=False)
-    with session.store.lock():
+    with open_session(prepared) as session:
+        for problem in session.problems:
+            console.print(problem, markup=False)
         if session.missing:
             finished = len(session.runs) - len(session.missing)
             with progress_for(console, runs=len(session.missing), cached=finished) as progress, _interruptible():
-                run_all(prepared.assignment, session.missing, prepared.workers, progress)
+                attempts = Attempts(session.store, session.missing, prepared.retries, progress)
+                LocalExecutor(prepared.workers).perform_all(prepared.assignment, attempts, progress)
         result = session.write_reports(also=request.json)
     console.print(TerminalReport(result))
     console.print(
@@ -57,6 +58,7 @@ def perform(request: CompareRequest) -> None:
         markup=False,
         soft_wrap=True,
     )
+    session.check_complete()
 
 
 @contextlib.contextmanager

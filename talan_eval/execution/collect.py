@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from talan_eval.comparison import ScoredItem, compare, pair_scores
-from talan_eval.execution.evaluate import read_samples
 from talan_eval.execution.provenance import provenance
+from talan_eval.execution.samples import read_samples
 from talan_eval.grading.verdict import Verdict
 from talan_eval.schema import LiveProbe, Result
 
@@ -57,7 +57,7 @@ def _scores(store: Store, runs: Sequence[Run], arm: str, records: dict[str, Reco
             if run.arm != arm or cell.cell_id not in records:
                 continue
             (file,) = records[cell.cell_id].files
-            for sample in read_samples(store.payload_path(file.name).read_bytes()):
+            for sample in read_samples(store.payload_path(file.name)):
                 yield ScoredItem(
                     task=cell.task,
                     seed=run.seed,

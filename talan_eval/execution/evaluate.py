@@ -3,42 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from talan_eval.execution.answering import answer, cut
+from talan_eval.execution.samples import Sample, read_samples
 from talan_eval.grading.graders import grade_answers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from talan_eval.execution.answering import Recorder
     from talan_eval.tasks import Benchmark
 
+__all__ = ["Evaluation", "Sample", "evaluate", "read_samples"]
+
 _HASH_LENGTH = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One graded answer, as kept in ``samples/``.
-
-    Attributes:
-        item_id: Id of the item, unique within its benchmark.
-        prompt_hash: Hash of the prompt exactly as the model saw it.
-        score: Credit in [0, 1].
-        verdict: What the grader said; see :class:`talan_eval.grading.verdict.Verdict`.
-        extracted: The part of the answer that was compared, or None.
-        reason: Why, in a phrase.
-        answer: What the model wrote.
-    """
-
-    item_id: str
-    prompt_hash: str
-    score: float
-    verdict: str
-    extracted: str | None
-    reason: str
-    answer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +31,15 @@ class Evaluation:
     samples: tuple[Sample, ...]
     sandbox: dict[str, Any]
 
-    def to_jsonl(self) -> bytes:
-        """Return the samples as JSON lines in ASCII, which can hold whatever a model writes."""
-        return "".join(json.dumps(asdict(sample)) + "\n" for sample in self.samples).encode("ascii")
-
-
-def read_samples(content: bytes) -> tuple[Sample, ...]:
-    """Read what :meth:`Evaluation.to_jsonl` wrote."""
-    return tuple(Sample(**json.loads(line)) for line in content.decode("ascii").splitlines())
-
 
 def evaluate(
-    model: PeftModel | PreTrainedModel, tokenizer: PreTrainedTokenizerBase, benchmark: Benchmark, batch_size: int
+    model: PeftModel | PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    benchmark: Benchmark,
+    batch_size: int,
+    *,
+    record: Recorder | None = None,
+    on_items: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Answer and grade all items of a benchmark.
 
@@ -68,6 +48,8 @@ def evaluate(
         tokenizer: Its tokenizer, padding on the left.
         benchmark: The questions.
         batch_size: Prompts at a time. Part of the experiment: in low precision it can change an answer.
+        record: Opens the journal that keeps finished batches; None keeps nothing.
+        on_items: Told the number of answers that are there and of all.
 
     Returns:
         One sample per item, in the order of the benchmark.
@@ -76,19 +58,26 @@ def evaluate(
 
     lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
     requests = benchmark.requests(lm.apply_chat_template if tokenizer.chat_template else None)
-    answers = lm.generate_until(requests, disable_tqdm=True)
+    prompts = [str(request.args[0]) for request in requests]
+    answers = answer(
+        cut([len(lm.tok_encode(prompt)) for prompt in prompts], batch_size),
+        prompts,
+        lambda batch: lm.generate_until([requests[row] for row in batch.rows], disable_tqdm=True),
+        record=record,
+        on_items=on_items,
+    )
     grades = grade_answers(benchmark.spec.grader, [item.doc for item in benchmark.items], answers)
     samples = tuple(
         Sample(
             item_id=item.item_id,
-            prompt_hash=hashlib.sha256(str(request.args[0]).encode()).hexdigest()[:_HASH_LENGTH],
+            prompt_hash=hashlib.sha256(prompt.encode()).hexdigest()[:_HASH_LENGTH],
             score=grade.score,
             verdict=grade.verdict.value,
             extracted=grade.extracted,
             reason=grade.reason,
-            answer=answer,
+            answer=said,
         )
-        for item, request, answer, grade in zip(benchmark.items, requests, answers, grades, strict=True)
+        for item, prompt, said, grade in zip(benchmark.items, prompts, answers, grades, strict=True)
     )
     return Evaluation(samples, _sandbox(benchmark))
 

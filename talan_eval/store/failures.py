@@ -23,7 +23,7 @@ class Failure:
         cell_id: The cell.
         arm: Its arm.
         seed: Its training seed.
-        task: Its benchmark; empty for a training.
+        task: Its benchmark; empty for a training, and where a whole run was lost.
         kind: "error" for an exception, "diverged" for a loss that is not finite, "memory" for a device out of memory,
             "killed" for a process that ended without a word.
         message: Why, in one sentence.
@@ -43,8 +43,8 @@ class Failure:
     @property
     def name(self) -> str:
         """What people call the cell."""
-        what = f"on {self.task}" if self.task else "in training"
-        return f"{self.arm} seed {self.seed} {what}"
+        what = f" on {self.task}" if self.task else ""
+        return f"{self.arm} seed {self.seed}{what}"
 
 
 def write(directory: Path, failure: Failure) -> None:

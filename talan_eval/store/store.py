@@ -36,7 +36,7 @@ from talan_eval.store.atomic import (
     sha256_of,
     temporary_sibling,
 )
-from talan_eval.store.canonical import JsonObject, first_difference
+from talan_eval.store.canonical import JsonObject, canonical_hash, first_difference
 from talan_eval.store.journal import Journal
 from talan_eval.store.lock import LOCK_NAMES, exclusive
 from talan_eval.store.records import CorruptedError, Manifest, Record, SealedFile, check_name
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 MANIFEST_NAME: Final = "manifest.json"
 _FOLDERS: Final = ("cells", "samples", "checkpoints", "running")
+_WEIGHTS: Final = (".safetensors", ".bin", ".pt")
+_DIGEST_LENGTH: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +233,10 @@ class Store:
         """
         return Journal.open(self._journal_path(cell_id), header)
 
+    def has_record(self, cell_id: str) -> bool:
+        """Return whether a cell was sealed; its payload may have been damaged since."""
+        return self._record_path(cell_id).exists()
+
     def record(self, cell_id: str) -> Record:
         """Return a finished cell without checking its payload.
 
@@ -276,6 +282,19 @@ class Store:
         """Return the complete checkpoint directory of a cell, or None where there is none; see ``check_checkpoint``."""
         path = self._checkpoint_path(cell_id)
         return path if path.is_dir() else None
+
+    def checkpoint_digest(self, cell_id: str) -> str | None:
+        """Return a hash over the weights of a checkpoint as they were built, or None where there is none.
+
+        Raises:
+            CorruptedError: The checkpoint's index is damaged.
+        """
+        path = self.checkpoint(cell_id)
+        if path is None:
+            return None
+        files = checkpoints.read_index(path).files
+        weights = {file.name: file.sha256 for file in files if file.name.endswith(_WEIGHTS)}
+        return canonical_hash(weights or {file.name: file.sha256 for file in files})[:_DIGEST_LENGTH]
 
     def check_checkpoint(self, cell_id: str) -> None:
         """Check every file of a checkpoint that is there against the hashes that were taken when it was built.
