@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from talan_core.errors import DivergedError, UserError
 from talan_eval.execution.events import Event
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 _OUT_OF_MEMORY: Final = frozenset({"OutOfMemoryError", "MemoryError"})  # torch's by name: the parent does without torch
 _SIGKILL: Final = 9
+
+
+class Performer(Protocol):
+    """What performs runs in a process."""
+
+    def perform(self, run: Run, report: Callable[[Event], None]) -> tuple[Failure, ...]:
+        """Do what is missing of a run and return the cells that have no result now."""
 
 
 class Attempts:
@@ -99,6 +106,24 @@ def failure_of(run: Run, cell_id: str, task: str, error: Exception) -> Failure:
     said = " ".join(str(error).split())
     message = said if isinstance(error, UserError) else f"{type(error).__name__}: {said}".removesuffix(": ")
     return Failure(cell_id, run.arm, run.seed, task, kind, message, "".join(traceback.format_exception(error)))
+
+
+def perform_safely(
+    load: Callable[[], Performer], run: Run, report: Callable[[Event], None]
+) -> tuple[Failure, ...] | UserError:
+    """Perform a run in a worker process; what cannot be loaded fails the run, with its traceback kept.
+
+    Returns:
+        The cells without result, or the error that would meet every run.
+    """
+    try:
+        try:
+            performer = load()
+        except Exception as error:  # noqa: BLE001 - a worker must answer for its run, whatever happens
+            return (failure_of(run, run.cell_id, "", error),)
+        return performer.perform(run, report)
+    except UserError as error:
+        return error
 
 
 def killed(run: Run, signal: int | None, how: str) -> tuple[Failure, ...]:

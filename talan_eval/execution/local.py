@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import multiprocessing
 import os
 import signal
 import threading
 import time
 from dataclasses import dataclass, field
-from functools import cached_property
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from talan_core.errors import UserError
-from talan_eval.execution.attempts import failure_of, killed
+from talan_eval.execution.attempts import killed, perform_safely
 from talan_eval.execution.events import Event
 
 if TYPE_CHECKING:
@@ -24,14 +24,30 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
-    from talan_eval.execution.attempts import Attempts
-    from talan_eval.execution.cell import Worker
+    from talan_eval.execution.attempts import Attempts, Performer
     from talan_eval.execution.plan import Assignment
     from talan_eval.grid import Run
-    from talan_eval.store.failures import Failure
 
 _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 10
+
+
+def load_worker(assignment: Assignment, number: int) -> Performer:
+    """Load what a worker process keeps: libraries, tokenizer, benchmarks.
+
+    Args:
+        assignment: The experiment, as a worker sees it.
+        number: Number of the process, which chooses among several devices.
+    """
+    import torch  # noqa: PLC0415 - heavy, only in workers
+
+    from talan_eval.execution.cell import Worker  # noqa: PLC0415 - as above
+
+    torch.set_num_threads(assignment.threads)
+    device = assignment.device
+    if device == "cuda":
+        device = f"cuda:{number % torch.cuda.device_count()}"
+    return Worker(assignment, device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +56,18 @@ class LocalExecutor:
 
     Args:
         workers: Processes at a time.
+        load: Loads what a process keeps, given the experiment and the number of the process.
     """
 
     workers: int
+    load: Callable[[Assignment, int], Performer] = load_worker
 
     def perform_all(self, assignment: Assignment, attempts: Attempts, report: Callable[[Event], None]) -> None:
         """Perform runs; see :class:`talan_eval.execution.executor.Executor`."""
-        slots = [_Slot(assignment, number) for number in range(min(self.workers, len(attempts)))]
+        slots = [
+            _Slot(functools.partial(self.load, assignment, number))
+            for number in range(min(self.workers, len(attempts)))
+        ]
         try:
             while True:
                 for slot in slots:
@@ -72,12 +93,11 @@ class _Slot:
     """One place for a worker process; a process that failed is replaced by a fresh one.
 
     Attributes:
-        number: From 0; chooses the device.
-        run: What its process is performing.
+        load: Loads what the process keeps.
+        run: What the process is performing.
     """
 
-    assignment: Assignment
-    number: int
+    load: Callable[[], Performer]
     run: Run | None = None
     connection: Connection | None = field(default=None, repr=False)
     process: SpawnProcess | None = field(default=None, repr=False)
@@ -87,7 +107,7 @@ class _Slot:
         if self.process is None:
             context = multiprocessing.get_context("spawn")
             self.connection, theirs = context.Pipe()
-            self.process = context.Process(target=_serve, args=(self.assignment, self.number, theirs, os.getpid()))
+            self.process = context.Process(target=_serve, args=(self.load, theirs, os.getpid()))
             self.process.start()
             theirs.close()  # so that the end of the process is the end of the connection
         self.run = run
@@ -151,50 +171,17 @@ class _Slot:
         return code
 
 
-class _Process:
-    """A worker process's own state, made when its first run arrives, so that its errors reach the parent."""
-
-    def __init__(self, assignment: Assignment, number: int) -> None:
-        self.assignment = assignment
-        self.number = number
-
-    @cached_property
-    def worker(self) -> Worker:
-        """The loaded tokenizer and benchmarks."""
-        import torch  # noqa: PLC0415 - heavy, only in workers
-
-        from talan_eval.execution.cell import Worker  # noqa: PLC0415 - as above
-
-        torch.set_num_threads(self.assignment.threads)
-        device = self.assignment.device
-        if device == "cuda":
-            device = f"cuda:{self.number % torch.cuda.device_count()}"
-        return Worker(self.assignment, device)
-
-
-def _serve(assignment: Assignment, number: int, connection: Connection, parent: int) -> None:
+def _serve(load: Callable[[], Performer], connection: Connection, parent: int) -> None:
     """Perform what arrives, until nothing more can."""
     # An interrupt in the terminal reaches the whole process group; only the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # tqdm would make a lock between processes, which a worker that is stopped leaves behind, with a warning at the end.
     tqdm.set_lock(threading.RLock())
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    here = _Process(assignment, number)
+    load_once = functools.cache(load)  # when the first run arrives, so that errors reach the parent as that run's
     with contextlib.suppress(EOFError):
         while True:
-            run: Run = connection.recv()
-            connection.send(_outcome(here, run, connection.send))
-
-
-def _outcome(here: _Process, run: Run, report: Callable[[Any], None]) -> tuple[Failure, ...] | UserError:
-    try:
-        try:
-            worker = here.worker
-        except Exception as error:  # noqa: BLE001 - what a worker cannot load fails its run, with the traceback kept
-            return (failure_of(run, run.cell_id, "", error),)
-        return worker.perform(run, report)
-    except UserError as error:
-        return error
+            connection.send(perform_safely(load_once, connection.recv(), connection.send))
 
 
 def _end_with(parent: int) -> None:

@@ -64,7 +64,7 @@ class Session:
         """
         failures = self.failures()
         try:
-            result = collect(self.store, self.experiment, self.runs)
+            result = collect(self.store, self.experiment, self.runs, failures)
         except UserError as error:
             if not failures:
                 raise

@@ -91,7 +91,8 @@ class Ledger:
             UserError: No space or no permission, or another process keeps the ledger locked.
         """
         with explained(self.path), self._locked():
-            if look.seeds in _seeds_of(self.read()[0], look):
+            known = [one for one in self.read()[0] if one.experiment == look.experiment]
+            if look.seeds in _seeds_of(known, look):
                 return
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             with os.fdopen(descriptor, "r+b") as file:
@@ -113,8 +114,12 @@ class Ledger:
 
 
 def earlier_looks(looks: Sequence[Look], now: Look) -> tuple[tuple[int, ...], ...]:
-    """Return the seeds of the looks at the same question, in the order of entry, without repeats and ``now``."""
-    return tuple(seeds for seeds in _seeds_of(looks, now) if seeds != now.seeds)
+    """Return the seeds of the looks of other experiments at the same question, in the order of entry, without repeats.
+
+    An experiment declares its seeds before it runs: reading it while some had failed adds none later.
+    """
+    others = [look for look in looks if look.experiment != now.experiment]
+    return tuple(seeds for seeds in _seeds_of(others, now) if seeds != now.seeds)
 
 
 def _seeds_of(looks: Sequence[Look], now: Look) -> list[tuple[int, ...]]:

@@ -32,9 +32,10 @@ def test_the_same_look_later_or_before_the_clock_is_entered_once(tmp_path):
 
 
 def test_only_looks_at_the_same_question_count():
-    others = [look(**{name: "x"}) for name in ("recipe", "family", "pairing", "backbone")]
-    first, second = look(seeds=(0,)), look(seeds=(0, 1))
-    assert earlier_looks([*others, first, second, first, look()], look()) == ((0,), (0, 1))
+    others = [look(**{name: "x", "experiment": "d"}) for name in ("recipe", "family", "pairing", "backbone")]
+    own = look(seeds=(0, 2))
+    first, second = look(seeds=(0,), experiment="d"), look(seeds=(0, 1), experiment="c")
+    assert earlier_looks([*others, first, own, second, first, look()], look()) == ((0,), (0, 1))
 
 
 def test_a_torn_last_line_is_cut_off_and_nothing_else(tmp_path):
