@@ -7,7 +7,7 @@ import sys
 import typer
 
 from talan_core.errors import UserError
-from talan_eval.cli import compare, tasks
+from talan_eval.cli import compare, runs, tasks
 
 app = typer.Typer(
     name="talan-eval",
@@ -20,6 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("compare", epilog=compare.EXAMPLES)(compare.command)
+app.add_typer(runs.app, name="runs")
 app.command("tasks", epilog=tasks.EXAMPLES)(tasks.command)
 
 

@@ -72,11 +72,11 @@ def answer(
     total = sum(len(batch.rows) for batch in batches)
     journal = None if record is None else record({"plan": _plan_hash(batches, prompts)})
     answers: dict[tuple[int, int], str] = {}
-    kept = [] if journal is None else [entry["answers"] for entry in journal.entries]
+    kept = {} if journal is None else {entry["batch"]: entry["answers"] for entry in journal.entries}
     for number, batch in enumerate(batches):
-        said = kept[number] if number < len(kept) else ask(batch)
-        if journal is not None and number >= len(kept):
-            journal.append({"answers": said})
+        said = kept[number] if number in kept else ask(batch)
+        if journal is not None and number not in kept:
+            journal.append({"batch": number, "answers": said})
         answers.update(zip(((batch.sample, row) for row in batch.rows), said, strict=True))
         if on_items is not None:
             on_items(len(answers), total)

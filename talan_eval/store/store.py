@@ -107,7 +107,7 @@ class Store:
             remove_leftovers(directory)
             if (directory / MANIFEST_NAME).exists():
                 store = cls.load(directory)
-                _refuse_other_experiment(directory, store.manifest, manifest)
+                refuse_other_experiment(directory, store.manifest, manifest)
             else:
                 atomic_write_bytes(directory / MANIFEST_NAME, manifest.to_bytes())
                 store = cls(directory, manifest)
@@ -233,6 +233,14 @@ class Store:
         """
         return Journal.open(self._journal_path(cell_id), header)
 
+    def record_names(self) -> frozenset[str]:
+        """Return the cells that were sealed, from the names of their records alone."""
+        return _stems(self.directory / "cells", ".json")
+
+    def journal_names(self) -> frozenset[str]:
+        """Return the cells that were begun and not sealed."""
+        return _stems(self.directory / "running", ".jsonl")
+
     def has_record(self, cell_id: str) -> bool:
         """Return whether a cell was sealed; its payload may have been damaged since."""
         return self._record_path(cell_id).exists()
@@ -349,6 +357,13 @@ class Store:
         return self.directory / "checkpoints" / check_name(cell_id)
 
 
+def _stems(folder: Path, suffix: str) -> frozenset[str]:
+    names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
+    return frozenset(
+        name.removesuffix(suffix) for name in names if name.endswith(suffix) and not name.startswith(TEMPORARY_PREFIX)
+    )
+
+
 def _read_record(path: Path) -> Record:
     try:
         record = Record.from_bytes(path.read_bytes())
@@ -377,7 +392,12 @@ def _refuse_foreign(directory: Path) -> None:
         )
 
 
-def _refuse_other_experiment(directory: Path, stored: Manifest, asked: Manifest) -> None:
+def refuse_other_experiment(directory: Path, stored: Manifest, asked: Manifest) -> None:
+    """Refuse to go on with another experiment in a directory.
+
+    Raises:
+        UserError: The two differ; the message names the first field that does.
+    """
     difference = first_difference(stored.experiment, asked.experiment)
     if difference is not None:
         name, there, here = difference
