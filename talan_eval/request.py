@@ -9,8 +9,9 @@ from typing import Any, Final, Literal
 Use = Literal["training", "logs", "both"]
 
 
-def _ask(default: Any, text: str, use: Use = "training") -> Any:  # noqa: ANN401 - dataclasses.field is typed by its default
-    return field(default=default, metadata={"help": text, "use": use})
+def _ask(default: Any, text: str, use: Use = "training", *, listed: bool = False) -> Any:  # noqa: ANN401 - dataclasses.field is typed by its default
+    """Declare an option; a listed one is a text with commas, and may be a list in an experiment file."""
+    return field(default=default, metadata={"help": text, "use": use, "listed": listed})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,10 +23,13 @@ class CompareRequest:
 
     base: str = _ask("lora", "Arm to compare with, such as lora, dora, rslora[r=16].")
     treat: str = _ask("talan+lora", "Arm under test, such as talan+lora, talan[slots=4]+dora.")
-    seeds: str = _ask("7", "A count (7 means seeds 0 to 6) or a list (0,3,5).")
+    seeds: str = _ask("7", "A count (7 means seeds 0 to 6) or a list (0,3,5).", listed=True)
     backbone: str = _ask("micro", "micro, smollm2-135m, a directory, or a Hub id.")
     tasks: str | None = _ask(
-        None, "Benchmarks, separated by commas; the four bundled twins, or all that are logged, when left out.", "both"
+        None,
+        "Benchmarks, separated by commas; the four bundled twins, or all that are logged, when left out.",
+        "both",
+        listed=True,
     )
     limit: int | None = _ask(None, "Evaluate only the first so many items of each benchmark.")
     data_dir: Path | None = _ask(
@@ -47,7 +51,19 @@ class CompareRequest:
     batch_size: int | None = _ask(None, "Examples in a training step; the backbone's recipe when left out.")
     learning_rate: float | None = _ask(None, "Peak learning rate; the backbone's recipe when left out.")
     eval_batch: int | None = _ask(None, "Prompts answered at a time; the backbone's when left out.")
+    train_tasks: str | None = _ask(
+        None,
+        "Benchmarks whose worked solutions adapters are trained on; those of --tasks when left out.",
+        listed=True,
+    )
     workers: int | None = _ask(None, "Processes that train and evaluate side by side; chosen when left out.")
+    retries: int = _ask(1, "How often a failed fine-tuning or evaluation is tried again before it is given up.")
+    executor: str = _ask("local", "local (processes on this machine) or ray (a Ray cluster; needs the extra ray).")
+    ray_address: str | None = _ask(None, "Ray cluster to use, such as auto; one is started here when left out.")
+    gpus_per_run: float = _ask(1.0, "GPUs of one fine-tuning on Ray; 0.5 puts two on a GPU.")
+    dry_run: bool = _ask(
+        default=False, text="Show the grid, what is there already, and estimates from a pilot; write nothing."
+    )
     device: str = _ask("auto", "cpu, cuda, or auto.")
     unsafe_no_sandbox: bool = _ask(
         default=False, text="Run model-written programs without a boundary; results, tables and signature say so."

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset, Sampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from talan_core.carrier import BLOCKS
-from talan_core.errors import UserError
+from talan_core.errors import DivergedError, UserError
 from talan_core.training.data import EncodedExample, collate, encode, pad_token
 from talan_core.training.pairing import data_order, derive_seed, random_state_restored
 from talan_core.training.partner_steps import partner_callbacks
@@ -102,12 +102,12 @@ class TalanTrainer(Trainer):
         return self.losses[-1]
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:  # noqa: ANN401 - Trainer's signature
-        """Run forward and backward; raise a UserError if the loss is not finite."""
+        """Run forward and backward; raise a DivergedError if the loss is not finite."""
         loss = super().training_step(*args, **kwargs)
         value = float(loss)
         if not math.isfinite(value):
             step = self.state.global_step + 1
-            raise UserError(
+            raise DivergedError(
                 f"Training diverged: the loss is {value} at step {step} of {self.state.max_steps}.",
                 f"Lower the learning rate, for example --learning-rate {self.args.learning_rate / 10:g}.",
             )

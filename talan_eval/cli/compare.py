@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,12 +10,14 @@ from talan_eval.cli.options import command_of
 from talan_eval.request import USES, CompareRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
 DOC = """Train both arms with paired seeds, evaluate them on the same items, and say whether they differ.
 
 Writes report.md, result.json, manifest.json and the graded answers. Killed at any point, the same command goes on
-where it stopped. The default backbone and benchmarks are bundled: nothing is downloaded.
+where it stopped, and cells that a comparison beside it has computed are taken from there. Options can also stand in
+an experiment file, or in the environment (TALAN_EVAL_SEEDS for --seeds). The default backbone and benchmarks are
+bundled: nothing is downloaded.
 
 With --base-logs and --treat-logs nothing is trained: the same table is made from sample logs of lm-eval or inspect_ai,
 from a table of scores, or from results directories.
@@ -25,7 +25,8 @@ from a table of scores, or from results directories.
 EXAMPLES = (
     "Examples:  talan-eval compare --base lora --treat talan+lora --seeds 7  |  "
     "talan-eval compare --base dora --treat 'talan[slots=4]+dora' --seeds 0,3,5 --tasks gsm8k_micro  |  "
-    "talan-eval compare --base-logs runs/lora --treat-logs runs/dora --json result.json"
+    "talan-eval compare --base-logs runs/lora --treat-logs runs/dora --json result.json  |  "
+    "talan-eval compare experiment.toml --dry-run"
 )
 _LOGS = ("base_logs", "treat_logs")
 
@@ -56,12 +57,14 @@ def check(typed: frozenset[str]) -> None:
     )
 
 
-def perform(request: CompareRequest) -> None:
+def perform(request: CompareRequest, file: Path | None) -> None:
     """Run the comparison and print its table."""
     if request.base_logs or request.treat_logs:
         _from_logs(request)
-    else:
-        _from_training(request)
+        return
+    from talan_eval.cli.grid import perform_grid  # noqa: PLC0415 - --help must not wait for it
+
+    perform_grid(request, file)
 
 
 def _option(name: str) -> str:
@@ -82,50 +85,6 @@ def _from_logs(request: CompareRequest) -> None:
     console.print(TerminalReport(compared.result))
     if request.out is not None:
         console.print(f"Written to {request.out}: report.md, result.json", markup=False, soft_wrap=True)
-
-
-def _from_training(request: CompareRequest) -> None:
-    # Progress is shown by one display of ours; the libraries' bars would write into it.
-    os.environ.setdefault("TQDM_DISABLE", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-
-    from rich.console import Console  # noqa: PLC0415 - --help must not wait for it
-
-    from talan_eval.cli.progress import progress_for  # noqa: PLC0415 - as above
-    from talan_eval.execution.local import run_all  # noqa: PLC0415 - as above
-    from talan_eval.execution.prepare import prepare  # noqa: PLC0415 - as above
-    from talan_eval.execution.session import open_session  # noqa: PLC0415 - as above
-    from talan_eval.report.terminal import TerminalReport  # noqa: PLC0415 - as above
-
-    console = Console(highlight=False)
-    prepared = prepare(request)
-    session = open_session(prepared)
-    for problem in session.problems:
-        console.print(problem, markup=False)
-    with session.store.lock():
-        if session.missing:
-            finished = len(session.runs) - len(session.missing)
-            with progress_for(console, runs=len(session.missing), cached=finished) as progress, _interruptible():
-                run_all(prepared.assignment, session.missing, prepared.workers, progress)
-        result = session.write_reports(also=request.json)
-    console.print(TerminalReport(result))
-    console.print(
-        f"Written to {session.store.directory}: report.md, result.json, manifest.json, samples/",
-        markup=False,
-        soft_wrap=True,
-    )
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Say what an interrupt leaves; typer turns the interrupt itself into exit code 130."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted. Finished cells are kept: the same command goes on from here.\n")
-        raise
 
 
 command = command_of(CompareRequest, perform, DOC, check)

@@ -33,6 +33,8 @@ class StatisticsSettings:
             was picked by its score; every deciding p-value is multiplied by it (Bonferroni).
         slices: Labels of the items, such as "subject"; each of their values becomes a cell of the family.
         also: Tests beside the defaults, by name from ``ALSO``. No verdict rests on them.
+        earlier_looks: Seeds of earlier readings of the same comparison, in their order. Where seeds were added after
+            one, the verdict on the mean rests on an anytime-valid test as well.
     """
 
     resamples: int = 10_000
@@ -42,6 +44,7 @@ class StatisticsSettings:
     variants_tried: int = 1
     slices: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    earlier_looks: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         """Raise a ``UserError`` for a value out of range or an unknown name."""

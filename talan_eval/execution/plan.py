@@ -24,7 +24,8 @@ class Assignment:
         revision: Where the backbone's weights are.
         training: The recipe.
         operating_point: The TALAN configuration that arms' options are laid over.
-        tasks: Short task names in order; adapters are trained on the mix of their training splits.
+        tasks: Short names of the evaluated tasks, in order.
+        train_tasks: Short names of the tasks on the mix of whose training splits adapters are trained.
         data_dir: Directory of the real benchmarks' data, or None.
         limit: Items evaluated per task, or None for all.
         asking: How questions are put and answers are drawn.
@@ -40,6 +41,7 @@ class Assignment:
     training: TrainingSettings
     operating_point: TalanConfig
     tasks: tuple[str, ...]
+    train_tasks: tuple[str, ...]
     data_dir: Path | None
     limit: int | None
     asking: Asking

@@ -14,6 +14,8 @@ import jsonschema
 import psutil
 import pytest
 
+from talan_eval.execution.samples import read_samples
+
 ROOT = Path(__file__).parents[3]
 TASKS = "gsm8k_micro,mbpp_micro"
 COMMON = ("--seeds", "2", "--steps", "4", "--limit", "12", "--tasks", TASKS, "--workers", "2")
@@ -57,8 +59,9 @@ def without_times(result: dict[str, object]) -> dict[str, object]:
 def test_a_comparison_leaves_what_the_readme_promises(finished):
     out, done = finished
     assert {"report.md", "result.json", "manifest.json", "samples"} <= {path.name for path in out.iterdir()}
-    assert len(list((out / "samples").glob("*/*.jsonl"))) == 8
-    assert len((out / "samples" / "gsm8k_micro").glob("*").__next__().read_text().splitlines()) == 12
+    assert len(list((out / "samples").glob("*/*.parquet"))) == 8
+    assert len(read_samples(next((out / "samples" / "gsm8k_micro").iterdir()))) == 12
+    assert list((out / "running").iterdir()) == []
     assert (out / "result.json").read_bytes() == (out.parent / "copy.json").read_bytes()
     for text in (done.stdout, (out / "report.md").read_text()):
         assert "gsm8k_micro" in text
@@ -97,12 +100,12 @@ def test_the_same_command_gives_the_same_result(finished, tmp_path):
 
 def test_a_finished_comparison_is_only_read_again(finished):
     out, _ = finished
-    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.jsonl")}
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")}
     result = (out / "result.json").read_bytes()
     done = compare(*COMMON, "--out", str(out))
     assert done.returncode == 0
     assert "seed 0 (" not in done.stdout
-    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.jsonl")} == before
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")} == before
     assert (out / "result.json").read_bytes() == result
 
 
@@ -157,10 +160,11 @@ def test_interrupted_it_says_that_finished_cells_are_kept_and_nothing_else(tmp_p
 
 def test_a_damaged_cell_is_named_and_computed_again(finished, tmp_path):
     out, _ = finished
-    copy = tmp_path / "copy"
+    copy = tmp_path / "copy"  # no sibling to take the cell from
     subprocess.run(["cp", "-r", str(out), str(copy)], check=True)  # noqa: S607 - every system has cp
     victim = next((copy / "samples" / "gsm8k_micro").glob("*lora_seed-1*"))
-    victim.write_bytes(victim.read_bytes().replace(b'"score": ', b'"score":  ', 1))
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
     done = compare(*COMMON, "--out", str(copy))
     assert done.returncode == 0, done.stderr
     assert "counts as missing" in " ".join(done.stdout.split())
