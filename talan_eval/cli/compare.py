@@ -57,7 +57,7 @@ def check(typed: frozenset[str]) -> None:
     )
 
 
-def perform(request: CompareRequest, file: Path | None) -> None:
+def perform(request: CompareRequest, file: Path | None = None) -> None:
     """Run the comparison and print its table."""
     if request.base_logs or request.treat_logs:
         _from_logs(request)
