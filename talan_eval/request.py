@@ -68,6 +68,23 @@ class CompareRequest:
     unsafe_no_sandbox: bool = _ask(
         default=False, text="Run model-written programs without a boundary; results, tables and signature say so."
     )
+    alpha: float = _ask(0.05, "Two-sided error rate; intervals have level 1 - alpha.", "both")
+    slices: str | None = _ask(
+        None, "Labels of the items, such as subject,level; each of their values is tested too.", "both", listed=True
+    )
+    variants_tried: int = _ask(
+        1,
+        "Variants of the arm under test that were scored before this one was picked; every deciding p times it.",
+        "both",
+    )
+    bootstrap: str = _ask(
+        "auto", "Bootstrap over seeds: auto, bootstrap_t, expanded_percentile, percentile, basic, bca.", "both"
+    )
+    also: str | None = _ask(
+        None, "Tests beside the defaults, by name: wilcoxon, cmh, item-bootstrap.", "both", listed=True
+    )
+    resamples: int = _ask(10_000, "Resamples of the two-way bootstrap.", "both")
+    rng_seed: int = _ask(0, "Seed of the resampling.", "both")
     base_logs: tuple[str, ...] = _ask(
         (),
         "Train nothing: sample logs of the base arm (lm-eval, inspect_ai, a table, our results). A directory, a "

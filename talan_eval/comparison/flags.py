@@ -19,6 +19,7 @@ _COPY_ITEMS = 20  # with fewer items two honest seeds can agree everywhere
 _UNPARSED_GAP = 0.05
 _CONSTANT = 1e-9
 _SATURATED = 0.1  # share of informative items below which N overstates what a benchmark can show
+_FEW_FLIPS = 20  # with fewer, a share of them says little
 _CONCENTRATED = 0.25  # share of the flips in one item or cluster
 
 
@@ -69,6 +70,8 @@ def _suspicious_items(cell: CellScores) -> list[str]:
             f"saturated: {counts.always_right} of {n_items} items are right and {counts.always_wrong} wrong in both "
             "arms at every seed, so few can show a difference"
         )
+    if np.count_nonzero(deltas) < _FEW_FLIPS:
+        return flags
     share = concentration(deltas, cell.clusters)
     if share.item > _CONCENTRATED:
         flags.append(f"{share.item:.0%} of all flips are of one item")
@@ -96,5 +99,6 @@ def grouped(reasons: Iterable[tuple[str, str]], n_cells: int) -> tuple[str, ...]
     for reason, names in where.items():
         cells = [name for name in names if name != AGGREGATE]
         place = ["all benchmarks"] if len(cells) == n_cells > 1 else cells
-        lines.append(f"{', '.join([*place, *([AGGREGATE] if AGGREGATE in names else [])])}: {reason}.")
+        subject = ", ".join([*place, *([AGGREGATE] if AGGREGATE in names else [])])
+        lines.append(f"{subject}: {reason}" if reason.endswith("?") else f"{subject}: {reason}.")
     return tuple(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from talan_eval.comparison import ScoredItem, StatisticsSettings, compare, family_hash, pair_scores
@@ -30,7 +31,11 @@ _HASH_LENGTH: Final = 12
 
 
 def collect(
-    store: Store, experiment: Experiment, runs: Sequence[Run], failures: Mapping[str, Failure] | None = None
+    store: Store,
+    experiment: Experiment,
+    runs: Sequence[Run],
+    failures: Mapping[str, Failure] | None = None,
+    statistics: StatisticsSettings | None = None,
 ) -> Result:
     """Compare the two arms of a grid in which nothing more can be computed, and enter the look into the ledger.
 
@@ -39,9 +44,11 @@ def collect(
         experiment: What was asked for.
         runs: All runs of the experiment.
         failures: Why cells are missing, by cell.
+        statistics: Settings of the statistics; the defaults when None.
 
     Returns:
-        The result. It depends on the sealed samples, the experiment and earlier looks only, provenance times aside.
+        The result. It depends on the sealed samples, the experiment, the settings and earlier looks only, provenance
+        times aside.
 
     Raises:
         UserError: Samples of the two arms do not pair, or the ledger cannot be written.
@@ -65,7 +72,7 @@ def collect(
         sandbox=_sandbox(records),
         task_versions={task.name: task.version for task in experiment.tasks},
         live_probes=_probes(runs, records),
-        settings=StatisticsSettings(earlier_looks=earlier_looks(looks, look)),
+        settings=replace(statistics or StatisticsSettings(), earlier_looks=earlier_looks(looks, look)),
     )
     ledger.enter(look)
     failed = _failed(runs, records, failures or {})
@@ -154,6 +161,7 @@ def _scores(store: Store, runs: Sequence[Run], arm: str, records: Mapping[str, R
                     prompt_hash=samples[0].prompt_hash,
                     score=sum(sample.score for sample in samples) / len(samples),
                     unparsed=sum(sample.verdict == Verdict.UNPARSED for sample in samples) / len(samples),
+                    labels=samples[0].labels,
                 )
 
 

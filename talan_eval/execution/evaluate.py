@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from talan_eval.execution.answering import answer, cut
 from talan_eval.execution.prompts import chat_renderer, check_prompts_fit
-from talan_eval.execution.samples import Sample, read_samples
+from talan_eval.execution.samples import Sample
 from talan_eval.grading.graders import grade_answers
 from talan_eval.grading.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from talan_eval.sandbox.tiers import Tier
     from talan_eval.tasks import Benchmark
 
-__all__ = ["Evaluation", "Sample", "evaluate", "read_samples"]
 
 _HASH_LENGTH = 16
 
@@ -102,10 +101,16 @@ def evaluate(
             sample=place // len(hashes),
             strict=None if grade.strict is None else grade.strict.value,
             symbolic=None if grade.symbolic is None else grade.symbolic.value,
+            subject=_label(item.doc, "subject"),
+            level=_label(item.doc, "level"),
         )
         for place, (item, said, grade) in enumerate(zip(items, answers, grades, strict=True))
     )
     return Evaluation(samples, _sandbox(benchmark, tier))
+
+
+def _label(doc: Mapping[str, Any], name: str) -> str | None:
+    return str(doc[name]) if doc.get(name) not in (None, "") else None
 
 
 def _sandbox(benchmark: Benchmark, tier: Tier | None) -> dict[str, Any]:

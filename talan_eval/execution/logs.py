@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from talan_core.errors import UserError, unknown_name
-from talan_eval.comparison import compare, pair_columns
+from talan_eval.comparison import StatisticsSettings, compare, pair_columns
 from talan_eval.comparison.signature import package_version
 from talan_eval.execution.logged_scores import score_columns
 from talan_eval.importers.checks import (
@@ -70,6 +70,7 @@ def compare_logs(request: CompareRequest) -> LogsComparison:
         UserError: The logs cannot be read, do not pair, or leave open what is meant.
     """
     axis, drop = _check(request)
+    statistics = StatisticsSettings.of_request(request)
     _check_place(request.out)
     base, treat = read_arms(request.base_logs, request.treat_logs)
     named = None if request.tasks is None else [task.strip() for task in request.tasks.split(",") if task.strip()]
@@ -96,6 +97,7 @@ def compare_logs(request: CompareRequest) -> LogsComparison:
         treat=treat.name,
         provenance=_provenance(base, treat, trials, chosen),
         sandbox=_SANDBOX,
+        settings=statistics,
         task_versions=versions,
     )
     remarks = (*_remarks(base, treat), *trials.notes, *_sampled(first))

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from talan_core.arms import parse_arm
 from talan_core.backbones.names import find_backbone
-from talan_core.errors import UserError
+from talan_core.errors import UserError, unknown_name
 from talan_eval.asking import Asking, temperature_of
+from talan_eval.comparison.settings import StatisticsSettings
 from talan_eval.execution.plan import Assignment
+from talan_eval.execution.samples import LABELS
 from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource, parse_seeds
 from talan_eval.sandbox.tiers import SandboxUnavailableError, Tier, find_tier
 from talan_eval.tasks import MICRO_TASKS, check_names, load_benchmark
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from talan_core.backbones.names import BackboneSpec
     from talan_core.training.settings import TrainingSettings
     from talan_eval.request import CompareRequest
-    from talan_eval.tasks import TaskSpec
+    from talan_eval.tasks import Benchmark, TaskSpec
 
 RESULTS: Final = Path("results")
 PACKAGES: Final = ("talan-eval", "torch", "transformers", "peft", "lm-eval", "tokenizers", "numpy")
@@ -44,12 +46,14 @@ class Prepared:
         assignment: What the workers need to know.
         workers: Processes at a time.
         retries: How often a failed run is tried again.
+        statistics: Settings of the statistics.
     """
 
     experiment: Experiment
     assignment: Assignment
     workers: int
     retries: int
+    statistics: StatisticsSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class _Checked:
     spec: BackboneSpec
     training: TrainingSettings
     asking: Asking
+    statistics: StatisticsSettings
 
 
 def prepare(request: CompareRequest) -> Prepared:
@@ -94,6 +99,7 @@ def prepare(request: CompareRequest) -> Prepared:
         if name not in specs:
             specs[name] = load_benchmark(name, data_dir=request.data_dir, limit=None, asking=checked.asking).spec
     _check_training([specs[name] for name in checked.train_tasks])
+    _check_slices(checked.statistics.slices, benchmarks)
     check_backbone(revision, checked.asking, benchmarks)
     eval_batch = checked.spec.eval_batch if request.eval_batch is None else request.eval_batch
     experiment = _experiment(checked, revision, specs, eval_batch, device)
@@ -116,7 +122,7 @@ def prepare(request: CompareRequest) -> Prepared:
         threads=threads,
         sandbox_tier=tier,
     )
-    return Prepared(experiment, assignment, workers, request.retries)
+    return Prepared(experiment, assignment, workers, request.retries, checked.statistics)
 
 
 def _check(request: CompareRequest) -> _Checked:
@@ -146,7 +152,17 @@ def _check(request: CompareRequest) -> _Checked:
     training = dataclasses.replace(spec.training, **{key: value for key, value in recipe.items() if value is not None})
     tasks = MICRO_TASKS if request.tasks is None else check_names(_names(request.tasks))
     train_tasks = tasks if request.train_tasks is None else check_names(_names(request.train_tasks))
-    return _Checked(base, treat, parse_seeds(request.seeds), tasks, train_tasks, spec, training, _asking(request))
+    return _Checked(
+        base=base,
+        treat=treat,
+        seeds=parse_seeds(request.seeds),
+        tasks=tasks,
+        train_tasks=train_tasks,
+        spec=spec,
+        training=training,
+        asking=_asking(request),
+        statistics=StatisticsSettings.of_request(request),
+    )
 
 
 def _names(text: str) -> list[str]:
@@ -175,6 +191,14 @@ def _check_training(specs: Sequence[TaskSpec]) -> None:
             f"Name a benchmark that has one as well: adapters are trained on it and answer both, as in "
             f"--tasks {names},gsm8k.",
         )
+
+
+def _check_slices(labels: Sequence[str], benchmarks: Sequence[Benchmark]) -> None:
+    """Refuse a label that no item has, before hours of computing and not after."""
+    known = [name for name in LABELS if any(name in item.doc for one in benchmarks for item in one.items)]
+    for label in labels:
+        if label not in known:
+            raise unknown_name("slice", label, known)
 
 
 def _experiment(

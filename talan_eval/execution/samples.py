@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import typing
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from talan_eval.store.tables import Kinds, read_rows, to_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+
+LABELS: Final = ("subject", "level")
+"""Labels that items can have; results can be sliced by them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Sample:
         sample: Number of the answer to its question, from 0.
         strict: The strict normaliser's own verdict, where the grader asks two; else None.
         symbolic: math-verify's own verdict, where it was asked; else None.
+        subject: Subject of the item, where its benchmark has subjects; results can be sliced by it.
+        level: Level of the item, likewise.
     """
 
     item_id: str
@@ -42,6 +48,13 @@ class Sample:
     sample: int = 0
     strict: str | None = None
     symbolic: str | None = None
+    subject: str | None = None
+    level: str | None = None
+
+    @property
+    def labels(self) -> tuple[tuple[str, str], ...]:
+        """The labels that the item has, by name."""
+        return tuple((name, value) for name in LABELS if (value := getattr(self, name)) is not None)
 
 
 def write_samples(samples: Sequence[Sample]) -> bytes:
