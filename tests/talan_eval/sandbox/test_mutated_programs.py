@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,11 @@ def test_a_thousand_mutated_programs_get_the_verdict_of_plain_asserts(tier, tmp_
     rows = [row for row in rows if row["task_id"] != SLOW_TASK]
     rng = random.Random(5)  # noqa: S311 - no secret
     drawn = rng.choices(rows, k=COUNT)
-    jobs = [Job(mutated(r["code"], rng), tuple(r["test_list"]), r["test_setup_code"]) for r in drawn]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # MBPP has regular expressions in plain strings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        sources = [mutated(row["code"], rng) for row in drawn]
+    jobs = [Job(s, tuple(r["test_list"]), r["test_setup_code"]) for s, r in zip(sources, drawn, strict=True)]
     file = tmp_path / "jobs.json"
     file.write_text(json.dumps([[job.source, job.setup, job.tests] for job in jobs]), encoding="utf-8")
     plain = subprocess.run(
