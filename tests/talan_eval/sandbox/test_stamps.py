@@ -22,13 +22,15 @@ def shown(result):
     return console.file.getvalue()
 
 
-@pytest.mark.parametrize(("tier", "words"), [("1", "sandbox tier 1"), ("2", "sandbox tier 2"), ("none", "UNSANDBOXED")])
-def test_every_report_and_the_signature_name_the_tier(result, tier, words):
-    made = result(sandbox={"tier": tier, "label": "unsandboxed" if tier == "none" else "sandboxed", "boundary": "x"})
-    assert f"|sandbox:{tier}|" in made.signature
+@pytest.mark.parametrize(
+    ("named", "words"), [("1", "sandbox tier 1"), ("2", "sandbox tier 2"), ("none", "UNSANDBOXED")]
+)
+def test_every_report_and_the_signature_name_the_tier(result, named, words):
+    made = result(sandbox={"tier": named, "label": "unsandboxed" if named == "none" else "sandboxed", "boundary": "x"})
+    assert f"|sandbox:{named}|" in made.signature
     for text in (shown(made), render(made)):
         assert words in text
-        assert ("UNSANDBOXED" in text) is (tier == "none")
+        assert ("UNSANDBOXED" in text) is (named == "none")
 
 
 def test_a_result_without_programs_has_no_tier_in_its_signature(result):
