@@ -122,8 +122,8 @@ def main() -> None:
     print(f"\n{len(rows)} programs, {WORKERS} at a time, {options.rounds} rounds, {where}")
     print(f"{'':<28} programs/s   of a bare fork   failed")
     bare = statistics.median(took["bare fork"])
-    for name, seconds in took.items():
-        median = statistics.median(seconds)
+    for name, times in took.items():
+        median = statistics.median(times)
         print(f"{name:<28} {len(rows) / median:>10.0f} {bare / median:>16.2f} {failed[name]:>8}")
 
 
