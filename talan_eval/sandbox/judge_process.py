@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from talan_eval.sandbox.job import Limits, Outcome
     from talan_eval.sandbox.judge import Ending
 
-SECONDS: Final = 5.0
+SECONDS: Final = 2.0
 """CPU time for the values of one program; MBPP's take less than a millisecond."""
 
 

@@ -18,6 +18,7 @@ import marshal
 import os
 import selectors
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -91,6 +92,8 @@ class Runner:
     ) -> None:
         if workers is not None and workers < 1:
             raise ValueError(f"workers must be at least 1, got {workers}.")
+        if sys.platform != "linux":
+            raise SandboxError("Programs can be run on Linux only.")
         self._limits = limits
         self._count = len(os.sched_getaffinity(0)) + _SPARE if workers is None else workers
         self._tier = tier

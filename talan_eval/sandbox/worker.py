@@ -174,7 +174,10 @@ class Worker:
         if descriptor == self._result:
             self._read_result(selector)
         elif self._ending is None and descriptor == self._control.fileno():
-            data = self._control.recv(4096)
+            try:
+                data = self._control.recv(4096)
+            except ConnectionResetError:  # it died with an order that it had not read
+                data = b""
             self._answer += data
             if not data:
                 self._end(Ending(None, None, 0.0), selector)

@@ -66,9 +66,15 @@ class Probe:
     tiers: tuple[Tier, ...] = SANDBOXED
 
 
-def asked(name: str, source: str, expected: frozenset[Status] = NOT_FOOLED) -> Probe:
+def asked(name: str, source: str) -> Probe:
     """Return a probe that is asked for values which it does not compute."""
-    return Probe(name, source, expected, ("assert f(1) == 'a1'", "assert f(2) == 'b7'", "assert f(3) == 'c3'"))
+    tests = ("assert f(1) == 'a1'", "assert f(2) == 'b7'", "assert f(3) == 'c3'")
+    return Probe(name, source, NOT_FOOLED, tests)
+
+
+def asked_for_numbers(name: str, source: str) -> Probe:
+    """Return a probe whose values are compared as numbers, which can be slow."""
+    return Probe(name, source, NOT_FOOLED, ("assert f(1) == 0.5", "assert f(2) == 7"))
 
 
 def unbounded(name: str, source: str) -> Probe:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from talan_eval.sandbox.conformance.probe import Probe, asked, unbounded
+from talan_eval.sandbox.conformance.probe import Probe, asked, asked_for_numbers, unbounded
 
 _FRAMES: Final = 'b\'["loaded"]\\n["value", 0, true]\\n["value", 1, true]\\n["value", 2, true]\\n["ended"]\\n\''
 _EQUAL: Final = """
@@ -79,16 +79,22 @@ def f(x):
 )
 
 STALLING: Final = (
-    asked(
+    asked_for_numbers(
         "stall the judge with a fraction",
         "import fractions\nclass F(fractions.Fraction): pass\ndef f(x): return fractions.Fraction(3**200000, 2**300000)",
     ),
-    asked(
+    asked_for_numbers(
         "stall the judge with a forged fraction",
-        "n = '{\"n\": [{\"i\": \"0x' + '7' * 250000 + '\"}, {\"i\": \"0x' + '3' * 249999 + '\"}]}'\n"
-        "os.write(4, ('[\"loaded\"]\\n' + ''.join('[\"value\", %d, %s]\\n' % (i, n) for i in range(2))).encode())\nos._exit(0)",
+        """
+import random
+a, b = hex(random.getrandbits(2 * 10**6)), hex(random.getrandbits(2 * 10**6))
+os.write(4, ('["loaded"]\\n["value", 0, {"n": [{"i": "%s"}, {"i": "%s"}]}]\\n' % (a, b)).encode())
+os._exit(0)
+""",
     ),
-    asked("stall the judge with a decimal", "import decimal\ndef f(x): return decimal.Decimal('1e999999999')"),
+    asked_for_numbers(
+        "stall the judge with a decimal", "import decimal\ndef f(x): return decimal.Decimal('1e999999999')"
+    ),
     asked("stall the judge with colliding keys", "def f(x): return {n * (2**61 - 1): n for n in range(1500)}"),
     asked("give a value that is too deep", "def f(x):\n    v = []\n    for _ in range(100000): v = [v]\n    return v"),
     asked("give a value that holds itself", "def f(x):\n    v = []\n    v.append(v)\n    return v"),

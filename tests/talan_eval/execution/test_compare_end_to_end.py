@@ -66,7 +66,8 @@ def test_a_comparison_leaves_what_the_readme_promises(finished):
     for text in (done.stdout, (out / "report.md").read_text()):
         assert "gsm8k_micro" in text
         assert "mean (primary)" in text
-        assert "unsandboxed" in text.lower()
+        assert "sandbox tier" in text
+        assert "unsandboxed" not in text.lower()
     assert done.stderr == ""
 
 

@@ -62,7 +62,7 @@ def answered(micro, batch_size, **changes):
     return evaluate(*micro, benchmark, batch_size)
 
 
-def test_batch_size_changes_no_drawn_answer_and_samples_differ(micro):
+def test_batch_size_changes_no_drawn_answer_and_samples_differ(micro, tmp_path):
     small, large = answered(micro, 2), answered(micro, 18)
     assert small.samples == large.samples
     assert [(s.item_id, s.sample) for s in small.samples[::6]] == [(small.samples[0].item_id, n) for n in range(3)]

@@ -95,9 +95,10 @@ def test_a_worker_uses_less_than_64_mb(tier):
 
 def test_a_comparison_that_takes_too_long_fails_its_program_and_no_other(monkeypatch):
     monkeypatch.setattr(judge_process.JudgeProcess.__init__, "__defaults__", (0.02,))
-    digits = "n = '{\"n\": [{\"i\": \"0x' + '7' * 200000 + '\"}, {\"i\": \"0x' + '3' * 199999 + '\"}]}'\n"
-    forged = "import os\nos.write(4, ('[\"loaded\"]\\n' + '[\"value\", 0, %s]\\n' % n).encode())\nos._exit(0)"
-    slow = Job(digits + forged, ("assert f(1) == 0.5",))
+    numbers = "import os, random\na, b = (hex(random.getrandbits(10**6)) for _ in range(2))\n"
+    frame = """'["loaded"]\\n["value", 0, {"n": [{"i": "%s"}, {"i": "%s"}]}]\\n' % (a, b)"""
+    forged = f"os.write(4, ({frame}).encode())\nos._exit(0)"
+    slow = Job(numbers + forged, ("assert f(1) == 0.5",))
     outcomes = run_programs([GOOD, slow, GOOD, slow, GOOD], SMALL, 2)
     assert [outcome.status for outcome in outcomes] == [
         Status.PASSED,
