@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from talan_eval.comparison import ScoredItem, compare, pair_scores
@@ -42,7 +43,7 @@ def collect(store: Store, experiment: Experiment, runs: Sequence[Run]) -> Result
         metrics={task.name: task.metric for task in experiment.tasks},
         k=max(task.asking.samples for task in experiment.tasks),
     )
-    return compare(
+    result = compare(
         cells,
         base=experiment.base,
         treat=experiment.treat,
@@ -51,6 +52,7 @@ def collect(store: Store, experiment: Experiment, runs: Sequence[Run]) -> Result
         task_versions={task.name: task.version for task in experiment.tasks},
         live_probes=_probes(runs, records),
     )
+    return result.model_copy(update={"warnings": (*result.warnings, *_disagreements(experiment, runs, records))})
 
 
 def _scores(store: Store, runs: Sequence[Run], arm: str, records: dict[str, Record]) -> Iterator[ScoredItem]:
@@ -71,6 +73,24 @@ def _scores(store: Store, runs: Sequence[Run], arm: str, records: dict[str, Reco
                     score=sum(sample.score for sample in samples) / len(samples),
                     unparsed=sum(sample.verdict == Verdict.UNPARSED for sample in samples) / len(samples),
                 )
+
+
+def _disagreements(experiment: Experiment, runs: Sequence[Run], records: dict[str, Record]) -> Iterator[str]:
+    """Say on how many answers the two graders of a benchmark differ, where one has two."""
+    for task in experiment.tasks:
+        counted: dict[str, Counter[str]] = {experiment.base: Counter(), experiment.treat: Counter()}
+        for run in runs:
+            for cell in run.evaluations:
+                if cell.task == task.name and cell.cell_id in records:
+                    counted[run.arm].update(records[cell.cell_id].data.get("disagreements") or {})
+        if any(count.total() for count in counted.values()):
+            strict, symbolic = (
+                " / ".join(str(count[key]) for count in counted.values()) for key in ("strict_only", "symbolic_only")
+            )
+            yield (
+                f"{task.name}: the two graders disagree on some answers, base / treat: {strict} are right by the "
+                f"normaliser alone and {symbolic} by math-verify alone; all count as right and are marked in samples/."
+            )
 
 
 def _probes(runs: Sequence[Run], records: dict[str, Record]) -> list[LiveProbe]:
