@@ -18,13 +18,14 @@ import json
 import os
 import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from talan_eval.sandbox.job import Job, Limits, Status
 from talan_eval.sandbox.runner import Runner
@@ -126,9 +127,9 @@ def main() -> None:
     where = f"{cores} cores, Linux {platform.release()}, load {os.getloadavg()[0]:.1f}"
     print(f"\n{len(rows)} programs, {WORKERS} at a time, {options.rounds} rounds, {where}")
     print(f"{'':<28} programs/s   times a bare fork   CPU ms each   failed")
-    bare = statistics.median(took["bare fork"])
+    bare = np.median(took["bare fork"])
     for name, times in took.items():
-        median, cpu = statistics.median(times), 1000 * statistics.median(used[name]) / len(rows)
+        median, cpu = np.median(times), 1000 * np.median(used[name]) / len(rows)
         print(f"{name:<28} {len(rows) / median:>10.0f} {bare / median:>19.2f} {cpu:>13.2f} {failed[name]:>8}")
 
 

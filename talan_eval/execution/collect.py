@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from talan_eval.comparison import ScoredItem, StatisticsSettings, compare, family_hash, pair_scores
+from talan_eval.execution.notes import failed_cells, failure_notes, grader_disagreements, mixed_checkpoints
 from talan_eval.execution.provenance import provenance
 from talan_eval.execution.samples import read_samples
 from talan_eval.grading.verdict import Verdict
-from talan_eval.schema import FailedCell, LiveProbe, Result
+from talan_eval.schema import LiveProbe, Result
 from talan_eval.store.canonical import canonical_hash
 from talan_eval.store.ledger import Ledger, Look, earlier_looks
 
@@ -75,8 +76,12 @@ def collect(
         settings=replace(statistics or StatisticsSettings(), earlier_looks=earlier_looks(looks, look)),
     )
     ledger.enter(look)
-    failed = _failed(runs, records, failures or {})
-    notes = [*_notes(failed), *_mixed_checkpoints(runs, records)]
+    failed = failed_cells(runs, records, failures or {})
+    notes = [
+        *failure_notes(failed),
+        *mixed_checkpoints(runs, records),
+        *grader_disagreements(experiment, runs, records),
+    ]
     if damaged:
         notes.append(f"{damaged} damaged line(s) in {ledger.path.name}: looks may be missing there.")
     return result.model_copy(update={"failed_cells": failed, "warnings": (*result.warnings, *notes)})
@@ -105,43 +110,6 @@ def _look(experiment: Experiment, cells: Sequence[CellScores]) -> Look:
 
 def _names(runs: Sequence[Run]) -> list[str]:
     return [name for run in runs for name in (run.cell_id, *(cell.cell_id for cell in run.evaluations))]
-
-
-def _failed(
-    runs: Sequence[Run], records: Mapping[str, Record], failures: Mapping[str, Failure]
-) -> tuple[FailedCell, ...]:
-    """Return the cells without result in the order of the grid."""
-    failed = []
-    for run in runs:
-        for cell in run.evaluations:
-            failure = failures.get(cell.cell_id, failures.get(run.cell_id))
-            if cell.cell_id not in records and failure is not None:
-                reason = " ".join(failure.message.split())
-                failed.append(FailedCell(arm=run.arm, seed=run.seed, task=cell.task, reason=reason))
-    return tuple(failed)
-
-
-def _notes(failed: Sequence[FailedCell]) -> list[str]:
-    tasks: dict[tuple[str, int, str], list[str]] = {}
-    for cell in failed:
-        tasks.setdefault((cell.arm, cell.seed, cell.reason), []).append(cell.task)
-    return [
-        f"{', '.join(names)}: no result of {arm} at seed {seed}, so the pair is left out of both arms ({reason})."
-        for (arm, seed, reason), names in tasks.items()
-    ]
-
-
-def _mixed_checkpoints(runs: Sequence[Run], records: Mapping[str, Record]) -> list[str]:
-    """Name the runs whose benchmarks were answered by different weights: trained twice, and not bit-equal."""
-    notes = []
-    for run in runs:
-        weights = {records[c.cell_id].data.get("weights") for c in run.evaluations if c.cell_id in records}
-        if len(weights) > 1:
-            notes.append(
-                f"{run.arm} at seed {run.seed} was trained more than once, and its benchmarks were answered by "
-                "different weights."
-            )
-    return notes
 
 
 def _scores(store: Store, runs: Sequence[Run], arm: str, records: Mapping[str, Record]) -> Iterator[ScoredItem]:
