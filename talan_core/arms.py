@@ -231,15 +231,16 @@ def build(
         torch.manual_seed(partner_seed)
         if not isinstance(arm.partner, PeftPartner):
             plain = _plain(model, arm.partner, TalanConfig() if defaults is None else defaults, partner_seed)
+            plain.provenance = Provenance.now(arm.name, seed)
             if block is not None:
                 plain.add_talan(block, generator=generator)
-            plain.provenance = Provenance.now(arm.name, seed)
             return plain
         adapted = _adapted(model, arm.partner, partner_seed)
         if block is None:
             return adapted
         carrier = add_talan(adapted, block, generator=generator)
-        carrier.provenance = Provenance.now(arm.name, seed)
+        if carrier.talan is not None:
+            carrier.talan.provenance = Provenance.now(arm.name, seed)
         return carrier
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
     from transformers.cache_utils import Cache
 
+    from talan_core.checkpoint import Provenance
     from talan_core.config import TalanConfig
 
 _MASK_POSITION = 1  # (input_ids, attention_mask, ...) in every decoder of transformers
@@ -58,6 +59,7 @@ class TalanAttachment(nn.Module):
         self.block.to(execution_device(layers[int(self.config.layer)]))
         self.decoder_config = decoder.config
         self.enabled = True
+        self.provenance: Provenance | None = None
         self._callers_mask: Any = None
         self._handles: list[RemovableHandle] = []
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from talan_core.attach import TalanAttachment, attach
-from talan_core.checkpoint import BlockRecord, Provenance, read_record, read_tensors, write_block
+from talan_core.checkpoint import BlockRecord, read_record, read_tensors, write_block
 from talan_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ class BlockCarrier(nn.Module):
 
     talans: nn.ModuleDict
     """The blocks by the name of the adapter that each belongs to."""
-    provenance: Provenance | None = None
-    """Where the arm comes from; written into the checkpoint."""
 
     @property
     def talan(self) -> TalanAttachment | None:
@@ -95,14 +93,13 @@ class BlockCarrier(nn.Module):
             num_layers=attachment.num_layers,
             partner=partner,
             base_revision=getattr(backbone.config, "_commit_hash", None),
-            provenance=self.provenance,
+            provenance=attachment.provenance,
         )
         write_block(directory, record, given or attachment.state_dict())
 
     def _read_block(self, name: str, directory: Path, *, trainable: bool) -> None:
         """Read a checkpoint's block: into the adapter's own if it has one, else into a new one."""
         record = read_record(directory)
-        self.provenance = record.provenance
         if name not in self.talans:
             check_backbone(record, self._backbone(), directory)
             fresh = torch.Generator().manual_seed(0)  # the values are overwritten
@@ -115,6 +112,7 @@ class BlockCarrier(nn.Module):
                 f"Load it as a model of its own: talan_core.load({str(directory)!r})",
             )
         attachment.load_state_dict(read_tensors(directory))
+        attachment.provenance = record.provenance
         if not trainable:
             attachment.requires_grad_(requires_grad=False)
 

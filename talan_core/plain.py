@@ -77,6 +77,7 @@ class PlainModel(BlockCarrier):
         super().__init__()
         self.base_model = backbone
         self.partner = partner
+        self.provenance: Provenance | None = None
         self.talans = nn.ModuleDict()
         self.edit = _edit_of(partner, backbone, layer, generator)
         self.originals = Originals()
@@ -112,6 +113,7 @@ class PlainModel(BlockCarrier):
         """Attach a block beside; arguments as for `talan_core.model.add_talan`."""
         attachment = TalanAttachment(self.get_base_model(), config, generator=generator)
         attachment.train(self.training)
+        attachment.provenance = self.provenance
         self._carry(_ONLY, attachment)
 
     @contextlib.contextmanager

@@ -104,7 +104,8 @@ def matched_gate(trained: TalanPeftModel, input_ids: torch.Tensor) -> float:
         G: the mean over positions of the norm of the block's write, over the mean norm of the perturbation of a block
         of the same configuration and seed that has not been trained. The seed is the one in the model's provenance.
     """
-    provenance, attachment = trained.provenance, trained.talan
+    attachment = trained.talan
+    provenance = None if attachment is None else attachment.provenance
     if provenance is None or attachment is None:
         raise UserError(
             "The model does not say which seed its block was drawn from.", 'Build it with build(..., "talan+lora").'

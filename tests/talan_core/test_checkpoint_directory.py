@@ -132,6 +132,8 @@ def test_each_of_several_adapters_has_its_own_block(backbone, tokens, tmp_path):
     assert all(p.requires_grad for p in model.talan.parameters())
     with model.disable_adapter():
         assert torch.equal(logits(model, tokens), logits(backbone(), tokens))
+    made = {name: block.provenance.arm for name, block in model.talans.items()}
+    assert made == {"default": "talan[layer=1]+lora", "other": "talan[layer=2,mixer=glu]+lora[r=4]"}
     model.set_adapter("default", inference_mode=True)
     assert torch.equal(logits(model, tokens), expected[0])
     assert not any(p.requires_grad for p in model.talan.parameters())
@@ -214,7 +216,7 @@ def test_a_checkpoint_without_provenance_can_be_read(backbone, tokens, tmp_path)
         del data[name]
     path.write_text(json.dumps(data))
     loaded = talan_core.load(tmp_path, backbone())
-    assert loaded.provenance is None
+    assert loaded.talan.provenance is None
     assert torch.equal(logits(loaded, tokens), logits(model, tokens))
 
 

@@ -82,7 +82,7 @@ def test_the_matched_gate_gives_noise_the_norm_of_the_trained_block(backbone, to
 
 def test_a_model_that_does_not_know_its_seed_has_no_matched_gate(backbone, tokens):
     arm = build(backbone(), parse_arm("talan+lora"), seed=0)
-    arm.provenance = None
+    arm.talan.provenance = None
     with pytest.raises(UserError, match="which seed"):
         matched_gate(arm, tokens)
 

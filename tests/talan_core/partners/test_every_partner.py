@@ -8,6 +8,7 @@ import warnings
 import pytest
 import torch
 from peft import PeftModel
+from safetensors.torch import load_file
 
 import talan_core
 from talan_core.arms import build, parse_arm
@@ -30,6 +31,12 @@ ARMS = [*(SMALL.get(kind, kind) for kind in PARTNERS), *WITH_OPTIONS]
 BLOCKED = ["talan[layer=1]+base", *(f"talan[layer=1]+{arm}" for arm in (*ADAPTERS, "lora[bias=all]")), "noise+lora"]
 EXACT_START = [arm for arm in ARMS if not arm.startswith(("pissa", "hra", "prefix", "prompt"))]
 CANNOT_MERGE = ("prefix", "prompt")
+
+
+def adapter_keys(directory):
+    """Return the names of the tensors that a plain PEFT load would read."""
+    file = directory / "adapter_model.safetensors"
+    return load_file(file) if file.is_file() else {}
 
 
 def logits(model, tokens):
@@ -84,6 +91,7 @@ def test_trained_saved_and_loaded_it_is_bit_equal_and_switched_off_it_is_the_bac
     assert len(log.losses) == (0 if arm.startswith(("base", "actadd")) else SETTINGS.steps)
     with library_warnings_silenced():
         model.save_pretrained(str(tmp_path / "saved"))
+    assert not [name for name in adapter_keys(tmp_path / "saved") if "talan" in name]
     loaded = talan_core.load(tmp_path / "saved", backbone("qwen2"))
     assert torch.equal(logits(loaded, tokens), after)
     assert not any(p.requires_grad for p in loaded.parameters())
@@ -170,3 +178,29 @@ def test_plain_peft_reads_the_partner_of_every_kind(backbone, made, tokens, tmp_
         assert [str(w.message) for w in caught if "talan" in str(w.message)]
         model.talan.enabled = False
         assert torch.equal(logits(plain, tokens), logits(model, tokens))
+
+
+@pytest.mark.filterwarnings("ignore:`gradient_checkpointing(_kwargs)?` is deprecated")
+@pytest.mark.parametrize("arm", ["loreft", "full", "talan[layer=1]+base", "talan[layer=1]+ia3"])
+def test_arms_train_alike_with_recomputed_activations(backbone, tokenizer, examples, tmp_path, arm):
+    losses = []
+    for checkpointing in (False, True):
+        model = build(backbone(), parse_arm(arm), seed=0)
+        settings = dataclasses.replace(SETTINGS, gradient_checkpointing=checkpointing)
+        losses.append(fit(model, tokenizer, examples, settings, seed=0, work_dir=tmp_path / "work").losses)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["llama", "qwen3", "qwen3_moe", "phi3", "gemma2", "gemma3", "mistral"])
+@pytest.mark.parametrize("arm", BLOCKED)
+def test_in_every_family_a_trained_arm_reloads_bit_equal(backbone, tokenizer, examples, tokens, tmp_path, family, arm):
+    attention = "eager" if family == "gemma2" else "sdpa"
+    model = build(backbone(family, attention), parse_arm(arm), seed=0)
+    fit(model, tokenizer, examples, SETTINGS, seed=0, work_dir=tmp_path / "work")
+    with library_warnings_silenced():
+        model.save_pretrained(str(tmp_path / "saved"))
+    loaded = talan_core.load(tmp_path / "saved", backbone(family, attention))
+    assert torch.equal(logits(loaded, tokens), logits(model, tokens))
+    with loaded.disable_adapter():
+        assert torch.equal(logits(loaded, tokens), logits(backbone(family, attention), tokens))
