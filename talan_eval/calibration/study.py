@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import platform
@@ -127,13 +128,21 @@ def read_records(path: Path) -> tuple[Record, ...]:
 
 
 def code_digest() -> str:
-    """Return a digest of the code under study, the statistics and the simulation."""
+    """Return a digest of the code under study, the statistics and the simulation, without docstrings and comments."""
     digest = hashlib.sha256()
     for package in (talan_eval.stats, talan_eval.calibration):
         for file in sorted(Path(package.__path__[0]).glob("*.py")):
             if file.name != "tables.py":
-                digest.update(file.read_bytes())
+                digest.update(_bare(file.read_text(encoding="utf-8")).encode())
     return digest.hexdigest()
+
+
+def _bare(source: str) -> str:
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return ast.dump(tree)
 
 
 def _check_same(study: Study, directory: Path) -> None:

@@ -18,6 +18,7 @@ from talan_eval.calibration.study import (
     RECORDS,
     TABLES,
     Study,
+    _bare,
     make_study,
     read_records,
     run_study,
@@ -169,3 +170,9 @@ def test_tables_show_means_and_worst_settings():
     assert "| guarded t | 96.0 (95.0) |" in text
     assert "| plain t | 85.0 (80.0) |" in text
     assert "bca" not in text
+
+
+def test_comments_and_docstrings_do_not_make_another_study_and_code_does():
+    plain = _bare("def f(x):\n    return x + 1\n")
+    assert _bare('"""Module."""\n\n\ndef f(x):\n    """Add."""\n    return x + 1  # one\n') == plain
+    assert _bare("def f(x):\n    return x + 2\n") != plain
