@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from torch.utils.data import Dataset, Sampler
 from transformers import TrainingArguments
@@ -41,6 +41,13 @@ def training_arguments(
     Raises:
         UserError: If the forward passes of a step cannot be shared evenly by the processes.
     """
+    # transformers 5.16 knows the older name only, later ones warn of it.
+    recompute = "activation" if hasattr(TrainingArguments, "activation_checkpointing") else "gradient"
+    recomputing: dict[str, Any] = (
+        {f"{recompute}_checkpointing": True, f"{recompute}_checkpointing_kwargs": {"use_reentrant": False}}
+        if settings.gradient_checkpointing
+        else {}
+    )
     args = TrainingArguments(
         output_dir=str(work_dir),
         max_steps=settings.steps,
@@ -51,8 +58,6 @@ def training_arguments(
         warmup_steps=math.ceil(settings.steps * settings.warmup_ratio),
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
-        gradient_checkpointing=settings.gradient_checkpointing or None,
-        gradient_checkpointing_kwargs={"use_reentrant": False} if settings.gradient_checkpointing else None,
         seed=derive_seed(seed, "dropout") % _SEED_LIMIT,
         use_cpu=device.type == "cpu",
         save_strategy="no" if save_every is None else "steps",
@@ -64,6 +69,7 @@ def training_arguments(
         disable_tqdm=True,
         dataloader_pin_memory=device.type != "cpu",
         remove_unused_columns=False,
+        **recomputing,
     )
     if settings.accumulation % args.world_size:
         raise UserError(
