@@ -34,11 +34,16 @@ def shard_on_cpu() -> None:
     from accelerate.state import AcceleratorState
     from accelerate.utils import DistributedType
 
-    AcceleratorState(cpu=True)
     plugin = FullyShardedDataParallelPlugin(
         fsdp_version=2, auto_wrap_policy="transformer_based_wrap", state_dict_type="FULL_STATE_DICT"
     )
-    AcceleratorState._shared_state |= {"distributed_type": DistributedType.FSDP, "fsdp_plugin": plugin}
+    initialise = AcceleratorState.__init__
+
+    def initialise_sharded(self, *args, **kwargs):
+        initialise(self, *args, **kwargs)
+        self.distributed_type, self.fsdp_plugin = DistributedType.FSDP, plugin
+
+    AcceleratorState.__init__ = initialise_sharded
 
 
 def go(work_dir: Path, **changes):
