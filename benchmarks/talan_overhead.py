@@ -180,7 +180,9 @@ def measure(arguments: argparse.Namespace, shape: Shape) -> tuple[dict[str, Rati
 
     models = [arm_model(name, arguments.dtype) for name in ARMS]
     block = sum(weight.numel() for name, weight in models[1].named_parameters() if name.startswith("talan"))
-    whole = sum(weight.numel() for weight in load_model(locate(SPEC), arguments.dtype, torch.device("cpu")).parameters())
+    whole = sum(
+        weight.numel() for weight in load_model(locate(SPEC), arguments.dtype, torch.device("cpu")).parameters()
+    )
     prefills = [Prefill(model, shape) for model in models]
     note("prefill", compare((prefills[0], prefills[1]), arguments.rounds))
     decodes = [DecodeStep(prefill) for prefill in prefills]
@@ -203,8 +205,8 @@ def table(found: dict[str, Ratio], share: float, shape: Shape, dtype: str) -> st
     lines = [
         "# Cost of a TALAN block beside the same LoRA",
         "",
-        f"SmolLM2-135M, {dtype}, `{ARMS[1]}` over `{ARMS[0]}`, default operating point. Written by "
-        "`python benchmarks/talan_overhead.py`.",
+        f"SmolLM2-135M, {dtype}, `{ARMS[1]}` over `{ARMS[0]}`, default operating point.",
+        "Written by `python benchmarks/talan_overhead.py`.",
         "",
         "| | of | rounds | ratio (median) | 95 % interval | quartiles of the rounds | target | met | LoRA alone |",
         "|---|---|---:|---:|---:|---:|---:|---|---:|",
@@ -217,15 +219,14 @@ def table(found: dict[str, Ratio], share: float, shape: Shape, dtype: str) -> st
             f"| {name} | {what[name]} | {r.rounds} | {r.median:.3f} | {r.low:.3f} to {r.high:.3f} "
             f"| {r.quartiles[0]:.3f} to {r.quartiles[1]:.3f} | {target} | {met} | {r.seconds:.3g} {unit} |"
         )
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "peft"))
     lines += [
         "",
         f"Parameters of the block: {share:.3%} of the backbone's.",
         "",
-        "Both arms take turns in one process, on one thread; each ratio is of CPU times of one round, the interval a "
-        "percentile bootstrap of the median over rounds. \"yes\" means that the whole interval is below the target.",
-        f"{platform.machine()}, {os.cpu_count()} logical CPUs, Python {platform.python_version()}, "
-        + ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "peft"))
-        + ".",
+        "Both arms take turns in one process, on one thread; each ratio is of CPU times of one round, the interval a",
+        'percentile bootstrap of the median over rounds. "yes" means that the whole interval is below the target.',
+        f"{platform.machine()}, {os.cpu_count()} logical CPUs, Python {platform.python_version()}, {versions}.",
         "",
     ]
     return "\n".join(lines)

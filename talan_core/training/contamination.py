@@ -52,14 +52,13 @@ def normalise(text: str) -> str:
     Args:
         text: Any text.
     """
-    plain = unicodedata.normalize("NFKC", text).casefold().translate(_LOOKALIKES)
-    visible = re.sub(r"\s+", "", plain)
-    return "".join(letter for letter in visible if unicodedata.category(letter) not in {"Cc", "Cf"})
+    before = None
+    while text != before:  # what is left after removing a space may compose into one letter
+        before, text = text, _plainer(text)
+    return text
 
 
-def screen(
-    examples: Sequence[Example | Dialogue], test_items: Iterable[str], *, policy: Policy = "refuse"
-) -> Screened:
+def screen(examples: Sequence[Example | Dialogue], test_items: Iterable[str], *, policy: Policy = "refuse") -> Screened:
     """Check a training set against the items of a benchmark.
 
     A training item is contaminated if its prompt, its prompt and completion together, or any turn of it that is not the
@@ -91,6 +90,12 @@ def screen(
     if examples and not left:
         raise UserError("All training items are also test items.", "Give other training data.")
     return Screened(left, found, len(asked))
+
+
+def _plainer(text: str) -> str:
+    plain = unicodedata.normalize("NFKC", text).casefold().translate(_LOOKALIKES)
+    visible = re.sub(r"\s+", "", plain)
+    return "".join(letter for letter in visible if unicodedata.category(letter) not in {"Cc", "Cf"})
 
 
 def _texts(item: Example | Dialogue) -> set[str]:

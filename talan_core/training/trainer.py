@@ -250,9 +250,8 @@ def train(
     With the same seed, two arms see the same batches of the same shape in the same order and the same dropout masks.
     The global random state is the caller's again afterwards.
 
-    Several processes (started by `torchrun` or `accelerate launch`, with FSDP2 where that asks for it) share the forward
-    passes of a step. After training with FSDP2 the model stays sharded: save it with `talan_core.training.sharding.
-    save_whole`.
+    Several processes (`torchrun`, or `accelerate launch` with FSDP2 where that asks for it) share the forward passes of a
+    step. After FSDP2 the model stays sharded: save it with `talan_core.training.sharding.save_whole`.
 
     Args:
         model: The arm's model, from `talan_core.arms.build`; in evaluation mode afterwards.
@@ -279,20 +278,13 @@ def train(
     _check_saving(model, save_every)
     data = encode(tokenizer, examples, settings.max_length)
     order = _order(data, settings, seed)
-    if settings.packing:
-        check_packing(model)
     run = "" if save_every is None else run_identity(model, data, order, settings)
     resumed = None if save_every is None else to_resume(work_dir, run)
     base_config = cast("PreTrainedModel", model.get_base_model()).config
     caches = base_config.use_cache
     with random_state_restored(model.device):
         args = training_arguments(settings, seed=seed, work_dir=work_dir, device=model.device, save_every=save_every)
-        pad = pad_token(tokenizer)
-        collator = (
-            partial(collate_packed, pad_token_id=pad, capacity=settings.max_length)
-            if settings.packing
-            else partial(collate, pad_token_id=pad)
-        )
+        collator = _collator(model, settings, pad_token(tokenizer))
         trainer = TalanTrainer(model, args, data.examples, order, collator=collator, run=run, on_step=on_step)
         trainer.losses.extend([] if resumed is None else resumed.losses)
         # Processes that share a step draw different masks, as the rows of one batch do.
@@ -358,6 +350,15 @@ def _order(data: EncodedData, settings: TrainingSettings, seed: int) -> list[int
     if data.weights:
         return mixed_order(seed, [example.source for example in data.examples], data.weights, settings.draws)
     return data_order(seed, len(data.examples), settings.draws)
+
+
+def _collator(
+    model: PeftModel, settings: TrainingSettings, pad: int
+) -> Callable[[Sequence[EncodedExample]], dict[str, torch.Tensor]]:
+    if not settings.packing:
+        return partial(collate, pad_token_id=pad)
+    check_packing(model)
+    return partial(collate_packed, pad_token_id=pad, capacity=settings.max_length)
 
 
 def _stop_checkpointing(model: PeftModel) -> None:

@@ -57,7 +57,14 @@ class TalanLM(HFLM):  # type: ignore[misc] # lm-eval is untyped
         UserError: If there is no checkpoint, its backbone is not named or does not fit, or it changes nothing.
     """
 
-    def __init__(self, pretrained: str, *, base: str | None = None, allow_inactive: bool = False, **options: Any) -> None:  # noqa: ANN401 - lm-eval's own
+    def __init__(
+        self,
+        pretrained: str,
+        *,
+        base: str | None = None,
+        allow_inactive: bool = False,
+        **options: Any,  # noqa: ANN401 - lm-eval's own
+    ) -> None:
         given = sorted({"peft", "delta"} & options.keys())
         if given:
             raise UserError(

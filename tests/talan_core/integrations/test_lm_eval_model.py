@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lm_eval.api.registry import get_model
 
 from talan_core.arms import build, parse_arm
 from talan_core.backbones.load import load_model, load_tokenizer, locate
@@ -85,7 +86,7 @@ def test_the_command_line_answers_as_our_own_evaluation_does_and_records_that_th
 def test_a_checkpoint_that_changes_nothing_is_refused_unless_asked_for(tmp_path):
     build(micro(), parse_arm("talan+lora"), seed=0).save_pretrained(str(tmp_path / "fresh"))
     options = {"pretrained": str(tmp_path / "fresh"), "device": "cpu", "batch_size": 1}
-    with pytest.raises(UserError, match="is not live.*\n.*allow_inactive=True"):
+    with pytest.raises(UserError, match=r"is not live.*\n.*allow_inactive=True"):
         TalanLM(**options)
     allowed = TalanLM(**options, allow_inactive=True)
     assert (allowed.liveness.max_logit_change, allowed.liveness.block_max_logit_change) == (0.0, 0.0)
@@ -111,8 +112,6 @@ def test_mistakes_end_in_what_to_type(tmp_path, checkpoint):
 
 
 def test_registering_twice_is_harmless_and_keeps_lm_evals_own_models():
-    from lm_eval.api.registry import get_model
-
     register()
     register()
     assert get_model("talan") is TalanLM

@@ -16,9 +16,7 @@ def run(backbone, tokenizer, examples, tmp_path):
     def go(arm, settings, *, seed=0, model=None, data=None, work_dir=None, **options):
         made = build(backbone() if model is None else model, parse_arm(arm), seed=seed)
         place = tmp_path / "work" if work_dir is None else work_dir
-        log = train(
-            made, tokenizer, examples if data is None else data, settings, seed=seed, work_dir=place, **options
-        )
+        log = train(made, tokenizer, examples if data is None else data, settings, seed=seed, work_dir=place, **options)
         return made, log
 
     return go

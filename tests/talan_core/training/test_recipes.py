@@ -20,7 +20,7 @@ def sgd(monkeypatch):
     """AdamW hides the scale of a gradient; plain gradient descent shows it."""
     monkeypatch.setattr(
         "talan_core.training.trainer.TalanTrainer.get_optimizer_cls_and_kwargs",
-        staticmethod(lambda args, model=None: (torch.optim.SGD, {"lr": args.learning_rate})),
+        staticmethod(lambda args: (torch.optim.SGD, {"lr": args.learning_rate})),
     )
 
 

@@ -17,7 +17,7 @@ SETTINGS = TrainingSettings(steps=6, batch_size=2, accumulation=2, learning_rate
 ARM = "talan+lora[dropout=0.1]"
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -25,7 +25,7 @@ def killed_after(last):
     def on_step(step, total, loss):
         del total, loss
         if step == last:
-            raise Killed
+            raise KilledError
 
     return on_step
 
@@ -42,7 +42,7 @@ def flat(state):
 def test_resumed_equals_uninterrupted_bit_for_bit(run, trained, bit_equal, tmp_path, arm):
     whole, log = run(arm, SETTINGS, work_dir=tmp_path / "whole", save_every=2)
     broken = tmp_path / "broken"
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run(arm, SETTINGS, work_dir=broken, save_every=2, on_step=killed_after(5))
     assert last_complete(broken).step == 4
     seen = []

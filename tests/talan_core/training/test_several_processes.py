@@ -66,7 +66,7 @@ def test_two_processes_equal_one_replicated_and_sharded_and_sharded_runs_resume(
 def test_processes_that_cannot_share_a_step_evenly_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("transformers.TrainingArguments.world_size", 2)
     settings = TrainingSettings(steps=1, accumulation=3)
-    with pytest.raises(UserError, match="2 processes cannot share accumulation=3.*\n.*accumulation=4"):
+    with pytest.raises(UserError, match=r"2 processes cannot share accumulation=3.*\n.*accumulation=4"):
         training_arguments(settings, seed=0, work_dir=tmp_path, device=torch.device("cpu"))
     shared = TrainingSettings(steps=1, accumulation=4)
     args = training_arguments(shared, seed=0, work_dir=tmp_path, device=torch.device("cpu"))

@@ -9,17 +9,20 @@ import sys
 from pathlib import Path
 
 import torch
+from accelerate import FullyShardedDataParallelPlugin
+from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedType
 from torch import distributed
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from conftest import make_model, make_tokenizer  # noqa: E402 - found through the line above
+from conftest import make_model, make_tokenizer
 
-from talan_core.arms import build, parse_arm  # noqa: E402
-from talan_core.training.data import Example  # noqa: E402
-from talan_core.training.settings import TrainingSettings  # noqa: E402
-from talan_core.training.sharding import is_sharded, save_whole  # noqa: E402
-from talan_core.training.trainer import train  # noqa: E402
+from talan_core.arms import build, parse_arm
+from talan_core.training.data import Example
+from talan_core.training.settings import TrainingSettings
+from talan_core.training.sharding import is_sharded, save_whole
+from talan_core.training.trainer import train
 
 SETTINGS = TrainingSettings(
     steps=4, batch_size=2, accumulation=2, learning_rate=5e-3, max_length=64, max_grad_norm=0.05, weight_decay=0.01
@@ -30,10 +33,6 @@ ARM = "talan[layer=1]+lora"
 
 def shard_on_cpu() -> None:
     """Tell accelerate to use FSDP2 although there is no GPU, which it does not offer by itself."""
-    from accelerate import FullyShardedDataParallelPlugin
-    from accelerate.state import AcceleratorState
-    from accelerate.utils import DistributedType
-
     plugin = FullyShardedDataParallelPlugin(
         fsdp_version=2, auto_wrap_policy="transformer_based_wrap", state_dict_type="FULL_STATE_DICT"
     )
