@@ -250,8 +250,8 @@ def train(
     With the same seed, two arms see the same batches of the same shape in the same order and the same dropout masks.
     The global random state is the caller's again afterwards.
 
-    Several processes (`torchrun`, or `accelerate launch` with FSDP2 where that asks for it) share the forward passes of a
-    step. After FSDP2 the model stays sharded: save it with `talan_core.training.sharding.save_whole`.
+    Several processes (`torchrun`, or `accelerate launch`, with FSDP2 if asked for) share the forward passes of a step.
+    After FSDP2 the model stays sharded: save it with `talan_core.training.sharding.save_whole`.
 
     Args:
         model: The arm's model, from `talan_core.arms.build`; in evaluation mode afterwards.
