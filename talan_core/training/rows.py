@@ -37,13 +37,18 @@ def item_of(row: Mapping[str, Any], where: str, source: str) -> Example | Dialog
     prompt, completion = row.get("prompt"), row.get("completion")
     if isinstance(prompt, list) and isinstance(completion, list):
         return _dialogue([*prompt, *completion], where, source)
-    for name, value in (("prompt", prompt), ("completion", completion)):
-        if not isinstance(value, str):
-            found = "no field" if value is None else f"no text in the field, but a {type(value).__name__}:"
-            raise UserError(f"{where}: {found} {name!r}.", _SHAPES)
-    if not completion.strip():
+    example = Example(_text(row, "prompt", where), _text(row, "completion", where), source)
+    if not example.completion.strip():
         raise UserError(f"{where}: the completion is empty.", "Give every example an answer to learn.")
-    return Example(prompt, completion, source)
+    return example
+
+
+def _text(row: Mapping[str, Any], name: str, where: str) -> str:
+    value = row.get(name)
+    if isinstance(value, str):
+        return value
+    found = "no field" if value is None else f"no text in the field, but a {type(value).__name__}:"
+    raise UserError(f"{where}: {found} {name!r}.", _SHAPES)
 
 
 def _dialogue(messages: Any, where: str, source: str) -> Dialogue:  # noqa: ANN401 - whatever the file holds

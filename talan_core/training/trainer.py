@@ -180,7 +180,7 @@ class TalanTrainer(Trainer):
             block = [weight for name, weight in trained if name.startswith(_BLOCK_PREFIX)]
             self._groups = [group for group in (partner, block) if group]
         norms = [cast("torch.Tensor", self.accelerator.clip_grad_norm_(group, largest)) for group in self._groups]
-        return torch.stack(norms).norm()
+        return torch.stack(norms).square().sum().sqrt()
 
     def _diverged(self, what: str, value: float) -> UserError:
         """Build the error for a number that is not finite, and name the checkpoint that is left."""

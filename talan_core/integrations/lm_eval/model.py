@@ -6,7 +6,7 @@ import json
 import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import torch
 from lm_eval.models.huggingface import HFLM
@@ -17,6 +17,9 @@ from talan_core.errors import UserError
 from talan_core.model import load
 from talan_core.probe import adapter_is_live
 from talan_core.training.rendering import render_prompt
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 # Below lm-eval's own logger, so that its settings of verbosity hold here too.
 _LOG: Final = logging.getLogger("lm_eval.talan")
@@ -74,13 +77,13 @@ class TalanLM(HFLM):  # type: ignore[misc] # lm-eval is untyped
         self.checkpoint = Path(pretrained)
         super().__init__(pretrained=_backbone(self.checkpoint, base), **options)
         self.liveness = _liveness(self.model, self.tokenizer)
-        _LOG.warning("talan: %s is live: %s", self.checkpoint, asdict(self.liveness))
         if not self.liveness.max_logit_change and not allow_inactive:
             raise UserError(
                 f"The checkpoint {self.checkpoint} is not live: switched off, not one logit of the probe changes.",
                 "Train it first; to evaluate it as it is, type --model_args "
                 f"pretrained={self.checkpoint},allow_inactive=True",
             )
+        _LOG.warning("talan: probe of %s: %s", self.checkpoint, asdict(self.liveness))
 
     def get_model_info(self) -> dict[str, Any]:
         """Add the checkpoint and its liveness to what lm-eval writes into its results."""
@@ -89,7 +92,8 @@ class TalanLM(HFLM):  # type: ignore[misc] # lm-eval is untyped
 
     def _create_model(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - lm-eval's own
         super()._create_model(*args, **options)
-        self._model = load(self.checkpoint, self._model).eval()
+        backbone = cast("PreTrainedModel", self._model)  # type: ignore[has-type] # lm-eval is untyped
+        self._model = load(self.checkpoint, backbone).eval()
 
 
 def _backbone(checkpoint: Path, base: str | None) -> str:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from lm_eval import simple_evaluate
 from lm_eval.api.registry import get_model
+from lm_eval.tasks import TaskManager
 
 from talan_core.arms import build, parse_arm
 from talan_core.backbones.load import load_model, load_tokenizer, locate
@@ -64,23 +66,47 @@ def run_lm_eval(*model_args, out):
     )
 
 
+def answers_of(model):
+    ours = evaluate(model, load_tokenizer(locate(MICRO)), load_benchmark(TASK, data_dir=None, limit=4), 4)
+    return [sample.answer for sample in ours.samples]
+
+
+def test_lm_eval_scores_the_answers_of_our_own_evaluation_and_not_the_backbones(checkpoint):
+    directory, model = checkpoint
+    register()
+    tasks = TaskManager(include_path=str(ROOT / "tasks" / "micro"), include_defaults=False)
+    results = simple_evaluate(
+        model="talan",
+        model_args={"pretrained": str(directory)},
+        device="cpu",
+        batch_size=4,
+        tasks=[TASK],
+        task_manager=tasks,
+        limit=4,
+        apply_chat_template=True,
+    )
+    answers = [sample["resps"][0][0] for sample in results["samples"][TASK]]
+    assert answers == answers_of(model)
+    with model.disable_adapter():  # the control
+        assert answers != answers_of(model)
+    recorded = results["config"]["talan"]
+    assert recorded["max_logit_change"] > 0
+    assert recorded["block_max_logit_change"] > 0
+
+
+@pytest.mark.slow
 def test_the_command_line_answers_as_our_own_evaluation_does_and_records_that_the_adapter_is_live(checkpoint, tmp_path):
     directory, model = checkpoint
     done = run_lm_eval(f"pretrained={directory}", out=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     (samples,) = tmp_path.rglob("samples_*.jsonl")
     answers = [json.loads(line)["resps"][0][0] for line in samples.read_text().splitlines()]
-    ours = evaluate(model, load_tokenizer(locate(MICRO)), load_benchmark(TASK, data_dir=None, limit=4), 4)
-    assert answers == [sample.answer for sample in ours.samples]
-    # the control: the backbone alone answers otherwise
-    with model.disable_adapter():
-        bare = evaluate(model, load_tokenizer(locate(MICRO)), load_benchmark(TASK, data_dir=None, limit=4), 4)
-    assert answers != [sample.answer for sample in bare.samples]
+    assert answers == answers_of(model)
     (results,) = tmp_path.rglob("results_*.json")
     recorded = json.loads(results.read_text())["config"]["talan"]
     assert recorded["max_logit_change"] > 0
     assert recorded["block_max_logit_change"] > 0
-    assert "is live" in done.stderr
+    assert "talan: probe of" in done.stderr
 
 
 def test_a_checkpoint_that_changes_nothing_is_refused_unless_asked_for(tmp_path):
