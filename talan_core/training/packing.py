@@ -85,8 +85,13 @@ def check_packing(model: nn.Module) -> None:
 
     Raises:
         UserError: If an example sees the one before it (linear attention, and attention implementations that do not
-            read position numbers).
+            read position numbers), or the adapter puts tokens of its own into the sequence.
     """
+    config = getattr(model, "active_peft_config", None)
+    if config is not None and config.is_prompt_learning:
+        raise UserError(
+            f"{config.peft_type.value} changes the sequence, so its examples cannot be packed.", "Set packing=False."
+        )
     device = cast("Any", model).device
     packed = collate_packed([EncodedExample(ids, 1) for ids in _PROBE], 0, sum(map(len, _PROBE)))
     training = model.training

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from peft import PromptTuningConfig, get_peft_model
 
 from talan_core.arms import build, parse_arm
 from talan_core.errors import UserError
@@ -84,6 +85,12 @@ def test_a_memory_that_does_not_read_positions_leaks_and_is_refused(backbone, to
     worst = differences(model, tokenizer, examples)
     assert max(worst) > 0.05
     with pytest.raises(UserError, match="does not keep packed examples apart"):
+        check_packing(model)
+
+
+def test_adapters_that_change_the_sequence_are_refused(backbone):
+    model = get_peft_model(backbone(), PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3))
+    with pytest.raises(UserError, match="PROMPT_TUNING changes the sequence"):
         check_packing(model)
 
 
