@@ -79,7 +79,7 @@ def run_identity(model: nn.Module, data: EncodedData, order: Sequence[int], sett
     for name, weight in model.named_parameters():
         if weight.requires_grad:
             digest.update(f"{name}:{weight.dtype}:{tuple(weight.shape)}".encode())
-            digest.update(memoryview(weight.detach().cpu().reshape(-1).view(torch.uint8).numpy()))
+            digest.update(weight.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
