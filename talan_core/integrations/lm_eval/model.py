@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import torch
 from lm_eval.models.huggingface import HFLM
 
+import talan_core
 from talan_core.backbones.load import locate
 from talan_core.backbones.names import BY_NAME, find_backbone
 from talan_core.errors import UserError
-from talan_core.model import load
 from talan_core.probe import adapter_is_live
 from talan_core.training.rendering import render_prompt
 
@@ -93,7 +93,7 @@ class TalanLM(HFLM):  # type: ignore[misc] # lm-eval is untyped
     def _create_model(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - lm-eval's own
         super()._create_model(*args, **options)
         backbone = cast("PreTrainedModel", self._model)  # type: ignore[has-type] # lm-eval is untyped
-        self._model = load(self.checkpoint, backbone).eval()
+        self._model = talan_core.load(self.checkpoint, backbone).eval()
 
 
 def _backbone(checkpoint: Path, base: str | None) -> str:
