@@ -12,6 +12,7 @@ from peft import PromptTuningConfig, get_peft_model
 
 from talan_core.arms import build, parse_arm
 from talan_core.errors import UserError
+from talan_core.quiet import library_warnings_silenced
 from talan_core.training.data import IGNORED, EncodedExample, collate, encode
 from talan_core.training.packing import check_packing, collate_packed, pack
 from talan_core.training.settings import TrainingSettings
@@ -89,7 +90,8 @@ def test_a_memory_that_does_not_read_positions_leaks_and_is_refused(backbone, to
 
 
 def test_adapters_that_change_the_sequence_are_refused(backbone):
-    model = get_peft_model(backbone(), PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3))
+    with library_warnings_silenced():
+        model = get_peft_model(backbone(), PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3))
     with pytest.raises(UserError, match="PROMPT_TUNING changes the sequence"):
         check_packing(model)
 
