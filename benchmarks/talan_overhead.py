@@ -187,7 +187,7 @@ def peak_memory(rounds: int, arguments: argparse.Namespace) -> Ratio:
 
 
 def peak_of_this_process() -> float:
-    """Return the peak resident memory in MB (Linux). getrusage would count what the parent held when it started this."""
+    """Return the peak resident memory in MB (Linux); getrusage would count what the parent held at the start."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
     if found is None:
         raise RuntimeError("this system does not report VmHWM")
@@ -250,10 +250,10 @@ def table(found: dict[str, Ratio], share: float, shape: Shape, dtype: str) -> st
         "",
         f"Parameters of the block: {share:.3%} of the backbone's.",
         "",
-        "One model takes turns with its block off (which is `lora`) and on, on one thread. Each ratio is of the CPU times",
-        "of one round, the interval a percentile bootstrap of the median over rounds. A target is met if the whole",
-        'interval is not above it, "not shown" if the interval reaches over it. Memory hardly varies from process to process;',
-        "with few rounds its median is compared.",
+        "One model takes turns with its block off (which is `lora`) and on, on one thread. Each ratio is of the CPU",
+        "times of one round, the interval a percentile bootstrap of the median over rounds. A target is met if the whole",
+        'interval is below it, "not shown" if the interval reaches over it. Memory hardly varies from process to',
+        "process, so with few rounds its median is compared.",
         f"{platform.machine()}, {os.cpu_count()} logical CPUs, Python {platform.python_version()}, {versions}.",
         "",
     ]
