@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _PROBE: Final = ((3, 2, 4, 2, 3), (2, 4, 4, 3))
 """Two short sequences of token ids that every vocabulary has."""
-_TOLERANCE: Final = 0.02  # of the largest logit; a leak moves logits by as much as they are
+_TOLERANCE: Final = 0.05  # of the largest logit; a leak moved it by 0.3 or more, bfloat16 rounding by less than 0.01
 
 
 def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:
