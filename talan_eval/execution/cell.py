@@ -6,6 +6,7 @@ import gc
 import json
 import time
 from dataclasses import asdict
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -52,7 +53,6 @@ class Worker:
     def __init__(self, assignment: Assignment, device: str) -> None:
         self.assignment = assignment
         self.device = torch.device(device)
-        self.store = Store.load(assignment.directory)
         self.tokenizer = load_tokenizer(assignment.revision)
         self.benchmarks = {
             name: load_benchmark(
@@ -65,6 +65,11 @@ class Worker:
             for name in assignment.train_tasks
             for prompt, completion in self.benchmarks[name].training
         ]
+
+    @cached_property
+    def store(self) -> Store:
+        """The experiment directory; a dry run's pilot has none."""
+        return Store.load(self.assignment.directory)
 
     def perform(self, run: Run, report: Callable[[Event], None]) -> tuple[Failure, ...]:
         """Do what is missing of a run; every finished part is sealed at once.

@@ -11,7 +11,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tqdm import tqdm
 
@@ -22,12 +22,13 @@ from talan_eval.execution.events import Event
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
-    from multiprocessing.context import SpawnProcess
+    from multiprocessing.process import BaseProcess
 
     from talan_eval.execution.attempts import Attempts, Performer
     from talan_eval.execution.plan import Assignment
     from talan_eval.grid import Run
 
+Method = Literal["spawn", "fork"]
 _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 10
 
@@ -57,15 +58,17 @@ class LocalExecutor:
     Args:
         workers: Processes at a time.
         load: Loads what a process keeps, given the experiment and the number of the process.
+        method: How processes start: "spawn", or "fork" from a process that has loaded the libraries and no CUDA.
     """
 
     workers: int
     load: Callable[[Assignment, int], Performer] = load_worker
+    method: Method = "spawn"
 
     def perform_all(self, assignment: Assignment, attempts: Attempts, report: Callable[[Event], None]) -> None:
         """Perform runs; see :class:`talan_eval.execution.executor.Executor`."""
         slots = [
-            _Slot(functools.partial(self.load, assignment, number))
+            _Slot(functools.partial(self.load, assignment, number), self.method)
             for number in range(min(self.workers, len(attempts)))
         ]
         try:
@@ -94,18 +97,22 @@ class _Slot:
 
     Attributes:
         load: Loads what the process keeps.
+        method: How the process is started.
         run: What the process is performing.
     """
 
     load: Callable[[], Performer]
+    method: Method
     run: Run | None = None
     connection: Connection | None = field(default=None, repr=False)
-    process: SpawnProcess | None = field(default=None, repr=False)
+    process: BaseProcess | None = field(default=None, repr=False)
 
     def start(self, run: Run) -> None:
         """Hand a run to the process, which is started if there is none."""
         if self.process is None:
-            context = multiprocessing.get_context("spawn")
+            # two calls, because a type checker knows the context of a literal only
+            spawning = self.method == "spawn"
+            context = multiprocessing.get_context("spawn") if spawning else multiprocessing.get_context("fork")
             self.connection, theirs = context.Pipe()
             self.process = context.Process(target=_serve, args=(self.load, theirs, os.getpid()))
             self.process.start()
