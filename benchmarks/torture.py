@@ -1,6 +1,6 @@
 """Kill a comparison again and again, at random times, and check that nothing is lost, doubled or different at its end.
 
-A micro grid (two arms, two seeds, twelve items in batches of three) is started, killed by SIGKILL and started again until it ends by
+A micro grid (two arms, two seeds, twelve items) is started, killed by SIGKILL and started again until it ends by
 itself; then its result must be that of an uninterrupted run, byte for byte but for ``provenance.times``, its samples
 must be the same rows, and every checksum must hold. Then the next grid begins, until so many kills have struck. A kill
 strikes the process that was started (its workers must end by themselves), the whole process group, or one worker (the
