@@ -1,6 +1,6 @@
 """Kill a comparison again and again, at random times, and check that nothing is lost, doubled or different at its end.
 
-A micro grid (two arms, two seeds, twelve items) is started, killed by SIGKILL and started again until it ends by
+A micro grid (two arms, twelve items) is started, killed by SIGKILL and started again until it ends by
 itself; then its result must be that of an uninterrupted run, byte for byte but for ``provenance.times``, its samples
 must be the same rows, and every checksum must hold. Then the next grid begins, until so many kills have struck. A kill
 strikes the process that was started (its workers must end by themselves), the whole process group, or one worker (the
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import collections
 import dataclasses
+import gc
 import json
 import os
 import random
@@ -33,9 +34,8 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SEEDS, ITEMS, BATCH = 2, 12, 3
+ITEMS, BATCH = 12, 3
 TASKS = ("gsm8k_micro",)
-EVALUATIONS = 2 * SEEDS * len(TASKS)
 _PATIENCE_SECONDS = 600
 _LATE = 0.25  # share of kills that wait for the last evaluation, to strike the reports
 
@@ -46,13 +46,23 @@ class LostError(AssertionError):
 
 @dataclasses.dataclass(slots=True)
 class Tally:
-    """What the kills met."""
+    """What the kills met.
 
+    Attributes:
+        seeds: Seeds of the grid.
+    """
+
+    seeds: int
     kills: int = 0
     grids: int = 0
     starts: int = 0
     targets: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     moments: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of the grid: two arms."""
+        return 2 * self.seeds * len(TASKS)
 
 
 def load_libraries() -> None:
@@ -69,9 +79,11 @@ def load_libraries() -> None:
     import talan_eval.execution.session  # noqa: F401, PLC0415 - as above
 
     torch.set_num_threads(1)
+    gc.collect()
+    gc.freeze()  # or every collection in every forked process goes through all libraries
 
 
-def start(out: Path) -> int:
+def start(out: Path, seeds: int) -> int:
     """Start the comparison in a process group of its own and return its process id."""
     process = os.fork()
     if process:
@@ -82,7 +94,7 @@ def start(out: Path) -> int:
     os.dup2(log, 2)
     code = 1
     try:
-        _compare(out)
+        _compare(out, seeds)
         code = 0
     except Exception:  # noqa: BLE001 - the end of a process; its log says what happened
         import traceback  # noqa: PLC0415 - only here
@@ -93,14 +105,14 @@ def start(out: Path) -> int:
         os._exit(code)
 
 
-def _compare(out: Path) -> None:
+def _compare(out: Path, seeds: int) -> None:
     from talan_eval.cli import grid  # noqa: PLC0415 - loaded before
     from talan_eval.execution.local import LocalExecutor  # noqa: PLC0415 - as above
     from talan_eval.request import CompareRequest  # noqa: PLC0415 - as above
 
     grid._local = lambda prepared: LocalExecutor(prepared.workers, method="fork")  # noqa: SLF001 - see the module
     request = CompareRequest(
-        seeds=str(SEEDS), tasks=",".join(TASKS), limit=ITEMS, eval_batch=BATCH, steps=2, batch_size=2, workers=2,
+        seeds=str(seeds), tasks=",".join(TASKS), limit=ITEMS, eval_batch=BATCH, steps=2, batch_size=2, workers=2,
         retries=9, out=out,
     )  # fmt: skip
     grid.perform_grid(request, None)
@@ -114,7 +126,7 @@ def wait(process: int) -> int:
 def strike(process: int, out: Path, delay: float, late: bool, dice: random.Random, tally: Tally) -> bool:  # noqa: FBT001 - a benchmark's own helper
     """Wait, then kill; return whether the process was still there to be killed."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while late and len(list((out / "cells").glob("eval_*.json"))) < EVALUATIONS:
+    while late and finished(out) < tally.evaluations:
         if ended(process) or time.monotonic() > deadline:
             return False
         time.sleep(0.002)
@@ -125,7 +137,7 @@ def strike(process: int, out: Path, delay: float, late: bool, dice: random.Rando
         time.sleep(0.002)
     workers = psutil.Process(process).children()
     target = dice.choice(("the process", "the group", "one worker")) if workers else "the process"
-    tally.moments[moment(out)] += 1
+    tally.moments[moment(out, tally.evaluations)] += 1
     tally.targets[target] += 1
     tally.kills += 1
     if target == "one worker":
@@ -142,12 +154,12 @@ def ended(process: int) -> bool:
     return psutil.Process(process).status() == psutil.STATUS_ZOMBIE
 
 
-def moment(out: Path) -> str:
+def moment(out: Path, evaluations: int) -> str:
     """Say what the comparison seems to be doing."""
     if not (out / "manifest.json").exists():
         return "starting"
     temporary = [path for path in out.rglob(".tmp-*") if ".tmp-" in path.name]
-    if len(list((out / "cells").glob("eval_*.json"))) == EVALUATIONS:
+    if finished(out) == evaluations:
         return "reporting"
     if any(path.parent.name in {"cells", *TASKS} for path in temporary):
         return "sealing"
@@ -168,7 +180,7 @@ def content(out: Path) -> tuple[str, dict[str, Any]]:
     return json.dumps(result, indent=2), samples
 
 
-def check(out: Path, reference: tuple[str, dict[str, Any]]) -> None:
+def check(out: Path, reference: tuple[str, dict[str, Any]], evaluations: int) -> None:
     """Compare a finished directory with the uninterrupted one.
 
     Raises:
@@ -185,7 +197,7 @@ def check(out: Path, reference: tuple[str, dict[str, Any]]) -> None:
         "failed": tuple(store.failures()),
         "journals left": tuple(store.journal_names()),
         "temporary files left": tuple(path.name for path in out.rglob(".tmp-*")),
-        "samples lost or doubled": () if len(rows) == EVALUATIONS * ITEMS else (len(rows),),
+        "samples lost or doubled": () if len(rows) == evaluations * ITEMS else (len(rows),),
         "other result or samples": () if content(out) == reference else ("differs",),
     }
     wrong = {name: found for name, found in findings.items() if found}
@@ -193,17 +205,17 @@ def check(out: Path, reference: tuple[str, dict[str, Any]]) -> None:
         raise LostError(f"{out}: {wrong}")
 
 
-def torture(root: Path, kills: int, seed: int) -> Iterator[Tally]:
+def torture(root: Path, kills: int, seeds: int, seed: int) -> Iterator[Tally]:
     """Kill and restart until so many kills have struck; yield the tally after each grid.
 
     Raises:
         LostError: A grid did not end as the uninterrupted one.
     """
     dice = random.Random(seed)  # noqa: S311 - times of kills
-    tally = Tally()
+    tally = Tally(seeds)
     began = time.monotonic()
     (root / "whole").mkdir()
-    if wait(start(root / "whole" / "run")) != 0:
+    if wait(start(root / "whole" / "run", seeds)) != 0:
         raise LostError((root / "whole" / "log").read_text())
     longest = time.monotonic() - began
     reference = content(root / "whole" / "run")
@@ -212,9 +224,9 @@ def torture(root: Path, kills: int, seed: int) -> Iterator[Tally]:
         out.parent.mkdir()
         while True:
             tally.starts += 1
-            process = start(out)
+            process = start(out, seeds)
             late = dice.random() < _LATE
-            delay = dice.random() * (0.5 if late else longest * max(0.1, 1 - finished(out) / EVALUATIONS))
+            delay = dice.random() * (0.5 if late else longest * max(0.1, 1 - finished(out) / tally.evaluations))
             if tally.kills < kills:
                 strike(process, out, delay, late, dice, tally)
             code = wait(process)
@@ -222,7 +234,7 @@ def torture(root: Path, kills: int, seed: int) -> Iterator[Tally]:
                 break
             if code != -signal.SIGKILL:
                 raise LostError(f"{out}: exit code {code}\n{(out.parent / 'log').read_text()}")
-        check(out, reference)
+        check(out, reference, tally.evaluations)
         shutil.rmtree(out.parent)
         tally.grids += 1
         yield tally
@@ -237,12 +249,13 @@ def main() -> None:
     """Run the torture and print what it met."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--grid-seeds", type=int, default=2, help="training seeds of the grid")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the times of the kills")
     asked = parser.parse_args()
     load_libraries()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as directory:
-        for tally in torture(Path(directory), asked.kills, asked.seed):
+        for tally in torture(Path(directory), asked.kills, asked.grid_seeds, asked.seed):
             seconds = time.monotonic() - began
             print(
                 f"{tally.kills} kills, {tally.starts} starts, {tally.grids} grids equal to the uninterrupted one, "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import multiprocessing
 import os
 import signal
@@ -48,7 +49,10 @@ def load_worker(assignment: Assignment, number: int) -> Performer:
     device = assignment.device
     if device == "cuda":
         device = f"cuda:{number % torch.cuda.device_count()}"
-    return Worker(assignment, device)
+    worker = Worker(assignment, device)
+    gc.collect()
+    gc.freeze()  # the libraries stay: without it every later collection walks through all of them
+    return worker
 
 
 @dataclass(frozen=True, slots=True)
