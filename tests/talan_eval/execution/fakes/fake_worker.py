@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 - pickled between processes
 
@@ -18,7 +19,14 @@ class Plan:
     """Deeds of the attempts at each cell, in order; every further attempt succeeds."""
 
     directory: Path
-    deeds: dict[str, list[str]] = field(default_factory=dict)
+    deeds: dict[str, list[str]] = field(default_factory=dict, hash=False)
+    threads: int = 1
+    device: str = "cpu"
+
+
+def load_on_node(plan: Plan) -> FakeWorker:
+    """Load what a process of a cluster keeps."""
+    return FakeWorker(plan, 0)
 
 
 class FakeWorker:
@@ -48,6 +56,10 @@ class FakeWorker:
         tried = log.read_text().split().count(cell_id)
         deeds = self.plan.deeds.get(cell_id, [])
         deed = deeds[tried - 1] if tried <= len(deeds) else "succeed"
+        if deed == "wait":
+            while not (self.plan.directory / "go").exists():
+                time.sleep(0.05)
+            deed = "succeed"
         if deed == "die":
             os.kill(os.getpid(), signal.SIGKILL)
         if deed != "succeed":
