@@ -115,17 +115,13 @@ class RayExecutor:
         """Say how a task ended. A process dies with its node, and Ray may know the first before the second."""
         ray = _ray()
         errors = ray.exceptions
+        gone = (errors.WorkerCrashedError, errors.NodeDiedError, errors.LocalRayletDiedError, errors.ObjectLostError)
         try:
             outcome: tuple[Failure, ...] | UserError = ray.get(reference)
         except errors.OutOfMemoryError:
             attempts.ended(run, killed(run, None, "Ray's memory monitor, because its node ran out of memory"))
-        except (
-            errors.WorkerCrashedError,
-            errors.NodeDiedError,
-            errors.LocalRayletDiedError,
-            errors.ObjectLostError,
-        ) as e:
-            died = isinstance(e, errors.WorkerCrashedError) and not _is_lost(ray, node)
+        except gone as error:
+            died = isinstance(error, errors.WorkerCrashedError) and not _is_lost(ray, node)
             losses[run.cell_id] = losses.get(run.cell_id, 0) + (not died)
             if died:
                 attempts.ended(run, killed(run, None, "the death of its process, most likely for lack of memory"))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from talan_core.errors import UserError
@@ -73,6 +75,16 @@ def tried(grid, cell_id):
     return (grid.store.directory / "log").read_text().split().count(cell_id)
 
 
+def wait_until_two_have_ended(directory):
+    """Wait for the processes of the lost node: until then they could finish what they are doing."""
+    processes = [int(path.name.removeprefix("pid-")) for path in directory.glob("pid-*")]
+    assert len(processes) == 4
+    deadline = time.monotonic() + 120
+    while sum(psutil.pid_exists(process) for process in processes) > 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 class TestCluster:
     pytestmark = needs_ray
 
@@ -101,6 +113,7 @@ class TestCluster:
                 started.append(event.run)
             if len(started) == 4 and not (grid.store.directory / "go").exists():
                 cluster.remove_node(doomed, allow_graceful=False)
+                wait_until_two_have_ended(grid.store.directory)
                 (grid.store.directory / "go").touch()
 
         deeds = {f"a-{seed}": ["wait"] for seed in range(4)}

@@ -38,6 +38,7 @@ class FakeWorker:
             raise ImportError("no such library")
 
     def perform(self, run, report):
+        (self.plan.directory / f"pid-{os.getpid()}").touch()
         report(Event(run.cell_id, run.arm, run.seed, "start", 0, len(run.evaluations)))
         failures = []
         for cell_id, task in [(run.cell_id, ""), *((cell.cell_id, cell.task) for cell in run.evaluations)]:
