@@ -1,6 +1,6 @@
-"""One grid here, against a loop over a TRL script and an ``lm_eval`` call per checkpoint: same backbone, data and batches.
+"""One grid here, against a loop over a TRL script and an ``lm_eval`` call per checkpoint: same backbone, data, batches.
 
-The loop starts two processes for each arm and seed, and each loads all libraries, the backbone and the benchmarks again.
+The loop starts two processes for each arm and seed, and each loads all libraries, backbone and benchmarks again.
 Times are wall and CPU seconds of all processes; on a machine that others use as well only the CPU seconds can be
 compared. TRL must be importable by the Python that is named (it is no dependency of this project).
 
