@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from talan_core.backbones.names import MICRO_WEIGHTS
-from talan_eval.tasks import load_benchmark, tasks_directory
+from talan_eval.tasks import load_benchmark, task_files, tasks_directory
 
 TASKS = ("gsm8k_micro", "gpqa_diamond_micro")
 STEPS, BATCH, RATE, LENGTH, EVAL_BATCH = 96, 8, 3e-3, 320, 64
@@ -84,7 +84,7 @@ def loop(python: str, cells: list[tuple[str, int]], limit: int, steps: int, root
             [
                 python, "-m", "lm_eval", "run", "--model", "hf",
                 "--model_args", f"pretrained={MICRO_WEIGHTS},peft={out},dtype=float32",
-                "--tasks", ",".join(f"talan_{name}" for name in TASKS), "--include_path", str(tasks_directory()),
+                "--tasks", ",".join(task_files()[name].stem for name in TASKS), "--include_path", str(tasks_directory()),
                 "--limit", str(limit), "--batch_size", str(EVAL_BATCH), "--device", "cpu", "--apply_chat_template",
                 "--log_samples", "--output_path", str(out / "log"),
             ],

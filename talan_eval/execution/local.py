@@ -156,7 +156,8 @@ class _Slot:
     def close(self) -> None:
         """Let the process end."""
         if self.process is not None:
-            self._connected().close()
+            with contextlib.suppress(BrokenPipeError):
+                self._connected().send(None)
             self.process.join(_PATIENCE_SECONDS)
             self.terminate()
 
@@ -191,8 +192,8 @@ def _serve(load: Callable[[], Performer], connection: Connection, parent: int) -
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     load_once = functools.cache(load)  # when the first run arrives, so that errors reach the parent as that run's
     with contextlib.suppress(EOFError):
-        while True:
-            connection.send(perform_safely(load_once, connection.recv(), connection.send))
+        while (run := connection.recv()) is not None:
+            connection.send(perform_safely(load_once, run, connection.send))
 
 
 def _end_with(parent: int) -> None:
