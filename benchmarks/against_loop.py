@@ -84,7 +84,8 @@ def loop(python: str, cells: list[tuple[str, int]], limit: int, steps: int, root
             [
                 python, "-m", "lm_eval", "run", "--model", "hf",
                 "--model_args", f"pretrained={MICRO_WEIGHTS},peft={out},dtype=float32",
-                "--tasks", ",".join(task_files()[name].stem for name in TASKS), "--include_path", str(tasks_directory()),
+                "--tasks", ",".join(task_files()[name].stem for name in TASKS),
+                "--include_path", str(tasks_directory()),
                 "--limit", str(limit), "--batch_size", str(EVAL_BATCH), "--device", "cpu", "--apply_chat_template",
                 "--log_samples", "--output_path", str(out / "log"),
             ],
