@@ -101,7 +101,8 @@ class Worker:
         failures = []
         for done, cell in enumerate(run.evaluations, 1):
             try:
-                self._evaluate(model, run, cell, report)
+                if not self.store.is_sound(cell.cell_id):  # an attempt that was killed may have sealed it
+                    self._evaluate(model, run, cell, report)
             except Exception as error:  # noqa: BLE001 - as above
                 failures.append(failure_of(run, cell.cell_id, cell.task, error))
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -55,13 +56,9 @@ def disk(tmp_path):
 
 
 def fill(place):
-    with (place / "filler").open("wb") as file:
-        try:
-            while True:
-                file.write(b"\0" * 4096)
-                file.flush()
-        except OSError:
-            return
+    with contextlib.suppress(OSError), (place / "filler").open("wb", buffering=0) as file:
+        while file.write(b"\0" * 4096):
+            pass
 
 
 def test_a_full_disk_ends_in_a_message_and_a_restart_completes(disk):

@@ -213,6 +213,19 @@ def test_weights_that_differ_between_the_benchmarks_of_a_run_are_told(prepared):
         assert any("different weights" in text for text in session.write_reports().warnings)
 
 
+def test_what_killed_workers_left_is_gone_when_the_result_is_written(prepared):
+    asked = prepared()
+    finish(asked)
+    with open_session(asked) as session:
+        done = session.runs[0].evaluations[0].cell_id
+        session.store.journal(done, {}).append({"batch": 0})
+        left = session.store.directory / "checkpoints" / ".tmp-0123-train"
+        left.mkdir()
+        session.write_reports()
+        assert not left.exists()
+        assert session.store.journal_names() == frozenset()
+
+
 def test_samples_of_older_versions_are_read(prepared):
     asked = prepared()
     finish(asked)
