@@ -31,8 +31,10 @@ def lines(prepared: Prepared, found: Outlook, pilot: Pilot | None) -> Iterator[s
     yield from found.problems
     missing = sum(len(run.evaluations) for run in found.missing)
     yield f"{'':<14}{'grid':>6}{'finished':>10}{'adopted':>9}{'to do':>7}"
-    trainings = len([run for run in found.missing if run.cell_id not in found.trained])
-    yield f"{'fine-tunings':<14}{len(found.runs):>6}{len(found.runs) - len(found.missing):>10}{'':>9}{trainings:>7}"
+    there = found.trained | found.trainings_offered
+    trainings = len([run for run in found.missing if run.cell_id not in there])
+    taken = len(found.trainings_offered)
+    yield f"{'fine-tunings':<14}{len(found.runs):>6}{len(found.runs) - trainings - taken:>10}{taken:>9}{trainings:>7}"
     total = sum(len(run.evaluations) for run in found.runs)
     yield f"{'evaluations':<14}{total:>6}{found.finished:>10}{found.offered:>9}{missing:>7}"
     if pilot is None:

@@ -70,20 +70,19 @@ def adopt(store: Store, missing: Sequence[Run], found: Offers) -> dict[str, str]
         if not store.has_record(run.cell_id):
             _first_sound(store.adopt, run.cell_id, found.cells)
         for cell in run.evaluations:
-            sibling = _first_sound(store.adopt, cell.cell_id, found.cells)
-            if sibling is not None:
-                adopted[cell.cell_id] = sibling.name
+            if _first_sound(store.adopt, cell.cell_id, found.cells):
+                adopted[cell.cell_id] = str(store.record(cell.cell_id).adopted_from)
     return adopted
 
 
-def _first_sound(take: Callable[[str, Path], object], cell_id: str, where: dict[str, list[Path]]) -> Path | None:
+def _first_sound(take: Callable[[str, Path], object], cell_id: str, where: dict[str, list[Path]]) -> bool:
     for sibling in where.get(cell_id, ()):
         try:
             take(cell_id, sibling)
         except CorruptedError:
             continue
-        return sibling
-    return None
+        return True
+    return False
 
 
 def _names(folder: Path) -> list[str]:

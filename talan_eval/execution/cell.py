@@ -6,6 +6,7 @@ import gc
 import json
 import time
 from dataclasses import asdict
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -53,7 +54,6 @@ class Worker:
     def __init__(self, assignment: Assignment, device: str) -> None:
         self.assignment = assignment
         self.device = torch.device(device)
-        self.store = Store.load(assignment.directory)
         self.tokenizer = load_tokenizer(assignment.revision)
         if not assignment.asking.chat_template:
             self.tokenizer.chat_template = None  # training, probe and evaluation see plain prompts alike
@@ -71,6 +71,11 @@ class Worker:
             for name in assignment.train_tasks
             for prompt, completion in self.benchmarks[name].training
         ]
+
+    @cached_property
+    def store(self) -> Store:
+        """The experiment directory; a dry run's pilot has none."""
+        return Store.load(self.assignment.directory)
 
     def perform(self, run: Run, report: Callable[[Event], None]) -> tuple[Failure, ...]:
         """Do what is missing of a run; every finished part is sealed at once.
@@ -102,7 +107,8 @@ class Worker:
         failures = []
         for done, cell in enumerate(run.evaluations, 1):
             try:
-                self._evaluate(model, run, cell, report)
+                if not self.store.is_sound(cell.cell_id):  # an attempt that was killed may have sealed it
+                    self._evaluate(model, run, cell, report)
             except Exception as error:  # noqa: BLE001 - as above
                 failures.append(failure_of(run, cell.cell_id, cell.task, error))
             else:

@@ -25,7 +25,8 @@ class Outlook:
         finished: Evaluations that are finished in the directory.
         offered: Evaluations that a sibling directory offers.
         missing: Runs with what must be computed.
-        trained: Runs of these whose checkpoint is there or offered.
+        trained: Runs of the experiment whose checkpoint is there.
+        trainings_offered: Runs whose checkpoint only a sibling directory has.
         problems: What is damaged in the directory.
     """
 
@@ -34,6 +35,7 @@ class Outlook:
     offered: int
     missing: tuple[Run, ...]
     trained: frozenset[str]
+    trainings_offered: frozenset[str]
     problems: tuple[str, ...]
 
 
@@ -61,7 +63,8 @@ def outlook(prepared: Prepared) -> Outlook:
         finished=_evaluations(runs) - _evaluations(needed),
         offered=_evaluations(needed) - _evaluations(missing),
         missing=missing,
-        trained=frozenset(run.cell_id for run in missing if run.cell_id in here or run.cell_id in found.checkpoints),
+        trained=frozenset(here),
+        trainings_offered=frozenset(r.cell_id for r in needed if r.cell_id in found.checkpoints) - frozenset(here),
         problems=problems,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import multiprocessing
 import os
 import signal
@@ -11,7 +12,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tqdm import tqdm
 
@@ -22,12 +23,13 @@ from talan_eval.execution.events import Event
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
-    from multiprocessing.context import SpawnProcess
+    from multiprocessing.process import BaseProcess
 
     from talan_eval.execution.attempts import Attempts, Performer
     from talan_eval.execution.plan import Assignment
     from talan_eval.grid import Run
 
+Method = Literal["spawn", "fork"]
 _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 10
 
@@ -47,7 +49,10 @@ def load_worker(assignment: Assignment, number: int) -> Performer:
     device = assignment.device
     if device == "cuda":
         device = f"cuda:{number % torch.cuda.device_count()}"
-    return Worker(assignment, device)
+    worker = Worker(assignment, device)
+    gc.collect()
+    gc.freeze()  # the libraries stay: without it every later collection walks through all of them
+    return worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +62,17 @@ class LocalExecutor:
     Args:
         workers: Processes at a time.
         load: Loads what a process keeps, given the experiment and the number of the process.
+        method: How processes start: "spawn", or "fork" from a process that has loaded the libraries and no CUDA.
     """
 
     workers: int
     load: Callable[[Assignment, int], Performer] = load_worker
+    method: Method = "spawn"
 
     def perform_all(self, assignment: Assignment, attempts: Attempts, report: Callable[[Event], None]) -> None:
         """Perform runs; see :class:`talan_eval.execution.executor.Executor`."""
         slots = [
-            _Slot(functools.partial(self.load, assignment, number))
+            _Slot(functools.partial(self.load, assignment, number), self.method)
             for number in range(min(self.workers, len(attempts)))
         ]
         try:
@@ -94,18 +101,22 @@ class _Slot:
 
     Attributes:
         load: Loads what the process keeps.
+        method: How the process is started.
         run: What the process is performing.
     """
 
     load: Callable[[], Performer]
+    method: Method
     run: Run | None = None
     connection: Connection | None = field(default=None, repr=False)
-    process: SpawnProcess | None = field(default=None, repr=False)
+    process: BaseProcess | None = field(default=None, repr=False)
 
     def start(self, run: Run) -> None:
         """Hand a run to the process, which is started if there is none."""
         if self.process is None:
-            context = multiprocessing.get_context("spawn")
+            # two calls, because a type checker knows the context of a literal only
+            spawning = self.method == "spawn"
+            context = multiprocessing.get_context("spawn") if spawning else multiprocessing.get_context("fork")
             self.connection, theirs = context.Pipe()
             self.process = context.Process(target=_serve, args=(self.load, theirs, os.getpid()))
             self.process.start()
@@ -145,7 +156,8 @@ class _Slot:
     def close(self) -> None:
         """Let the process end."""
         if self.process is not None:
-            self._connected().close()
+            with contextlib.suppress(BrokenPipeError):
+                self._connected().send(None)
             self.process.join(_PATIENCE_SECONDS)
             self.terminate()
 
@@ -180,8 +192,8 @@ def _serve(load: Callable[[], Performer], connection: Connection, parent: int) -
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     load_once = functools.cache(load)  # when the first run arrives, so that errors reach the parent as that run's
     with contextlib.suppress(EOFError):
-        while True:
-            connection.send(perform_safely(load_once, connection.recv(), connection.send))
+        while (run := connection.recv()) is not None:
+            connection.send(perform_safely(load_once, run, connection.send))
 
 
 def _end_with(parent: int) -> None:

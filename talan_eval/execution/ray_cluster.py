@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from talan_eval.store.failures import Failure
 
 _POLL_SECONDS: Final = 0.5
+_NOTICE_SECONDS: Final = 10
 _MOST_LOSSES: Final = 20
 """Nodes that one run may lose before it counts as killed: a run that takes its node down with it must end."""
 
@@ -97,31 +99,36 @@ class RayExecutor:
                 if not underway:
                     break
                 done, _ = ray.wait(list(underway), timeout=_POLL_SECONDS)
-                for event in ray.get(box.take.remote()):
+                events, nodes = ray.get(box.take.remote())
+                for event in events:
                     report(event)
                 for reference in done:
-                    self._close(reference, underway.pop(reference), attempts, losses)
+                    run = underway.pop(reference)
+                    self._close(reference, run, nodes.get(run.cell_id), attempts, losses)
         except BaseException:  # also an interrupt: what tasks are doing is not finished and will be done again
             for reference in underway:
                 ray.cancel(reference, force=True)
             raise
 
     @staticmethod
-    def _close(reference: object, run: Run, attempts: Attempts, losses: dict[str, int]) -> None:
+    def _close(reference: object, run: Run, node: str | None, attempts: Attempts, losses: dict[str, int]) -> None:
+        """Say how a task ended. A process dies with its node, and Ray may know the first before the second."""
         ray = _ray()
-        lost = (ray.exceptions.NodeDiedError, ray.exceptions.LocalRayletDiedError, ray.exceptions.ObjectLostError)
+        errors = ray.exceptions
+        gone = (errors.WorkerCrashedError, errors.NodeDiedError, errors.LocalRayletDiedError, errors.ObjectLostError)
         try:
             outcome: tuple[Failure, ...] | UserError = ray.get(reference)
-        except lost as error:
-            losses[run.cell_id] = losses.get(run.cell_id, 0) + 1
-            if losses[run.cell_id] <= _MOST_LOSSES:
-                attempts.give_back(run)
-            else:
-                attempts.ended(run, killed(run, None, f"the loss of its node ({type(error).__name__})"))
-        except ray.exceptions.OutOfMemoryError:
+        except errors.OutOfMemoryError:
             attempts.ended(run, killed(run, None, "Ray's memory monitor, because its node ran out of memory"))
-        except ray.exceptions.WorkerCrashedError:
-            attempts.ended(run, killed(run, None, "the death of its process, most likely for lack of memory"))
+        except gone as error:
+            died = isinstance(error, errors.WorkerCrashedError) and not _is_lost(ray, node)
+            losses[run.cell_id] = losses.get(run.cell_id, 0) + (not died)
+            if died:
+                attempts.ended(run, killed(run, None, "the death of its process, most likely for lack of memory"))
+            elif losses[run.cell_id] > _MOST_LOSSES:
+                attempts.ended(run, killed(run, None, f"the loss of {_MOST_LOSSES + 1} nodes, one after the other"))
+            else:
+                attempts.give_back(run)
         else:
             if isinstance(outcome, UserError):
                 raise outcome
@@ -129,19 +136,24 @@ class RayExecutor:
 
 
 class _EventBox:
-    """Collects the events of all nodes until they are fetched; an actor."""
+    """Collects the events of all nodes until they are fetched, and where each run is; an actor."""
 
     def __init__(self) -> None:
         self._events: list[Event] = []
+        self._nodes: dict[str, str] = {}
+
+    def place(self, run: str, node: str) -> None:
+        """Remember on which node a run is performed."""
+        self._nodes[run] = node
 
     def put(self, event: Event) -> None:
         """Add an event."""
         self._events.append(event)
 
-    def take(self) -> list[Event]:
-        """Return the events since the last time."""
+    def take(self) -> tuple[list[Event], dict[str, str]]:
+        """Return the events since the last time, and the node of each run."""
         events, self._events = self._events, []
-        return events
+        return events, self._nodes
 
 
 def _perform(
@@ -151,9 +163,11 @@ def _perform(
     box: Any,  # noqa: ANN401 - an actor's handle
 ) -> tuple[Failure, ...] | UserError:
     """Perform one run; a Ray task."""
+    ray = _ray()
+    ray.get(box.place.remote(run.cell_id, ray.get_runtime_context().get_node_id()))
 
     def report(event: Event) -> None:
-        with contextlib.suppress(_ray().exceptions.RayActorError):  # progress may get lost, results may not
+        with contextlib.suppress(ray.exceptions.RayActorError):  # progress may get lost, results may not
             box.put.remote(event)
 
     return perform_safely(functools.partial(_loaded, load, assignment), run, report)
@@ -162,6 +176,16 @@ def _perform(
 @functools.lru_cache(maxsize=1)
 def _loaded(load: Callable[[Assignment], Performer], assignment: Assignment) -> Performer:
     return load(assignment)
+
+
+def _is_lost(ray: Any, node: str | None) -> bool:  # noqa: ANN401 - Ray's module
+    """Return whether a node is gone, or goes within the time that the cluster needs to notice."""
+    deadline = time.monotonic() + _NOTICE_SECONDS
+    while node is not None and time.monotonic() < deadline:
+        if node not in {one["NodeID"] for one in ray.nodes() if one["Alive"]}:
+            return True
+        time.sleep(_POLL_SECONDS)
+    return False
 
 
 def _here(ray: Any) -> Any:  # noqa: ANN401 - Ray's types

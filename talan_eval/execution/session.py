@@ -56,7 +56,7 @@ class Session:
     statistics: StatisticsSettings
 
     def write_reports(self, also: Path | None = None) -> Result:
-        """Compute the result and write result.json and report.md.
+        """Compute the result and write result.json and report.md, when no worker is at work any more.
 
         Args:
             also: A second place for the JSON.
@@ -65,6 +65,7 @@ class Session:
             UserError: No space or no permission, or samples that do not pair.
             IncompleteGridError: A benchmark has no pair of arms at all, because cells failed.
         """
+        self.store.tidy()
         failures = self.failures()
         try:
             result = collect(self.store, self.experiment, self.runs, failures, self.statistics)

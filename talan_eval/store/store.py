@@ -233,6 +233,24 @@ class Store:
         """
         return Journal.open(self._journal_path(cell_id), header)
 
+    def is_sound(self, cell_id: str) -> bool:
+        """Return whether a cell is finished, its payload included."""
+        try:
+            self._checked(self._record_path(cell_id))
+        except CorruptedError:
+            return False
+        return True
+
+    def tidy(self) -> None:
+        """Remove what killed workers left: temporary names, and journals of finished cells; no worker may be at work.
+
+        Raises:
+            UserError: No permission.
+        """
+        remove_leftovers(self.directory)
+        for name in self.journal_names() & self.record_names():
+            remove(self._journal_path(name))
+
     def record_names(self) -> frozenset[str]:
         """Return the cells that were sealed, from the names of their records alone."""
         return _stems(self.directory / "cells", ".json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 - pickled between processes
 
@@ -18,7 +19,14 @@ class Plan:
     """Deeds of the attempts at each cell, in order; every further attempt succeeds."""
 
     directory: Path
-    deeds: dict[str, list[str]] = field(default_factory=dict)
+    deeds: dict[str, list[str]] = field(default_factory=dict, hash=False)
+    threads: int = 1
+    device: str = "cpu"
+
+
+def load_on_node(plan: Plan) -> FakeWorker:
+    """Load what a process of a cluster keeps."""
+    return FakeWorker(plan, 0)
 
 
 class FakeWorker:
@@ -30,6 +38,7 @@ class FakeWorker:
             raise ImportError("no such library")
 
     def perform(self, run, report):
+        (self.plan.directory / f"pid-{os.getpid()}").touch()
         report(Event(run.cell_id, run.arm, run.seed, "start", 0, len(run.evaluations)))
         failures = []
         for cell_id, task in [(run.cell_id, ""), *((cell.cell_id, cell.task) for cell in run.evaluations)]:
@@ -48,6 +57,10 @@ class FakeWorker:
         tried = log.read_text().split().count(cell_id)
         deeds = self.plan.deeds.get(cell_id, [])
         deed = deeds[tried - 1] if tried <= len(deeds) else "succeed"
+        if deed == "wait":
+            while not (self.plan.directory / "go").exists():
+                time.sleep(0.05)
+            deed = "succeed"
         if deed == "die":
             os.kill(os.getpid(), signal.SIGKILL)
         if deed != "succeed":
