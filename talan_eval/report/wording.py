@@ -66,10 +66,12 @@ def notes(result: Result) -> tuple[Note, ...]:
         Note("Scope", f"Intervals speak of these benchmarks and {_these_backbones(result)}, not of others."),
         Note("Primary test", _primary(result)),
         Note("p", f"How often a difference at least this large would arise if training {result.treat} in place of "
-             f"{result.base} changed nothing. It is not the probability that the arms are equal."),
+             f"{result.base} changed nothing (the null). It is not the probability that the arms are equal, and a small "
+             "p says nothing about the size of a difference or about other benchmarks."),
         Note("inconclusive", f"The data fit no effect as well as every effect inside the {level} interval. This is no "
              "evidence that the arms are equal; more seeds or items narrow the interval."),
         Note("Sign-flip", _sign_flip(result)),
+        Note("bootstrap", "Interval from resampled seeds (E1), a companion of the guarded one; no verdict rests on it."),
         Note("adjusted p", f"For {_family(result)} together: the larger of Holm's p and the "
              f"joint sign-flip max-T p; Holm's alone with too few seeds for max-T; {fmt.MISSING} below five seeds."),
         Note("flips", "Items on which the treat arm scored less (lost) or more (gained), summed over seeds."),
