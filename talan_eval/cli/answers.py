@@ -53,7 +53,10 @@ def read_flips(directory: Path, result: Result) -> Flips:
         secret = is_gated(cell.task)
         withheld += [name] if secret else []
         for seed in cell.seeds:
-            base, treat = by_key.get(_Key(result.base, cell.task, seed)), by_key.get(_Key(result.treat, cell.task, seed))
+            base, treat = (
+                by_key.get(_Key(result.base, cell.task, seed)),
+                by_key.get(_Key(result.treat, cell.task, seed)),
+            )
             if base is not None and treat is not None:
                 entries += _flips(index, seed, base, treat, secret=secret)
     return Flips(tuple(entries), tuple(withheld))
@@ -152,7 +155,7 @@ def _shown(samples: Sequence[dict[str, Any]], *, best: bool) -> dict[str, Any]:
     return (max if best else min)(samples, key=lambda sample: float(sample["score"]))
 
 
-def _answer(sample: dict[str, Any], score: float, samples: Sequence[dict[str, Any]], secret: bool) -> Answer:  # noqa: FBT001 - private, one call
+def _answer(sample: dict[str, Any], score: float, samples: Sequence[dict[str, Any]], secret: bool) -> Answer:
     of = f" (one of {len(samples)} answers)" if len(samples) > 1 else ""
     return Answer(
         score=score,

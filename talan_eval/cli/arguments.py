@@ -38,7 +38,9 @@ def _options(name: str) -> Iterator[str]:
             f"Cannot read {name!r}: {error.strerror}.", f"Name a file behind @, or write one: talan-eval init {name}"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{name} is not TOML: {error}.", f"Write a fresh one: talan-eval init {name} --force") from error
+        raise UserError(
+            f"{name} is not TOML: {error}.", f"Write a fresh one: talan-eval init {name} --force"
+        ) from error
     for key, value in content.items():
         for single in value if isinstance(value, list) else [value]:
             yield from _option(name, key, single)

@@ -10,15 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from talan_eval.gate import GateReport, GateSettings
-    from talan_eval.schema import Result
+    from talan_eval.gate import GateReport
 
-DOC = """Say PASS, FAIL or INCONCLUSIVE about a loss, with an exit code for CI.
-
-PASS (exit code 0): a loss of more than the margin is excluded. FAIL (1): a loss was shown. INCONCLUSIVE (3): neither; the
-report says how many seeds would decide. Incomplete results exit with 4, mistakes with 2. The margin must be declared
-before results are read. In GitHub Actions the step summary, annotations and outputs are written as well.
-"""
 EXAMPLES = (
     "Examples:  talan-eval gate results/NAME --margin 1.0  |  "
     "talan-eval gate results/NAME --margin 0.5 --per-cell --junit gate.xml  |  "
@@ -26,12 +19,16 @@ EXAMPLES = (
 )
 
 
-def command(  # noqa: PLR0913 - one parameter per option
+def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     result: Annotated[Path, typer.Argument(help="result.json, or the directory of a comparison.")],
     margin: Annotated[float, typer.Option(help="Loss that is tolerated, in points.")] = 1.0,
     alpha: Annotated[float, typer.Option(help="One-sided error rate of each bound.")] = 0.05,
-    per_cell: Annotated[bool, typer.Option("--per-cell", help="FAIL too when one benchmark shows a loss (Holm).")] = False,
-    per_slice: Annotated[bool, typer.Option("--per-slice", help="FAIL too when one slice shows a loss (Holm).")] = False,
+    per_cell: Annotated[
+        bool, typer.Option("--per-cell", help="FAIL too when one benchmark shows a loss (Holm).")
+    ] = False,
+    per_slice: Annotated[
+        bool, typer.Option("--per-slice", help="FAIL too when one slice shows a loss (Holm).")
+    ] = False,
     fail_below_margin: Annotated[
         bool, typer.Option("--fail-below-margin", help="FAIL only for a loss shown to exceed the margin.")
     ] = False,
@@ -45,6 +42,13 @@ def command(  # noqa: PLR0913 - one parameter per option
     summary: Annotated[Path | None, typer.Option(help="Write the Markdown report to this file.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the report as JSON to this file.")] = None,
 ) -> None:
+    """Say PASS, FAIL or INCONCLUSIVE about a loss, with an exit code for CI.
+
+    PASS (exit code 0): a loss of more than the margin is excluded. FAIL (1): a loss was shown. INCONCLUSIVE (3):
+    neither; the report says how many seeds would decide. Incomplete results exit with 4, mistakes with 2. The
+    margin must be declared before results are read. In GitHub Actions the step summary, annotations and outputs are
+    written as well.
+    """
     from talan_eval.cli.answers import read_must_pass  # noqa: PLC0415 - --help must not wait for it
     from talan_eval.cli.results import read_result  # noqa: PLC0415 - as above
     from talan_eval.gate import GateSettings, decide  # noqa: PLC0415 - as above
@@ -59,13 +63,10 @@ def command(  # noqa: PLR0913 - one parameter per option
     raise typer.Exit(report.exit_code)
 
 
-command.__doc__ = DOC
-
-
 def _write(report: GateReport, *, junit: Path | None, summary: Path | None, json_file: Path | None) -> None:
     from talan_eval.gate import junit as junit_face  # noqa: PLC0415 - as above
-    from talan_eval.gate.table import markdown  # noqa: PLC0415 - as above
     from talan_eval.gate.document import to_json  # noqa: PLC0415 - as above
+    from talan_eval.gate.table import markdown  # noqa: PLC0415 - as above
     from talan_eval.store.atomic import atomic_write_bytes, make_directory  # noqa: PLC0415 - as above
 
     for path, render in ((junit, junit_face.render), (summary, markdown), (json_file, to_json)):

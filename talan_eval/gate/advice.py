@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from talan_eval.gate.numbers import mean_estimate
@@ -63,13 +64,15 @@ def power_curves(result: Result, gains: tuple[float, ...] = (0.5, 1.0, 2.0)) -> 
     estimate = mean_estimate(result)
     if estimate is None:
         return ()
-    components = Components(*_split(estimate), 0.0)
+    tau2, noise = _split(estimate)
+    n_items = _equivalent_items(estimate)
+    components = Components(tau2, noise * n_items, 0.0)
     alpha = result.settings.alpha
     return tuple(
         PowerCurve(
             gain,
             _CURVE_SEEDS,
-            tuple(guarded_power(components, Design(n, 1, 1, alpha), gain / _PERCENT) for n in _CURVE_SEEDS),
+            tuple(guarded_power(components, Design(n, n_items, 1, alpha), gain / _PERCENT) for n in _CURVE_SEEDS),
         )
         for gain in gains
     )
@@ -81,6 +84,12 @@ def _split(estimate: Estimate) -> tuple[float, float]:
     noise = estimate.n_seeds * by_name["flip"] ** 2
     floor = estimate.n_seeds * by_name["floor"] ** 2
     return max(estimate.n_seeds * by_name["t"] ** 2 - noise, 0.0), max(noise, floor)
+
+
+def _equivalent_items(estimate: Estimate) -> int:
+    """Return the items of the one benchmark whose floor term is that of the mean."""
+    floor = next(term.se for term in estimate.terms if term.name == "floor")
+    return max(1, round((math.sqrt(2) / floor - 2) / estimate.n_seeds))
 
 
 def _items_needed(components: Components, n_seeds: int, alpha: float, gain: float) -> int | None:

@@ -20,7 +20,7 @@ from talan_eval.stats.noninferiority import gate_numbers, one_sided_bounds
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.gate.model import MustPassItem
+    from talan_eval.gate.model import Kind, MustPassItem
     from talan_eval.schema import Result
     from talan_eval.stats.noninferiority import GateNumbers
 
@@ -34,7 +34,7 @@ _SHOWN_FLIPS: Final = 10
 class _Candidate:
     """A benchmark or slice to check: no estimate when it has none, or when nothing changed."""
 
-    kind: str
+    kind: Kind
     name: str
     estimate: Estimate | None
     identical: bool = False
@@ -186,7 +186,7 @@ def _cell_checks(result: Result, baseline: Result | None, settings: GateSettings
 
 
 def _cell_check(entry: _Candidate, found: GateNumbers | None, p: float | None, settings: GateSettings) -> Check:
-    kind = "slice" if entry.kind == "slice" else "benchmark"
+    kind = entry.kind
     decides = settings.per_slice if kind == "slice" else settings.per_cell
     if entry.identical:
         return Check(kind, entry.name, Outcome.PASS, decides=decides, text=identical_text(), delta=0.0)

@@ -42,7 +42,8 @@ def render(report: GateReport) -> str:
     if flips:
         ET.SubElement(suite, "system-out").text = _text(f"Lost most often:\n{flips}")
     ET.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="us-ascii").decode("ascii") + "\n"
+    document: bytes = ET.tostring(root, encoding="us-ascii")
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + document.decode("ascii").split("\n", 1)[1] + "\n"
 
 
 def _case(suite: ET.Element, check: Check) -> None:

@@ -11,6 +11,8 @@ from talan_core.errors import UserError
 MEAN_SEEDS: Final = 3  # fewer allow no verdict on the mean
 CELL_SEEDS: Final = 5  # fewer allow no verdict on a single cell
 
+Kind = Literal["mean", "benchmark", "slice", "must pass", "completeness"]
+
 
 class Outcome(StrEnum):
     """What a gate, or one of its checks, can say."""
@@ -78,7 +80,7 @@ class Check:
         seeds_to_decide: Seeds in all that would decide if difference and noise stayed what they are.
     """
 
-    kind: Literal["mean", "benchmark", "slice", "must pass", "completeness"]
+    kind: Kind
     name: str
     outcome: Outcome
     decides: bool

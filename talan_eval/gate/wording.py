@@ -40,16 +40,17 @@ def mean_text(check: Check, settings: GateSettings, *, have: int, change: bool) 
         )
     if check.outcome is Outcome.FAIL:
         than = f"of more than {margin} " if settings.fail_below_margin else ""
-        return f"A loss {than}was shown: {size[0].lower()}{size[1:]}, one-sided {level} upper bound {_bound(check.upper, settings)}."
+        return (
+            f"A loss {than}was shown: {size[0].lower()}{size[1:]}, one-sided {level} upper bound "
+            f"{_bound(check.upper, settings)}."
+        )
     seeds = (
         "no number of seeds up to 1,000 would decide if it stayed so"
         if check.seeds_to_decide is None
         else f"about {check.seeds_to_decide} seeds in all (now {have}) would decide if difference and noise stayed so"
     )
-    return (
-        f"{size}, one-sided {level} bounds {_bound(check.lower, settings)} and {_bound(check.upper, settings)}: a loss of more than {margin} "
-        f"could not be excluded, and no loss was shown; {seeds}."
-    )
+    bounds = f"{_bound(check.lower, settings)} and {_bound(check.upper, settings)}"
+    return f"{size}, one-sided {level} bounds {bounds}: a loss of more than {margin} could not be excluded, and no loss was shown; {seeds}."
 
 
 def cell_text(check: Check, settings: GateSettings) -> str:

@@ -11,10 +11,10 @@ _HOSTILE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u20
 
 
 def clean(text: str) -> str:
-    """Replace what a terminal, a browser or an encoder would act on instead of showing it.
+    r"""Replace what a terminal, a browser or an encoder would act on instead of showing it.
 
     Args:
-        text: Anything, such as a model's answer. "\\r\\n" and a lone "\\r" become newlines.
+        text: Anything, such as a model's answer. "\r\n" and a lone "\r" become newlines.
 
     Returns:
         Text of the same length or shorter that has an UTF-8 form, with U+FFFD where something was replaced.

@@ -1,4 +1,4 @@
-"""What a report may be told beside the result. Whoever reads files or does statistics makes these; reports only show."""
+"""What a report may be told beside the result, by whoever reads files and does statistics; reports only show it."""
 
 from __future__ import annotations
 

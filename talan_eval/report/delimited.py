@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 Value = str | int | float | None
 
 HEADER: Final = (
-    "level", "backbone", "task", "slice", "metric", "base", "treat", "n_items", "n_seeds", "k", "base_mean", "treat_mean",
-    "delta", "e1_lo", "e1_hi", "e1_p", "e1_binding", "signflip_p", "signflip_floor", "bootstrap_method", "bootstrap_lo",
-    "bootstrap_hi", "e2_lo", "e2_hi", "e2_p", "holm_p", "maxt_p", "adjusted_p", "mde80", "lost", "gained", "verdict",
+    "level", "backbone", "task", "slice", "metric", "base", "treat", "n_items", "n_seeds", "k", "base_mean",
+    "treat_mean", "delta", "e1_lo", "e1_hi", "e1_p", "e1_binding", "signflip_p", "signflip_floor",
+    "bootstrap_method", "bootstrap_lo", "bootstrap_hi", "e2_lo", "e2_hi", "e2_p", "holm_p", "maxt_p", "adjusted_p", "mde80", "lost", "gained", "verdict",
     "verdict_basis", "signature",
 )  # fmt: skip
 """Columns; points for scores, differences, intervals and MDE. An empty field cannot be estimated."""
 
 
 def render(result: Result) -> str:
-    """Render the cells, the slices and their mean as CSV text with "\\r\\n" line ends.
+    r"""Render the cells, the slices and their mean as CSV text with "\r\n" line ends.
 
     Text that a spreadsheet would run as a formula (it starts with = + - or @) gets a leading apostrophe.
     """

@@ -39,13 +39,9 @@ _SPECIAL: Final = {
 }
 _MINUS: Final = re.compile(r"(?<![\w.{}-])-(?=\d)")
 _LIGATURE: Final = re.compile(r"([-'])(?=\1)")  # "--" and "''" would be set as one other character
-_PREAMBLE: Final = "\n".join(
-    (
-        "% Input this file; it needs, in the preamble:",
-        r"%   \usepackage[T1]{fontenc}",
-        r"%   \usepackage{booktabs,graphicx,textcomp}",
-    )
-)
+_PREAMBLE: Final = r"""% Input this file; it needs, in the preamble:
+%   \usepackage[T1]{fontenc}
+%   \usepackage{booktabs,graphicx,textcomp}"""
 
 
 def render(result: Result, context: Context | None = None) -> str:
@@ -118,7 +114,7 @@ def _character(char: str) -> str:
         return _SPECIAL[char]
     if char.isascii():
         return char
-    base, *marks = unicodedata.normalize("NFD", char)
+    base, *marks = list(unicodedata.normalize("NFD", char))
     accents = {
         "\u0300": "`",
         "\u0301": "'",

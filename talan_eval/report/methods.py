@@ -34,8 +34,8 @@ _WHERE: Final[Mapping[str, str]] = {
     "pigeonhole": "journal = {The Annals of Applied Statistics}, volume = {1}, number = {2}, pages = {386--411}",
     "holm": "journal = {Scandinavian Journal of Statistics}, volume = {6}, number = {2}, pages = {65--70}",
     "max-t": "publisher = {Wiley}",
-    "benjamini-hochberg": "journal = {Journal of the Royal Statistical Society: Series B}, volume = {57}, number = {1}, "
-    "pages = {289--300}",
+    "benjamini-hochberg": "journal = {Journal of the Royal Statistical Society, Series B}, volume = {57}, "
+    "number = {1}, pages = {289--300}",
     "item-sign-test": "journal = {Biometrics}, volume = {46}, number = {2}, pages = {515--522}",
     "bonferroni": "journal = {Journal of the American Statistical Association}, volume = {56}, pages = {52--64}",
     "iqm,poi": "booktitle = {Advances in Neural Information Processing Systems}, volume = {34}",
@@ -96,10 +96,8 @@ def _paragraph(result: Result, text: Callable[[str], str], cite: Callable[[Metho
         text(f"We compared {result.treat} with {result.base} over {seeds} on {items}. "),
         text(_pairing(result)),
         text("The primary test, declared before results were read, is that of the equal-weight mean gain over "),
-        text(
-            f"{fmt.count(len(result.cells), 'benchmark')} with training seeds random and items fixed, two-sided at alpha "
-        ),
-        text(f"{alpha}: a paired t over seeds"),
+        text(f"{fmt.count(len(result.cells), 'benchmark')} with training seeds random and items fixed, two-sided at "),
+        text(f"alpha {alpha}: a paired t over seeds"),
         ref("guarded-t"),
         text(" whose standard error is guarded against a seed spread that is small by luck"),
     ]
@@ -121,7 +119,7 @@ def _paragraph(result: Result, text: Callable[[str], str], cite: Callable[[Metho
 
 
 def _pairing(result: Result) -> str:
-    """Return how the arms were paired, as far as the provenance bears it out: logs of others say nothing of training."""
+    """Return how the arms were paired, as far as the provenance bears it out: logs say nothing of training."""
     if "experiment" in result.provenance:
         return "Both arms of a seed saw the same training examples in the same order and answered the same prompts. "
     return "Both arms of a seed answered the same items. "

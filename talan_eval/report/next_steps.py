@@ -26,8 +26,8 @@ def next_steps(result: Result, advice: Advice | None) -> tuple[str, ...]:
     steps = [_to_find(advice, have)]
     if advice.seeds_to_decide is not None:
         steps.append(
-            f"If difference and noise stayed what they are, {advice.seeds_to_decide} seeds in all would give an interval "
-            "without zero. That is a plan, not a promise: seeds that are added until a test rejects need the "
+            f"If difference and noise stayed what they are, {advice.seeds_to_decide} seeds in all would give an "
+            "interval without zero. That is a plan, not a promise: seeds that are added until a test rejects need the "
             "anytime-valid test."
         )
     elif result.aggregate.verdict == "inconclusive":
@@ -43,8 +43,8 @@ def margin_note(result: Result, not_worse: NotWorse | None) -> tuple[Note, ...]:
     return (
         Note(
             not_worse.words,
-            f"The one-sided {level} guarded lower bound excludes a loss of more than {not_worse.margin:g} points (E1; Holm "
-            "over the benchmarks). The margin must be declared before results are read.",
+            f"The one-sided {level} guarded lower bound excludes a loss of more than {not_worse.margin:g} points (E1; "
+            "Holm over the benchmarks). The margin must be declared before results are read.",
         ),
     )
 
@@ -57,8 +57,8 @@ def _to_find(advice: Advice, have: int) -> str:
         ways.append(f"{advice.items} times as many items at {fmt.count(have, 'seed')}")
     if advice.samples is not None:
         ways.append(
-            f"at best {fmt.count(advice.samples, 'sample')} per item at {fmt.count(have, 'seed')} (if the noise of single "
-            "items is decoding noise)"
+            f"at best {fmt.count(advice.samples, 'sample')} per item at {fmt.count(have, 'seed')} (if the noise of "
+            "single items is decoding noise)"
         )
     start = f"To find a true mean gain of {advice.gain:g} points with 80 % power at the noise seen here: "
     if advice.seeds is not None and advice.seeds <= have:

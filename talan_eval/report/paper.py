@@ -1,4 +1,4 @@
-"""The tables that papers print: backbones by benchmarks, how many cells gained and what chance alone would give, cost."""
+"""The tables that papers print: backbones by benchmarks, how many cells gained against chance, and cost."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class PositiveCells:
     Attributes:
         positive: Cells with a gain above zero.
         n_cells: All cells.
-        p: Probability of at least as many positive cells if every seed's signs were flipped by a fair coin, jointly over
-            the benchmarks of a backbone; None above 16 seeds of a backbone.
+        p: Probability of at least as many positive cells if every seed's signs were flipped by a fair coin, jointly
+            over the benchmarks of a backbone; None above 16 seeds of a backbone.
         median: Median number of positive cells under these flips; None likewise.
         all_positive: Probability that every cell gains by chance alone; None likewise.
     """

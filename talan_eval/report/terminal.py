@@ -12,7 +12,8 @@ from rich.text import Text
 
 from talan_eval.report import wording
 from talan_eval.report.clean import clean
-from talan_eval.report.table import Table, main_table, slice_table
+from talan_eval.report.next_steps import margin_note
+from talan_eval.report.table import NotWorse, Table, main_table, slice_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,10 +31,12 @@ class TerminalReport:
 
     Args:
         result: The published result.
+        not_worse: What a declared margin adds to the verdicts.
     """
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: Result, not_worse: NotWorse | None = None) -> None:
         self.result = result
+        self.not_worse = not_worse
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield verdict, table, notes, warnings, stamps and signature."""
@@ -41,7 +44,7 @@ class TerminalReport:
         yield Text(clean(wording.headline(result)), style="bold")
         if sentence := wording.per_benchmark(result):
             yield Text(clean(sentence))
-        table, dropped = main_table(result).fitted(options.max_width, _GAP)
+        table, dropped = main_table(result, self.not_worse).fitted(options.max_width, _GAP)
         yield Padding(rich_table(table), (1, 0))
         if result.slices:
             yield Padding(rich_table(slice_table(result).fitted(options.max_width, _GAP)[0]), (0, 0, 1, 0))
@@ -49,7 +52,7 @@ class TerminalReport:
             names = ", ".join(column.name for column in dropped)
             yield Text(f"Left out at this width: {names}. The Markdown report has every column.", style="dim")
             yield Text()
-        yield _labelled(wording.notes(result))
+        yield _labelled((*wording.notes(result), *margin_note(result, self.not_worse)))
         if result.warnings:
             yield Text()
             yield _labelled(wording.Note("!", warning) for warning in result.warnings)
