@@ -26,7 +26,7 @@ def command(
     from rich.console import Console  # noqa: PLC0415 - as above
     from rich.text import Text  # noqa: PLC0415 - as above
 
-    from talan_eval.cli.results import read_result  # noqa: PLC0415 - as above
+    from talan_eval.gate.reading import read_result  # noqa: PLC0415 - as above
     from talan_eval.gate.difference import difference_table, sentences  # noqa: PLC0415 - as above
     from talan_eval.report.clean import clean  # noqa: PLC0415 - as above
     from talan_eval.report.markdown import escape  # noqa: PLC0415 - as above

@@ -50,7 +50,7 @@ def command(
     flipped), svg and png (figures, extra "plots"), methods (the methods paragraph), bib (its references). One
     format without --out is printed.
     """
-    from talan_eval.cli.results import read_result  # noqa: PLC0415 - --help must not wait for it
+    from talan_eval.gate.reading import read_result  # noqa: PLC0415 - --help must not wait for it
 
     wanted = _names(formats)
     _check(margin, gain)

@@ -28,6 +28,7 @@ __all__ = ["Check", "GateReport", "GateSettings", "Outcome", "decide"]
 
 _PERCENT: Final = 100.0
 _SHOWN_FLIPS: Final = 10
+_REPEATED: Final = 2  # an item lost once is noise, unless there is one seed only
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def worst_flips(result: Result) -> tuple[WorstFlip, ...]:
         for cell, name in zip(result.cells, cell_names(result), strict=True)
         if cell.items is not None
         for flip in cell.items.flips
-        if flip.lost > flip.gained
+        if flip.lost > flip.gained and flip.lost >= min(_REPEATED, cell.n_seeds)
     ]
     flips.sort(key=lambda flip: (flip.adjusted_p, flip.gained - flip.lost, flip.benchmark, flip.item_id))
     return tuple(flips[:_SHOWN_FLIPS])

@@ -43,7 +43,7 @@ def render(report: GateReport) -> str:
         ET.SubElement(suite, "system-out").text = _text(f"Lost most often:\n{flips}")
     ET.indent(root)
     document: bytes = ET.tostring(root, encoding="us-ascii")
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + document.decode("ascii").split("\n", 1)[1] + "\n"
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + document.decode("ascii") + "\n"
 
 
 def _case(suite: ET.Element, check: Check) -> None:

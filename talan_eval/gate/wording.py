@@ -32,7 +32,7 @@ def mean_text(check: Check, settings: GateSettings, *, have: int, change: bool) 
     level = fmt.percent(1 - settings.alpha)
     what = "The mean gain changed by" if change else "The mean difference is"
     size = f"{what} {fmt.gain(check.delta)} points"
-    margin = f"{settings.margin:g} points"
+    margin = f"{settings.margin:g} {'point' if settings.margin == 1 else 'points'}"
     if check.outcome is Outcome.PASS:
         return (
             f"A loss of more than {margin} is excluded: {size[0].lower()}{size[1:]}, one-sided {level} lower bound "
@@ -50,7 +50,10 @@ def mean_text(check: Check, settings: GateSettings, *, have: int, change: bool) 
         else f"about {check.seeds_to_decide} seeds in all (now {have}) would decide if difference and noise stayed so"
     )
     bounds = f"{_bound(check.lower, settings)} and {_bound(check.upper, settings)}"
-    return f"{size}, one-sided {level} bounds {bounds}: a loss of more than {margin} could not be excluded, and no loss was shown; {seeds}."
+    return (
+        f"{size}, one-sided {level} bounds {bounds}: a loss of more than {margin} could not be excluded, and no loss "
+        f"was shown; {seeds}."
+    )
 
 
 def cell_text(check: Check, settings: GateSettings) -> str:

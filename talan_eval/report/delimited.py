@@ -18,8 +18,8 @@ Value = str | int | float | None
 HEADER: Final = (
     "level", "backbone", "task", "slice", "metric", "base", "treat", "n_items", "n_seeds", "k", "base_mean",
     "treat_mean", "delta", "e1_lo", "e1_hi", "e1_p", "e1_binding", "signflip_p", "signflip_floor",
-    "bootstrap_method", "bootstrap_lo", "bootstrap_hi", "e2_lo", "e2_hi", "e2_p", "holm_p", "maxt_p", "adjusted_p", "mde80", "lost", "gained", "verdict",
-    "verdict_basis", "signature",
+    "bootstrap_method", "bootstrap_lo", "bootstrap_hi", "e2_lo", "e2_hi", "e2_p", "holm_p", "maxt_p",
+    "adjusted_p", "mde80", "lost", "gained", "verdict", "verdict_basis", "signature",
 )  # fmt: skip
 """Columns; points for scores, differences, intervals and MDE. An empty field cannot be estimated."""
 

@@ -1,4 +1,4 @@
-"""Results and answers from disk, for the commands that read them."""
+"""Results from disk, with an error for whatever is wrong with them."""
 
 from __future__ import annotations
 
