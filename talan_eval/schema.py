@@ -76,6 +76,14 @@ class OneSided(_Record):
     upper: Points = Field(description="The true difference lies below this, points.")
 
 
+class GuardTerm(_Record):
+    """One way of estimating the standard error of the mean difference; the widest counts."""
+
+    name: Literal["t", "flip", "floor"] = Field(description="Seed spread, item-level noise, or the zero-width floor.")
+    se: Points = Field(ge=0, description="Standard error, points.")
+    df: float | None = Field(description="Degrees of freedom of its t distribution; null for the normal.")
+
+
 class E1(_Record):
     """Would re-training give the gain on these benchmarks? Seeds random, items fixed."""
 
@@ -91,6 +99,7 @@ class E1(_Record):
     )
     bootstrap: Bootstrap | None = Field(description="Bootstrap interval over seeds; null over several backbones.")
     one_sided: OneSided = Field(description="One-sided bounds with the same guard.")
+    terms: tuple[GuardTerm, ...] = Field(description="The guard's terms, from which gates compute other bounds.")
 
 
 class E2(_Record):
@@ -173,6 +182,7 @@ class Cell(_Record):
     treat_unparsed: Probability | None = Field(description="Share of treat answers without a readable result.")
     delta: Points = Field(description="Treat minus base, points.")
     deltas: tuple[Points, ...] = Field(description="The same per seed.")
+    base_by_seed: tuple[Points, ...] = Field(description="Mean score of the base arm per seed.")
     e0: tuple[CheckpointPair, ...] = Field(description="One checkpoint pair per seed.")
     e1: E1 | None = Field(description="Null with one seed.")
     e2: E2 | None = Field(description="Null with one seed or one item.")

@@ -7,7 +7,8 @@ import sys
 import typer
 
 from talan_core.errors import UserError
-from talan_eval.cli import calibrate, compare, power, runs, sandbox, tasks
+from talan_eval.cli import calibrate, compare, diff, doctor, gate, init, power, report, runs, sandbox, tasks
+from talan_eval.cli.arguments import expand
 
 app = typer.Typer(
     name="talan-eval",
@@ -21,6 +22,11 @@ app = typer.Typer(
 )
 app.command("compare", epilog=compare.EXAMPLES)(compare.command)
 app.command("power", epilog=power.EXAMPLES)(power.command)
+app.command("report", epilog=report.EXAMPLES)(report.command)
+app.command("gate", epilog=gate.EXAMPLES)(gate.command)
+app.command("diff", epilog=diff.EXAMPLES)(diff.command)
+app.command("doctor", epilog=doctor.EXAMPLES)(doctor.command)
+app.command("init", epilog=init.EXAMPLES)(init.command)
 app.command("calibrate", epilog=calibrate.EXAMPLES)(calibrate.command)
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(sandbox.app, name="sandbox")
@@ -35,7 +41,7 @@ def _root() -> None:
 def main() -> None:
     """Run the command line: a user's mistake is one message and exit code 2, a bug keeps its traceback."""
     try:
-        app()
+        app(expand(sys.argv[1:]))
     except UserError as error:
         sys.stderr.write(f"Error: {error}\n")
         sys.exit(error.exit_code)

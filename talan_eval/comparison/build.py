@@ -135,6 +135,7 @@ def _cell(item: Analysed, adjusted: Adjusted, settings: StatisticsSettings) -> s
         treat_unparsed=scores.treat_unparsed,
         delta=delta,
         deltas=tuple(points(float(value)) for value in item.deltas.mean(axis=1)),
+        base_by_seed=tuple(points(float(value)) for value in scores.base.mean(axis=1)),
         e0=checkpoint_pairs(scores, item.deltas, settings.alpha),
         e1=inference.e1,
         e2=inference.e2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -131,6 +132,10 @@ def _e1(
         signflip=sign,
         bootstrap=bootstrap,
         one_sided=schema.OneSided(alpha=alpha, lower=points(bounds.lower), upper=points(bounds.upper)),
+        terms=tuple(
+            schema.GuardTerm(name=term.name, se=points(term.se), df=None if math.isinf(term.df) else term.df)
+            for term in result.terms
+        ),
     )
 
 

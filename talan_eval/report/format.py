@@ -28,6 +28,21 @@ def interval(ci: tuple[float, float] | None) -> str:
     return MISSING if ci is None else f"{_end(ci[0])} to {_end(ci[1])}"
 
 
+def bound(value: float | None, *limits: float) -> str:
+    """Format a bound in points with its sign, never rounded across (or onto) one of the limits it is compared with."""
+    if value is None:
+        return MISSING
+    decimals = 2
+    while decimals < _MOST_DECIMALS and any(_side(round(value, decimals), x) != _side(value, x) for x in limits):
+        decimals += 1
+    text = f"{value:+.{decimals}f}"
+    return "0.00" if text in {"+0.00", "-0.00"} else text
+
+
+def _side(value: float, limit: float) -> int:
+    return (value > limit) - (value < limit)
+
+
 def p_value(p: float | None, alpha: float | None = None) -> str:
     """Format a p-value: four decimals below 0.1, where thresholds lie, three above; never "0".
 

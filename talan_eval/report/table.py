@@ -80,8 +80,33 @@ class Table:
         return sum(kept) + gap * (len(kept) - 1)
 
 
-def main_table(result: Result) -> Table:
-    """Build the table of all cells and, in its last row, their mean."""
+@dataclass(frozen=True)
+class NotWorse:
+    """What a declared margin lets a table say beyond better, worse and inconclusive.
+
+    Attributes:
+        margin: Tolerated loss in points, declared before results are read.
+        cells: Of each cell, whether a larger loss is excluded after adjustment for the family.
+        mean: The same of the mean.
+    """
+
+    margin: float
+    cells: tuple[bool, ...]
+    mean: bool
+
+    @property
+    def words(self) -> str:
+        """Return the verdict that replaces "inconclusive"."""
+        return f"no worse than {self.margin:g}"
+
+
+def main_table(result: Result, not_worse: NotWorse | None = None) -> Table:
+    """Build the table of all cells and, in its last row, their mean.
+
+    Args:
+        result: The published result.
+        not_worse: What a margin adds to the verdicts; None without a margin.
+    """
     level = fmt.percent(1 - result.settings.alpha)
     columns = (
         Column(("benchmark",), "benchmark", "left"),
@@ -91,6 +116,8 @@ def main_table(result: Result) -> Table:
         Column((f"E1 {level} CI",), f"E1 {level} CI"),
         Column(("E1 p",), "E1 p", rank=1),
         Column(("sign-", "flip p"), "sign-flip p", rank=3),
+        Column(("flip", "floor"), "sign-flip floor", rank=9),
+        Column((f"bootstrap {level} CI",), f"bootstrap {level} CI", rank=8),
         Column((f"E2 {level} CI",), f"E2 {level} CI", rank=5),
         Column(("flips", "lost/gained"), "flips lost/gained", rank=6),
         Column(("adjusted", "p"), "adjusted p", rank=4),
@@ -101,8 +128,14 @@ def main_table(result: Result) -> Table:
         f"{result.treat} against {result.base} on {_backbones(result)}, {fmt.count(len(result.seeds), 'training seed')}"
     )
     alpha = result.settings.alpha
-    rows = tuple(_cell_row(cell, name, alpha) for cell, name in zip(result.cells, cell_names(result), strict=True))
-    return Table(title, columns, (*rows, _aggregate_row(result)), summary=True)
+    shown = [False] * len(result.cells) if not_worse is None else not_worse.cells
+    words = "" if not_worse is None else not_worse.words
+    rows = tuple(
+        _cell_row(cell, name, alpha, words if excluded else "")
+        for cell, name, excluded in zip(result.cells, cell_names(result), shown, strict=True)
+    )
+    mean = _aggregate_row(result, words if not_worse is not None and not_worse.mean else "")
+    return Table(title, columns, (*rows, mean), summary=True)
 
 
 def slice_table(result: Result) -> Table:
@@ -219,6 +252,12 @@ def e0_table(result: Result) -> Table:
     return Table("Single checkpoint pairs (E0), this checkpoint pair only", columns, rows)
 
 
+def slice_names(result: Result) -> tuple[str, ...]:
+    """Return the names of the slices: the benchmark's name and "label=value"."""
+    names = zip(result.slices, _names(result.slices), strict=True)
+    return tuple(f"{name} {cell.slice}" for cell, name in names)
+
+
 def cell_names(result: Result) -> tuple[str, ...]:
     """Return the shortest distinct names: the task, with the backbone in front when there are several."""
     return _names(result.cells)
@@ -237,7 +276,7 @@ def _by_seed(values: dict[int, float], seeds: tuple[int, ...]) -> tuple[str, ...
     return tuple(fmt.gain(values.get(seed)) for seed in seeds)
 
 
-def _cell_row(cell: Cell, name: str, alpha: float) -> tuple[str, ...]:
+def _cell_row(cell: Cell, name: str, alpha: float, not_worse: str = "") -> tuple[str, ...]:
     return (
         name if not cell.n_dropped else f"{name} (without {fmt.count(cell.n_dropped, 'item')})",
         fmt.score(cell.base_mean),
@@ -247,11 +286,11 @@ def _cell_row(cell: Cell, name: str, alpha: float) -> tuple[str, ...]:
         f"{sum(pair.lost for pair in cell.e0)}/{sum(pair.gained for pair in cell.e0)}",
         fmt.p_value(cell.adjusted_p, alpha),
         fmt.score(cell.mde80),
-        _verdict(cell.verdict, cell.verdict_basis),
+        _verdict(cell.verdict, cell.verdict_basis, not_worse),
     )
 
 
-def _aggregate_row(result: Result) -> tuple[str, ...]:
+def _aggregate_row(result: Result, not_worse: str) -> tuple[str, ...]:
     mean, pairs = result.aggregate, [pair for cell in result.cells for pair in cell.e0]
     cells = result.cells
     return (
@@ -263,19 +302,24 @@ def _aggregate_row(result: Result) -> tuple[str, ...]:
         f"{sum(pair.lost for pair in pairs)}/{sum(pair.gained for pair in pairs)}",
         fmt.p_value(mean.adjusted_p, result.settings.alpha) if result.settings.variants_tried > 1 else fmt.MISSING,
         fmt.score(mean.mde80),
-        _verdict(mean.verdict, mean.verdict_basis),
+        _verdict(mean.verdict, mean.verdict_basis, not_worse),
     )
 
 
-def _tests(e1: E1 | None, e2: E2 | None, alpha: float) -> tuple[str, str, str, str]:
+def _tests(e1: E1 | None, e2: E2 | None, alpha: float) -> tuple[str, ...]:
     sign = e1.signflip if e1 is not None else None
+    bootstrap = e1.bootstrap if e1 is not None else None
     return (
         fmt.interval(e1.ci if e1 is not None else None),
         fmt.p_value(e1.p if e1 is not None else None, alpha),
         fmt.p_value(sign.p if sign is not None else None, alpha),
+        fmt.MISSING if sign is None else f"{sign.floor:.3g}",
+        fmt.interval(bootstrap.ci if bootstrap is not None else None),
         fmt.interval(e2.ci if e2 is not None else None),
     )
 
 
-def _verdict(word: str, basis: Basis | None) -> str:
+def _verdict(word: str, basis: Basis | None, not_worse: str = "") -> str:
+    if word == "inconclusive" and not_worse:
+        return not_worse
     return f"{word}{FLAG}" if basis == "normality-based" else word

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from talan_eval.report import format as fmt
@@ -66,10 +67,12 @@ def notes(result: Result) -> tuple[Note, ...]:
         Note("Scope", f"Intervals speak of these benchmarks and {_these_backbones(result)}, not of others."),
         Note("Primary test", _primary(result)),
         Note("p", f"How often a difference at least this large would arise if training {result.treat} in place of "
-             f"{result.base} changed nothing. It is not the probability that the arms are equal."),
+             f"{result.base} changed nothing (the null). It is not the probability that the arms are equal, and a "
+             "small p says nothing about the size of a difference or about other benchmarks."),
         Note("inconclusive", f"The data fit no effect as well as every effect inside the {level} interval. This is no "
              "evidence that the arms are equal; more seeds or items narrow the interval."),
         Note("Sign-flip", _sign_flip(result)),
+        Note("bootstrap", "Interval from resampled seeds (E1), beside the guarded one; no verdict rests on it."),
         Note("adjusted p", f"For {_family(result)} together: the larger of Holm's p and the "
              f"joint sign-flip max-T p; Holm's alone with too few seeds for max-T; {fmt.MISSING} below five seeds."),
         Note("flips", "Items on which the treat arm scored less (lost) or more (gained), summed over seeds."),
@@ -103,6 +106,15 @@ def provenance_summary(result: Result) -> str:
     """Return the scalar entries of the provenance as "key value" pairs; nested entries are in the JSON."""
     pairs = [f"{key} {value}" for key, value in result.provenance.items() if isinstance(value, str | int | float)]
     return ", ".join(pairs) if pairs else "not recorded"
+
+
+def provenance_rows(result: Result) -> tuple[tuple[str, str], ...]:
+    """Return provenance and sandbox as pairs of text; what is nested as JSON."""
+    sandbox = ((f"sandbox {key}", value) for key, value in result.sandbox.items())
+    return tuple(
+        (key, value if isinstance(value, str) else json.dumps(value, sort_keys=True))
+        for key, value in (*result.provenance.items(), *sandbox)
+    )
 
 
 def unparsed(result: Result) -> str:
