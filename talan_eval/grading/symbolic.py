@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 CPU_SECONDS: Final = 3
 """CPU time of one comparison; ordinary ones need a hundredth of it."""
-WALL_SECONDS: Final = 30.0
+WALL_SECONDS: Final = 120.0
 """Backstop behind it, for a comparison that waits or a machine that is overloaded."""
 MEMORY_BYTES: Final = 2 << 30
 """Address space of one comparison."""
