@@ -33,7 +33,7 @@ class PowerRequest:
 class CalibrateRequest:
     """The options of ``talan-eval calibrate``, as typed; nothing is checked yet."""
 
-    settings: str = _ask("small", "small (a minute), full (about half an hour), or a number: that many of full.")
+    settings: str = _ask("small", "small (a minute), full (ten minutes of an idle core), or a number: so many of full.")
     replicates: int = _ask(2000, "Simulated experiments per setting.")
     seed: int = _ask(0, "Seed of the simulation, 0 or more.")
     out: Path | None = _ask(None, "Directory for tables and manifest; a killed study goes on there.")
