@@ -1,13 +1,14 @@
 """Kill a comparison again and again, at random times, and check that nothing is lost, doubled or different at its end.
 
-A micro grid (two arms, twelve items) is started, killed by SIGKILL and started again until it ends by
-itself; then its result must be that of an uninterrupted run, byte for byte but for ``provenance.times``, its samples
-must be the same rows, and every checksum must hold. Then the next grid begins, until so many kills have struck. A kill
-strikes the process that was started (its workers must end by themselves), the whole process group, or one worker (the
-grid must go on by itself).
+A micro grid (two arms, twelve items) is started, killed by SIGKILL and started again until it ends by itself; then its
+result must be that of an uninterrupted run, byte for byte but for ``provenance.times``, its samples must be the same
+rows, and every checksum must hold. Then the next grid begins, until so many kills have struck. A kill strikes the
+process that was started (its workers must end by themselves), the whole process group, or one worker (the grid must go
+on by itself).
 
 All processes are forked from one that has loaded the libraries: a kill while libraries load would test nothing, and a
-restart comes at once, while orphans may still be ending, which is harder than what a user can do.
+restart comes at once, while orphans may still be ending, which is harder than what a user can do. The package that is
+tested is the installed one, or the one that PYTHONPATH names.
 
     python benchmarks/torture.py --kills 100
 """
