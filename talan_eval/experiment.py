@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from talan_core.errors import UserError
+from talan_eval.asking import Asking
 from talan_eval.store.canonical import canonical_hash
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ class TaskIdentity(BaseModel):
     items_hash: str
     train_hash: str
     runs_code: bool
+    asking: Asking = Asking()
+    max_tokens: int = 0
+    stop: tuple[str, ...] = ()
 
 
 class TrainingSource(BaseModel):

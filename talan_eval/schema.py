@@ -163,6 +163,7 @@ class Cell(_Record):
     slice: str | None = Field(description='Slice such as "subject=algebra"; null for the whole benchmark.')
     metric: str = Field(description="Score that is compared.")
     n_items: int = Field(ge=1, description="Items, the same for both arms and all seeds.")
+    n_dropped: int = Field(0, ge=0, description="Items left out of both arms because not every run has them.")
     n_seeds: int = Field(ge=1, description="Training seeds with both arms complete.")
     seeds: tuple[int, ...] = Field(description="These seeds, ascending; the order of deltas.")
     k: int = Field(ge=1, description="Decoding samples averaged within an item.")

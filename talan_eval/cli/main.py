@@ -7,7 +7,7 @@ import sys
 import typer
 
 from talan_core.errors import UserError
-from talan_eval.cli import compare, runs, tasks
+from talan_eval.cli import calibrate, compare, power, runs, sandbox, tasks
 
 app = typer.Typer(
     name="talan-eval",
@@ -20,8 +20,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("compare", epilog=compare.EXAMPLES)(compare.command)
+app.command("power", epilog=power.EXAMPLES)(power.command)
+app.command("calibrate", epilog=calibrate.EXAMPLES)(calibrate.command)
+app.add_typer(tasks.app, name="tasks")
+app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(runs.app, name="runs")
-app.command("tasks", epilog=tasks.EXAMPLES)(tasks.command)
 
 
 @app.callback()

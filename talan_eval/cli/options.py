@@ -16,25 +16,37 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _Request = TypeVar("_Request")
+_REPEATED = tuple[str, ...]
 
 
-def command_of(request: type[_Request], perform: Callable[..., None], doc: str) -> Callable[..., None]:
+def command_of(
+    request: type[_Request],
+    perform: Callable[..., None],
+    doc: str,
+    check: Callable[[frozenset[str]], None] | None = None,
+) -> Callable[..., None]:
     """Make the function that typer registers.
 
     Args:
-        request: A dataclass; each field becomes an option with the help text of its metadata.
+        request: A dataclass; each field becomes an option with the help text of its metadata. A field of type
+            ``tuple[str, ...]`` becomes an option that may be repeated. A name that would be a
+            keyword of Python ends in an underscore, which the option drops.
         perform: Called with the filled dataclass and the experiment file, if one was named. What stands on the command
             line comes before environment variables, these before the file, and that before the defaults.
         doc: The command's help.
+        check: Called before with the names of the fields that the user typed, whatever their values.
 
     Returns:
-        A function whose signature has one keyword per field.
+        A function whose signature has one keyword per field, and the context.
     """
 
     def command(context: typer.Context, file: Path | None, **values: Any) -> None:  # noqa: ANN401 - one keyword per field, each of its own type
         options = {} if file is None else read_options(file, request)
         unset = {name: value for name, value in options.items() if _is_default(context, name)}
-        perform(request(**{**values, **unset}), file)
+        if check is not None:
+            check(frozenset({*unset, *(name for name in values if not _is_default(context, name))}))
+        given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        perform(request(**{**given, **unset}), file)
 
     hints = typing.get_type_hints(request)
     help_of_file = "Experiment file (.toml, .yaml, .json) with these options as keys; --eval-batch is eval_batch there."
@@ -49,17 +61,18 @@ def command_of(request: type[_Request], perform: Callable[..., None], doc: str) 
     ]
     for field in dataclasses.fields(request):  # type: ignore[arg-type]  # a dataclass, which TypeVar cannot say
         option = typer.Option(
-            "--" + field.name.replace("_", "-"),
+            "--" + field.name.rstrip("_").replace("_", "-"),
             help=field.metadata["help"],
             envvar=variable_of(field.name),
             show_envvar=False,
         )
+        repeated = hints[field.name] == _REPEATED
         parameters.append(
             inspect.Parameter(
                 field.name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=field.default,
-                annotation=Annotated[hints[field.name], option],
+                default=[] if repeated else field.default,
+                annotation=Annotated[list[str] if repeated else hints[field.name], option],
             )
         )
     command.__doc__ = doc

@@ -35,7 +35,11 @@ def family_hash(base: str, treat: str, cells: Iterable[tuple[str, str, str, str]
 
 
 def signature(
-    cells: Sequence[CellScores], settings: StatisticsSettings, family: str, task_versions: Mapping[str, str]
+    cells: Sequence[CellScores],
+    settings: StatisticsSettings,
+    family: str,
+    task_versions: Mapping[str, str],
+    sandbox_tier: object = None,
 ) -> str:
     """Build the signature: two results with equal signatures were computed alike on the same questions.
 
@@ -44,6 +48,7 @@ def signature(
         settings: Settings of the statistics.
         family: Hash of the declared family.
         task_versions: Version of each task; a task that is missing reads "unversioned".
+        sandbox_tier: The boundary around model-written programs; None where none was run.
 
     Returns:
         ``key:value`` pairs joined by "|".
@@ -66,6 +71,7 @@ def signature(
         "alpha": f"{settings.alpha:g}",
         "rs": str(settings.resamples),
         "rng": str(settings.rng_seed),
+        **({} if sandbox_tier is None else {"sandbox": str(sandbox_tier)}),
         "version": package_version(),
     }
     return "|".join(f"{key}:{value}" for key, value in parts.items())

@@ -17,7 +17,7 @@ from talan_core.backbones.load import load_model, load_tokenizer
 from talan_core.probe import adapter_is_live
 from talan_core.quiet import library_warnings_silenced
 from talan_core.training.data import Example
-from talan_core.training.trainer import train
+from talan_core.training.fit import fit
 from talan_eval.execution.attempts import failure_of
 from talan_eval.execution.evaluate import evaluate
 from talan_eval.execution.events import Event
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from peft import PeftModel
 
+    from talan_core.plain import PlainModel
     from talan_eval.execution.plan import Assignment
     from talan_eval.grid import EvaluationCell, Run
     from talan_eval.store.failures import Failure
@@ -54,9 +55,14 @@ class Worker:
         self.assignment = assignment
         self.device = torch.device(device)
         self.tokenizer = load_tokenizer(assignment.revision)
+        if not assignment.asking.chat_template:
+            self.tokenizer.chat_template = None  # training, probe and evaluation see plain prompts alike
         self.benchmarks = {
             name: load_benchmark(
-                name, data_dir=assignment.data_dir, limit=assignment.limit if name in assignment.tasks else None
+                name,
+                data_dir=assignment.data_dir,
+                limit=assignment.limit if name in assignment.tasks else None,
+                asking=assignment.asking,
             )
             for name in dict.fromkeys((*assignment.tasks, *assignment.train_tasks))
         }
@@ -109,12 +115,12 @@ class Worker:
                 report(Event(run.cell_id, run.arm, run.seed, "sealed", done, len(run.evaluations), cell.task))
         return tuple(failures)
 
-    def _trained(self, run: Run, report: Callable[[Event], None]) -> PeftModel:
+    def _trained(self, run: Run, report: Callable[[Event], None]) -> PeftModel | PlainModel:
         a = self.assignment
         backbone = load_model(a.revision, a.training.dtype, self.device)
         model = build(backbone, parse_arm(run.arm), seed=run.seed, defaults=a.operating_point)
         with self.store.checkpoint_dir(run.cell_id) as directory:
-            log = train(
+            log = fit(
                 model,
                 self.tokenizer,
                 self.examples,
@@ -129,7 +135,7 @@ class Worker:
         self._seal_training(run, directory=self.store.checkpoint(run.cell_id))
         return model
 
-    def _loaded(self, run: Run, checkpoint: Path) -> PeftModel:
+    def _loaded(self, run: Run, checkpoint: Path) -> PeftModel | PlainModel:
         if not self.store.has_record(run.cell_id):  # killed between the two
             self._seal_training(run, checkpoint)
         a = self.assignment
@@ -141,7 +147,9 @@ class Worker:
             log = json.loads((directory / TRAINING_LOG).read_bytes())
             self.store.seal(run.cell_id, {"kind": "training", "arm": run.arm, "seed": run.seed, "log": log})
 
-    def _evaluate(self, model: PeftModel, run: Run, cell: EvaluationCell, report: Callable[[Event], None]) -> None:
+    def _evaluate(
+        self, model: PeftModel | PlainModel, run: Run, cell: EvaluationCell, report: Callable[[Event], None]
+    ) -> None:
         benchmark = self.benchmarks[cell.task]
         weights = self.store.checkpoint_digest(run.cell_id)
         began = time.perf_counter()
@@ -151,6 +159,7 @@ class Worker:
             self.tokenizer,
             benchmark,
             self.assignment.eval_batch,
+            tier=self.assignment.sandbox_tier,
             record=lambda header: self.store.journal(cell.cell_id, {**header, "weights": weights}),
             on_items=lambda done, total: report(
                 Event(run.cell_id, run.arm, run.seed, "evaluate", done, total, cell.task)
@@ -166,6 +175,7 @@ class Worker:
                 "weights": weights,
                 "max_logit_change": probe,
                 "sandbox": evaluation.sandbox,
+                "disagreements": evaluation.disagreements,
                 "seconds": round(time.perf_counter() - began, 3),
             },
             {sample_name(cell): write_samples(evaluation.samples)},

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from talan_eval.comparison import ScoredItem, StatisticsSettings, compare, family_hash, pair_scores
+from talan_eval.execution.notes import failed_cells, failure_notes, grader_disagreements, mixed_checkpoints
 from talan_eval.execution.provenance import provenance
 from talan_eval.execution.samples import read_samples
 from talan_eval.grading.verdict import Verdict
-from talan_eval.schema import FailedCell, LiveProbe, Result
+from talan_eval.schema import LiveProbe, Result
 from talan_eval.store.canonical import canonical_hash
 from talan_eval.store.ledger import Ledger, Look, earlier_looks
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from talan_eval.comparison import CellScores
+    from talan_eval.execution.samples import Sample
     from talan_eval.experiment import Experiment
     from talan_eval.grid import Run
     from talan_eval.store.failures import Failure
@@ -29,7 +32,11 @@ _HASH_LENGTH: Final = 12
 
 
 def collect(
-    store: Store, experiment: Experiment, runs: Sequence[Run], failures: Mapping[str, Failure] | None = None
+    store: Store,
+    experiment: Experiment,
+    runs: Sequence[Run],
+    failures: Mapping[str, Failure] | None = None,
+    statistics: StatisticsSettings | None = None,
 ) -> Result:
     """Compare the two arms of a grid in which nothing more can be computed, and enter the look into the ledger.
 
@@ -38,9 +45,11 @@ def collect(
         experiment: What was asked for.
         runs: All runs of the experiment.
         failures: Why cells are missing, by cell.
+        statistics: Settings of the statistics; the defaults when None.
 
     Returns:
-        The result. It depends on the sealed samples, the experiment and earlier looks only, provenance times aside.
+        The result. It depends on the sealed samples, the experiment, the settings and earlier looks only, provenance
+        times aside.
 
     Raises:
         UserError: Samples of the two arms do not pair, or the ledger cannot be written.
@@ -51,6 +60,7 @@ def collect(
         _scores(store, runs, experiment.treat, records),
         backbone=experiment.backbone.name,
         metrics={task.name: task.metric for task in experiment.tasks},
+        k=max(task.asking.samples for task in experiment.tasks),
     )
     ledger = Ledger(_root(store.directory))
     look = _look(experiment, cells)
@@ -63,11 +73,15 @@ def collect(
         sandbox=_sandbox(records),
         task_versions={task.name: task.version for task in experiment.tasks},
         live_probes=_probes(runs, records),
-        settings=StatisticsSettings(earlier_looks=earlier_looks(looks, look)),
+        settings=replace(statistics or StatisticsSettings(), earlier_looks=earlier_looks(looks, look)),
     )
     ledger.enter(look)
-    failed = _failed(runs, records, failures or {})
-    notes = [*_notes(failed), *_mixed_checkpoints(runs, records)]
+    failed = failed_cells(runs, records, failures or {})
+    notes = [
+        *failure_notes(failed),
+        *mixed_checkpoints(runs, records),
+        *grader_disagreements(experiment, runs, records),
+    ]
     if damaged:
         notes.append(f"{damaged} damaged line(s) in {ledger.path.name}: looks may be missing there.")
     return result.model_copy(update={"failed_cells": failed, "warnings": (*result.warnings, *notes)})
@@ -98,57 +112,24 @@ def _names(runs: Sequence[Run]) -> list[str]:
     return [name for run in runs for name in (run.cell_id, *(cell.cell_id for cell in run.evaluations))]
 
 
-def _failed(
-    runs: Sequence[Run], records: Mapping[str, Record], failures: Mapping[str, Failure]
-) -> tuple[FailedCell, ...]:
-    """Return the cells without result in the order of the grid."""
-    failed = []
-    for run in runs:
-        for cell in run.evaluations:
-            failure = failures.get(cell.cell_id, failures.get(run.cell_id))
-            if cell.cell_id not in records and failure is not None:
-                reason = " ".join(failure.message.split())
-                failed.append(FailedCell(arm=run.arm, seed=run.seed, task=cell.task, reason=reason))
-    return tuple(failed)
-
-
-def _notes(failed: Sequence[FailedCell]) -> list[str]:
-    tasks: dict[tuple[str, int, str], list[str]] = {}
-    for cell in failed:
-        tasks.setdefault((cell.arm, cell.seed, cell.reason), []).append(cell.task)
-    return [
-        f"{', '.join(names)}: no result of {arm} at seed {seed}, so the pair is left out of both arms ({reason})."
-        for (arm, seed, reason), names in tasks.items()
-    ]
-
-
-def _mixed_checkpoints(runs: Sequence[Run], records: Mapping[str, Record]) -> list[str]:
-    """Name the runs whose benchmarks were answered by different weights: trained twice, and not bit-equal."""
-    notes = []
-    for run in runs:
-        weights = {records[c.cell_id].data.get("weights") for c in run.evaluations if c.cell_id in records}
-        if len(weights) > 1:
-            notes.append(
-                f"{run.arm} at seed {run.seed} was trained more than once, and its benchmarks were answered by "
-                "different weights."
-            )
-    return notes
-
-
 def _scores(store: Store, runs: Sequence[Run], arm: str, records: Mapping[str, Record]) -> Iterator[ScoredItem]:
     for run in runs:
         for cell in run.evaluations:
             if run.arm != arm or cell.cell_id not in records:
                 continue
             (file,) = records[cell.cell_id].files
+            by_item: dict[str, list[Sample]] = {}
             for sample in read_samples(store.payload_path(file.name)):
+                by_item.setdefault(sample.item_id, []).append(sample)
+            for item_id, samples in by_item.items():
                 yield ScoredItem(
                     task=cell.task,
                     seed=run.seed,
-                    item_id=sample.item_id,
-                    prompt_hash=sample.prompt_hash,
-                    score=sample.score,
-                    unparsed=sample.verdict == Verdict.UNPARSED,
+                    item_id=item_id,
+                    prompt_hash=samples[0].prompt_hash,
+                    score=sum(sample.score for sample in samples) / len(samples),
+                    unparsed=sum(sample.verdict == Verdict.UNPARSED for sample in samples) / len(samples),
+                    labels=samples[0].labels,
                 )
 
 
@@ -165,6 +146,13 @@ def _probes(runs: Sequence[Run], records: Mapping[str, Record]) -> list[LiveProb
 
 
 def _sandbox(records: Mapping[str, Record]) -> dict[str, Any]:
-    """Return how programs were run; empty where no benchmark runs any."""
+    """Return how programs were run; empty where no benchmark runs any.
+
+    Where cells were computed under different boundaries, the weakest one speaks for all, and the others are named.
+    """
     described = [record.data["sandbox"] for record in records.values() if record.data.get("sandbox")]
-    return dict(described[0]) if described else {}
+    if not described:
+        return {}
+    tiers = sorted({str(info["tier"]) for info in described})  # "1" before "2" before "none"
+    weakest = next(dict(info) for info in described if str(info["tier"]) == tiers[-1])
+    return weakest if len(tiers) == 1 else {**weakest, "tiers_of_cells": tiers}

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import platform
 import shutil
+import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,19 +14,23 @@ from typing import TYPE_CHECKING, Final
 
 from talan_core.arms import parse_arm
 from talan_core.backbones.names import find_backbone
-from talan_core.errors import UserError
+from talan_core.errors import UserError, unknown_name
+from talan_eval.asking import Asking, temperature_of
+from talan_eval.comparison.settings import StatisticsSettings
 from talan_eval.execution.plan import Assignment
+from talan_eval.execution.samples import LABELS
 from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource, parse_seeds
+from talan_eval.sandbox.tiers import SandboxUnavailableError, Tier, find_tier
 from talan_eval.tasks import MICRO_TASKS, check_names, load_benchmark
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from talan_core.backbones.load import Revision
     from talan_core.backbones.names import BackboneSpec
     from talan_core.training.settings import TrainingSettings
     from talan_eval.request import CompareRequest
-    from talan_eval.tasks import TaskSpec
+    from talan_eval.tasks import Benchmark, TaskSpec
 
 RESULTS: Final = Path("results")
 PACKAGES: Final = ("talan-eval", "torch", "transformers", "peft", "lm-eval", "tokenizers", "numpy")
@@ -42,12 +47,14 @@ class Prepared:
         assignment: What the workers need to know.
         workers: Processes at a time.
         retries: How often a failed run is tried again.
+        statistics: Settings of the statistics.
     """
 
     experiment: Experiment
     assignment: Assignment
     workers: int
     retries: int
+    statistics: StatisticsSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,8 @@ class _Checked:
     train_tasks: tuple[str, ...]
     spec: BackboneSpec
     training: TrainingSettings
+    asking: Asking
+    statistics: StatisticsSettings
 
 
 def prepare(request: CompareRequest) -> Prepared:
@@ -78,16 +87,24 @@ def prepare(request: CompareRequest) -> Prepared:
     checked = _check(request)
     # From here on torch and lm-eval are loaded.
     from talan_core.backbones.load import locate  # noqa: PLC0415 - names are checked first, and without them
+    from talan_eval.execution.prompts import check_backbone  # noqa: PLC0415 - as above
 
     revision = locate(checked.spec)
     device = _device(request.device)
-    benchmarks = [load_benchmark(name, data_dir=request.data_dir, limit=request.limit) for name in checked.tasks]
+    benchmarks = [
+        load_benchmark(name, data_dir=request.data_dir, limit=request.limit, asking=checked.asking)
+        for name in checked.tasks
+    ]
     specs = {benchmark.spec.name: benchmark.spec for benchmark in benchmarks}
     for name in checked.train_tasks:
         if name not in specs:
-            specs[name] = load_benchmark(name, data_dir=request.data_dir, limit=None).spec
+            specs[name] = load_benchmark(name, data_dir=request.data_dir, limit=None, asking=checked.asking).spec
+    _check_training([specs[name] for name in checked.train_tasks])
+    _check_slices(checked.statistics.slices, benchmarks)
+    check_backbone(revision, checked.asking, benchmarks)
     eval_batch = checked.spec.eval_batch if request.eval_batch is None else request.eval_batch
     experiment = _experiment(checked, revision, specs, eval_batch, device)
+    tier = _sandbox_tier(request, [benchmark.spec for benchmark in benchmarks])
     out = RESULTS / experiment.default_name if request.out is None else request.out
     _check_space(out)
     workers, threads = _workers(request.workers, checked, device)
@@ -100,11 +117,13 @@ def prepare(request: CompareRequest) -> Prepared:
         train_tasks=checked.train_tasks,
         data_dir=request.data_dir,
         limit=request.limit,
+        asking=checked.asking,
         eval_batch=eval_batch,
         device=device,
         threads=threads,
+        sandbox_tier=tier,
     )
-    return Prepared(experiment, assignment, workers, request.retries)
+    return Prepared(experiment, assignment, workers, request.retries, checked.statistics)
 
 
 def _check(request: CompareRequest) -> _Checked:
@@ -134,11 +153,53 @@ def _check(request: CompareRequest) -> _Checked:
     training = dataclasses.replace(spec.training, **{key: value for key, value in recipe.items() if value is not None})
     tasks = MICRO_TASKS if request.tasks is None else check_names(_names(request.tasks))
     train_tasks = tasks if request.train_tasks is None else check_names(_names(request.train_tasks))
-    return _Checked(base, treat, parse_seeds(request.seeds), tasks, train_tasks, spec, training)
+    return _Checked(
+        base=base,
+        treat=treat,
+        seeds=parse_seeds(request.seeds),
+        tasks=tasks,
+        train_tasks=train_tasks,
+        spec=spec,
+        training=training,
+        asking=_asking(request),
+        statistics=StatisticsSettings.of_request(request),
+    )
 
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _asking(request: CompareRequest) -> Asking:
+    return Asking(
+        few_shot=request.few_shot,
+        chat_template=not request.no_chat_template,
+        thinking=request.thinking,
+        max_tokens=request.max_tokens,
+        samples=request.samples_per_item,
+        temperature=temperature_of(request.temperature, request.samples_per_item),
+        top_p=request.top_p,
+        sampling_seed=request.sampling_seed,
+    )
+
+
+def _check_training(specs: Sequence[TaskSpec]) -> None:
+    """Refuse benchmarks that offer nothing to train on."""
+    if all(spec.n_train == 0 for spec in specs):
+        names = ",".join(spec.name for spec in specs)
+        raise UserError(
+            f"{names} has no training split, so there is nothing to train the adapters on.",
+            f"Name a benchmark that has one as well: adapters are trained on it and answer both, as in "
+            f"--tasks {names},gsm8k.",
+        )
+
+
+def _check_slices(labels: Sequence[str], benchmarks: Sequence[Benchmark]) -> None:
+    """Refuse a label that no item has, before hours of computing and not after."""
+    known = [name for name in LABELS if any(name in item.doc for one in benchmarks for item in one.items)]
+    for label in labels:
+        if label not in known:
+            raise unknown_name("slice", label, known)
 
 
 def _experiment(
@@ -171,6 +232,18 @@ def _device(asked: str) -> str:
     if asked == "cuda" and not available:
         raise UserError("No CUDA device is available to torch.", "Type --device cpu, or install a CUDA build of torch.")
     return "cuda" if asked != "cpu" and available else "cpu"
+
+
+def _sandbox_tier(request: CompareRequest, specs: Sequence[TaskSpec]) -> Tier | None:
+    """Return the boundary for model-written programs; without one, refuse now and not after hours of generation."""
+    if not any(spec.runs_code for spec in specs):
+        return None
+    if request.unsafe_no_sandbox and sys.platform == "linux":
+        return Tier.NONE
+    try:
+        return find_tier().tier
+    except SandboxUnavailableError as error:
+        raise UserError(error.problem, error.fix) from error
 
 
 def _workers(asked: int | None, checked: _Checked, device: str) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from talan_eval.store.tables import Kinds, read_rows, to_parquet
 
@@ -13,9 +13,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+LABELS: Final = ("subject", "level")
+"""Labels that items can have; results can be sliced by them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One graded answer.
+
+    Answers may quote their questions. Those of GPQA must not be published: ``samples/`` stays out of version control.
 
     Attributes:
         item_id: Id of the item, unique within its benchmark.
@@ -25,6 +31,11 @@ class Sample:
         extracted: The part of the answer that was compared, or None.
         reason: Why, in a phrase.
         answer: What the model wrote.
+        sample: Number of the answer to its question, from 0.
+        strict: The strict normaliser's own verdict, where the grader asks two; else None.
+        symbolic: math-verify's own verdict, where it was asked; else None.
+        subject: Subject of the item, where its benchmark has subjects; results can be sliced by it.
+        level: Level of the item, likewise.
     """
 
     item_id: str
@@ -34,6 +45,16 @@ class Sample:
     extracted: str | None
     reason: str
     answer: str
+    sample: int = 0
+    strict: str | None = None
+    symbolic: str | None = None
+    subject: str | None = None
+    level: str | None = None
+
+    @property
+    def labels(self) -> tuple[tuple[str, str], ...]:
+        """The labels that the item has, by name."""
+        return tuple((name, value) for name in LABELS if (value := getattr(self, name)) is not None)
 
 
 def write_samples(samples: Sequence[Sample]) -> bytes:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator
     from pathlib import Path
 
+    from talan_eval.comparison import StatisticsSettings
     from talan_eval.execution.prepare import Prepared
     from talan_eval.experiment import Experiment
     from talan_eval.schema import Result
@@ -43,6 +44,7 @@ class Session:
         missing: Runs with what is not finished of them.
         adopted: Evaluations that were taken from sibling directories now, with the sibling's name.
         problems: Sealed cells and checkpoints that were damaged since; they count as missing.
+        statistics: Settings of the statistics; no part of the experiment, since they change no cell.
     """
 
     store: Store
@@ -51,6 +53,7 @@ class Session:
     missing: tuple[Run, ...]
     adopted: dict[str, str]
     problems: tuple[str, ...]
+    statistics: StatisticsSettings
 
     def write_reports(self, also: Path | None = None) -> Result:
         """Compute the result and write result.json and report.md, when no worker is at work any more.
@@ -65,7 +68,7 @@ class Session:
         self.store.tidy()
         failures = self.failures()
         try:
-            result = collect(self.store, self.experiment, self.runs, failures)
+            result = collect(self.store, self.experiment, self.runs, failures, self.statistics)
         except UserError as error:
             if not failures:
                 raise
@@ -124,7 +127,7 @@ def open_session(prepared: Prepared) -> Iterator[Session]:
         adopted = adopt(store, missing, offers(directory)) if missing else {}
         missing = still_missing(missing, adopted)
         problems = (*state.problems, *_damaged_checkpoints(store, missing))
-        yield Session(store, experiment, runs, missing, adopted, problems)
+        yield Session(store, experiment, runs, missing, adopted, problems, prepared.statistics)
 
 
 def still_missing(runs: tuple[Run, ...], finished: Container[str]) -> tuple[Run, ...]:

@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from talan_eval.report import wording
-from talan_eval.report.table import Table, main_table, slice_table
+from talan_eval.report.table import Table, e0_table, main_table, slice_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,6 +48,8 @@ class TerminalReport:
             names = ", ".join(column.name for column in dropped)
             yield Text(f"Left out at this width: {names}. The Markdown report has every column.", style="dim")
             yield Text()
+        if len(result.seeds) == 1:  # all there is to say
+            yield Padding(rich_table(e0_table(result)), (0, 0, 1, 0))
         yield _labelled(wording.notes(result))
         if result.warnings:
             yield Text()

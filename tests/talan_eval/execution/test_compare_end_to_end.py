@@ -73,7 +73,8 @@ def test_a_comparison_leaves_what_the_readme_promises(finished):
     for text in (done.stdout, (out / "report.md").read_text()):
         assert "gsm8k_micro" in text
         assert "mean (primary)" in text
-        assert "unsandboxed" in text.lower()
+        assert "sandbox tier" in text
+        assert "unsandboxed" not in text.lower()
     assert done.stderr == ""
 
 
@@ -188,3 +189,17 @@ def test_a_damaged_cell_is_named_and_computed_again(finished, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "counts as missing" in " ".join(done.stdout.split())
     assert without_times(result_of(copy)) == without_times(result_of(out))
+
+
+def test_plain_few_shot_prompts_answered_twice(tmp_path):
+    words = ("--seeds", "1", "--steps", "2", "--limit", "3", "--tasks", "gsm8k_micro", "--workers", "1")
+    asked = ("--few-shot", "1", "--no-chat-template", "--samples-per-item", "2", "--max-tokens", "9")
+    done = compare(*words, *asked, "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    result = result_of(tmp_path / "out")
+    assert "|k:2|" in result["signature"]
+    assert "[few_shot=1,plain,max_tokens=9,k=2,t=0.7]" in result["signature"]
+    files = list((tmp_path / "out" / "samples" / "gsm8k_micro").glob("*.jsonl"))
+    samples = [json.loads(line) for line in files[0].read_text().splitlines()]
+    assert [sample["sample"] for sample in samples] == [0, 0, 0, 1, 1, 1]
+    assert len({sample["prompt_hash"] for sample in samples}) == 3

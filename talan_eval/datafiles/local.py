@@ -1,4 +1,4 @@
-"""Benchmark data on disk: found, counted and hashed before anything is trained."""
+"""Benchmark data in JSON lines: found, counted and hashed."""
 
 from __future__ import annotations
 
@@ -30,26 +30,18 @@ class DataFile:
     sha256: str | None = None
 
 
-def find_data_dir(given: str | Path | None, benchmark: str) -> Path:
-    """Return the directory of the real benchmarks' data.
+def named_data_dir(given: str | Path | None) -> Path | None:
+    """Return the directory of the real benchmarks' data, or None where no directory was named.
 
     Args:
         given: ``--data-dir``, or None to read the environment variable ``TALAN_EVAL_DATA_DIR``.
-        benchmark: Who asks, for the error.
-
-    Returns:
-        An existing directory.
 
     Raises:
-        UserError: No directory was named, or it does not exist.
+        UserError: The directory does not exist.
     """
     named = given if given is not None else os.environ.get(DATA_DIR_VARIABLE)
     if named is None:
-        raise UserError(
-            f"The benchmark {benchmark!r} needs its data and no data directory was named.",
-            f"Type --data-dir DIR with DIR/{benchmark}/ in it (or set {DATA_DIR_VARIABLE}), "
-            f"or use the bundled {benchmark}_micro.",
-        )
+        return None
     directory = Path(named)
     if not directory.is_dir():
         raise UserError(
@@ -70,26 +62,50 @@ def read_rows(file: DataFile) -> list[dict[str, object]]:
     Raises:
         UserError: It is missing, has another hash or count, or a row lacks a field; the message names file and line.
     """
-    if not file.path.is_file():
-        raise UserError(f"The data file {file.path} is missing.", "Type --data-dir with the directory that holds it.")
-    content = file.path.read_bytes()
+    content = read_bytes(file.path, file.rows)
     digest = hashlib.sha256(content).hexdigest()
     if file.sha256 is not None and digest != file.sha256:
         raise UserError(
             f"The data file {file.path} was changed: sha256 {digest[:12]}, expected {file.sha256[:12]}.",
             "Restore the published file; scores on other items cannot be compared.",
         )
-    rows = [
-        _parse(line, number, file)
-        for number, line in enumerate(content.decode("utf-8").splitlines(), 1)
-        if line.strip()
-    ]
+    try:
+        lines = content.decode("utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"The data file {file.path} is not UTF-8 (byte {error.start}).", "Restore the published file and run again."
+        ) from error
+    rows = [_parse(line, number, file) for number, line in enumerate(lines, 1) if line.strip()]
     if len(rows) != file.rows:
         raise UserError(
             f"The data file {file.path} has {len(rows)} rows, expected {file.rows}.",
             "Restore the published file and run again.",
         )
     return rows
+
+
+def read_bytes(path: Path, rows: int) -> bytes:
+    """Read a whole file.
+
+    Args:
+        path: Where it is.
+        rows: How many items it should hold, for the error.
+
+    Raises:
+        UserError: It is missing, or cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(
+            f"The data file {path} is missing; it should hold {rows} items.",
+            "Type --data-dir with the directory that holds it, or leave it out (and unset "
+            f"{DATA_DIR_VARIABLE}) to take the items from the Hub.",
+        ) from error
+    except OSError as error:
+        raise UserError(
+            f"The data file {path} cannot be read: {error.strerror}.", "Type --data-dir with a readable directory."
+        ) from error
 
 
 def _parse(line: str, number: int, file: DataFile) -> dict[str, object]:
