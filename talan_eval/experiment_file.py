@@ -26,7 +26,7 @@ _ARTICLED: Final = {str: "a text", int: "a whole number", float: "a number", boo
 
 def variable_of(option: str) -> str:
     """Return the environment variable of an option, by its field name."""
-    return VARIABLE_PREFIX + option.upper()
+    return VARIABLE_PREFIX + option.rstrip("_").upper()
 
 
 def read_options(path: Path, request: type) -> dict[str, Any]:

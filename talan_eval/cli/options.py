@@ -34,7 +34,8 @@ def command_of(
         perform: Called with the filled dataclass and the experiment file, if one was named. What stands on the command
             line comes before environment variables, these before the file, and that before the defaults.
         doc: The command's help.
-        check: Called before with the names of the fields that the user typed, whatever their values.
+        check: Called before with the names of the fields that the user typed or wrote into the file, whatever their
+            values. A variable of the environment is set for all commands, so that it is no mistake in one of them.
 
     Returns:
         A function whose signature has one keyword per field, and the context.
@@ -44,7 +45,7 @@ def command_of(
         options = {} if file is None else read_options(file, request)
         unset = {name: value for name, value in options.items() if _is_default(context, name)}
         if check is not None:
-            check(frozenset({*unset, *(name for name in values if not _is_default(context, name))}))
+            check(frozenset({*unset, *(name for name in values if _is_typed(context, name))}))
         given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         perform(request(**{**given, **unset}), file)
 
@@ -79,6 +80,12 @@ def command_of(
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # read by inspect and typer
     return command
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    """Return whether an option stood on the command line; its default value may stand there too."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _is_default(context: typer.Context, name: str) -> bool:

@@ -91,7 +91,7 @@ def _measured(assignment: Assignment, arm: str) -> Pilot:
     from talan_core.arms import build, parse_arm  # noqa: PLC0415 - as above
     from talan_core.backbones.load import load_model  # noqa: PLC0415 - as above
     from talan_core.quiet import library_warnings_silenced  # noqa: PLC0415 - as above
-    from talan_core.training.trainer import train  # noqa: PLC0415 - as above
+    from talan_core.training.fit import fit  # noqa: PLC0415 - as above
     from talan_eval.execution.cell import Worker  # noqa: PLC0415 - as above
 
     torch.set_num_threads(assignment.threads)
@@ -101,7 +101,7 @@ def _measured(assignment: Assignment, arm: str) -> Pilot:
     model = build(backbone, parse_arm(arm), seed=_SEED, defaults=assignment.operating_point)
     ticks: list[float] = []
     with tempfile.TemporaryDirectory() as directory:
-        train(
+        fit(
             model,
             worker.tokenizer,
             worker.examples,

@@ -14,8 +14,9 @@ import yaml
 from typer.testing import CliRunner
 
 from talan_core.errors import UserError
+from talan_eval.cli import compare
 from talan_eval.cli.options import command_of
-from talan_eval.experiment_file import json_schema, read_options, to_document
+from talan_eval.experiment_file import json_schema, read_options, to_document, variable_of
 from talan_eval.request import CompareRequest
 
 ROOT = Path(__file__).parents[3]
@@ -128,9 +129,21 @@ def test_a_typed_default_comes_before_the_file(ask, tmp_path):
     assert ask(written(tmp_path, "seeds = 3"), "--seeds", "7")[0].seeds == "7"
 
 
+def test_a_variable_of_the_other_kind_of_comparison_is_no_mistake_but_a_key_is(tmp_path):
+    app = typer.Typer(pretty_exceptions_enable=False)
+    heard = []
+    app.command()(command_of(CompareRequest, lambda request, _file: heard.append(request), "Say it.", compare.check))
+    words = ["--base-logs", "a", "--treat-logs", "b"]
+    done = CliRunner().invoke(app, words, env={"TALAN_EVAL_DATA_DIR": "data"}, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert heard[0].base_logs == ("a",)
+    with pytest.raises(UserError, match="--steps"):
+        CliRunner().invoke(app, [str(written(tmp_path, "steps = 3")), *words], catch_exceptions=False)
+
+
 def test_every_option_has_a_variable(ask):
     values = {str: "x", int: "3", float: "0.5", bool: "1", Path: "p"}
     for field in dataclasses.fields(CompareRequest):
         kind = next(kind for kind in values if kind.__name__ in str(field.type))
-        request, _ = ask(**{f"TALAN_EVAL_{field.name.upper()}": values[kind]})
+        request, _ = ask(**{variable_of(field.name): values[kind]})
         assert getattr(request, field.name) != field.default, field.name

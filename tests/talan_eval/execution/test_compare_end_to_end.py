@@ -18,6 +18,7 @@ from talan_eval.execution.samples import read_samples
 
 ROOT = Path(__file__).parents[3]
 TASKS = "gsm8k_micro,mbpp_micro"
+FILE = 'seeds = 2\nsteps = 4\nlimit = 12\ntasks = ["gsm8k_micro", "mbpp_micro"]\n'  # the same as COMMON
 COMMON = ("--seeds", "2", "--steps", "4", "--limit", "12", "--tasks", TASKS, "--workers", "2")
 
 
@@ -42,7 +43,9 @@ def wait_for_cell(process: subprocess.Popen[str] | subprocess.Popen[bytes], out:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("compare") / "out"
-    done = compare(*COMMON, "--out", str(out), "--json", str(out.parent / "copy.json"))
+    file = out.parent / "experiment.toml"
+    file.write_text(FILE)
+    done = compare(str(file), "--workers", "2", "--out", str(out), "--json", str(out.parent / "copy.json"))
     assert done.returncode == 0, done.stderr
     return out, done
 
@@ -63,6 +66,10 @@ def test_a_comparison_leaves_what_the_readme_promises(finished):
     assert len(read_samples(next((out / "samples" / "gsm8k_micro").iterdir()))) == 12
     assert list((out / "running").iterdir()) == []
     assert (out / "result.json").read_bytes() == (out.parent / "copy.json").read_bytes()
+    assert (out / "experiment.toml").read_text() == FILE
+    assert json.loads((out / "request.json").read_text()) == {
+        "seeds": "2", "steps": 4, "limit": 12, "tasks": TASKS, "workers": 2,
+    }  # fmt: skip
     for text in (done.stdout, (out / "report.md").read_text()):
         assert "gsm8k_micro" in text
         assert "mean (primary)" in text
@@ -108,6 +115,18 @@ def test_a_finished_comparison_is_only_read_again(finished):
     assert "seed 0 (" not in done.stdout
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")} == before
     assert (out / "result.json").read_bytes() == result
+
+
+def test_a_dry_run_says_what_is_there_and_what_the_rest_takes_and_writes_nothing(finished):
+    beside = finished[0].parent / "beside"
+    done = compare(*COMMON[2:], "--seeds", "3", "--out", str(beside), "--dry-run")
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert ["fine-tunings", "6", "0", "4", "2"] in rows
+    assert ["evaluations", "12", "0", "8", "4"] in rows
+    for word in ("time ", "memory ", "disk ", "Nothing was written."):
+        assert word in done.stdout
+    assert not beside.exists()
 
 
 def test_another_experiment_is_refused_in_the_same_directory(finished):

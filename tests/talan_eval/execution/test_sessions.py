@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from talan_core.errors import UserError
+from talan_eval.comparison import StatisticsSettings
 from talan_eval.execution.dry_run import outlook
 from talan_eval.execution.listing import experiments_in, orphans, status_of
 from talan_eval.execution.samples import Sample, read_samples, write_samples
@@ -49,7 +50,9 @@ def experiment(seeds=range(3), tasks=("a",), **changes):
 def prepared(tmp_path):
     def make(name="run", asked=None):
         directory = SimpleNamespace(directory=tmp_path / name)
-        return SimpleNamespace(experiment=asked or experiment(), assignment=directory)
+        return SimpleNamespace(
+            experiment=asked or experiment(), assignment=directory, statistics=StatisticsSettings(resamples=300)
+        )
 
     return make
 
