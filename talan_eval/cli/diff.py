@@ -26,8 +26,8 @@ def command(
     from rich.console import Console  # noqa: PLC0415 - as above
     from rich.text import Text  # noqa: PLC0415 - as above
 
-    from talan_eval.gate.reading import read_result  # noqa: PLC0415 - as above
     from talan_eval.gate.difference import difference_table, sentences  # noqa: PLC0415 - as above
+    from talan_eval.gate.reading import read_result  # noqa: PLC0415 - as above
     from talan_eval.report.clean import clean  # noqa: PLC0415 - as above
     from talan_eval.report.markdown import escape  # noqa: PLC0415 - as above
     from talan_eval.report.markdown import table as markdown_table  # noqa: PLC0415 - as above

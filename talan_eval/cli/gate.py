@@ -50,8 +50,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     written as well.
     """
     from talan_eval.cli.answers import read_must_pass  # noqa: PLC0415 - --help must not wait for it
-    from talan_eval.gate.reading import read_result  # noqa: PLC0415 - as above
     from talan_eval.gate import GateSettings, decide  # noqa: PLC0415 - as above
+    from talan_eval.gate.reading import read_result  # noqa: PLC0415 - as above
 
     settings = GateSettings(margin, alpha, per_cell, per_slice, fail_below_margin)
     found = read_result(result)

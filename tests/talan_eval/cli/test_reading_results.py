@@ -64,10 +64,20 @@ def finished(tmp_path, cell, result):
 
 def test_report_writes_every_format(finished, tmp_path):
     out = tmp_path / "deep" / "out"
-    done = run("report", finished, "--format", "md,tex,csv,json,html,svg,png,methods,bib", "--out", out, "--margin", "1")
+    done = run(
+        "report", finished, "--format", "md,tex,csv,json,html,svg,png,methods,bib", "--out", out, "--margin", "1"
+    )
     assert done.returncode == 0, done.stderr
     written = {path.name for path in out.iterdir()}
-    assert {"report.md", "report.tex", "report.csv", "result.json", "report.html", "methods.txt", "methods.tex"} <= written
+    assert {
+        "report.md",
+        "report.tex",
+        "report.csv",
+        "result.json",
+        "report.html",
+        "methods.txt",
+        "methods.tex",
+    } <= written
     assert {"references.bib", "forest.svg", "slopes.png", "flips.svg", "power.png"} <= written
     assert read_result(out / "result.json") == read_result(finished)
     html = (out / "report.html").read_text()

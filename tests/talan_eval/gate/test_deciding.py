@@ -52,9 +52,7 @@ def test_a_mean_below_zero_alone_fails_nothing(cell, result):
 
 
 def test_one_benchmark_that_lost_fails_the_gate_only_where_asked(cell, result):
-    found = result(
-        cell("a", items=400, loss=0.06), cell("b", items=400, loss=-0.05), cell("c", items=400, loss=-0.05)
-    )
+    found = result(cell("a", items=400, loss=0.06), cell("b", items=400, loss=-0.05), cell("c", items=400, loss=-0.05))
     plain, strict = gate(found), gate(found, per_cell=True)
     assert plain.outcome is Outcome.PASS
     assert strict.outcome is Outcome.FAIL

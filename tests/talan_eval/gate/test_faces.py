@@ -48,7 +48,16 @@ JUNIT = etree.XMLSchema(
 </xs:schema>""")
 )
 HOSTILE = st.text(max_size=60) | st.sampled_from(
-    ["</testcase><x>", "]]>", "\x1b[2J", "\ud800", "::error::x\n::set-output name=a::b", "| a | b |", "<script>", "\ufffe"]
+    [
+        "</testcase><x>",
+        "]]>",
+        "\x1b[2J",
+        "\ud800",
+        "::error::x\n::set-output name=a::b",
+        "| a | b |",
+        "<script>",
+        "\ufffe",
+    ]
 )
 
 
@@ -58,7 +67,9 @@ def report_with(name, text):
         subject=name,
         settings=GateSettings(1.0),
         checks=(
-            Check("mean", "mean", Outcome.FAIL, decides=True, text=text, delta=-2.0, lower=-3.0, upper=-1.0, p_fail=0.001),
+            Check(
+                "mean", "mean", Outcome.FAIL, decides=True, text=text, delta=-2.0, lower=-3.0, upper=-1.0, p_fail=0.001
+            ),
             Check("benchmark", name, Outcome.INCONCLUSIVE, decides=True, text=text, delta=-1.0),
             Check("must pass", name, Outcome.INCOMPLETE, decides=False, text=text),
         ),

@@ -50,7 +50,8 @@ def test_several_backbones_stand_in_rows_with_their_mean_last(cell, result):
 def test_cost_is_shown_only_where_it_was_recorded(cell, result):
     assert cost_table(result([cell("a")])).rows == ()
     by_arm = {
-        arm: {"training_seconds": own, "evaluation_seconds": 10.0} for arm, own in (("lora", 50.0), ("talan+lora", 60.0))
+        arm: {"training_seconds": own, "evaluation_seconds": 10.0}
+        for arm, own in (("lora", 50.0), ("talan+lora", 60.0))
     }
     found = result([cell("a")], provenance={"times": {"by_arm": by_arm}})
     assert [row[2] for row in cost_table(found).rows] == ["1.00x", "1.20x"]

@@ -36,7 +36,9 @@ RARELY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthC
 def one():
     from talan_eval.comparison import compare  # the shared fixtures are per test; one comparison serves all here
 
-    return compare([_cell("gsm8k_micro"), _cell("mbpp_micro")], base="lora", treat="talan+lora", provenance={}, sandbox={})
+    return compare(
+        [_cell("gsm8k_micro"), _cell("mbpp_micro")], base="lora", treat="talan+lora", provenance={}, sandbox={}
+    )
 
 
 def _cell(task):
@@ -74,7 +76,10 @@ def test_markdown_renders_its_tables_whatever_a_name_contains(one, name):
     assert "onerror=alert" not in re.sub(r"&lt;.*?&gt;", "", html)
     assert "\x1b" not in text
     for table in re.findall(r"<table>.*?</table>", html, re.DOTALL):
-        widths = {row.count("<td") + row.count("<th") - row.count("<thead") for row in re.findall(r"<tr>.*?</tr>", table, re.DOTALL)}
+        widths = {
+            row.count("<td") + row.count("<th") - row.count("<thead")
+            for row in re.findall(r"<tr>.*?</tr>", table, re.DOTALL)
+        }
         assert len(widths) == 1
 
 
@@ -85,7 +90,11 @@ def test_latex_is_ascii_and_has_no_command_that_is_not_ours(one, name):
     assert escaped.isascii()
     assert "\n" not in escaped
     assert "\\input" not in escaped
-    bare = re.sub(r"\\[a-zA-Z]+\{\}|\\[{}$&#%_]|\\texttt\{U\+[0-9A-F]+\}|\\[`'^~\"cv] ?\{[a-zA-Z]\}|\$-\$|\$\\pm\$|-\{\}|'\{\}|\{[\[\]*]\}", "", escaped)
+    bare = re.sub(
+        r"\\[a-zA-Z]+\{\}|\\[{}$&#%_]|\\texttt\{U\+[0-9A-F]+\}|\\[`'^~\"cv] ?\{[a-zA-Z]\}|\$-\$|\$\\pm\$|-\{\}|'\{\}|\{[\[\]*]\}",
+        "",
+        escaped,
+    )
     assert not set(bare) & set("\\{}$&#%_^~<>|")
     latex.render(renamed(one, name)).encode("ascii")
 
