@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import click
 import typer
 from mkdocs.structure.files import File
 
 from talan_eval.cli.main import app
 
 if TYPE_CHECKING:
+    import click
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
 

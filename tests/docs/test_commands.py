@@ -21,6 +21,7 @@ from talan_eval.comparison import CellScores, StatisticsSettings, compare
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 GROUP = typer.main.get_command(app)
+LARGE = r"DATA|-logs|\.\.\.|Qwen|smollm2"  # needs data, logs, a download or a GPU
 QUICK = {"report", "gate", "diff", "doctor", "init", "tasks"}  # commands whose examples are run, not only parsed
 
 
@@ -35,7 +36,8 @@ def shown():
 
 
 COMMANDS = sorted({(where, line) for where, line in shown() if line.startswith("talan-eval ")})
-MADE = sorted({(where, line) for where, line in shown() if line.startswith("make ")})
+LINES = sorted({line for _, line in COMMANDS})
+MADE = sorted({line for _, line in shown() if line.startswith("make ")})
 
 
 def words_of(line):
@@ -76,8 +78,9 @@ def test_there_are_commands_to_check():
     assert {where for where, _ in COMMANDS} >= {"README.md", "ci.md", "reports.md", "gate --help"}
 
 
-@pytest.mark.parametrize(("where", "line"), COMMANDS)
-def test_the_program_takes_it(where, line, workplace):
+@pytest.mark.parametrize("line", LINES)
+@pytest.mark.usefixtures("workplace")
+def test_the_program_takes_it(line):
     words = expand(words_of(line))
     if words == ["--install-completion"]:
         assert any("--install-completion" in parameter.opts for parameter in GROUP.params)
@@ -86,8 +89,8 @@ def test_the_program_takes_it(where, line, workplace):
     command.make_context(name, rest)
 
 
-@pytest.mark.parametrize(("where", "line"), [case for case in COMMANDS if words_of(case[1])[0] in QUICK])
-def test_the_quick_ones_run(where, line, workplace):
+@pytest.mark.parametrize("line", [line for line in LINES if words_of(line)[0] in QUICK])
+def test_the_quick_ones_run(line, workplace):
     words = words_of(line)
     if words[0] == "init":
         (workplace / "experiment.toml").unlink()
@@ -99,21 +102,16 @@ def test_the_quick_ones_run(where, line, workplace):
     assert done.stdout
 
 
-@pytest.mark.parametrize(("where", "line"), MADE)
-def test_make_has_the_target(where, line):
+@pytest.mark.parametrize("line", MADE)
+def test_make_has_the_target(line):
     assert re.search(rf"^{re.escape(line.split()[1])}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("where", "line"),
-    [
-        case
-        for case in COMMANDS
-        if words_of(case[1])[0] == "compare" and not re.search(r"DATA|-logs|\.\.\.|Qwen|smollm2", case[1])
-    ],
+    "line", [line for line in LINES if line.startswith("talan-eval compare") and not re.search(LARGE, line)]
 )
-def test_comparisons_run_when_made_small(where, line, workplace):
+def test_comparisons_run_when_made_small(line, workplace):
     small = ["--seeds=2", "--steps=2", "--limit=4", "--tasks=gsm8k_micro", f"--out={workplace / 'out'}", "--workers=1"]
     done = CliRunner().invoke(app, [*expand(words_of(line)), *small])
     assert done.exit_code == 0, done.output
