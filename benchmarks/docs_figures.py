@@ -7,7 +7,6 @@ from pathlib import Path
 
 from talan_eval.gate.reading import read_result
 from talan_eval.report.plots import draw
-from talan_eval.report.plots.style import styled, to_png
 
 
 def main(result: Path, out: Path) -> None:
@@ -17,10 +16,9 @@ def main(result: Path, out: Path) -> None:
         result: A result.json or its directory.
         out: Directory.
     """
-    with styled():
-        for figure in draw(read_result(result)):
-            (out / f"{figure.name}.png").write_bytes(to_png(figure.figure))
-            print(figure.name)
+    for figure in draw(read_result(result)):
+        (out / f"{figure.name}.png").write_bytes(figure.png())
+        print(figure.name)
 
 
 if __name__ == "__main__":

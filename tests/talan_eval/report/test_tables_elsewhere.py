@@ -22,7 +22,6 @@ from talan_eval.report.clean import clean
 from talan_eval.report.context import Answer, Context, Flip, Flips
 from talan_eval.report.page import render as page
 from talan_eval.report.page.payload import payload
-from talan_eval.report.plots.style import styled, to_svg
 from talan_eval.report.table import NotWorse, main_table
 from talan_eval.report.terminal import TerminalReport
 
@@ -177,8 +176,7 @@ def test_a_margin_adds_a_verdict_and_takes_none_away(one):
 
 
 def test_figures_are_the_same_bytes_each_time(one):
-    with styled():
-        first, second = ([to_svg(figure.figure) for figure in plots.draw(one)] for _ in range(2))
+    first, second = ([figure.svg for figure in plots.draw(one)] for _ in range(2))
     assert first == second
 
 
