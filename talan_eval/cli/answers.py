@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from talan_core.errors import UserError
 from talan_eval.gate.model import MustPassItem
@@ -19,11 +20,30 @@ if TYPE_CHECKING:
 
     from talan_eval.schema import Result
 
-Samples = dict[str, list[dict[str, Any]]]
-"""Graded answers by item id."""
+_ITEM: Final = re.compile(r'"item_id": ("(?:[^"\\]|\\.)*")')
+_SCORE: Final = re.compile(r'"score": ([-+0-9.eE]+)')
 
 _GATED = "gpqa"  # whose authors ask that its questions be not published; answers may quote them
 _TWIN = "_micro"  # the bundled twins are generated
+
+
+@dataclass(frozen=True, slots=True)
+class _Graded:
+    """One graded answer: its score, and the line that says the rest.
+
+    Hundreds of thousands of lines are read for their score and a few thousand for what they say, so only the latter are
+    parsed. A quote inside a JSON string is escaped, so a key that stands unescaped is one.
+    """
+
+    score: float
+    line: str
+
+    def parsed(self) -> dict[str, Any]:
+        return dict(json.loads(self.line))
+
+
+Samples = dict[str, list[_Graded]]
+"""Graded answers by item id."""
 
 
 @dataclass(frozen=True)
@@ -129,8 +149,9 @@ def _read(directory: Path) -> Mapping[_Key, Samples]:
         samples: Samples = defaultdict(list)
         for sealed in record.files:
             for line in store.payload_path(sealed.name).read_text("ascii").splitlines():
-                sample = json.loads(line)
-                samples[sample["item_id"]].append(sample)
+                item, score = _ITEM.search(line), _SCORE.search(line)
+                if item is not None and score is not None:
+                    samples[json.loads(item[1])].append(_Graded(float(score[1]), line))
         found[key] = dict(samples)
     return found
 
@@ -146,16 +167,16 @@ def _flips(index: int, seed: int, base: Samples, treat: Samples, *, secret: bool
             yield Flip(index, seed, item, _answer(first, before, mine, secret), _answer(second, after, theirs, secret))
 
 
-def _mean(samples: Sequence[dict[str, Any]]) -> float:
-    return sum(float(sample["score"]) for sample in samples) / len(samples)
+def _mean(samples: Sequence[_Graded]) -> float:
+    return sum(sample.score for sample in samples) / len(samples)
 
 
-def _shown(samples: Sequence[dict[str, Any]], *, best: bool) -> dict[str, Any]:
+def _shown(samples: Sequence[_Graded], *, best: bool) -> dict[str, Any]:
     """Return the answer that shows the difference: the best of the arm that gained, the worst of the other."""
-    return (max if best else min)(samples, key=lambda sample: float(sample["score"]))
+    return (max if best else min)(samples, key=lambda sample: sample.score).parsed()
 
 
-def _answer(sample: dict[str, Any], score: float, samples: Sequence[dict[str, Any]], secret: bool) -> Answer:
+def _answer(sample: dict[str, Any], score: float, samples: Sequence[_Graded], secret: bool) -> Answer:
     of = f" (one of {len(samples)} answers)" if len(samples) > 1 else ""
     return Answer(
         score=score,

@@ -147,13 +147,7 @@ def _html(found: Result, context: Context, figures: Sequence[Figure] | None) -> 
 
 
 def _figure_files(figures: Sequence[Figure], ending: str) -> Formats:
-    from talan_eval.report.plots.style import styled, to_png, to_svg  # noqa: PLC0415 - as above
-
-    with styled():
-        return {
-            f"{one.name}.{ending}": to_svg(one.figure).encode() if ending == "svg" else to_png(one.figure)
-            for one in figures
-        }
+    return {f"{one.name}.{ending}": one.svg.encode() if ending == "svg" else one.png() for one in figures}
 
 
 def _print_table(found: Result, margin: float | None) -> None:

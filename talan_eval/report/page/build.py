@@ -110,13 +110,12 @@ def _sections(result: Result, context: Context) -> list[_Section]:
 def _pictures(figures: Sequence[Figure]) -> list[_Picture]:
     if not figures:
         return []
-    from talan_eval.report.plots.style import inline, styled, to_svg  # noqa: PLC0415 - an extra
+    from talan_eval.report.plots.style import inline  # noqa: PLC0415 - an extra
 
-    with styled():
-        return [
-            _Picture(figure.name, figure.title, figure.description, Markup(inline(to_svg(figure.figure), figure.name)))  # noqa: S704 - matplotlib escapes text
-            for figure in figures
-        ]
+    return [
+        _Picture(one.name, one.title, one.description, Markup(inline(one.svg, one.name)))  # noqa: S704 - matplotlib escapes
+        for one in figures
+    ]
 
 
 def _asset(name: str) -> str:

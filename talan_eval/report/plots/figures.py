@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,21 @@ class Figure:
     title: str
     description: str
     figure: MplFigure
+
+    @cached_property
+    def svg(self) -> str:
+        """The figure as an SVG document; drawn once, because several faces show it."""
+        from talan_eval.report.plots.style import styled, to_svg  # noqa: PLC0415 - an extra
+
+        with styled():
+            return to_svg(self.figure)
+
+    def png(self) -> bytes:
+        """Return the figure as a PNG."""
+        from talan_eval.report.plots.style import styled, to_png  # noqa: PLC0415 - an extra
+
+        with styled():
+            return to_png(self.figure)
 
 
 def available() -> bool:

@@ -49,8 +49,9 @@ def finished(tmp_path, cell, result):
     for arm, values in (("lora", scores.base), ("talan+lora", scores.treat)):
         for seed, row in zip(scores.seeds, values, strict=True):
             lines = [
-                {"item_id": item, "prompt_hash": "0", "score": float(value), "verdict": "match" if value else "mismatch",
-                 "extracted": "1", "reason": "because", "answer": "\x1b[31m<script>alert(1)</script>\ud800"}
+                {"item_id": item, "prompt_hash": "0", "score": float(value),
+                 "verdict": "match" if value else "mismatch", "extracted": "1",
+                 "reason": "because", "answer": "\x1b[31m<script>alert(1)</script>\ud800"}
                 for item, value in zip(scores.item_ids, row, strict=True)
             ]  # fmt: skip
             payload = "".join(json.dumps(line) + "\n" for line in lines).encode("ascii")

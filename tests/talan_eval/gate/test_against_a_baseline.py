@@ -50,7 +50,7 @@ def test_other_seeds_make_independent_samples(cell, result):
 
 
 def test_another_family_is_refused_with_what_differs(cell, result):
-    with pytest.raises(UserError, match="different families.*benchmarks"):
+    with pytest.raises(UserError, match=r"different families.*benchmarks"):
         decide(result(cell()), GateSettings(1.0), baseline=result(cell("mbpp_micro")))
 
 

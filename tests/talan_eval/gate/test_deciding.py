@@ -111,7 +111,7 @@ def test_items_that_must_pass_fail_the_gate_whatever_the_mean(cell, result):
 
 @pytest.mark.parametrize(("margin", "alpha"), [(-1, 0.05), (101, 0.05), (float("nan"), 0.05), (1, 0), (1, 0.5)])
 def test_settings_out_of_range_are_refused(margin, alpha):
-    with pytest.raises(UserError, match="--margin|--alpha"):
+    with pytest.raises(UserError, match=r"--margin|--alpha"):
         GateSettings(margin, alpha)
 
 

@@ -26,7 +26,8 @@ JUNIT = etree.XMLSchema(
   </xs:extension></xs:simpleContent></xs:complexType>
   <xs:attributeGroup name="counts">
     <xs:attribute name="name" type="xs:string" use="required"/>
-    <xs:attribute name="tests" type="xs:int" use="required"/><xs:attribute name="failures" type="xs:int" use="required"/>
+    <xs:attribute name="tests" type="xs:int" use="required"/>
+    <xs:attribute name="failures" type="xs:int" use="required"/>
     <xs:attribute name="errors" type="xs:int" use="required"/><xs:attribute name="time" type="xs:decimal"/>
   </xs:attributeGroup>
   <xs:element name="testsuites"><xs:complexType><xs:sequence>
@@ -43,7 +44,8 @@ JUNIT = etree.XMLSchema(
         <xs:attribute name="time" type="xs:decimal" use="required"/>
       </xs:complexType></xs:element>
       <xs:element name="system-out" type="xs:string" minOccurs="0"/>
-    </xs:sequence><xs:attributeGroup ref="counts"/><xs:attribute name="skipped" type="xs:int"/></xs:complexType></xs:element>
+    </xs:sequence><xs:attributeGroup ref="counts"/><xs:attribute name="skipped" type="xs:int"/></xs:complexType>
+    </xs:element>
   </xs:sequence><xs:attributeGroup ref="counts"/></xs:complexType></xs:element>
 </xs:schema>""")
 )

@@ -8,44 +8,44 @@ import json
 import re
 
 import html5lib
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.console import Console
 
+from talan_eval.comparison import CellScores, compare
 from talan_eval.gate.advice import advise, power_curves
 from talan_eval.report import delimited, latex, markdown, methods, plots
 from talan_eval.report.clean import clean
 from talan_eval.report.context import Answer, Context, Flip, Flips
 from talan_eval.report.page import render as page
 from talan_eval.report.page.payload import payload
-from talan_eval.report.plots.style import styled, to_svg
 from talan_eval.report.table import NotWorse, main_table
 from talan_eval.report.terminal import TerminalReport
 
 GFM = MarkdownIt("gfm-like", {"linkify": False, "html": True})
 HOSTILE = st.text(max_size=40) | st.sampled_from(
-    ["<script>alert(1)</script>", "a|b", "`", "``x`", "# h", "\x1b[31mred", "\ud800", r"\input{/etc/passwd}", "$x^2$", "a & b",
-     "=cmd|'/c calc'!A0", "-- ''", "]]>", "</script><img src=x onerror=alert(1)>", "{{ 7*7 }}", "1. x", "%", "\u202egnp", "[*"]
+    ["<script>alert(1)</script>", "a|b", "`", "``x`", "# h", "\x1b[31mred", "\ud800", r"\input{/etc/passwd}", "$x^2$",
+     "a & b", "=cmd|'/c calc'!A0", "-- ''", "]]>", "</script><img src=x onerror=alert(1)>", "{{ 7*7 }}", "1. x",
+     "%", "\u202egnp", "[*"]
 )  # fmt: skip
+OURS = (
+    r"\\[a-zA-Z]+\{\}|\\[{}$&#%_]|\\texttt\{U\+[0-9A-F]+\}|\\[`'^~\"cv] ?\{[a-zA-Z]\}"
+    r"|\$-\$|\$\\pm\$|-\{\}|'\{\}|\{[\[\]*]\}"
+)
 RARELY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")
 def one():
-    from talan_eval.comparison import compare  # the shared fixtures are per test; one comparison serves all here
-
     return compare(
         [_cell("gsm8k_micro"), _cell("mbpp_micro")], base="lora", treat="talan+lora", provenance={}, sandbox={}
     )
 
 
 def _cell(task):
-    import numpy as np
-
-    from talan_eval.comparison import CellScores
-
     draw = np.random.default_rng(len(task))
     scores = (draw.random((2, 7, 40)) < 0.5).astype(float)
     return CellScores(
@@ -90,11 +90,7 @@ def test_latex_is_ascii_and_has_no_command_that_is_not_ours(one, name):
     assert escaped.isascii()
     assert "\n" not in escaped
     assert "\\input" not in escaped
-    bare = re.sub(
-        r"\\[a-zA-Z]+\{\}|\\[{}$&#%_]|\\texttt\{U\+[0-9A-F]+\}|\\[`'^~\"cv] ?\{[a-zA-Z]\}|\$-\$|\$\\pm\$|-\{\}|'\{\}|\{[\[\]*]\}",
-        "",
-        escaped,
-    )
+    bare = re.sub(OURS, "", escaped)
     assert not set(bare) & set("\\{}$&#%_^~<>|")
     latex.render(renamed(one, name)).encode("ascii")
 
@@ -180,8 +176,7 @@ def test_a_margin_adds_a_verdict_and_takes_none_away(one):
 
 
 def test_figures_are_the_same_bytes_each_time(one):
-    with styled():
-        first, second = ([to_svg(figure.figure) for figure in plots.draw(one)] for _ in range(2))
+    first, second = ([figure.svg for figure in plots.draw(one)] for _ in range(2))
     assert first == second
 
 
