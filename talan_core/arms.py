@@ -260,13 +260,15 @@ def _plain(model: PreTrainedModel, partner: Partner, defaults: TalanDefaults, se
 
     if not isinstance(partner, PlainPartner):
         raise TypeError(f"{partner.kind} is neither an adapter of PEFT nor a plain partner")
-    layer = partner.layer_of(defaults.layer)
-    if layer is not None:
-        shape = model.config.get_text_config()
-        layer = int(
-            dataclasses.replace(defaults, layer=layer).resolve(shape.hidden_size, shape.num_hidden_layers).layer
-        )
+    asked = partner.layer_of(defaults.layer)
+    layer = None if asked is None else max(_layer(model, asked), _layer(model, partner.lowest_layer))
     return PlainModel(model, partner, layer=layer, generator=torch.Generator().manual_seed(seed))
+
+
+def _layer(model: PreTrainedModel, layer: float) -> int:
+    """Return the number of a layer that is given as a number or as a share of the depth; a UserError if it is none."""
+    shape = model.config.get_text_config()
+    return int(TalanConfig(layer=layer).resolve(shape.hidden_size, shape.num_hidden_layers).layer)
 
 
 _BLOCKS: Final[Mapping[str, type[TalanOptions | NoiseOptions]]] = {TALAN: TalanOptions, NOISE: NoiseOptions}

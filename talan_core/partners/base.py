@@ -63,6 +63,9 @@ class PeftPartner(Partner):
 class PlainPartner(Partner):
     """A baseline that is no adapter of PEFT; `talan_core.plain` builds it."""
 
+    lowest_layer: ClassVar[int] = 0
+    """The first decoder layer that it can write to."""
+
     def layer_of(self, default: float) -> int | float | None:
         """Return the decoder layer whose input the baseline writes to, or None if it writes to none.
 

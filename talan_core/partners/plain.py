@@ -71,15 +71,17 @@ class ActAdd(PlainPartner):
 
     v is the mean hidden state over the tokens of the right completions minus that over the tokens of wrong ones; the
     wrong completion of a prompt is another item's right one. Nothing is trained by gradients. The contrast and the
-    number of pairs are ours; `talan_core.training.steering` computes v.
+    number of pairs are ours; `talan_core.training.steering` computes v. At the embedding output both means are over the
+    same tokens, and v would be zero whatever the data; so where the operating point is layer 0, this writes to layer 1.
 
     Args:
         scale: Factor on v.
         pairs: Training items that v is computed from (all of them if there are fewer).
-        layer: Where, as `TalanConfig.layer`; None takes the backbone's operating point.
+        layer: Where, as `TalanConfig.layer`, from layer 1; None takes the backbone's operating point.
     """
 
     kind: ClassVar[str] = "actadd"
+    lowest_layer: ClassVar[int] = 1
     refuses_block: ClassVar[str] = "its vector is a difference of means, and no gradient would train the block"
 
     scale: float = 1.0
@@ -97,6 +99,8 @@ class ActAdd(PlainPartner):
         found = [] if math.isfinite(self.scale) else [f"scale={self.scale}: must be a finite number"]
         if self.pairs <= 1:
             found.append(f"pairs={self.pairs}: must be at least 2, to have another item's completion")
+        if self.layer == 0:
+            found.append("layer=0: the contrast of the embedding output is zero whatever the data; from layer=1")
         return [*found, *_layer_problems(self.layer)]
 
     def layer_of(self, default: float) -> int | float | None:

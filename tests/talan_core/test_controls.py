@@ -116,6 +116,17 @@ def test_the_steering_vector_is_the_difference_of_the_mean_hidden_states(backbon
     torch.testing.assert_close(edited[0, 0], 0.5 * expected, atol=1e-5, rtol=1e-4)
 
 
+def test_the_steering_vector_is_never_taken_where_it_must_vanish(backbone, tokenizer, examples, tmp_path):
+    arm = build(backbone(), parse_arm("actadd"), seed=0)  # the default share of four layers is layer 0
+    assert arm.edit.layer == 1
+    fit(arm, tokenizer, examples, SETTINGS, seed=0, work_dir=tmp_path / "work")
+    assert arm.edit.vector.norm() > 1e-2
+    # control: at the embedding output the same contrast is zero but for rounding
+    arm.edit.layer = 0
+    fit(arm, tokenizer, examples, SETTINGS, seed=0, work_dir=tmp_path / "work")
+    assert arm.edit.vector.norm() < 1e-5
+
+
 def test_one_completion_is_no_contrast(backbone, tokenizer, tmp_path):
     same = [Example("1+1=", "2", "s"), Example("4-2=", "2", "s")]
     arm = build(backbone(), parse_arm("actadd"), seed=0)
