@@ -168,7 +168,7 @@ def _flips(index: int, seed: int, base: Samples, treat: Samples, *, secret: bool
 
 
 def _mean(samples: Sequence[_Graded]) -> float:
-    return sum(sample.score for sample in samples) / len(samples)
+    return samples[0].score if len(samples) == 1 else sum(sample.score for sample in samples) / len(samples)
 
 
 def _shown(samples: Sequence[_Graded], *, best: bool) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def mean_text(check: Check, settings: GateSettings, *, have: int, change: bool) 
     level = fmt.percent(1 - settings.alpha)
     what = "The mean gain changed by" if change else "The mean difference is"
     size = f"{what} {fmt.gain(check.delta)} points"
-    margin = f"{settings.margin:g} {'point' if settings.margin == 1 else 'points'}"
+    margin = fmt.points(settings.margin)
     if check.outcome is Outcome.PASS:
         return (
             f"A loss of more than {margin} is excluded: {size[0].lower()}{size[1:]}, one-sided {level} lower bound "

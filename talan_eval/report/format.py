@@ -67,6 +67,11 @@ def _end(value: float) -> str:
     return "0.00" if text in {"+0.00", "-0.00"} else text
 
 
+def points(size: float) -> str:
+    """Format a margin or a planned gain, as it was typed, with its unit."""
+    return f"{size:g} point" if size == 1 else f"{size:g} points"
+
+
 def percent(share: float) -> str:
     """Format a share or level in [0, 1] as a percentage without needless decimals."""
     return f"{100 * share:.4g} %"

@@ -43,7 +43,7 @@ def margin_note(result: Result, not_worse: NotWorse | None) -> tuple[Note, ...]:
     return (
         Note(
             not_worse.words,
-            f"The one-sided {level} guarded lower bound excludes a loss of more than {not_worse.margin:g} points (E1; "
+            f"The one-sided {level} guarded lower bound excludes a loss of more than {fmt.points(not_worse.margin)} (E1; "
             "Holm over the benchmarks). The margin must be declared before results are read.",
         ),
     )
@@ -60,7 +60,7 @@ def _to_find(advice: Advice, have: int) -> str:
             f"at best {fmt.count(advice.samples, 'sample')} per item at {fmt.count(have, 'seed')} (if the noise of "
             "single items is decoding noise)"
         )
-    start = f"To find a true mean gain of {advice.gain:g} points with 80 % power at the noise seen here: "
+    start = f"To find a true mean gain of {fmt.points(advice.gain)} with 80 % power at the noise seen here: "
     if advice.seeds is not None and advice.seeds <= have:
         return f"{start}{fmt.count(have, 'seed')}, as run here, are enough."
     return f"{start}{'; or '.join(ways)}." if ways else f"{start}no affordable number of seeds, items or samples."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from talan_eval.report import format as fmt
 from talan_eval.report.plots.style import GAINED, INK, LOST, NEUTRAL, new_figure
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def power_plot(result: Result, curves: tuple[PowerCurve, ...]) -> Figure:
     axes = figure.subplots()
     for place, curve in enumerate(curves):
         mark, line, colour = _LINES[place % len(_LINES)]
-        label = f"true mean gain {curve.gain:g} points"
+        label = f"true mean gain {fmt.points(curve.gain)}"
         axes.plot(curve.seeds, curve.power, line, marker=mark, color=colour, markersize=4, linewidth=1.5, label=label)
     axes.axhline(_TARGET, color=INK, linewidth=0.6)
     have = min(len(entry.seeds) for entry in result.aggregate.backbones)

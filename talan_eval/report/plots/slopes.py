@@ -43,3 +43,4 @@ def _panel(axes: Axes, cell: Cell) -> None:
         style, colour = ("-", GAINED) if delta > 0 else ("--", LOST) if delta < 0 else (":", NEUTRAL)
         axes.plot((0, 1), (base, base + delta), style, color=colour, linewidth=1.4, marker="o", markersize=3.5)
     axes.set_xlim(-0.25, 1.25)
+    axes.locator_params(axis="y", nbins=4)

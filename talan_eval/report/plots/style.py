@@ -106,6 +106,10 @@ def inline(svg: str, prefix: str) -> str:
     body = re.sub(r'xlink:href="#([^"]+)"', rf'xlink:href="#{prefix}-\1"', body)
     body = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", body)
     body = body.replace(INK, "currentColor").replace(GROUND, "var(--ground)")
+    # as wide as the place allows, but never with larger text than was drawn
     return re.sub(
-        r'<svg ([^>]*?)width="[^"]*"', r'<svg aria-hidden="true" focusable="false" \1', body, count=1
-    ).replace(' height="', ' data-height="', 1)
+        r'<svg ([^>]*?)width="([0-9.]+)pt" height="[0-9.]+pt"',
+        r'<svg aria-hidden="true" focusable="false" style="max-width: \2pt" \1',
+        body,
+        count=1,
+    )
