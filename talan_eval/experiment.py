@@ -80,6 +80,7 @@ class Experiment(BaseModel):
         eval_batch: Prompts answered at a time, the same in both arms.
         device: "cpu" or "cuda".
         versions: Packages that can change a number, by name.
+        contaminated: Training items that are also evaluated items; above 0 only where the user allowed it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -95,6 +96,7 @@ class Experiment(BaseModel):
     eval_batch: int
     device: str
     versions: dict[str, str]
+    contaminated: int = 0
 
     def to_json(self) -> JsonObject:
         """Return the JSON form, whose canonical hash is the identity."""

@@ -56,6 +56,9 @@ class CompareRequest:
         "Benchmarks whose worked solutions adapters are trained on; those of --tasks when left out.",
         listed=True,
     )
+    allow_contaminated: bool = _ask(
+        default=False, text="Train also on items that are evaluated; the result says how many."
+    )
     workers: int | None = _ask(None, "Processes that train and evaluate side by side; chosen when left out.")
     retries: int = _ask(1, "How often a failed fine-tuning or evaluation is tried again before it is given up.")
     executor: str = _ask("local", "local (processes on this machine) or ray (a Ray cluster; needs the extra ray).")

@@ -8,7 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from talan_eval.comparison import ScoredItem, StatisticsSettings, compare, family_hash, pair_scores
-from talan_eval.execution.notes import failed_cells, failure_notes, grader_disagreements, mixed_checkpoints
+from talan_eval.execution.notes import (
+    contamination,
+    failed_cells,
+    failure_notes,
+    grader_disagreements,
+    mixed_checkpoints,
+)
 from talan_eval.execution.provenance import provenance
 from talan_eval.execution.samples import read_samples
 from talan_eval.grading.verdict import Verdict
@@ -78,6 +84,7 @@ def collect(
     ledger.enter(look)
     failed = failed_cells(runs, records, failures or {})
     notes = [
+        *contamination(experiment),
         *failure_notes(failed),
         *mixed_checkpoints(runs, records),
         *grader_disagreements(experiment, runs, records),

@@ -70,3 +70,10 @@ def grader_disagreements(experiment: Experiment, runs: Sequence[Run], records: M
                 f"{task.name}: the two graders disagree on some answers, base / treat: {strict} are right by the "
                 f"normaliser alone and {symbolic} by math-verify alone; all count as right and are marked in samples/."
             )
+
+
+def contamination(experiment: Experiment) -> list[str]:
+    """Say how many training items are also evaluated items, where any are."""
+    if not experiment.contaminated:
+        return []
+    return [f"{experiment.contaminated} training items are also evaluated items; a gain could be memory."]

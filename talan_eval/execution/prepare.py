@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 RESULTS: Final = Path("results")
 PACKAGES: Final = ("talan-eval", "torch", "transformers", "peft", "lm-eval", "tokenizers", "numpy")
 _FREE_BYTES: Final = 64 * 2**20
+_BARE: Final = ("question", "problem")  # where documents keep an item without the instructions around it
 _DEVICES: Final = ("auto", "cpu", "cuda")
 
 
@@ -91,20 +92,16 @@ def prepare(request: CompareRequest) -> Prepared:
 
     revision = locate(checked.spec)
     device = _device(request.device)
-    benchmarks = [
-        load_benchmark(name, data_dir=request.data_dir, limit=request.limit, asking=checked.asking)
-        for name in checked.tasks
-    ]
-    specs = {benchmark.spec.name: benchmark.spec for benchmark in benchmarks}
-    for name in checked.train_tasks:
-        if name not in specs:
-            specs[name] = load_benchmark(name, data_dir=request.data_dir, limit=None, asking=checked.asking).spec
-    _check_training([specs[name] for name in checked.train_tasks])
-    _check_slices(checked.statistics.slices, benchmarks)
-    check_backbone(revision, checked.asking, benchmarks)
+    loaded = _loaded(request, checked)
+    evaluated = [loaded[name] for name in checked.tasks]
+    contaminated = _contaminated(request, [loaded[name] for name in checked.train_tasks], evaluated)
+    check_backbone(revision, checked.asking, evaluated)
+    specs = {name: benchmark.spec for name, benchmark in loaded.items()}
     eval_batch = checked.spec.eval_batch if request.eval_batch is None else request.eval_batch
-    experiment = _experiment(checked, revision, specs, eval_batch, device)
-    tier = _sandbox_tier(request, [benchmark.spec for benchmark in benchmarks])
+    experiment = _experiment(checked, revision, specs, eval_batch, device).model_copy(
+        update={"contaminated": contaminated}
+    )
+    tier = _sandbox_tier(request, [specs[name] for name in checked.tasks])
     out = RESULTS / experiment.default_name if request.out is None else request.out
     _check_space(out)
     workers, threads = _workers(request.workers, checked, device)
@@ -124,6 +121,39 @@ def prepare(request: CompareRequest) -> Prepared:
         sandbox_tier=tier,
     )
     return Prepared(experiment, assignment, workers, request.retries, checked.statistics)
+
+
+def _loaded(request: CompareRequest, checked: _Checked) -> dict[str, Benchmark]:
+    """Load every benchmark that is evaluated or trained on, and check what they are needed for."""
+    loaded = {
+        name: load_benchmark(
+            name,
+            data_dir=request.data_dir,
+            limit=request.limit if name in checked.tasks else None,
+            asking=checked.asking,
+        )
+        for name in dict.fromkeys((*checked.tasks, *checked.train_tasks))
+    }
+    _check_training([loaded[name].spec for name in checked.train_tasks])
+    _check_slices(checked.statistics.slices, [loaded[name] for name in checked.tasks])
+    return loaded
+
+
+def _contaminated(request: CompareRequest, trained: Sequence[Benchmark], evaluated: Sequence[Benchmark]) -> int:
+    """Count training items that are also evaluated items; refuse them unless they are allowed."""
+    from talan_core.training.contamination import screen  # noqa: PLC0415 - heavy, see prepare
+    from talan_core.training.data import Example  # noqa: PLC0415 - as above
+
+    examples = [Example(*pair, one.spec.name) for one in trained for pair in one.training]
+    items = [item for one in evaluated for item in one.items]
+    asked = [item.prompt for item in items] + [str(item.doc[key]) for item in items for key in _BARE if key in item.doc]
+    found = len(screen(examples, asked, policy="keep").contaminated)
+    if found and not request.allow_contaminated:
+        raise UserError(
+            f"{found} of {len(examples)} training items are also evaluated items, so a gain could be memory.",
+            "Train on other benchmarks with --train-tasks, or type --allow-contaminated; the result then says so.",
+        )
+    return found
 
 
 def _check(request: CompareRequest) -> _Checked:
