@@ -89,7 +89,7 @@ def _disagreements(experiment: Experiment, runs: Sequence[Run], records: dict[st
             )
             yield (
                 f"{task.name}: the two graders disagree on some answers, base / treat: {strict} are right by the "
-                f"normaliser alone and {symbolic} by math-verify alone; all count as right and are marked in samples/."
+                f"normaliser alone and {symbolic} by math-verify alone; they are marked in samples/."
             )
 
 
