@@ -4,14 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: install compare test test-slow lint docs schema clean
+.PHONY: install compare test test-slow test-browser test-latex lint docs schema clean
 
 install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is %d.%d. Type: make PYTHON=python3.12 ..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,gguf]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,gguf,plots]'
 	touch $(STAMP)
 
 compare: $(STAMP)
@@ -23,6 +24,15 @@ test: lint
 test-slow: $(STAMP)
 	$(BIN)/pytest -m slow
 
+# Needs Chromium (apt-get install chromium) and npm.
+test-browser: $(STAMP)
+	npm install --silent --prefix build/axe axe-core@4
+	$(BIN)/pytest -m browser
+
+# Needs LaTeX: apt-get install latexmk texlive-latex-recommended texlive-latex-extra
+test-latex: $(STAMP)
+	$(BIN)/pytest -m latex
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -30,7 +40,7 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 docs: $(STAMP)
-	$(BIN)/pip install --quiet --constraint constraints.txt '.[docs]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,gguf,plots,docs]'
 	$(BIN)/mkdocs build --strict
 
 # The published JSON schema of result.json; a test compares it with the code.

@@ -55,6 +55,16 @@ class TaskIdentity(BaseModel):
     stop: tuple[str, ...] = ()
 
 
+class TrainingSource(BaseModel):
+    """A benchmark whose worked solutions adapters are trained on, whether or not it is evaluated."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    n_train: int
+    train_hash: str
+
+
 class Experiment(BaseModel):
     """A paired comparison, complete enough to be repeated.
 
@@ -63,7 +73,8 @@ class Experiment(BaseModel):
         base: Canonical name of the base arm.
         treat: Canonical name of the treat arm.
         seeds: Training seeds, the same in both arms.
-        tasks: Benchmarks in the order of the table. Adapters are trained on the mix of their training splits.
+        tasks: Benchmarks in the order of the table.
+        train: Benchmarks on the mix of whose training splits adapters are trained, in order.
         training: The recipe of both arms (``TrainingSettings`` as JSON).
         operating_point: The TALAN configuration that arms' options are laid over (``TalanConfig`` as JSON).
         eval_batch: Prompts answered at a time, the same in both arms.
@@ -78,6 +89,7 @@ class Experiment(BaseModel):
     treat: str
     seeds: tuple[int, ...]
     tasks: tuple[TaskIdentity, ...]
+    train: tuple[TrainingSource, ...]
     training: dict[str, Any]
     operating_point: dict[str, Any]
     eval_batch: int
@@ -92,6 +104,11 @@ class Experiment(BaseModel):
     def digest(self) -> str:
         """The SHA-256 of the canonical JSON."""
         return canonical_hash(self.to_json())
+
+    @property
+    def recipe_digest(self) -> str:
+        """The SHA-256 of all but the seeds: experiments with equal ones differ in their seeds at most."""
+        return canonical_hash({key: value for key, value in self.to_json().items() if key != "seeds"})
 
     @property
     def default_name(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from talan_core.backbones.smollm2 import locate_smollm2
 from talan_core.errors import UserError
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from talan_core.backbones.names import BackboneSpec
+
+_VOCABULARY: Final = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "*.tiktoken")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +65,17 @@ def hash_weights(directory: Path) -> str:
         directory: A model directory as written by ``save_pretrained``.
 
     Raises:
-        UserError: It holds no weights.
+        UserError: It holds no weights or no tokenizer.
     """
-    files = sorted(
-        [
-            *directory.glob("*.safetensors"),
-            *directory.glob("*.bin"),
-            *directory.glob("tokenizer*"),
-            *directory.glob("*.jinja"),
-        ]
-    )
-    if not any(file.suffix in (".safetensors", ".bin") for file in files):
-        raise UserError(
-            f"The directory {directory} holds no weights.", "Type --backbone with a directory saved by save_pretrained."
-        )
+    weights = [*directory.glob("*.safetensors"), *directory.glob("*.bin")]
+    vocabulary = [file for pattern in _VOCABULARY for file in directory.glob(pattern)]
+    for what, found in (("weights", weights), ("tokenizer", vocabulary)):
+        if not found:
+            raise UserError(
+                f"The directory {directory} holds no {what}.",
+                "Type --backbone with a directory into which model and tokenizer were saved by save_pretrained.",
+            )
+    files = sorted({*weights, *vocabulary, *directory.glob("tokenizer*"), *directory.glob("*.jinja")})
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.name.encode())

@@ -7,9 +7,8 @@ import sys
 import typer
 
 from talan_core.errors import UserError
-from talan_eval.cli import compare, tasks
-
-INTERRUPTED = 130
+from talan_eval.cli import calibrate, compare, diff, doctor, gate, init, power, report, runs, sandbox, tasks
+from talan_eval.cli.arguments import expand
 
 app = typer.Typer(
     name="talan-eval",
@@ -22,7 +21,16 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("compare", epilog=compare.EXAMPLES)(compare.command)
+app.command("power", epilog=power.EXAMPLES)(power.command)
+app.command("report", epilog=report.EXAMPLES)(report.command)
+app.command("gate", epilog=gate.EXAMPLES)(gate.command)
+app.command("diff", epilog=diff.EXAMPLES)(diff.command)
+app.command("doctor", epilog=doctor.EXAMPLES)(doctor.command)
+app.command("init", epilog=init.EXAMPLES)(init.command)
+app.command("calibrate", epilog=calibrate.EXAMPLES)(calibrate.command)
 app.add_typer(tasks.app, name="tasks")
+app.add_typer(sandbox.app, name="sandbox")
+app.add_typer(runs.app, name="runs")
 
 
 @app.callback()
@@ -33,13 +41,10 @@ def _root() -> None:
 def main() -> None:
     """Run the command line: a user's mistake is one message and exit code 2, a bug keeps its traceback."""
     try:
-        app()
+        app(expand(sys.argv[1:]))
     except UserError as error:
         sys.stderr.write(f"Error: {error}\n")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted. Finished cells are kept: the same command goes on from here.\n")
-        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

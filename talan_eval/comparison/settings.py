@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from talan_core.errors import UserError, unknown_name
 from talan_eval.stats.seed_bootstrap import BootstrapMethod
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from talan_eval.request import CompareRequest
+
 AUTO = "auto"
+ALSO: Final[Mapping[str, str]] = {
+    "wilcoxon": "Wilcoxon signed-rank over seeds (E1); it tests ranks, not the mean that is reported",
+    "cmh": "Cochran-Mantel-Haenszel over seeds as strata (E0); as a test of re-training it rejects far too often",
+    "item-bootstrap": "paired bootstrap over items of each checkpoint pair (E0); it says nothing about re-training",
+}
+"""Tests that a user can ask for by name, with what they do not do."""
 
 
 @dataclass(frozen=True)
@@ -19,15 +31,38 @@ class StatisticsSettings:
         rng_seed: Seed of their generators, 0 or more.
         alpha: Two-sided error rate.
         bootstrap: Seed bootstrap by name, or "auto" for bootstrap-t with the expanded percentile as its fallback.
+        variants_tried: How many variants of the treat arm (checkpoints, prompts, recipes) were tried before this one
+            was picked by its score; every deciding p-value is multiplied by it (Bonferroni).
+        slices: Labels of the items, such as "subject"; each of their values becomes a cell of the family.
+        also: Tests beside the defaults, by name from ``ALSO``. No verdict rests on them.
+        earlier_looks: Seeds of earlier readings of the same comparison, in their order. Where seeds were added after
+            one, the verdict on the mean rests on an anytime-valid test as well.
     """
 
     resamples: int = 10_000
     rng_seed: int = 0
     alpha: float = 0.05
     bootstrap: str = AUTO
+    variants_tried: int = 1
+    slices: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    earlier_looks: tuple[tuple[int, ...], ...] = ()
+
+    @classmethod
+    def of_request(cls, request: CompareRequest) -> StatisticsSettings:
+        """Read the options of ``compare``; raises as the constructor does."""
+        return cls(
+            resamples=request.resamples,
+            rng_seed=request.rng_seed,
+            alpha=request.alpha,
+            bootstrap=request.bootstrap,
+            variants_tried=request.variants_tried,
+            slices=_names(request.slices),
+            also=_names(request.also),
+        )
 
     def __post_init__(self) -> None:
-        """Raise a ``UserError`` for a value out of range or an unknown bootstrap."""
+        """Raise a ``UserError`` for a value out of range or an unknown name."""
         if self.resamples < 1:
             raise UserError(f"{self.resamples} resamples are too few.", "Type a positive number, such as 10000.")
         if self.rng_seed < 0:
@@ -37,3 +72,18 @@ class StatisticsSettings:
         names = [AUTO, *BootstrapMethod]
         if self.bootstrap not in names:
             raise unknown_name("bootstrap", self.bootstrap, names)
+        if self.variants_tried < 1:
+            raise UserError(
+                f"{self.variants_tried} variants tried is less than the one that is compared.",
+                "Type the number of variants that were scored before one was picked, such as --variants-tried 5.",
+            )
+        for name in self.also:
+            if name not in ALSO:
+                raise unknown_name("test", name, ALSO)
+        for kind, chosen in (("--slices", self.slices), ("--also", self.also)):
+            if len(set(chosen)) < len(chosen):
+                raise UserError(f"{kind} names one thing twice: {', '.join(chosen)}.", f"Name each once: {kind} NAME")
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return () if text is None else tuple(name.strip() for name in text.split(",") if name.strip())

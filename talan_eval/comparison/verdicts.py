@@ -4,7 +4,9 @@ The aggregate is the primary test at level alpha. With three seeds or more it is
 rejects with a positive (negative) mean; where S seeds can bring the sign-flip p below alpha at all (S >= 6 at alpha =
 .05, up to 20), the sign-flip test must reject too, and the verdict is then called confirmed, otherwise normality-based.
 
-A single cell needs five seeds, and the same tests adjusted for the family: Holm on the guarded p, and joint max-T.
+A single cell needs five seeds, and the same tests adjusted for the family: Holm on the guarded p, and joint max-T. Over
+several backbones the smallest number of seeds counts for the t, and all trained pairs together for the sign flips.
+Where variants of the treat arm were tried, every deciding p is multiplied by their number.
 
 Everything else that was tested is inconclusive, which is no evidence of equality. With one or two seeds: not estimable.
 """
@@ -14,10 +16,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from talan_eval.comparison.inference import CELL_SEEDS, SPARSE_SEEDS
-from talan_eval.stats.signflip import MAX_SEEDS, sign_flip_floor
+from talan_eval.comparison.inference import CELL_SEEDS, SPARSE_SEEDS, enumerable
+from talan_eval.stats.signflip import sign_flip_floor
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from talan_eval.comparison.family import Adjusted
+    from talan_eval.comparison.settings import StatisticsSettings
     from talan_eval.schema import E1, Basis, VerdictWord
 
 RULE = (
@@ -34,35 +40,50 @@ class Verdict:
     basis: Basis | None = None
 
 
-def sign_flip_decides(n_seeds: int, alpha: float) -> bool:
-    """Return whether the sign-flip test of S seeds is enumerated and can reject at alpha."""
-    return sign_flip_floor(n_seeds) < alpha and n_seeds <= MAX_SEEDS
+def sign_flip_decides(sizes: Sequence[int], alpha: float) -> bool:
+    """Return whether the sign-flip test is enumerated and can reject at alpha; ``sizes`` are seeds per backbone."""
+    return sign_flip_floor(sum(sizes)) < alpha and enumerable(sizes)
 
 
-def aggregate_verdict(delta: float | None, n_seeds: int, e1: E1 | None, alpha: float) -> Verdict:
-    """Judge the primary test (one test, nothing to adjust)."""
-    if delta is None or e1 is None or n_seeds < SPARSE_SEEDS:
-        return Verdict("not estimable")
-    if sign_flip_decides(n_seeds, alpha) and e1.signflip is not None:
-        return _judge(delta, max(e1.p, e1.signflip.p), alpha, "confirmed")
-    return _judge(delta, e1.p, alpha, "normality-based")
+def aggregate_p(sizes: Sequence[int], e1: E1 | None, settings: StatisticsSettings) -> float | None:
+    """Return the p that decides the primary test, or None with too few seeds for a verdict.
 
-
-def deciding_p(n_seeds: int, holm_p: float | None, maxt_p: float | None, alpha: float) -> float | None:
-    """Return the adjusted p that decides about one cell, or None with too few seeds for a claim."""
-    if holm_p is None or n_seeds < CELL_SEEDS:
+    Args:
+        sizes: Seeds of each backbone.
+        e1: The tests of the mean.
+        settings: The error rate, and the variants tried, by which p is multiplied (Bonferroni).
+    """
+    if e1 is None or min(sizes) < SPARSE_SEEDS:
         return None
-    return max(holm_p, maxt_p) if sign_flip_decides(n_seeds, alpha) and maxt_p is not None else holm_p
+    both = sign_flip_decides(sizes, settings.alpha) and e1.signflip is not None
+    p = max(e1.p, e1.signflip.p) if both and e1.signflip is not None else e1.p
+    return min(1.0, p * settings.variants_tried)
 
 
-def cell_verdict(delta: float, n_seeds: int, adjusted_p: float | None, maxt_p: float | None, alpha: float) -> Verdict:
-    """Judge one cell by its adjusted p."""
+def aggregate_verdict(delta: float, sizes: Sequence[int], p: float | None, alpha: float) -> Verdict:
+    """Judge the primary test by its deciding p."""
+    if p is None:
+        return Verdict("not estimable")
+    return _judge(delta, p, alpha, "confirmed" if sign_flip_decides(sizes, alpha) else "normality-based")
+
+
+def deciding_p(n_seeds: int, adjusted: Adjusted, alpha: float) -> float | None:
+    """Return the adjusted p that decides about one cell, or None with too few seeds for a claim."""
+    if adjusted.holm_p is None or n_seeds < CELL_SEEDS:
+        return None
+    if sign_flip_decides([n_seeds], alpha) and adjusted.maxt_p is not None:
+        return max(adjusted.holm_p, adjusted.maxt_p)
+    return adjusted.holm_p
+
+
+def cell_verdict(delta: float, n_seeds: int, p: float | None, adjusted: Adjusted, alpha: float) -> Verdict:
+    """Judge one cell by its deciding p."""
     if n_seeds < SPARSE_SEEDS:
         return Verdict("not estimable")
-    if adjusted_p is None:
+    if p is None:
         return Verdict("inconclusive")
-    confirmed = sign_flip_decides(n_seeds, alpha) and maxt_p is not None
-    return _judge(delta, adjusted_p, alpha, "confirmed" if confirmed else "normality-based")
+    confirmed = sign_flip_decides([n_seeds], alpha) and adjusted.maxt_p is not None
+    return _judge(delta, p, alpha, "confirmed" if confirmed else "normality-based")
 
 
 def _judge(delta: float, p: float, alpha: float, basis: Basis) -> Verdict:

@@ -36,6 +36,7 @@ def provenance(store: Store, experiment: Experiment, records: Sequence[Record]) 
             "created": store.manifest.created,
             "training_seconds": round(_total(records, "training"), 1),
             "evaluation_seconds": round(_total(records, "evaluation"), 1),
+            "by_arm": _by_arm(records),
         },
     }
 
@@ -43,6 +44,16 @@ def provenance(store: Store, experiment: Experiment, records: Sequence[Record]) 
 def _total(records: Sequence[Record], kind: str) -> float:
     data = [record.data for record in records if record.data["kind"] == kind]
     return sum(float(d["log"]["seconds"] if kind == "training" else d["seconds"]) for d in data)
+
+
+def _by_arm(records: Sequence[Record]) -> dict[str, Any]:
+    """Return what each arm took, for the cost columns of reports."""
+    arms = dict.fromkeys(record.data["arm"] for record in records)
+    own = {arm: [record for record in records if record.data["arm"] == arm] for arm in arms}
+    return {
+        arm: {f"{kind}_seconds": round(_total(of_arm, kind), 1) for kind in ("training", "evaluation")}
+        for arm, of_arm in own.items()
+    }
 
 
 def _device(experiment: Experiment) -> str:

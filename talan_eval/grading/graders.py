@@ -16,6 +16,8 @@ from talan_eval.sandbox.runner import run_programs
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from talan_eval.sandbox.tiers import Tier
+
 _BY_TEXT: Final[dict[str, Callable[[str, str], Grade]]] = {
     "number": grade_number,
     "latex": grade_latex,
@@ -38,7 +40,9 @@ EXPLANATIONS: Final = {
 """How each grader works, for a person."""
 
 
-def grade_answers(grader: str, docs: Sequence[Mapping[str, Any]], answers: Sequence[str]) -> list[Grade]:
+def grade_answers(
+    grader: str, docs: Sequence[Mapping[str, Any]], answers: Sequence[str], tier: Tier | None = None
+) -> list[Grade]:
     """Grade a batch of answers.
 
     Args:
@@ -47,15 +51,17 @@ def grade_answers(grader: str, docs: Sequence[Mapping[str, Any]], answers: Seque
             its ``problem`` if there is one; "code" reads
             ``tests`` (a list of assertions) and, if there is one, ``test_setup_code``.
         answers: What the model wrote, in the same order.
+        tier: The boundary around programs, for "code"; the highest that holds here when None.
 
     Returns:
         One grade per answer, in order.
 
     Raises:
+        SandboxError: No boundary holds here, or it fails: nothing is known about the programs then.
         KeyError: The grader does not exist, or a document lacks its field: a mistake in a task, not in an answer.
     """
     if grader == CODE:
-        return _grade_programs(docs, answers)
+        return _grade_programs(docs, answers, tier)
     if grader == MATH:
         questions = [str(doc.get("problem", "")) for doc in docs]
         return grade_math(answers, [str(doc["answer"]) for doc in docs], questions=questions)
@@ -79,7 +85,7 @@ def score_document(grader: str, metric: str, doc: Mapping[str, Any], results: Se
     return {metric: grade.score, "unparsed": float(grade.verdict is Verdict.UNPARSED)}
 
 
-def _grade_programs(docs: Sequence[Mapping[str, Any]], answers: Sequence[str]) -> list[Grade]:
+def _grade_programs(docs: Sequence[Mapping[str, Any]], answers: Sequence[str], tier: Tier | None) -> list[Grade]:
     programs = [
         extract_program(answer, wanted_function(doc["tests"])) for doc, answer in zip(docs, answers, strict=True)
     ]
@@ -88,5 +94,5 @@ def _grade_programs(docs: Sequence[Mapping[str, Any]], answers: Sequence[str]) -
         for doc, program in zip(docs, programs, strict=True)
         if program is not None
     ]
-    outcomes = iter(run_programs(jobs, Limits(), workers=1))
+    outcomes = iter(run_programs(jobs, Limits(), workers=1, tier=tier))
     return [grade_program(program, None if program is None else next(outcomes)) for program in programs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 MISSING = "n/a"
+_MOST_DECIMALS = 9  # what is smaller is the rounding of binary fractions
 
 
 def score(value: float | None) -> str:
@@ -19,17 +20,56 @@ def gain(value: float | None) -> str:
 
 
 def interval(ci: tuple[float, float] | None) -> str:
-    """Format an interval in points as "low to high"."""
-    return MISSING if ci is None else f"{gain(ci[0])} to {gain(ci[1])}"
+    """Format an interval in points as "low to high".
+
+    An end that is not zero gets more decimals rather than be shown as zero: an interval that excludes zero must look
+    like one.
+    """
+    return MISSING if ci is None else f"{_end(ci[0])} to {_end(ci[1])}"
 
 
-def p_value(p: float | None) -> str:
-    """Format a p-value: four decimals below 0.1, where thresholds lie, three above; never "0"."""
+def bound(value: float | None, *limits: float) -> str:
+    """Format a bound in points with its sign, never rounded across (or onto) one of the limits it is compared with."""
+    if value is None:
+        return MISSING
+    decimals = 2
+    while decimals < _MOST_DECIMALS and any(_side(round(value, decimals), x) != _side(value, x) for x in limits):
+        decimals += 1
+    text = f"{value:+.{decimals}f}"
+    return "0.00" if text in {"+0.00", "-0.00"} else text
+
+
+def _side(value: float, limit: float) -> int:
+    return (value > limit) - (value < limit)
+
+
+def p_value(p: float | None, alpha: float | None = None) -> str:
+    """Format a p-value: four decimals below 0.1, where thresholds lie, three above; never "0".
+
+    Args:
+        p: The p-value.
+        alpha: The error rate that it is compared with, if any. A p-value below it gets more decimals rather than be
+            shown as not below it, and the other way round.
+    """
     if p is None:
         return MISSING
-    if p < 0.0001:  # noqa: PLR2004 - the last of the four decimals
+    if p < 0.0001 and (alpha is None or alpha >= 0.0001):  # noqa: PLR2004 - the last of the four decimals
         return "<0.0001"
-    return f"{p:.4f}" if p < 0.1 else f"{p:.3f}"  # noqa: PLR2004 - see above
+    decimals = 4 if p < 0.1 else 3  # noqa: PLR2004 - see above
+    while alpha is not None and decimals < _MOST_DECIMALS and (round(p, decimals) < alpha) != (p < alpha):
+        decimals += 1
+    return f"{p:.{decimals}f}"
+
+
+def _end(value: float) -> str:
+    decimals = next((n for n in range(2, _MOST_DECIMALS) if round(value, n) != 0), 2)
+    text = f"{value:+.{decimals}f}"
+    return "0.00" if text in {"+0.00", "-0.00"} else text
+
+
+def points(size: float) -> str:
+    """Format a margin or a planned gain, as it was typed, with its unit."""
+    return f"{size:g} point" if size == 1 else f"{size:g} points"
 
 
 def percent(share: float) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from talan_eval.report import format as fmt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from talan_eval.schema import E1, E2, Basis, Cell, Result
 
 FLAG = "*"  # marks a verdict that rests on the t test alone
@@ -78,8 +80,33 @@ class Table:
         return sum(kept) + gap * (len(kept) - 1)
 
 
-def main_table(result: Result) -> Table:
-    """Build the table of all cells and, in its last row, their mean."""
+@dataclass(frozen=True)
+class NotWorse:
+    """What a declared margin lets a table say beyond better, worse and inconclusive.
+
+    Attributes:
+        margin: Tolerated loss in points, declared before results are read.
+        cells: Of each cell, whether a larger loss is excluded after adjustment for the family.
+        mean: The same of the mean.
+    """
+
+    margin: float
+    cells: tuple[bool, ...]
+    mean: bool
+
+    @property
+    def words(self) -> str:
+        """Return the verdict that replaces "inconclusive"."""
+        return f"no worse than {self.margin:g}"
+
+
+def main_table(result: Result, not_worse: NotWorse | None = None) -> Table:
+    """Build the table of all cells and, in its last row, their mean.
+
+    Args:
+        result: The published result.
+        not_worse: What a margin adds to the verdicts; None without a margin.
+    """
     level = fmt.percent(1 - result.settings.alpha)
     columns = (
         Column(("benchmark",), "benchmark", "left"),
@@ -89,6 +116,8 @@ def main_table(result: Result) -> Table:
         Column((f"E1 {level} CI",), f"E1 {level} CI"),
         Column(("E1 p",), "E1 p", rank=1),
         Column(("sign-", "flip p"), "sign-flip p", rank=3),
+        Column(("flip", "floor"), "sign-flip floor", rank=9),
+        Column((f"bootstrap {level} CI",), f"bootstrap {level} CI", rank=8),
         Column((f"E2 {level} CI",), f"E2 {level} CI", rank=5),
         Column(("flips", "lost/gained"), "flips lost/gained", rank=6),
         Column(("adjusted", "p"), "adjusted p", rank=4),
@@ -98,22 +127,101 @@ def main_table(result: Result) -> Table:
     title = (
         f"{result.treat} against {result.base} on {_backbones(result)}, {fmt.count(len(result.seeds), 'training seed')}"
     )
-    rows = tuple(_cell_row(cell, name) for cell, name in zip(result.cells, cell_names(result), strict=True))
-    return Table(title, columns, (*rows, _aggregate_row(result)), summary=True)
+    alpha = result.settings.alpha
+    shown = [False] * len(result.cells) if not_worse is None else not_worse.cells
+    words = "" if not_worse is None else not_worse.words
+    rows = tuple(
+        _cell_row(cell, name, alpha, words if excluded else "")
+        for cell, name, excluded in zip(result.cells, cell_names(result), shown, strict=True)
+    )
+    mean = _aggregate_row(result, words if not_worse is not None and not_worse.mean else "")
+    return Table(title, columns, (*rows, mean), summary=True)
+
+
+def slice_table(result: Result) -> Table:
+    """Build the table of slices, with the columns of the main table; no rows without slices."""
+    columns = main_table(result).columns
+    names = [
+        f"{name} {cell.slice} ({cell.n_items})" for cell, name in zip(result.slices, _names(result.slices), strict=True)
+    ]
+    rows = tuple(_cell_row(cell, name, result.settings.alpha) for cell, name in zip(result.slices, names, strict=True))
+    return Table("Slices (items), adjusted together with the benchmarks", columns, rows)
+
+
+def item_table(result: Result) -> Table:
+    """Build the table of the items that one arm loses or gains systematically; no rows without any."""
+    columns = (
+        Column(("benchmark",), "benchmark", "left"),
+        Column(("item",), "item", "left"),
+        Column(("lost",), "lost"),
+        Column(("gained",), "gained"),
+        Column(("sign test p",), "sign test p"),
+        Column(("adjusted p",), "adjusted p"),
+    )
+    alpha = result.settings.alpha
+    rows = tuple(
+        (
+            name,
+            flip.item_id,
+            str(flip.lost),
+            str(flip.gained),
+            fmt.p_value(flip.p, alpha),
+            fmt.p_value(flip.adjusted_p, alpha),
+        )
+        for cell, name in zip(result.cells, cell_names(result), strict=True)
+        if cell.items is not None
+        for flip in cell.items.flips
+        if flip.adjusted_p <= alpha
+    )
+    return Table("Items that flip systematically over seeds (exploratory)", columns, rows)
+
+
+def also_table(result: Result) -> Table:
+    """Build the table of the tests that were asked for by name; no rows without any."""
+    columns = (
+        Column(("benchmark",), "benchmark", "left"),
+        Column(("test",), "test", "left"),
+        Column(("seed",), "seed"),
+        Column(("p",), "p"),
+        Column(("CI",), "CI"),
+        Column(("caution",), "caution", "left"),
+    )
+    cells = (
+        *zip(result.cells, cell_names(result), strict=True),
+        *zip(result.slices, _names(result.slices), strict=True),
+    )
+    rows = tuple(
+        (
+            name if cell.slice is None else f"{name} {cell.slice}",
+            test.name,
+            "all" if test.seed is None else str(test.seed),
+            fmt.p_value(test.p, result.settings.alpha),
+            fmt.interval(test.ci),
+            test.caution,
+        )
+        for cell, name in cells
+        for test in cell.also
+    )
+    return Table("Asked for by name; no verdict rests on these", columns, rows)
 
 
 def seed_table(result: Result) -> Table:
-    """Build the table of differences per training seed."""
+    """Build the table of differences per training seed, with the mean of each backbone last."""
     seeds = result.seeds
     columns = (Column(("benchmark",), "benchmark", "left"), *(Column((f"seed {s}",), f"seed {s}") for s in seeds))
     rows = [
         (name, *_by_seed(dict(zip(cell.seeds, cell.deltas, strict=True)), seeds))
         for cell, name in zip(result.cells, cell_names(result), strict=True)
     ]
-    mean = dict(zip(result.aggregate.seeds, result.aggregate.deltas, strict=True))
-    return Table(
-        "Difference per training seed, in points", columns, (*rows, ("mean", *_by_seed(mean, seeds))), summary=True
-    )
+    several = len(result.aggregate.backbones) > 1
+    means = [
+        (
+            f"{entry.backbone}/mean" if several else "mean",
+            *_by_seed(dict(zip(entry.seeds, entry.deltas, strict=True)), seeds),
+        )
+        for entry in result.aggregate.backbones
+    ]
+    return Table("Difference per training seed, in points", columns, (*rows, *means), summary=not several)
 
 
 def e0_table(result: Result) -> Table:
@@ -135,7 +243,7 @@ def e0_table(result: Result) -> Table:
             fmt.gain(pair.delta),
             str(pair.lost),
             str(pair.gained),
-            fmt.p_value(pair.mcnemar_p),
+            fmt.p_value(pair.mcnemar_p, result.settings.alpha),
             fmt.interval(pair.ci),
         )
         for cell, name in zip(result.cells, cell_names(result), strict=True)
@@ -144,10 +252,20 @@ def e0_table(result: Result) -> Table:
     return Table("Single checkpoint pairs (E0), this checkpoint pair only", columns, rows)
 
 
+def slice_names(result: Result) -> tuple[str, ...]:
+    """Return the names of the slices: the benchmark's name and "label=value"."""
+    names = zip(result.slices, _names(result.slices), strict=True)
+    return tuple(f"{name} {cell.slice}" for cell, name in names)
+
+
 def cell_names(result: Result) -> tuple[str, ...]:
     """Return the shortest distinct names: the task, with the backbone in front when there are several."""
-    several = len({cell.backbone for cell in result.cells}) > 1
-    return tuple(f"{cell.backbone}/{cell.task}" if several else cell.task for cell in result.cells)
+    return _names(result.cells)
+
+
+def _names(cells: Sequence[Cell]) -> tuple[str, ...]:
+    several = len({cell.backbone for cell in cells}) > 1
+    return tuple(f"{cell.backbone}/{cell.task}" if several else cell.task for cell in cells)
 
 
 def _backbones(result: Result) -> str:
@@ -158,21 +276,21 @@ def _by_seed(values: dict[int, float], seeds: tuple[int, ...]) -> tuple[str, ...
     return tuple(fmt.gain(values.get(seed)) for seed in seeds)
 
 
-def _cell_row(cell: Cell, name: str) -> tuple[str, ...]:
+def _cell_row(cell: Cell, name: str, alpha: float, not_worse: str = "") -> tuple[str, ...]:
     return (
-        name,
+        name if not cell.n_dropped else f"{name} (without {fmt.count(cell.n_dropped, 'item')})",
         fmt.score(cell.base_mean),
         fmt.score(cell.treat_mean),
         fmt.gain(cell.delta),
-        *_tests(cell.e1, cell.e2),
+        *_tests(cell.e1, cell.e2, alpha),
         f"{sum(pair.lost for pair in cell.e0)}/{sum(pair.gained for pair in cell.e0)}",
-        fmt.p_value(cell.adjusted_p),
+        fmt.p_value(cell.adjusted_p, alpha),
         fmt.score(cell.mde80),
-        _verdict(cell.verdict, cell.verdict_basis),
+        _verdict(cell.verdict, cell.verdict_basis, not_worse),
     )
 
 
-def _aggregate_row(result: Result) -> tuple[str, ...]:
+def _aggregate_row(result: Result, not_worse: str) -> tuple[str, ...]:
     mean, pairs = result.aggregate, [pair for cell in result.cells for pair in cell.e0]
     cells = result.cells
     return (
@@ -180,23 +298,28 @@ def _aggregate_row(result: Result) -> tuple[str, ...]:
         fmt.score(sum(cell.base_mean for cell in cells) / len(cells)),
         fmt.score(sum(cell.treat_mean for cell in cells) / len(cells)),
         fmt.gain(mean.delta),
-        *_tests(mean.e1, mean.e2),
+        *_tests(mean.e1, mean.e2, result.settings.alpha),
         f"{sum(pair.lost for pair in pairs)}/{sum(pair.gained for pair in pairs)}",
-        fmt.MISSING,
+        fmt.p_value(mean.adjusted_p, result.settings.alpha) if result.settings.variants_tried > 1 else fmt.MISSING,
         fmt.score(mean.mde80),
-        _verdict(mean.verdict, mean.verdict_basis),
+        _verdict(mean.verdict, mean.verdict_basis, not_worse),
     )
 
 
-def _tests(e1: E1 | None, e2: E2 | None) -> tuple[str, str, str, str]:
+def _tests(e1: E1 | None, e2: E2 | None, alpha: float) -> tuple[str, ...]:
     sign = e1.signflip if e1 is not None else None
+    bootstrap = e1.bootstrap if e1 is not None else None
     return (
         fmt.interval(e1.ci if e1 is not None else None),
-        fmt.p_value(e1.p if e1 is not None else None),
-        fmt.p_value(sign.p if sign is not None else None),
+        fmt.p_value(e1.p if e1 is not None else None, alpha),
+        fmt.p_value(sign.p if sign is not None else None, alpha),
+        fmt.MISSING if sign is None else f"{sign.floor:.3g}",
+        fmt.interval(bootstrap.ci if bootstrap is not None else None),
         fmt.interval(e2.ci if e2 is not None else None),
     )
 
 
-def _verdict(word: str, basis: Basis | None) -> str:
+def _verdict(word: str, basis: Basis | None, not_worse: str = "") -> str:
+    if word == "inconclusive" and not_worse:
+        return not_worse
     return f"{word}{FLAG}" if basis == "normality-based" else word

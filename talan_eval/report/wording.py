@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from talan_eval.report import format as fmt
 from talan_eval.report.table import FLAG, cell_names
 
 if TYPE_CHECKING:
-    from talan_eval.schema import Aggregate, Result
+    from talan_eval.schema import Result
 
 _SPARSE_SEEDS = 3  # below this the aggregate is not judged
 
@@ -27,11 +28,15 @@ def headline(result: Result) -> str:
         return _no_verdict(result)
     over = "on the one benchmark" if mean.n_cells == 1 else f"on average over {mean.n_cells} benchmarks"
     level = fmt.percent(1 - result.settings.alpha)
-    sign = "" if mean.e1.signflip is None else f"; sign-flip p = {fmt.p_value(mean.e1.signflip.p)}"
-    evidence = f"(E1 {level} CI {fmt.interval(mean.e1.ci)}, p = {fmt.p_value(mean.e1.p)}{sign})"
+    alpha, tried = result.settings.alpha, result.settings.variants_tried
+    sign = "" if mean.e1.signflip is None else f"; sign-flip p = {fmt.p_value(mean.e1.signflip.p, alpha)}"
+    picked = f"; p = {fmt.p_value(mean.adjusted_p, alpha)} after {tried} variants tried" if tried > 1 else ""
+    evidence = f"(E1 {level} CI {fmt.interval(mean.e1.ci)}, p = {fmt.p_value(mean.e1.p, alpha)}{sign}{picked})"
     size = f"{fmt.gain(mean.delta)} points {over} {evidence}"
     if mean.verdict == "inconclusive":
-        return f"No significant difference between {result.treat} and {result.base}: {size}. {_what_was_visible(mean)}"
+        return (
+            f"No significant difference between {result.treat} and {result.base}: {size}. {_what_was_visible(result)}"
+        )
     basis = "confirmed by both tests" if mean.verdict_basis == "confirmed" else "resting on the t test alone"
     return f"{result.treat} is {mean.verdict} than {result.base}: {size}, {basis}."
 
@@ -59,14 +64,16 @@ def notes(result: Result) -> tuple[Note, ...]:
         Note("E0", "This trained pair of checkpoints: items random, one seed. It says nothing about re-training."),
         Note("E1", "Would re-training give the gain on these benchmarks? Seeds random, items fixed. Guarded paired t."),
         Note("E2", "Would re-training give the gain on new items of this kind? Seeds and items random."),
-        Note("Scope", "Intervals speak of these benchmarks and this backbone, not of others."),
+        Note("Scope", f"Intervals speak of these benchmarks and {_these_backbones(result)}, not of others."),
         Note("Primary test", _primary(result)),
         Note("p", f"How often a difference at least this large would arise if training {result.treat} in place of "
-             f"{result.base} changed nothing. It is not the probability that the arms are equal."),
+             f"{result.base} changed nothing (the null). It is not the probability that the arms are equal, and a "
+             "small p says nothing about the size of a difference or about other benchmarks."),
         Note("inconclusive", f"The data fit no effect as well as every effect inside the {level} interval. This is no "
              "evidence that the arms are equal; more seeds or items narrow the interval."),
         Note("Sign-flip", _sign_flip(result)),
-        Note("adjusted p", f"For {fmt.count(len(result.cells), 'benchmark')} together: the larger of Holm's p and the "
+        Note("bootstrap", "Interval from resampled seeds (E1), beside the guarded one; no verdict rests on it."),
+        Note("adjusted p", f"For {_family(result)} together: the larger of Holm's p and the "
              f"joint sign-flip max-T p; Holm's alone with too few seeds for max-T; {fmt.MISSING} below five seeds."),
         Note("flips", "Items on which the treat arm scored less (lost) or more (gained), summed over seeds."),
         Note("MDE 80 %", f"The true gain in points that this experiment would have found in 80 % of repetitions at "
@@ -85,16 +92,29 @@ def sandbox_stamp(result: Result) -> str:
     if not info:
         return "No model-written program was run."
     boundary = info.get("boundary")
+    if info.get("label") == "imported":
+        return f"Scores were read from logs; whether and how model-written programs were run is {boundary}."
     how = f" ({boundary})" if isinstance(boundary, str) and boundary else ""
     if info.get("label") == "unsandboxed" or info.get("tier") in {"none", None}:
         return f"UNSANDBOXED: model-written programs ran without a kernel boundary{how}."
-    return f"Model-written programs ran in sandbox tier {info['tier']}{how}."
+    mixed = info.get("tiers_of_cells")
+    others = f"; cells in tiers {', '.join(map(str, mixed))}" if isinstance(mixed, list) else ""
+    return f"Model-written programs ran in sandbox tier {info['tier']}{how}{others}."
 
 
 def provenance_summary(result: Result) -> str:
     """Return the scalar entries of the provenance as "key value" pairs; nested entries are in the JSON."""
     pairs = [f"{key} {value}" for key, value in result.provenance.items() if isinstance(value, str | int | float)]
     return ", ".join(pairs) if pairs else "not recorded"
+
+
+def provenance_rows(result: Result) -> tuple[tuple[str, str], ...]:
+    """Return provenance and sandbox as pairs of text; what is nested as JSON."""
+    sandbox = ((f"sandbox {key}", value) for key, value in result.sandbox.items())
+    return tuple(
+        (key, value if isinstance(value, str) else json.dumps(value, sort_keys=True))
+        for key, value in (*result.provenance.items(), *sandbox)
+    )
 
 
 def unparsed(result: Result) -> str:
@@ -118,7 +138,7 @@ def live_probe(result: Result) -> str:
 
 def _no_verdict(result: Result) -> str:
     mean = result.aggregate
-    n_seeds = len(mean.seeds)
+    n_seeds = min(len(entry.seeds) for entry in mean.backbones)
     size = "" if mean.delta is None else f" The mean difference is {fmt.gain(mean.delta)} points."
     return (
         f"No verdict on {result.treat} against {result.base}: {fmt.count(n_seeds, 'common training seed')}, and at "
@@ -126,11 +146,23 @@ def _no_verdict(result: Result) -> str:
     )
 
 
-def _what_was_visible(mean: Aggregate) -> str:
+def _what_was_visible(result: Result) -> str:
+    mean, alpha = result.aggregate, result.settings.alpha
     floor = f"a true gain of {fmt.score(mean.mde80)} points would have been found in 80 % of such experiments"
-    if mean.e1 is not None and (mean.e1.ci[0] > 0 or mean.e1.ci[1] < 0):
+    if mean.e1 is None or mean.e1.p >= alpha:
+        return f"The effect of re-training lies anywhere inside the interval; {floor}."
+    if mean.e1.signflip is not None and mean.e1.signflip.p >= alpha:
         return f"The t test alone rejects, the exact sign-flip test does not, and both must; {floor}."
-    return f"The effect of re-training lies anywhere inside the interval; {floor}."
+    return f"It would be one without the variants that were tried before this one was picked; {floor}."
+
+
+def _these_backbones(result: Result) -> str:
+    return "this backbone" if len(result.aggregate.backbones) == 1 else "these backbones"
+
+
+def _family(result: Result) -> str:
+    slices = f" and {fmt.count(len(result.slices), 'slice')}" if result.slices else ""
+    return f"{fmt.count(len(result.cells), 'benchmark')}{slices}"
 
 
 def _primary(result: Result) -> str:
@@ -145,7 +177,7 @@ def _sign_flip(result: Result) -> str:
     e1 = result.aggregate.e1
     if e1 is None or e1.signflip is None:
         return "Not computed for this number of seeds."
-    n_seeds = len(result.aggregate.seeds)
+    n_seeds = sum(len(entry.seeds) for entry in result.aggregate.backbones)
     return (
         f"Exact test over all sign patterns of {n_seeds} seed differences; its p cannot fall below 2/2^{n_seeds} = "
         f"{e1.signflip.floor:.4g}."

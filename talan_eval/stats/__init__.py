@@ -10,8 +10,12 @@ Three estimands, named on every interval and p-value:
 
 * E0: is this trained pair of checkpoints better on this kind of item? Items random, one seed. (``mcnemar``)
 * E1: would re-training give the gain on this benchmark? Seeds random, items fixed. (``guarded_t``, ``signflip``,
-  ``seed_bootstrap``)
+  ``seed_bootstrap``; by name ``wilcoxon`` and ``cmh``)
 * E2: would re-training give the gain on new items of this kind? Both random. (``crossed``, ``pigeonhole``)
 
-Not covered: items in clusters, arms that were trained on different seeds, claims about other benchmarks or backbones.
+Around them: several backbones (``backbones``, ``backbone_flips``), families of cells (``multiplicity``), items in
+clusters (``clusters``), one-sided bounds and gates (``noninferiority``), seeds added after a look (``anytime``), plans
+(``variance``, ``power``, ``planner``) and single items (``items``).
+
+Not covered: arms that were trained on different seeds, claims about other benchmarks or backbones.
 """

@@ -30,6 +30,27 @@ class Crossed:
     df: float
 
 
+@dataclass(frozen=True)
+class ItemPart:
+    """What the items of one benchmark contribute to the variance of the mean.
+
+    Attributes:
+        item: Variance of the mean from the spread of the item means, which includes the error once.
+        error: The error's share of it, on its own.
+        item_df: Degrees of freedom of ``item``.
+        errors: (share, degrees of freedom) of each component of ``error``.
+        floor: Variance of the Bonett-Price floor.
+        clustered: Whether the items come in clusters.
+    """
+
+    item: float
+    error: float
+    item_df: int
+    errors: tuple[tuple[float, int], ...]
+    floor: float
+    clustered: bool
+
+
 def guarded_crossed(per_seed: FloatArray, squares: Sequence[MeanSquares], alpha: float) -> Crossed:
     """Random-effects interval over seeds and items for one cell, or for the equal-weight mean of several cells.
 
@@ -39,13 +60,17 @@ def guarded_crossed(per_seed: FloatArray, squares: Sequence[MeanSquares], alpha:
     (so the covariance between benchmarks is kept), and the item parts of the cells, whose items are independent, add
     up.
 
+    With clustered items (``mean_squares(..., clusters)``) the mean squares are cluster-robust, their degrees of freedom
+    count clusters, and the guard uses t with those degrees of freedom, ``t_{G-1}`` for one cell, in place of z. The
+    floor still counts items.
+
     Args:
         per_seed: Mean difference of each seed (averaged over the cells), shape (S,), S >= 2.
         squares: Mean squares of each cell.
         alpha: Two-sided error rate.
 
     Returns:
-        The guarded result, in proportions. Not covered: items in clusters, the same items under several backbones.
+        The guarded result, in proportions. Not covered: the same items under several backbones (``backbones``).
 
     Raises:
         ValueError: If a cell has a single item or other seeds.
@@ -53,26 +78,47 @@ def guarded_crossed(per_seed: FloatArray, squares: Sequence[MeanSquares], alpha:
     n_seeds, n_cells = len(per_seed), len(squares)
     if n_cells == 0 or any(cell.n_seeds != n_seeds for cell in squares):
         raise ValueError("the mean squares must come from the same seeds as the differences")
-    delta = float(per_seed.mean())
     constant = float(per_seed.max() - per_seed.min()) <= ROUNDING * float(abs(per_seed).max())
     seed_part = 0.0 if constant else float(per_seed.var(ddof=1)) / n_seeds
-    variance, guard_variance, floor_variance = seed_part, 0.0, 0.0
-    parts = [(seed_part, n_seeds - 1)]
+    parts = []
     for cell in squares:
         if cell.item is None or cell.error is None:
             raise ValueError("E2 needs at least two items")
         weight = 1 / (n_cells * n_cells * cell.size)
-        variance += weight * (cell.item - cell.error)
-        guard_variance += weight * max(cell.item, cell.error)
-        floor_variance += 2 / (n_cells * (cell.n_items + 2)) ** 2
-        parts.append((weight * cell.item, cell.n_items - 1))
-        parts.append((weight * cell.error, (n_seeds - 1) * (cell.n_items - 1)))
-    variance = max(variance, 0.0)
-    df = satterthwaite(variance, parts)
+        error = weight * cell.error
+        floor = 2 / (n_cells * (cell.n_items + 2)) ** 2
+        errors = ((error, cell.error_df),)
+        parts.append(ItemPart(weight * cell.item, error, cell.item_df, errors, floor, cell.n_clusters is not None))
+    return combine(float(per_seed.mean()), [(seed_part, n_seeds - 1)], parts, alpha)
+
+
+def combine(
+    delta: float, seed_parts: Sequence[tuple[float, int]], item_parts: Sequence[ItemPart], alpha: float
+) -> Crossed:
+    """Assemble the guarded E2 result from the variance that seeds and items contribute.
+
+    Args:
+        delta: Mean difference.
+        seed_parts: (variance of the mean, degrees of freedom) of each independent group of seeds.
+        item_parts: One part per benchmark.
+        alpha: Two-sided error rate.
+
+    Returns:
+        The guarded result.
+    """
+    variance = max(sum(part for part, _ in seed_parts) + sum(part.item - part.error for part in item_parts), 0.0)
+    components = list(seed_parts)
+    guards = []
+    for part in item_parts:
+        components += [(part.item, part.item_df), *part.errors]
+        guards.append((max(part.item, part.error), part.item_df))
+    df = satterthwaite(variance, components)
+    guard_variance = sum(value for value, _ in guards)
+    clustered = any(part.clustered for part in item_parts)
     terms = (
         ErrorTerm("t", math.sqrt(variance), df),
-        ErrorTerm("flip", math.sqrt(guard_variance)),
-        ErrorTerm("floor", math.sqrt(floor_variance)),
+        ErrorTerm("flip", math.sqrt(guard_variance), satterthwaite(guard_variance, guards) if clustered else math.inf),
+        ErrorTerm("floor", math.sqrt(sum(part.floor for part in item_parts))),
     )
     return Crossed(delta, guarded(delta, terms, alpha), df)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from talan_eval.stats.arrays import ROUNDING, FloatArray, Interval
+from talan_eval.stats.crossed import satterthwaite
 from talan_eval.stats.guard import ErrorTerm, Guarded, guarded
 
 if TYPE_CHECKING:
@@ -45,11 +46,13 @@ class GuardedT:
         guard: Interval, p-value and the binding term: "t" for the seed spread, "flip" for item-level noise (MS_E),
             "floor" for the Bonett-Price width of a table without discordance.
         plain: The unguarded paired t.
+        terms: The three error terms, for one-sided bounds and gates; the first is the t term.
     """
 
     delta: float
     guard: Guarded
     plain: PairedT
+    terms: tuple[ErrorTerm, ...] = ()
 
 
 def paired_t(per_seed: FloatArray, alpha: float) -> PairedT:
@@ -90,6 +93,9 @@ def guarded_t(per_seed: FloatArray, squares: Sequence[MeanSquares], alpha: float
       so that no data give an interval without width.
 
     For C cells the t term uses the spread of the mean over cells, and the two others add in quadrature with weight 1/C.
+    Items are fixed, so clusters of items do not widen the t term. Mean squares that were computed with clusters make
+    the flip term cluster-robust, with t on (S - 1)(G - 1) degrees of freedom: what flips may flip by the cluster.
+
     With all seeds equal the t term has no width, and the p-value is that of the flip term or of the floor.
 
     Args:
@@ -104,10 +110,25 @@ def guarded_t(per_seed: FloatArray, squares: Sequence[MeanSquares], alpha: float
         ValueError: With fewer than two seeds, or when a cell has other seeds.
     """
     plain = paired_t(per_seed, alpha)
-    n_seeds, n_cells = len(per_seed), len(squares)
-    if n_cells == 0 or any(cell.n_seeds != n_seeds for cell in squares):
+    n_seeds = len(per_seed)
+    if not squares or any(cell.n_seeds != n_seeds for cell in squares):
         raise ValueError("the mean squares must come from the same seeds as the differences")
-    flip = math.sqrt(sum((cell.error or 0.0) / cell.size for cell in squares)) / n_cells
-    floor = math.sqrt(sum(2 / (cell.size + 2) ** 2 for cell in squares)) / n_cells
-    terms = (ErrorTerm("t", plain.se, plain.df), ErrorTerm("flip", flip), ErrorTerm("floor", floor))
-    return GuardedT(plain.delta, guarded(plain.delta, terms, alpha), plain)
+    terms = (ErrorTerm("t", plain.se, plain.df), *flip_and_floor(squares))
+    return GuardedT(plain.delta, guarded(plain.delta, terms, alpha), plain, terms)
+
+
+def flip_and_floor(squares: Sequence[MeanSquares]) -> tuple[ErrorTerm, ErrorTerm]:
+    """Return the two terms of the guard that the items supply, for the equal-weight mean of several cells.
+
+    Args:
+        squares: Mean squares of each cell, whose noise is independent.
+
+    Returns:
+        The flip term (normal, or t with Satterthwaite degrees of freedom where items are clustered) and the floor.
+    """
+    count = len(squares)
+    flips = [((cell.error or 0.0) / cell.size / count**2, max(cell.error_df, 1)) for cell in squares]
+    variance = sum(value for value, _ in flips)
+    clustered = any(cell.n_clusters is not None for cell in squares)
+    flip = ErrorTerm("flip", math.sqrt(variance), satterthwaite(variance, flips) if clustered else math.inf)
+    return flip, ErrorTerm("floor", math.sqrt(sum(2 / (cell.size + 2) ** 2 for cell in squares)) / count)

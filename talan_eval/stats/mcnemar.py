@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import special
 
 from talan_eval.stats.arrays import FloatArray, Interval, as_deltas
-from talan_eval.stats.guard import critical_value
+from talan_eval.stats.clusters import Clusters, Labels, as_clusters, robust_mean_variance
+from talan_eval.stats.guard import ErrorTerm, critical_value, guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_EXACT = 1000  # discordant items up to which the exact test is used
 
@@ -22,8 +27,9 @@ class CheckpointPair:
         delta: Mean difference, a proportion.
         lost: Items on which the treated checkpoint scores less.
         gained: Items on which it scores more.
-        p: McNemar p-value, exact up to 1,000 discordant items, mid-p above; the sign test of the changed items.
-        ci: Bonett-Price interval.
+        p: McNemar p-value, exact up to 1,000 discordant items, mid-p above; the sign test of the changed items. With
+            clusters the p-value of ``ci``.
+        ci: Bonett-Price interval, or the cluster-robust one.
     """
 
     delta: float
@@ -33,18 +39,31 @@ class CheckpointPair:
     ci: Interval
 
 
-def checkpoint_pair(row: FloatArray, alpha: float) -> CheckpointPair:
+def checkpoint_pair(
+    row: FloatArray, alpha: float, clusters: Labels | Sequence[str] | Sequence[int] | None = None
+) -> CheckpointPair:
     """Describe one seed's pair of checkpoints.
+
+    McNemar's test takes items as independent. With clusters the interval is the widest of the cluster-robust
+    ``t_{G-1}`` one, the one of independent items and the Bonett-Price floor ``z sqrt(2) / (N + 2)``, and p is its own.
 
     Args:
         row: Differences of one seed, shape (N,). For means over k samples an item counts as lost or gained by its sign.
         alpha: Two-sided error rate.
+        clusters: One cluster id per item, where items are not independent.
 
     Returns:
         Flips, p-value and interval.
+
+    Raises:
+        ValueError: With fewer than two clusters.
     """
     values = as_deltas(np.asarray(row)[None, :])[0]
     lost, gained = int((values < 0).sum()), int((values > 0).sum())
+    if clusters is not None:
+        delta = float(values.mean())
+        guard = guarded(delta, _clustered_terms(values, as_clusters(clusters, len(values))), alpha)
+        return CheckpointPair(delta, lost, gained, guard.p, guard.ci)
     p = mcnemar_exact(lost, gained) if lost + gained <= MAX_EXACT else mcnemar_midp(lost, gained)
     return CheckpointPair(float(values.mean()), lost, gained, p, bonett_price_interval(values, alpha))
 
@@ -86,3 +105,14 @@ def bonett_price_interval(row: FloatArray, alpha: float) -> Interval:
     variance = (float(np.square(row).sum()) + 2) / size - centre * centre
     half = critical_value(math.inf, alpha) * math.sqrt(max(variance, 0.0) / size)
     return Interval(max(-1.0, centre - half), min(1.0, centre + half))
+
+
+def _clustered_terms(values: FloatArray, clusters: Clusters) -> tuple[ErrorTerm, ...]:
+    size = len(values)
+    robust = robust_mean_variance(values, clusters)
+    independent = float(values.var(ddof=1)) / size
+    return (
+        ErrorTerm("t", math.sqrt(robust), clusters.count - 1),
+        ErrorTerm("flip", math.sqrt(independent)),
+        ErrorTerm("floor", math.sqrt(2) / (size + 2)),
+    )

@@ -1,4 +1,4 @@
-"""Several cells at once: Holm, and the joint sign-flip max-T that uses the dependence between benchmarks."""
+"""Several cells at once: Holm, joint sign-flip max-T, and the false discovery rate for exploration."""
 
 from __future__ import annotations
 
@@ -29,6 +29,31 @@ def holm(p_values: FloatArray) -> FloatArray:
     adjusted = np.empty(len(raw))
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(scaled))
     return adjusted
+
+
+def benjamini_hochberg(p_values: FloatArray) -> FloatArray:
+    """Benjamini and Hochberg's (1995) adjusted p-values: false discovery rate, for columns named exploratory.
+
+    Args:
+        p_values: Shape (C,).
+
+    Returns:
+        Adjusted p-values in the order given, shape (C,); valid for independent or positively dependent tests. They do
+        not bound the chance of any false claim, so no verdict rests on them.
+    """
+    return _step_up(p_values, 1.0)
+
+
+def benjamini_yekutieli(p_values: FloatArray) -> FloatArray:
+    """Benjamini and Yekutieli's (2001) adjusted p-values: false discovery rate under any dependence.
+
+    Args:
+        p_values: Shape (C,).
+
+    Returns:
+        Adjusted p-values in the order given, shape (C,): Benjamini-Hochberg times ``1 + 1/2 + ... + 1/C``.
+    """
+    return _step_up(p_values, float((1 / np.arange(1, len(p_values) + 1)).sum()))
 
 
 def max_t(cells: Sequence[SeedSums]) -> FloatArray:
@@ -62,4 +87,14 @@ def max_t(cells: Sequence[SeedSums]) -> FloatArray:
         reached = largest >= observed[cell] * (1 - 1e-12) - slack[cell]
         running = max(running, float(reached.mean()))
         adjusted[cell] = running
+    return adjusted
+
+
+def _step_up(p_values: FloatArray, factor: float) -> FloatArray:
+    raw = np.asarray(p_values, dtype=np.float64)
+    count = len(raw)
+    order = np.argsort(-raw, kind="stable")
+    scaled = factor * raw[order] * count / np.arange(count, 0, -1)
+    adjusted = np.empty(count)
+    adjusted[order] = np.minimum(1.0, np.minimum.accumulate(scaled))
     return adjusted

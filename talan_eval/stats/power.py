@@ -28,7 +28,7 @@ def t_power(noncentrality: float, df: float, alpha: float) -> float:
 
 
 @lru_cache(maxsize=64)
-def required_noncentrality(df: int, alpha: float, power: float) -> float:
+def required_noncentrality(df: float, alpha: float, power: float) -> float:
     """Return the noncentrality at which the two-sided t test reaches a power, by root finding."""
     high = 2.0
     while t_power(high, df, alpha) < power:
@@ -36,7 +36,7 @@ def required_noncentrality(df: int, alpha: float, power: float) -> float:
     return float(optimize.brentq(lambda value: t_power(value, df, alpha) - power, 0.0, high, xtol=1e-10))
 
 
-def minimum_detectable(se: float, df: int, alpha: float, power: float = 0.8) -> float:
+def minimum_detectable(se: float, df: float, alpha: float, power: float = 0.8) -> float:
     """Return the true mean difference that the two-sided t test over seeds detects with the given power.
 
     Args:

@@ -159,11 +159,9 @@ def test_one_item_leaves_e2_null_with_a_reason(cell, result):
     assert any("item" in warning for warning in got.warnings)
 
 
-def test_a_cell_twice_or_two_backbones_are_refused(cell, result):
+def test_a_cell_twice_or_no_cell_is_refused(cell, result):
     with pytest.raises(UserError, match="given twice"):
         result([cell(), cell()])
-    with pytest.raises(UserError, match="several backbones"):
-        result([cell(), cell("other", backbone="big")])
     with pytest.raises(UserError, match="no cell"):
         result([])
 

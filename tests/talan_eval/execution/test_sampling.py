@@ -9,8 +9,9 @@ import torch
 from talan_core.backbones.load import load_model, load_tokenizer, locate
 from talan_core.backbones.names import find_backbone
 from talan_eval.asking import Asking
-from talan_eval.execution.evaluate import evaluate, read_samples
+from talan_eval.execution.evaluate import evaluate
 from talan_eval.execution.prompts import chat_renderer
+from talan_eval.execution.samples import read_samples, write_samples
 from talan_eval.execution.sampling import SampleDraw, row_seed
 from talan_eval.tasks import load_benchmark
 
@@ -61,12 +62,14 @@ def answered(micro, batch_size, **changes):
     return evaluate(*micro, benchmark, batch_size)
 
 
-def test_batch_size_changes_no_drawn_answer_and_samples_differ(micro):
+def test_batch_size_changes_no_drawn_answer_and_samples_differ(micro, tmp_path):
     small, large = answered(micro, 2), answered(micro, 18)
     assert small.samples == large.samples
     assert [(s.item_id, s.sample) for s in small.samples[::6]] == [(small.samples[0].item_id, n) for n in range(3)]
     assert len({s.answer for s in small.samples if s.item_id == small.samples[0].item_id}) > 1
-    assert read_samples(small.to_jsonl()) == small.samples
+    path = tmp_path / "samples.parquet"
+    path.write_bytes(write_samples(small.samples))
+    assert read_samples(path) == small.samples
     assert answered(micro, 6, sampling_seed=1).samples != small.samples
 
 

@@ -52,7 +52,7 @@ def test_markdown_tables_have_equal_rows(result):
 
 def test_names_cannot_break_a_table(cell, result):
     text = render(result([cell("a|b<script>")], treat="talan[slots=2]+lora"))
-    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)  # the signature stands in a code block, as it is
+    text = re.sub(r"Signature: `.*?`", "", text)  # the signature stands in a code span, as it is
     assert "<script>" not in text
     assert r"a\|b" in text
 

@@ -1,0 +1,80 @@
+"""Time report and gate on 16 cells x 7 seeds x 1,319 items: python benchmarks/reports.py. Targets: 5 s, 10 MB, 1 s."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from talan_eval.comparison import CellScores, StatisticsSettings, compare
+from talan_eval.store.records import Manifest
+from talan_eval.store.store import Store
+
+CELLS, SEEDS, ITEMS = 16, 7, 1319
+ANSWER = "First we add the numbers, then we divide by two and obtain the result. " * 4 + "#### 42"
+
+
+def main() -> None:
+    """Build the directory, run both commands, print time and size."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name) / "run"
+        build(directory)
+        size = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file()) / 1e6
+        print(f"{CELLS} cells x {SEEDS} seeds x {ITEMS} items, {size:.0f} MB of answers")
+        formats = "md,tex,csv,json,html,svg,png,methods,bib"
+        timed("report, all formats", "report", str(directory), "--format", formats, "--out", str(directory / "out"))
+        tables = "md,tex,csv,json,html"
+        timed("report, tables and page", "report", str(directory), "--format", tables, "--out", str(directory / "out"))
+        print(f"html {(directory / 'out' / 'report.html').stat().st_size / 1e6:.2f} MB")
+        timed("gate", "gate", str(directory), "--per-cell")
+        timed("gate --help (start alone)", "gate", "--help")
+
+
+def build(directory: Path) -> None:
+    """Write a results directory with random answers."""
+    draw = np.random.default_rng(0)
+    cells = []
+    store = Store.open(directory, Manifest({"name": "benchmark"}, "2026-01-01T00:00:00+00:00"))
+    for number in range(CELLS):
+        ability = draw.beta(2, 2, size=ITEMS)
+        base, treat = (np.clip(draw.random((SEEDS, ITEMS)) * 0.3 + ability, 0, 1) > 0.65 for _ in range(2))  # noqa: PLR2004 - some right, some wrong
+        ids = tuple(f"item-{n}" for n in range(ITEMS))
+        cell = CellScores(
+            "micro", f"task{number}", "acc", tuple(range(SEEDS)), ids, base.astype(float), treat.astype(float)
+        )
+        cells.append(cell)
+        for arm, scores in (("lora", base), ("talan+lora", treat)):
+            for seed in range(SEEDS):
+                payload = "".join(line(item, score=float(scores[seed, n])) for n, item in enumerate(ids)).encode()
+                data = {"kind": "evaluation", "arm": arm, "seed": seed, "task": cell.task}
+                store.seal(f"eval_{cell.task}_{arm}_{seed}", data, {f"{cell.task}/{arm}-{seed}.jsonl": payload})
+    quick = StatisticsSettings(resamples=100)
+    result = compare(cells, base="lora", treat="talan+lora", provenance={}, sandbox={}, settings=quick)
+    (directory / "result.json").write_text(result.to_json())
+
+
+def line(item: str, *, score: float) -> str:
+    """Return one graded answer as compare stores it."""
+    verdict = "match" if score else "mismatch"
+    answer = {"item_id": item, "prompt_hash": "0", "score": score, "verdict": verdict, "extracted": "42"}
+    return json.dumps({**answer, "reason": "differs from 43", "answer": ANSWER}) + "\n"
+
+
+def timed(title: str, *words: str) -> None:
+    """Run one command in a process of its own; print its wall time and its processor time."""
+    command = [sys.executable, "-m", "talan_eval.cli.main", *words]
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
+    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(f"{title}: {wall:.2f} s, {used:.2f} s of processor time, exit code {done.returncode}{done.stderr[-300:]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""What ``talan-eval doctor`` looks at."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final, Literal
+
+from talan_eval.datafiles import DATA_DIR_VARIABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NEEDED: Final = ("talan-eval", "torch", "transformers", "peft", "lm-eval", "numpy", "scipy", "pydantic")
+EXTRAS: Final = {"matplotlib": "plots", "trackio": "trackio", "wandb": "wandb"}
+_HUB: Final = "https://huggingface.co"
+_SECONDS: Final = 5.0
+_GIB: Final = 2**30
+_LEAST_FREE: Final = 1.0  # GiB; a comparison on the bundled backbone writes a few dozen MiB
+_ROOMY: Final = 20.0  # GiB; a backbone from the Hub and its checkpoints
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        name: What.
+        state: "problem" stands in the way of the bundled comparison, "note" of something else.
+        found: What was found.
+        fix: What to type; None where nothing is wrong.
+    """
+
+    name: str
+    state: Literal["ok", "note", "problem"]
+    found: str
+    fix: str | None = None
+
+
+def examine(data_dir: Path | None, place: Path, *, offline: bool) -> tuple[Finding, ...]:
+    """Look at this machine.
+
+    Args:
+        data_dir: ``--data-dir``; the environment variable where None.
+        place: Directory under which results would be written.
+        offline: Whether not to use the network.
+    """
+    return (
+        _python(),
+        *_packages(),
+        *_devices(),
+        _sandbox(),
+        *_data(data_dir),
+        _hub(offline=offline),
+        _disk(place),
+        *_extras(),
+    )
+
+
+def _python() -> Finding:
+    where = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
+    return Finding("python", "ok", f"{where} ({sys.executable})")
+
+
+def _packages() -> Iterator[Finding]:
+    found, lacking = [], []
+    for name in NEEDED:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            lacking.append(name)
+    yield Finding("packages", "ok", ", ".join(found))
+    if lacking:
+        fix = f"pip install {' '.join(lacking)} -c constraints.txt"
+        yield Finding("packages", "problem", f"not installed: {', '.join(lacking)}", fix)
+
+
+def _devices() -> Iterator[Finding]:
+    if find_spec("torch") is None:
+        return
+    import torch  # noqa: PLC0415 - heavy
+
+    build = f"torch {torch.__version__}"
+    if torch.cuda.is_available():
+        names = ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
+        yield Finding("device", "ok", f"{build}, CUDA {torch.version.cuda}: {names}")
+        return
+    has_gpu = shutil.which("nvidia-smi") is not None
+    if has_gpu and torch.version.cuda is None:
+        fix = "pip install --force-reinstall torch --index-url https://download.pytorch.org/whl/cu128"
+        yield Finding("device", "note", f"{build}: a build for the CPU on a machine with an NVIDIA driver", fix)
+    elif has_gpu:
+        fix = "Check the driver with: nvidia-smi"
+        yield Finding("device", "note", f"{build}: built for CUDA {torch.version.cuda}, but no GPU answers", fix)
+    else:
+        yield Finding("device", "ok", f"{build}: CPU, {torch.get_num_threads()} threads")
+
+
+def _sandbox() -> Finding:
+    from talan_eval.sandbox.info import boundary_in_words  # noqa: PLC0415 - tries boundaries, not needed for --help
+    from talan_eval.sandbox.tiers import SandboxUnavailableError, find_tier  # noqa: PLC0415 - as above
+
+    try:
+        found = find_tier()
+    except SandboxUnavailableError as error:
+        return Finding("sandbox", "problem", error.problem, error.fix)
+    above = "".join(f"; tier {tier.value} is not available: {why}" for tier, why in found.tried)
+    return Finding("sandbox", "ok", f"tier {found.tier.value}: {boundary_in_words(found.tier)}{above}")
+
+
+def _data(given: Path | None) -> Iterator[Finding]:
+    from talan_eval.tasks import task_files  # noqa: PLC0415 - imports lm-eval's neighbours
+
+    files = task_files()
+    bundled = [name for name in files if name.endswith("_micro")]
+    real = [name for name in files if name not in bundled]
+    yield Finding("benchmarks", "ok", f"bundled: {', '.join(bundled)}")
+    named = str(given) if given is not None else os.environ.get(DATA_DIR_VARIABLE)
+    if named is None:
+        fix = f"Name their directory: export {DATA_DIR_VARIABLE}=DIR"
+        yield Finding("data", "note", f"no data directory for {', '.join(real)}", fix)
+        return
+    missing = [name for name in real if not os.path.isdir(os.path.join(named, name))]  # noqa: PTH112, PTH118 - text, as named
+    present = [name for name in real if name not in missing]
+    if present:
+        yield Finding("data", "ok", f"{named}: {', '.join(present)}")
+    if missing:
+        fix = f"Put their files into {named}/NAME, as the task's page says, or use the bundled twins."
+        yield Finding("data", "note", f"{named} has no directory for {', '.join(missing)}", fix)
+
+
+def _hub(*, offline: bool) -> Finding:
+    if offline or os.environ.get("HF_HUB_OFFLINE", "0") not in {"0", ""}:
+        return Finding("hub", "ok", "not tried (offline)")
+    address = os.environ.get("HF_ENDPOINT", _HUB)
+    if not address.startswith(("http://", "https://")):
+        return Finding("hub", "note", f"HF_ENDPOINT={address} is no web address", "Unset it: unset HF_ENDPOINT")
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=_SECONDS):  # noqa: S310 - http only, see above
+            return Finding("hub", "ok", f"{address} answers")
+    except urllib.error.HTTPError:
+        return Finding("hub", "ok", f"{address} answers")  # a refusal is an answer
+    except OSError as error:
+        fix = "Only backbones from the Hub need it. Without a network: export HF_HUB_OFFLINE=1 and give a directory."
+        return Finding("hub", "note", f"{address} cannot be reached ({error})", fix)
+
+
+def _disk(place: Path) -> Finding:
+    free = shutil.disk_usage(place).free / _GIB
+    found = f"{free:.1f} GiB free in {place}"
+    if free < _LEAST_FREE:
+        return Finding("disk", "problem", found, f"Free some space (df -h {place}) or write elsewhere: --out DIR")
+    if free < _ROOMY:
+        return Finding("disk", "note", f"{found}: little for backbones from the Hub", "Use another disk: --out DIR")
+    return Finding("disk", "ok", found)
+
+
+def _extras() -> Iterator[Finding]:
+    for module, extra in EXTRAS.items():
+        if find_spec(module) is None:
+            yield Finding(f"extra {extra}", "ok", f"not installed (pip install 'talan-eval[{extra}]')")
+        else:
+            yield Finding(f"extra {extra}", "ok", f"{module} {version(module)}")

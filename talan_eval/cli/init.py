@@ -1,0 +1,56 @@
+"""``talan-eval init``: a commented experiment file, to be kept beside the paper."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import textwrap
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from talan_core.errors import UserError
+from talan_eval.request import CompareRequest
+
+EXAMPLES = (
+    "Examples:  talan-eval init  |  talan-eval init paper/main.toml  |  talan-eval compare @experiment.toml --seeds 5"
+)
+_WIDTH = 100
+
+
+def command(
+    file: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("experiment.toml"),
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a commented experiment file with every option of compare at its default.
+
+    Run it with: talan-eval compare @experiment.toml. Options that are typed behind the file win over it.
+    """
+    from talan_eval.store.atomic import atomic_write_bytes, make_directory  # noqa: PLC0415 - --help must not wait for it
+
+    if file.exists() and not force:
+        raise UserError(f"{file} exists.", f"Choose another name, or replace it: talan-eval init {file} --force")
+    make_directory(file.parent)
+    atomic_write_bytes(file, experiment_file().encode())
+    sys.stdout.write(f"Written {file}. Run it with: talan-eval compare @{file}\n")
+
+
+def experiment_file() -> str:
+    """Return the file: each option of ``compare`` with its help; those without a default value as a comment."""
+    head = (
+        "# An experiment of talan-eval. Run it with: talan-eval compare @FILE\n"
+        "# Options that are typed behind @FILE win over this file. Every option: talan-eval compare --help\n"
+    )
+    return head + "".join(_entry(field) for field in dataclasses.fields(CompareRequest))
+
+
+def _entry(field: dataclasses.Field[Any]) -> str:
+    name = field.name.replace("_", "-")
+    comment = textwrap.fill(field.metadata["help"], _WIDTH, initial_indent="# ", subsequent_indent="# ")
+    default = field.default
+    if default is None or default in ((), False):
+        empty = "false" if default is False else "[]" if default == () else '""'
+        return f"\n{comment}\n# {name} = {empty}\n"
+    return f"\n{comment}\n{name} = {json.dumps(str(default) if isinstance(default, Path) else default)}\n"

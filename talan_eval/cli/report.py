@@ -1,0 +1,175 @@
+"""``talan-eval report``: the tables of a result for papers, pull requests, spreadsheets and the browser."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from talan_core.errors import UserError, unknown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from talan_eval.report.context import Context
+    from talan_eval.report.plots import Figure
+    from talan_eval.report.table import NotWorse
+    from talan_eval.schema import Result
+
+EXAMPLES = (
+    "Examples:  talan-eval report results/NAME  |  "
+    "talan-eval report results/NAME --format html,tex,bib --out paper/  |  "
+    "talan-eval report results/NAME --format md --margin 1.0"
+)
+
+Formats = dict[str, bytes]
+"""File contents by file name."""
+
+_FIGURES: Final = ("svg", "png")
+_TEXTS: Final = ("md", "tex", "csv", "json", "html", "methods", "bib")
+_NEEDS_FLIPS: Final = frozenset({"html", *_FIGURES})
+
+
+def command(
+    result: Annotated[Path, typer.Argument(help="result.json, or the directory of a comparison.")],
+    formats: Annotated[
+        str | None, typer.Option("--format", help="Formats, by commas; the table for the terminal when left out.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Directory for the files; printed when left out.")] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="Declared margin in points: adds the verdict 'no worse than'.")
+    ] = None,
+    gain: Annotated[float, typer.Option(help="Gain in points for which to plan what to do next.")] = 1.0,
+    track: Annotated[str | None, typer.Option(help="Send the numbers to a tracker as well: trackio or wandb.")] = None,
+) -> None:
+    """Write the tables of a result in other formats.
+
+    Formats: md, tex (booktabs), csv (full precision), json, html (one file, with figures and the answers that
+    flipped), svg and png (figures, extra "plots"), methods (the methods paragraph), bib (its references). One
+    format without --out is printed.
+    """
+    from talan_eval.gate.reading import read_result  # noqa: PLC0415 - --help must not wait for it
+
+    wanted = _names(formats)
+    _check(margin, gain)
+    found = read_result(result)
+    if track is not None:
+        from talan_eval.reporters import reporter_named, send  # noqa: PLC0415 - as above
+
+        send(found, reporter_named(track))
+    if not wanted:
+        _print_table(found, margin)
+        return
+    files = _render(found, _context(found, result, wanted, margin=margin, gain=gain), wanted)
+    if out is None:
+        _print_only(files)
+    else:
+        _write(files, out)
+
+
+def _names(given: str | None) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in (given or "").split(",") if name.strip()))
+    if given is not None and not names:
+        raise UserError("--format names no format.", "Type one, such as --format md")
+    for name in names:
+        if name not in (*_TEXTS, *_FIGURES):
+            raise unknown_name("format", name, (*_TEXTS, *_FIGURES))
+    return names
+
+
+def _check(margin: float | None, gain: float) -> None:
+    if margin is not None and not 0 <= margin <= 100:  # noqa: PLR2004 - points
+        raise UserError(f"The margin {margin:g} is not between 0 and 100 points.", "Type --margin 1.0")
+    if not 0 < gain <= 100:  # noqa: PLR2004 - points
+        raise UserError(f"The gain {gain:g} is not between 0 and 100 points.", "Type --gain 1.0")
+
+
+def _context(found: Result, path: Path, wanted: tuple[str, ...], *, margin: float | None, gain: float) -> Context:
+    from talan_eval.cli.answers import read_flips  # noqa: PLC0415 - as above
+    from talan_eval.gate.advice import advise, power_curves  # noqa: PLC0415 - as above
+    from talan_eval.report.context import Context, Flips  # noqa: PLC0415 - as above
+
+    directory = path if path.is_dir() else path.parent
+    rich = not _NEEDS_FLIPS.isdisjoint(wanted)
+    return Context(
+        not_worse=_not_worse(found, margin),
+        advice=advise(found, gain),
+        flips=read_flips(directory, found) if rich else Flips(),
+        power=power_curves(found, (gain / 2, gain, 2 * gain)) if rich else (),
+    )
+
+
+def _not_worse(found: Result, margin: float | None) -> NotWorse | None:
+    if margin is None:
+        return None
+    from talan_eval.gate.decide import not_worse  # noqa: PLC0415 - as above
+    from talan_eval.report.table import NotWorse  # noqa: PLC0415 - as above
+
+    mean, cells = not_worse(found, margin, found.settings.alpha)
+    return NotWorse(margin, cells, mean)
+
+
+def _render(found: Result, context: Context, wanted: tuple[str, ...]) -> Formats:
+    from talan_eval.report import delimited, latex, markdown, methods, plots  # noqa: PLC0415 - as above
+
+    figures = None
+    if not _NEEDS_FLIPS.isdisjoint(wanted):
+        if not plots.available() and not set(_FIGURES).isdisjoint(wanted):
+            raise UserError("Figures need matplotlib.", "Install it: pip install 'talan-eval[plots]'")
+        figures = plots.draw(found, context) if plots.available() else ()
+    faces: Mapping[str, tuple[str, Callable[[], str]]] = {
+        "md": ("report.md", lambda: markdown.render(found, context)),
+        "tex": ("report.tex", lambda: latex.render(found, context)),
+        "csv": ("report.csv", lambda: delimited.render(found)),
+        "json": ("result.json", found.to_json),
+        "html": ("report.html", lambda: _html(found, context, figures)),
+        "methods": ("methods.txt", lambda: methods.paragraph(found)),
+        "bib": ("references.bib", lambda: methods.bibliography(found)),
+    }
+    files: Formats = {}
+    for name in wanted:
+        if name in faces:
+            file, render = faces[name]
+            files[file] = render().encode("utf-8", "replace")
+        else:
+            files |= _figure_files(figures or (), name)
+    if "tex" in wanted and "methods" in wanted:
+        files["methods.tex"] = methods.latex_paragraph(found).encode()
+    return files
+
+
+def _html(found: Result, context: Context, figures: Sequence[Figure] | None) -> str:
+    from talan_eval.report.page import render  # noqa: PLC0415 - as above
+
+    return render(found, context, figures)
+
+
+def _figure_files(figures: Sequence[Figure], ending: str) -> Formats:
+    return {f"{one.name}.{ending}": one.svg.encode() if ending == "svg" else one.png() for one in figures}
+
+
+def _print_table(found: Result, margin: float | None) -> None:
+    from rich.console import Console  # noqa: PLC0415 - as above
+
+    from talan_eval.report.terminal import TerminalReport  # noqa: PLC0415 - as above
+
+    Console(highlight=False).print(TerminalReport(found, _not_worse(found, margin)))
+
+
+def _print_only(files: Formats) -> None:
+    if len(files) > 1:
+        raise UserError(
+            f"{len(files)} files cannot be printed at once.", "Name a directory for them, such as --out report/"
+        )
+    sys.stdout.buffer.write(next(iter(files.values())))
+
+
+def _write(files: Formats, out: Path) -> None:
+    from talan_eval.store.atomic import atomic_write_bytes, make_directory  # noqa: PLC0415 - as above
+
+    make_directory(out)
+    for name, content in files.items():
+        atomic_write_bytes(out / name, content)
+    sys.stdout.write(f"Written to {out}: {', '.join(files)}\n")

@@ -1,0 +1,132 @@
+"""The family: every cell and slice that is tested, analysed alike and adjusted together."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from talan_core.errors import UserError
+from talan_eval.comparison.inference import Inference, infer
+from talan_eval.stats.backbone_flips import max_t_backbones
+from talan_eval.stats.backbones import GridCell
+from talan_eval.stats.multiplicity import benjamini_hochberg, holm
+from talan_eval.stats.signflip import MAX_SEEDS, SeedSums, seed_sums
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from talan_eval.comparison.pairing import CellScores
+    from talan_eval.comparison.settings import StatisticsSettings
+    from talan_eval.stats.arrays import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Analysed:
+    """A cell, or a slice of one, with its inference.
+
+    Attributes:
+        scores: Paired scores.
+        slice: "label=value", or None for the whole benchmark.
+        deltas: Their differences, shape (S, N), proportions.
+        inference: E1 and E2.
+    """
+
+    scores: CellScores
+    slice: str | None
+    deltas: FloatArray
+    inference: Inference
+
+    @property
+    def name(self) -> str:
+        """Return what reports call it."""
+        return self.scores.task if self.slice is None else f"{self.scores.task} {self.slice}"
+
+
+@dataclass(frozen=True)
+class Adjusted:
+    """p-values of one cell, adjusted over the family and for the variants tried; None where it could not be tested."""
+
+    holm_p: float | None
+    maxt_p: float | None
+    bh_p: float | None
+
+
+def analyse(scores: CellScores, part: str | None, settings: StatisticsSettings) -> Analysed:
+    """Infer about one cell or slice."""
+    deltas = scores.treat - scores.base
+    cell = GridCell(scores.backbone, scores.task, deltas, scores.clusters)
+    rng = generator(settings, scores.name if part is None else f"{scores.name}/{part}")
+    return Analysed(scores, part, deltas, infer([cell], [scores.k], settings, rng))
+
+
+def generator(settings: StatisticsSettings, name: str) -> np.random.Generator:
+    """Return the generator of one part of a comparison, keyed by name: a further benchmark changes no other's draws."""
+    key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+    return np.random.default_rng([settings.rng_seed, key])
+
+
+def adjust(family: Sequence[Analysed], variants: int) -> list[Adjusted]:
+    """Adjust the family's p-values.
+
+    Args:
+        family: Cells and slices.
+        variants: Variants of the treat arm that were tried; every p is multiplied by it (Bonferroni).
+
+    Returns:
+        Holm on the guarded p, joint sign-flip max-T with one sign per seed of a backbone, and Benjamini-Hochberg, in
+        the order given. A cell that could not be tested stays in the family with p = 1.
+    """
+    tested = [item.inference.e1 is not None for item in family]
+    raw = np.array([1.0 if item.inference.e1 is None else item.inference.e1.p for item in family])
+    joint = _max_t(family)
+    rows = zip(tested, holm(raw), joint, benjamini_hochberg(raw), strict=True)
+
+    def times(p: float | None) -> float | None:
+        return None if p is None else min(1.0, float(p) * variants)
+
+    return [
+        Adjusted(times(first), times(second), times(third)) if known else Adjusted(None, None, None)
+        for known, first, second, third in rows
+    ]
+
+
+def check_family(cells: Sequence[CellScores]) -> None:
+    """Raise a ``UserError`` for a family that is empty or names a cell twice."""
+    if not cells:
+        raise UserError("There is no cell to compare.", "Name at least one benchmark with --tasks.")
+    names = [(cell.backbone, cell.task, cell.metric) for cell in cells]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"Benchmark {name[1]!r} is given twice.", "Name each benchmark once with --tasks.")
+    items: dict[str, tuple[CellScores, ...]] = {}
+    for cell in cells:
+        items[cell.task] = (*items.get(cell.task, ()), cell)
+    for task, members in items.items():
+        # not the prompts: each backbone has its own chat template
+        if len({cell.item_ids for cell in members}) > 1:
+            raise UserError(
+                f"The backbones answered different items of {task!r}, so their mean has no common benchmark.",
+                "Evaluate every backbone on the same items: the same task version and --limit.",
+            )
+
+
+def _max_t(family: Sequence[Analysed]) -> list[float | None]:
+    seeds: dict[str, list[int]] = {}
+    for item in family:
+        known = seeds.setdefault(item.scores.backbone, [])
+        known.extend(seed for seed in item.scores.seeds if seed not in known)
+    if max(len(known) for known in seeds.values()) > MAX_SEEDS:
+        return [None] * len(family)
+    sums = [_spread_out(item, sorted(seeds[item.scores.backbone])) for item in family]
+    return [float(p) for p in max_t_backbones(sums, [item.scores.backbone for item in family])]
+
+
+def _spread_out(item: Analysed, seeds: Sequence[int]) -> SeedSums:
+    """Place a cell's seeds among all seeds of its backbone; a seed that it lacks contributes nothing."""
+    sums = seed_sums(item.deltas, item.scores.k)
+    counts = np.zeros(len(seeds), dtype=np.int64)
+    counts[[seeds.index(seed) for seed in item.scores.seeds]] = sums.counts
+    return SeedSums(counts, sums.denominator, sums.slack)

@@ -1,0 +1,195 @@
+"""The methods behind the numbers, with references, as the result states them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from talan_eval.schema import Method
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from talan_eval.comparison.family import Analysed
+    from talan_eval.comparison.settings import StatisticsSettings
+    from talan_eval.schema import E1, Aggregate
+
+_MCNEMAR = Method(
+    code="mcnemar",
+    estimand="E0",
+    text="Exact sign test of the items that differ between two checkpoints; mid-p above 1,000 of them.",
+    reference="McNemar, Q. (1947). Note on the sampling error of the difference between correlated proportions.",
+)
+_BONETT_PRICE = Method(
+    code="bonett-price",
+    estimand="E0",
+    text="Adjusted Wald interval for a difference of paired proportions.",
+    reference="Bonett, D. G. and Price, R. M. (2012). Adjusted Wald confidence interval for a difference of binomial "
+    "proportions based on paired data.",
+)
+_CLUSTERED = Method(
+    code="cluster-robust",
+    estimand="E0, E2",
+    text="Sandwich variance over clusters of items, t with one degree of freedom less than clusters.",
+    reference="Liang, K.-Y. and Zeger, S. L. (1986). Longitudinal data analysis using generalized linear models.",
+)
+_GUARDED_T = Method(
+    code="guarded-t",
+    estimand="E1",
+    text="Paired t over training seeds; the widest of the seed spread, item-level noise and a floor counts.",
+    reference="Student (1908). The probable error of a mean; guard of this package, see its statistics page.",
+)
+_WELCH = Method(
+    code="welch-satterthwaite",
+    estimand="E1",
+    text="Degrees of freedom of the t over independently trained backbones.",
+    reference="Welch, B. L. (1947). The generalization of Student's problem when several different population "
+    "variances are involved.",
+)
+_SIGN_FLIP = Method(
+    code="sign-flip",
+    estimand="E1",
+    text="Exact randomization test over all signs of the seed differences.",
+    reference="Fisher, R. A. (1935). The design of experiments.",
+)
+_HARTIGAN = Method(
+    code="hartigan",
+    estimand="E1",
+    text="Interval from the means of all subsets of the seeds, which inverts the sign-flip test.",
+    reference="Hartigan, J. A. (1969). Using subsample values as typical values.",
+)
+_BOOTSTRAPS: Final[Mapping[str, Method]] = {
+    "bootstrap_t": Method(
+        code="bootstrap-t",
+        estimand="E1",
+        text="Studentised bootstrap over seeds.",
+        reference="Efron, B. (1979). Bootstrap methods: another look at the jackknife.",
+    ),
+    "expanded_percentile": Method(
+        code="expanded-percentile",
+        estimand="E1",
+        text="Percentile bootstrap over seeds with widened tails.",
+        reference="Hesterberg, T. C. (2015). What teachers should know about the bootstrap.",
+    ),
+    "percentile": Method(
+        code="percentile",
+        estimand="E1",
+        text="Percentile bootstrap over seeds; covers less than its level with few seeds.",
+        reference="Efron, B. (1979). Bootstrap methods: another look at the jackknife.",
+    ),
+    "basic": Method(
+        code="basic",
+        estimand="E1",
+        text="Basic bootstrap over seeds; covers less than its level with few seeds.",
+        reference="Davison, A. C. and Hinkley, D. V. (1997). Bootstrap methods and their application.",
+    ),
+    "bca": Method(
+        code="bca",
+        estimand="E1",
+        text="BCa bootstrap over seeds; covers less than its level with few seeds.",
+        reference="Efron, B. (1987). Better bootstrap confidence intervals.",
+    ),
+}
+_CROSSED = Method(
+    code="guarded-crossed",
+    estimand="E2",
+    text="Crossed random effects of seeds and items from mean squares, guarded like the t.",
+    reference="Satterthwaite, F. E. (1946). An approximate distribution of estimates of variance components.",
+)
+_PIGEONHOLE = Method(
+    code="pigeonhole",
+    estimand="E2",
+    text="Bootstrap of seeds and items at once.",
+    reference="Owen, A. B. (2007). The pigeonhole bootstrap.",
+)
+_HOLM = Method(
+    code="holm",
+    estimand="family",
+    text="Step-down Bonferroni correction of the guarded p-values over cells and slices.",
+    reference="Holm, S. (1979). A simple sequentially rejective multiple test procedure.",
+)
+_MAX_T = Method(
+    code="max-t",
+    estimand="family",
+    text="Joint sign flips of all cells with one sign per seed of a backbone, step-down.",
+    reference="Westfall, P. H. and Young, S. S. (1993). Resampling-based multiple testing.",
+)
+_BH = Method(
+    code="benjamini-hochberg",
+    estimand="descriptive",
+    text="False discovery rate over cells and slices (exploratory).",
+    reference="Benjamini, Y. and Hochberg, Y. (1995). Controlling the false discovery rate.",
+)
+_TARONE = Method(
+    code="item-sign-test",
+    estimand="descriptive",
+    text="Sign test of each item over seeds; false discovery rate over the items that could be significant.",
+    reference="Tarone, R. E. (1990). A modified Bonferroni method for discrete data.",
+)
+_BONFERRONI = Method(
+    code="bonferroni",
+    estimand="family",
+    text="Every deciding p times the variants of the treat arm that were tried.",
+    reference="Dunn, O. J. (1961). Multiple comparisons among means.",
+)
+_DESCRIPTIVE = Method(
+    code="iqm,poi",
+    estimand="descriptive",
+    text="Interquartile mean and probability of improvement over seeds and cells.",
+    reference="Agarwal, R. et al. (2021). Deep reinforcement learning at the edge of the statistical precipice.",
+)
+_ALSO: Final[Mapping[str, Method]] = {
+    "wilcoxon": Method(
+        code="wilcoxon",
+        estimand="E1",
+        text="Signed-rank test of the seed differences, exact.",
+        reference="Wilcoxon, F. (1945). Individual comparisons by ranking methods.",
+    ),
+    "cmh": Method(
+        code="cmh",
+        estimand="E0",
+        text="Cochran-Mantel-Haenszel test with seeds as strata.",
+        reference="Mantel, N. and Haenszel, W. (1959). Statistical aspects of the analysis of data from retrospective "
+        "studies of disease.",
+    ),
+    "item-bootstrap": Method(
+        code="item-bootstrap",
+        estimand="E0",
+        text="Percentile bootstrap over the items of one checkpoint pair.",
+        reference="Efron, B. (1979). Bootstrap methods: another look at the jackknife.",
+    ),
+}
+
+
+def methods_used(family: Sequence[Analysed], aggregate: Aggregate, settings: StatisticsSettings) -> tuple[Method, ...]:
+    """List what a comparison used, each method once.
+
+    Args:
+        family: Cells and slices with their inference.
+        aggregate: Their mean.
+        settings: What was asked for.
+    """
+    tests = [test for test in (*(item.inference.e1 for item in family), aggregate.e1) if test is not None]
+    crossed = any(item.inference.e2 is not None for item in family) or aggregate.e2 is not None
+    used: list[Method] = [_MCNEMAR, _BONETT_PRICE]
+    if any(item.scores.clusters is not None for item in family):
+        used.append(_CLUSTERED)
+    used.extend(_of_seeds(tests, several=len(aggregate.backbones) > 1))
+    used.extend([_CROSSED, _PIGEONHOLE] if crossed else [])
+    used.extend([_HOLM, _MAX_T, _BH] if tests else [])
+    used.append(_TARONE)
+    used.extend([_BONFERRONI] if settings.variants_tried > 1 else [])
+    used.extend([_DESCRIPTIVE] if aggregate.delta is not None else [])
+    used.extend(_ALSO[name] for name in settings.also)
+    return tuple(used)
+
+
+def _of_seeds(tests: Sequence[E1], *, several: bool) -> list[Method]:
+    if not tests:
+        return []
+    used = [_GUARDED_T, *([_WELCH] if several else [])]
+    if any(test.signflip is not None for test in tests):
+        used.append(_SIGN_FLIP)
+    if any(test.signflip is not None and test.signflip.ci is not None for test in tests):
+        used.append(_HARTIGAN)
+    shown = {test.bootstrap.method for test in tests if test.bootstrap is not None and test.bootstrap.ci is not None}
+    return [*used, *(method for name, method in _BOOTSTRAPS.items() if name in shown)]

@@ -1,0 +1,81 @@
+"""Two results of one family, side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from talan_eval.gate.change import Change, cell_changes, check_family, mean_change
+from talan_eval.gate.model import MEAN_SEEDS
+from talan_eval.report import format as fmt
+from talan_eval.report.table import Column, Table
+from talan_eval.stats.guard import guarded
+from talan_eval.store.canonical import first_difference
+
+if TYPE_CHECKING:
+    from talan_eval.schema import Result
+
+
+def difference_table(new: Result, old: Result) -> Table:
+    """Build the table of old gain, new gain and change, for each cell and the mean.
+
+    Raises:
+        UserError: The results are of different families.
+    """
+    check_family(new, old)
+    alpha = new.settings.alpha
+    level = fmt.percent(1 - alpha)
+    columns = (
+        Column(("benchmark",), "benchmark", "left"),
+        Column(("old", "delta"), "old delta", rank=1),
+        Column(("new", "delta"), "new delta", rank=1),
+        Column(("change",), "change"),
+        Column((f"E1 {level} CI",), f"E1 {level} CI"),
+        Column(("p",), "p", rank=1),
+        Column(("reading",), "reading", "left"),
+    )
+    rows = tuple(_row(change, alpha) for change in (*cell_changes(new, old), mean_change(new, old)))
+    return Table(f"Change of the gain of {new.treat} over {new.base}, points", columns, rows, summary=True)
+
+
+def sentences(new: Result, old: Result) -> tuple[str, ...]:
+    """Return what else differs between the results, and how the change was computed."""
+    paired = new.aggregate.seeds == old.aggregate.seeds and bool(new.aggregate.seeds)
+    how = "paired by training seed" if paired else "taken as independent samples, because their seeds differ"
+    said = [f"The gains were {how}. p and intervals are not adjusted for the number of benchmarks."]
+    if new.signature != old.signature:
+        theirs, ours = (dict(part.partition(":")[::2] for part in one.signature.split("|")) for one in (old, new))
+        changed = [key for key in dict.fromkeys((*theirs, *ours)) if theirs.get(key) != ours.get(key)]
+        listed = "; ".join(f"{key} {theirs.get(key, 'absent')} and {ours.get(key, 'absent')}" for key in changed)
+        said.append(f"The signatures differ: {listed}.")
+    found = first_difference(old.provenance.get("experiment"), new.provenance.get("experiment"))
+    if found is not None:
+        said.append(f"The experiments differ, first in {found[0]}: {found[1]} and {found[2]}.")
+    return tuple(said)
+
+
+def _row(change: Change, alpha: float) -> tuple[str, ...]:
+    estimate = change.estimate
+    name = "mean (primary)" if change.name == "mean" else change.name
+    if change.identical:
+        return name, fmt.gain(change.old), fmt.gain(change.new), "0.00", fmt.MISSING, fmt.MISSING, "identical"
+    if estimate is None:
+        return name, fmt.gain(change.old), fmt.gain(change.new), *(fmt.MISSING,) * 3, "not estimable"
+    result = guarded(estimate.delta, estimate.terms, alpha)
+    ci = (100 * result.ci.lo, 100 * result.ci.hi)
+    few = estimate.n_seeds < MEAN_SEEDS
+    reading = "not estimable" if few else _reading(estimate.delta, result.p, alpha)
+    return (
+        name,
+        fmt.gain(change.old),
+        fmt.gain(change.new),
+        fmt.gain(100 * estimate.delta),
+        fmt.interval(ci),
+        fmt.p_value(result.p, alpha),
+        reading,
+    )
+
+
+def _reading(delta: float, p: float, alpha: float) -> str:
+    if p >= alpha:
+        return "no change shown"
+    return "larger gain" if delta > 0 else "smaller gain"

@@ -1,0 +1,158 @@
+"""What a gate is told and what it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal
+
+from talan_core.errors import UserError
+
+MEAN_SEEDS: Final = 3  # fewer allow no verdict on the mean
+CELL_SEEDS: Final = 5  # fewer allow no verdict on a single cell
+
+Kind = Literal["mean", "benchmark", "slice", "must pass", "completeness"]
+
+
+class Outcome(StrEnum):
+    """What a gate, or one of its checks, can say."""
+
+    PASS = "pass"  # noqa: S105 - an outcome, no password
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    INCOMPLETE = "incomplete"
+
+    @property
+    def exit_code(self) -> int:
+        """Return the exit code of ``talan-eval gate``; 2 is a mistake of the user's."""
+        return {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.INCONCLUSIVE: 3, Outcome.INCOMPLETE: 4}[self]
+
+
+@dataclass(frozen=True)
+class GateSettings:
+    """The declared gate.
+
+    Attributes:
+        margin: Tolerated loss, points, 0 or more.
+        alpha: One-sided error rate of each bound.
+        per_cell: Whether a loss shown on a single benchmark fails the gate (Holm over all checked).
+        per_slice: The same for slices.
+        fail_below_margin: Whether only a loss larger than the margin is a regression; otherwise any shown loss is.
+    """
+
+    margin: float
+    alpha: float = 0.05
+    per_cell: bool = False
+    per_slice: bool = False
+    fail_below_margin: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise a ``UserError`` for a value out of range."""
+        if not 0 <= self.margin <= 100:  # noqa: PLR2004 - points
+            raise UserError(
+                f"The margin {self.margin:g} is not between 0 and 100 points.", "Type a tolerated loss: --margin 1.0"
+            )
+        if not 0 < self.alpha < 0.5:  # noqa: PLR2004 - a bound of level below one half is none
+            raise UserError(
+                f"alpha is {self.alpha:g}, not between 0 and 0.5.", "Type a one-sided error rate: --alpha 0.05"
+            )
+
+    @property
+    def fail_below(self) -> float:
+        """Return below which value, in points, the upper bound shows a regression."""
+        return -self.margin if self.fail_below_margin else 0.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that a gate looks at.
+
+    Attributes:
+        kind: What it is about.
+        name: Benchmark, slice, item, or "mean".
+        outcome: What it says.
+        decides: Whether it takes part in the gate's outcome; the others are shown for information.
+        text: One sentence with the numbers.
+        delta: Difference in points; None where there is none. So for the next four.
+        lower: One-sided lower bound, points.
+        upper: One-sided upper bound, points.
+        p_fail: One-sided p of a loss, adjusted over the checks of its kind where there are several.
+        seeds_to_decide: Seeds in all that would decide if difference and noise stayed what they are.
+    """
+
+    kind: Kind
+    name: str
+    outcome: Outcome
+    decides: bool
+    text: str
+    delta: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    p_fail: float | None = None
+    seeds_to_decide: int | None = None
+
+
+@dataclass(frozen=True)
+class WorstFlip:
+    """An item that the treat arm loses again and again.
+
+    Attributes:
+        benchmark: Name of the cell.
+        item_id: Item identifier.
+        lost: Seeds at which the treat arm scores less.
+        gained: Seeds at which it scores more.
+        n_seeds: All seeds of the cell.
+        adjusted_p: Benjamini-Hochberg over items; exploratory.
+    """
+
+    benchmark: str
+    item_id: str
+    lost: int
+    gained: int
+    n_seeds: int
+    adjusted_p: float
+
+
+@dataclass(frozen=True)
+class MustPassItem:
+    """An item that the treat arm must answer right at every seed.
+
+    Attributes:
+        benchmark: Name of the benchmark.
+        item_id: Item identifier.
+        failed: Seeds at which its score is below 1.
+        seeds: Seeds at which it was scored; empty where no answer was found.
+    """
+
+    benchmark: str
+    item_id: str
+    failed: tuple[int, ...]
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """The gate's answer.
+
+    Attributes:
+        outcome: The answer.
+        subject: What was gated, in words.
+        settings: The declared gate.
+        checks: What it looked at; the deciding ones first.
+        worst_flips: Items that are lost most often.
+        signature: Signature of the result.
+        family: Hash of the declared family.
+    """
+
+    outcome: Outcome
+    subject: str
+    settings: GateSettings
+    checks: tuple[Check, ...]
+    worst_flips: tuple[WorstFlip, ...]
+    signature: str
+    family: str
+
+    @property
+    def exit_code(self) -> int:
+        """Return the exit code of the command."""
+        return self.outcome.exit_code

@@ -1,0 +1,47 @@
+"""A pytest fixture, for projects whose tests hold a result to account: a thin use of the same gate.
+
+    def test_the_adapter_is_no_worse(talan_gate):
+        talan_gate("results/main", margin=1.0)
+
+The fixture fails the test when a loss was shown or something is missing; what could not be decided fails too, and says
+that it is no regression, unless ``allow_inconclusive`` is given.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+if TYPE_CHECKING:
+    from talan_eval.gate.model import GateReport
+
+
+class TalanGate(Protocol):
+    """What the fixture is."""
+
+    def __call__(
+        self, result: str | Path, *, margin: float, per_cell: bool = False, allow_inconclusive: bool = False
+    ) -> GateReport:
+        """Gate a result; see ``talan-eval gate``."""
+
+
+@pytest.fixture
+def talan_gate() -> TalanGate:
+    """Return the gate as a function that fails the test where the gate does not pass."""
+
+    def gate(
+        result: str | Path, *, margin: float, per_cell: bool = False, allow_inconclusive: bool = False
+    ) -> GateReport:
+        from talan_eval.gate import GateSettings, Outcome, decide  # noqa: PLC0415 - pytest starts without them
+        from talan_eval.gate.reading import read_result  # noqa: PLC0415 - as above
+        from talan_eval.gate.wording import headline  # noqa: PLC0415 - as above
+
+        report = decide(read_result(Path(result)), GateSettings(margin, per_cell=per_cell))
+        accepted = {Outcome.PASS, *([Outcome.INCONCLUSIVE] if allow_inconclusive else [])}
+        if report.outcome not in accepted:
+            pytest.fail(headline(report), pytrace=False)
+        return report
+
+    return gate

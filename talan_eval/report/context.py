@@ -1,0 +1,117 @@
+"""What a report may be told beside the result, by whoever reads files and does statistics; reports only show it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from talan_eval.report.table import NotWorse
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One arm's graded answer to one item.
+
+    Attributes:
+        score: Credit in [0, 1].
+        verdict: What the grader said.
+        extracted: What was compared; None where nothing was found.
+        reason: Why, in a phrase.
+        text: What the model wrote; None where the benchmark's text must not be shown.
+    """
+
+    score: float
+    verdict: str
+    extracted: str | None
+    reason: str
+    text: str | None
+
+
+@dataclass(frozen=True)
+class Flip:
+    """An item on which the arms differ at one training seed.
+
+    Attributes:
+        cell: Index of the cell in the result.
+        seed: Training seed.
+        item_id: Item identifier.
+        base: The base arm's answer.
+        treat: The treat arm's answer.
+    """
+
+    cell: int
+    seed: int
+    item_id: str
+    base: Answer
+    treat: Answer
+
+    @property
+    def lost(self) -> bool:
+        """Return whether the treat arm scores less."""
+        return self.treat.score < self.base.score
+
+
+@dataclass(frozen=True)
+class Flips:
+    """All items that differ between the arms, with both answers.
+
+    Attributes:
+        entries: In the order of the result's cells, then seeds, then items.
+        withheld: Benchmarks whose text is not shown, by name.
+    """
+
+    entries: tuple[Flip, ...] = ()
+    withheld: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What would show a gain of a given size, at the noise that was seen.
+
+    Attributes:
+        gain: The true mean gain in points that is to be found with 80 % power.
+        seeds: Seeds in all per backbone; None where no affordable number suffices.
+        samples: Samples per item at the present seeds, if all noise of single items is decoding noise; None likewise.
+        items: How many times the present items; None likewise.
+        seeds_to_decide: Seeds in all at which the interval would exclude zero if difference and noise stayed what they
+            are; None where it does already, or where none up to 1,000 would.
+    """
+
+    gain: float
+    seeds: int | None
+    samples: int | None
+    items: int | None
+    seeds_to_decide: int | None
+
+
+@dataclass(frozen=True)
+class PowerCurve:
+    """Power of the guarded t for one true mean gain, over numbers of seeds.
+
+    Attributes:
+        gain: Points.
+        seeds: Seeds per backbone, ascending.
+        power: Detection probability of each.
+    """
+
+    gain: float
+    seeds: tuple[int, ...]
+    power: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything that a report may show beside the result; each part may be missing.
+
+    Attributes:
+        not_worse: What a declared margin adds to the verdicts.
+        advice: What to do next.
+        flips: Answers to look at.
+        power: Curves of the planner.
+    """
+
+    not_worse: NotWorse | None = None
+    advice: Advice | None = None
+    flips: Flips = field(default_factory=Flips)
+    power: tuple[PowerCurve, ...] = ()

@@ -1,0 +1,168 @@
+"""The methods paragraph for a paper, and its references as BibTeX."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from talan_eval.report import format as fmt
+from talan_eval.report.clean import one_line
+from talan_eval.report.latex import escape
+from talan_eval.report.table import cell_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from talan_eval.schema import Method, Result
+
+_WHERE: Final[Mapping[str, str]] = {
+    "mcnemar": "journal = {Psychometrika}, volume = {12}, number = {2}, pages = {153--157}",
+    "bonett-price": "journal = {Journal of Educational and Behavioral Statistics}, volume = {37}, number = {4}, "
+    "pages = {479--488}",
+    "cluster-robust": "journal = {Biometrika}, volume = {73}, number = {1}, pages = {13--22}",
+    "guarded-t": "journal = {Biometrika}, volume = {6}, number = {1}, pages = {1--25}",
+    "welch-satterthwaite": "journal = {Biometrika}, volume = {34}, pages = {28--35}",
+    "sign-flip": "publisher = {Oliver and Boyd}, address = {Edinburgh}",
+    "hartigan": "journal = {Journal of the American Statistical Association}, volume = {64}, pages = {1303--1317}",
+    "bootstrap-t": "journal = {The Annals of Statistics}, volume = {7}, number = {1}, pages = {1--26}",
+    "percentile": "journal = {The Annals of Statistics}, volume = {7}, number = {1}, pages = {1--26}",
+    "item-bootstrap": "journal = {The Annals of Statistics}, volume = {7}, number = {1}, pages = {1--26}",
+    "expanded-percentile": "journal = {The American Statistician}, volume = {69}, number = {4}, pages = {371--386}",
+    "basic": "publisher = {Cambridge University Press}",
+    "bca": "journal = {Journal of the American Statistical Association}, volume = {82}, pages = {171--185}",
+    "guarded-crossed": "journal = {Biometrics Bulletin}, volume = {2}, number = {6}, pages = {110--114}",
+    "pigeonhole": "journal = {The Annals of Applied Statistics}, volume = {1}, number = {2}, pages = {386--411}",
+    "holm": "journal = {Scandinavian Journal of Statistics}, volume = {6}, number = {2}, pages = {65--70}",
+    "max-t": "publisher = {Wiley}",
+    "benjamini-hochberg": "journal = {Journal of the Royal Statistical Society, Series B}, volume = {57}, "
+    "number = {1}, pages = {289--300}",
+    "item-sign-test": "journal = {Biometrics}, volume = {46}, number = {2}, pages = {515--522}",
+    "bonferroni": "journal = {Journal of the American Statistical Association}, volume = {56}, pages = {52--64}",
+    "iqm,poi": "booktitle = {Advances in Neural Information Processing Systems}, volume = {34}",
+    "wilcoxon": "journal = {Biometrics Bulletin}, volume = {1}, number = {6}, pages = {80--83}",
+    "cmh": "journal = {Journal of the National Cancer Institute}, volume = {22}, number = {4}, pages = {719--748}",
+}
+_KINDS: Final = {"journal": "article", "publisher": "book", "booktitle": "inproceedings"}
+_SMALL: Final = frozenset({"", "a", "an", "the", "on"})
+_REFERENCE: Final = re.compile(r"(?P<authors>.+?) \((?P<year>\d{4})\)\. (?P<title>[^;]+?)\.?(?:; .*)?$")
+
+
+def paragraph(result: Result) -> str:
+    """Return the methods paragraph in plain text, with authors and years in brackets."""
+    return _paragraph(result, one_line, lambda method: f"({_short(method)})") + "\n"
+
+
+def latex_paragraph(result: Result) -> str:
+    r"""Return the methods paragraph in LaTeX, with ``\cite`` keys of ``bibliography``."""
+    keys = _keys(result)
+
+    def cite(method: Method) -> str:
+        return f"\\cite{{{keys[method.code]}}}" if method.code in keys else ""
+
+    return _paragraph(result, escape, cite) + "\n"
+
+
+def bibliography(result: Result) -> str:
+    """Return the references of the methods that the result used as BibTeX, each once."""
+    keys, entries = _keys(result), {}
+    for method in result.methods:
+        match = _REFERENCE.fullmatch(method.reference)
+        if match is None or method.code not in keys:
+            continue
+        where = _WHERE.get(method.code, "")
+        kind = _KINDS.get(where.split(" ", 1)[0], "misc")
+        fields = [
+            f"author = {{{_authors(match['authors'])}}}",
+            f"title = {{{{{escape(match['title'])}}}}}",
+            f"year = {{{match['year']}}}",
+            *([where.replace("}, ", "},\n  ")] if where else []),
+        ]
+        entries[keys[method.code]] = f"@{kind}{{{keys[method.code]},\n  " + ",\n  ".join(fields) + "\n}\n"
+    return "\n".join(entries[key] for key in sorted(entries))
+
+
+def _paragraph(result: Result, text: Callable[[str], str], cite: Callable[[Method], str]) -> str:
+    methods = {method.code: method for method in result.methods}
+
+    def ref(code: str) -> str:
+        said = cite(methods[code]) if code in methods else ""
+        return f" {said}" if said else ""
+
+    level = fmt.percent(1 - result.settings.alpha)
+    alpha = f"{result.settings.alpha:g}"
+    items = ", ".join(f"{name} ({cell.n_items})" for cell, name in zip(result.cells, cell_names(result), strict=True))
+    seeds = fmt.count(len(result.seeds), "paired training seed")
+    parts = [
+        text(f"We compared {result.treat} with {result.base} over {seeds} on {items}. "),
+        text(_pairing(result)),
+        text("The primary test, declared before results were read, is that of the equal-weight mean gain over "),
+        text(f"{fmt.count(len(result.cells), 'benchmark')} with training seeds random and items fixed, two-sided at "),
+        text(f"alpha {alpha}: a paired t over seeds"),
+        ref("guarded-t"),
+        text(" whose standard error is guarded against a seed spread that is small by luck"),
+    ]
+    if "sign-flip" in methods:
+        parts += [text(", confirmed by an exact sign-flip test"), ref("sign-flip")]
+    parts += [text(f". Intervals are {level} intervals. ")]
+    if "holm" in methods:
+        parts += [
+            text("Benchmarks were tested one by one with Holm's correction"), ref("holm"),
+            text(" and the joint sign-flip max-T"), ref("max-t"), text("; the larger p decides. "),
+        ]  # fmt: skip
+    if "guarded-crossed" in methods:
+        parts += [text("Intervals for new items use crossed random effects"), ref("guarded-crossed"), text(". ")]
+    if result.settings.variants_tried > 1:
+        tried = result.settings.variants_tried
+        parts += [text(f"p-values were multiplied by the {tried} variants tried"), ref("bonferroni"), text(". ")]
+    parts.append(text(f"Signature: {result.signature}."))
+    return "".join(_glued(parts))
+
+
+def _pairing(result: Result) -> str:
+    """Return how the arms were paired, as far as the provenance bears it out: logs say nothing of training."""
+    if "experiment" in result.provenance:
+        return "Both arms of a seed saw the same training examples in the same order and answered the same prompts. "
+    return "Both arms of a seed answered the same items. "
+
+
+def _glued(parts: list[str]) -> list[str]:
+    """Restore the blanks between sentences that cleaning a part removes."""
+    out: list[str] = []
+    for part in parts:
+        follows = bool(out) and not part.startswith((" ", ".", ",", ";"))
+        out.append(f" {part}" if follows else part)
+    return out
+
+
+def _short(method: Method) -> str:
+    match = _REFERENCE.fullmatch(method.reference)
+    if match is None:
+        return one_line(method.reference)
+    surnames = _surnames(match["authors"])
+    first = surnames[0] + (" and " + surnames[1] if len(surnames) == 2 else "")  # noqa: PLR2004 - two authors
+    return f"{first}, {match['year']}"
+
+
+def _keys(result: Result) -> dict[str, str]:
+    keys = {}
+    for method in result.methods:
+        match = _REFERENCE.fullmatch(method.reference)
+        if match is not None:
+            first = re.sub(r"[^A-Za-z]", "", _surnames(match["authors"])[0]).lower()
+            words = (re.sub(r"[^a-z]", "", word) for word in match["title"].lower().split())
+            keys[method.code] = f"{first}{match['year']}{next((word for word in words if word not in _SMALL), '')}"
+    return keys
+
+
+def _people(authors: str) -> list[str]:
+    """Split "Efron, B. and Tibshirani, R." or "Agarwal, R. et al." into persons."""
+    return [name.strip() for name in re.split(r" and |(?<=\.), (?=[A-Z][a-z])", authors.replace(" et al.", ""))]
+
+
+def _surnames(authors: str) -> list[str]:
+    return [name.split(",")[0] for name in _people(authors)]
+
+
+def _authors(authors: str) -> str:
+    others = " and others" if "et al." in authors else ""
+    return escape(" and ".join(_people(authors))) + others

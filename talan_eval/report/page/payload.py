@@ -1,0 +1,81 @@
+"""The answers that the page lets a reader look at, within a budget of bytes."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from talan_eval.report.clean import clean, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from talan_eval.report.context import Answer, Flip, Flips
+
+BUDGET: Final = 7_000_000  # bytes of answers in the page; figures and tables take well below 3 MB more
+LONGEST: Final = 3_000  # characters of one answer
+_SHORT: Final = 300  # characters of an extracted answer, or of a reason
+
+
+@dataclass(frozen=True)
+class Payload:
+    """The flips of a page.
+
+    Attributes:
+        document: JSON in ASCII, without "<", "&" and ">" so that it can stand in a script element.
+        shown: Flips in it.
+        total: All flips.
+    """
+
+    document: str
+    shown: int
+    total: int
+
+
+def payload(flips: Flips, budget: int = BUDGET) -> Payload:
+    """Choose and encode the flips: items that flip at most seeds in one direction first, until the budget is used up.
+
+    Args:
+        flips: All of them.
+        budget: Bytes.
+    """
+    parts, used = [], 0
+    for flip in by_persistence(flips.entries):
+        part = json.dumps(_row(flip), ensure_ascii=True, separators=(",", ":"))
+        part = part.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+        used += len(part) + 1
+        if used > budget:
+            break
+        parts.append(part)
+    return Payload(f"[{','.join(parts)}]", len(parts), len(flips.entries))
+
+
+def by_persistence(entries: Sequence[Flip]) -> list[Flip]:
+    """Sort flips: items that flip at most seeds in one direction first, losses before gains, seeds ascending."""
+    net: Counter[tuple[int, str]] = Counter()
+    for flip in entries:
+        net[flip.cell, flip.item_id] += -1 if flip.lost else 1
+    return sorted(
+        entries,
+        key=lambda f: (-abs(net[f.cell, f.item_id]), net[f.cell, f.item_id], f.cell, f.item_id, f.seed),
+    )
+
+
+def _row(flip: Flip) -> list[object]:
+    return [flip.cell, flip.seed, one_line(flip.item_id), _answer(flip.base), _answer(flip.treat)]
+
+
+def _answer(answer: Answer) -> list[object]:
+    return [
+        round(answer.score, 4),
+        one_line(answer.verdict),
+        None if answer.extracted is None else _cut(one_line(answer.extracted), _SHORT),
+        _cut(one_line(answer.reason), _SHORT),
+        None if answer.text is None else _cut(clean(answer.text), LONGEST),
+    ]
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text) - longest} more characters)"

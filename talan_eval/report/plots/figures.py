@@ -1,0 +1,107 @@
+"""The figures of a report, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from talan_eval.report.context import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matplotlib.figure import Figure as MplFigure
+
+    from talan_eval.schema import Result
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """A drawn figure.
+
+    Attributes:
+        name: File name without its ending.
+        title: What it shows.
+        description: The same in a sentence or two for who cannot see it.
+        figure: The matplotlib figure.
+    """
+
+    name: str
+    title: str
+    description: str
+    figure: MplFigure
+
+    @cached_property
+    def svg(self) -> str:
+        """The figure as an SVG document; drawn once, because several faces show it."""
+        from talan_eval.report.plots.style import styled, to_svg  # noqa: PLC0415 - an extra
+
+        with styled():
+            return to_svg(self.figure)
+
+    def png(self) -> bytes:
+        """Return the figure as a PNG."""
+        from talan_eval.report.plots.style import styled, to_png  # noqa: PLC0415 - an extra
+
+        with styled():
+            return to_png(self.figure)
+
+
+def available() -> bool:
+    """Return whether matplotlib, the extra ``plots``, is installed."""
+    return find_spec("matplotlib") is not None
+
+
+def draw(result: Result, context: Context | None = None) -> tuple[Figure, ...]:
+    """Draw what the data allow: forest plot, paired slopes, heat map of flips, power curves.
+
+    Args:
+        result: The published result.
+        context: What else is known; without flips there is no heat map, without curves no power plot.
+
+    Returns:
+        The figures in reading order. Needs matplotlib.
+    """
+    from talan_eval.report.plots.style import styled  # noqa: PLC0415 - an extra
+
+    with styled():
+        return tuple(_figures(result, Context() if context is None else context))
+
+
+def _figures(result: Result, context: Context) -> Iterator[Figure]:
+    from talan_eval.report.plots.forest import forest  # noqa: PLC0415 - an extra
+    from talan_eval.report.plots.heat import heat_map  # noqa: PLC0415 - an extra
+    from talan_eval.report.plots.power import power_plot  # noqa: PLC0415 - an extra
+    from talan_eval.report.plots.slopes import slopes  # noqa: PLC0415 - an extra
+
+    yield Figure(
+        "forest",
+        "Differences with their intervals",
+        "Every benchmark's difference with its E1 and E2 interval, and their mean. The numbers are in the main table. "
+        "Triangles are verdicts, open circles are inconclusive, the diamond is the mean.",
+        forest(result, context.not_worse),
+    )
+    yield Figure(
+        "slopes",
+        "Each training seed, base to treat",
+        "One panel per benchmark and one line per training seed from its base score to its treat score. Rising lines "
+        "are solid, falling ones dashed. The numbers are in the table of differences per seed.",
+        slopes(result),
+    )
+    if context.flips.entries:
+        yield Figure(
+            "flips",
+            "Items that flip, seed by seed",
+            "Per benchmark a strip of seeds by items: lost items dark, gained items light. A column of one shade over "
+            "all seeds is a systematic flip. The items are listed below.",
+            heat_map(result, context.flips),
+        )
+    if context.power:
+        yield Figure(
+            "power",
+            "What more seeds would find",
+            "Power of the guarded t of the mean over numbers of seeds at the noise of this result, for several gains.",
+            power_plot(result, context.power),
+        )

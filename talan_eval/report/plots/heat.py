@@ -1,0 +1,73 @@
+"""Heat map of flips: which items the treat arm gains and loses at which seed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from talan_eval.report.clean import one_line
+from talan_eval.report.plots.style import GAINED, LOST, new_figure
+from talan_eval.report.table import cell_names
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from talan_eval.report.context import Flips
+    from talan_eval.schema import Cell, Result
+
+_MOST_CELLS: Final = 16
+_ROW: Final = 0.16
+
+
+def heat_map(result: Result, flips: Flips) -> Figure:
+    """Draw one strip per cell: seeds down, items that flip at least once across.
+
+    Items are ordered by how often they are lost minus gained, so systematic losses stand at the left end and systematic
+    gains at the right one. Lost is dark, gained is light: they differ in grey as well.
+    """
+    from matplotlib.patches import Patch  # noqa: PLC0415 - an extra
+
+    chosen = [index for index in range(len(result.cells)) if any(flip.cell == index for flip in flips.entries)]
+    chosen = chosen[:_MOST_CELLS]
+    names = cell_names(result)
+    heights = [max(0.5, _ROW * result.cells[index].n_seeds) for index in chosen]
+    figure = new_figure(7.2, 0.6 + sum(heights) + 0.55 * len(chosen))
+    strips = figure.subplots(len(chosen), 1, squeeze=False, height_ratios=heights).ravel()
+    for axes, index in zip(strips, chosen, strict=True):
+        cell = result.cells[index]
+        signs = _signs(flips, index, cell)
+        _strip(axes, signs, cell)
+        axes.set_title(one_line(f"{names[index]}: {signs.shape[1]} of {cell.n_items} items flip at some seed"))
+    strips[-1].set_xlabel("items, most often lost first")
+    patches = [Patch(color=LOST, label="lost"), Patch(color=GAINED, label="gained")]
+    figure.legend(handles=patches, loc="outside upper right", ncols=2)
+    return figure
+
+
+def _strip(axes: Axes, signs: NDArray[np.int8], cell: Cell) -> None:
+    from matplotlib.colors import to_rgba  # noqa: PLC0415 - an extra
+
+    image = np.zeros((*signs.shape, 4))
+    image[signs < 0], image[signs > 0] = to_rgba(LOST), to_rgba(GAINED)
+    axes.imshow(image, aspect="auto", interpolation="none")
+    axes.set_yticks(range(cell.n_seeds), [str(seed) for seed in cell.seeds], fontsize=6)
+    axes.set_xticks([])
+    axes.set_ylabel("seed")
+
+
+def _signs(flips: Flips, index: int, cell: Cell) -> NDArray[np.int8]:
+    """Return -1, 0 or +1 per seed and flipping item, shape (S, F), items ordered by their sum."""
+    rows = {seed: row for row, seed in enumerate(cell.seeds)}
+    columns: dict[str, int] = {}
+    places = []
+    for flip in flips.entries:
+        if flip.cell == index:
+            column = columns.setdefault(flip.item_id, len(columns))
+            places.append((rows[flip.seed], column, -1 if flip.lost else 1))
+    signs = np.zeros((cell.n_seeds, len(columns)), dtype=np.int8)
+    for row, column, sign in places:
+        signs[row, column] = sign
+    return signs[:, np.argsort(signs.sum(axis=0), kind="stable")]

@@ -1,0 +1,36 @@
+"""Power curves: how many seeds would find which gain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from talan_eval.report import format as fmt
+from talan_eval.report.plots.style import GAINED, INK, LOST, NEUTRAL, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from talan_eval.report.context import PowerCurve
+    from talan_eval.schema import Result
+
+_LINES: Final = (("o", "-", GAINED), ("s", "--", LOST), ("^", ":", NEUTRAL))
+_TARGET: Final = 0.8
+
+
+def power_plot(result: Result, curves: tuple[PowerCurve, ...]) -> Figure:
+    """Draw power against seeds, one line per true gain, with 80 % and the present number of seeds marked."""
+    figure = new_figure(7.2, 3.1)
+    axes = figure.subplots()
+    for place, curve in enumerate(curves):
+        mark, line, colour = _LINES[place % len(_LINES)]
+        label = f"true mean gain {fmt.points(curve.gain)}"
+        axes.plot(curve.seeds, curve.power, line, marker=mark, color=colour, markersize=4, linewidth=1.5, label=label)
+    axes.axhline(_TARGET, color=INK, linewidth=0.6)
+    have = min(len(entry.seeds) for entry in result.aggregate.backbones)
+    axes.axvline(have, color=INK, linewidth=0.6)
+    axes.annotate(f"{have} seeds, as run", (have, 0.95), xytext=(3, 0), textcoords="offset points", fontsize=8)
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("training seeds per arm")
+    axes.set_ylabel("power of the guarded t")
+    figure.legend(loc="outside upper center", ncols=len(curves), fontsize=8)
+    return figure

@@ -1,0 +1,119 @@
+"""Every command that README, documentation and help show is one that the program takes, and the quick ones are run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from talan_eval.cli.arguments import expand
+from talan_eval.cli.init import experiment_file
+from talan_eval.cli.main import app
+from talan_eval.comparison import CellScores, StatisticsSettings, compare
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+GROUP = typer.main.get_command(app)
+LARGE = r"DATA|-logs|\.\.\.|Qwen|smollm2"  # needs data, logs, a download or a GPU
+QUICK = {"report", "gate", "diff", "doctor", "init", "tasks"}  # commands whose examples are run, not only parsed
+
+
+def shown():
+    for page in PAGES:
+        for block in re.findall(r"^```(?:bash|sh)\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
+            for line in block.replace("\\\n", " ").splitlines():
+                yield page.name, line.strip()
+    for name, command in GROUP.commands.items():
+        for part in re.sub(r"^Examples?: *", "", command.epilog or "").split("|"):
+            yield f"{name} --help", part.strip()
+
+
+COMMANDS = sorted({(where, line) for where, line in shown() if line.startswith("talan-eval ")})
+LINES = sorted({line for _, line in COMMANDS})
+MADE = sorted({line for _, line in shown() if line.startswith("make ")})
+
+
+def words_of(line):
+    return shlex.split(line, comments=True)[1:]
+
+
+def scores(draw, share):
+    return (draw.random((7, 50)) < share).astype(float)
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """A directory in which the names that the documentation uses exist."""
+    draw = np.random.default_rng(0)
+    cell = CellScores(
+        backbone="micro", task="gsm8k_micro", metric="exact_match", seeds=tuple(range(7)),
+        item_ids=tuple(f"i{n}" for n in range(50)), base=scores(draw, 0.5), treat=scores(draw, 0.5),
+    )  # fmt: skip
+    quick = StatisticsSettings(resamples=50)
+    text = compare([cell], base="lora", treat="talan+lora", provenance={}, sandbox={}, settings=quick).to_json()
+    for name in (
+        "results/NAME/result.json",
+        "results/OLD/result.json",
+        "baseline.json",
+        "old/result.json",
+        "new/result.json",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "experiment.toml").write_text(experiment_file())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    return tmp_path
+
+
+def test_there_are_commands_to_check():
+    assert len(COMMANDS) > 20
+    assert {where for where, _ in COMMANDS} >= {"README.md", "ci.md", "reports.md", "gate --help"}
+
+
+@pytest.mark.parametrize("line", LINES)
+@pytest.mark.usefixtures("workplace")
+def test_the_program_takes_it(line):
+    words = expand(words_of(line))
+    if words == ["--install-completion"]:
+        assert any("--install-completion" in parameter.opts for parameter in GROUP.params)
+        return
+    name, command, rest = GROUP.resolve_command(click.Context(GROUP), [w for w in words if w != "..."])
+    command.make_context(name, rest)
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if words_of(line)[0] in QUICK])
+def test_the_quick_ones_run(line, workplace):
+    words = words_of(line)
+    if words[0] == "init":
+        (workplace / "experiment.toml").unlink()
+    if words[0] == "doctor":
+        words.append("--offline")
+    done = CliRunner().invoke(app, words)
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    assert done.exit_code in ({0, 1, 3} if words[0] == "gate" else {0})
+    assert done.stdout
+
+
+@pytest.mark.parametrize("line", MADE)
+def test_make_has_the_target(line):
+    assert re.search(rf"^{re.escape(line.split()[1])}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "line", [line for line in LINES if line.startswith("talan-eval compare") and not re.search(LARGE, line)]
+)
+def test_comparisons_run_when_made_small(line, workplace):
+    small = ["--seeds=2", "--steps=2", "--limit=4", "--tasks=gsm8k_micro", f"--out={workplace / 'out'}", "--workers=1"]
+    done = CliRunner().invoke(app, [*expand(words_of(line)), *small])
+    assert done.exit_code == 0, done.output
+    assert (workplace / "out" / "result.json").is_file()
+    shutil.rmtree(workplace / "out")

@@ -1,0 +1,226 @@
+"""report, gate, diff, doctor and init at the command line: what they write, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from types import SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner
+
+from talan_core.errors import UserError
+from talan_eval.cli.answers import is_gated, read_flips, read_must_pass
+from talan_eval.cli.arguments import expand
+from talan_eval.cli.main import app
+from talan_eval.gate.reading import read_result
+from talan_eval.store.records import Manifest
+from talan_eval.store.store import Store
+
+
+@pytest.fixture(autouse=True)
+def outside_of_github(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("GITHUB")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+def run(*words):
+    """Run the command line in this process; what main does with a user's mistake is tested elsewhere."""
+    try:
+        arguments = expand(map(str, words))
+    except UserError as error:
+        return SimpleNamespace(returncode=error.exit_code, stdout="", stderr=str(error))
+    done = CliRunner().invoke(app, arguments)
+    if done.exception is not None and not isinstance(done.exception, UserError | SystemExit):
+        raise done.exception
+    code = done.exception.exit_code if isinstance(done.exception, UserError) else done.exit_code
+    said = str(done.exception) if isinstance(done.exception, UserError) else done.stderr
+    return SimpleNamespace(returncode=code, stdout=done.stdout, stderr=said)
+
+
+@pytest.fixture
+def finished(tmp_path, cell, result):
+    """A results directory with answers, as compare leaves it."""
+    directory = tmp_path / "run"
+    scores = cell(items=60)
+    store = Store.open(directory, Manifest({"name": "x"}, "2026-01-01T00:00:00+00:00"))
+    for arm, values in (("lora", scores.base), ("talan+lora", scores.treat)):
+        for seed, row in zip(scores.seeds, values, strict=True):
+            lines = [
+                {"item_id": item, "prompt_hash": "0", "score": float(value),
+                 "verdict": "match" if value else "mismatch", "extracted": "1",
+                 "reason": "because", "answer": "\x1b[31m<script>alert(1)</script>\ud800"}
+                for item, value in zip(scores.item_ids, row, strict=True)
+            ]  # fmt: skip
+            payload = "".join(json.dumps(line) + "\n" for line in lines).encode("ascii")
+            store.seal(
+                f"eval_{arm}_{seed}", {"kind": "evaluation", "arm": arm, "seed": seed, "task": scores.task},
+                {f"{scores.task}/{arm}-{seed}.jsonl": payload},
+            )  # fmt: skip
+    (directory / "result.json").write_text(result([scores]).to_json())
+    return directory
+
+
+def test_report_writes_every_format(finished, tmp_path):
+    out = tmp_path / "deep" / "out"
+    done = run(
+        "report", finished, "--format", "md,tex,csv,json,html,svg,png,methods,bib", "--out", out, "--margin", "1"
+    )
+    assert done.returncode == 0, done.stderr
+    written = {path.name for path in out.iterdir()}
+    assert {
+        "report.md",
+        "report.tex",
+        "report.csv",
+        "result.json",
+        "report.html",
+        "methods.txt",
+        "methods.tex",
+    } <= written
+    assert {"references.bib", "forest.svg", "slopes.png", "flips.svg", "power.png"} <= written
+    assert read_result(out / "result.json") == read_result(finished)
+    html = (out / "report.html").read_text()
+    assert "<script>alert" not in html
+    assert "\\u003cscript" in html
+
+
+def test_one_format_is_printed_and_several_need_a_place(finished):
+    assert run("report", finished, "--format", "md").stdout.startswith("# talan+lora against lora")
+    several = run("report", finished, "--format", "md,csv")
+    assert several.returncode == 2
+    assert "--out" in several.stderr
+
+
+def test_flips_are_what_differs(finished):
+    result = read_result(finished)
+    flips = read_flips(finished, result)
+    pairs = result.cells[0].e0
+    assert sum(flip.lost for flip in flips.entries) == sum(pair.lost for pair in pairs)
+    assert len(flips.entries) == sum(pair.lost + pair.gained for pair in pairs)
+
+
+def test_text_of_gpqa_is_withheld_and_that_of_its_generated_twin_is_not():
+    assert is_gated("gpqa_diamond")
+    assert is_gated("leaderboard_GPQA_main")
+    assert not is_gated("gpqa_diamond_micro")
+    assert not is_gated("gsm8k")
+
+
+def test_gate_writes_what_ci_reads(finished, tmp_path):
+    places = {name: tmp_path / name for name in ("gate.xml", "gate.md", "gate.json")}
+    done = run(
+        "gate", finished, "--margin", "20", "--junit", places["gate.xml"], "--summary", places["gate.md"], "--json",
+        places["gate.json"],
+    )  # fmt: skip
+    report = json.loads(places["gate.json"].read_text())
+    assert done.returncode == report["exit_code"]
+    assert report["outcome"].upper() in done.stdout
+    assert all(place.stat().st_size for place in places.values())
+    assert not [line for line in done.stdout.splitlines() if line.startswith("::")]
+
+
+def test_must_pass_items_are_read_from_the_answers(finished, tmp_path):
+    wanted = tmp_path / "must.txt"
+    result = read_result(finished)
+    lost = next(flip.item_id for flip in read_flips(finished, result).entries if flip.lost)
+    wanted.write_text(f"# our own\n{result.cells[0].task} {lost}\n{result.cells[0].task} nowhere # gone\n")
+    first, second = read_must_pass(wanted, finished, result)
+    assert first.failed
+    assert second.seeds == ()
+    assert run("gate", finished, "--must-pass", wanted).returncode == 4
+    wanted.write_text("one-word\n")
+    assert "is not a benchmark and an item" in run("gate", finished, "--must-pass", wanted).stderr
+
+
+def broken(finished, change):
+    path = finished / "result.json"
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda d: d.update(schema=2), "pip install --upgrade talan-eval"),
+        (lambda d: d.pop("schema"), "no result of talan-eval"),
+        (lambda d: d.pop("cells"), "cells: Field required"),
+        (lambda d: d["cells"][0].update(delta="NaN"), "cells.0.delta"),
+        (lambda d: d.update(base="\ud800"), "does not follow result schema 1"),
+    ],
+)
+def test_results_of_another_form_are_refused_with_a_reason(finished, change, said):
+    broken(finished, change)
+    for command in ("report", "gate"):
+        done = run(command, finished)
+        assert done.returncode == 2, done.stderr
+        assert said in " ".join(done.stderr.split())
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["report", "nowhere"], "There is no result"),
+        (["report", "{run}", "--format", "docx"], "Unknown format 'docx'"),
+        (["report", "{run}", "--format", ","], "names no format"),
+        (["report", "{run}", "--margin", "-1"], "--margin 1.0"),
+        (["report", "{run}", "--gain", "0"], "--gain 1.0"),
+        (["report", "{run}", "--track", "mlflow"], "Unknown tracker"),
+        (["gate", "{run}", "--margin", "nan"], "--margin 1.0"),
+        (["gate", "{run}", "--against", "nowhere"], "There is no result"),
+        (["gate", "{run}", "--per-slice"], "no slices"),
+        (["diff", "{run}", "nowhere"], "There is no result"),
+        (["init", "{run}/result.json"], "--force"),
+        (["compare", "@nowhere.toml"], "talan-eval init nowhere.toml"),
+    ],
+)
+def test_mistakes_are_one_message_with_exit_code_2(finished, words, said, monkeypatch):
+    monkeypatch.chdir(finished.parent)
+    done = run(*(word.replace("{run}", str(finished)) for word in words))
+    assert done.returncode == 2, done.stdout
+    assert said in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_a_truncated_result_is_named_with_its_line(finished):
+    path = finished / "result.json"
+    path.write_text(path.read_text()[:2000])
+    assert "line" in run("report", finished).stderr
+
+
+def test_an_unfinished_comparison_is_incomplete(finished):
+    (finished / "result.json").unlink()
+    done = run("gate", finished)
+    assert done.returncode == 4
+    assert "has not finished" in done.stderr
+
+
+def test_diff_shows_the_change_and_refuses_other_families(finished, tmp_path, cell, result):
+    other = tmp_path / "other.json"
+    other.write_text(result([cell(items=60, gain=0.3)]).to_json())
+    assert "reading" in run("diff", finished, other).stdout
+    assert "| mean (primary) |" in run("diff", finished, other, "--markdown").stdout.replace("**", "")
+    other.write_text(result([cell("another", items=60)]).to_json())
+    assert "different families" in run("diff", finished, other).stderr
+
+
+def test_init_writes_a_file_that_compare_reads(tmp_path):
+    file = tmp_path / "experiment.toml"
+    assert run("init", file).returncode == 0
+    options = tomllib.loads(file.read_text())
+    assert options["treat"] == "talan+lora"
+    file.write_text(file.read_text().replace('treat = "talan+lora"', 'treat = "talan+lorra"'))
+    assert "Did you mean 'lora'" in run("compare", f"@{file}").stderr
+    assert "The arms are the same" in run("compare", f"@{file}", "--treat", "lora").stderr
+
+
+def test_doctor_names_what_it_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("TALAN_EVAL_DATA_DIR", str(tmp_path))
+    done = run("doctor", "--offline")
+    assert done.returncode == 0, done.stdout
+    for name in ("python", "packages", "device", "sandbox", "benchmarks", "disk", "hub"):
+        assert name in done.stdout
+    assert "has no directory for" in " ".join(done.stdout.split())

@@ -1,0 +1,99 @@
+"""The action's script in a bare shell with the variables that GitHub sets, and a ``gh`` that writes down its words."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def shell(tmp_path, cell, result):
+    """Return a function that runs the script on a result with a given loss."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    programs = {
+        "talan-eval": f'exec "{sys.executable}" -m talan_eval.cli.main "$@"',
+        "gh": 'printf "%s\\n" "$*" >> "$GH_LOG"; case "$*" in *--jq*) echo "$KNOWN";; esac',
+    }
+    for name, line in programs.items():
+        (tools / name).write_text(f"#!/usr/bin/env bash\n{line}\n")
+        (tools / name).chmod(0o755)
+
+    def run(known="", **inputs):
+        loss, spread = inputs.pop("loss", 0.0), inputs.pop("spread", 0.0)
+        items = inputs.pop("items", 2000)
+        (tmp_path / "result.json").write_text(result(cell(items=items, loss=loss, spread=spread)).to_json())
+        environment = {
+            "PATH": f"{tools}:/usr/bin:/bin",
+            "PYTHONPATH": str(ROOT),
+            "HOME": str(tmp_path),
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_REPOSITORY": "some/model",
+            "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+            "GITHUB_OUTPUT": str(tmp_path / "output"),
+            "GH_LOG": str(tmp_path / "gh.log"),
+            "KNOWN": known,
+            "TALAN_INSTALL": "",
+            "TALAN_RESULT": str(tmp_path / "result.json"),
+            **inputs,
+        }
+        done = subprocess.run(
+            ["/usr/bin/env", "bash", str(ROOT / "action" / "gate.sh")], env=environment,
+            capture_output=True, text=True, check=False,
+            cwd=tmp_path,
+        )  # fmt: skip
+        return done, tmp_path
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("case", "code", "outcome"),
+    [({}, 0, "pass"), ({"loss": 0.2}, 1, "fail"), ({"items": 60, "spread": 0.1}, 3, "inconclusive")],
+)
+def test_the_exit_code_is_the_gates_and_github_reads_the_rest(shell, case, code, outcome):
+    done, place = shell(**case)
+    assert done.returncode == code, done.stderr
+    assert f"outcome={outcome}\nexit-code={code}\n" == (place / "output").read_text()
+    assert (place / "summary.md").read_text().startswith("<!-- talan-eval gate -->")
+    assert "\n::" in done.stdout
+    assert not (place / "gh.log").exists()
+
+
+def test_an_undecided_gate_may_be_let_through_and_a_regression_may_not(shell):
+    undecided, _ = shell(items=60, spread=0.1, TALAN_INCONCLUSIVE="pass")
+    lost, _ = shell(loss=0.2, TALAN_INCONCLUSIVE="pass")
+    assert (undecided.returncode, lost.returncode) == (0, 1)
+
+
+@pytest.mark.parametrize(("known", "word"), [("", "POST"), ("4711", "PATCH repos/some/model/issues/comments/4711")])
+def test_one_comment_is_made_and_then_edited_in_place(shell, known, word):
+    done, place = shell(known=known, TALAN_COMMENT="true", TALAN_PULL_REQUEST="12")
+    assert done.returncode == 0, done.stderr
+    asked, sent = (place / "gh.log").read_text().splitlines()
+    assert "issues/12/comments" in asked
+    assert word in sent
+
+
+def test_inputs_cannot_become_commands(shell):
+    done, place = shell(TALAN_MARGIN="1.0; touch broken", TALAN_AGAINST="$(touch broken)")
+    assert done.returncode == 2
+    assert not (place / "broken").exists()
+
+
+def test_every_input_reaches_the_script_by_environment():
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    step = action["runs"]["steps"][0]
+    assert "${{" not in step["run"]
+    script = (ROOT / "action" / "gate.sh").read_text()
+    for name in step["env"]:
+        assert name == "GH_TOKEN" or name in script
+    assert {value.split("inputs.")[1].split(" ")[0] for value in step["env"].values() if "inputs." in value} == set(
+        action["inputs"]
+    )

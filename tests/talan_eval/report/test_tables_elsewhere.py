@@ -1,0 +1,189 @@
+"""Markdown, LaTeX, CSV and the page: complete, parsed by somebody else's parser, and closed to hostile text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+
+import html5lib
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from rich.console import Console
+
+from talan_eval.comparison import CellScores, compare
+from talan_eval.gate.advice import advise, power_curves
+from talan_eval.report import delimited, latex, markdown, methods, plots
+from talan_eval.report.clean import clean
+from talan_eval.report.context import Answer, Context, Flip, Flips
+from talan_eval.report.page import render as page
+from talan_eval.report.page.payload import payload
+from talan_eval.report.table import NotWorse, main_table
+from talan_eval.report.terminal import TerminalReport
+
+GFM = MarkdownIt("gfm-like", {"linkify": False, "html": True})
+HOSTILE = st.text(max_size=40) | st.sampled_from(
+    ["<script>alert(1)</script>", "a|b", "`", "``x`", "# h", "\x1b[31mred", "\ud800", r"\input{/etc/passwd}", "$x^2$",
+     "a & b", "=cmd|'/c calc'!A0", "-- ''", "]]>", "</script><img src=x onerror=alert(1)>", "{{ 7*7 }}", "1. x",
+     "%", "\u202egnp", "[*"]
+)  # fmt: skip
+OURS = (
+    r"\\[a-zA-Z]+\{\}|\\[{}$&#%_]|\\texttt\{U\+[0-9A-F]+\}|\\[`'^~\"cv] ?\{[a-zA-Z]\}"
+    r"|\$-\$|\$\\pm\$|-\{\}|'\{\}|\{[\[\]*]\}"
+)
+RARELY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(scope="module")
+def one():
+    return compare(
+        [_cell("gsm8k_micro"), _cell("mbpp_micro")], base="lora", treat="talan+lora", provenance={}, sandbox={}
+    )
+
+
+def _cell(task):
+    draw = np.random.default_rng(len(task))
+    scores = (draw.random((2, 7, 40)) < 0.5).astype(float)
+    return CellScores(
+        backbone="micro", task=task, metric="acc", seeds=tuple(range(7)), item_ids=tuple(f"i{n}" for n in range(40)),
+        base=scores[0], treat=scores[1],
+    )  # fmt: skip
+
+
+def renamed(result, name):
+    cells = tuple(cell.model_copy(update={"task": name}) for cell in result.cells)
+    return result.model_copy(update={"cells": cells, "treat": name, "warnings": (name,), "signature": name})
+
+
+def flips(text):
+    right, wrong = Answer(1.0, "match", text, "equal", text), Answer(0.0, "mismatch", None, text, text)
+    return Flips((Flip(0, 0, text, right, wrong), Flip(1, 3, "i1", wrong, right)))
+
+
+@RARELY
+@given(name=HOSTILE)
+def test_markdown_renders_its_tables_whatever_a_name_contains(one, name):
+    text = markdown.render(renamed(one, name))
+    text.encode()
+    html = GFM.render(text)
+    assert html.count("<table>") == text.count("\nSignature: ")
+    assert html.count("<h1>") == 1
+    assert "<script" not in html
+    assert "onerror=alert" not in re.sub(r"&lt;.*?&gt;", "", html)
+    assert "\x1b" not in text
+    for table in re.findall(r"<table>.*?</table>", html, re.DOTALL):
+        widths = {
+            row.count("<td") + row.count("<th") - row.count("<thead")
+            for row in re.findall(r"<tr>.*?</tr>", table, re.DOTALL)
+        }
+        assert len(widths) == 1
+
+
+@RARELY
+@given(name=HOSTILE)
+def test_latex_is_ascii_and_has_no_command_that_is_not_ours(one, name):
+    escaped = latex.escape(name)
+    assert escaped.isascii()
+    assert "\n" not in escaped
+    assert "\\input" not in escaped
+    bare = re.sub(OURS, "", escaped)
+    assert not set(bare) & set("\\{}$&#%_^~<>|")
+    latex.render(renamed(one, name)).encode("ascii")
+
+
+@RARELY
+@given(name=HOSTILE)
+def test_csv_keeps_its_columns_and_starts_no_formula(one, name):
+    rows = list(csv.reader(io.StringIO(delimited.render(renamed(one, name)), newline="")))
+    assert [len(row) for row in rows] == [len(delimited.HEADER)] * 4
+    for row in rows[1:]:
+        for key, value in zip(delimited.HEADER, row, strict=True):
+            assert not value.startswith(("=", "@")), key
+            assert not value.startswith(("+", "-")) or float(value) is not None
+
+
+def test_csv_has_full_precision(one):
+    rows = list(csv.DictReader(io.StringIO(delimited.render(one), newline="")))
+    assert float(rows[0]["delta"]) == one.cells[0].delta
+    assert float(rows[0]["e1_lo"]) == one.cells[0].e1.ci[0]
+    assert rows[-1]["level"] == "mean"
+    assert float(rows[-1]["e1_p"]) == one.aggregate.e1.p
+
+
+@RARELY
+@given(text=HOSTILE)
+def test_the_page_is_valid_html_and_runs_nothing_that_others_wrote(one, text):
+    html = page(renamed(one, text), Context(flips=flips(text)), figures=())
+    html.encode()
+    parser = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False)
+    tree = parser.parse(html)
+    scripts = tree.findall(".//script")
+    assert [script.get("type") for script in scripts] == ["application/json", "application/json", None]
+    assert json.loads(scripts[0].text)[0][1] in {0, 3}
+    assert not [e for e in tree.iter() if any(key.startswith("on") for key in e.attrib)]
+    assert not tree.findall(".//img")
+    assert "\x1b" not in html
+
+
+@RARELY
+@given(text=HOSTILE)
+def test_the_terminal_gets_no_control_characters(one, text):
+    console = Console(file=io.StringIO(), width=100, color_system=None)
+    console.print(TerminalReport(renamed(one, text)))
+    assert "\x1b" not in console.file.getvalue()
+    console.file.getvalue().encode()
+
+
+@given(st.text())
+def test_cleaned_text_can_be_encoded_and_cleaning_again_changes_nothing(text):
+    once = clean(text)
+    once.encode("utf-8")
+    assert clean(once) == once
+
+
+def test_the_page_loads_nothing_and_names_its_only_script(one):
+    html = page(one, Context(flips=flips("x"), power=power_curves(one), advice=advise(one)))
+    assert "default-src 'none'" in html
+    assert not re.findall(r'(?:src|href)="(?!#|data:)[^"]+', re.sub(r'xmlns(:\w+)?="[^"]*"', "", html))
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+    assert html.count("<figure") == 4
+
+
+def test_answers_beyond_the_budget_are_left_out_and_counted():
+    right, wrong = Answer(1.0, "match", None, "", "y" * 5000), Answer(0.0, "mismatch", None, "", "n")
+    many = Flips(tuple(Flip(0, seed, f"i{n}", right, wrong) for n in range(50) for seed in range(3)))
+    small = payload(many, budget=40_000)
+    assert len(small.document) <= 40_002
+    assert 0 < small.shown < small.total == 150
+    assert "2000 more characters" in small.document
+
+
+def test_a_withheld_text_is_in_no_part_of_the_page(one):
+    secret = Answer(1.0, "match", "B", "choices agree", None)
+    html = page(one, Context(flips=Flips((Flip(0, 0, "rec1", secret, secret),), ("gpqa_diamond",))), figures=())
+    assert "named by Record ID" in html
+    assert json.loads(re.search(r'id="data">(.*?)</script>', html).group(1))[0][3][4] is None
+
+
+def test_a_margin_adds_a_verdict_and_takes_none_away(one):
+    table = main_table(one, NotWorse(30.0, (True, False), mean=True))
+    assert [row[-1] for row in table.rows] == ["no worse than 30", "inconclusive", "no worse than 30"]
+
+
+def test_figures_are_the_same_bytes_each_time(one):
+    first, second = ([figure.svg for figure in plots.draw(one)] for _ in range(2))
+    assert first == second
+
+
+def test_references_are_cited_and_every_citation_has_its_entry(one):
+    cited = set(re.findall(r"\\cite\{([^}]+)\}", methods.latex_paragraph(one)))
+    entries = set(re.findall(r"^@\w+\{([^,]+),", methods.bibliography(one), re.MULTILINE))
+    assert cited
+    assert cited <= entries
+    assert "Student, 1908" in methods.paragraph(one)
+    assert "same training examples" not in methods.paragraph(one)
