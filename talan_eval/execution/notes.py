@@ -68,7 +68,7 @@ def grader_disagreements(experiment: Experiment, runs: Sequence[Run], records: M
             )
             yield (
                 f"{task.name}: the two graders disagree on some answers, base / treat: {strict} are right by the "
-                f"normaliser alone and {symbolic} by math-verify alone; all count as right and are marked in samples/."
+                f"normaliser alone and {symbolic} by math-verify alone; they are marked in samples/."
             )
 
 

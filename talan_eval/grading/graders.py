@@ -31,7 +31,7 @@ EXPLANATIONS: Final = {
     "target exactly; separators, currency, units, trailing zeros and the way of writing a fraction do not matter.",
     "latex": "The content of the last \\boxed{...} counts. It must have the same strict normal form as the target.",
     "math": "The content of the last \\boxed{...} counts. It must have the same strict normal form as the target, or "
-    "be equal to it by math-verify; both verdicts are kept.",
+    "be equal to it by math-verify without repeating the question; both verdicts are kept.",
     "choice": "The one letter that the answer claims counts, as in 'Answer: B' or \\boxed{B}. Several letters earn "
     "nothing.",
     "code": "The program is taken from the fenced block that defines the wanted function, else from the plain text. It "
@@ -47,7 +47,8 @@ def grade_answers(
 
     Args:
         grader: One of :data:`GRADERS`.
-        docs: One document per answer. "number", "latex", "math" and "choice" read its ``answer``; "code" reads
+        docs: One document per answer. "number", "latex", "math" and "choice" read its ``answer``, "math" also
+            its ``problem`` if there is one; "code" reads
             ``tests`` (a list of assertions) and, if there is one, ``test_setup_code``.
         answers: What the model wrote, in the same order.
         tier: The boundary around programs, for "code"; the highest that holds here when None.
@@ -62,7 +63,8 @@ def grade_answers(
     if grader == CODE:
         return _grade_programs(docs, answers, tier)
     if grader == MATH:
-        return grade_math(answers, [str(doc["answer"]) for doc in docs])
+        questions = [str(doc.get("problem", "")) for doc in docs]
+        return grade_math(answers, [str(doc["answer"]) for doc in docs], questions=questions)
     grade = _BY_TEXT[grader]
     return [grade(answer, str(doc["answer"])) for doc, answer in zip(docs, answers, strict=True)]
 

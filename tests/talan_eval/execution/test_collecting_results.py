@@ -7,9 +7,11 @@ import json
 import pytest
 
 from talan_eval.asking import Asking
+from talan_eval.execution.cell import sample_name
 from talan_eval.execution.collect import collect
-from talan_eval.execution.evaluate import Evaluation, Sample
-from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity
+from talan_eval.execution.evaluate import Evaluation
+from talan_eval.execution.samples import Sample, write_samples
+from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource
 from talan_eval.grid import plan
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
@@ -38,6 +40,7 @@ def experiment():
         treat="talan+lora",
         seeds=(0, 1, 2),
         tasks=(task,),
+        train=(TrainingSource(name="math500", n_train=9, train_hash="t"),),
         training={},
         operating_point={},
         eval_batch=8,
@@ -67,11 +70,14 @@ def result(tmp_path):
             evaluation = Evaluation(tuple(samples(run.arm, run.seed)), {})
             record = {
                 "kind": "evaluation",
+                "arm": run.arm,
+                "seed": run.seed,
+                "task": cell.task,
                 "max_logit_change": 1.0,
                 "seconds": 1.0,
                 "disagreements": evaluation.disagreements,
             }
-            store.seal(cell.cell_id, record, {f"{cell.task}/{cell.cell_id}.jsonl": evaluation.to_jsonl()})
+            store.seal(cell.cell_id, record, {sample_name(cell): write_samples(evaluation.samples)})
     return collect(store, asked, plan(asked))
 
 

@@ -61,6 +61,18 @@ def test_without_a_box_nothing_is_compared():
     assert (grade.verdict, grade.strict, grade.symbolic) == (Verdict.UNPARSED, Verdict.UNPARSED, None)
 
 
+def test_an_expression_of_the_question_is_no_answer_to_it():
+    question = "Factor $ab + 5b+2a+10$."
+    echo, factored, other = (r"\boxed{ab+5b+2a+10}", r"\boxed{(b+2)(a+5)}", r"\boxed{10+5b+2a+ab}")
+    grades = grade_math([echo, factored, other], ["(a+5)(b+2)"] * 3, questions=[question] * 3)
+    assert [grade.verdict.value for grade in grades] == ["mismatch", "match", "match"]
+    assert {grade.symbolic for grade in grades} == {Verdict.MATCH}
+    assert grades[0].reason == "repeats an expression of the question"
+    # What equals the target strictly is right even where the question holds it, and so is a short one.
+    same, short = grade_math([r"\boxed{x^2+1}", r"\boxed{.5}"], ["x^2+1", r"\frac12"], questions=["x^2+1 or .5?"] * 2)
+    assert same.score == short.score == 1
+
+
 _HOSTILE = [
     "10^{10^{10^{10}}}",
     "(" * 500 + "1" + ")" * 500,
