@@ -1,4 +1,4 @@
-"""Training on what is evaluated is refused before anything is trained, unless the user wants it and the result says so."""
+"""Training on what is evaluated is refused before anything is trained, unless it is allowed; the result then says so."""
 
 from __future__ import annotations
 
