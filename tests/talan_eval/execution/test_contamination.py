@@ -1,4 +1,4 @@
-"""Training on what is evaluated is refused before anything is trained, unless it is allowed; the result then says so."""
+"""Training on what is evaluated is refused before anything is trained; where it is allowed, the result says so."""
 
 from __future__ import annotations
 
