@@ -5,6 +5,7 @@ The password keeps the items out of crawls; it is no secret. Nothing here puts a
 
 from __future__ import annotations
 
+import base64
 import csv
 import hashlib
 import io
@@ -33,7 +34,7 @@ class ArchiveFile:
     Attributes:
         path: The archive.
         member: Name of the CSV file in it.
-        password: The published password.
+        password_base64: The published password, in base64: like the items, it does not stand here in plain text.
         rows: How many rows it has.
         fields: Columns that every row fills.
         id_field: The column with the items' ids.
@@ -42,7 +43,7 @@ class ArchiveFile:
 
     path: Path
     member: str
-    password: str
+    password_base64: str
     rows: int
     fields: tuple[str, ...]
     id_field: str
@@ -64,7 +65,7 @@ def read_archive(file: ArchiveFile) -> list[dict[str, object]]:
     content = read_bytes(file.path, file.rows)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            raw = archive.read(file.member, pwd=file.password.encode())
+            raw = archive.read(file.member, pwd=base64.b64decode(file.password_base64))
         text = raw.decode("utf-8-sig")
     except KeyError as error:
         raise UserError(f"The archive {file.path} holds no {file.member}.", _FIX) from error
@@ -75,9 +76,7 @@ def read_archive(file: ArchiveFile) -> list[dict[str, object]]:
             _FIX,
         ) from error
     except RuntimeError as error:  # zipfile's way of refusing a password
-        raise UserError(
-            f"The archive {file.path} does not open with the published password {file.password!r}.", _FIX
-        ) from error
+        raise UserError(f"The archive {file.path} does not open with the published password.", _FIX) from error
     rows: list[dict[str, object]] = [dict(row) for row in csv.DictReader(io.StringIO(text, newline=""))]
     check_items(rows, f"{file.path} ({file.member})", file)
     return rows

@@ -21,7 +21,7 @@ def file_of(tmp_path, text=TEXT, **changes):
     file = ArchiveFile(
         path=path,
         member="dataset/items.csv",
-        password="open",
+        password_base64="b3Blbg==",
         rows=2,
         fields=("Question", "Correct Answer"),
         id_field="Record ID",
