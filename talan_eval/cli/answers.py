@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from talan_core.errors import UserError
+from talan_eval.execution.samples import Sample, read_samples
 from talan_eval.gate.model import MustPassItem
 from talan_eval.report.context import Answer, Flip, Flips
 from talan_eval.report.table import cell_names
@@ -20,29 +19,11 @@ if TYPE_CHECKING:
 
     from talan_eval.schema import Result
 
-_ITEM: Final = re.compile(r'"item_id": ("(?:[^"\\]|\\.)*")')
-_SCORE: Final = re.compile(r'"score": ([-+0-9.eE]+)')
-
 _GATED = "gpqa"  # whose authors ask that its questions be not published; answers may quote them
 _TWIN = "_micro"  # the bundled twins are generated
 
 
-@dataclass(frozen=True, slots=True)
-class _Graded:
-    """One graded answer: its score, and the line that says the rest.
-
-    Hundreds of thousands of lines are read for their score and a few thousand for what they say, so only the latter are
-    parsed. A quote inside a JSON string is escaped, so a key that stands unescaped is one.
-    """
-
-    score: float
-    line: str
-
-    def parsed(self) -> dict[str, Any]:
-        return dict(json.loads(self.line))
-
-
-Samples = dict[str, list[_Graded]]
+Samples = dict[str, list[Sample]]
 """Graded answers by item id."""
 
 
@@ -148,10 +129,8 @@ def _read(directory: Path) -> Mapping[_Key, Samples]:
         key = _Key(record.data["arm"], record.data["task"], record.data["seed"])
         samples: Samples = defaultdict(list)
         for sealed in record.files:
-            for line in store.payload_path(sealed.name).read_text("ascii").splitlines():
-                item, score = _ITEM.search(line), _SCORE.search(line)
-                if item is not None and score is not None:
-                    samples[json.loads(item[1])].append(_Graded(float(score[1]), line))
+            for sample in read_samples(store.payload_path(sealed.name)):
+                samples[sample.item_id].append(sample)
         found[key] = dict(samples)
     return found
 
@@ -167,21 +146,21 @@ def _flips(index: int, seed: int, base: Samples, treat: Samples, *, secret: bool
             yield Flip(index, seed, item, _answer(first, before, mine, secret), _answer(second, after, theirs, secret))
 
 
-def _mean(samples: Sequence[_Graded]) -> float:
+def _mean(samples: Sequence[Sample]) -> float:
     return samples[0].score if len(samples) == 1 else sum(sample.score for sample in samples) / len(samples)
 
 
-def _shown(samples: Sequence[_Graded], *, best: bool) -> dict[str, Any]:
+def _shown(samples: Sequence[Sample], *, best: bool) -> Sample:
     """Return the answer that shows the difference: the best of the arm that gained, the worst of the other."""
-    return (max if best else min)(samples, key=lambda sample: sample.score).parsed()
+    return (max if best else min)(samples, key=lambda sample: sample.score)
 
 
-def _answer(sample: dict[str, Any], score: float, samples: Sequence[_Graded], secret: bool) -> Answer:
+def _answer(sample: Sample, score: float, samples: Sequence[Sample], secret: bool) -> Answer:
     of = f" (one of {len(samples)} answers)" if len(samples) > 1 else ""
     return Answer(
         score=score,
-        verdict=str(sample["verdict"]),
-        extracted=sample["extracted"],
-        reason=f"{sample['reason']}{of}",
-        text=None if secret else str(sample["answer"]),
+        verdict=sample.verdict,
+        extracted=sample.extracted,
+        reason=f"{sample.reason}{of}",
+        text=None if secret else sample.answer,
     )
