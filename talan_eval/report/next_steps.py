@@ -43,8 +43,8 @@ def margin_note(result: Result, not_worse: NotWorse | None) -> tuple[Note, ...]:
     return (
         Note(
             not_worse.words,
-            f"The one-sided {level} guarded lower bound excludes a loss of more than {fmt.points(not_worse.margin)} (E1; "
-            "Holm over the benchmarks). The margin must be declared before results are read.",
+            f"The one-sided {level} guarded lower bound excludes a loss of more than {fmt.points(not_worse.margin)} "
+            "(E1; Holm over the benchmarks). The margin must be declared before results are read.",
         ),
     )
 
