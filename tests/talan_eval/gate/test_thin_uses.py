@@ -8,18 +8,24 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+# whether or not the package is installed with its entry point, the plugin is loaded by name, once
+ENVIRONMENT = {
+    "PYTHONPATH": str(Path(__file__).parents[3]),
+    "PATH": "/usr/bin:/bin",
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+}
 
 
 def outcome(place, result, call):
     (place / "result.json").write_text(result.to_json())
     (place / "test_it.py").write_text(f"def test_it(talan_gate):\n    talan_gate('result.json', {call})\n")
+    (place / "pytest.ini").write_text("[pytest]\n")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "talan_eval.gate.pytest_plugin", "-p", "no:cacheprovider",
-         "-c", "/dev/null", "--rootdir", str(place), "test_it.py"],
-        cwd=place, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False,
+         "test_it.py"],
+        cwd=place, env=ENVIRONMENT, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    return done.returncode, done.stdout
+    return done.returncode, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
