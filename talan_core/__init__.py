@@ -12,18 +12,40 @@ if TYPE_CHECKING:
     from talan_core.arms import Arm, build, parse_arm
     from talan_core.config import TalanConfig
     from talan_core.errors import UserError
-    from talan_core.model import TalanPeftModel, add_talan, load
+    from talan_core.loading import load
+    from talan_core.model import TalanPeftModel, add_talan
+    from talan_core.plain import PlainModel
+    from talan_core.training.data import Example
+    from talan_core.training.fit import fit
+    from talan_core.training.settings import TrainingSettings
 
-__all__ = ["Arm", "TalanConfig", "TalanPeftModel", "UserError", "add_talan", "build", "load", "parse_arm"]
+__all__ = [
+    "Arm",
+    "Example",
+    "PlainModel",
+    "TalanConfig",
+    "TalanPeftModel",
+    "TrainingSettings",
+    "UserError",
+    "add_talan",
+    "build",
+    "fit",
+    "load",
+    "parse_arm",
+]
 
 _HOMES = {
     "Arm": "talan_core.arms",
+    "Example": "talan_core.training.data",
+    "PlainModel": "talan_core.plain",
     "TalanConfig": "talan_core.config",
     "TalanPeftModel": "talan_core.model",
+    "TrainingSettings": "talan_core.training.settings",
     "UserError": "talan_core.errors",
     "add_talan": "talan_core.model",
     "build": "talan_core.arms",
-    "load": "talan_core.model",
+    "fit": "talan_core.training.fit",
+    "load": "talan_core.loading",
     "parse_arm": "talan_core.arms",
 }
 

@@ -1,7 +1,7 @@
-"""The arm grammar: what to train, in one word. "lora", "talan+dora", "talan[slots=2,layer=4]+lora[r=8]".
+"""The arm grammar: what to train, in one word. "lora", "talan+dora", "talan[slots=2,layer=4]+lora[r=8]", "noise+lora".
 
-An arm is one partner (an adapter of PEFT), with or without a TALAN block beside it. Options stand in brackets,
-separated by commas. Parsing loads neither torch nor PEFT; `build` does.
+An arm is one partner (an adapter of PEFT or a baseline), alone or with a TALAN block beside it, or with the block's
+noise control. Options stand in brackets, separated by commas. Parsing loads neither torch nor PEFT; `build` does.
 """
 
 from __future__ import annotations
@@ -14,15 +14,21 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from talan_core.config import TalanConfig
 from talan_core.errors import UserError, unknown_name
-from talan_core.partners import PARTNERS, Lora
+from talan_core.partners import PARTNERS, Partner, PeftPartner, PlainPartner
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from peft import PeftModel
     from transformers import PreTrainedModel
 
     from talan_core.config import TalanDefaults
+    from talan_core.plain import PlainModel
 
 TALAN: Final = "talan"
+NOISE: Final = "noise"
+DEFAULT_GATE: Final = 0.02  # what three trained blocks on the bundled backbone wrote: 0.013, 0.020, 0.029
+_PEFT_SEED_LIMIT: Final = 2**31
 _SEPARATOR: Final = re.compile(r"\+(?![^\[]*\])")  # a plus sign inside brackets belongs to a number such as 1e+16
 _COMPONENT: Final = re.compile(r"(?P<name>[^\[\]]+?)\s*(?:\[(?P<options>[^\[\]]*)\])?")
 _EXAMPLE: Final = 'Type for example "lora", "talan+lora" or "talan[slots=2,layer=4]+dora[r=16]".'
@@ -44,6 +50,7 @@ class TalanOptions:
     lr_scale: float | None = None
     d_mem: int | None = None
     heads: int | None = None
+    components: int | None = None
 
     def __post_init__(self) -> None:
         """Write equal numbers alike, so that equal options give equal names."""
@@ -70,17 +77,56 @@ class TalanOptions:
         return dataclasses.replace(TalanConfig() if defaults is None else defaults, **given)
 
 
+@dataclass(frozen=True, kw_only=True)
+class NoiseOptions:
+    """The options that an arm gives for its noise block, the control that writes as much as a block but means nothing.
+
+    The fields but `gate` are those of `TalanConfig`, and None leaves a choice to the backbone's operating point. The
+    block is drawn from the seed as the TALAN block of the same options is; see `talan_core.writeback.Noise` for what it
+    writes and `talan_core.size.matched_gate` for the gate that matches a block which has been trained.
+
+    Args:
+        gate: The write has the norm that a gate of this size everywhere would give.
+    """
+
+    gate: float = DEFAULT_GATE
+    layer: int | float | None = None
+    slots: int | None = None
+    mixer: str | None = None
+    d_mem: int | None = None
+    heads: int | None = None
+    components: int | None = None
+
+    def __post_init__(self) -> None:
+        """Write equal numbers alike, so that equal options give equal names."""
+        if self.layer == 0:
+            object.__setattr__(self, "layer", 0)
+        object.__setattr__(self, "gate", float(self.gate))
+
+    def config(self, defaults: TalanDefaults | None = None) -> TalanConfig:
+        """Lay the options over a backbone's operating point; see `TalanOptions.config`."""
+        given = {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+        gate = given.pop("gate")
+        point = TalanConfig() if defaults is None else defaults
+        return dataclasses.replace(point, scope="frozen", noise=gate, **given)
+
+
 @dataclass(frozen=True)
 class Arm:
     """What one arm of a comparison trains.
 
     Args:
-        partner: The adapter of PEFT and its options.
-        talan: The block's options, or None for an arm without a block.
+        partner: The adapter or baseline and its options.
+        block: The options of a TALAN block or of its noise control, or None for an arm without a block.
     """
 
-    partner: Lora
-    talan: TalanOptions | None = None
+    partner: Partner
+    block: TalanOptions | NoiseOptions | None = None
+
+    @property
+    def talan(self) -> TalanOptions | None:
+        """The options of the TALAN block, or None for an arm without one."""
+        return self.block if isinstance(self.block, TalanOptions) else None
 
     @property
     def name(self) -> str:
@@ -90,7 +136,9 @@ class Arm:
         defaults depend on the backbone.
         """
         partner = _written(self.partner.kind, self.partner)
-        return partner if self.talan is None else f"{_written(TALAN, self.talan)}+{partner}"
+        if self.block is None:
+            return partner
+        return f"{_written(TALAN if self.talan is not None else NOISE, self.block)}+{partner}"
 
     def __str__(self) -> str:
         """Return the canonical name."""
@@ -116,16 +164,17 @@ def parse_arm(text: str) -> Arm:
         if match is None:
             raise UserError(f"The arm {text!r} cannot be read at {part.strip()!r}.", _EXAMPLE)
         name = match["name"].strip()
-        if name not in PARTNERS and name != TALAN:
-            raise unknown_name("arm component", name, [*PARTNERS, TALAN])
+        if name not in PARTNERS and name not in _BLOCKS:
+            raise unknown_name("arm component", name, [*PARTNERS, *_BLOCKS])
         if name in components:
             raise UserError(f"The arm {text!r} names {name!r} twice.", _EXAMPLE)
         components[name] = match["options"] or ""
-    options = components.pop(TALAN, None)
-    if len(components) != 1:
+    blocks = {name: components.pop(name) for name in _BLOCKS if name in components}
+    if len(components) != 1 or len(blocks) > 1:
         found = "no partner" if not components else f"{len(components)} partners ({', '.join(components)})"
         raise UserError(
-            f"The arm {text!r} has {found}; an arm has exactly one of {', '.join(PARTNERS)}.",
+            f"The arm {text!r} has {'two blocks' if len(blocks) > 1 else found}; an arm has exactly one of "
+            f"{', '.join(PARTNERS)}, and one of {', '.join(_BLOCKS)} before it or none.",
             _EXAMPLE,
         )
     ((kind, partner_options),) = components.items()
@@ -133,14 +182,23 @@ def parse_arm(text: str) -> Arm:
     problems = partner.problems()
     if problems:
         raise UserError(f"The arm {text!r} has wrong options: {'; '.join(problems)}.", _EXAMPLE)
-    if options is None:
+    if not blocks:
         return Arm(partner)
-    talan = _read(TalanOptions, TALAN, options)
-    talan.config()
-    return Arm(partner, talan)
+    if partner.refuses_block:
+        raise UserError(
+            f"The arm {text!r} is refused: {next(iter(blocks))} cannot stand beside {kind}, because "
+            f"{partner.refuses_block}.",
+            "Use a partner that adapts weights, for example talan+lora.",
+        )
+    ((name, block_options),) = blocks.items()
+    block: TalanOptions | NoiseOptions = _read(_BLOCKS[name], name, block_options)
+    block.config()
+    return Arm(partner, block)
 
 
-def build(model: PreTrainedModel, arm: Arm, *, seed: int, defaults: TalanDefaults | None = None) -> PeftModel:
+def build(
+    model: PreTrainedModel, arm: Arm, *, seed: int, defaults: TalanDefaults | None = None
+) -> PeftModel | PlainModel:
     """Make an arm's model: initialise the partner, then attach the block, each from its own random stream.
 
     The global random state of the caller is left as it was. With the same seed, "X" and "talan+X" have bit-equal
@@ -153,32 +211,72 @@ def build(model: PreTrainedModel, arm: Arm, *, seed: int, defaults: TalanDefault
         defaults: The backbone's operating point, over which the arm's options are laid.
 
     Returns:
-        The PEFT model, a `talan_core.model.TalanPeftModel` when the arm has a block. Before training its outputs are
-        bit-equal to the backbone's.
+        The PEFT model, a `talan_core.model.TalanPeftModel` when the arm has a block, or a
+        `talan_core.plain.PlainModel` when the partner is no adapter of PEFT. Before training its outputs are bit-equal
+        to the backbone's, but for "pissa" and "hra" (equal up to rounding), "prefix", "prompt" and "noise".
 
     Raises:
         UserError: If the backbone does not fit the configuration.
     """
     import torch  # noqa: PLC0415 - arms are parsed before anything heavy is loaded
-    from peft import get_peft_model  # noqa: PLC0415 - as above
 
+    from talan_core.checkpoint import Provenance  # noqa: PLC0415 - as above
     from talan_core.model import add_talan  # noqa: PLC0415 - as above
-    from talan_core.quiet import library_warnings_silenced  # noqa: PLC0415 - as above
     from talan_core.training.pairing import derive_seed, random_state_restored  # noqa: PLC0415 - as above
 
-    with random_state_restored(model.device), library_warnings_silenced():
-        torch.manual_seed(derive_seed(seed, "partner-init"))
-        peft_model = get_peft_model(model, arm.partner.peft_config())
-    if arm.talan is None:
-        return peft_model
+    block = None if arm.block is None else arm.block.config(defaults)
     generator = torch.Generator().manual_seed(derive_seed(seed, "talan-init"))
-    return add_talan(peft_model, arm.talan.config(defaults), generator=generator)
+    with random_state_restored(model.device):
+        partner_seed = derive_seed(seed, "partner-init")
+        torch.manual_seed(partner_seed)
+        if not isinstance(arm.partner, PeftPartner):
+            plain = _plain(model, arm.partner, TalanConfig() if defaults is None else defaults, partner_seed)
+            plain.provenance = Provenance.now(arm.name, seed)
+            if block is not None:
+                plain.add_talan(block, generator=generator)
+            return plain
+        adapted = _adapted(model, arm.partner, partner_seed)
+        if block is None:
+            return adapted
+        carrier = add_talan(adapted, block, generator=generator)
+        if carrier.talan is not None:
+            carrier.talan.provenance = Provenance.now(arm.name, seed)
+        return carrier
 
 
-_OptionsT = TypeVar("_OptionsT", Lora, TalanOptions)
+def _adapted(model: PreTrainedModel, partner: PeftPartner, seed: int) -> PeftModel:
+    from peft import get_peft_model  # noqa: PLC0415 - arms are parsed before anything heavy is loaded
+
+    from talan_core.exact import adapted  # noqa: PLC0415 - as above
+
+    config = partner.peft_config(model, seed % _PEFT_SEED_LIMIT)
+    return adapted(model, config, lambda: get_peft_model(model, config))
 
 
-def _written(name: str, options: Lora | TalanOptions) -> str:
+def _plain(model: PreTrainedModel, partner: Partner, defaults: TalanDefaults, seed: int) -> PlainModel:
+    import torch  # noqa: PLC0415 - arms are parsed before anything heavy is loaded
+
+    from talan_core.plain import PlainModel  # noqa: PLC0415 - as above
+
+    if not isinstance(partner, PlainPartner):
+        raise TypeError(f"{partner.kind} is neither an adapter of PEFT nor a plain partner")
+    asked = partner.layer_of(defaults.layer)
+    layer = None if asked is None else max(_layer(model, asked), _layer(model, partner.lowest_layer))
+    return PlainModel(model, partner, layer=layer, generator=torch.Generator().manual_seed(seed))
+
+
+def _layer(model: PreTrainedModel, layer: float) -> int:
+    """Return the number of a layer that is given as a number or as a share of the depth; a UserError if it is none."""
+    shape = model.config.get_text_config()
+    return int(TalanConfig(layer=layer).resolve(shape.hidden_size, shape.num_hidden_layers).layer)
+
+
+_BLOCKS: Final[Mapping[str, type[TalanOptions | NoiseOptions]]] = {TALAN: TalanOptions, NOISE: NoiseOptions}
+
+_OptionsT = TypeVar("_OptionsT", bound="Partner | TalanOptions | NoiseOptions")
+
+
+def _written(name: str, options: Partner | TalanOptions | NoiseOptions) -> str:
     """Write a component with the options that differ from their default, in the order of their declaration."""
     given = [
         f"{item.name}={getattr(options, item.name)}"

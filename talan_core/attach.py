@@ -18,9 +18,13 @@ from talan_core.errors import UserError
 from talan_core.memory import MemoryContext
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch.utils.hooks import RemovableHandle
     from transformers import PreTrainedModel
     from transformers.cache_utils import Cache
 
+    from talan_core.checkpoint import Provenance
     from talan_core.config import TalanConfig
 
 _MASK_POSITION = 1  # (input_ids, attention_mask, ...) in every decoder of transformers
@@ -33,8 +37,7 @@ class TalanAttachment(nn.Module):
     independent one.
 
     Verified with the attention implementations "sdpa" and "eager" and with dynamic, static and left-padded generation.
-    Not
-    verified: flash and flex attention, paged (continuous) batching, tensor parallelism, and encoder-decoder models.
+    Not verified: flash and flex attention, paged (continuous) batching, tensor parallelism, and encoder-decoder models.
 
     Args:
         backbone: The model; only its shape and device are read here, see `attach`.
@@ -48,15 +51,17 @@ class TalanAttachment(nn.Module):
     def __init__(self, backbone: PreTrainedModel, config: TalanConfig, *, generator: torch.Generator) -> None:
         super().__init__()
         decoder = find_decoder(backbone)
-        layers = _decoder_layers(decoder)
+        layers = decoder_layers(decoder)
         self.hidden_size, self.num_layers = int(decoder.config.hidden_size), len(layers)
         self.config = config.resolve(self.hidden_size, self.num_layers)
         self.block = TalanBlock(self.config, self.hidden_size, generator=generator)
         self.block.set_trainable(self.config.scope)
-        self.block.to(next(layers[int(self.config.layer)].parameters()).device)
+        self.block.to(execution_device(layers[int(self.config.layer)]))
         self.decoder_config = decoder.config
         self.enabled = True
+        self.provenance: Provenance | None = None
         self._callers_mask: Any = None
+        self._handles: list[RemovableHandle] = []
 
     def note_mask(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Remember the attention mask that the backbone was called with (hook on the backbone).
@@ -80,15 +85,23 @@ class TalanAttachment(nn.Module):
         """
         if not self.enabled:
             return None
-        hidden = args[0] if args else kwargs["hidden_states"]
+        hidden = hidden_of(args, kwargs)
         cache = kwargs.get("past_key_values")
         if self.training and getattr(layer, "gradient_checkpointing", False):
             # Under gradient checkpointing the layer itself drops the cache; a memory that keeps it would run ahead.
             cache = None
         hidden = self.block(hidden, self._context(hidden, cache, kwargs.get("position_ids")))
-        if args:
-            return (hidden, *args[1:]), kwargs
-        return args, {**kwargs, "hidden_states": hidden}
+        return with_hidden(args, kwargs, hidden)
+
+    def hold(self, handles: Sequence[RemovableHandle]) -> None:
+        """Keep the handles of the registered hooks, for `detach`."""
+        self._handles.extend(handles)
+
+    def detach(self) -> None:
+        """Take the hooks out of the backbone; without hooks there is nothing to detach."""
+        while self._handles:
+            self._handles.pop().remove()
+        self._callers_mask = None
 
     def _context(self, hidden: torch.Tensor, cache: Cache | None, positions: torch.Tensor | None) -> MemoryContext:
         """Build the memory's own causal mask, and give it a layer of its own in the cache."""
@@ -104,7 +117,13 @@ class TalanAttachment(nn.Module):
         )
         attention = str(self.decoder_config._attn_implementation)  # noqa: SLF001 - transformers has no public name for it
         mask = cast("torch.Tensor | None", mask)
-        return MemoryContext(mask=mask, cache=cache, cache_layer=self.num_layers, attention=attention)
+        return MemoryContext(
+            mask=mask,
+            cache=cache,
+            cache_layer=self.num_layers,
+            attention=attention,
+            positions=_positions(hidden, cache) if positions is None else positions,
+        )
 
 
 def attach(backbone: PreTrainedModel, attachment: TalanAttachment) -> None:
@@ -117,9 +136,27 @@ def attach(backbone: PreTrainedModel, attachment: TalanAttachment) -> None:
         attachment: The block and its place.
     """
     decoder = find_decoder(backbone)
-    decoder.register_forward_pre_hook(attachment.note_mask, with_kwargs=True)
-    layer = _decoder_layers(decoder)[int(attachment.config.layer)]
-    layer.register_forward_pre_hook(attachment.write, with_kwargs=True)
+    layer = decoder_layers(decoder)[int(attachment.config.layer)]
+    attachment.hold(
+        [
+            decoder.register_forward_pre_hook(attachment.note_mask, with_kwargs=True),
+            layer.register_forward_pre_hook(attachment.write, with_kwargs=True),
+        ]
+    )
+
+
+def hidden_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
+    """Return the hidden states, (batch, length, d), out of a decoder layer's arguments."""
+    return cast("torch.Tensor", args[0] if args else kwargs["hidden_states"])
+
+
+def with_hidden(
+    args: tuple[Any, ...], kwargs: dict[str, Any], hidden: torch.Tensor
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return a decoder layer's arguments with the hidden states replaced."""
+    if args:
+        return (hidden, *args[1:]), kwargs
+    return args, {**kwargs, "hidden_states": hidden}
 
 
 def find_decoder(backbone: PreTrainedModel) -> PreTrainedModel:
@@ -140,8 +177,25 @@ def find_decoder(backbone: PreTrainedModel) -> PreTrainedModel:
     return decoder
 
 
-def _decoder_layers(decoder: PreTrainedModel) -> nn.ModuleList:
+def decoder_layers(decoder: PreTrainedModel) -> nn.ModuleList:
+    """Return the list of layers of what `find_decoder` found."""
     return cast("nn.ModuleList", decoder.layers)
+
+
+def execution_device(layer: nn.Module) -> torch.device:
+    """Return the device that a layer computes on, which under accelerate's offloading is not where its weights are."""
+    device = next(layer.parameters()).device
+    if device.type != "meta":
+        return device
+    hooks = (getattr(module, "_hf_hook", None) for module in layer.modules())
+    found = (place for hook in hooks if (place := getattr(hook, "execution_device", None)) is not None)
+    return torch.device(next(found, device))  # without hooks it is a model of shapes only
+
+
+def _positions(hidden: torch.Tensor, cache: Cache | None) -> torch.Tensor:
+    """Count positions from the cache's length, for the decoders that do not hand positions to their layers."""
+    start = 0 if cache is None else cache.get_seq_length()
+    return (torch.arange(hidden.shape[1], device=hidden.device) + start).unsqueeze(0)
 
 
 def _full_attention_mask(mask: Any) -> Any:  # noqa: ANN401 - a tensor, a block mask, a mapping of them, or None

@@ -9,9 +9,9 @@ from torch import nn
 from torch.nn import functional
 
 from talan_core.memory import CausalMemory, MemoryContext
-from talan_core.mixers import MIXERS
+from talan_core.mixers import MIXERS, MixerShape
 from talan_core.parts import Part
-from talan_core.writeback import WRITEBACKS
+from talan_core.writeback import WRITEBACKS, Noise
 
 if TYPE_CHECKING:
     from talan_core.config import TalanConfig
@@ -22,10 +22,9 @@ _NORM_EPS = 1e-6
 class TalanBlock(nn.Module):
     """One latent side path on the residual stream.
 
-    With `multihead_local` and a gate it has 4 d m + 2 m^2 + (T + 3) m + 2 d parameters; with the direct writeback d
-    fewer. The input is divided by its root mean square without learned weights (our choice: the residual stream's scale
-    differs by orders of magnitude between backbones and layers). There is no dropout, so the block draws no random
-    numbers.
+    With `multihead_local` and a gate it has 4 d m + 2 m^2 + (T + 3) m + 2 d parameters; see `block_parameters`. The
+    input is divided by its root mean square without learned weights (our choice: the residual stream's scale differs by
+    orders of magnitude between backbones and layers). There is no dropout, so the block draws no random numbers.
 
     Args:
         config: A resolved configuration (integer layer, given width).
@@ -41,9 +40,12 @@ class TalanBlock(nn.Module):
         self.memory = CausalMemory(
             hidden_size, width, slots=config.slots, heads=config.heads, generator=generator, grad_scale=gamma
         )
-        mixer = MIXERS[config.mixer]
-        self.mixer = mixer(hidden_size, width, heads=config.heads, generator=generator, grad_scale=gamma)
-        self.writeback = WRITEBACKS[config.writeback](hidden_size, grad_scale=gamma)
+        self.mixer = MIXERS[config.mixer](MixerShape.of(config, hidden_size), generator)
+        self.writeback = (
+            WRITEBACKS[config.writeback](hidden_size, grad_scale=gamma)
+            if config.noise is None
+            else Noise(hidden_size, gate=config.noise, generator=generator)
+        )
         if self.writeback.needs_zero_output:
             self.mixer.zero_output()
 
@@ -57,10 +59,14 @@ class TalanBlock(nn.Module):
         Returns:
             The new residual stream, (batch, length, d). Position t depends on positions up to t only.
         """
+        written: torch.Tensor = self.writeback(hidden, self.perturbation(hidden, context), context.positions)
+        return written
+
+    def perturbation(self, hidden: torch.Tensor, context: MemoryContext) -> torch.Tensor:
+        """Compute H, (batch, length, d), of which stage 3 makes the write; arguments as for `forward`."""
         x = functional.rms_norm(hidden, hidden.shape[-1:], eps=_NORM_EPS)
         perturbation: torch.Tensor = self.mixer(x, self.memory(x, context))
-        written: torch.Tensor = self.writeback(hidden, perturbation)
-        return written
+        return perturbation
 
     def set_trainable(self, scope: str) -> None:
         """Mark exactly the parameters of a scope as trainable; see `talan_core.config.SCOPES`."""
@@ -69,3 +75,17 @@ class TalanBlock(nn.Module):
                 trained = part.trained_under(scope)
                 for name, parameter in part.named_parameters(recurse=False):
                     parameter.requires_grad_(name in trained)
+
+
+def block_parameters(config: TalanConfig, hidden_size: int) -> int:
+    """Return the number of a block's parameters without building it.
+
+    Args:
+        config: A resolved configuration.
+        hidden_size: Width d of the residual stream.
+    """
+    shape = MixerShape.of(config, hidden_size)
+    memory = 2 * hidden_size * shape.width + config.slots * shape.width
+    if config.noise is not None:
+        return memory + MIXERS[config.mixer].count(shape) + Noise.numbers(hidden_size)
+    return memory + MIXERS[config.mixer].count(shape) + (hidden_size if config.writeback == "gate" else 0)

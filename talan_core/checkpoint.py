@@ -1,33 +1,64 @@
 """One directory for both: PEFT's own files for the partner, and two files of ours for the block.
 
-adapter_config.json        the partner's, plus the key "talan" (a plain PEFT load warns about a key that it does not
-know) adapter_model.safetensors  the partner only; a plain PEFT load reads it
-talan_config.json          `BlockRecord`
-talan_model.safetensors    every tensor of the block, untrained ones too: a random stream is no file format
+    adapter_config.json        the partner's, plus the key "talan" (a plain PEFT load warns that it does not know it)
+    adapter_model.safetensors  the partner only; a plain PEFT load reads it
+    talan_config.json          `BlockRecord`
+    talan_model.safetensors    every tensor of the block, untrained ones too: a random stream is no file format
+    README.md                  the model card
+
+In the strict layout the partner's "peft_type" is `STRICT_TYPE`, a type that PEFT does not know, so that a plain PEFT
+load fails with that text instead of warning. Adapters beyond the first have a directory of the same form
+inside the first's. Arms without an adapter of PEFT have `talan_core.plain.PlainRecord` in the place of PEFT's files.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from safetensors.torch import load_file, save_file
 
 from talan_core.config import TalanConfig
 from talan_core.errors import UserError
+from talan_core.quiet import library_warnings_silenced
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
     import torch
+    from peft import PeftConfig
 
 ADAPTER_CONFIG: Final = "adapter_config.json"
 BLOCK_CONFIG: Final = "talan_config.json"
 BLOCK_WEIGHTS: Final = "talan_model.safetensors"
 ADAPTER_KEY: Final = "talan"
+STRICT_TYPE: Final = "TALAN (load this checkpoint with talan_core.load(DIR), plain PEFT would drop its block)"
+_CONTEXT: Final = ("base_model", "hidden_size", "num_layers", "partner")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where an arm comes from.
+
+    Args:
+        arm: Its canonical name.
+        seed: The run's seed.
+        versions: Packages that can change a number, by name.
+    """
+
+    arm: str
+    seed: int
+    versions: Mapping[str, str]
+
+    @classmethod
+    def now(cls, arm: str, seed: int) -> Provenance:
+        """Note the versions of the installed packages."""
+        return cls(arm, seed, {name: version(name) for name in ("talan-eval", "torch", "transformers", "peft")})
 
 
 @dataclass(frozen=True)
@@ -39,7 +70,9 @@ class BlockRecord:
         base_model: Name or path of the backbone, or None when it has none.
         hidden_size: Width d of the backbone.
         num_layers: Number of its decoder layers.
-        partner: PEFT's name of the partner's type, such as "LORA".
+        partner: PEFT's name of the partner's type, such as "LORA", or the arm's name of a partner that PEFT has not.
+        base_revision: Commit of the backbone on the Hub, where that is known.
+        provenance: Where the arm comes from, where that is known.
     """
 
     config: TalanConfig
@@ -47,6 +80,8 @@ class BlockRecord:
     hidden_size: int
     num_layers: int
     partner: str
+    base_revision: str | None = None
+    provenance: Provenance | None = None
 
 
 def has_block(directory: str | os.PathLike[str]) -> bool:
@@ -85,21 +120,48 @@ def write_block(directory: Path, record: BlockRecord, tensors: Mapping[str, torc
         "hidden_size": record.hidden_size,
         "num_layers": record.num_layers,
         "partner": record.partner,
+        "base_revision": record.base_revision,
+        "provenance": None if record.provenance is None else dataclasses.asdict(record.provenance),
     }
     (directory / BLOCK_CONFIG).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     save_file(plain, str(directory / BLOCK_WEIGHTS), metadata={"format": "pt"})
 
 
-def announce_block(adapter_directory: Path) -> None:
+def announce_block(adapter_directory: Path, *, strict: bool) -> None:
     """Add the key to the partner's configuration that makes a plain PEFT load warn.
 
     Args:
         adapter_directory: Where PEFT wrote the partner's `adapter_config.json`.
+        strict: Make a plain PEFT load fail instead.
     """
     path = adapter_directory / ADAPTER_CONFIG
-    data = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**data, ADAPTER_KEY: BLOCK_CONFIG}, indent=2, sort_keys=True), encoding="utf-8")
+    data = {**json.loads(path.read_text(encoding="utf-8")), ADAPTER_KEY: BLOCK_CONFIG}
+    if strict:
+        data["peft_type"] = STRICT_TYPE
+    path.write_text(json.dumps(data, indent=2, sort_keys=True), encoding="utf-8")
+
+
+def is_strict(directory: str | os.PathLike[str]) -> bool:
+    """Say whether a checkpoint has the strict layout."""
+    path = Path(directory) / ADAPTER_CONFIG
+    return path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("peft_type") == STRICT_TYPE
+
+
+def read_partner(directory: str | os.PathLike[str]) -> PeftConfig:
+    """Read the partner's configuration, in either layout.
+
+    Args:
+        directory: The checkpoint.
+    """
+    from peft import PeftConfig  # noqa: PLC0415 - the other readers do without PEFT
+
+    with library_warnings_silenced():
+        if not is_strict(directory):
+            return cast("PeftConfig", PeftConfig.from_pretrained(str(directory)))
+        data = PeftConfig.from_json_file(str(Path(directory) / ADAPTER_CONFIG))
+        data["peft_type"] = read_record(directory).partner
+        return cast("PeftConfig", PeftConfig.from_peft_type(**data))  # type: ignore[no-untyped-call] # untyped in PEFT
 
 
 def read_record(directory: str | os.PathLike[str]) -> BlockRecord:
@@ -114,8 +176,11 @@ def read_record(directory: str | os.PathLike[str]) -> BlockRecord:
     path = Path(directory) / BLOCK_CONFIG
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        context = {name: data.pop(name) for name in ("base_model", "hidden_size", "num_layers", "partner")}
-    except (json.JSONDecodeError, KeyError, AttributeError) as error:
+        context = {name: data.pop(name) for name in _CONTEXT}
+        context["base_revision"] = data.pop("base_revision", None)
+        provenance = data.pop("provenance", None)
+        context["provenance"] = None if provenance is None else Provenance(**provenance)
+    except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
         raise UserError(
             f"{path} is damaged or was not written by talan_core ({error}).",
             "Save the model again with save_pretrained(DIR).",

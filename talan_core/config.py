@@ -20,6 +20,9 @@ FORMAT_VERSION: Final = 1
 
 MIXERS: Final[Mapping[str, str]] = {
     "multihead_local": "H = MHA(X, Z, Z): each position attends over its own T memory slots (Zhang et al., 2026)",
+    "cross_attn": "one-head cross-attention without biases on normalised slots (name of Zhang et al., 2026; form ours)",
+    "ensemble": "K multihead_local components, mixed by softmax weights (after Zhang et al., 2026; form ours)",
+    "glu": "H = W_o(silu(W_q x) * W_v mean(Z)): a token gates what it reads, by channel (ours)",
 }
 """Stage 2 by name; `talan_core.mixers.MIXERS` holds the classes."""
 
@@ -36,6 +39,12 @@ SCOPES: Final[Mapping[str, str]] = {
     "frozen": "nothing is trained: the block is active but keeps its initial values (a control)",
 }
 """Which parameters of the block are trained (the axis tau of Zhang et al., 2026; the four scopes are ours)."""
+
+WITHOUT_BIASES: Final = frozenset({"cross_attn"})
+"""Mixers that have no attention biases, so that the scope `gate_and_bias` would be `gate` under another name."""
+
+DEFAULT_COMPONENTS: Final = 3
+"""Components of the ensemble mixer when nothing is said (ours)."""
 
 _SMALLEST_WIDTH: Final = 16
 _WIDTHS: Final = ((256, _SMALLEST_WIDTH), (511, 32), (1023, 64), (4095, 256))
@@ -82,6 +91,9 @@ class TalanConfig:
         lr_scale: A factor on the learning rate of the block's parameters.
         d_mem: Width m of memory and mixer; None chooses it with `default_d_mem`.
         heads: Attention heads in memory and mixer; must divide the width.
+        components: Number K of components of the mixer `ensemble`; the other mixers have one.
+        noise: A control, not an axis. If given, the block writes a random direction of the norm that it would write
+            with every |gate| equal to this number; see `talan_core.writeback.Noise`. Needs scope="frozen".
 
     Raises:
         UserError: One error that names every field that is wrong.
@@ -117,6 +129,14 @@ class TalanConfig:
         None, "", "Width of memory and mixer; chosen from the backbone's width when left out. Ours."
     )
     heads: int = _axis(4, "", "Attention heads in memory and mixer; must divide the width. Ours.")
+    components: int = _axis(
+        DEFAULT_COMPONENTS,
+        "",
+        "Components of mixer=ensemble (the paper's audit has ensembles; the default number is ours).",
+    )
+    noise: float | None = _axis(
+        None, "", "Control: write a random direction of the norm that gates of this size would write. Ours."
+    )
 
     def __post_init__(self) -> None:
         """Check all fields and raise one error that names each wrong one."""
@@ -210,6 +230,10 @@ def _number_problems(config: TalanConfig) -> list[str]:
         problems.append(f"heads={config.heads!r}: must be an integer from 1")
     if config.d_mem is not None and not (_is_int(config.d_mem) and config.d_mem >= 1):
         problems.append(f"d_mem={config.d_mem!r}: must be an integer from 1, or left out")
+    if not (_is_int(config.components) and config.components >= 1):
+        problems.append(f"components={config.components!r}: must be an integer from 1")
+    if config.noise is not None and not (_is_number(config.noise) and config.noise > 0):
+        problems.append(f"noise={config.noise!r}: must be a positive number, or left out")
     for name in ("grad_scale", "lr_scale"):
         value = getattr(config, name)
         if not (_is_number(value) and value > 0):
@@ -232,6 +256,12 @@ def _combination_problems(config: TalanConfig) -> list[str]:
     problems = []
     if config.writeback == "direct" and config.scope in {"gate", "gate_and_bias"}:
         problems.append(f"scope={config.scope!r}: writeback='direct' has no gate; use scope=all or writeback=gate")
+    if config.mixer in WITHOUT_BIASES and config.scope == "gate_and_bias":
+        problems.append(f"scope={config.scope!r}: mixer={config.mixer!r} has no biases; use scope=gate")
+    if config.mixer in MIXERS and config.mixer != "ensemble" and config.components != DEFAULT_COMPONENTS:
+        problems.append(f"components={config.components!r}: only mixer='ensemble' has components; leave it out")
+    if config.noise is not None and config.scope != "frozen" and config.scope in SCOPES:
+        problems.append(f"noise={config.noise!r}: a noise block learns nothing; use scope=frozen")
     if _is_int(config.heads) and config.heads >= 1:
         # Every default width is a multiple of the smallest one, so heads that divide that divide them all.
         width = _SMALLEST_WIDTH if config.d_mem is None else config.d_mem

@@ -33,6 +33,10 @@ class UserError(Exception):
         return f"{self.problem}\n{self.fix}"
 
 
+class DivergedError(UserError):
+    """A training whose loss is no longer finite: it would diverge again, and other trainings are not concerned."""
+
+
 def unknown_name(kind: str, name: str, valid: Iterable[str]) -> UserError:
     """Build the error for a name that is not in a registry, with the nearest valid one first.
 

@@ -31,12 +31,14 @@ class MemoryContext:
         cache: The model's key-value cache, or None when nothing is cached.
         cache_layer: Index of the memory's own layer in that cache.
         attention: Name of the attention implementation ("sdpa", "eager", ...).
+        positions: Position of each token in its own sequence, (batch or 1, length). Only the noise control reads it.
     """
 
     mask: torch.Tensor | None
     cache: Cache | None
     cache_layer: int
     attention: str
+    positions: torch.Tensor
 
 
 class CausalMemory(Part):

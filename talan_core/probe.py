@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedTokenizerBase
 
+    from talan_core.plain import PlainModel
+
 
 @torch.no_grad()
-def adapter_is_live(model: PeftModel, tokenizer: PreTrainedTokenizerBase, prompt: str) -> float:
+def adapter_is_live(model: PeftModel | PlainModel, tokenizer: PreTrainedTokenizerBase, prompt: str) -> float:
     """Measure how far adapter and block together move the logits of a probe prompt.
 
     Args:
-        model: A PEFT model, with or without a TALAN block. Its mode (train or eval) is restored.
+        model: An arm's model, with or without a TALAN block. Its mode (train or eval) is restored.
         tokenizer: The backbone's tokenizer.
         prompt: Any prompt; rendered with the chat template where there is one.
 

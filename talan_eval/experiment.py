@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from talan_core.errors import UserError
+from talan_eval.asking import Asking
 from talan_eval.store.canonical import canonical_hash
 
 if TYPE_CHECKING:
@@ -49,6 +50,19 @@ class TaskIdentity(BaseModel):
     items_hash: str
     train_hash: str
     runs_code: bool
+    asking: Asking = Asking()
+    max_tokens: int = 0
+    stop: tuple[str, ...] = ()
+
+
+class TrainingSource(BaseModel):
+    """A benchmark whose worked solutions adapters are trained on, whether or not it is evaluated."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    n_train: int
+    train_hash: str
 
 
 class Experiment(BaseModel):
@@ -59,12 +73,14 @@ class Experiment(BaseModel):
         base: Canonical name of the base arm.
         treat: Canonical name of the treat arm.
         seeds: Training seeds, the same in both arms.
-        tasks: Benchmarks in the order of the table. Adapters are trained on the mix of their training splits.
+        tasks: Benchmarks in the order of the table.
+        train: Benchmarks on the mix of whose training splits adapters are trained, in order.
         training: The recipe of both arms (``TrainingSettings`` as JSON).
         operating_point: The TALAN configuration that arms' options are laid over (``TalanConfig`` as JSON).
         eval_batch: Prompts answered at a time, the same in both arms.
         device: "cpu" or "cuda".
         versions: Packages that can change a number, by name.
+        contaminated: Training items that are also evaluated items; above 0 only where the user allowed it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,11 +90,13 @@ class Experiment(BaseModel):
     treat: str
     seeds: tuple[int, ...]
     tasks: tuple[TaskIdentity, ...]
+    train: tuple[TrainingSource, ...]
     training: dict[str, Any]
     operating_point: dict[str, Any]
     eval_batch: int
     device: str
     versions: dict[str, str]
+    contaminated: int = 0
 
     def to_json(self) -> JsonObject:
         """Return the JSON form, whose canonical hash is the identity."""
@@ -88,6 +106,11 @@ class Experiment(BaseModel):
     def digest(self) -> str:
         """The SHA-256 of the canonical JSON."""
         return canonical_hash(self.to_json())
+
+    @property
+    def recipe_digest(self) -> str:
+        """The SHA-256 of all but the seeds: experiments with equal ones differ in their seeds at most."""
+        return canonical_hash({key: value for key, value in self.to_json().items() if key != "seeds"})
 
     @property
     def default_name(self) -> str:

@@ -11,10 +11,11 @@ from talan_eval.store.canonical import canonical_hash
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from talan_eval.experiment import Experiment, TaskIdentity
+    from talan_eval.experiment import Experiment
     from talan_eval.store.canonical import JsonObject
 
 _HASH_LENGTH = 12
+_OF_TRAINING = frozenset({"n_train", "train_hash"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +62,30 @@ def plan(experiment: Experiment) -> tuple[Run, ...]:
     Returns:
         Two runs per seed; one where both arms are the same.
     """
-    arms = dict.fromkeys((experiment.base, experiment.treat))
-    return tuple(_run(experiment, arm, seed) for seed in experiment.seeds for arm in arms)
-
-
-def _run(experiment: Experiment, arm: str, seed: int) -> Run:
     everything = experiment.to_json()
-    training: JsonObject = {
-        "arm": arm,
-        "seed": seed,
-        "train": [[task.name, task.train_hash] for task in experiment.tasks],
-        **{key: everything[key] for key in ("backbone", "training", "operating_point", "device", "versions")},
-    }
+    arms = dict.fromkeys((experiment.base, experiment.treat))
+    return tuple(_run(everything, arm, seed) for seed in experiment.seeds for arm in arms)
+
+
+def _run(everything: JsonObject, arm: str, seed: int) -> Run:
+    """Name a run after all that can change its checkpoint, and its evaluations after that and all that asks questions.
+
+    Which benchmarks are evaluated is no part of the first, and what a benchmark would be trained on no part of the
+    second: another benchmark, arm or seed in an experiment leaves the names of the others as they are.
+    """
+    training = canonical_hash(
+        {
+            "arm": arm,
+            "seed": seed,
+            "train": [[source["name"], source["train_hash"]] for source in everything["train"]],
+            **{key: everything[key] for key in ("backbone", "training", "operating_point", "device", "versions")},
+        }
+    )
     label = f"{file_name(arm)}_seed-{seed}"
-    evaluations = tuple(_evaluation(task, training, experiment.eval_batch, label) for task in experiment.tasks)
-    return Run(f"train_{label}_{_digest(training)}", arm, seed, evaluations)
-
-
-def _evaluation(task: TaskIdentity, training: JsonObject, eval_batch: int, label: str) -> EvaluationCell:
-    identity = {"training": training, "task": task.model_dump(mode="json"), "eval_batch": eval_batch}
-    return EvaluationCell(f"eval_{task.name}_{label}_{_digest(identity)}", task.name)
-
-
-def _digest(identity: JsonObject) -> str:
-    return canonical_hash(identity)[:_HASH_LENGTH]
+    evaluations = []
+    for task in everything["tasks"]:
+        asked = {key: value for key, value in task.items() if key not in _OF_TRAINING}
+        identity = {"training": training, "task": asked, "eval_batch": everything["eval_batch"]}
+        name = f"eval_{task['name']}_{label}_{canonical_hash(identity)[:_HASH_LENGTH]}"
+        evaluations.append(EvaluationCell(name, task["name"]))
+    return Run(f"train_{label}_{training[:_HASH_LENGTH]}", arm, seed, tuple(evaluations))

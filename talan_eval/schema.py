@@ -172,6 +172,7 @@ class Cell(_Record):
     slice: str | None = Field(description='Slice such as "subject=algebra"; null for the whole benchmark.')
     metric: str = Field(description="Score that is compared.")
     n_items: int = Field(ge=1, description="Items, the same for both arms and all seeds.")
+    n_dropped: int = Field(0, ge=0, description="Items left out of both arms because not every run has them.")
     n_seeds: int = Field(ge=1, description="Training seeds with both arms complete.")
     seeds: tuple[int, ...] = Field(description="These seeds, ascending; the order of deltas.")
     k: int = Field(ge=1, description="Decoding samples averaged within an item.")
@@ -210,6 +211,16 @@ class BackboneMean(_Record):
     deltas: tuple[Points, ...] = Field(description="Mean gain per seed.")
 
 
+class Anytime(_Record):
+    """The primary test followed over its looks, because seeds were added after one; valid however often it is read."""
+
+    method: Literal["t_e_value"] = Field(description="t e-value, Gaussian mixture over the standardised effect.")
+    at: tuple[int, ...] = Field(description="Numbers of seeds at which results were read; this reading comes last.")
+    e_value: float = Field(ge=0, description="Evidence against no difference at this reading.")
+    p: Probability = Field(description="Anytime-valid p over all readings, times the variants tried.")
+    ci: Ci | None = Field(description="Confidence sequence, points; null while it is unbounded.")
+
+
 class Aggregate(_Record):
     """Equal-weight mean over the cells: the primary test."""
 
@@ -222,10 +233,11 @@ class Aggregate(_Record):
     deltas: tuple[Points, ...] = Field(description="Mean gain per seed; empty over several backbones.")
     e1: E1 | None = Field(description="Null below two common seeds.")
     e2: E2 | None = Field(description="Null below two common seeds or with one item in a cell.")
+    anytime: Anytime | None = Field(None, description="Null when no seeds were added after a look.")
     iqm: Points | None = Field(description="Interquartile mean over seeds and cells; descriptive.")
     poi: Probability | None = Field(description="Share of seed-cell pairs with a gain, ties one half; descriptive.")
     adjusted_p: Probability | None = Field(
-        description="The p that decides: of both tests the larger, times the variants tried."
+        description="The p that decides: of both tests the larger, times the variants tried; with it the anytime p."
     )
     mde80: Points | None = Field(description="True mean gain found with 80 % power at the observed noise.")
     verdict: VerdictWord = Field(description="Of the primary test.")
@@ -264,6 +276,15 @@ class Method(_Record):
     reference: str = Field(description="Author, year and title.")
 
 
+class FailedCell(_Record):
+    """A fine-tuning or an evaluation without result; its pair is left out of both arms."""
+
+    arm: str = Field(description="Arm name.")
+    seed: int = Field(description="Training seed.")
+    task: str = Field(description="Benchmark.")
+    reason: str = Field(description="Why it was given up.")
+
+
 class LiveProbe(_Record):
     """Evidence that an arm's adapter was active while it was scored."""
 
@@ -286,6 +307,7 @@ class Result(_Record):
     slices: tuple[Cell, ...] = Field(description="Slices of the benchmarks; of one family with the cells.")
     aggregate: Aggregate = Field(description="The mean over the cells.")
     methods: tuple[Method, ...] = Field(description="The methods behind the numbers, with references.")
+    failed_cells: tuple[FailedCell, ...] = Field((), description="Cells that were given up; empty when all are there.")
     live_probes: tuple[LiveProbe, ...] = Field((), description="Empty when no probe was recorded.")
     provenance: dict[str, JsonValue] = Field(description="Versions, commit, revisions, device, times.")
     sandbox: dict[str, JsonValue] = Field(description="How model-written programs were run; empty when none were.")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from talan_core.backbones.operating_points import operating_point
 from talan_core.config import TalanConfig
 from talan_core.errors import UserError, unknown_name
 from talan_core.training.settings import Dtype, TrainingSettings
@@ -29,7 +30,8 @@ class BackboneSpec:
         kind: Where it comes from.
         location: Directory or Hub id.
         training: The default recipe of an adapter on it. Ours, for every backbone.
-        talan: The default operating point of a TALAN block on it. Ours, for every backbone named here.
+        talan: The default operating point of a TALAN block on it; `talan_core.backbones.operating_points` says what of
+            it is the paper's. Ours for every backbone that is not in that table.
         eval_batch: Prompts that are answered at a time.
         threads: CPU threads of one worker; None divides the machine among the workers.
     """
@@ -93,5 +95,5 @@ def find_backbone(name: str) -> BackboneSpec:
             )
         return BackboneSpec(path.resolve().name, "directory", str(path.resolve()), general, TalanConfig(), 16, None)
     if _HUB_ID.fullmatch(name) and not name.startswith("."):
-        return BackboneSpec(name, "hub", name, general, TalanConfig(), 16, None)
+        return BackboneSpec(name, "hub", name, general, operating_point(name), 16, None)
     raise unknown_name("backbone", name, [*BY_NAME, "a directory", "a Hub id such as Qwen/Qwen3-8B"])

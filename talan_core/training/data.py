@@ -1,18 +1,35 @@
-"""Prompt and completion to token ids, with the loss on the completion and its end-of-turn token only."""
+"""Training items, and the batches that the model is given."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
 import torch
 
 from talan_core.errors import UserError
+from talan_core.training.encoding import ASSISTANT, EncodedExample, encode_plain, encode_turns
+from talan_core.training.rendering import Turn, pad_token, render_prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from transformers import PreTrainedTokenizerBase
+
+__all__ = [
+    "IGNORED",
+    "Dialogue",
+    "EncodedData",
+    "EncodedExample",
+    "Example",
+    "Mixture",
+    "Turn",
+    "collate",
+    "encode",
+    "labels_of",
+    "pad_token",
+    "render_prompt",
+]
 
 IGNORED: Final = -100
 """The label of a token without loss, as transformers' losses expect it."""
@@ -20,12 +37,12 @@ IGNORED: Final = -100
 
 @dataclass(frozen=True)
 class Example:
-    """One training item.
+    """One training item with one answer.
 
     Args:
         prompt: What the user says.
         completion: What the model is to answer.
-        source: Where it comes from, for error messages and provenance.
+        source: Where it comes from, for error messages, provenance, and the weights of a mixture.
     """
 
     prompt: str
@@ -34,16 +51,30 @@ class Example:
 
 
 @dataclass(frozen=True)
-class EncodedExample:
-    """One training item as the model sees it.
+class Dialogue:
+    """One training item of several turns; every turn of the assistant is learned.
 
     Args:
-        input_ids: Token ids of prompt and completion.
-        prompt_length: Number of leading tokens without loss.
+        turns: What is said, in order.
+        source: As in `Example`.
     """
 
-    input_ids: tuple[int, ...]
-    prompt_length: int
+    turns: tuple[Turn, ...]
+    source: str
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Items of several sources, each with its share of the examples that training draws.
+
+    Args:
+        examples: The items of all sources; the `source` of each is a name in `weights`.
+        weights: A positive weight for each source. A source with weight 2 is drawn twice as often as one with weight
+            1, whatever their sizes; the items of a source are repeated when they are used up.
+    """
+
+    examples: tuple[Example | Dialogue, ...]
+    weights: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -51,31 +82,19 @@ class EncodedData:
     """A training set as the model sees it.
 
     Args:
-        examples: The items that fit, in their original order.
-        dropped: Number of items that were longer than the limit.
+        examples: The sequences that fit, in the original order of their items.
+        dropped: Number of sequences that were longer than the limit.
+        weights: The weights of the sources, where they are mixed; empty otherwise.
     """
 
     examples: tuple[EncodedExample, ...]
     dropped: int
+    weights: Mapping[str, float] = field(default_factory=dict)
 
 
-def render_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> str:
-    """Write a prompt as the model is asked it, up to where its answer begins.
-
-    Args:
-        tokenizer: The backbone's tokenizer.
-        prompt: What the user says.
-
-    Returns:
-        The chat template's generation prompt (thinking switched off where the template has that switch), or the prompt
-        itself when the tokenizer has no template.
-    """
-    if not tokenizer.chat_template:
-        return prompt
-    return _apply_template(tokenizer, [{"role": "user", "content": prompt}], add_generation_prompt=True)
-
-
-def encode(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], max_length: int) -> EncodedData:
+def encode(
+    tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example | Dialogue] | Mixture, max_length: int
+) -> EncodedData:
     """Turn a training set into token ids.
 
     With a chat template the tokens of the prompt are exactly those of `render_prompt`, so that training and generation
@@ -84,23 +103,31 @@ def encode(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], max_
     Args:
         tokenizer: The backbone's tokenizer.
         examples: The items.
-        max_length: Most tokens of an item; longer ones are dropped and counted, never cut.
+        max_length: Most tokens of a sequence; longer ones are dropped and counted, never cut.
 
     Returns:
-        The encoded items and how many were dropped.
+        The encoded items and how many were dropped. A dialogue is one sequence, or one for each turn of the assistant;
+        see `talan_core.training.encoding.encode_turns`.
 
     Raises:
-        UserError: If nothing is left, a completion is empty, or the template cannot be split at the answer.
+        UserError: If nothing is left (of a source, where sources are mixed), a completion is empty, or the template
+            cannot be split at the answer.
     """
-    encoded = [_encode_one(tokenizer, example) for example in examples]
-    kept = tuple(example for example in encoded if len(example.input_ids) <= max_length)
-    if not kept:
-        longest = max((len(example.input_ids) for example in encoded), default=0)
+    items = examples.examples if isinstance(examples, Mixture) else examples
+    encoded = [sequence for item in items for sequence in _encode_one(tokenizer, item)]
+    kept = tuple(sequence for sequence in encoded if len(sequence.input_ids) <= max_length)
+    weights = dict(examples.weights) if isinstance(examples, Mixture) else {}
+    left = {sequence.source for sequence in kept}
+    lost = [name for name in weights if name not in left]
+    if lost or not kept:
+        concerned = [s for s in encoded if not lost or s.source in lost]
+        longest = max((len(sequence.input_ids) for sequence in concerned), default=0)
+        of = f" of {', '.join(lost)}" if lost else ""
         raise UserError(
-            f"No training example is left: {len(encoded)} given, none of at most {max_length} tokens.",
+            f"No training example{of} is left: {len(concerned)} given, none of at most {max_length} tokens.",
             f"Give more examples, or set max_length={max(longest, max_length)}.",
         )
-    return EncodedData(examples=kept, dropped=len(encoded) - len(kept))
+    return EncodedData(kept, len(encoded) - len(kept), weights)
 
 
 def collate(examples: Sequence[EncodedExample], pad_token_id: int) -> dict[str, torch.Tensor]:
@@ -119,71 +146,38 @@ def collate(examples: Sequence[EncodedExample], pad_token_id: int) -> dict[str, 
     labels = torch.full(shape, IGNORED)
     for row, example in enumerate(examples):
         length = len(example.input_ids)
-        ids = torch.tensor(example.input_ids)
-        input_ids[row, :length] = ids
+        input_ids[row, :length] = torch.tensor(example.input_ids)
         attention_mask[row, :length] = 1
-        labels[row, example.prompt_length : length] = ids[example.prompt_length :]
+        labels[row, :length] = labels_of(example)
     return {"input_ids": input_ids, "attention_mask": attention_mask, "labels": labels}
 
 
-def pad_token(tokenizer: PreTrainedTokenizerBase) -> int:
-    """Return the token id to pad with: the tokenizer's own, else its end-of-sequence token, else 0."""
-    for token_id in (tokenizer.pad_token_id, tokenizer.eos_token_id):
-        if isinstance(token_id, int):
-            return token_id
-    return 0
+def labels_of(example: EncodedExample) -> torch.Tensor:
+    """Return the labels of a sequence, (length,): its token ids where there is loss, `IGNORED` elsewhere."""
+    labels = torch.tensor(example.input_ids)
+    labels[: example.prompt_length] = IGNORED
+    for begin, end in example.unlearned:
+        labels[begin:end] = IGNORED
+    return labels
 
 
-def _encode_one(tokenizer: PreTrainedTokenizerBase, example: Example) -> EncodedExample:
-    if not example.completion.strip():
+def _encode_one(tokenizer: PreTrainedTokenizerBase, item: Example | Dialogue) -> list[EncodedExample]:
+    if isinstance(item, Example):
+        turns: tuple[Turn, ...] = (Turn("user", item.prompt), Turn(ASSISTANT, item.completion))
+    else:
+        turns = item.turns
+    answers = [turn.content for turn in turns if turn.role == ASSISTANT]
+    if not answers or not all(answer.strip() for answer in answers):
         raise UserError(
-            f"A training example of {example.source} has an empty completion.", "Give every example an answer to learn."
+            f"A training example of {item.source} has {'an empty completion' if answers else 'no assistant turn'}.",
+            "Give every example an answer to learn.",
         )
-    ids, prompt_length = (_with_template if tokenizer.chat_template else _without_template)(tokenizer, example)
-    return EncodedExample(input_ids=tuple(ids), prompt_length=prompt_length)
-
-
-def _with_template(tokenizer: PreTrainedTokenizerBase, example: Example) -> tuple[list[int], int]:
-    turns = [{"role": "user", "content": example.prompt}, {"role": "assistant", "content": example.completion}]
-    prefix_text = render_prompt(tokenizer, example.prompt)
-    full_text = _apply_template(tokenizer, turns, add_generation_prompt=False)
-    if not full_text.startswith(prefix_text):
+    if tokenizer.chat_template:
+        return encode_turns(tokenizer, turns, item.source)
+    if [turn.role for turn in turns] != ["user", ASSISTANT]:
         raise UserError(
-            f"The chat template of {tokenizer.name_or_path or 'this tokenizer'} writes a different prompt for training "
-            "than for generation, so the loss cannot be put on the answer alone.",
-            "Use a backbone whose template appends the answer to the generation prompt, for example --backbone micro.",
+            f"A training example of {item.source} is a conversation, and "
+            f"{tokenizer.name_or_path or 'this tokenizer'} has no chat template to write it with.",
+            "Give prompt and completion instead of messages, or use a backbone with a chat template.",
         )
-    prefix, full = _ids(tokenizer, prefix_text), _ids(tokenizer, full_text)
-    if full[: len(prefix)] != prefix:
-        # A token spans the border. Generation starts after the prefix as it stands, so training does too.
-        full = prefix + _ids(tokenizer, full_text[len(prefix_text) :])
-    # What follows the end-of-turn token (often a line break) is never generated and is not learned.
-    ends = [at for at in range(len(prefix), len(full)) if full[at] in _ending_tokens(tokenizer)]
-    return (full[: ends[-1] + 1] if ends else [*full, *_eos(tokenizer)]), len(prefix)
-
-
-def _without_template(tokenizer: PreTrainedTokenizerBase, example: Example) -> tuple[list[int], int]:
-    prefix = _ids(tokenizer, example.prompt, special=True)
-    if prefix and prefix[-1] == tokenizer.eos_token_id:  # some tokenizers close every text
-        prefix = prefix[:-1]
-    return [*prefix, *_ids(tokenizer, example.completion), *_eos(tokenizer)], len(prefix)
-
-
-def _apply_template(
-    tokenizer: PreTrainedTokenizerBase, turns: list[dict[str, str]], *, add_generation_prompt: bool
-) -> str:
-    switch: dict[str, Any] = {"enable_thinking": False} if "enable_thinking" in str(tokenizer.chat_template) else {}
-    text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=add_generation_prompt, **switch)
-    return cast("str", text)
-
-
-def _ids(tokenizer: PreTrainedTokenizerBase, text: str, *, special: bool = False) -> list[int]:
-    return cast("list[int]", tokenizer(text, add_special_tokens=special)["input_ids"])
-
-
-def _eos(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    return [tokenizer.eos_token_id] if isinstance(tokenizer.eos_token_id, int) else []
-
-
-def _ending_tokens(tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    return {*tokenizer.all_special_ids, *_eos(tokenizer)}
+    return [encode_plain(tokenizer, turns[0].content, turns[1].content, item.source)]

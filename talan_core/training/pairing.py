@@ -12,7 +12,7 @@ import random
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     import torch
 
@@ -30,8 +30,7 @@ def derive_seed(seed: int, stream: Stream) -> int:
     Returns:
         An integer in [0, 2^63), from SHA-256 of both; it does not depend on platform or version.
     """
-    digest = hashlib.sha256(f"talan:{seed}:{stream}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
+    return _hashed(f"talan:{seed}:{stream}")
 
 
 def data_order(seed: int, num_examples: int, num_draws: int) -> list[int]:
@@ -54,6 +53,37 @@ def data_order(seed: int, num_examples: int, num_draws: int) -> list[int]:
     return order[:num_draws]
 
 
+def mixed_order(seed: int, sources: Sequence[str], weights: Mapping[str, float], num_draws: int) -> list[int]:
+    """Draw the order in which the examples of several sources are used, each source with its share.
+
+    Args:
+        seed: The run's seed.
+        sources: The source of each example.
+        weights: A positive weight for each source; the others are not drawn from.
+        num_draws: Number of examples that the run uses.
+
+    Returns:
+        `num_draws` indices. The source that is furthest behind its share comes next, so none is ever a whole draw
+        ahead; the examples of a source come in permutations of it, one after the other, from a stream of its own.
+    """
+    import torch  # noqa: PLC0415 - deriving a seed must not load torch
+
+    members = {name: [at for at, source in enumerate(sources) if source == name] for name in weights}
+    streams = {name: torch.Generator().manual_seed(_hashed(f"talan:{seed}:data-order:{name}")) for name in weights}
+    waiting: dict[str, list[int]] = {name: [] for name in weights}
+    drawn = dict.fromkeys(weights, 0)
+    total = sum(weights.values())
+    order: list[int] = []
+    for count in range(1, num_draws + 1):
+        name = max(weights, key=lambda name: weights[name] / total * count - drawn[name])
+        if not waiting[name]:
+            permutation = torch.randperm(len(members[name]), generator=streams[name]).tolist()
+            waiting[name] = [members[name][at] for at in reversed(permutation)]
+        order.append(waiting[name].pop())
+        drawn[name] += 1
+    return order
+
+
 @contextlib.contextmanager
 def random_state_restored(device: torch.device) -> Iterator[None]:
     """Give the caller its global random state back afterwards: Python's, NumPy's, torch's, and the device's.
@@ -66,10 +96,14 @@ def random_state_restored(device: torch.device) -> Iterator[None]:
 
     python_state = random.getstate()
     numpy_state = np.random.get_state()  # noqa: NPY002 - saved and restored because libraries use it
-    devices = [] if device.type == "cpu" else [device]
+    own = device.type not in ("cpu", "meta")  # a model of shapes only draws nothing
     try:
-        with torch.random.fork_rng(devices=devices, device_type="cuda" if device.type == "cpu" else device.type):
+        with torch.random.fork_rng(devices=[device] if own else [], device_type=device.type if own else "cuda"):
             yield
     finally:
         random.setstate(python_state)
         np.random.set_state(numpy_state)  # noqa: NPY002 - see above
+
+
+def _hashed(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

@@ -30,8 +30,13 @@ class TrainingSettings:
         weight_decay: AdamW's decoupled weight decay; not applied to biases, norms and TALAN's gate.
         max_grad_norm: Largest norm of the gradient, for partner and TALAN block each on its own; 0 means no clipping.
         max_length: Most tokens of an example, prompt and completion together.
-        accumulation: Forward passes per optimizer step.
+        accumulation: Forward passes per optimizer step, over all processes together: several processes share them, so
+            that the recipe does not change with their number. The loss is the mean over all target tokens of the step,
+            whatever the accumulation.
         gradient_checkpointing: Recompute activations in the backward pass, to save memory.
+        packing: Put the examples of a forward pass one after the other into rows of at most `max_length` tokens, each
+            seeing only itself, instead of padding each to the longest. It changes the cost of a step, not its loss or
+            gradient (beyond rounding).
         dtype: Floating type that the backbone was loaded in.
 
     Raises:
@@ -48,6 +53,7 @@ class TrainingSettings:
     max_length: int = 512
     accumulation: int = 1
     gradient_checkpointing: bool = False
+    packing: bool = False
     dtype: Dtype = "float32"
 
     def __post_init__(self) -> None:

@@ -5,29 +5,45 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch.utils.data import Dataset, Sampler
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback
 
-from talan_core.errors import UserError
-from talan_core.training.data import EncodedExample, collate, encode, pad_token
-from talan_core.training.pairing import data_order, derive_seed, random_state_restored
+from talan_core.carrier import BLOCKS
+from talan_core.errors import DivergedError, UserError
+from talan_core.training.arguments import Examples, GivenOrder, training_arguments
+from talan_core.training.data import collate, encode, pad_token
+from talan_core.training.packing import check_packing, collate_packed
+from talan_core.training.pairing import data_order, derive_seed, mixed_order, random_state_restored
+from talan_core.training.partner_steps import partner_callbacks
+from talan_core.training.sharding import ShardedState, read_optimizer, write_optimizer
+from talan_core.training.state import (
+    Progress,
+    last_complete,
+    read_trained,
+    run_identity,
+    to_resume,
+    trained_tensors,
+    write_progress,
+    write_trained,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     from peft import PeftModel
     from torch import nn
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerControl, TrainerState
+    from torch.utils.data import Sampler
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerControl, TrainerState, TrainingArguments
 
-    from talan_core.training.data import EncodedData, Example
+    from talan_core.plain import PlainModel
+    from talan_core.training.data import Dialogue, EncodedData, EncodedExample, Example, Mixture
     from talan_core.training.settings import TrainingSettings
 
-_BLOCK_PREFIX = "talan."
-_SEED_LIMIT = 2**32  # NumPy's
+_BLOCK_PREFIX = f"{BLOCKS}."
 
 
 @dataclass(frozen=True)
@@ -40,7 +56,7 @@ class TrainingLog:
         target_tokens: Those of them that carried loss.
         examples: Training items that fitted `max_length`.
         dropped: Training items that did not and were left out.
-        seconds: Wall time of the loop.
+        seconds: Wall time of the loop; of a run that was resumed, since then.
     """
 
     losses: tuple[float, ...]
@@ -56,39 +72,40 @@ class TalanTrainer(Trainer):
 
     It takes the data in a given order, clips the gradients of partner and block as separate groups (clipping them
     together would let the block change the partner's update even while it writes nothing), gives the block its own
-    learning rate, and stops on a loss that is not finite before it reaches the weights.
+    learning rate, and stops on a loss or gradient that is not finite before it reaches the weights.
 
     Args:
         model: The arm's model, from `talan_core.arms.build`.
         args: Trainer's arguments; see `training_arguments`.
         data: The encoded training set.
         order: Index of each example in the order of use.
-        pad_token_id: The token to pad with.
+        collator: Makes a batch of examples.
+        run: Identity of the run, written into its checkpoints; empty where there are none.
         on_step: Called after each optimizer step with its number from 1, the number of steps, and its loss.
     """
 
     def __init__(
         self,
-        model: PeftModel,
+        model: PeftModel | PlainModel,
         args: TrainingArguments,
         data: Sequence[EncodedExample],
         order: Sequence[int],
         *,
-        pad_token_id: int,
+        collator: Callable[[Sequence[EncodedExample]], dict[str, torch.Tensor]],
+        run: str = "",
         on_step: Callable[[int, int, float], None] | None = None,
     ) -> None:
         self.losses: list[float] = []
         self._order = order
+        self._run = run
         self._pending_loss = 0.0
-        trained = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
-        self._partner = [weight for name, weight in trained if not name.startswith(_BLOCK_PREFIX)]
-        self._block = [weight for name, weight in trained if name.startswith(_BLOCK_PREFIX)]
+        self._groups: list[list[nn.Parameter]] | None = None
         super().__init__(
             model=model,
             args=args,
-            train_dataset=_Examples(data),
-            data_collator=lambda batch: collate(batch, pad_token_id),
-            callbacks=[_StepCallback(self, on_step)],
+            train_dataset=Examples(data),
+            data_collator=collator,
+            callbacks=[_StepCallback(self, on_step), *partner_callbacks(model, args.max_steps)],
         )
         self.remove_callback(PrinterCallback)
 
@@ -99,15 +116,12 @@ class TalanTrainer(Trainer):
         return self.losses[-1]
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:  # noqa: ANN401 - Trainer's signature
-        """Run forward and backward; raise a UserError if the loss is not finite."""
+        """Run forward and backward; raise a DivergedError if the loss is not finite."""
         loss = super().training_step(*args, **kwargs)
-        value = float(loss)
+        # Every process sees the mean over all of them, so that none goes on alone.
+        value = float(cast("torch.Tensor", self.accelerator.reduce(loss.clone(), reduction="mean")))
         if not math.isfinite(value):
-            step = self.state.global_step + 1
-            raise UserError(
-                f"Training diverged: the loss is {value} at step {step} of {self.state.max_steps}.",
-                f"Lower the learning rate, for example --learning-rate {self.args.learning_rate / 10:g}.",
-            )
+            raise self._diverged("loss", value)
         self._pending_loss += value
         return loss
 
@@ -150,37 +164,97 @@ class TalanTrainer(Trainer):
 
     def _clip_grad_norm(self, model: nn.Module) -> torch.Tensor:
         del model
-        norms = [
-            self.accelerator.clip_grad_norm_(group, self.args.max_grad_norm)
-            for group in (self._partner, self._block)
-            if group
-        ]
-        return cast("torch.Tensor", norms[0])
+        return self._total_norm(self.args.max_grad_norm)
 
     def _get_grad_norm(self, model: nn.Module, grad_norm: torch.Tensor | None = None) -> torch.Tensor | None:
-        # Without clipping Trainer would compute the norm only to log it, and nothing is logged.
+        # Trainer comes here right before the optimizer step, with the norm if it has clipped.
         del model
-        return grad_norm
+        norm = self._total_norm(math.inf) if grad_norm is None else grad_norm
+        if not math.isfinite(value := float(norm)):
+            raise self._diverged("gradient's norm", value)
+        return norm
+
+    def _total_norm(self, largest: float) -> torch.Tensor:
+        """Clip partner and block each on its own, and return the norm over both before."""
+        if self._groups is None:
+            # Not in the constructor: sharding replaces the parameters.
+            trained = [(name, w) for name, w in cast("nn.Module", self.model).named_parameters() if w.requires_grad]
+            partner = [weight for name, weight in trained if not name.startswith(_BLOCK_PREFIX)]
+            block = [weight for name, weight in trained if name.startswith(_BLOCK_PREFIX)]
+            self._groups = [group for group in (partner, block) if group]
+        norms = [cast("torch.Tensor", self.accelerator.clip_grad_norm_(group, largest)) for group in self._groups]
+        return torch.stack(norms).square().sum().sqrt()
+
+    def _diverged(self, what: str, value: float) -> DivergedError:
+        """Build the error for a number that is not finite, and name the checkpoint that is left."""
+        step = self.state.global_step + 1
+        kept = last_complete(Path(str(self.args.output_dir))) if self._run else None
+        left = f" The checkpoint of step {kept.step} is kept in {kept.directory}." if kept is not None else ""
+        return DivergedError(
+            f"Training diverged: the {what} is {value} at step {step} of {self.state.max_steps}.{left}",
+            f"Lower the learning rate, for example --learning-rate {self.args.learning_rate / 10:g}.",
+        )
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:  # noqa: ANN401 - Trainer's signature
         del train_dataset
-        return _GivenOrder(self._order)
+        return GivenOrder(self._order)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:  # noqa: ANN401 - Trainer's signature
+        super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            step = self.state.global_step
+            directory = Path(str(self.args.output_dir)) / f"checkpoint-{step}"
+            write_progress(Progress(directory, self._run, step, tuple(self.losses)))
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        # Trainer's own way knows models of transformers and PEFT only, and not every arm is one.
+        if self.args.should_save:
+            directory = Path(str(output_dir))
+            given = {} if state_dict is None else {"state_dict": state_dict}
+            directory.mkdir(parents=True, exist_ok=True)
+            cast("Any", self.model).save_pretrained(str(directory), **given)
+            write_trained(directory, trained_tensors(cast("nn.Module", self.model), state_dict))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        read_trained(Path(resume_from_checkpoint), cast("nn.Module", self.model if model is None else model))
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if not self.is_fsdp_enabled:
+            super()._save_optimizer_and_scheduler(output_dir)
+            return
+        # Trainer would write the whole frozen backbone beside the optimizer.
+        write_optimizer(Path(output_dir), self._sharded(), writes=self.args.should_save)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is None or not self.is_fsdp_enabled:
+            super()._load_optimizer_and_scheduler(checkpoint)
+        else:
+            read_optimizer(Path(checkpoint), self._sharded())
+
+    def _sharded(self) -> ShardedState:
+        optimizer = cast("Any", self.optimizer)
+        return ShardedState(cast("nn.Module", self.model), optimizer.optimizer, cast("Any", self.lr_scheduler))
 
 
 def train(
-    model: PeftModel,
+    model: PeftModel | PlainModel,
     tokenizer: PreTrainedTokenizerBase,
-    examples: Sequence[Example],
+    examples: Sequence[Example | Dialogue] | Mixture,
     settings: TrainingSettings,
     *,
     seed: int,
     work_dir: Path,
     on_step: Callable[[int, int, float], None] | None = None,
+    save_every: int | None = None,
 ) -> TrainingLog:
     """Fine-tune an arm in place.
 
     With the same seed, two arms see the same batches of the same shape in the same order and the same dropout masks.
-    The global random state is the caller's again afterwards. No checkpoint is written.
+    The global random state is the caller's again afterwards.
+
+    Several processes (`torchrun`, or `accelerate launch`, with FSDP2 if asked for) share the forward passes of a step.
+    After FSDP2 the model stays sharded: save it with `talan_core.training.sharding.save_whole`.
 
     Args:
         model: The arm's model, from `talan_core.arms.build`; in evaluation mode afterwards.
@@ -188,34 +262,39 @@ def train(
         examples: The training set.
         settings: The recipe.
         seed: The run's seed.
-        work_dir: A directory of the run's own; created, and left empty.
-        on_step: Called after each optimizer step with its number from 1, the number of steps, and its loss.
+        work_dir: A directory of the run's own; created, and left empty unless `save_every` is given.
+        on_step: Called after each optimizer step with its number from 1, the number of steps, and its loss; in the
+            first process only.
+        save_every: Write a checkpoint into `work_dir` each so many steps and after the last one; the last two are kept.
+            A call with the same arguments goes on from the last complete one, bit-equal to a run that was never
+            interrupted.
 
     Returns:
         What happened.
 
     Raises:
         UserError: If the training set is unusable, the backbone has another floating type than the settings say,
-            nothing is trainable, or the loss is no longer finite.
+            nothing is trainable, `work_dir` holds checkpoints of another run, the arm cannot be resumed, or a loss or
+            gradient is not finite (checkpoints written before stay).
     """
     _check_model(model, settings)
+    _check_saving(model, save_every)
     data = encode(tokenizer, examples, settings.max_length)
-    order = data_order(seed, len(data.examples), settings.draws)
+    order = _order(data, settings, seed)
+    run = "" if save_every is None else run_identity(model, data, order, settings)
+    resumed = None if save_every is None else to_resume(work_dir, run)
     base_config = cast("PreTrainedModel", model.get_base_model()).config
     caches = base_config.use_cache
     with random_state_restored(model.device):
-        trainer = TalanTrainer(
-            model,
-            training_arguments(settings, seed=seed, work_dir=work_dir, device=model.device),
-            data.examples,
-            order,
-            pad_token_id=pad_token(tokenizer),
-            on_step=on_step,
-        )
-        torch.manual_seed(derive_seed(seed, "dropout"))
+        args = training_arguments(settings, seed=seed, work_dir=work_dir, device=model.device, save_every=save_every)
+        collator = _collator(model, settings, pad_token(tokenizer))
+        trainer = TalanTrainer(model, args, data.examples, order, collator=collator, run=run, on_step=on_step)
+        trainer.losses.extend([] if resumed is None else resumed.losses)
+        # Processes that share a step draw different masks, as the rows of one batch do.
+        torch.manual_seed(derive_seed(seed, "dropout") + args.process_index)
         start = time.perf_counter()
         try:
-            trainer.train()
+            trainer.train(resume_from_checkpoint=None if resumed is None else str(resumed.directory))
         finally:
             # Trainer switches the cache off in the model's configuration, which would make generation slow ever after.
             base_config.use_cache = caches
@@ -223,69 +302,6 @@ def train(
                 _stop_checkpointing(model)
             model.eval()
     return _log(trainer.losses, data, order, seconds=time.perf_counter() - start)
-
-
-def training_arguments(
-    settings: TrainingSettings, *, seed: int, work_dir: Path, device: torch.device, save_steps: int | None = None
-) -> TrainingArguments:
-    """Translate the recipe into Trainer's arguments: quiet, without reports, and by default without files.
-
-    Args:
-        settings: The recipe.
-        seed: The run's seed.
-        work_dir: Where Trainer may write.
-        device: Where the model is.
-        save_steps: Write a checkpoint each so many steps, if given.
-    """
-    return TrainingArguments(
-        output_dir=str(work_dir),
-        max_steps=settings.steps,
-        per_device_train_batch_size=settings.batch_size,
-        gradient_accumulation_steps=settings.accumulation,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type="constant_with_warmup" if settings.schedule == "constant" else settings.schedule,
-        warmup_steps=math.ceil(settings.steps * settings.warmup_ratio),
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
-        gradient_checkpointing=settings.gradient_checkpointing or None,
-        gradient_checkpointing_kwargs={"use_reentrant": False} if settings.gradient_checkpointing else None,
-        seed=derive_seed(seed, "dropout") % _SEED_LIMIT,
-        use_cpu=device.type == "cpu",
-        save_strategy="no" if save_steps is None else "steps",
-        save_steps=save_steps or 1,
-        logging_strategy="no",
-        logging_nan_inf_filter=False,
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_pin_memory=device.type != "cpu",
-        remove_unused_columns=False,
-    )
-
-
-class _Examples(Dataset[EncodedExample]):
-    """The encoded examples as torch's loader takes them."""
-
-    def __init__(self, examples: Sequence[EncodedExample]) -> None:
-        self._examples = examples
-
-    def __len__(self) -> int:
-        return len(self._examples)
-
-    def __getitem__(self, index: int) -> EncodedExample:
-        return self._examples[index]
-
-
-class _GivenOrder(Sampler[int]):
-    """All draws of the run, as one epoch."""
-
-    def __init__(self, order: Sequence[int]) -> None:
-        self._order = order
-
-    def __len__(self) -> int:
-        return len(self._order)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._order)
 
 
 class _StepCallback(TrainerCallback):
@@ -304,11 +320,11 @@ class _StepCallback(TrainerCallback):
         """Record the step's loss and report it."""
         del args, control, kwargs
         loss = self._trainer.take_step_loss()
-        if self._on_step is not None:
+        if self._on_step is not None and state.is_world_process_zero:
             self._on_step(state.global_step, state.max_steps, loss)
 
 
-def _check_model(model: PeftModel, settings: TrainingSettings) -> None:
+def _check_model(model: PeftModel | PlainModel, settings: TrainingSettings) -> None:
     """Raise a UserError for a model that the settings do not describe, instead of training something else silently."""
     found = str(cast("Any", model.get_base_model()).dtype).removeprefix("torch.")
     if found != settings.dtype:
@@ -320,7 +336,35 @@ def _check_model(model: PeftModel, settings: TrainingSettings) -> None:
         raise UserError("Nothing in this model is trainable.", "Load it with talan_core.load(DIR, is_trainable=True).")
 
 
-def _stop_checkpointing(model: PeftModel) -> None:
+def _check_saving(model: PeftModel | PlainModel, save_every: int | None) -> None:
+    if save_every is None:
+        return
+    if save_every < 1:
+        raise UserError(f"save_every={save_every} is not a positive number.", "Set save_every=1 or more.")
+    kinds = {str(getattr(config.peft_type, "value", "")) for config in getattr(model, "peft_config", {}).values()}
+    if "ADALORA" in kinds:
+        raise UserError(
+            "A run of AdaLoRA cannot be resumed: PEFT does not save by what it ranks its directions.",
+            "Leave out save_every.",
+        )
+
+
+def _order(data: EncodedData, settings: TrainingSettings, seed: int) -> list[int]:
+    if data.weights:
+        return mixed_order(seed, [example.source for example in data.examples], data.weights, settings.draws)
+    return data_order(seed, len(data.examples), settings.draws)
+
+
+def _collator(
+    model: PeftModel | PlainModel, settings: TrainingSettings, pad: int
+) -> Callable[[Sequence[EncodedExample]], dict[str, torch.Tensor]]:
+    if not settings.packing:
+        return partial(collate, pad_token_id=pad)
+    check_packing(model)
+    return partial(collate_packed, pad_token_id=pad, capacity=settings.max_length)
+
+
+def _stop_checkpointing(model: PeftModel | PlainModel) -> None:
     base = cast("Any", model.get_base_model())
     disable = getattr(base, "activation_checkpointing_disable", None) or base.gradient_checkpointing_disable
     disable()
@@ -331,7 +375,7 @@ def _log(losses: Sequence[float], data: EncodedData, order: Sequence[int], *, se
     return TrainingLog(
         losses=tuple(losses),
         tokens=sum(len(example.input_ids) for example in used),
-        target_tokens=sum(len(example.input_ids) - example.prompt_length for example in used),
+        target_tokens=sum(example.target_tokens for example in used),
         examples=len(data.examples),
         dropped=data.dropped,
         seconds=seconds,

@@ -105,14 +105,15 @@ def _devices() -> Iterator[Finding]:
 
 
 def _sandbox() -> Finding:
-    from talan_eval.sandbox.runner import describe  # noqa: PLC0415 - starts nothing, but is not needed for --help
+    from talan_eval.sandbox.info import boundary_in_words  # noqa: PLC0415 - tries boundaries, not needed for --help
+    from talan_eval.sandbox.tiers import SandboxUnavailableError, find_tier  # noqa: PLC0415 - as above
 
-    info = describe()
-    found = f"tier {info.tier}: {info.boundary}"
-    if info.tier == "none" or info.label == "unsandboxed":
-        fix = "Run benchmarks with programs (mbpp) in a container or a virtual machine of their own."
-        return Finding("sandbox", "note", f"{found} (model-written programs run unsandboxed)", fix)
-    return Finding("sandbox", "ok", found)
+    try:
+        found = find_tier()
+    except SandboxUnavailableError as error:
+        return Finding("sandbox", "problem", error.problem, error.fix)
+    above = "".join(f"; tier {tier.value} is not available: {why}" for tier, why in found.tried)
+    return Finding("sandbox", "ok", f"tier {found.tier.value}: {boundary_in_words(found.tier)}{above}")
 
 
 def _data(given: Path | None) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from talan_core.errors import UserError
-from talan_eval.cli import compare, diff, doctor, gate, init, report, tasks
+from talan_eval.cli import calibrate, compare, diff, doctor, gate, init, power, report, runs, sandbox, tasks
 from talan_eval.cli.arguments import expand
 
 app = typer.Typer(
@@ -21,12 +21,16 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("compare", epilog=compare.EXAMPLES)(compare.command)
+app.command("power", epilog=power.EXAMPLES)(power.command)
 app.command("report", epilog=report.EXAMPLES)(report.command)
 app.command("gate", epilog=gate.EXAMPLES)(gate.command)
 app.command("diff", epilog=diff.EXAMPLES)(diff.command)
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.command)
 app.command("init", epilog=init.EXAMPLES)(init.command)
-app.command("tasks", epilog=tasks.EXAMPLES)(tasks.command)
+app.command("calibrate", epilog=calibrate.EXAMPLES)(calibrate.command)
+app.add_typer(tasks.app, name="tasks")
+app.add_typer(sandbox.app, name="sandbox")
+app.add_typer(runs.app, name="runs")
 
 
 @app.callback()

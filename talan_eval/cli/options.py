@@ -5,44 +5,90 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import typing
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+
+from talan_eval.experiment_file import read_options, variable_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _Request = TypeVar("_Request")
+_REPEATED = tuple[str, ...]
 
 
-def command_of(request: type[_Request], perform: Callable[[_Request], None], doc: str) -> Callable[..., None]:
+def command_of(
+    request: type[_Request],
+    perform: Callable[..., None],
+    doc: str,
+    check: Callable[[frozenset[str]], None] | None = None,
+) -> Callable[..., None]:
     """Make the function that typer registers.
 
     Args:
-        request: A dataclass; each field becomes an option with the help text of its metadata.
-        perform: Called with the filled dataclass.
+        request: A dataclass; each field becomes an option with the help text of its metadata. A field of type
+            ``tuple[str, ...]`` becomes an option that may be repeated. A name that would be a
+            keyword of Python ends in an underscore, which the option drops.
+        perform: Called with the filled dataclass and the experiment file, if one was named. What stands on the command
+            line comes before environment variables, these before the file, and that before the defaults.
         doc: The command's help.
+        check: Called before with the names of the fields that the user typed or wrote into the file, whatever their
+            values. A variable of the environment is set for all commands, so that it is no mistake in one of them.
 
     Returns:
-        A function whose signature has one keyword per field.
+        A function whose signature has one keyword per field, and the context.
     """
 
-    def command(**values: Any) -> None:  # noqa: ANN401 - one keyword per field, each of its own type
-        perform(request(**values))
+    def command(context: typer.Context, file: Path | None, **values: Any) -> None:  # noqa: ANN401 - one keyword per field, each of its own type
+        options = {} if file is None else read_options(file, request)
+        unset = {name: value for name, value in options.items() if _is_default(context, name)}
+        if check is not None:
+            check(frozenset({*unset, *(name for name in values if _is_typed(context, name))}))
+        given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        perform(request(**{**given, **unset}), file)
 
     hints = typing.get_type_hints(request)
-    parameters = []
+    help_of_file = "Experiment file (.toml, .yaml, .json) with these options as keys; --eval-batch is eval_batch there."
+    parameters = [
+        inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
+        inspect.Parameter(
+            "file",
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            default=None,
+            annotation=Annotated[Path | None, typer.Argument(help=help_of_file)],
+        ),
+    ]
     for field in dataclasses.fields(request):  # type: ignore[arg-type]  # a dataclass, which TypeVar cannot say
-        option = typer.Option("--" + field.name.replace("_", "-"), help=field.metadata["help"])
+        option = typer.Option(
+            "--" + field.name.rstrip("_").replace("_", "-"),
+            help=field.metadata["help"],
+            envvar=variable_of(field.name),
+            show_envvar=False,
+        )
+        repeated = hints[field.name] == _REPEATED
         parameters.append(
             inspect.Parameter(
                 field.name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=field.default,
-                annotation=Annotated[hints[field.name], option],
+                default=[] if repeated else field.default,
+                annotation=Annotated[list[str] if repeated else hints[field.name], option],
             )
         )
     command.__doc__ = doc
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # read by inspect and typer
     return command
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    """Return whether an option stood on the command line; its default value may stand there too."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _is_default(context: typer.Context, name: str) -> bool:
+    """Return whether an option was neither typed nor set in the environment."""
+    source = context.get_parameter_source(name)
+    return source is None or source.name in {"DEFAULT", "DEFAULT_MAP"}

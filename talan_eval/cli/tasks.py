@@ -1,17 +1,123 @@
-"""``talan-eval tasks``: which benchmarks there are."""
+"""``talan-eval tasks``: which benchmarks there are, and what one question looks like."""
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from talan_eval.tasks import task_files, tasks_directory
+import typer
 
-EXAMPLES = "Example:  talan-eval tasks"
+from talan_core.errors import UserError, unknown_name
+
+if TYPE_CHECKING:
+    from talan_eval.asking import Asking
+    from talan_eval.tasks import Benchmark, Item
+
+EXAMPLES = (
+    "Examples:  talan-eval tasks --data-dir DIR  |  talan-eval tasks show gsm8k_micro --few-shot 2  |  "
+    "talan-eval tasks show gsm8k --item test/3 --answer '#### 540'"
+)
+PROTECTED = "Reminder: GPQA's authors ask that no item is published in plain text; name items by Record ID.\n"
+_DATA_DIR = Annotated[
+    Path | None, typer.Option(help="Directory of the real benchmarks' data (or set TALAN_EVAL_DATA_DIR); else the Hub.")
+]
+
+app = typer.Typer(
+    help="List the benchmarks by the names that --tasks takes, with counts, versions and where the data was found. "
+    "lm-eval reads the same files with --include_path.",
+    epilog=EXAMPLES,
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
 
 
-def command() -> None:
-    """List the benchmarks by the names that --tasks takes; lm-eval reads the same files with --include_path."""
-    names = task_files()
-    for name, path in names.items():
-        sys.stdout.write(f"{name:<20} {path.relative_to(tasks_directory())}\n")
-    sys.stdout.write(f"\nFiles are in {tasks_directory()}\n")
+@app.callback()
+def listing(context: typer.Context, data_dir: _DATA_DIR = None) -> None:
+    """List the benchmarks by the names that --tasks takes, with counts, versions and where the data was found.
+
+    lm-eval reads the same files with --include_path.
+    """
+    if context.invoked_subcommand is not None:
+        if data_dir is not None:
+            raise UserError(
+                "--data-dir stands before the subcommand.", "Type it behind: tasks show NAME --data-dir DIR."
+            )
+        return
+    from talan_eval.catalog import catalog  # noqa: PLC0415 - --help must not wait for it
+    from talan_eval.tasks import tasks_directory  # noqa: PLC0415 - as above
+
+    sys.stdout.write(f"{'benchmark':<20} {'items':>6} {'train':>6}  {'version':<7}  {'grader':<6}  data\n")
+    for entry in catalog(data_dir):
+        sys.stdout.write(
+            f"{entry.name:<20} {entry.n_items:>6,} {entry.n_train:>6,}  {entry.version:<7}  {entry.grader:<6}  "
+            f"{entry.where}\n"
+        )
+    sys.stdout.write(f"\nFiles are in {tasks_directory()}\nSee one item with: talan-eval tasks show NAME --item ID\n")
+
+
+@app.command(epilog=EXAMPLES)
+def show(
+    name: Annotated[str, typer.Argument(help="A benchmark, such as gsm8k.")],
+    item: Annotated[str | None, typer.Option(help="Id of the item; the first when left out.")] = None,
+    data_dir: _DATA_DIR = None,
+    few_shot: Annotated[int, typer.Option(help="Worked examples before the question.")] = 0,
+    backbone: Annotated[str | None, typer.Option(help="Render with this backbone's chat template.")] = None,
+    thinking: Annotated[bool, typer.Option("--thinking", help="Let the model think first; needs --backbone.")] = False,
+    answer: Annotated[str | None, typer.Option(help="Grade this answer to the item as well.")] = None,
+) -> None:
+    """Print one prompt as a model sees it, its target, and how an answer is graded."""
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    from talan_eval.asking import Asking  # noqa: PLC0415 - --help must not wait for it
+    from talan_eval.grading.graders import EXPLANATIONS, grade_answers  # noqa: PLC0415 - as above
+    from talan_eval.tasks import check_names, load_benchmark  # noqa: PLC0415 - as above
+
+    (short,) = check_names([name])
+    asking = Asking(few_shot=few_shot, thinking=thinking)
+    benchmark = load_benchmark(short, data_dir=data_dir, limit=None, asking=asking)
+    chosen = _chosen(benchmark, item)
+    spec = benchmark.spec
+    ends = f"after {spec.max_tokens} tokens" + (f" or at {', '.join(map(repr, spec.stop))}" if spec.stop else "")
+    sections = [
+        f"{spec.name} {spec.version}, item {chosen.item_id}",
+        f"--- prompt\n{_prompt(benchmark, chosen, asking, backbone)}",
+        f"--- target\n{_target(benchmark, chosen)}",
+        f"--- grading ({spec.grader}, {spec.metric})\n{EXPLANATIONS[spec.grader]} An answer ends {ends}.",
+    ]
+    if answer is not None:
+        (grade,) = grade_answers(spec.grader, [chosen.doc], [answer])
+        sections.append(f"--- verdict on the given answer\n{grade.verdict} (score {grade.score:g}): {grade.reason}")
+    sys.stdout.write("\n\n".join(sections) + "\n")
+    if benchmark.task.config.metadata.get("protected"):
+        sys.stderr.write(PROTECTED)
+
+
+def _chosen(benchmark: Benchmark, item_id: str | None) -> Item:
+    if item_id is None:
+        return benchmark.items[0]
+    for item in benchmark.items:
+        if item.item_id == item_id:
+            return item
+    known = [item.item_id for item in benchmark.items]
+    error = unknown_name("item", item_id, known)
+    hint = error.fix.partition("Valid:")[0]
+    raise UserError(error.problem, f"{hint}{benchmark.spec.name} has {len(known)} items; type --item {known[0]}.")
+
+
+def _prompt(benchmark: Benchmark, item: Item, asking: Asking, backbone: str | None) -> str:
+    place = benchmark.items.index(item)
+    render = None
+    if backbone is not None:
+        from talan_core.backbones.load import load_tokenizer, locate  # noqa: PLC0415 - heavy
+        from talan_core.backbones.names import find_backbone  # noqa: PLC0415 - as above
+        from talan_eval.execution.prompts import chat_renderer  # noqa: PLC0415 - as above
+
+        render = chat_renderer(load_tokenizer(locate(find_backbone(backbone))), asking)
+    return str(benchmark.requests(render)[place].args[0])
+
+
+def _target(benchmark: Benchmark, item: Item) -> str:
+    """Return what an answer is compared with: the tests of a program, else the answer."""
+    return "\n".join(item.doc["tests"]) if benchmark.spec.runs_code else str(item.doc["answer"])

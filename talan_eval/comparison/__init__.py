@@ -6,8 +6,18 @@ through.
 """
 
 from talan_eval.comparison.build import compare
-from talan_eval.comparison.pairing import CellScores, ScoredItem, pair_scores
+from talan_eval.comparison.columns import ScoreColumns, ScoredItem
+from talan_eval.comparison.pairing import CellScores, pair_columns, pair_scores
 from talan_eval.comparison.settings import StatisticsSettings
 from talan_eval.comparison.signature import family_hash
 
-__all__ = ["CellScores", "ScoredItem", "StatisticsSettings", "compare", "family_hash", "pair_scores"]
+__all__ = [
+    "CellScores",
+    "ScoreColumns",
+    "ScoredItem",
+    "StatisticsSettings",
+    "compare",
+    "family_hash",
+    "pair_columns",
+    "pair_scores",
+]

@@ -74,7 +74,7 @@ def compare(
     digest = family_hash(base, treat, [_identity(item) for item in family], settings.variants_tried)
     return schema.Result(
         schema_version=1,
-        signature=signature(ordered, settings, digest, task_versions or {}),
+        signature=signature(ordered, settings, digest, task_versions or {}, sandbox.get("tier")),
         base=base,
         treat=treat,
         seeds=tuple(sorted({seed for cell in ordered for seed in cell.seeds})),
@@ -125,6 +125,7 @@ def _cell(item: Analysed, adjusted: Adjusted, settings: StatisticsSettings) -> s
         slice=item.slice,
         metric=scores.metric,
         n_items=len(scores.item_ids),
+        n_dropped=scores.dropped_items,
         n_seeds=n_seeds,
         seeds=scores.seeds,
         k=scores.k,

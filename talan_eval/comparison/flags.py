@@ -19,6 +19,7 @@ _COPY_ITEMS = 20  # with fewer items two honest seeds can agree everywhere
 _UNPARSED_GAP = 0.05
 _CONSTANT = 1e-9
 _SATURATED = 0.1  # share of informative items below which N overstates what a benchmark can show
+_FEW_FLIPS = 20  # with fewer, a share of them says little
 _CONCENTRATED = 0.25  # share of the flips in one item or cluster
 
 
@@ -28,10 +29,16 @@ def cell_flags(cell: CellScores) -> tuple[str, ...]:
     Dropped seeds and items, identical arms, copied seeds, one constant shift of every item, a saturated benchmark,
     flips that concentrate in one place, unequal unparsed rates.
     """
-    flags = [*_dropped_items(cell), *_suspicious_items(cell)]
+    flags = _suspicious_items(cell)
     if cell.dropped_seeds:
         listed = ", ".join(map(str, cell.dropped_seeds))
         flags.append(f"{len(cell.dropped_seeds)} seed(s) left out because only one arm finished: {listed}")
+    if cell.dropped_items:
+        whole = len(cell.item_ids) + cell.dropped_items
+        flags.append(
+            f"{cell.dropped_items} of {whole} items left out of both arms because not every run has them under one "
+            f"prompt ({cell.dropped_prompts} differ in the prompt alone)"
+        )
     if np.array_equal(cell.base, cell.treat):
         flags.append("both arms have the same score on every item and seed; was the treat adapter active?")
     elif len(cell.item_ids) >= _COPY_ITEMS:
@@ -50,13 +57,6 @@ def cell_flags(cell: CellScores) -> tuple[str, ...]:
     return tuple(flags)
 
 
-def _dropped_items(cell: CellScores) -> list[str]:
-    if not cell.dropped_items:
-        return []
-    prompts = f", {cell.dropped_prompts} of them for their prompts" if cell.dropped_prompts else ""
-    return [f"{cell.dropped_items} item(s) left out of both arms because they do not pair{prompts}"]
-
-
 def _suspicious_items(cell: CellScores) -> list[str]:
     deltas, n_items = cell.treat - cell.base, len(cell.item_ids)
     if n_items < _COPY_ITEMS or np.array_equal(cell.base, cell.treat):
@@ -70,6 +70,8 @@ def _suspicious_items(cell: CellScores) -> list[str]:
             f"saturated: {counts.always_right} of {n_items} items are right and {counts.always_wrong} wrong in both "
             "arms at every seed, so few can show a difference"
         )
+    if np.count_nonzero(deltas) < _FEW_FLIPS:
+        return flags
     share = concentration(deltas, cell.clusters)
     if share.item > _CONCENTRATED:
         flags.append(f"{share.item:.0%} of all flips are of one item")
@@ -97,5 +99,6 @@ def grouped(reasons: Iterable[tuple[str, str]], n_cells: int) -> tuple[str, ...]
     for reason, names in where.items():
         cells = [name for name in names if name != AGGREGATE]
         place = ["all benchmarks"] if len(cells) == n_cells > 1 else cells
-        lines.append(f"{', '.join([*place, *([AGGREGATE] if AGGREGATE in names else [])])}: {reason}.")
+        subject = ", ".join([*place, *([AGGREGATE] if AGGREGATE in names else [])])
+        lines.append(f"{subject}: {reason}" if reason.endswith("?") else f"{subject}: {reason}.")
     return tuple(lines)

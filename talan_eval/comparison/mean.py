@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from talan_eval import schema
+from talan_eval.comparison.anytime import anytime
 from talan_eval.comparison.family import generator
 from talan_eval.comparison.flags import AGGREGATE
 from talan_eval.comparison.inference import infer, points
@@ -29,7 +30,7 @@ def aggregate(analysed: Sequence[Analysed], settings: StatisticsSettings) -> tup
 
     Args:
         analysed: The declared cells, without slices.
-        settings: Error rate, resamples, variants tried.
+        settings: Error rate, resamples, variants tried, earlier looks (which count for a single backbone only).
 
     Returns:
         The mean in points, and why something in it is null.
@@ -45,7 +46,13 @@ def aggregate(analysed: Sequence[Analysed], settings: StatisticsSettings) -> tup
     every = np.concatenate(means)
     delta = points(float(np.mean([mean.mean() for mean in means])))
     sizes = [len(seeds) for seeds in common.values()]
+    followed: schema.Anytime | None = None
+    notes: tuple[str, ...] = ()
+    if len(common) == 1:
+        ((_, seeds),) = common.items()
+        followed, notes = anytime(cells, seeds, settings)
     p = aggregate_p(sizes, inference.e1, settings)
+    p = p if p is None or followed is None else max(p, followed.p)
     verdict = aggregate_verdict(delta, sizes, p, settings.alpha)
     by_backbone = _by_backbone(analysed, common, means)
     single = by_backbone[0] if len(by_backbone) == 1 else None
@@ -57,6 +64,7 @@ def aggregate(analysed: Sequence[Analysed], settings: StatisticsSettings) -> tup
         deltas=() if single is None else single.deltas,
         e1=inference.e1,
         e2=inference.e2,
+        anytime=followed,
         iqm=points(interquartile_mean(every)),
         poi=probability_of_improvement(every),
         adjusted_p=p,
@@ -64,7 +72,7 @@ def aggregate(analysed: Sequence[Analysed], settings: StatisticsSettings) -> tup
         verdict=verdict.word,
         verdict_basis=verdict.basis,
     )
-    return published, (*inference.reasons, *reasons)
+    return published, (*inference.reasons, *reasons, *notes)
 
 
 def _all_seeds(analysed: Sequence[Analysed], backbone: str) -> set[int]:

@@ -3,42 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from talan_core.errors import UserError
+from talan_eval.comparison.columns import ScoreColumns, ScoredItem, columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from talan_eval.stats.arrays import FloatArray
 
+__all__ = ["CellScores", "ScoredItem", "Unpaired", "pair_columns", "pair_scores"]
+
+Unpaired = Literal["refuse", "drop"]
+
 _EXAMPLES = 3
 _RERUN = "Score both arms with the same task version: run `talan-eval compare` again with a new --out directory."
-
-
-@dataclass(frozen=True)
-class ScoredItem:
-    """One scored answer of one arm.
-
-    Attributes:
-        task: Benchmark name.
-        seed: Training seed of the checkpoint that answered.
-        item_id: Identifier of the item, unique within the benchmark.
-        prompt_hash: Hash of the exact prompt. Equal ids under different prompts are different questions.
-        score: In [0, 1]; the mean over samples when an item was answered several times.
-        unparsed: Whether no result could be read from the answer.
-    """
-
-    task: str
-    seed: int
-    item_id: str
-    prompt_hash: str
-    score: float
-    unparsed: bool
+_RESUME = "Run the same `talan-eval compare` command again: it computes the missing cells only."
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +42,10 @@ class CellScores:
         treat_unparsed: Share of unparsed treat answers, or None if unknown.
         dropped_seeds: Seeds that only one arm finished; the pair is left out.
         pairing_hash: Hash of the paired (item id, prompt hash); None to hash the item ids alone.
+        clusters: Cluster of each item, shape (N,), or None without clusters.
+        labels: Per label name one value per item, shape (N,), "" where an item has none.
+        dropped_items: Items left out of both arms because not every run has them under the same prompt.
+        dropped_prompts: How many of these every run has, but not under the same prompt.
     """
 
     backbone: str
@@ -89,6 +77,9 @@ class CellScores:
                 raise ValueError(f"{self.name}: scores must be finite and in [0, 1]")
         if self.k < 1:
             raise ValueError(f"{self.name}: k counts the samples per item, got {self.k}")
+        for column in (*self.labels.values(), *(() if self.clusters is None else (self.clusters,))):
+            if len(column) != shape[1]:
+                raise ValueError(f"{self.name}: clusters and labels must have one value per item, {shape[1]}")
 
     @property
     def name(self) -> str:
@@ -99,17 +90,12 @@ class CellScores:
         """Return the same cell with seeds and items sorted, so that input order cannot change a result."""
         rows = np.argsort(np.array(self.seeds))
         columns = np.array(sorted(range(len(self.item_ids)), key=self.item_ids.__getitem__))
-        return CellScores(
-            backbone=self.backbone,
-            task=self.task,
-            metric=self.metric,
+        return replace(
+            self,
             seeds=tuple(self.seeds[row] for row in rows),
             item_ids=tuple(self.item_ids[column] for column in columns),
             base=np.asarray(self.base, dtype=np.float64)[np.ix_(rows, columns)],
             treat=np.asarray(self.treat, dtype=np.float64)[np.ix_(rows, columns)],
-            k=self.k,
-            base_unparsed=self.base_unparsed,
-            treat_unparsed=self.treat_unparsed,
             dropped_seeds=tuple(sorted(self.dropped_seeds)),
             pairing_hash=self.pairing_hash if self.pairing_hash is not None else _hash(self.item_ids),
             clusters=None if self.clusters is None else tuple(self.clusters[column] for column in columns),
@@ -124,8 +110,9 @@ def pair_scores(
     backbone: str,
     metrics: Mapping[str, str],
     k: int = 1,
+    unpaired: Unpaired = "refuse",
 ) -> tuple[CellScores, ...]:
-    """Pair two arms on (item id, prompt hash), task by task.
+    """Pair two arms on (item id, prompt hash), task by task; several samples of an item are averaged.
 
     A seed that only one arm finished (a crash) drops out of both and is recorded. Anything else that does not match is
     refused: an item missing in one arm is not a wrong answer.
@@ -135,98 +122,190 @@ def pair_scores(
         treat: Rows of the treat arm, in any order.
         backbone: Backbone name.
         metrics: The metric of each declared task; its order is the order of the cells.
-        k: Decoding samples that each score averages.
+        k: Decoding samples that each row's score averages already.
+        unpaired: "drop" leaves out of both arms what not every run has, and counts it.
 
     Returns:
         One cell per declared task, seeds and items sorted.
 
     Raises:
-        UserError: For duplicate items, unmatched items or prompts, and tasks without a seed in both arms.
+        UserError: For duplicate items, unmatched items or prompts, unequal numbers of samples, and tasks without a seed
+            in both arms.
         ValueError: For a row whose task was not declared.
     """
-    arms = {"base": _index(base, "base", metrics), "treat": _index(treat, "treat", metrics)}
+    arms = [
+        [replace(run, k=k * run.k) for run in columns_of(rows, arm, metrics, _RERUN)]
+        for arm, rows in (("base", base), ("treat", treat))
+    ]
+    return pair_columns(arms[0], arms[1], backbone=backbone, metrics=metrics, unpaired=unpaired)
+
+
+def pair_columns(
+    base: Iterable[ScoreColumns],
+    treat: Iterable[ScoreColumns],
+    *,
+    backbone: str,
+    metrics: Mapping[str, str],
+    unpaired: Unpaired = "refuse",
+    advice: str = _RERUN,
+) -> tuple[CellScores, ...]:
+    """Do the same as :func:`pair_scores` for columns.
+
+    Args:
+        base: Columns of the base arm, one per task and seed.
+        treat: Columns of the treat arm.
+        backbone: Backbone name.
+        metrics: The metric of each declared task; its order is the order of the cells.
+        unpaired: "drop" leaves out of both arms what not every run has, and counts it.
+        advice: What to do about scores that do not pair, ending in what to type.
+
+    Returns:
+        One cell per declared task, seeds and items sorted.
+
+    Raises:
+        UserError: As :func:`pair_scores`.
+        ValueError: For columns of an undeclared task, or two for one task and seed.
+    """
+    first, second = _by_task(base, metrics), _by_task(treat, metrics)
     return tuple(
-        _pair_task(arms["base"][task], arms["treat"][task], task, (backbone, metric, k))
+        _pair_task(_Task(task, metric, backbone, advice), first[task], second[task], unpaired)
         for task, metric in metrics.items()
     )
 
 
-_Run = dict[str, ScoredItem]  # item id -> its row, for one arm, task and seed
+_Runs = dict[int, ScoreColumns]  # seed -> what was scored
 
 
-def _index(rows: Iterable[ScoredItem], arm: str, tasks: Iterable[str]) -> dict[str, dict[int, _Run]]:
-    runs: dict[str, dict[int, _Run]] = {task: {} for task in tasks}
-    repeats: Counter[tuple[str, int, str]] = Counter()
-    for row in rows:
-        if row.task not in runs:
-            raise ValueError(f"a row of the {arm} arm names the undeclared task {row.task!r}")
-        run = runs[row.task].setdefault(row.seed, {})
-        if row.item_id in run:
-            repeats[row.task, row.seed, row.item_id] += 1
-        run[row.item_id] = row
-    if repeats:
-        task, seed, item = min(repeats)
-        raise UserError(
-            f"The {arm} arm has {repeats.total()} duplicate scores, the first for item {item!r} of task {task!r} at "
-            f"seed {seed}.",
-            f"A copy is no new observation. {_RERUN}",
-        )
+@dataclass(frozen=True)
+class _Task:
+    name: str
+    metric: str
+    backbone: str
+    advice: str
+
+
+def _by_task(columns: Iterable[ScoreColumns], tasks: Iterable[str]) -> dict[str, _Runs]:
+    runs: dict[str, _Runs] = {task: {} for task in tasks}
+    for one in columns:
+        if one.task not in runs or one.seed in runs[one.task]:
+            raise ValueError(f"task {one.task!r} at seed {one.seed} is undeclared or given twice")
+        runs[one.task][one.seed] = one
     return runs
 
 
-def _pair_task(base: dict[int, _Run], treat: dict[int, _Run], task: str, labels: tuple[str, str, int]) -> CellScores:
-    backbone, metric, k = labels
+def _pair_task(task: _Task, base: _Runs, treat: _Runs, unpaired: Unpaired) -> CellScores:
     seeds = tuple(sorted(base.keys() & treat.keys()))
     if not seeds:
         raise UserError(
-            f"Task {task!r} has no seed that both arms finished (base: {sorted(base)}, treat: {sorted(treat)}).",
-            "Run the same `talan-eval compare` command again: it computes the missing cells only.",
+            f"Task {task.name!r} has no seed that both arms finished (base: {sorted(base)}, treat: {sorted(treat)}).",
+            _RESUME if task.advice == _RERUN else task.advice,
         )
-    reference = _keys(base[seeds[0]])
-    for arm, runs in (("base", base), ("treat", treat)):
-        for seed in seeds:
-            where = f"task {task!r}: base arm at seed {seeds[0]}, then {arm} arm at seed {seed}"
-            _refuse_unmatched(reference, _keys(runs[seed]), where)
-    item_ids = tuple(sorted(base[seeds[0]]))
+    runs = [("base", base[seed]) for seed in seeds] + [("treat", treat[seed]) for seed in seeds]
+    reference = base[seeds[0]]
+    kept = reference.keys()
+    for arm, run in runs[1:]:
+        if (run.item_ids, run.prompts) == (reference.item_ids, reference.prompts):
+            continue  # the usual case, cheaper than sets
+        if unpaired == "drop":
+            kept &= run.keys()
+        else:
+            _refuse_unmatched(reference, (arm, run), task)
+    dropped = _dropped([run for _, run in runs], kept, task)
+    item_ids = tuple(sorted(item for item, _ in kept))
+    clusters, labels = _item_columns([run for _, run in runs], item_ids, task)
     return CellScores(
-        backbone=backbone,
-        task=task,
-        metric=metric,
+        backbone=task.backbone,
+        task=task.name,
+        metric=task.metric,
         seeds=seeds,
         item_ids=item_ids,
-        base=_matrix(base, seeds, item_ids),
-        treat=_matrix(treat, seeds, item_ids),
-        k=k,
+        base=np.stack([_aligned(base[seed], item_ids) for seed in seeds]),
+        treat=np.stack([_aligned(treat[seed], item_ids) for seed in seeds]),
+        k=_samples(runs, task),
         base_unparsed=_unparsed(base, seeds),
         treat_unparsed=_unparsed(treat, seeds),
         dropped_seeds=tuple(sorted(base.keys() ^ treat.keys())),
-        pairing_hash=_hash("\0".join(key) for key in reference),
+        pairing_hash=_hash("\0".join(key) for key in kept),
+        clusters=clusters,
+        labels=labels,
+        dropped_items=dropped[0],
+        dropped_prompts=dropped[1],
     )
 
 
-def _keys(run: _Run) -> set[tuple[str, str]]:
-    return {(row.item_id, row.prompt_hash) for row in run.values()}
-
-
-def _refuse_unmatched(reference: set[tuple[str, str]], other: set[tuple[str, str]], where: str) -> None:
-    if reference == other:
+def _refuse_unmatched(reference: ScoreColumns, other: tuple[str, ScoreColumns], task: _Task) -> None:
+    arm, run = other
+    first, second = sorted(reference.keys() - run.keys()), sorted(run.keys() - reference.keys())
+    if not first and not second:
         return
-    first, second = sorted(reference - other), sorted(other - reference)
     prompts = len({item for item, _ in first} & {item for item, _ in second})
     examples = ", ".join(repr(item) for item in list(dict.fromkeys(item for item, _ in [*first, *second]))[:_EXAMPLES])
+    sources = f" [{reference.source}; {run.source}]" if reference.source or run.source else ""
     raise UserError(
-        f"Scores do not pair ({where}): {len(first)} only in the first, {len(second)} only in the second, {prompts} of "
-        f"them the same item under another prompt; for example {examples}.",
-        _RERUN,
+        f"Scores do not pair (task {task.name!r}: base arm at seed {reference.seed}, then {arm} arm at seed {run.seed})"
+        f"{sources}: {len(first)} only in the first, {len(second)} only in the second, {prompts} of them the same item "
+        f"under another prompt; for example {examples}.",
+        task.advice,
     )
 
 
-def _matrix(runs: dict[int, _Run], seeds: Sequence[int], item_ids: Sequence[str]) -> FloatArray:
-    return np.array([[runs[seed][item].score for item in item_ids] for seed in seeds], dtype=np.float64)
+def _dropped(runs: Sequence[ScoreColumns], kept: set[tuple[str, str]], task: _Task) -> tuple[int, int]:
+    """Return how many items are left out, and how many of these every run has under some prompt."""
+    items = [set(run.item_ids) for run in runs]
+    everywhere, anywhere = set.intersection(*items), set.union(*items)
+    if not kept:
+        raise UserError(
+            f"Task {task.name!r}: no item under the same prompt is in every run ({len(anywhere)} items in all, "
+            f"{len(everywhere)} of them in every run under some prompt).",
+            task.advice,
+        )
+    common = {item for item, _ in kept}
+    return len(anywhere - common), len(everywhere - common)
 
 
-def _unparsed(runs: dict[int, _Run], seeds: Sequence[int]) -> float:
-    return float(np.mean([row.unparsed for seed in seeds for row in runs[seed].values()]))
+def _samples(runs: Sequence[tuple[str, ScoreColumns]], task: _Task) -> int:
+    counts = {run.k: f"{arm} arm at seed {run.seed}" for arm, run in reversed(runs)}
+    if len(counts) > 1:
+        found = ", ".join(f"{k} in the {where}" for k, where in sorted(counts.items()))
+        raise UserError(
+            f"Task {task.name!r} has unequal numbers of samples per item: {found}.",
+            "Score every run with the same number of samples (epochs, repeats) per item, or name only runs that have "
+            "as many.",
+        )
+    return next(iter(counts))
+
+
+def _aligned(run: ScoreColumns, item_ids: Sequence[str]) -> FloatArray:
+    where = {item: index for index, item in enumerate(run.item_ids)}
+    return np.asarray(run.scores, dtype=np.float64)[[where[item] for item in item_ids]]
+
+
+def _item_columns(
+    runs: Sequence[ScoreColumns], item_ids: Sequence[str], task: _Task
+) -> tuple[tuple[str, ...] | None, dict[str, tuple[str, ...]]]:
+    """Return clusters and labels of the items; they describe the item, so all runs must agree."""
+    described = {_description(run, item_ids) for run in runs if run.clusters is not None or run.labels}
+    bare = [run for run in runs if run.clusters is None and not run.labels]
+    if not described:
+        return None, {}
+    if len(described) > 1 or bare:
+        raise UserError(f"Task {task.name!r}: the runs disagree about the items' clusters or labels.", task.advice)
+    clusters, labels = described.pop()
+    return clusters, dict(labels)
+
+
+def _description(
+    run: ScoreColumns, item_ids: Sequence[str]
+) -> tuple[tuple[str, ...] | None, tuple[tuple[str, tuple[str, ...]], ...]]:
+    where = {item: index for index, item in enumerate(run.item_ids)}
+    order = [where[item] for item in item_ids]
+    clusters = None if run.clusters is None else tuple(run.clusters[index] for index in order)
+    return clusters, tuple((name, tuple(column[index] for index in order)) for name, column in run.labels.items())
+
+
+def _unparsed(runs: _Runs, seeds: Sequence[int]) -> float | None:
+    shares = [share for seed in seeds if (share := runs[seed].unparsed) is not None]
+    return float(np.mean(shares)) if len(shares) == len(seeds) else None
 
 
 def _hash(lines: Iterable[str]) -> str:

@@ -11,6 +11,8 @@ from talan_eval.stats.seed_bootstrap import BootstrapMethod
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from talan_eval.request import CompareRequest
+
 AUTO = "auto"
 ALSO: Final[Mapping[str, str]] = {
     "wilcoxon": "Wilcoxon signed-rank over seeds (E1); it tests ranks, not the mean that is reported",
@@ -33,6 +35,8 @@ class StatisticsSettings:
             was picked by its score; every deciding p-value is multiplied by it (Bonferroni).
         slices: Labels of the items, such as "subject"; each of their values becomes a cell of the family.
         also: Tests beside the defaults, by name from ``ALSO``. No verdict rests on them.
+        earlier_looks: Seeds of earlier readings of the same comparison, in their order. Where seeds were added after
+            one, the verdict on the mean rests on an anytime-valid test as well.
     """
 
     resamples: int = 10_000
@@ -42,6 +46,20 @@ class StatisticsSettings:
     variants_tried: int = 1
     slices: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    earlier_looks: tuple[tuple[int, ...], ...] = ()
+
+    @classmethod
+    def of_request(cls, request: CompareRequest) -> StatisticsSettings:
+        """Read the options of ``compare``; raises as the constructor does."""
+        return cls(
+            resamples=request.resamples,
+            rng_seed=request.rng_seed,
+            alpha=request.alpha,
+            bootstrap=request.bootstrap,
+            variants_tried=request.variants_tried,
+            slices=_names(request.slices),
+            also=_names(request.also),
+        )
 
     def __post_init__(self) -> None:
         """Raise a ``UserError`` for a value out of range or an unknown name."""
@@ -62,6 +80,10 @@ class StatisticsSettings:
         for name in self.also:
             if name not in ALSO:
                 raise unknown_name("test", name, ALSO)
-        for kind, chosen in (("--slice", self.slices), ("--also", self.also)):
+        for kind, chosen in (("--slices", self.slices), ("--also", self.also)):
             if len(set(chosen)) < len(chosen):
                 raise UserError(f"{kind} names one thing twice: {', '.join(chosen)}.", f"Name each once: {kind} NAME")
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return () if text is None else tuple(name.strip() for name in text.split(",") if name.strip())

@@ -35,7 +35,11 @@ def family_hash(base: str, treat: str, cells: Iterable[tuple[str, str, str, str]
 
 
 def signature(
-    cells: Sequence[CellScores], settings: StatisticsSettings, family: str, task_versions: Mapping[str, str]
+    cells: Sequence[CellScores],
+    settings: StatisticsSettings,
+    family: str,
+    task_versions: Mapping[str, str],
+    sandbox_tier: object = None,
 ) -> str:
     """Build the signature: two results with equal signatures were computed alike on the same questions.
 
@@ -44,16 +48,17 @@ def signature(
         settings: Settings of the statistics.
         family: Hash of the declared family.
         task_versions: Version of each task; a task that is missing reads "unversioned".
+        sandbox_tier: The boundary around model-written programs; None where none was run.
 
     Returns:
         ``key:value`` pairs joined by "|".
     """
-    tasks = "+".join(f"{cell.task}@{task_versions.get(cell.task, UNVERSIONED)}" for cell in cells)
+    by_task = {cell.task: cell for cell in cells}  # the backbones of a benchmark answer the same items
     pairing = hashlib.sha256("\n".join(str(cell.pairing_hash) for cell in cells).encode()).hexdigest()[:12]
     parts = {
         "backbone": "+".join(dict.fromkeys(cell.backbone for cell in cells)),
-        "tasks": tasks,
-        "items": "+".join(str(len(cell.item_ids)) for cell in cells),
+        "tasks": "+".join(f"{task}@{task_versions.get(task, UNVERSIONED)}" for task in by_task),
+        "items": "+".join(str(len(cell.item_ids)) for cell in by_task.values()),
         "seeds": _same([seed_range(cell.seeds) for cell in cells]),
         "k": _same([str(cell.k) for cell in cells]),
         "pair": pairing,
@@ -66,6 +71,7 @@ def signature(
         "alpha": f"{settings.alpha:g}",
         "rs": str(settings.resamples),
         "rng": str(settings.rng_seed),
+        **({} if sandbox_tier is None else {"sandbox": str(sandbox_tier)}),
         "version": package_version(),
     }
     return "|".join(f"{key}:{value}" for key, value in parts.items())

@@ -39,7 +39,7 @@ def slice_cell(cell: CellScores, labels: Sequence[str]) -> tuple[tuple[str, Cell
         if len(values) > MOST_SLICES:
             raise UserError(
                 f"The label {label!r} of {cell.task} has {len(values)} values; so many slices show nothing.",
-                f"Slice by a label of at most {MOST_SLICES} values: --slice NAME",
+                f"Slice by a label of at most {MOST_SLICES} values: --slices NAME",
             )
         for value in values:
             chosen = np.flatnonzero(column == value)
@@ -55,7 +55,7 @@ def check_labels(cells: Sequence[CellScores], labels: Sequence[str]) -> None:
         if label not in known and known:
             raise unknown_name("slice", label, known)
         if label not in known:
-            raise UserError(f"There is no label {label!r}: the items have no labels.", "Leave --slice out.")
+            raise UserError(f"There is no label {label!r}: the items have no labels.", "Leave --slices out.")
 
 
 def _only(cell: CellScores, chosen: np.ndarray[tuple[int], np.dtype[np.int64]]) -> CellScores:

@@ -1,121 +1,199 @@
-"""Runs on this machine, in worker processes that load the backbone's tokenizer and the benchmarks once."""
+"""Runs on this machine, in worker processes that load tokenizer, benchmarks and libraries once."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import gc
 import multiprocessing
 import os
 import signal
 import threading
 import time
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from functools import cached_property
-from queue import Empty
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Literal
 
 from tqdm import tqdm
 
 from talan_core.errors import UserError
+from talan_eval.execution.attempts import killed, perform_safely
+from talan_eval.execution.events import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
 
-    from talan_eval.execution.cell import Worker
-    from talan_eval.execution.events import Event
+    from talan_eval.execution.attempts import Attempts, Performer
     from talan_eval.execution.plan import Assignment
     from talan_eval.grid import Run
 
+Method = Literal["spawn", "fork"]
 _POLL_SECONDS = 0.1
+_PATIENCE_SECONDS = 10
 
 
-def run_all(assignment: Assignment, runs: Sequence[Run], workers: int, report: Callable[[Event], None]) -> None:
-    """Perform runs on ``workers`` processes, in order of submission.
+def load_worker(assignment: Assignment, number: int) -> Performer:
+    """Load what a worker process keeps: libraries, tokenizer, benchmarks.
 
     Args:
         assignment: The experiment, as a worker sees it.
-        runs: What is missing.
-        workers: Processes at a time.
-        report: Told of each step, in this process and thread.
-
-    Raises:
-        UserError: A run failed by the user's doing, or a worker was killed; finished cells are kept.
+        number: Number of the process, which chooses among several devices.
     """
-    context = multiprocessing.get_context("spawn")
-    events: Any = context.Queue()
-    pool = ProcessPoolExecutor(
-        max_workers=min(workers, len(runs)),
-        mp_context=context,
-        initializer=_start_worker,
-        initargs=(assignment, events, os.getpid()),
-    )
-    try:
-        _drain(pool, runs, events, report)
-    except BrokenProcessPool as error:
-        raise UserError(
-            "A worker process was killed, most likely for lack of memory. Finished cells are kept.",
-            f"Run the same command again with fewer workers: --workers {max(1, workers - 1)}.",
-        ) from error
-    except BaseException:
-        _stop(pool)
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        events.close()
+    import torch  # noqa: PLC0415 - heavy, only in workers
+
+    from talan_eval.execution.cell import Worker  # noqa: PLC0415 - as above
+
+    torch.set_num_threads(assignment.threads)
+    device = assignment.device
+    if device == "cuda":
+        device = f"cuda:{number % torch.cuda.device_count()}"
+    worker = Worker(assignment, device)
+    gc.collect()
+    gc.freeze()  # the libraries stay: without it every later collection walks through all of them
+    return worker
 
 
-def _drain(pool: ProcessPoolExecutor, runs: Sequence[Run], events: Any, report: Callable[[Event], None]) -> None:  # noqa: ANN401 - a multiprocessing queue
-    """Submit all runs and pass their events on until the last is done; raise the first error."""
-    pending: set[Future[None]] = {pool.submit(_perform, run) for run in runs}
-    while pending:
-        done, pending = wait(pending, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
-        with contextlib.suppress(Empty):
+@dataclass(frozen=True, slots=True)
+class LocalExecutor:
+    """Worker processes, each with its own device where there are several.
+
+    Args:
+        workers: Processes at a time.
+        load: Loads what a process keeps, given the experiment and the number of the process.
+        method: How processes start: "spawn", or "fork" from a process that has loaded the libraries and no CUDA.
+    """
+
+    workers: int
+    load: Callable[[Assignment, int], Performer] = load_worker
+    method: Method = "spawn"
+
+    def perform_all(self, assignment: Assignment, attempts: Attempts, report: Callable[[Event], None]) -> None:
+        """Perform runs; see :class:`talan_eval.execution.executor.Executor`."""
+        slots = [
+            _Slot(functools.partial(self.load, assignment, number), self.method)
+            for number in range(min(self.workers, len(attempts)))
+        ]
+        try:
             while True:
-                report(events.get_nowait())
-        for future in done:
-            future.result()
-    with contextlib.suppress(Empty):
-        while True:
-            report(events.get(timeout=_POLL_SECONDS))
+                for slot in slots:
+                    if slot.run is None and (run := attempts.next()) is not None:
+                        slot.start(run)
+                busy = [(slot.connection, slot) for slot in slots if slot.run is not None]
+                if not busy:
+                    break
+                ready = wait([connection for connection, _ in busy if connection is not None])
+                for connection, slot in busy:
+                    if connection in ready:
+                        slot.receive(attempts, report)
+        except BaseException:  # also an interrupt: what workers are doing is not finished and will be done again
+            for slot in slots:
+                slot.terminate()
+            raise
+        for slot in slots:
+            slot.close()
 
 
-def _stop(pool: ProcessPoolExecutor) -> None:
-    """End our own workers at once: what they were doing is not finished and will be done again."""
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in multiprocessing.active_children():
-        process.terminate()
+@dataclass(slots=True)
+class _Slot:
+    """One place for a worker process; a process that failed is replaced by a fresh one.
+
+    Attributes:
+        load: Loads what the process keeps.
+        method: How the process is started.
+        run: What the process is performing.
+    """
+
+    load: Callable[[], Performer]
+    method: Method
+    run: Run | None = None
+    connection: Connection | None = field(default=None, repr=False)
+    process: BaseProcess | None = field(default=None, repr=False)
+
+    def start(self, run: Run) -> None:
+        """Hand a run to the process, which is started if there is none."""
+        if self.process is None:
+            # two calls, because a type checker knows the context of a literal only
+            spawning = self.method == "spawn"
+            context = multiprocessing.get_context("spawn") if spawning else multiprocessing.get_context("fork")
+            self.connection, theirs = context.Pipe()
+            self.process = context.Process(target=_serve, args=(self.load, theirs, os.getpid()))
+            self.process.start()
+            theirs.close()  # so that the end of the process is the end of the connection
+        self.run = run
+        with contextlib.suppress(BrokenPipeError):  # it died while idle: the next receive says so
+            self._connected().send(run)
+
+    def receive(self, attempts: Attempts, report: Callable[[Event], None]) -> None:
+        """Take one message of the process, or notice its end.
+
+        Raises:
+            UserError: What the process met would meet every run.
+        """
+        run = self.run
+        if run is None:
+            return
+        try:
+            message = self._connected().recv()
+        except (EOFError, ConnectionResetError):
+            code = self._wait_for_end()
+            self.run = None
+            signalled = -code if code < 0 else None
+            how = f"exit code {code}" if signalled is None else f"signal {signalled}"
+            attempts.ended(run, killed(run, signalled, how))
+            return
+        if isinstance(message, Event):
+            report(message)
+        elif isinstance(message, UserError):
+            raise message
+        else:
+            self.run = None
+            if message:
+                self.close()  # a process that has seen a failure may be short of memory, or worse
+            attempts.ended(run, message)
+
+    def close(self) -> None:
+        """Let the process end."""
+        if self.process is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._connected().send(None)
+            self.process.join(_PATIENCE_SECONDS)
+            self.terminate()
+
+    def terminate(self) -> None:
+        """End the process at once."""
+        if self.process is not None:
+            self.process.terminate()
+            self._wait_for_end()
+
+    def _connected(self) -> Connection:
+        if self.connection is None:
+            raise RuntimeError("the slot has no process")
+        return self.connection
+
+    def _wait_for_end(self) -> int:
+        """Forget the process when it has ended, and return its exit code: a signal is negative."""
+        if self.process is None:
+            return 0
+        self.process.join()
+        code = self.process.exitcode or 0
+        self._connected().close()
+        self.process, self.connection = None, None
+        return code
 
 
-class _Process:
-    """A worker process's own state, made when its first run arrives, so that its errors reach the parent."""
-
-    def __init__(self, assignment: Assignment, events: Any) -> None:  # noqa: ANN401 - a multiprocessing queue
-        self.assignment = assignment
-        self.events = events
-
-    @cached_property
-    def worker(self) -> Worker:
-        """The loaded tokenizer and benchmarks."""
-        import torch  # noqa: PLC0415 - heavy, only in workers
-
-        from talan_eval.execution.cell import Worker  # noqa: PLC0415 - as above
-
-        torch.set_num_threads(self.assignment.threads)
-        return Worker(self.assignment)
-
-
-_here: _Process  # set once in each worker process by its initializer: the pool gives its tasks no other way to it
-
-
-def _start_worker(assignment: Assignment, events: Any, parent: int) -> None:  # noqa: ANN401 - a multiprocessing queue
-    """Prepare a worker process."""
-    global _here  # noqa: PLW0603 - see above
+def _serve(load: Callable[[], Performer], connection: Connection, parent: int) -> None:
+    """Perform what arrives, until nothing more can."""
     # An interrupt in the terminal reaches the whole process group; only the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # tqdm would make a lock between processes, which a worker that is stopped leaves behind, with a warning at the end.
     tqdm.set_lock(threading.RLock())
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    _here = _Process(assignment, events)
+    load_once = functools.cache(load)  # when the first run arrives, so that errors reach the parent as that run's
+    with contextlib.suppress(EOFError):
+        while (run := connection.recv()) is not None:
+            connection.send(perform_safely(load_once, run, connection.send))
 
 
 def _end_with(parent: int) -> None:
@@ -123,7 +201,3 @@ def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_POLL_SECONDS)
     os._exit(1)
-
-
-def _perform(run: Run) -> None:
-    _here.worker.perform(run, _here.events.put)

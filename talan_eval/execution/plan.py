@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from talan_core.backbones.load import Revision
     from talan_core.config import TalanConfig
     from talan_core.training.settings import TrainingSettings
+    from talan_eval.asking import Asking
+    from talan_eval.sandbox.tiers import Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +24,16 @@ class Assignment:
         revision: Where the backbone's weights are.
         training: The recipe.
         operating_point: The TALAN configuration that arms' options are laid over.
-        tasks: Short task names in order; adapters are trained on the mix of their training splits.
+        tasks: Short names of the evaluated tasks, in order.
+        train_tasks: Short names of the tasks on the mix of whose training splits adapters are trained.
         data_dir: Directory of the real benchmarks' data, or None.
         limit: Items evaluated per task, or None for all.
+        asking: How questions are put and answers are drawn.
         eval_batch: Prompts answered at a time.
         device: torch device name, such as "cpu" or "cuda".
         threads: CPU threads of one worker.
+        sandbox_tier: The boundary around model-written programs, found out before anything was computed; None where
+            no task runs any.
     """
 
     directory: Path
@@ -35,8 +41,11 @@ class Assignment:
     training: TrainingSettings
     operating_point: TalanConfig
     tasks: tuple[str, ...]
+    train_tasks: tuple[str, ...]
     data_dir: Path | None
     limit: int | None
+    asking: Asking
     eval_batch: int
     device: str
     threads: int
+    sandbox_tier: Tier | None

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import platform
 import shutil
+import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,23 +14,28 @@ from typing import TYPE_CHECKING, Final
 
 from talan_core.arms import parse_arm
 from talan_core.backbones.names import find_backbone
-from talan_core.errors import UserError
+from talan_core.errors import UserError, unknown_name
+from talan_eval.asking import Asking, temperature_of
+from talan_eval.comparison.settings import StatisticsSettings
 from talan_eval.execution.plan import Assignment
-from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, parse_seeds
+from talan_eval.execution.samples import LABELS
+from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource, parse_seeds
+from talan_eval.sandbox.tiers import SandboxUnavailableError, Tier, find_tier
 from talan_eval.tasks import MICRO_TASKS, check_names, load_benchmark
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from talan_core.backbones.load import Revision
     from talan_core.backbones.names import BackboneSpec
     from talan_core.training.settings import TrainingSettings
     from talan_eval.request import CompareRequest
-    from talan_eval.tasks import TaskSpec
+    from talan_eval.tasks import Benchmark, TaskSpec
 
 RESULTS: Final = Path("results")
 PACKAGES: Final = ("talan-eval", "torch", "transformers", "peft", "lm-eval", "tokenizers", "numpy")
 _FREE_BYTES: Final = 64 * 2**20
+_BARE: Final = ("question", "problem")  # where documents keep an item without the instructions around it
 _DEVICES: Final = ("auto", "cpu", "cuda")
 
 
@@ -41,11 +47,15 @@ class Prepared:
         experiment: The identity of what will be computed.
         assignment: What the workers need to know.
         workers: Processes at a time.
+        retries: How often a failed run is tried again.
+        statistics: Settings of the statistics.
     """
 
     experiment: Experiment
     assignment: Assignment
     workers: int
+    retries: int
+    statistics: StatisticsSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +66,11 @@ class _Checked:
     treat: str
     seeds: tuple[int, ...]
     tasks: tuple[str, ...]
+    train_tasks: tuple[str, ...]
     spec: BackboneSpec
     training: TrainingSettings
+    asking: Asking
+    statistics: StatisticsSettings
 
 
 def prepare(request: CompareRequest) -> Prepared:
@@ -75,12 +88,20 @@ def prepare(request: CompareRequest) -> Prepared:
     checked = _check(request)
     # From here on torch and lm-eval are loaded.
     from talan_core.backbones.load import locate  # noqa: PLC0415 - names are checked first, and without them
+    from talan_eval.execution.prompts import check_backbone  # noqa: PLC0415 - as above
 
     revision = locate(checked.spec)
     device = _device(request.device)
-    benchmarks = [load_benchmark(name, data_dir=request.data_dir, limit=request.limit) for name in checked.tasks]
+    loaded = _loaded(request, checked)
+    evaluated = [loaded[name] for name in checked.tasks]
+    contaminated = _contaminated(request, [loaded[name] for name in checked.train_tasks], evaluated)
+    check_backbone(revision, checked.asking, evaluated)
+    specs = {name: benchmark.spec for name, benchmark in loaded.items()}
     eval_batch = checked.spec.eval_batch if request.eval_batch is None else request.eval_batch
-    experiment = _experiment(checked, revision, [benchmark.spec for benchmark in benchmarks], eval_batch, device)
+    experiment = _experiment(checked, revision, specs, eval_batch, device).model_copy(
+        update={"contaminated": contaminated}
+    )
+    tier = _sandbox_tier(request, [specs[name] for name in checked.tasks])
     out = RESULTS / experiment.default_name if request.out is None else request.out
     _check_space(out)
     workers, threads = _workers(request.workers, checked, device)
@@ -90,13 +111,49 @@ def prepare(request: CompareRequest) -> Prepared:
         training=checked.training,
         operating_point=checked.spec.talan,
         tasks=checked.tasks,
+        train_tasks=checked.train_tasks,
         data_dir=request.data_dir,
         limit=request.limit,
+        asking=checked.asking,
         eval_batch=eval_batch,
         device=device,
         threads=threads,
+        sandbox_tier=tier,
     )
-    return Prepared(experiment, assignment, workers)
+    return Prepared(experiment, assignment, workers, request.retries, checked.statistics)
+
+
+def _loaded(request: CompareRequest, checked: _Checked) -> dict[str, Benchmark]:
+    """Load every benchmark that is evaluated or trained on, and check what they are needed for."""
+    loaded = {
+        name: load_benchmark(
+            name,
+            data_dir=request.data_dir,
+            limit=request.limit if name in checked.tasks else None,
+            asking=checked.asking,
+        )
+        for name in dict.fromkeys((*checked.tasks, *checked.train_tasks))
+    }
+    _check_training([loaded[name].spec for name in checked.train_tasks])
+    _check_slices(checked.statistics.slices, [loaded[name] for name in checked.tasks])
+    return loaded
+
+
+def _contaminated(request: CompareRequest, trained: Sequence[Benchmark], evaluated: Sequence[Benchmark]) -> int:
+    """Count training items that are also evaluated items; refuse them unless they are allowed."""
+    from talan_core.training.contamination import screen  # noqa: PLC0415 - heavy, see prepare
+    from talan_core.training.data import Example  # noqa: PLC0415 - as above
+
+    examples = [Example(*pair, one.spec.name) for one in trained for pair in one.training]
+    items = [item for one in evaluated for item in one.items]
+    asked = [item.prompt for item in items] + [str(item.doc[key]) for item in items for key in _BARE if key in item.doc]
+    found = len(screen(examples, asked, policy="keep").contaminated)
+    if found and not request.allow_contaminated:
+        raise UserError(
+            f"{found} of {len(examples)} training items are also evaluated items, so a gain could be memory.",
+            "Train on other benchmarks with --train-tasks, or type --allow-contaminated; the result then says so.",
+        )
+    return found
 
 
 def _check(request: CompareRequest) -> _Checked:
@@ -114,6 +171,8 @@ def _check(request: CompareRequest) -> _Checked:
                 f"--{name.replace('_', '-')} {value} is not a positive number.",
                 f"Type --{name.replace('_', '-')} 1 or more.",
             )
+    if request.retries < 0:
+        raise UserError(f"--retries {request.retries} is negative.", "Type --retries 0 or more.")
     if request.device not in _DEVICES:
         raise UserError(
             f"The device {request.device!r} is not known.", f"Type --device with one of {', '.join(_DEVICES)}."
@@ -122,16 +181,59 @@ def _check(request: CompareRequest) -> _Checked:
     spec = find_backbone(request.backbone)
     recipe = {key: getattr(request, key) for key in ("steps", "batch_size", "learning_rate")}
     training = dataclasses.replace(spec.training, **{key: value for key, value in recipe.items() if value is not None})
-    tasks = (
-        MICRO_TASKS
-        if request.tasks is None
-        else check_names([t.strip() for t in request.tasks.split(",") if t.strip()])
+    tasks = MICRO_TASKS if request.tasks is None else check_names(_names(request.tasks))
+    train_tasks = tasks if request.train_tasks is None else check_names(_names(request.train_tasks))
+    return _Checked(
+        base=base,
+        treat=treat,
+        seeds=parse_seeds(request.seeds),
+        tasks=tasks,
+        train_tasks=train_tasks,
+        spec=spec,
+        training=training,
+        asking=_asking(request),
+        statistics=StatisticsSettings.of_request(request),
     )
-    return _Checked(base, treat, parse_seeds(request.seeds), tasks, spec, training)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _asking(request: CompareRequest) -> Asking:
+    return Asking(
+        few_shot=request.few_shot,
+        chat_template=not request.no_chat_template,
+        thinking=request.thinking,
+        max_tokens=request.max_tokens,
+        samples=request.samples_per_item,
+        temperature=temperature_of(request.temperature, request.samples_per_item),
+        top_p=request.top_p,
+        sampling_seed=request.sampling_seed,
+    )
+
+
+def _check_training(specs: Sequence[TaskSpec]) -> None:
+    """Refuse benchmarks that offer nothing to train on."""
+    if all(spec.n_train == 0 for spec in specs):
+        names = ",".join(spec.name for spec in specs)
+        raise UserError(
+            f"{names} has no training split, so there is nothing to train the adapters on.",
+            f"Name a benchmark that has one as well: adapters are trained on it and answer both, as in "
+            f"--tasks {names},gsm8k.",
+        )
+
+
+def _check_slices(labels: Sequence[str], benchmarks: Sequence[Benchmark]) -> None:
+    """Refuse a label that no item has, before hours of computing and not after."""
+    known = [name for name in LABELS if any(name in item.doc for one in benchmarks for item in one.items)]
+    for label in labels:
+        if label not in known:
+            raise unknown_name("slice", label, known)
 
 
 def _experiment(
-    checked: _Checked, revision: Revision, specs: Sequence[TaskSpec], eval_batch: int, device: str
+    checked: _Checked, revision: Revision, specs: Mapping[str, TaskSpec], eval_batch: int, device: str
 ) -> Experiment:
     return Experiment(
         backbone=BackboneIdentity(
@@ -140,7 +242,11 @@ def _experiment(
         base=checked.base,
         treat=checked.treat,
         seeds=checked.seeds,
-        tasks=tuple(TaskIdentity(**asdict(spec)) for spec in specs),
+        tasks=tuple(TaskIdentity(**asdict(specs[name])) for name in checked.tasks),
+        train=tuple(
+            TrainingSource(name=name, n_train=specs[name].n_train, train_hash=specs[name].train_hash)
+            for name in checked.train_tasks
+        ),
         training=asdict(checked.training),
         operating_point=checked.spec.talan.to_dict(),
         eval_batch=eval_batch,
@@ -158,12 +264,29 @@ def _device(asked: str) -> str:
     return "cuda" if asked != "cpu" and available else "cpu"
 
 
+def _sandbox_tier(request: CompareRequest, specs: Sequence[TaskSpec]) -> Tier | None:
+    """Return the boundary for model-written programs; without one, refuse now and not after hours of generation."""
+    if not any(spec.runs_code for spec in specs):
+        return None
+    if request.unsafe_no_sandbox and sys.platform == "linux":
+        return Tier.NONE
+    try:
+        return find_tier().tier
+    except SandboxUnavailableError as error:
+        raise UserError(error.problem, error.fix) from error
+
+
 def _workers(asked: int | None, checked: _Checked, device: str) -> tuple[int, int]:
     """Return the number of worker processes and the threads of each."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     small = checked.spec.threads is not None
     if asked is None:
-        asked = min(cores, 2 * len(checked.seeds)) if small and device == "cpu" else 1
+        if device == "cuda":
+            import torch  # noqa: PLC0415 - heavy, see prepare
+
+            asked = torch.cuda.device_count()
+        else:
+            asked = min(cores, 2 * len(checked.seeds)) if small else 1
     return asked, checked.spec.threads or max(1, cores // asked)
 
 

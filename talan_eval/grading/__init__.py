@@ -1,1 +1,5 @@
-"""Pure graders: text in, a five-valued verdict out. They read no file, start no process and never raise on any text."""
+"""Graders: text in, a five-valued verdict out. They never raise on any text.
+
+``number``, ``choice``, ``latex`` and the extraction of programs are pure functions. Only ``symbolic`` (math-verify) and
+the running of programs start processes.
+"""

@@ -12,8 +12,8 @@ sides are brought to one form and must then be equal, part by part. Equal are:
 - ``x = 5`` and ``5``, ``x \in [0,1]`` and ``[0,1]``, where one side only names the unknown.
 
 Nothing is simplified: ``\frac{2\sqrt{3}}{2}`` is not ``\sqrt{3}``, ``2x+1`` is not ``1+2x`` and ``1,2`` is not
-``2,1``. A symbolic comparison has to stand beside this one for such forms. Size and depth are bounded, time is linear
-in the size of the text.
+``2,1``. :mod:`talan_eval.grading.math_answer` puts a symbolic comparison beside this one for
+such forms. Size and depth are bounded, time is linear in the size of the text.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Which number of the answer counts:
 
 1. The number right behind the first ``####``. The first, because text behind it is usually the model going on to
    another problem; lm-eval's ``strict-match`` filter does the same. A Markdown heading ("#### Step 1", "#### 1. Add")
-   is no answer.
+   is no answer. Where a calculation stands there ("#### 3 * 6 = 18"), the last number of that line counts.
 2. Otherwise the last number of the text, as lm-eval's ``flexible-extract``. "The answer is n" has no rule of its own: a
    phrase list would favour the arm that happens to use its phrases, and the last number is nearly always the same one.
 
@@ -49,6 +49,7 @@ _MARKER: Final = re.compile(
     re.IGNORECASE,
 )
 _HEADING: Final = re.compile(r"[.:)](?:\*\*)?[ \t]+\S")
+_CALCULATION: Final = re.compile(r"[ \t]*(?:[-+*/=x\u00d7\u00f7]|\\times|\\cdot)[ \t]*[$(]?[0-9]")
 _FRACTION_COMMAND: Final = re.compile(r"\\[dtc]?frac\s?\{\s?([-+]?[0-9.,]{1,40})\s?\}\s?\{\s?([0-9.,]{1,40})\s?\}")
 _REPLACED: Final = (
     ("\\$", "$"),
@@ -79,9 +80,14 @@ def find_number(text: str) -> FoundNumber | None:
     for marker in _MARKER.finditer(plain):
         match = _NUMBER.match(plain, marker.end())
         if match is not None and _HEADING.match(plain, match.end()) is None:
-            return _found(match)
-    last = next(iter(deque(_NUMBER.finditer(plain), maxlen=1)), None)
+            calculated = _CALCULATION.match(plain, match.end()) is not None
+            return _found((_last_number(plain[match.end() :].partition("\n")[0]) if calculated else None) or match)
+    last = _last_number(plain)
     return None if last is None else _found(last)
+
+
+def _last_number(text: str) -> re.Match[str] | None:
+    return next(iter(deque(_NUMBER.finditer(text), maxlen=1)), None)
 
 
 def grade_number(answer_text: str, target_text: str) -> Grade:

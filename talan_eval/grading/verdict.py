@@ -29,11 +29,15 @@ class Grade:
         verdict: One of the five outcomes.
         extracted: The part of the answer that was compared, as the model wrote it; None where nothing was found.
         reason: One short phrase for a person who asks why.
+        strict: What the strict normaliser says, where a second opinion was asked for.
+        symbolic: That second opinion, math-verify's; None also where there was nothing to compare.
     """
 
     verdict: Verdict
     extracted: str | None
     reason: str
+    strict: Verdict | None = None
+    symbolic: Verdict | None = None
 
     @property
     def score(self) -> float:

@@ -278,7 +278,7 @@ def _by_seed(values: dict[int, float], seeds: tuple[int, ...]) -> tuple[str, ...
 
 def _cell_row(cell: Cell, name: str, alpha: float, not_worse: str = "") -> tuple[str, ...]:
     return (
-        name,
+        name if not cell.n_dropped else f"{name} (without {fmt.count(cell.n_dropped, 'item')})",
         fmt.score(cell.base_mean),
         fmt.score(cell.treat_mean),
         fmt.gain(cell.delta),

@@ -13,7 +13,7 @@ from rich.text import Text
 from talan_eval.report import wording
 from talan_eval.report.clean import clean
 from talan_eval.report.next_steps import margin_note
-from talan_eval.report.table import NotWorse, Table, main_table, slice_table
+from talan_eval.report.table import NotWorse, Table, e0_table, main_table, slice_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,6 +52,8 @@ class TerminalReport:
             names = ", ".join(column.name for column in dropped)
             yield Text(f"Left out at this width: {names}. The Markdown report has every column.", style="dim")
             yield Text()
+        if len(result.seeds) == 1:  # all there is to say
+            yield Padding(rich_table(e0_table(result)), (0, 0, 1, 0))
         yield _labelled((*wording.notes(result), *margin_note(result, self.not_worse)))
         if result.warnings:
             yield Text()

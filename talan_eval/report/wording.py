@@ -92,10 +92,14 @@ def sandbox_stamp(result: Result) -> str:
     if not info:
         return "No model-written program was run."
     boundary = info.get("boundary")
+    if info.get("label") == "imported":
+        return f"Scores were read from logs; whether and how model-written programs were run is {boundary}."
     how = f" ({boundary})" if isinstance(boundary, str) and boundary else ""
     if info.get("label") == "unsandboxed" or info.get("tier") in {"none", None}:
         return f"UNSANDBOXED: model-written programs ran without a kernel boundary{how}."
-    return f"Model-written programs ran in sandbox tier {info['tier']}{how}."
+    mixed = info.get("tiers_of_cells")
+    others = f"; cells in tiers {', '.join(map(str, mixed))}" if isinstance(mixed, list) else ""
+    return f"Model-written programs ran in sandbox tier {info['tier']}{how}{others}."
 
 
 def provenance_summary(result: Result) -> str:

@@ -18,7 +18,7 @@ class Status(enum.StrEnum):
     MEMORY = "memory"
     """Ran into the memory limit."""
     CRASHED = "crashed"
-    """Killed by a signal (a stack overflow in C, for example) or for starting too many processes."""
+    """Killed by a signal (a stack overflow in C, say), or for starting too many processes or filling the disk."""
     INVALID = "invalid"
     """Not Python at all: the source cannot be compiled."""
 
@@ -47,15 +47,20 @@ class Limits:
         wall_seconds: Backstop for programs that wait without computing.
         memory_bytes: Address space of each process.
         file_bytes: Size of each file that is written.
+        disk_bytes: Size of all files that are written. Exact in tier 1. In tier 2 it is looked at every 20 ms, and
+            files that are removed while they are open escape it (at most ``open_files`` times ``file_bytes``). Not
+            watched where there is no sandbox.
         open_files: Open descriptors of each process.
-        processes: Processes and threads at a time, the program and all its descendants together.
+        processes: Processes and threads at a time, the program and all its descendants together, where there is no
+            sandbox. Inside one a program is a single thread.
         result_bytes: Size of all values that the tests yield, as JSON.
     """
 
     cpu_seconds: int = 30
     wall_seconds: float = 120.0
     memory_bytes: int = 1 << 30
-    file_bytes: int = 16 << 20
+    file_bytes: int = 8 << 20
+    disk_bytes: int = 64 << 20
     open_files: int = 64
     processes: int = 32
     result_bytes: int = 1 << 20

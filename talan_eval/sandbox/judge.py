@@ -1,15 +1,16 @@
-"""From what a worker reported to what happened to the program."""
+"""From what was found in a program's report, and how its process ended, to what happened to the program."""
 
 from __future__ import annotations
 
-import json
 import signal
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-from talan_eval.sandbox.compare import same
 from talan_eval.sandbox.inside.program import EXIT_MEMORY
 from talan_eval.sandbox.job import Limits, Outcome, Status
+
+if TYPE_CHECKING:
+    from talan_eval.sandbox.inside.report import Finding
 
 _MAX_DETAIL: Final = 300
 
@@ -24,7 +25,7 @@ class Ending:
 
     Args:
         exit_code: Exit status, or the negative number of the signal that killed it; None where the worker died too.
-        why: Why the worker ended it: "wall", "processes", "cancel"; None where it ended itself.
+        why: Why the worker ended it: "wall", "processes", "disk", "cancel"; None where it ended itself.
         cpu_seconds: CPU time of the process and those of its children that it waited for.
     """
 
@@ -33,77 +34,42 @@ class Ending:
     cpu_seconds: float
 
 
-@dataclass(slots=True)
-class Report:
-    """What arrived from one program, frame by frame."""
-
-    started: bool = False
-    loaded: bool = False
-    ended: bool = False
-    error: tuple[str, str, str] | None = None
-    values: dict[int, Any] = field(default_factory=dict)
-    raised: dict[int, tuple[str, str]] = field(default_factory=dict)
-
-
-def read_report(data: bytes) -> Report:
-    """Read frames up to the first that is not one; a program can write anything behind its first."""
-    report = Report()
-    for line in data.split(b"\n"):
-        try:
-            frame = json.loads(line)
-        except (ValueError, RecursionError):
-            break
-        match frame:
-            case ["start"]:
-                report.started = True
-            case ["loaded"]:
-                report.loaded = True
-            case ["end"]:
-                report.ended = True
-            case ["error", str(phase), str(kind), str(text)]:
-                report.error = (phase, kind, text)
-            case ["value", int(number), value]:
-                report.values[number] = value
-            case ["raised", int(number), str(kind), str(text)]:
-                report.raised[number] = (kind, text)
-            case _:
-                break
-    return report
-
-
-def judge(report: Report, ending: Ending, expected: tuple[Any, ...], limits: Limits) -> Outcome:
+def judge(finding: Finding, ending: Ending, limits: Limits) -> Outcome:
     """Return what happened to a program.
 
     Args:
-        report: What arrived.
+        finding: What its report says.
         ending: How its process ended.
-        expected: The expected value of each test, as type-tagged JSON.
         limits: What it was allowed.
 
     Raises:
         SandboxError: The process never came as far as the program.
     """
-    if not report.started:
-        raise SandboxError(f"A program's process ended before the program was run (status {ending.exit_code}).")
-    passed = tuple(
-        number in report.values and number not in report.raised and same(wanted, report.values[number])
-        for number, wanted in enumerate(expected)
-    )
-    status, detail = _status(report, ending, passed, limits)
-    return Outcome(status, passed, " ".join(detail.split())[:_MAX_DETAIL])
+    if not finding.locked:
+        raise SandboxError(
+            f"A program's process ended before its boundary was complete (status {ending.exit_code}): nothing is known "
+            "about the program."
+        )
+    status, detail = _status(finding, ending, limits)
+    return Outcome(status, finding.passed, " ".join(detail.split())[:_MAX_DETAIL])
 
 
-def _status(report: Report, ending: Ending, passed: tuple[bool, ...], limits: Limits) -> tuple[Status, str]:
+def not_comparable(n_tests: int, seconds: float) -> Outcome:
+    """Return the outcome of a program whose values could not be compared in the time or memory that the judge has."""
+    return Outcome(Status.FAILED, (False,) * n_tests, f"its values take more than {seconds:g} s or 2 GiB to compare")
+
+
+def _status(finding: Finding, ending: Ending, limits: Limits) -> tuple[Status, str]:
     stopped = _stopped_by_worker(ending, limits) or _stopped_by_kernel(ending, limits)
     if stopped is not None:
         return stopped
-    if report.error is not None:
-        return _ended_by_error(*report.error)
-    if ending.exit_code == EXIT_MEMORY or any(kind == "MemoryError" for kind, _ in report.raised.values()):
+    if finding.error is not None:
+        return _ended_by_error(*finding.error)
+    if ending.exit_code == EXIT_MEMORY or finding.memory:
         return Status.MEMORY, f"more than {limits.memory_bytes} bytes of address space"
-    if ending.exit_code != 0 or not (report.loaded and report.ended):
+    if ending.exit_code != 0 or not (finding.loaded and finding.ended):
         return Status.FAILED, f"the program ended before its tests did (status {ending.exit_code})"
-    return _tested(report, passed)
+    return _tested(finding)
 
 
 def _stopped_by_worker(ending: Ending, limits: Limits) -> tuple[Status, str] | None:
@@ -112,6 +78,7 @@ def _stopped_by_worker(ending: Ending, limits: Limits) -> tuple[Status, str] | N
         return None
     return {
         "wall": (Status.TIMEOUT, f"more than {limits.wall_seconds:g} s of wall time"),
+        "disk": (Status.CRASHED, f"more than {limits.disk_bytes} bytes of files"),
         "processes": (Status.CRASHED, f"more than {limits.processes} processes and threads"),
         "cancel": (Status.FAILED, f"values of more than {limits.result_bytes} bytes"),
     }[ending.why]
@@ -135,12 +102,13 @@ def _ended_by_error(phase: str, kind: str, text: str) -> tuple[Status, str]:
     return Status.FAILED, f"{phase} raised {kind}: {text}"
 
 
-def _tested(report: Report, passed: tuple[bool, ...]) -> tuple[Status, str]:
+def _tested(finding: Finding) -> tuple[Status, str]:
     """Return the outcome of a program that reached its end."""
-    if all(passed):
-        return Status.PASSED, f"{len(passed)} of {len(passed)} tests"
-    first = passed.index(False)
-    if first in report.raised:
-        kind, text = report.raised[first]
+    total = len(finding.passed)
+    if all(finding.passed):
+        return Status.PASSED, f"{total} of {total} tests"
+    first = finding.passed.index(False)
+    if finding.raised is not None and finding.raised[0] == first:
+        _, kind, text = finding.raised
         return Status.FAILED, f"test {first + 1} raised {kind}: {text}"
     return Status.FAILED, f"test {first + 1} gave another value"

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -50,8 +51,9 @@ class Check:
     expected: Literal | Expression
 
 
+@functools.lru_cache(maxsize=8192)
 def parse_test(test: str) -> Check:
-    """Split one test.
+    """Split one test; the tests of a benchmark come again with every model that answers it.
 
     Args:
         test: One ``assert`` statement, trusted.
@@ -68,10 +70,26 @@ def parse_test(test: str) -> Check:
     condition = statements[0].test
     if isinstance(condition, ast.Compare) and [type(operator) for operator in condition.ops] == [ast.Eq]:
         left, right = condition.left, condition.comparators[0]
-        for call, expected in ((left, _expected(right)), (right, _expected(left))):
-            if expected is not None and _expected(call) is None:
-                return Check(ast.unparse(call), expected)
+        split = _split(left, right)
+        if split is not None:
+            return Check(ast.unparse(split[0]), split[1])
     return Check(f"not not ({ast.unparse(condition)})", Literal(tree=True))
+
+
+def _split(left: ast.expr, right: ast.expr) -> tuple[ast.expr, Literal | Expression] | None:
+    """Return which side is called and what the other is expected to be; None where no side can be told apart.
+
+    A literal is expected rather than called, even of something that looks like a builtin: MBPP's task 126 has programs
+    define ``sum``. Between two expressions the right one is expected, as people write it.
+    """
+    sides = ((left, _expected(right)), (right, _expected(left)))
+    for call, expected in sides:
+        if isinstance(expected, Literal) and not isinstance(_expected(call), Literal):
+            return call, expected
+    for call, expected in sides:
+        if isinstance(expected, Expression) and not isinstance(_expected(call), Literal):
+            return call, expected
+    return None
 
 
 def _expected(node: ast.expr) -> Literal | Expression | None:

@@ -172,12 +172,13 @@ def guarded_crossed_backbones(cells: Sequence[GridCell], alpha: float) -> Crosse
             in their items or clusters.
     """
     gains = backbone_gains(cells)
+    seed_parts = [_seed_part(gain) for gain in gains]
     delta = sum(gain.weight * float(gain.per_seed.mean()) for gain in gains)
     benchmarks: dict[str, list[GridCell]] = {}
     for cell in cells:
         benchmarks.setdefault(cell.benchmark, []).append(cell)
     parts = [_item_part(members, len(cells)) for members in benchmarks.values()]
-    return combine(delta, [_seed_part(gain) for gain in gains], parts, alpha)
+    return combine(delta, seed_parts, parts, alpha)
 
 
 def pigeonhole_backbones(

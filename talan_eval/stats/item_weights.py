@@ -57,16 +57,19 @@ def _weighted(columns: NDArray[np.floating], draws: NDArray[np.int64], rng: np.r
     index = np.uint16 if size <= np.iinfo(np.uint16).max else np.int64
     result = np.empty((resamples, columns.shape[1]))
     weights = np.empty((min(_BLOCK, resamples), size), dtype=columns.dtype)
+    rows = np.arange(_CHUNK) * size
     for block in range(0, resamples, _BLOCK):
-        rows = draws[block : block + _BLOCK]
-        for start in range(0, len(rows), _CHUNK):
-            chunk = rows[start : start + _CHUNK]
-            positions = rng.integers(0, size, size=int(chunk.sum()), dtype=index)
-            offsets = np.repeat(np.arange(len(chunk)) * size, chunk)
-            offsets += positions
-            counts = np.bincount(offsets, minlength=len(chunk) * size)
+        filled = min(_BLOCK, resamples - block)
+        for start in range(0, filled, _CHUNK):
+            chunk = draws[block + start : block + min(start + _CHUNK, filled)]
+            drawn = rng.integers(0, size, size=int(chunk.sum()), dtype=index)
+            if int(chunk.min()) == int(chunk.max()):
+                slots = (drawn.reshape(len(chunk), -1) + rows[: len(chunk), None]).ravel()
+            else:
+                slots = np.repeat(rows[: len(chunk)], chunk) + drawn
+            counts = np.bincount(slots, minlength=len(chunk) * size)
             weights[start : start + len(chunk)] = counts.reshape(len(chunk), size)
-        result[block : block + len(rows)] = weights[: len(rows)] @ columns
+        result[block : block + filled] = weights[:filled] @ columns
     return result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -204,6 +205,7 @@ def _limits(components: Components, design: Design, se: float) -> tuple[FloatArr
     return np.maximum(critical_value(design.n_seeds - 1, design.alpha) * se * ratios, least), weights
 
 
+@lru_cache(maxsize=64)
 def _spread_ratios(df: float) -> tuple[FloatArray, FloatArray]:
     """Return quantiles of estimated over true standard error and their weights; one point for infinite df."""
     if math.isinf(df):
@@ -213,8 +215,9 @@ def _spread_ratios(df: float) -> tuple[FloatArray, FloatArray]:
     place = (nodes + 1) / 2
     share = place * place * (3 - 2 * place)
     slope = 6 * place * (1 - place)
-    quantiles = 2 * special.gammaincinv(df / 2, share) / df
-    return np.sqrt(quantiles), weights / 2 * slope
+    ratios, weights = np.sqrt(2 * special.gammaincinv(df / 2, share) / df), weights / 2 * slope
+    ratios.flags.writeable = weights.flags.writeable = False
+    return ratios, weights
 
 
 def _density(values: FloatArray) -> FloatArray:

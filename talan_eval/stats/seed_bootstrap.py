@@ -166,6 +166,7 @@ def bca_tails(per_seed: FloatArray, law: SeedLaw, alpha: float) -> tuple[float, 
     # a short Monte Carlo law can fall on one side entirely, where the normal quantile would be infinite
     bias = float(special.ndtri(min(max(share, 0.5 / len(means)), 1 - 0.5 / len(means))))
     spread = per_seed - centre
+    spread = spread / np.abs(spread).max()  # the skewness has no unit, and cubes of tiny differences would underflow
     skew = float(np.power(spread, 3).sum()) / (6 * float(np.square(spread).sum()) ** 1.5)
     z = critical_value(math.inf, alpha)
     low, high = (float(special.ndtr(bias + (bias + end) / (1 - skew * (bias + end)))) for end in (-z, z))

@@ -80,6 +80,24 @@ def atomic_copy(source: Path, path: Path) -> None:
         shutil.copyfileobj(content, file, _CHUNK)
 
 
+def link_or_copy(source: Path, path: Path) -> None:
+    """Give the file ``source`` the second name ``path``, which costs nothing, or a copy where the file system refuses.
+
+    Not atomic: a copy may be cut off by a kill, so ``path`` must be a temporary name or below one.
+
+    Raises:
+        FileNotFoundError: ``source`` is not there.
+        UserError: No space or no permission.
+    """
+    try:
+        os.link(source, path)
+    except FileNotFoundError:
+        raise
+    except OSError:  # another disk, or a file system without links
+        with explained(path):
+            shutil.copyfile(source, path)
+
+
 def temporary_sibling(path: Path) -> Path:
     """Return a name beside ``path`` that no other process uses and that ``remove_leftovers`` recognises."""
     return path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}-{path.name[:80]}")

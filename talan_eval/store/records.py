@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from talan_eval.store.canonical import JsonObject, canonical_hash, readable_json
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SCHEMA: Final = 1
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=@-]{0,179}")
@@ -41,7 +38,7 @@ class Manifest:
 
     def to_bytes(self) -> bytes:
         """Return the manifest as the content of its file."""
-        return _sealed(
+        return sealed_json(
             {
                 "created": self.created,
                 "experiment": self.experiment,
@@ -57,7 +54,7 @@ class Manifest:
         Raises:
             CorruptedError: The content is truncated, changed, or of another schema.
         """
-        content = _unsealed(data)
+        content = unsealed_json(data)
         try:
             return cls(content["experiment"], content["created"], content["versions"])
         except KeyError as error:
@@ -72,7 +69,7 @@ class SealedFile:
         name: Path below the payload directory, with forward slashes.
         sha256: Hexadecimal digest of the content.
         size: Bytes.
-        lines: Newline characters, the number of records of a JSON Lines file.
+        lines: Records in it: lines of text, rows of Parquet.
     """
 
     name: str
@@ -83,22 +80,25 @@ class SealedFile:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A finished cell.
+    """A finished cell, or a whole checkpoint.
 
     Args:
         cell_id: The cell's name in the directory.
         data: What the caller sealed, as JSON.
         files: The payload files that belong to it.
+        adopted_from: Name of the sibling directory that computed it; None where this one did.
     """
 
     cell_id: str
     data: JsonObject
     files: tuple[SealedFile, ...]
+    adopted_from: str | None = None
 
     def to_bytes(self) -> bytes:
         """Return the record as the content of its file."""
         files = [{"lines": f.lines, "name": f.name, "sha256": f.sha256, "size": f.size} for f in self.files]
-        return _sealed({"cell": self.cell_id, "data": self.data, "files": files})
+        origin = {} if self.adopted_from is None else {"adopted_from": self.adopted_from}
+        return sealed_json({"cell": self.cell_id, "data": self.data, "files": files, **origin})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Record:
@@ -107,10 +107,10 @@ class Record:
         Raises:
             CorruptedError: The content is truncated, changed, or of another schema.
         """
-        content = _unsealed(data)
+        content = unsealed_json(data)
         try:
             files = tuple(SealedFile(f["name"], f["sha256"], f["size"], f["lines"]) for f in content["files"])
-            return cls(content["cell"], content["data"], files)
+            return cls(content["cell"], content["data"], files, content.get("adopted_from"))
         except KeyError as error:
             raise CorruptedError(f"the field {error} is missing") from error
 
@@ -131,20 +131,18 @@ def check_name(name: str, *, nested: bool = False) -> str:
     return name
 
 
-def describe_file(name: str, path: Path, sha256: str) -> SealedFile:
-    """Return the sealed description of a file that is in place."""
-    with path.open("rb") as file:
-        lines = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
-    return SealedFile(name, sha256, path.stat().st_size, lines)
-
-
-def _sealed(content: JsonObject) -> bytes:
-    """Add the schema and a checksum over the rest, so that any change of any byte that matters is seen."""
+def sealed_json(content: JsonObject) -> bytes:
+    """Return content as a file, with its schema and a checksum: a change of any byte that matters is seen."""
     whole = {**content, "schema": SCHEMA}
     return readable_json({**whole, "sha256": canonical_hash(whole)})
 
 
-def _unsealed(data: bytes) -> JsonObject:
+def unsealed_json(data: bytes) -> JsonObject:
+    """Read what ``sealed_json`` wrote.
+
+    Raises:
+        CorruptedError: It is truncated, changed, or of another schema.
+    """
     try:
         content = json.loads(data)
     except (ValueError, RecursionError) as error:

@@ -4,14 +4,16 @@ Layout::
 
     DIR/manifest.json              what was asked for, with its hash
     DIR/cells/<cell_id>.json       one small sealed record for each finished cell
-    DIR/samples/<name>             payload files (JSON Lines), named and hashed by the record of their cell
-    DIR/checkpoints/<cell_id>/     built beside, then renamed
+    DIR/samples/<name>             payload files (Parquet), named and hashed by the record of their cell
+    DIR/checkpoints/<cell_id>/     built beside, then renamed; its checkpoint.json names and hashes the other files
+    DIR/running/<cell_id>.jsonl    the journal of a cell that is under way
+    DIR/failures/<cell_id>.json    why a cell was given up
 
 A cell is finished when, and only when, its record is in place and every payload file has the size and hash that the
 record names. The record is written last. Whatever a kill leaves at any other moment counts as missing and is made
-again.
+again; docs/design/recovery.md goes through the moments.
 
-Not covered: sealed records prove that nothing changed by accident, not who wrote them; checkpoints carry no hash.
+Not covered: sealed records prove that nothing changed by accident, not who wrote them.
 """
 
 from __future__ import annotations
@@ -22,28 +24,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from talan_core.errors import UserError
+from talan_eval.store import checkpoints, failures
 from talan_eval.store.atomic import (
     TEMPORARY_PREFIX,
     atomic_copy,
     atomic_write_bytes,
-    explained,
-    flush_directory,
-    flush_tree,
+    link_or_copy,
     make_directory,
     remove,
     remove_leftovers,
     sha256_of,
     temporary_sibling,
 )
-from talan_eval.store.canonical import JsonObject, first_difference
+from talan_eval.store.canonical import JsonObject, canonical_hash, first_difference
+from talan_eval.store.journal import Journal
 from talan_eval.store.lock import LOCK_NAMES, exclusive
-from talan_eval.store.records import CorruptedError, Manifest, Record, check_name, describe_file
+from talan_eval.store.records import CorruptedError, Manifest, Record, SealedFile, check_name
+from talan_eval.store.tables import count_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MANIFEST_NAME: Final = "manifest.json"
-_FOLDERS: Final = ("cells", "samples", "checkpoints")
+_FOLDERS: Final = ("cells", "samples", "checkpoints", "running")
+_WEIGHTS: Final = (".safetensors", ".bin", ".pt")
+_DIGEST_LENGTH: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +88,32 @@ class Store:
             UserError: The directory holds another experiment or something else, its manifest is damaged, another
                 process writes to it, or it cannot be written.
         """
+        with cls.held(directory, manifest) as store:
+            return store
+
+    @classmethod
+    @contextlib.contextmanager
+    def held(cls, directory: Path, manifest: Manifest) -> Iterator[Store]:
+        """Do as ``open`` does, and stay the only process that writes to the directory inside the block.
+
+        What is missing must be found out inside: outside, another process may be filling the same directory.
+
+        Raises:
+            UserError: As for ``open``.
+        """
         _refuse_foreign(directory)
         make_directory(directory)
         with exclusive(directory):
             remove_leftovers(directory)
             if (directory / MANIFEST_NAME).exists():
                 store = cls.load(directory)
-                _refuse_other_experiment(directory, store.manifest, manifest)
+                refuse_other_experiment(directory, store.manifest, manifest)
             else:
                 atomic_write_bytes(directory / MANIFEST_NAME, manifest.to_bytes())
                 store = cls(directory, manifest)
             for folder in _FOLDERS:
                 make_directory(directory / folder)
-        return store
+            yield store
 
     @classmethod
     def load(cls, directory: Path) -> Store:
@@ -160,10 +178,110 @@ class Store:
                 atomic_copy(content, target)
             else:
                 atomic_write_bytes(target, content)
-            files.append(describe_file(name, target, sha256_of(target)))
+            files.append(SealedFile(name, sha256_of(target), target.stat().st_size, count_rows(target)))
         sealed = Record(cell_id, record, tuple(files))
-        atomic_write_bytes(path, sealed.to_bytes())
+        self._write_record(sealed)
         return sealed
+
+    def adopt(self, cell_id: str, sibling: Path) -> Record:
+        """Take a finished cell from another experiment's directory, by hard links where the file system has them.
+
+        Args:
+            cell_id: The cell; equal names mean equal work.
+            sibling: The other directory, which is only read.
+
+        Raises:
+            CorruptedError: The sibling's cell is not sound.
+            UserError: No space or no permission.
+        """
+        theirs = Store(sibling, self.manifest).record(cell_id)
+        for file in theirs.files:
+            target = self.payload_path(file.name)
+            make_directory(target.parent)
+            temporary = temporary_sibling(target)
+            try:
+                link_or_copy(sibling / "samples" / file.name, temporary)
+                checkpoints.check_file(temporary, file)
+                temporary.replace(target)
+            except FileNotFoundError as error:
+                raise CorruptedError(f"{sibling / 'samples' / file.name} is missing") from error
+            finally:
+                temporary.unlink(missing_ok=True)
+        origin = sibling.name if theirs.adopted_from is None else theirs.adopted_from
+        sealed = Record(cell_id, theirs.data, theirs.files, origin)
+        self._write_record(sealed)
+        return sealed
+
+    def adopt_checkpoint(self, cell_id: str, sibling: Path) -> None:
+        """Take a checkpoint from another experiment's directory.
+
+        Raises:
+            CorruptedError: The sibling's checkpoint is not sound.
+            UserError: No space or no permission.
+        """
+        checkpoints.adopt(sibling / "checkpoints" / check_name(cell_id), self._checkpoint_path(cell_id))
+
+    def journal(self, cell_id: str, header: JsonObject) -> Journal:
+        """Open the journal of a cell that is under way; sealing the cell removes it.
+
+        Args:
+            cell_id: The cell.
+            header: What its entries depend on; entries under another header are dropped.
+
+        Raises:
+            UserError: No space or no permission.
+        """
+        return Journal.open(self._journal_path(cell_id), header)
+
+    def is_sound(self, cell_id: str) -> bool:
+        """Return whether a cell is finished, its payload included."""
+        try:
+            self._checked(self._record_path(cell_id))
+        except CorruptedError:
+            return False
+        return True
+
+    def tidy(self) -> None:
+        """Remove what killed workers left: temporary names, and journals of finished cells; no worker may be at work.
+
+        Raises:
+            UserError: No permission.
+        """
+        remove_leftovers(self.directory)
+        for name in self.journal_names() & self.record_names():
+            remove(self._journal_path(name))
+
+    def record_names(self) -> frozenset[str]:
+        """Return the cells that were sealed, from the names of their records alone."""
+        return _stems(self.directory / "cells", ".json")
+
+    def journal_names(self) -> frozenset[str]:
+        """Return the cells that were begun and not sealed."""
+        return _stems(self.directory / "running", ".jsonl")
+
+    def has_record(self, cell_id: str) -> bool:
+        """Return whether a cell was sealed; its payload may have been damaged since."""
+        return self._record_path(cell_id).exists()
+
+    def record(self, cell_id: str) -> Record:
+        """Return a finished cell without checking its payload.
+
+        Raises:
+            CorruptedError: There is none, or its record is damaged.
+        """
+        return _read_record(self._record_path(cell_id))
+
+    def fail(self, failure: failures.Failure) -> None:
+        """Keep why a cell was given up, until it is sealed.
+
+        Raises:
+            UserError: No space or no permission.
+        """
+        failures.write(self.directory, failure)
+
+    def failures(self) -> dict[str, failures.Failure]:
+        """Return the cells that were given up and have not succeeded since."""
+        return failures.read(self.directory)
 
     def finished(self) -> dict[str, Record]:
         """Return the finished cells whose record and payload are sound, by id; see ``verify`` for the others."""
@@ -187,38 +305,48 @@ class Store:
         return self.directory / "samples" / check_name(name, nested=True)
 
     def checkpoint(self, cell_id: str) -> Path | None:
-        """Return the complete checkpoint directory of a cell, or None where there is none."""
+        """Return the complete checkpoint directory of a cell, or None where there is none; see ``check_checkpoint``."""
         path = self._checkpoint_path(cell_id)
         return path if path.is_dir() else None
 
-    @contextlib.contextmanager
-    def checkpoint_dir(self, cell_id: str) -> Iterator[Path]:
-        """Give an empty directory to build a checkpoint in; it takes its final name only if the block succeeds.
+    def checkpoint_digest(self, cell_id: str) -> str | None:
+        """Return a hash over the weights of a checkpoint as they were built, or None where there is none.
 
-        A checkpoint that is there already is replaced. In the instant between, a kill leaves none, never a mixture.
+        Raises:
+            CorruptedError: The checkpoint's index is damaged.
+        """
+        path = self.checkpoint(cell_id)
+        if path is None:
+            return None
+        files = checkpoints.read_index(path).files
+        weights = {file.name: file.sha256 for file in files if file.name.endswith(_WEIGHTS)}
+        return canonical_hash(weights or {file.name: file.sha256 for file in files})[:_DIGEST_LENGTH]
+
+    def check_checkpoint(self, cell_id: str) -> None:
+        """Check every file of a checkpoint that is there against the hashes that were taken when it was built.
+
+        Raises:
+            CorruptedError: A file is missing or was changed.
+        """
+        path = self.checkpoint(cell_id)
+        if path is not None:
+            checkpoints.check(path)
+
+    def remove_checkpoint(self, cell_id: str) -> None:
+        """Remove a checkpoint; one that is not there is fine."""
+        remove(self._checkpoint_path(cell_id))
+
+    def checkpoint_names(self) -> list[str]:
+        """Return the cells that have a checkpoint."""
+        return [path.name for path in checkpoints.directories(self.directory / "checkpoints")]
+
+    def checkpoint_dir(self, cell_id: str) -> contextlib.AbstractContextManager[Path]:
+        """Give an empty directory to build a checkpoint in; it takes its final name only if the block succeeds.
 
         Raises:
             UserError: No space or no permission.
         """
-        final = self._checkpoint_path(cell_id)
-        building = temporary_sibling(final)
-        make_directory(building)
-        try:
-            with explained(final):
-                yield building
-                flush_tree(building)
-                if final.exists():
-                    outdated = temporary_sibling(final)
-                    final.rename(outdated)
-                    building.rename(final)
-                    remove(outdated)
-                else:
-                    building.rename(final)
-        except BaseException:  # also KeyboardInterrupt must not leave half a checkpoint
-            with contextlib.suppress(UserError, OSError):
-                remove(building)
-            raise
-        flush_directory(final.parent)
+        return checkpoints.building(self._checkpoint_path(cell_id))
 
     def _checked(self, path: Path) -> Record:
         """Read one record and check its payload.
@@ -226,30 +354,44 @@ class Store:
         Raises:
             CorruptedError: Something is not as it was sealed.
         """
-        try:
-            record = Record.from_bytes(path.read_bytes())
-        except OSError as error:
-            raise CorruptedError(f"{path} cannot be read ({error.strerror})") from error
-        except CorruptedError as error:
-            raise CorruptedError(f"{path} is damaged: {error}") from error
-        if record.cell_id != path.stem:
-            raise CorruptedError(f"{path} is the record of cell {record.cell_id}")
+        record = _read_record(path)
         for file in record.files:
-            target = self.payload_path(file.name)
-            try:
-                size = target.stat().st_size
-                intact = size == file.size and sha256_of(target) == file.sha256
-            except OSError as error:
-                raise CorruptedError(f"{target} cannot be read ({error.strerror})") from error
-            if not intact:
-                raise CorruptedError(f"{target} was changed: it had {file.size} bytes, now {size}, or its hash differs")
+            checkpoints.check_file(self.payload_path(file.name), file)
         return record
+
+    def _write_record(self, record: Record) -> None:
+        """Finish a cell; from here on its journal and its failure mean nothing."""
+        atomic_write_bytes(self._record_path(record.cell_id), record.to_bytes())
+        remove(self._journal_path(record.cell_id))
+        failures.clear(self.directory, record.cell_id)
 
     def _record_path(self, cell_id: str) -> Path:
         return self.directory / "cells" / f"{check_name(cell_id)}.json"
 
+    def _journal_path(self, cell_id: str) -> Path:
+        return self.directory / "running" / f"{check_name(cell_id)}.jsonl"
+
     def _checkpoint_path(self, cell_id: str) -> Path:
         return self.directory / "checkpoints" / check_name(cell_id)
+
+
+def _stems(folder: Path, suffix: str) -> frozenset[str]:
+    names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
+    return frozenset(
+        name.removesuffix(suffix) for name in names if name.endswith(suffix) and not name.startswith(TEMPORARY_PREFIX)
+    )
+
+
+def _read_record(path: Path) -> Record:
+    try:
+        record = Record.from_bytes(path.read_bytes())
+    except OSError as error:
+        raise CorruptedError(f"{path} cannot be read ({error.strerror})") from error
+    except CorruptedError as error:
+        raise CorruptedError(f"{path} is damaged: {error}") from error
+    if record.cell_id != path.stem:
+        raise CorruptedError(f"{path} is the record of cell {record.cell_id}")
+    return record
 
 
 def _refuse_foreign(directory: Path) -> None:
@@ -268,7 +410,12 @@ def _refuse_foreign(directory: Path) -> None:
         )
 
 
-def _refuse_other_experiment(directory: Path, stored: Manifest, asked: Manifest) -> None:
+def refuse_other_experiment(directory: Path, stored: Manifest, asked: Manifest) -> None:
+    """Refuse to go on with another experiment in a directory.
+
+    Raises:
+        UserError: The two differ; the message names the first field that does.
+    """
     difference = first_difference(stored.experiment, asked.experiment)
     if difference is not None:
         name, there, here = difference

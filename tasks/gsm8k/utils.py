@@ -7,21 +7,27 @@ from typing import Any
 
 from datasets import Dataset
 
-from talan_eval.datafiles import DataFile, find_data_dir, read_rows
+from talan_eval.datafiles import read_sources
 from talan_eval.grading.graders import score_document
 
 # The source marks each calculation for a calculator, as in <<3*4=12>>; people and models do not write so.
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
 
 
-def load(rows: dict[str, int], data_dir: str | None = None, **_: Any) -> dict[str, Dataset]:  # noqa: ANN401 - lm-eval passes all metadata
-    """Return the checked splits from ``DATA_DIR/gsm8k/{train,test}.jsonl``; an item's id is its place in its file."""
-    folder = find_data_dir(data_dir, "gsm8k") / "gsm8k"
-    files = {split: DataFile(folder / f"{split}.jsonl", count, ("question", "answer")) for split, count in rows.items()}
-    return {
-        split: Dataset.from_list([document(f"{split}/{place}", row) for place, row in enumerate(read_rows(file))])
-        for split, file in files.items()
+def load(
+    files: dict[str, Any],
+    hub: dict[str, Any],
+    examples: list[int],
+    data_dir: str | None = None,
+    **_: Any,  # noqa: ANN401 - lm-eval passes all metadata
+) -> dict[str, Dataset]:
+    """Return the checked splits; an item's id is its place in its file, and the Hub keeps the files' order."""
+    splits = {
+        split: [document(f"{split}/{place}", row) for place, row in enumerate(rows)]
+        for split, rows in read_sources(files, hub, data_dir).items()
     }
+    splits["examples"] = [splits["train"][place] for place in examples]
+    return {split: Dataset.from_list(docs) for split, docs in splits.items()}
 
 
 def document(item_id: str, row: dict[str, Any]) -> dict[str, str]:

@@ -11,21 +11,37 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import talan_core
-from talan_core.arms import Arm, TalanOptions, parse_arm
+from talan_core.arms import Arm, NoiseOptions, TalanOptions, parse_arm
 from talan_core.config import SCOPES, TalanConfig
 from talan_core.errors import UserError
 from talan_core.partners import PARTNERS, Dora, Lora
 
-PARTNER = st.builds(
-    lambda kind, r, alpha, dropout: PARTNERS[kind](r=r, alpha=alpha, dropout=dropout),
-    st.sampled_from(sorted(PARTNERS)),
-    st.integers(1, 64),
-    st.integers(1, 64),
-    st.floats(0, 1, exclude_max=True),
-)
+RANK, RATE = st.integers(1, 64), st.floats(0, 1, exclude_max=True)
+LAYER = st.one_of(st.none(), st.integers(0, 64), RATE)
+GIVEN = {
+    "r": RANK,
+    "init_r": st.integers(64, 128),
+    "alpha": RANK,
+    "dropout": RATE,
+    "bias": st.sampled_from(["none", "all", "lora_only"]),
+    "block": st.integers(2, 64),
+    "tokens": RANK,
+    "scale": st.one_of(st.integers(-3, 3), st.floats(-1e9, 1e9)),
+    "pairs": st.integers(2, 500),
+    "layer": LAYER,
+}
+
+
+def options_of(kind):
+    names = [item.name for item in dataclasses.fields(PARTNERS[kind])]
+    given = {name: RANK.map(lambda r: 2 * r) if (kind, name) == ("hra", "r") else GIVEN[name] for name in names}
+    return st.builds(PARTNERS[kind], **given).filter(lambda partner: not partner.problems())
+
+
+PARTNER = st.sampled_from(sorted(PARTNERS)).flatmap(options_of)
 OPTIONS = st.builds(
     TalanOptions,
-    layer=st.one_of(st.none(), st.integers(0, 64), st.floats(0, 1, exclude_max=True)),
+    layer=LAYER,
     slots=st.one_of(st.none(), st.integers(1, 8)),
     mixer=st.sampled_from([None, "multihead_local"]),
     writeback=st.sampled_from([None, "gate"]),
@@ -35,7 +51,15 @@ OPTIONS = st.builds(
     d_mem=st.sampled_from([None, 16, 64]),
     heads=st.sampled_from([None, 2, 4]),
 )
-ARM = st.builds(Arm, PARTNER, st.one_of(st.none(), OPTIONS))
+NOISE = st.builds(
+    NoiseOptions,
+    gate=st.floats(1e-9, 1e3),
+    layer=LAYER,
+    slots=st.one_of(st.none(), st.integers(1, 8)),
+    mixer=st.sampled_from([None, "glu", "cross_attn"]),
+)
+BESIDE = st.one_of(st.none(), OPTIONS, NOISE)
+ARM = PARTNER.flatmap(lambda partner: st.builds(Arm, st.just(partner), st.none() if partner.refuses_block else BESIDE))
 
 
 @settings(deadline=None, max_examples=200, derandomize=True)
@@ -85,7 +109,9 @@ def test_options_are_laid_over_the_operating_point():
 
 
 def test_options_and_configuration_have_the_same_fields():
-    assert [f.name for f in dataclasses.fields(TalanOptions)] == [f.name for f in dataclasses.fields(TalanConfig)]
+    of_config = [f.name for f in dataclasses.fields(TalanConfig)]
+    assert [*(f.name for f in dataclasses.fields(TalanOptions)), "noise"] == of_config
+    assert {f.name for f in dataclasses.fields(NoiseOptions)} - {"gate"} < set(of_config)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +138,22 @@ def test_options_and_configuration_have_the_same_fields():
         ("lora[r=0,alpha=0,dropout=1]", "r=0.*alpha=0.*dropout=1"),
         ("lora[dropout=nan]", "dropout=nan"),
         ("talan[slots=0,scope=none]+lora", "(?s)slots=0.*scope='none'"),
+        ("talan+noise+lora", "two blocks"),
+        ("talan+prefix", "virtual tokens"),
+        ("talan+prompt", "virtual tokens"),
+        ("noise+prompt", "noise cannot stand beside prompt"),
+        ("talan+actadd", "no gradient"),
+        ("noise[gate=0]+lora", "noise=0.0"),
+        ("noise[scope=all]+lora", "option of noise 'scope'"),
+        ("hra[r=3]", "r=3: must be an even number"),
+        ("adalora[r=8,init_r=4]", "init_r=4"),
+        ("lora[bias=some]", "bias=some"),
+        ("loreft[layer=1.5]", r"layer=1\.5"),
+        ("actadd[pairs=1,scale=inf]", "scale=inf.*pairs=1"),
+        ("base[r=1]", "option of base"),
+        ("actadd[layer=0.0]", "layer=0: the contrast of the embedding output"),
+        ("talan[components=2]+lora", "only mixer='ensemble'"),
+        ("talan[mixer=cross_attn,scope=gate_and_bias]+lora", "has no biases"),
     ],
 )
 def test_bad_arms_are_named(text, says):
@@ -147,5 +189,6 @@ def test_every_public_name_exists():
 
 
 def test_arms_can_be_keys():
-    arms = [parse_arm(f"{talan}{kind}") for talan, kind in itertools.product(("", "talan+"), PARTNERS)]
-    assert len(set(arms)) == len({str(arm) for arm in arms}) == 2 * len(PARTNERS)
+    kinds = [kind for kind, partner in PARTNERS.items() if not partner.refuses_block]
+    arms = [parse_arm(f"{block}{kind}") for block, kind in itertools.product(("", "talan+", "noise+"), kinds)]
+    assert len(set(arms)) == len({str(arm) for arm in arms}) == 3 * len(kinds)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from talan_core.errors import UserError
-from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, file_name, parse_seeds
+from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource, file_name, parse_seeds
 from talan_eval.grid import plan
 
 
@@ -26,6 +26,10 @@ def task(name="gsm8k_micro", **changes):
     return TaskIdentity(**{**fields, **changes})
 
 
+def source(name="gsm8k_micro", train_hash="t"):
+    return TrainingSource(name=name, n_train=9, train_hash=train_hash)
+
+
 def experiment(**changes):
     fields = {
         "backbone": BackboneIdentity(name="micro", commit=None, sha256="0", note=""),
@@ -33,6 +37,7 @@ def experiment(**changes):
         "treat": "talan+lora",
         "seeds": (0, 1),
         "tasks": (task(), task("mbpp_micro")),
+        "train": (source(), source("mbpp_micro")),
         "training": {"steps": 3},
         "operating_point": {"slots": 2},
         "eval_batch": 8,
@@ -95,7 +100,8 @@ def test_no_two_cells_share_a_name():
         {"operating_point": {"slots": 3}},
         {"device": "cuda"},
         {"versions": {"torch": "3"}},
-        {"tasks": (task(train_hash="u"), task("mbpp_micro"))},
+        {"train": (source(train_hash="u"), source("mbpp_micro"))},
+        {"train": (source("mbpp_micro"), source())},
     ],
 )
 def test_whatever_changes_training_changes_every_cell(change):
@@ -110,6 +116,22 @@ def test_another_evaluation_keeps_the_checkpoints():
         assert not {c.cell_id for r in before for c in r.evaluations} & {
             c.cell_id for r in after for c in r.evaluations
         }
+
+
+def test_another_benchmark_or_arm_keeps_the_cells_of_the_others():
+    assert cells(experiment()) < cells(experiment(tasks=(*experiment().tasks, task("math500_micro", items_hash="k"))))
+    kept = cells(experiment()) & cells(experiment(treat="talan+dora"))
+    assert kept == {name for name in cells(experiment()) if "talan" not in name}
+    assert len(kept) == 6
+
+
+def test_what_a_benchmark_would_train_on_is_no_part_of_its_evaluation():
+    assert cells(experiment()) == cells(experiment(tasks=(task(train_hash="u", n_train=1), task("mbpp_micro"))))
+
+
+def test_experiments_that_differ_in_their_seeds_have_one_recipe():
+    assert experiment().recipe_digest == experiment(seeds=(5,)).recipe_digest
+    assert experiment().recipe_digest != experiment(eval_batch=9).recipe_digest
 
 
 def test_more_seeds_keep_the_cells_of_the_others():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
 import pytest
 
@@ -13,32 +11,25 @@ from talan_eval.grading.graders import grade_answers
 from talan_eval.grading.verdict import Verdict
 from talan_eval.tasks import load_benchmark
 
-DATA = Path(os.environ.get("TALAN_EVAL_DATA_DIR", Path(__file__).parents[3] / "shared" / "data"))
 
-
-def test_without_a_data_directory_it_says_what_to_type(monkeypatch, tmp_path):
-    monkeypatch.delenv("TALAN_EVAL_DATA_DIR", raising=False)
-    with pytest.raises(UserError, match="--data-dir DIR"):
-        load_benchmark("gsm8k", data_dir=None, limit=None)
+def test_a_wrong_data_directory_says_what_to_type(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         load_benchmark("gsm8k", data_dir=tmp_path / "none", limit=None)
-    with pytest.raises(UserError, match=r"train.jsonl is missing"):
+    with pytest.raises(UserError, match=r"train.jsonl is missing; it should hold 7473 items"):
         load_benchmark("gsm8k", data_dir=tmp_path, limit=None)
 
 
-def test_a_truncated_file_is_refused(tmp_path):
+def test_a_changed_file_is_refused(tmp_path):
     (tmp_path / "gsm8k").mkdir()
     row = json.dumps({"question": "q", "answer": "a\n#### 1"})
     (tmp_path / "gsm8k" / "train.jsonl").write_text(row + "\n")
-    with pytest.raises(UserError, match="has 1 rows, expected 7473"):
+    with pytest.raises(UserError, match=r"train.jsonl was changed: sha256 \w{12}, expected 17f347dc5147"):
         load_benchmark("gsm8k", data_dir=tmp_path, limit=None)
 
 
 @pytest.fixture(scope="module")
-def gsm8k():
-    if not (DATA / "gsm8k" / "test.jsonl").is_file():
-        pytest.skip(f"GSM8K is not at {DATA}; set TALAN_EVAL_DATA_DIR")
-    return load_benchmark("gsm8k", data_dir=DATA, limit=None)
+def gsm8k(data_dir):
+    return load_benchmark("gsm8k", data_dir=data_dir, limit=None)
 
 
 def test_all_reference_solutions_are_graded_right(gsm8k):
@@ -50,7 +41,7 @@ def test_all_reference_solutions_are_graded_right(gsm8k):
 
 def test_changed_answers_are_graded_wrong(gsm8k):
     docs = [item.doc for item in gsm8k.items]
-    changed = [doc["worked"].rpartition("####")[0] + "#### 987654321" for doc in docs]
+    changed = [doc["worked"].rpartition("####")[0] + f"#### {int(doc['answer'].replace(',', '')) + 1}" for doc in docs]
     assert {g.verdict for g in grade_answers("number", docs, changed)} == {Verdict.MISMATCH}
 
 

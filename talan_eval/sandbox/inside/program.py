@@ -1,26 +1,47 @@
 """Runs one untrusted program in the process that was forked for it, and reports values.
 
-Frames are lines of JSON on a private pipe: ``["start"]`` before anything untrusted happens, ``["loaded"]`` behind the
-program and its set-up, ``["value", i, VALUE]`` or ``["raised", i, TYPE, TEXT]`` for each call,
-``["error", PHASE, TYPE, TEXT]`` where the program ends early, ``["end"]``. A program can write frames itself, but what
-they say is compared elsewhere with expected values that never enter this process.
+Frames are lines of JSON on a private pipe: ``["locked"]`` when the boundary is complete and before anything untrusted
+is read, ``["loaded"]`` behind the program and its set-up, ``["value", i, VALUE]`` or ``["raised", i, TYPE, TEXT]`` for
+each call, ``["error", PHASE, TYPE, TEXT]`` where the program ends early, ``["ended"]``. A program can write frames
+itself, but what they say is compared elsewhere with expected values that never enter this process.
 """
 
 from __future__ import annotations
 
 import json
+import marshal
 import os
 import sys
 import types
-from typing import Any, Final, Never
+from typing import TYPE_CHECKING, Any, Final, Never
 
 from .values import TooLargeError, encode
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LOCKED: Final = b'["locked"]\n'
+LOADED: Final = b'["loaded"]\n'
+ENDED: Final = b'["ended"]\n'
 EXIT_MEMORY: Final = 99
 """Exit status where not even an error could be reported for want of memory."""
 EXIT_CHANNEL: Final = 98
 """Exit status where the pipe was gone: the program closed it, or the reader did."""
+EXIT_CONFINEMENT: Final = 97
+"""Exit status where the boundary could not be completed."""
 _MAX_TEXT: Final = 300
+_SAMPLE: Final = """
+import re
+class C:
+    def m(self, *a, **k): return [x for x in a if x] + sorted({1: 2}.items())
+def f(x, y=2.0):
+    try:
+        return (x[5], f"{y!r}")
+    except IndexError as error:
+        return {"a": C().m(1, 2), "b": (x, y, re.sub("a", "b", "aa"))}
+def g():
+    raise ValueError("sample")
+"""
 
 
 class _Channel:
@@ -30,25 +51,61 @@ class _Channel:
         self._descriptor = descriptor
 
     def send(self, *frame: Any) -> None:  # noqa: ANN401 - JSON has no narrower type
-        data = json.dumps(frame).encode("ascii") + b"\n"
+        self.write(json.dumps(frame).encode("ascii") + b"\n")
+
+    def write(self, data: bytes) -> None:
         while data:
             data = data[os.write(self._descriptor, data) :]
 
 
-def run_program(job_descriptor: int, result_descriptor: int) -> Never:
-    """Run the job that is to be read from a descriptor, report on another, and end the process."""
+def run_program(job_descriptor: int, result_descriptor: int, lock: Callable[[], None]) -> Never:
+    """Run the job that is to be read from a descriptor, report on another, and end the process.
+
+    Args:
+        job_descriptor: Where the job is.
+        result_descriptor: Where frames go.
+        lock: Completes the boundary; where it fails, the process ends without a frame.
+    """
     channel = _Channel(result_descriptor)
     try:
-        channel.send("start")
-        with os.fdopen(job_descriptor, "rb") as file:
-            job = json.loads(file.read())
-        _run(job, channel)
-        channel.send("end")
+        lock()
+    except BaseException:  # noqa: BLE001 - without its boundary nothing may be run
+        os._exit(EXIT_CONFINEMENT)
+    try:
+        channel.write(LOCKED)
+        _run(_read_job(job_descriptor), channel)
+        channel.write(ENDED)
     except MemoryError:
         os._exit(EXIT_MEMORY)
     except OSError:
         os._exit(EXIT_CHANNEL)
     os._exit(0)
+
+
+def _read_job(descriptor: int) -> dict[str, Any]:
+    """Read the job, which the caller wrote: source, set-up, calls. Marshal needs fewest pages of this fresh process."""
+    size = os.fstat(descriptor).st_size
+    data = b""
+    while len(data) < size:
+        data += os.read(descriptor, size - len(data))
+    os.close(descriptor)
+    job: dict[str, Any] = marshal.loads(data)  # noqa: S302 - from the caller, no program has had it
+    return job
+
+
+def rehearse() -> None:
+    """Run a harmless program to the null device in this process, so that forked ones find the compiler ready.
+
+    What Python sets up at first use (the compiler's types above all) costs as much as a small program.
+    """
+    kept = sys.modules["__main__"]
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        _run({"source": _SAMPLE, "setup": "", "calls": ["f([1])", "g()"]}, _Channel(null))
+    finally:
+        os.close(null)
+        sys.modules["__main__"] = kept
+        del sys.modules["program"]
 
 
 def _run(job: dict[str, Any], channel: _Channel) -> None:
@@ -67,7 +124,7 @@ def _run(job: dict[str, Any], channel: _Channel) -> None:
         except BaseException as error:  # noqa: BLE001 - whatever the program raises, SystemExit too, is its result
             channel.send("error", phase, *_described(error))
             return
-    channel.send("loaded")
+    channel.write(LOADED)
     for number, call in enumerate(job["calls"]):
         try:
             # In brackets: a call over several lines is one expression.

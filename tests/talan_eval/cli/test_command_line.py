@@ -16,7 +16,8 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        env={k: v for k, v in os.environ.items() if k != "TALAN_EVAL_DATA_DIR"} | {"COLUMNS": "100"},
+        env={k: v for k, v in os.environ.items() if k != "TALAN_EVAL_DATA_DIR"}
+        | {"COLUMNS": "100", "HF_HUB_OFFLINE": "1", "HF_HOME": "/nonexistent"},
     )
 
 
@@ -63,6 +64,11 @@ def test_help_shows_every_option_with_its_default():
         (["--tasks", "gsm8k", "--data-dir", "/nonexistent"], "does not exist"),
         (["--backbone", "mikro"], "Did you mean 'micro'?"),
         (["--backbone", "."], "holds no model"),
+        (["--slices", "subjekt"], "Did you mean 'subject'?"),
+        (["--also", "wilcoxn"], "Did you mean 'wilcoxon'?"),
+        (["--bootstrap", "bcaa"], "Did you mean 'bca'?"),
+        (["--alpha", "5"], "not between 0 and 1"),
+        (["--variants-tried", "0"], "--variants-tried 5"),
         (["--json", "/nonexistent/result.json"], "mkdir -p /nonexistent"),
         (["--json", "/"], "it is a directory"),
         (["--seeds", "none"], "--seeds 7"),
@@ -73,6 +79,11 @@ def test_help_shows_every_option_with_its_default():
         (["--learning-rate", "nan"], "learning_rate=nan"),
         (["--device", "tpu"], "Type --device with one of auto, cpu, cuda"),
         (["--workers", "-1"], "--workers -1"),
+        (["--samples-per-item", "0"], "--samples-per-item 0: must be 1 or more"),
+        (["--samples-per-item", "4", "--temperature", "0"], "the samples would be copies"),
+        (["--few-shot", "-1"], "--few-shot -1: must be 0 or more"),
+        (["--thinking"], "has no switch for thinking"),
+        (["--few-shot", "60", "--tasks", "gsm8k_micro"], "leave no room for an answer"),
         (["--wrong"], "No such option"),
     ],
 )
@@ -86,7 +97,46 @@ def test_mistakes_are_one_message_with_exit_code_2_and_leave_nothing(words, says
     assert not out.exists()
 
 
-def test_tasks_are_listed():
-    shown = run("tasks").stdout
-    assert "gsm8k_micro" in shown
-    assert "micro/mbpp_micro.yaml" in shown
+def test_tasks_are_listed_with_counts_versions_and_data():
+    lines = [line.split(maxsplit=5) for line in run("tasks").stdout.splitlines()]
+    rows = {words[0]: words[1:] for words in lines if len(words) == 6}
+    assert rows["gsm8k"] == [
+        "1,319",
+        "7,473",
+        "1",
+        "number",
+        "no data directory named: Hub, openai/gsm8k@740312ad",
+    ]
+    assert [rows[name][0] for name in ("gpqa_diamond", "math500", "mbpp")] == ["198", "500", "500"]
+    assert rows["mbpp_micro"] == ["200", "600", "1", "code", "bundled"]
+
+
+def test_a_data_directory_without_the_files_is_said_to_be_unusable(tmp_path):
+    assert "unusable: The data file" in run("tasks", "--data-dir", str(tmp_path)).stdout
+
+
+def test_one_item_is_shown_with_prompt_target_grading_and_verdict():
+    done = run("tasks", "show", "gsm8k_micro", "--few-shot", "1", "--backbone", "micro", "--answer", "I give up")
+    assert done.returncode == 0, done.stderr
+    parts = done.stdout.split("--- ")
+    assert [part.split()[0] for part in parts[1:]] == ["prompt", "target", "grading", "verdict"]
+    assert parts[0].startswith("gsm8k_micro 1:")
+    assert "[few_shot=1], item gsm8k-" in parts[0]
+    assert parts[1].count("<|im_start|>user") == 2
+    assert parts[1].count("<|im_start|>assistant") == 2
+    assert "unparsed (score 0)" in parts[4]
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["gsm8k_mikro"], "Did you mean 'gsm8k_micro'?"),
+        (["gsm8k_micro", "--item", "gsm8k-0"], "gsm8k_micro has 200 items; type --item gsm8k-"),
+        (["gsm8k_micro", "--few-shot", "601"], "more than the 600 examples"),
+    ],
+)
+def test_an_item_that_cannot_be_shown(words, says):
+    done = run("tasks", "show", *words)
+    assert done.returncode == 2
+    assert says in " ".join(done.stderr.split())

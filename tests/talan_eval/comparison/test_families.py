@@ -141,9 +141,15 @@ def test_suspicious_data_are_flagged(cell, result):
     hit = nearly.copy()
     hit[:4, 0] = 1
     assert "saturated: 57 of 60 items are right" in warnings(nearly, hit)
-    assert "of all flips are of one item" in warnings(nearly, hit)
     rng = np.random.default_rng(1)
-    assert warnings(*(rng.random((2, 7, 60)) < 0.5).astype(float)) == ""
+    base, treat = (rng.random((2, 7, 60)) < 0.5).astype(float)
+    assert warnings(base, treat) == ""
+    treat[:, 5:] = base[:, 5:]
+    treat[:, :4], base[:, :4] = 1, 0
+    assert "25% of all flips are of one item" not in warnings(base, treat)
+    treat[:, 1:] = base[:, 1:]
+    treat[:, 1:3] = 1 - base[:, 1:3]
+    assert "33% of all flips are of one item" in warnings(base, treat)
 
 
 def test_every_number_states_its_method_and_reference(cell, result):

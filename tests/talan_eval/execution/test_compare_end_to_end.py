@@ -14,8 +14,11 @@ import jsonschema
 import psutil
 import pytest
 
+from talan_eval.execution.samples import read_samples
+
 ROOT = Path(__file__).parents[3]
 TASKS = "gsm8k_micro,mbpp_micro"
+FILE = 'seeds = 2\nsteps = 4\nlimit = 12\ntasks = ["gsm8k_micro", "mbpp_micro"]\n'  # the same as COMMON
 COMMON = ("--seeds", "2", "--steps", "4", "--limit", "12", "--tasks", TASKS, "--workers", "2")
 
 
@@ -40,7 +43,9 @@ def wait_for_cell(process: subprocess.Popen[str] | subprocess.Popen[bytes], out:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("compare") / "out"
-    done = compare(*COMMON, "--out", str(out), "--json", str(out.parent / "copy.json"))
+    file = out.parent / "experiment.toml"
+    file.write_text(FILE)
+    done = compare(str(file), "--workers", "2", "--out", str(out), "--json", str(out.parent / "copy.json"))
     assert done.returncode == 0, done.stderr
     return out, done
 
@@ -57,13 +62,19 @@ def without_times(result: dict[str, object]) -> dict[str, object]:
 def test_a_comparison_leaves_what_the_readme_promises(finished):
     out, done = finished
     assert {"report.md", "result.json", "manifest.json", "samples"} <= {path.name for path in out.iterdir()}
-    assert len(list((out / "samples").glob("*/*.jsonl"))) == 8
-    assert len((out / "samples" / "gsm8k_micro").glob("*").__next__().read_text().splitlines()) == 12
+    assert len(list((out / "samples").glob("*/*.parquet"))) == 8
+    assert len(read_samples(next((out / "samples" / "gsm8k_micro").iterdir()))) == 12
+    assert list((out / "running").iterdir()) == []
     assert (out / "result.json").read_bytes() == (out.parent / "copy.json").read_bytes()
+    assert (out / "experiment.toml").read_text() == FILE
+    assert json.loads((out / "request.json").read_text()) == {
+        "seeds": "2", "steps": 4, "limit": 12, "tasks": TASKS, "workers": 2,
+    }  # fmt: skip
     for text in (done.stdout, (out / "report.md").read_text()):
         assert "gsm8k_micro" in text
         assert "mean (primary)" in text
-        assert "unsandboxed" in text.lower()
+        assert "sandbox tier" in text
+        assert "unsandboxed" not in text.lower()
     assert done.stderr == ""
 
 
@@ -97,13 +108,25 @@ def test_the_same_command_gives_the_same_result(finished, tmp_path):
 
 def test_a_finished_comparison_is_only_read_again(finished):
     out, _ = finished
-    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.jsonl")}
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")}
     result = (out / "result.json").read_bytes()
     done = compare(*COMMON, "--out", str(out))
     assert done.returncode == 0
     assert "seed 0 (" not in done.stdout
-    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.jsonl")} == before
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")} == before
     assert (out / "result.json").read_bytes() == result
+
+
+def test_a_dry_run_says_what_is_there_and_what_the_rest_takes_and_writes_nothing(finished):
+    beside = finished[0].parent / "beside"
+    done = compare(*COMMON[2:], "--seeds", "3", "--out", str(beside), "--dry-run")
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert ["fine-tunings", "6", "0", "4", "2"] in rows
+    assert ["evaluations", "12", "0", "8", "4"] in rows
+    for word in ("time ", "memory ", "disk ", "Nothing was written."):
+        assert word in done.stdout
+    assert not beside.exists()
 
 
 def test_another_experiment_is_refused_in_the_same_directory(finished):
@@ -157,11 +180,26 @@ def test_interrupted_it_says_that_finished_cells_are_kept_and_nothing_else(tmp_p
 
 def test_a_damaged_cell_is_named_and_computed_again(finished, tmp_path):
     out, _ = finished
-    copy = tmp_path / "copy"
+    copy = tmp_path / "copy"  # no sibling to take the cell from
     subprocess.run(["cp", "-r", str(out), str(copy)], check=True)  # noqa: S607 - every system has cp
     victim = next((copy / "samples" / "gsm8k_micro").glob("*lora_seed-1*"))
-    victim.write_bytes(victim.read_bytes().replace(b'"score": ', b'"score":  ', 1))
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
     done = compare(*COMMON, "--out", str(copy))
     assert done.returncode == 0, done.stderr
     assert "counts as missing" in " ".join(done.stdout.split())
     assert without_times(result_of(copy)) == without_times(result_of(out))
+
+
+def test_plain_few_shot_prompts_answered_twice(tmp_path):
+    words = ("--seeds", "1", "--steps", "2", "--limit", "3", "--tasks", "gsm8k_micro", "--workers", "1")
+    asked = ("--few-shot", "1", "--no-chat-template", "--samples-per-item", "2", "--max-tokens", "9")
+    done = compare(*words, *asked, "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    result = result_of(tmp_path / "out")
+    assert "|k:2|" in result["signature"]
+    assert "[few_shot=1,plain,max_tokens=9,k=2,t=0.7]" in result["signature"]
+    files = list((tmp_path / "out" / "samples" / "gsm8k_micro").glob("*.jsonl"))
+    samples = [json.loads(line) for line in files[0].read_text().splitlines()]
+    assert [sample["sample"] for sample in samples] == [0, 0, 0, 1, 1, 1]
+    assert len({sample["prompt_hash"] for sample in samples}) == 3

@@ -10,13 +10,18 @@ import pytest
 from scipy.stats import norm
 
 from talan_eval.stats.aggregate import interquartile_mean, probability_of_improvement
+from talan_eval.stats.anytime import looks, t_e_value
 from talan_eval.stats.arrays import lower_quantile, upper_quantile
+from talan_eval.stats.cmh import cmh
+from talan_eval.stats.guard import ErrorTerm
 from talan_eval.stats.guarded_t import guarded_t, paired_t
 from talan_eval.stats.mcnemar import mcnemar_exact, mcnemar_midp
 from talan_eval.stats.mean_squares import MeanSquares, mean_squares
-from talan_eval.stats.multiplicity import holm, max_t
+from talan_eval.stats.multiplicity import benjamini_hochberg, benjamini_yekutieli, holm, max_t
+from talan_eval.stats.noninferiority import equivalence, one_sided_bounds, one_sided_p
 from talan_eval.stats.seed_bootstrap import BootstrapMethod, bootstrap_interval, exact_law, expanded_tail
 from talan_eval.stats.signflip import SeedSums, hartigan_interval, sign_flip
+from talan_eval.stats.wilcoxon import signed_rank
 
 FILE = Path(__file__).parents[2] / "data" / "statistics_vectors.json"
 VECTORS = {vector["id"]: vector for vector in json.loads(FILE.read_text())}
@@ -40,6 +45,44 @@ def test_paired_t():
     assert got.df == want["df"]
     assert got.ci == pytest.approx((want["ci_lo"], want["ci_hi"]), abs=1e-9)
     assert probability_of_improvement(deltas("V01_paired_t")[None, :]) == pytest.approx(want["poi_paired"])
+
+
+def seed_term(values: np.ndarray) -> tuple[ErrorTerm, ...]:
+    return (ErrorTerm("t", float(values.std(ddof=1)) / np.sqrt(len(values)), len(values) - 1),)
+
+
+def test_one_sided_t():
+    want, values = expected("V01_paired_t"), deltas("V01_paired_t")
+    assert one_sided_p(values.mean(), seed_term(values)) == pytest.approx(want["p_greater"], abs=1e-12)
+
+
+def test_noninferiority_and_equivalence():
+    want, values = expected("V10_noninferiority"), deltas("V10_noninferiority")
+    margin, terms = VECTORS["V10_noninferiority"]["inputs"]["margin"], seed_term(values)
+    assert one_sided_p(values.mean() + margin, terms) == pytest.approx(want["p"], rel=1e-9)
+    assert one_sided_bounds(values.mean(), terms).lower == pytest.approx(want["lower95"], abs=1e-9)
+    assert equivalence(values.mean(), terms, margin).p == pytest.approx(want["tost_p"], abs=1e-9)
+
+
+def test_anytime_valid_e_value():
+    inputs, want = VECTORS["V12_evalue_t"]["inputs"], expected("V12_evalue_t")
+    assert t_e_value(inputs["t"], inputs["n"], inputs["g"]) == pytest.approx(want["e_by_quadrature"], rel=1e-9)
+    (look,) = looks(deltas("V01_paired_t"), [7], 0.05)
+    assert look.p == pytest.approx(want["anytime_p"], rel=1e-9)
+
+
+@pytest.mark.parametrize(("continuity", "suffix"), [(False, ""), (True, "_cc")])
+def test_cochran_mantel_haenszel(continuity, suffix):
+    want = expected("V05_cmh")
+    got = cmh(np.array(VECTORS["V05_cmh"]["inputs"]["tables"]), continuity=continuity)
+    assert got.statistic == pytest.approx(want["stat" + suffix], abs=1e-9)
+    assert got.p == pytest.approx(want["p" + suffix], abs=1e-9)
+    assert got.odds_ratio == pytest.approx(want["or_pooled"], abs=1e-9)
+
+
+def test_signed_rank():
+    want, got = expected("V02_signflip_exact"), signed_rank(sums(deltas("V02_signflip_exact")))
+    assert (got.statistic, got.p) == (want["wilcoxon_W"], want["wilcoxon_p_two"])
 
 
 def test_sign_flip_and_its_interval():
@@ -66,10 +109,15 @@ def test_mcnemar(table):
     assert mcnemar_midp(lost, gained) == pytest.approx(want["midp"], rel=1e-10)
 
 
-def test_holm():
-    assert holm(np.array(VECTORS["V06_multiplicity"]["inputs"]["p"])) == pytest.approx(
-        np.array(expected("V06_multiplicity")["holm"]), abs=1e-12
-    )
+@pytest.mark.parametrize(("method", "key"), [(holm, "holm"), (benjamini_hochberg, "bh"), (benjamini_yekutieli, "by")])
+def test_adjusted_p_values(method, key):
+    got = method(np.array(VECTORS["V06_multiplicity"]["inputs"]["p"]))
+    assert got == pytest.approx(np.array(expected("V06_multiplicity")[key]), abs=1e-12)
+
+
+def test_five_of_sixteen_cells_at_the_floor_pass_the_false_discovery_rate():
+    p = np.array([1 / 64] * 5 + [1.0] * 11)
+    assert benjamini_hochberg(p)[:5].tolist() == expected("V03_signflip_floor")["bh16_five_at_floor"]
 
 
 @pytest.mark.parametrize(

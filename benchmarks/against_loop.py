@@ -1,0 +1,135 @@
+"""One grid here, against a loop over a TRL script and an ``lm_eval`` call per checkpoint: same backbone, data, batches.
+
+The loop starts two processes for each arm and seed, and each loads all libraries, backbone and benchmarks again.
+Times are wall and CPU seconds of all processes; on a machine that others use as well only the CPU seconds can be
+compared. TRL must be importable by the Python that is named (it is no dependency of this project).
+
+    python benchmarks/against_loop.py --loop-python /path/to/python-with-trl --seeds 7
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from talan_core.backbones.names import MICRO_WEIGHTS
+from talan_eval.tasks import load_benchmark, task_files, tasks_directory
+
+TASKS = ("gsm8k_micro", "gpqa_diamond_micro")
+STEPS, BATCH, RATE, LENGTH, EVAL_BATCH = 96, 8, 3e-3, 320, 64
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Seconds of one or several commands."""
+
+    wall: float
+    cpu: float
+
+    def __add__(self, other: Spent) -> Spent:
+        """Add both."""
+        return Spent(self.wall + other.wall, self.cpu + other.cpu)
+
+
+def run(words: list[str], cwd: Path) -> Spent:
+    """Run a command to its end."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    environment = {
+        **os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "TQDM_DISABLE": "1",
+        "PYTHONPATH": str(HERE.parent),
+    }  # fmt: skip
+    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, env=environment, check=False)  # noqa: S603 - our own words
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(words)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Spent(time.perf_counter() - began, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+def write_data(path: Path) -> None:
+    """Write the training mix as conversations, as TRL takes them."""
+    with path.open("w", encoding="utf-8") as file:
+        for name in TASKS:
+            for prompt, completion in load_benchmark(name, data_dir=None, limit=None).training:
+                row = {
+                    "prompt": [{"role": "user", "content": prompt}],
+                    "completion": [{"role": "assistant", "content": completion}],
+                }
+                file.write(json.dumps(row) + "\n")
+
+
+def loop(python: str, cells: list[tuple[str, int]], limit: int, steps: int, root: Path) -> tuple[Spent, Spent]:
+    """Train and evaluate each arm and seed; return what training and what evaluation took."""
+    training = evaluation = Spent(0, 0)
+    data = root / "train.jsonl"
+    write_data(data)
+    for arm, seed in cells:
+        out = root / f"{arm}-{seed}"
+        recipe = ["--steps", str(steps), "--batch-size", str(BATCH), "--learning-rate", str(RATE)]
+        words = [python, str(HERE / "loop_sft.py"), "--model", str(MICRO_WEIGHTS), "--data", str(data)]
+        training += run(
+            [*words, "--out", str(out), "--seed", str(seed), "--max-length", str(LENGTH), *recipe]
+            + (["--dora"] if arm == "dora" else []),
+            root,
+        )
+        evaluation += run(
+            [
+                python, "-m", "lm_eval", "run", "--model", "hf",
+                "--model_args", f"pretrained={MICRO_WEIGHTS},peft={out},dtype=float32",
+                "--tasks", ",".join(task_files()[name].stem for name in TASKS),
+                "--include_path", str(tasks_directory()),
+                "--limit", str(limit), "--batch_size", str(EVAL_BATCH), "--device", "cpu", "--apply_chat_template",
+                "--log_samples", "--output_path", str(out / "log"),
+            ],
+            root,
+        )  # fmt: skip
+    return training, evaluation
+
+
+def grid(seeds: int, limit: int, steps: int, root: Path) -> Spent:
+    """Run the same grid here."""
+    return run(
+        [
+            sys.executable, "-m", "talan_eval.cli.main", "compare", "--base", "lora", "--treat", "dora",
+            "--seeds", str(seeds), "--tasks", ",".join(TASKS), "--limit", str(limit), "--steps", str(steps),
+            "--batch-size", str(BATCH), "--learning-rate", str(RATE), "--eval-batch", str(EVAL_BATCH),
+            "--out", str(root / "grid"),
+        ],
+        root,
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Run both and print what they took."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--loop-python", required=True, help="a Python with trl, peft and lm_eval")
+    parser.add_argument("--seeds", type=int, default=7)
+    parser.add_argument("--limit", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--loop-cells", type=int, help="perform only so many arms and seeds of the loop, and scale up")
+    asked = parser.parse_args()
+    cells = [(arm, seed) for seed in range(asked.seeds) for arm in ("lora", "dora")]
+    some = cells if asked.loop_cells is None else cells[: asked.loop_cells]
+    scale = len(cells) / len(some)
+    with tempfile.TemporaryDirectory() as directory:
+        root = Path(directory)
+        training, evaluation = loop(asked.loop_python, some, asked.limit, asked.steps, root)
+        print(f"loop: {len(some)} of {len(cells)} arms and seeds, scaled by {scale:g}")
+        for name, spent in (("training", training), ("evaluation", evaluation), ("both", training + evaluation)):
+            print(f"  {name:<12}{spent.wall * scale:>9.0f} s wall{spent.cpu * scale:>9.0f} s CPU", flush=True)
+        ours = grid(asked.seeds, asked.limit, asked.steps, root)
+    both = training + evaluation
+    print(f"grid:         {ours.wall:>9.0f} s wall{ours.cpu:>9.0f} s CPU")
+    print(f"ratio:        {both.wall * scale / ours.wall:>9.1f}       {both.cpu * scale / ours.cpu:>9.1f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,272 @@
+"""Kill a comparison again and again, at random times, and check that nothing is lost, doubled or different at its end.
+
+A micro grid (two arms, twelve items) is started, killed by SIGKILL and started again until it ends by itself; then its
+result must be that of an uninterrupted run, byte for byte but for ``provenance.times``, its samples must be the same
+rows, and every checksum must hold. Then the next grid begins, until so many kills have struck. A kill strikes the
+process that was started (its workers must end by themselves), the whole process group, or one worker (the grid must go
+on by itself).
+
+All processes are forked from one that has loaded the libraries: a kill while libraries load would test nothing, and a
+restart comes at once, while orphans may still be ending, which is harder than what a user can do. The package that is
+tested is the installed one, or the one that PYTHONPATH names.
+
+    python benchmarks/torture.py --kills 100
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import dataclasses
+import gc
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ITEMS, BATCH = 12, 3
+TASKS = ("gsm8k_micro",)
+_PATIENCE_SECONDS = 600
+_MOST_KILLS = 8  # in one grid: a finished one could else be killed again and again while it reads what is there
+_LATE = 0.15  # share of kills that wait for the last evaluation, to strike the reports
+
+
+class LostError(AssertionError):
+    """Something was lost, doubled or changed."""
+
+
+@dataclasses.dataclass(slots=True)
+class Tally:
+    """What the kills met.
+
+    Attributes:
+        seeds: Seeds of the grid.
+    """
+
+    seeds: int
+    kills: int = 0
+    grids: int = 0
+    starts: int = 0
+    targets: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    moments: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of the grid: two arms."""
+        return 2 * self.seeds * len(TASKS)
+
+
+def load_libraries() -> None:
+    """Import what a comparison needs, once, without starting a thread."""
+    os.environ.update(
+        TQDM_DISABLE="1", HF_HUB_DISABLE_PROGRESS_BARS="1", TOKENIZERS_PARALLELISM="false",
+        TRANSFORMERS_VERBOSITY="error", OMP_NUM_THREADS="1", ARROW_DEFAULT_MEMORY_POOL="system",
+    )  # fmt: skip
+    import torch  # noqa: PLC0415 - as above
+
+    import talan_eval.cli.grid  # noqa: PLC0415 - as above
+    import talan_eval.execution.cell  # noqa: PLC0415 - as above
+    import talan_eval.execution.prepare  # noqa: PLC0415 - as above
+    import talan_eval.execution.session  # noqa: F401, PLC0415 - as above
+
+    torch.set_num_threads(1)
+    gc.collect()
+    gc.freeze()  # or every collection in every forked process goes through all libraries
+
+
+def start(out: Path, seeds: int) -> int:
+    """Start the comparison in a process group of its own and return its process id."""
+    process = os.fork()
+    if process:
+        return process
+    os.setsid()
+    log = os.open(out.parent / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    code = 1
+    try:
+        _compare(out, seeds)
+        code = 0
+    except Exception:  # noqa: BLE001 - the end of a process; its log says what happened
+        import traceback  # noqa: PLC0415 - only here
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def _compare(out: Path, seeds: int) -> None:
+    from talan_eval.cli import grid  # noqa: PLC0415 - loaded before
+    from talan_eval.execution.local import LocalExecutor  # noqa: PLC0415 - as above
+    from talan_eval.request import CompareRequest  # noqa: PLC0415 - as above
+
+    grid._local = lambda prepared: LocalExecutor(prepared.workers, method="fork")  # noqa: SLF001 - see the module
+    request = CompareRequest(
+        seeds=str(seeds), tasks=",".join(TASKS), limit=ITEMS, eval_batch=BATCH, steps=2, batch_size=2, workers=2,
+        retries=9, out=out,
+    )  # fmt: skip
+    grid.perform_grid(request, None)
+
+
+def wait(process: int) -> int:
+    """Wait for the end of a process and return its exit status."""
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def strike(process: int, out: Path, delay: float, late: bool, dice: random.Random, tally: Tally) -> bool:  # noqa: FBT001 - a benchmark's own helper
+    """Wait, then kill; return whether the process was still there to be killed."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while late and finished(out) < tally.evaluations:
+        if ended(process) or time.monotonic() > deadline:
+            return False
+        time.sleep(0.002)
+    began = time.monotonic()
+    while time.monotonic() < began + delay:
+        if ended(process):
+            return False
+        time.sleep(0.002)
+    workers = psutil.Process(process).children()
+    target = dice.choice(("the process", "the group", "one worker")) if workers else "the process"
+    tally.moments[moment(out, tally.evaluations)] += 1
+    tally.targets[target] += 1
+    tally.kills += 1
+    if target == "one worker":
+        dice.choice(workers).kill()
+    elif target == "the group":
+        os.killpg(process, signal.SIGKILL)
+    else:
+        os.kill(process, signal.SIGKILL)
+    return True
+
+
+def ended(process: int) -> bool:
+    """Return whether a child has ended, without reaping it."""
+    return psutil.Process(process).status() == psutil.STATUS_ZOMBIE
+
+
+def moment(out: Path, evaluations: int) -> str:
+    """Say what the comparison seems to be doing."""
+    if not (out / "manifest.json").exists():
+        return "starting"
+    temporary = [path for path in out.rglob(".tmp-*") if ".tmp-" in path.name]
+    if finished(out) == evaluations:
+        return "reporting"
+    if any(path.parent.name in {"cells", *TASKS} for path in temporary):
+        return "sealing"
+    if any((out / "running").glob("*")):
+        return "evaluating"
+    if any(path.parent.name == "checkpoints" for path in temporary):
+        return "training"
+    return "between"
+
+
+def content(out: Path) -> tuple[str, dict[str, Any]]:
+    """Return the result without its times, as text, and all samples by file."""
+    from talan_eval.store.tables import read_rows  # noqa: PLC0415 - loaded before
+
+    result = json.loads((out / "result.json").read_text())
+    del result["provenance"]["times"]
+    samples = {str(path.relative_to(out)): read_rows(path) for path in sorted((out / "samples").rglob("*.parquet"))}
+    return json.dumps(result, indent=2), samples
+
+
+def check(out: Path, reference: tuple[str, dict[str, Any]], evaluations: int) -> None:
+    """Compare a finished directory with the uninterrupted one.
+
+    Raises:
+        LostError: They differ, or something unsound is left.
+    """
+    from talan_eval.store.store import Store  # noqa: PLC0415 - loaded before
+
+    store = Store.load(out)
+    for name in store.checkpoint_names():
+        store.check_checkpoint(name)
+    rows = [row["item_id"] for rows in content(out)[1].values() for row in rows]
+    findings = {
+        "damaged": store.verify().problems,
+        "failed": tuple(store.failures()),
+        "journals left": tuple(store.journal_names()),
+        "temporary files left": tuple(path.name for path in out.rglob(".tmp-*")),
+        "samples lost or doubled": () if len(rows) == evaluations * ITEMS else (len(rows),),
+        "other result or samples": () if content(out) == reference else ("differs",),
+    }
+    wrong = {name: found for name, found in findings.items() if found}
+    if wrong:
+        raise LostError(f"{out}: {wrong}")
+
+
+def torture(root: Path, kills: int, seeds: int, seed: int) -> Iterator[Tally]:
+    """Kill and restart until so many kills have struck; yield the tally after each grid.
+
+    Raises:
+        LostError: A grid did not end as the uninterrupted one.
+    """
+    dice = random.Random(seed)  # noqa: S311 - times of kills
+    tally = Tally(seeds)
+    began = time.monotonic()
+    (root / "whole").mkdir()
+    if wait(start(root / "whole" / "run", seeds)) != 0:
+        raise LostError((root / "whole" / "log").read_text())
+    longest = time.monotonic() - began
+    reference = content(root / "whole" / "run")
+    while tally.kills < kills:
+        out = root / f"grid-{tally.grids}" / "run"
+        out.parent.mkdir()
+        struck = 0
+        while True:
+            tally.starts += 1
+            process = start(out, seeds)
+            late = dice.random() < _LATE
+            # squared, because the reference was the first and slowest: a delay beyond the end kills nothing
+            delay = dice.random() ** 2 * (0.5 if late else longest * max(0.1, 1 - finished(out) / tally.evaluations))
+            if tally.kills < kills and struck < _MOST_KILLS:
+                struck += strike(process, out, delay, late, dice, tally)
+            code = wait(process)
+            if code == 0:
+                break
+            if code != -signal.SIGKILL:
+                raise LostError(f"{out}: exit code {code}\n{(out.parent / 'log').read_text()}")
+        check(out, reference, tally.evaluations)
+        shutil.rmtree(out.parent)
+        tally.grids += 1
+        yield tally
+
+
+def finished(out: Path) -> int:
+    """Return how many evaluations are sealed."""
+    return len(list((out / "cells").glob("eval_*.json")))
+
+
+def main() -> None:
+    """Run the torture and print what it met."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--grid-seeds", type=int, default=2, help="training seeds of the grid")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the times of the kills")
+    asked = parser.parse_args()
+    load_libraries()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as directory:
+        for tally in torture(Path(directory), asked.kills, asked.grid_seeds, asked.seed):
+            seconds = time.monotonic() - began
+            print(
+                f"{tally.kills} kills, {tally.starts} starts, {tally.grids} grids equal to the uninterrupted one, "
+                f"{seconds:.0f} s; struck {dict(tally.moments)}, {dict(tally.targets)}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""Arms without an adapter of PEFT: the untuned backbone, full fine-tuning, and edits of activations.
+
+A checkpoint has `talan_arm.json` (`PlainRecord`), the edit's tensors in `talan_arm.safetensors`, all weights in
+`model.safetensors` for full fine-tuning, and the block's two files if there is a block beside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import AutoModelForCausalLM
+
+from talan_core.attach import TalanAttachment
+from talan_core.card import write_card
+from talan_core.carrier import BlockCarrier
+from talan_core.checkpoint import Provenance, has_block
+from talan_core.errors import UserError
+from talan_core.interventions import Intervention, LoReftEdit, SteeringEdit
+from talan_core.originals import Originals
+from talan_core.partners.plain import ActAdd, Full, LoReft
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from transformers import PreTrainedModel
+
+    from talan_core.partners import PlainPartner
+
+ARM_CONFIG: Final = "talan_arm.json"
+ARM_WEIGHTS: Final = "talan_arm.safetensors"
+_FORMAT: Final = 1
+_ONLY: Final = "default"
+
+
+@dataclass(frozen=True)
+class PlainRecord:
+    """What `talan_arm.json` says.
+
+    Args:
+        partner: The partner's name, such as "loreft".
+        options: Its options by name, its layer being the number of a decoder layer.
+        base_model: Name or path of the backbone, or None when it has none.
+        base_revision: Commit of the backbone on the Hub, where that is known.
+        provenance: Where the arm comes from, where that is known.
+    """
+
+    partner: str
+    options: dict[str, Any]
+    base_model: str | None
+    base_revision: str | None = None
+    provenance: Provenance | None = None
+
+
+class PlainModel(BlockCarrier):
+    """A backbone as an arm of its own, with the part of `PeftModel`'s interface that training and evaluation use.
+
+    Everything else (device, configuration, ...) is asked of the backbone.
+
+    Args:
+        backbone: The model; changed in place.
+        partner: What is done to it.
+        layer: Number of the decoder layer that is edited; None where nothing is.
+        generator: A CPU generator, the only source of initial values.
+    """
+
+    def __init__(
+        self, backbone: PreTrainedModel, partner: PlainPartner, *, layer: int | None, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.base_model = backbone
+        self.partner = partner
+        self.provenance: Provenance | None = None
+        self.talans = nn.ModuleDict()
+        self.edit = _edit_of(partner, backbone, layer, generator)
+        self.originals = Originals()
+        if self.edit is not None:
+            self.edit.attach(backbone)
+        if isinstance(partner, Full):
+            self.originals = Originals.of(backbone, lambda _: True)
+        backbone.requires_grad_(requires_grad=isinstance(partner, Full))
+        self.train(backbone.training)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the backbone has
+        """Ask the backbone for what this class does not have."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name == "base_model":
+                raise
+            return getattr(self.base_model, name)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the backbone's signature
+        """Run the model; arguments and result are the backbone's."""
+        return self.base_model(*args, **kwargs)
+
+    def generate(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the backbone's signature
+        """Generate; arguments and result are the backbone's."""
+        return cast("Any", self.base_model).generate(*args, **kwargs)
+
+    def get_base_model(self) -> PreTrainedModel:
+        """Return the backbone."""
+        return self.base_model
+
+    def add_talan(self, config: Any, *, generator: torch.Generator) -> None:  # noqa: ANN401 - a TalanConfig
+        """Attach a block beside; arguments as for `talan_core.model.add_talan`."""
+        attachment = TalanAttachment(self.get_base_model(), config, generator=generator)
+        attachment.train(self.training)
+        attachment.provenance = self.provenance
+        self._carry(_ONLY, attachment)
+
+    @contextlib.contextmanager
+    def disable_adapter(self) -> Iterator[None]:
+        """Switch everything off: inside, the model is the untuned backbone. Nests."""
+        enabled = self.edit is not None and self.edit.enabled
+        if self.edit is not None:
+            self.edit.enabled = False
+        try:
+            with self._blocks_off(), self.originals.restored():
+                yield
+        finally:
+            if self.edit is not None:
+                self.edit.enabled = enabled
+
+    def unload(self) -> PreTrainedModel:
+        """Take edit and block out and return the untuned backbone."""
+        if self.edit is not None:
+            self.edit.detach()
+        for name in list(self.talans):
+            self._drop(name)
+        self.originals.restore()
+        return self.get_base_model()
+
+    def save_pretrained(self, save_directory: str, *, is_main_process: bool = True, **kwargs: Any) -> None:  # noqa: ANN401 - handed on
+        """Save what the arm adds to its backbone.
+
+        Args:
+            save_directory: Where to; created.
+            is_main_process: Whether this process writes.
+            kwargs: Handed on to the backbone's `save_pretrained` for full fine-tuning, otherwise unused.
+        """
+        if not is_main_process:
+            return
+        directory = Path(save_directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        backbone = self.get_base_model()
+        options = dataclasses.asdict(self.partner)
+        if self.edit is not None:
+            options["layer"] = self.edit.layer
+            tensors = {name: value.detach().cpu().contiguous() for name, value in self.edit.state_dict().items()}
+            save_file(tensors, str(directory / ARM_WEIGHTS), metadata={"format": "pt"})
+        if isinstance(self.partner, Full):
+            backbone.save_pretrained(str(directory), **kwargs)
+        record = PlainRecord(
+            self.partner.kind,
+            options,
+            backbone.name_or_path or None,
+            getattr(backbone.config, "_commit_hash", None),
+            self.provenance,
+        )
+        data = {"format": _FORMAT, **dataclasses.asdict(record)}
+        (directory / ARM_CONFIG).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        if self.talan is not None:
+            self._write_block(directory, _ONLY, self.partner.kind)
+            write_card(directory, sum(p.numel() for p in backbone.parameters()))
+
+    def read(self, directory: Path, *, trainable: bool) -> None:
+        """Read what `save_pretrained` wrote beside the record."""
+        if self.edit is not None:
+            self.edit.load_state_dict(load_file(str(directory / ARM_WEIGHTS)))
+            self.edit.requires_grad_(requires_grad=trainable)
+        if isinstance(self.partner, Full):
+            backbone = self.get_base_model()
+            tuned = AutoModelForCausalLM.from_pretrained(str(directory), dtype=backbone.dtype)
+            backbone.load_state_dict(tuned.state_dict())
+            backbone.requires_grad_(requires_grad=trainable)
+        if has_block(directory):
+            self._read_block(_ONLY, directory, trainable=trainable)
+
+    def _active_name(self) -> str:
+        return _ONLY
+
+    def _backbone(self) -> PreTrainedModel:
+        return self.get_base_model()
+
+
+def read_plain(directory: Path) -> PlainRecord:
+    """Read `talan_arm.json`.
+
+    Args:
+        directory: The checkpoint.
+
+    Raises:
+        UserError: If the file is not what this version writes.
+    """
+    path = directory / ARM_CONFIG
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        version, provenance = data.pop("format"), data.pop("provenance")
+        record = PlainRecord(**data, provenance=None if provenance is None else Provenance(**provenance))
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} is damaged or was not written by talan_core ({error}).",
+            "Save the model again with save_pretrained(DIR).",
+        ) from error
+    if version != _FORMAT:
+        raise UserError(
+            f"The arm format {version!r} in {path} cannot be read by this version, which reads {_FORMAT}.",
+            "Install the version that wrote it: pip install --upgrade talan-eval",
+        )
+    return record
+
+
+def _edit_of(
+    partner: PlainPartner, backbone: PreTrainedModel, layer: int | None, generator: torch.Generator
+) -> Intervention | None:
+    width = int(backbone.config.get_text_config().hidden_size)
+    if layer is None:
+        return None
+    if isinstance(partner, LoReft):
+        return LoReftEdit(width, partner.r, layer, generator=generator)
+    if isinstance(partner, ActAdd):
+        return SteeringEdit(width, partner.scale, layer)
+    raise TypeError(f"{partner.kind} edits no layer")

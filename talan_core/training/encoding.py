@@ -1,0 +1,131 @@
+"""One training item to token ids, with the loss on what the assistant says and its end-of-turn token only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from talan_core.errors import UserError
+from talan_core.training.rendering import (
+    Turn,
+    end_of_sequence,
+    ending_tokens,
+    render_turns,
+    token_ids,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from transformers import PreTrainedTokenizerBase
+
+ASSISTANT: Final = "assistant"
+"""The role whose turns are learned."""
+
+
+@dataclass(frozen=True)
+class EncodedExample:
+    """One training sequence as the model sees it.
+
+    Args:
+        input_ids: Token ids.
+        prompt_length: Number of leading tokens without loss.
+        unlearned: Later stretches without loss, as (first, one past the last): what others say between the
+            assistant's turns.
+        source: Where the item comes from.
+    """
+
+    input_ids: tuple[int, ...]
+    prompt_length: int
+    unlearned: tuple[tuple[int, int], ...] = ()
+    source: str = ""
+
+    @property
+    def target_tokens(self) -> int:
+        """Number of tokens with loss."""
+        return len(self.input_ids) - self.prompt_length - sum(end - begin for begin, end in self.unlearned)
+
+
+def encode_plain(tokenizer: PreTrainedTokenizerBase, prompt: str, completion: str, source: str) -> EncodedExample:
+    """Encode a prompt and its completion for a tokenizer without a chat template: both, and end of sequence."""
+    prefix = token_ids(tokenizer, prompt, special=True)
+    if prefix and prefix[-1] == tokenizer.eos_token_id:  # some tokenizers close every text
+        prefix = prefix[:-1]
+    ids = [*prefix, *token_ids(tokenizer, completion), *end_of_sequence(tokenizer)]
+    return EncodedExample(tuple(ids), len(prefix), source=source)
+
+
+def encode_turns(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn], source: str) -> list[EncodedExample]:
+    """Encode a conversation with the chat template; every turn of the assistant is learned.
+
+    The tokens before an assistant's turn are those that the model would be given to generate it. Where the template
+    writes earlier turns as they stood when they were generated, the conversation is one sequence. Where it does not
+    (Qwen3 drops the thinking part of earlier turns), each assistant's turn becomes a sequence of its own.
+
+    Args:
+        tokenizer: A tokenizer with a chat template.
+        turns: The conversation; what follows the last assistant's turn is left out.
+        source: Where it comes from.
+
+    Returns:
+        The sequences, at least one.
+
+    Raises:
+        UserError: If the template cannot be split at an answer.
+    """
+    answers = [at for at, turn in enumerate(turns) if turn.role == ASSISTANT]
+    if len(answers) > 1:
+        whole = _in_one(tokenizer, turns, answers, source)
+        if whole is not None:
+            return [whole]
+    return [_last_answer(tokenizer, turns[: at + 1], source) for at in answers]
+
+
+def _last_answer(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn], source: str) -> EncodedExample:
+    """Encode turns that end with the assistant's, with the loss on that one."""
+    prefix_text = render_turns(tokenizer, turns[:-1], to_be_answered=True)
+    full_text = render_turns(tokenizer, turns, to_be_answered=False)
+    if not full_text.startswith(prefix_text):
+        raise UserError(
+            f"The chat template of {tokenizer.name_or_path or 'this tokenizer'} writes a different prompt for training "
+            "than for generation, so the loss cannot be put on the answer alone.",
+            "Use a backbone whose template appends the answer to the generation prompt, for example --backbone micro.",
+        )
+    prefix, full = token_ids(tokenizer, prefix_text), token_ids(tokenizer, full_text)
+    if full[: len(prefix)] != prefix:
+        # A token spans the border. Generation starts after the prefix as it stands, so training does too.
+        full = prefix + token_ids(tokenizer, full_text[len(prefix_text) :])
+    # What follows the end-of-turn token (often a line break) is never generated and is not learned.
+    ends = [at for at in range(len(prefix), len(full)) if full[at] in ending_tokens(tokenizer)]
+    ids = full[: ends[-1] + 1] if ends else [*full, *end_of_sequence(tokenizer)]
+    return EncodedExample(tuple(ids), len(prefix), source=source)
+
+
+def _in_one(
+    tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn], answers: Sequence[int], source: str
+) -> EncodedExample | None:
+    """Encode a conversation as one sequence, or return None where the template rewrites earlier turns."""
+    final = render_turns(tokenizer, turns[: answers[-1] + 1], to_be_answered=False)
+    ids: list[int] = []
+    unlearned: list[tuple[int, int]] = []
+    written = 0
+    for at in answers:
+        before = render_turns(tokenizer, turns[:at], to_be_answered=True)
+        after = render_turns(tokenizer, turns[: at + 1], to_be_answered=False)
+        if not (final.startswith(after) and after.startswith(before) and len(before) >= written):
+            return None
+        context = token_ids(tokenizer, final[written : len(before)])
+        answer = token_ids(tokenizer, after[len(before) :])
+        ends = [place for place, token in enumerate(answer) if token in ending_tokens(tokenizer)]
+        if not ends:  # without an end-of-turn token nothing would teach the model to stop before the last turn
+            return None
+        rest = len(answer) - ends[-1] - 1
+        begin = unlearned.pop()[0] if unlearned and unlearned[-1][1] == len(ids) else len(ids)
+        ids += context
+        unlearned.append((begin, len(ids)))
+        ids += answer
+        unlearned.append((len(ids) - rest, len(ids)))
+        written = len(after)
+    # The stretch before the first answer is the prompt, the one after the last is never generated.
+    (_, prompt_length), *between, (end, _) = unlearned
+    return EncodedExample(tuple(ids[:end]), prompt_length, tuple(between), source)

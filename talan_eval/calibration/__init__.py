@@ -1,0 +1,1 @@
+"""The simulation study: how often the intervals of ``talan_eval.stats`` hold what they promise."""

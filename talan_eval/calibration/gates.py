@@ -1,0 +1,90 @@
+"""Outcomes of a non-inferiority gate, and of adding seeds until something is significant."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scipy import special
+
+from talan_eval.calibration.counting import Counter, Share
+from talan_eval.calibration.coverage import ALPHA
+from talan_eval.calibration.world import World, run_experiments
+from talan_eval.stats.anytime import looks
+from talan_eval.stats.guarded_t import guarded_t
+from talan_eval.stats.mean_squares import mean_squares
+from talan_eval.stats.noninferiority import GateOutcome, gate_numbers
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from talan_eval.stats.arrays import FloatArray
+
+_CHUNK = 4_000_000
+
+
+@dataclass(frozen=True)
+class GateSetting:
+    """A gate on one cell whose items do not lean, so that the true gain is ``world.delta`` exactly.
+
+    Attributes:
+        world: The cell.
+        margin: Tolerated loss, a proportion.
+    """
+
+    world: World
+    margin: float = 0.01
+
+    def run(self, replicates: int, rng: np.random.Generator) -> dict[str, Share]:
+        """Simulate and count."""
+        counter = Counter()
+        size = max(1, _CHUNK // (self.world.n_seeds * self.world.n_items))
+        done = 0
+        while done < replicates:
+            block = run_experiments(self.world, min(size, replicates - done), rng)
+            for base, treat, fixed in zip(block.base, block.treat, block.truth_e1, strict=True):
+                # the share of open items varies between draws and the gain with it: put the true gain where it is asked
+                deltas = treat - base
+                result = guarded_t(deltas.mean(axis=1), [mean_squares(deltas)], ALPHA)
+                centred = result.delta - float(fixed) + self.world.delta
+                numbers = gate_numbers(centred, result.terms, self.world.n_seeds, self.margin)
+                for outcome in GateOutcome:
+                    counter.note(f"gate: {outcome.value}", numbers.outcome is outcome)
+                counter.note("gate: mean below zero", centred < 0)
+            done += len(block.base)
+        return counter.shares()
+
+
+@dataclass(frozen=True)
+class PeekSetting:
+    """Seeds are added from ``first`` to ``last`` without any gain, with a look after each.
+
+    Attributes:
+        first: Seeds at the first look.
+        last: Seeds at the last.
+    """
+
+    first: int
+    last: int
+
+    def run(self, replicates: int, rng: np.random.Generator) -> dict[str, Share]:
+        """Simulate normal seed differences and count."""
+        counter = Counter()
+        at = list(range(self.first, self.last + 1))
+        for values in rng.normal(0, 0.01, size=(replicates, self.last)):
+            counter.note("peeking: t", any(_t_p(values[:count]) < ALPHA for count in at))
+            counter.note("peeking: last look only", _t_p(values) < ALPHA)
+            found = looks(values, at, ALPHA)
+            counter.note("peeking: anytime-valid t", found[-1].p <= ALPHA)
+            counter.note("peeking: confidence sequence misses", any(_misses(look.ci) for look in found))
+        return counter.shares()
+
+
+def _misses(interval: tuple[float, float] | None) -> bool:
+    return interval is not None and not interval[0] <= 0 <= interval[1]
+
+
+def _t_p(values: FloatArray) -> float:
+    statistic = abs(float(values.mean())) / (float(values.std(ddof=1)) / math.sqrt(len(values)))
+    return 2 * float(special.stdtr(len(values) - 1, -statistic))

@@ -1,0 +1,225 @@
+"""The tables of the study, as Markdown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from talan_eval.calibration.coverage import CoverageSetting
+from talan_eval.calibration.families import FamilySetting
+from talan_eval.calibration.gates import GateSetting, PeekSetting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from talan_eval.calibration.counting import Share
+    from talan_eval.calibration.settings import Setting
+
+E1_METHODS = (
+    "guarded t",
+    "plain t",
+    "sign-flip interval",
+    "bootstrap-t",
+    "expanded-percentile",
+    "percentile",
+    "basic",
+    "bca",
+    "items only",
+)
+E2_METHODS = ("guarded crossed", "pigeonhole", "plain t")
+CLAIMS = (
+    "guarded t",
+    "sign-flip",
+    "plain t",
+    "McNemar pooled over seeds",
+    "McNemar of one seed",
+    "unpaired z of one seed",
+    "CMH over seeds",
+)
+ADJUSTMENTS = ("Holm", "max-T", "larger of Holm and max-T", "Benjamini-Hochberg", "no adjustment")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One simulated setting.
+
+    Attributes:
+        setting: What was simulated.
+        shares: What was counted, by name.
+        seconds: Processor time.
+    """
+
+    setting: Setting
+    shares: dict[str, Share]
+    seconds: float
+
+
+def all_tables(records: Sequence[Record]) -> str:
+    """Return every table that the records allow, each under a heading."""
+    # true gains are counted per benchmark, everything else per experiment
+    trials = max(share.trials for r in records for name, share in r.shares.items() if not name.startswith("found"))
+    error = 100 * (0.05 * 0.95 / trials) ** 0.5
+    introduction = (
+        f"{len(records)} settings, {trials:,} simulated experiments each. Cells give the mean over settings in percent "
+        f"and, in brackets, the worst setting. One setting's Monte Carlo standard error is {error:.1f} points; "
+        "bootstraps were tried on fewer experiments."
+    )
+    parts = [introduction]
+    for heading, text in (
+        ("Coverage of E1, nominal 95 %", e1_coverage(records)),
+        ("Coverage of E2, nominal 95 %", e2_coverage(records)),
+        ("E1 in the tenth of the experiments whose seeds agree best", small_spreads(records)),
+        ("Skewed trainings: one in ten is three standard deviations worse", skewed(records)),
+        ("Items in clusters of 5 and 25", clustered(records)),
+        ("E0: one checkpoint pair on new items", e0_coverage(records)),
+        ("False claims about re-training, nominal 5 %", false_claims(records)),
+        ("Family of four benchmarks: any false claim, and true gains found", families(records)),
+        ("Mean over benchmarks and backbones", means(records)),
+        ("Gate with a margin of 1 point", gates(records)),
+        ("Looking after every added seed, from the third on", peeking(records)),
+    ):
+        if text:
+            parts.append(f"### {heading}\n\n{text}")
+    return "\n\n".join(parts) + "\n"
+
+
+def e1_coverage(records: Sequence[Record]) -> str:
+    """Tabulate E1 coverage by method and seeds, normal trainings and independent items."""
+    return _by_seeds(_plain(records), [(name, f"E1 {name}") for name in E1_METHODS])
+
+
+def e2_coverage(records: Sequence[Record]) -> str:
+    """Tabulate E2 coverage by method and seeds, normal trainings and independent items."""
+    return _by_seeds(_plain(records), [(name, f"E2 {name}") for name in E2_METHODS])
+
+
+def small_spreads(records: Sequence[Record]) -> str:
+    """Tabulate what is left of the coverage where the seeds agreed best."""
+    rows = [(name, f"smallest spreads: {name}") for name in ("guarded t", "plain t")]
+    return _by_seeds(_plain(records), rows)
+
+
+def skewed(records: Sequence[Record]) -> str:
+    """Tabulate E1 coverage under a skewed law of the trainings."""
+    chosen = [r for r in _coverage(records) if r.setting.world.law == "skewed"]  # type: ignore[union-attr]  # filtered
+    return _by_seeds(chosen, [(name, f"E1 {name}") for name in E1_METHODS if name != "items only"])
+
+
+def clustered(records: Sequence[Record]) -> str:
+    """Tabulate E2 and E0 with clusters and with clusters ignored."""
+    chosen = [r for r in _coverage(records) if r.setting.world.cluster > 1]  # type: ignore[union-attr]  # filtered
+    names = ("E2 guarded crossed", "E2 pigeonhole", "E2 guarded crossed, clusters ignored", "E0 interval")
+    return _by_seeds(chosen, [(name, name) for name in (*names, "E0 interval, clusters ignored")])
+
+
+def e0_coverage(records: Sequence[Record]) -> str:
+    """Tabulate the Bonett-Price interval."""
+    return _by_seeds(_plain(records), [("Bonett-Price", "E0 interval")])
+
+
+def false_claims(records: Sequence[Record]) -> str:
+    """Tabulate rejections where re-training gives no gain; here the worst setting is the largest."""
+    rows = [(name, f"claims: {name}") for name in CLAIMS]
+    return _by_seeds(_plain(records), rows, worst=max)
+
+
+def families(records: Sequence[Record]) -> str:
+    """Tabulate family-wise errors and the share of true gains that is found."""
+    chosen = [r for r in records if isinstance(r.setting, FamilySetting) and r.setting.n_backbones == 1]
+    rows = [(f"{name}: any false claim", f"any false: {name}") for name in ADJUSTMENTS]
+    rows += [(f"{name}: true gains found", f"found: {name}") for name in ADJUSTMENTS]
+    return _by_seeds(chosen, rows, worst=max)
+
+
+def means(records: Sequence[Record]) -> str:
+    """Tabulate coverage of the mean: ours, and with seeds or items taken as independent where they are shared."""
+    parts = []
+    for several, title in ((False, "one backbone, four benchmarks"), (True, "four backbones, two benchmarks")):
+        chosen = [r for r in records if isinstance(r.setting, FamilySetting) and (r.setting.n_backbones > 1) is several]
+        names = ["mean E1 guarded", "mean E1, cells taken as independent", "mean E2 guarded"]
+        names += ["mean E2, items taken as new per backbone"] if several else []
+        if text := _by_seeds(chosen, [(f"{name[5:]}", name) for name in names]):
+            parts.append(f"{title[0].upper()}{title[1:]}:\n\n{text}")
+    return "\n\n".join(parts)
+
+
+def gates(records: Sequence[Record]) -> str:
+    """Tabulate the outcomes of the gate by seeds and true gain, the mean over settings."""
+    chosen = [record for record in records if isinstance(record.setting, GateSetting)]
+    where = sorted({(r.setting.world.n_seeds, -r.setting.world.delta) for r in chosen})  # type: ignore[union-attr]  # filtered
+    rows = []
+    for n_seeds, loss in where:
+        group = [
+            r.shares
+            for r in chosen
+            if (r.setting.world.n_seeds, -r.setting.world.delta) == (n_seeds, loss)  # type: ignore[union-attr]  # filtered
+        ]
+        names = ("gate: pass", "gate: inconclusive", "gate: fail", "gate: mean below zero")
+        rows.append([str(n_seeds), f"{-100 * loss:+.1f}", *(_mean([s[name] for s in group]) for name in names)])
+    heading = ["seeds", "true gain, points", "pass", "inconclusive", "fail", '"mean < 0 fails"']
+    return _markdown(heading, rows) if rows else ""
+
+
+def peeking(records: Sequence[Record]) -> str:
+    """Tabulate false claims when results are read after every added seed."""
+    chosen = sorted(
+        (r for r in records if isinstance(r.setting, PeekSetting)),
+        key=lambda r: r.setting.last,  # type: ignore[union-attr]  # filtered
+    )
+    names = ("peeking: t", "peeking: anytime-valid t", "peeking: last look only")
+    rows = [
+        [f"{r.setting.first} to {r.setting.last}", *(f"{100 * r.shares[name].value:.1f}" for name in names)]  # type: ignore[union-attr]  # filtered
+        for r in chosen
+    ]
+    return _markdown(["seeds", "t at every look", "anytime-valid t", "t at the last look"], rows) if rows else ""
+
+
+def _coverage(records: Sequence[Record]) -> list[Record]:
+    return [record for record in records if isinstance(record.setting, CoverageSetting)]
+
+
+def _plain(records: Sequence[Record]) -> list[Record]:
+    return [
+        record
+        for record in _coverage(records)
+        if record.setting.world.law == "normal" and record.setting.world.cluster == 1  # type: ignore[union-attr]  # filtered
+    ]
+
+
+def _by_seeds(
+    records: Sequence[Record],
+    rows: Iterable[tuple[str, str]],
+    *,
+    worst: Callable[[Iterable[float]], float] = min,
+) -> str:
+    seeds = sorted({_seeds(record) for record in records})
+    body = []
+    for label, name in rows:
+        cells = [
+            _cell([r.shares[name] for r in records if _seeds(r) == count and name in r.shares], worst)
+            for count in seeds
+        ]
+        if any(cell != "-" for cell in cells):
+            body.append([label, *cells])
+    return _markdown(["", *(f"S = {count}" for count in seeds)], body) if body else ""
+
+
+def _seeds(record: Record) -> int:
+    setting = record.setting
+    return setting.last if isinstance(setting, PeekSetting) else setting.world.n_seeds
+
+
+def _mean(shares: Sequence[Share]) -> str:
+    return f"{sum(100 * share.value for share in shares) / len(shares):.1f}"
+
+
+def _cell(shares: Sequence[Share], worst: Callable[[Iterable[float]], float]) -> str:
+    values = [100 * share.value for share in shares if share.trials > 0]
+    if not values:
+        return "-"
+    return f"{sum(values) / len(values):.1f} ({worst(values):.1f})"
+
+
+def _markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [list(heading), ["---"] * len(heading), *(list(row) for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,149 @@
+"""The part of ``compare`` that trains: a dry run, or the grid with its progress, its table and its exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from talan_eval.execution.executor import Executor
+    from talan_eval.execution.prepare import Prepared
+    from talan_eval.execution.session import Session
+    from talan_eval.request import CompareRequest
+
+_NOT_STORED: Final = frozenset({"out", "json", "dry_run"})
+
+
+def perform_grid(request: CompareRequest, file: Path | None) -> None:
+    """Run the comparison and print its table, or say what it would do.
+
+    Args:
+        request: The options.
+        file: The experiment file that some of them came from; it is stored with the results.
+
+    Raises:
+        UserError: A mistake in the request, or a place that cannot be written.
+        IncompleteGridError: Cells failed; the table of the others was printed.
+    """
+    # Progress is shown by one display of ours; the libraries' bars would write into it.
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+    from rich.console import Console  # noqa: PLC0415 - --help must not wait for it
+
+    from talan_eval.execution.prepare import prepare  # noqa: PLC0415 - as above
+    from talan_eval.execution.session import open_session  # noqa: PLC0415 - as above
+    from talan_eval.report.terminal import TerminalReport  # noqa: PLC0415 - as above
+
+    console = Console(highlight=False)
+    executor = _executor(request)
+    prepared = prepare(request)
+    if request.dry_run:
+        _dry_run(console, prepared)
+        return
+    with open_session(prepared) as session:
+        _store_request(session, request, file)
+        _say_what_is_there(console, session)
+        if session.missing:
+            _compute(console, session, prepared, executor or _local(prepared))
+        result = session.write_reports(also=request.json)
+    console.print(TerminalReport(result))
+    console.print(
+        f"Written to {session.store.directory}: report.md, result.json, manifest.json, samples/",
+        markup=False,
+        soft_wrap=True,
+    )
+    session.check_complete()
+
+
+def _compute(console: Console, session: Session, prepared: Prepared, executor: Executor) -> None:
+    from talan_eval.cli.progress import Workload, progress_for  # noqa: PLC0415 - see perform_grid
+    from talan_eval.execution.attempts import Attempts  # noqa: PLC0415 - as above
+
+    workload = Workload(
+        session.missing,
+        len(session.runs) - len(session.missing),
+        prepared.assignment.training.steps,
+        {task.name: task.n_items for task in prepared.experiment.tasks},
+        frozenset(session.store.checkpoint_names()),
+    )
+    with progress_for(console, workload) as progress, _interruptible():
+        attempts = Attempts(session.store, session.missing, prepared.retries, progress)
+        executor.perform_all(prepared.assignment, attempts, progress)
+
+
+def _executor(request: CompareRequest) -> Executor | None:
+    """Return the cluster's executor, so that a missing extra is found before anything is loaded; None for this machine.
+
+    Raises:
+        UserError: The executor is not known, or Ray is not installed.
+    """
+    from talan_core.errors import unknown_name  # noqa: PLC0415 - see perform_grid
+
+    if request.executor == "local":
+        return None
+    if request.executor != "ray":
+        raise unknown_name("executor", request.executor, ["local", "ray"])
+    from talan_eval.execution.ray_cluster import RayExecutor  # noqa: PLC0415 - as above
+
+    return RayExecutor.connect(request.ray_address, request.workers, request.gpus_per_run)
+
+
+def _local(prepared: Prepared) -> Executor:
+    from talan_eval.execution.local import LocalExecutor  # noqa: PLC0415 - see perform_grid
+
+    return LocalExecutor(prepared.workers)
+
+
+def _store_request(session: Session, request: CompareRequest, file: Path | None) -> None:
+    """Keep the options as an experiment file of their own, and the file that was named as it was."""
+    from talan_eval.experiment_file import to_document  # noqa: PLC0415 - see perform_grid
+    from talan_eval.store.atomic import atomic_write_bytes  # noqa: PLC0415 - as above
+
+    document = json.dumps(to_document(request, _NOT_STORED), indent=2) + "\n"
+    atomic_write_bytes(session.store.directory / "request.json", document.encode())
+    if file is not None:
+        atomic_write_bytes(session.store.directory / f"experiment{file.suffix}", file.read_bytes())
+
+
+def _say_what_is_there(console: Console, session: Session) -> None:
+    for problem in session.problems:
+        console.print(problem, markup=False, soft_wrap=True)
+    if session.adopted:
+        origins = ", ".join(sorted(set(session.adopted.values())))
+        console.print(
+            f"{len(session.adopted)} evaluations were computed before and are taken from {origins}",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def _dry_run(console: Console, prepared: Prepared) -> None:
+    from talan_eval.cli.estimate import lines  # noqa: PLC0415 - see perform_grid
+    from talan_eval.execution.dry_run import outlook  # noqa: PLC0415 - as above
+    from talan_eval.execution.pilot import measure  # noqa: PLC0415 - as above
+
+    found = outlook(prepared)
+    pilot = measure(prepared.assignment, prepared.experiment.treat) if found.missing else None
+    for line in lines(prepared, found, pilot):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Say what an interrupt leaves; typer turns the interrupt itself into exit code 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted. Finished cells are kept: the same command goes on from here.\n")
+        raise

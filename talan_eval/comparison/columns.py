@@ -1,0 +1,176 @@
+"""One checkpoint's scores on one benchmark, as columns; rows in any order become columns here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from talan_core.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from talan_eval.stats.arrays import FloatArray
+
+
+@dataclass(frozen=True)
+class ScoredItem:
+    """One scored answer of one arm.
+
+    Attributes:
+        task: Benchmark name.
+        seed: Training seed of the checkpoint that answered.
+        item_id: Identifier of the item, unique within the benchmark.
+        prompt_hash: Hash of the exact prompt. Equal ids under different prompts are different questions.
+        score: In [0, 1].
+        unparsed: Whether no result could be read from the answer; the share where there were several.
+        cluster: Which items belong together (one passage, one author), or None where the benchmark has no clusters.
+        labels: (name, value) pairs that put the item into slices, such as (("subject", "algebra"),).
+        sample: Which of several answers of the same checkpoint to the same item; they are averaged.
+    """
+
+    task: str
+    seed: int
+    item_id: str
+    prompt_hash: str
+    score: float
+    unparsed: float
+    cluster: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    sample: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreColumns:
+    """Scores of one arm, benchmark and seed.
+
+    Attributes:
+        task: Benchmark name.
+        seed: Training seed.
+        item_ids: Item identifiers, shape (N,), without repeats, in any order.
+        prompts: Hash of each item's prompt, shape (N,).
+        scores: Mean score of each item, shape (N,), in [0, 1].
+        k: Samples that each score averages.
+        unparsed: Share of answers without a readable result, or None if unknown.
+        clusters: Cluster of each item, shape (N,), or None without clusters.
+        labels: Per label name one value per item, "" where an item has none.
+        source: Where the scores were read, for messages; "" where that says nothing.
+    """
+
+    task: str
+    seed: int
+    item_ids: tuple[str, ...]
+    prompts: tuple[str, ...]
+    scores: FloatArray
+    k: int = 1
+    unparsed: float | None = None
+    clusters: tuple[str, ...] | None = None
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    source: str = ""
+
+    def keys(self) -> set[tuple[str, str]]:
+        """Return what is paired on: (item id, prompt hash)."""
+        return set(zip(self.item_ids, self.prompts, strict=True))
+
+
+def columns_of(rows: Iterable[ScoredItem], arm: str, tasks: Iterable[str], advice: str) -> tuple[ScoreColumns, ...]:
+    """Gather rows, and average the samples of an item.
+
+    Args:
+        rows: Rows of one arm, in any order.
+        arm: "base" or "treat", for messages.
+        tasks: The declared benchmarks.
+        advice: What to do about rows that cannot be right, ending in what to type.
+
+    Returns:
+        One set of columns per benchmark and seed.
+
+    Raises:
+        UserError: For duplicates, unequal numbers of samples, one item under several prompts or clusters, and
+            clusters that only some items have.
+        ValueError: For a row whose task was not declared.
+    """
+    runs: dict[tuple[str, int], list[ScoredItem]] = {}
+    declared = set(tasks)
+    for row in rows:
+        if row.task not in declared:
+            raise ValueError(f"a row of the {arm} arm names the undeclared task {row.task!r}")
+        runs.setdefault((row.task, row.seed), []).append(row)
+    _refuse_duplicates(runs, arm, advice)
+    return tuple(_columns(task, seed, found, arm, advice) for (task, seed), found in runs.items())
+
+
+def label_columns(labels: Sequence[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Turn one mapping per item into one column per label name, "" where an item has none.
+
+    Args:
+        labels: Label name to value, for each of N items.
+
+    Returns:
+        Label name to N values; names in sorted order.
+    """
+    names = sorted({name for item in labels for name in item})
+    return {name: tuple(item.get(name, "") for item in labels) for name in names}
+
+
+def cluster_column(clusters: Sequence[str | None], where: str, advice: str) -> tuple[str, ...] | None:
+    """Return the clusters of N items, or None where no item has one.
+
+    Raises:
+        UserError: Some items have a cluster and others have none.
+    """
+    known = tuple(cluster for cluster in clusters if cluster is not None)
+    if known and len(known) < len(clusters):
+        raise UserError(f"{where}: {len(clusters) - len(known)} of {len(clusters)} items have no cluster.", advice)
+    return known or None
+
+
+def _refuse_duplicates(runs: Mapping[tuple[str, int], Sequence[ScoredItem]], arm: str, advice: str) -> None:
+    repeats: Counter[tuple[str, int, str]] = Counter()
+    for (task, seed), rows in runs.items():
+        seen: set[tuple[str, int]] = set()
+        for row in rows:
+            if (row.item_id, row.sample) in seen:
+                repeats[task, seed, row.item_id] += 1
+            seen.add((row.item_id, row.sample))
+    if repeats:
+        task, seed, item = min(repeats)
+        raise UserError(
+            f"The {arm} arm has {repeats.total()} duplicate scores, the first for item {item!r} of task {task!r} at "
+            f"seed {seed}.",
+            f"A copy is no new observation. {advice}",
+        )
+
+
+def _columns(task: str, seed: int, rows: Sequence[ScoredItem], arm: str, advice: str) -> ScoreColumns:
+    where = f"task {task!r}, {arm} arm at seed {seed}"
+    items: dict[str, list[ScoredItem]] = {}
+    for row in rows:
+        items.setdefault(row.item_id, []).append(row)
+    first = next(iter(items.values()))
+    for item, samples in items.items():
+        if len(samples) != len(first):
+            raise UserError(
+                f"{where}: item {item!r} has {len(samples)} samples and item {first[0].item_id!r} has {len(first)}.",
+                advice,
+            )
+        one = samples[0]
+        if any(
+            (row.prompt_hash, row.cluster, row.labels) != (one.prompt_hash, one.cluster, one.labels) for row in samples
+        ):
+            raise UserError(f"{where}: the samples of item {item!r} differ in prompt, cluster or labels.", advice)
+    ones = [samples[0] for samples in items.values()]
+    return ScoreColumns(
+        task=task,
+        seed=seed,
+        item_ids=tuple(items),
+        prompts=tuple(row.prompt_hash for row in ones),
+        scores=np.array([[row.score for row in samples] for samples in items.values()], dtype=np.float64).mean(axis=1),
+        k=len(first),
+        unparsed=float(np.mean([row.unparsed for row in rows])),
+        clusters=cluster_column([row.cluster for row in ones], where, advice),
+        labels=label_columns([dict(row.labels) for row in ones]),
+    )

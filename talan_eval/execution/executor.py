@@ -1,0 +1,28 @@
+"""Where runs are performed: on this machine, or on a Ray cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from talan_eval.execution.attempts import Attempts
+    from talan_eval.execution.events import Event
+    from talan_eval.execution.plan import Assignment
+
+
+class Executor(Protocol):
+    """Performs all runs that wait. Results go to the store, which every worker must reach under the same path."""
+
+    def perform_all(self, assignment: Assignment, attempts: Attempts, report: Callable[[Event], None]) -> None:
+        """Take runs until none waits, and say of each how it ended.
+
+        Args:
+            assignment: The experiment, as a worker sees it.
+            attempts: The runs.
+            report: Told of each step, in this process and thread.
+
+        Raises:
+            UserError: What was asked for cannot be done by any run; finished cells are kept.
+        """

@@ -1,0 +1,205 @@
+"""Runs on a Ray cluster: tasks that take CPUs or a share of a GPU, on nodes that see the results directory.
+
+A task is one run; Ray keeps its process for the next one, with libraries, tokenizer and benchmarks loaded. A run whose
+node was lost is given back and does not count as an attempt; a run whose process was killed counts as one. Workers
+write through the same store as on one machine, so the results directory must be on a file system that all nodes share,
+under the same path, and the backbone and data must be there or reachable as well.
+
+Not covered: a node that is cut off from the cluster and goes on computing. It may write a cell that another node
+computes again; both write the same content under one name, the later one stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from talan_core.errors import UserError
+from talan_eval.execution.attempts import killed, perform_safely
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from talan_eval.execution.attempts import Attempts, Performer
+    from talan_eval.execution.events import Event
+    from talan_eval.execution.plan import Assignment
+    from talan_eval.grid import Run
+    from talan_eval.store.failures import Failure
+
+_POLL_SECONDS: Final = 0.5
+_NOTICE_SECONDS: Final = 10
+_MOST_LOSSES: Final = 20
+"""Nodes that one run may lose before it counts as killed: a run that takes its node down with it must end."""
+
+
+def load_worker(assignment: Assignment) -> Performer:
+    """Load what a Ray process keeps; Ray has hidden all devices but its own from it."""
+    import torch  # noqa: PLC0415 - heavy, only in workers
+
+    from talan_eval.execution.cell import Worker  # noqa: PLC0415 - as above
+
+    torch.set_num_threads(assignment.threads)
+    return Worker(assignment, assignment.device)
+
+
+@dataclass(frozen=True, slots=True)
+class RayExecutor:
+    """A connection to a cluster; see :class:`talan_eval.execution.executor.Executor`.
+
+    Args:
+        most: Runs at a time; None for as many as the cluster has room for.
+        gpus_per_run: GPUs of one run, where the experiment's device is CUDA.
+        load: Loads what a process keeps, given the experiment.
+    """
+
+    most: int | None
+    gpus_per_run: float
+    load: Callable[[Assignment], Performer] = load_worker
+
+    @classmethod
+    def connect(cls, address: str | None, most: int | None, gpus_per_run: float) -> RayExecutor:
+        """Connect to a cluster, or start one on this machine.
+
+        Args:
+            address: As ``ray.init`` takes it, such as "auto"; None starts one.
+            most: Runs at a time; None for as many as there is room for.
+            gpus_per_run: GPUs of one run.
+
+        Raises:
+            UserError: Ray is not installed, there is no cluster at the address, or the share of a GPU is not positive.
+        """
+        if gpus_per_run <= 0:
+            raise UserError(f"--gpus-per-run {gpus_per_run:g} is not positive.", "Type --gpus-per-run 1, or 0.5.")
+        ray = _ray()
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="error", ignore_reinit_error=True)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise UserError(
+                f"There is no Ray cluster at {address!r} ({' '.join(str(error).split())[:200]}).",
+                "Start one with: ray start --head, then type --ray-address auto; or leave --ray-address out.",
+            ) from error
+        return cls(most, gpus_per_run)
+
+    def perform_all(self, assignment: Assignment, attempts: Attempts, report: Callable[[Event], None]) -> None:
+        """Perform runs; see :class:`talan_eval.execution.executor.Executor`."""
+        ray = _ray()
+        assignment = replace(assignment, directory=assignment.directory.absolute())
+        box = ray.remote(num_cpus=0)(_EventBox).options(scheduling_strategy=_here(ray)).remote()
+        gpus = self.gpus_per_run if assignment.device == "cuda" else 0
+        task = ray.remote(num_cpus=assignment.threads, num_gpus=gpus, max_retries=0)(_perform)
+        underway: dict[Any, Run] = {}
+        losses: dict[str, int] = {}
+        try:
+            while True:
+                while (self.most is None or len(underway) < self.most) and (run := attempts.next()) is not None:
+                    underway[task.remote(self.load, assignment, run, box)] = run
+                if not underway:
+                    break
+                done, _ = ray.wait(list(underway), timeout=_POLL_SECONDS)
+                events, nodes = ray.get(box.take.remote())
+                for event in events:
+                    report(event)
+                for reference in done:
+                    run = underway.pop(reference)
+                    self._close(reference, run, nodes.get(run.cell_id), attempts, losses)
+        except BaseException:  # also an interrupt: what tasks are doing is not finished and will be done again
+            for reference in underway:
+                ray.cancel(reference, force=True)
+            raise
+
+    @staticmethod
+    def _close(reference: object, run: Run, node: str | None, attempts: Attempts, losses: dict[str, int]) -> None:
+        """Say how a task ended. A process dies with its node, and Ray may know the first before the second."""
+        ray = _ray()
+        errors = ray.exceptions
+        gone = (errors.WorkerCrashedError, errors.NodeDiedError, errors.LocalRayletDiedError, errors.ObjectLostError)
+        try:
+            outcome: tuple[Failure, ...] | UserError = ray.get(reference)
+        except errors.OutOfMemoryError:
+            attempts.ended(run, killed(run, None, "Ray's memory monitor, because its node ran out of memory"))
+        except gone as error:
+            died = isinstance(error, errors.WorkerCrashedError) and not _is_lost(ray, node)
+            losses[run.cell_id] = losses.get(run.cell_id, 0) + (not died)
+            if died:
+                attempts.ended(run, killed(run, None, "the death of its process, most likely for lack of memory"))
+            elif losses[run.cell_id] > _MOST_LOSSES:
+                attempts.ended(run, killed(run, None, f"the loss of {_MOST_LOSSES + 1} nodes, one after the other"))
+            else:
+                attempts.give_back(run)
+        else:
+            if isinstance(outcome, UserError):
+                raise outcome
+            attempts.ended(run, outcome)
+
+
+class _EventBox:
+    """Collects the events of all nodes until they are fetched, and where each run is; an actor."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._nodes: dict[str, str] = {}
+
+    def place(self, run: str, node: str) -> None:
+        """Remember on which node a run is performed."""
+        self._nodes[run] = node
+
+    def put(self, event: Event) -> None:
+        """Add an event."""
+        self._events.append(event)
+
+    def take(self) -> tuple[list[Event], dict[str, str]]:
+        """Return the events since the last time, and the node of each run."""
+        events, self._events = self._events, []
+        return events, self._nodes
+
+
+def _perform(
+    load: Callable[[Assignment], Performer],
+    assignment: Assignment,
+    run: Run,
+    box: Any,  # noqa: ANN401 - an actor's handle
+) -> tuple[Failure, ...] | UserError:
+    """Perform one run; a Ray task."""
+    ray = _ray()
+    ray.get(box.place.remote(run.cell_id, ray.get_runtime_context().get_node_id()))
+
+    def report(event: Event) -> None:
+        with contextlib.suppress(ray.exceptions.RayActorError):  # progress may get lost, results may not
+            box.put.remote(event)
+
+    return perform_safely(functools.partial(_loaded, load, assignment), run, report)
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(load: Callable[[Assignment], Performer], assignment: Assignment) -> Performer:
+    return load(assignment)
+
+
+def _is_lost(ray: Any, node: str | None) -> bool:  # noqa: ANN401 - Ray's module
+    """Return whether a node is gone, or goes within the time that the cluster needs to notice."""
+    deadline = time.monotonic() + _NOTICE_SECONDS
+    while node is not None and time.monotonic() < deadline:
+        if node not in {one["NodeID"] for one in ray.nodes() if one["Alive"]}:
+            return True
+        time.sleep(_POLL_SECONDS)
+    return False
+
+
+def _here(ray: Any) -> Any:  # noqa: ANN401 - Ray's types
+    """Return the strategy that puts the event box on the node of this process, which ends with it anyway."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: PLC0415 - an extra
+
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+
+
+def _ray() -> Any:  # noqa: ANN401 - an extra, without types here
+    try:
+        import ray  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise UserError(
+            "The executor ray needs Ray, which is not installed.", "Type: pip install 'talan-eval[ray]'"
+        ) from error
+    return ray

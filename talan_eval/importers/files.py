@@ -1,0 +1,90 @@
+"""Reading files once: the bytes, and their hash beside it on another core."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from talan_core.errors import UserError
+from talan_eval.importers.model import Stamp
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+_LFS = b"version https://git-lfs.github.com/spec/"
+_MOST_WAITING = 4
+_DIGITS = re.compile(r"(\d+)")
+
+
+class Reader:
+    """Reads files and stamps them; use it in a ``with`` block.
+
+    Hashing releases the interpreter's lock, so it costs no time where a second core is free.
+    """
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1)
+        self._waiting: deque[Future[str]] = deque()
+
+    def __enter__(self) -> Self:
+        """Return the reader."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the hashing thread."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def read(self, path: Path) -> tuple[bytes, Pending]:
+        """Read a file.
+
+        Args:
+            path: An existing file.
+
+        Returns:
+            Its bytes, and its stamp in the making.
+
+        Raises:
+            UserError: It cannot be read, is empty, or is a pointer that git-lfs left in place of the file.
+        """
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise UserError(f"Cannot read {path}: {error.strerror}.", f"Make it readable: chmod u+r {path}") from error
+        if not data.strip():
+            raise UserError(f"{path} is empty.", "Score this run again, or leave its directory out of the option.")
+        if data.startswith(_LFS):
+            raise UserError(f"{path} is a git-lfs pointer, not the log itself.", f"Fetch it: git lfs pull -I {path}")
+        digest = self._pool.submit(_sha256, data)
+        self._waiting.append(digest)
+        if len(self._waiting) > _MOST_WAITING:  # each holds the bytes of its file
+            self._waiting.popleft().result()
+        return data, Pending(path, len(data), digest)
+
+
+class Pending:
+    """A stamp whose hash is being computed."""
+
+    def __init__(self, path: Path, size: int, digest: Future[str]) -> None:
+        self._path, self._size, self._digest = path, size, digest
+
+    def stamp(self) -> Stamp:
+        """Wait for the hash and return the stamp."""
+        return Stamp(self._path, self._digest.result(), self._size)
+
+
+def natural(text: object) -> list[tuple[int, int, str]]:
+    """Return a key under which "seed2" comes before "seed10"."""
+    parts = _DIGITS.split(str(text))
+    return [(1, int(part), "") if part.isdigit() else (0, 0, part.casefold()) for part in parts] + [(0, 0, str(text))]
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,203 @@
+"""Logs of inspect_ai, ``.eval`` or ``.json``, read through its own package (the extra ``inspect``).
+
+An item is known by its sample id; it is the same question if input, choices and target are equal. Scores are read as
+inspect_ai's own default does: C, P, I and N are 1, 0.5, 0 and 0. Epochs are repeated answers of one checkpoint, hence
+samples, never seeds.
+
+Not covered: edits of scores that a log records are taken as they stand; scores that are lists.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Final
+from zipfile import BadZipFile
+
+from talan_core.errors import UserError
+from talan_eval.importers.files import natural
+from talan_eval.importers.model import NO_FILTER, Answers, LoggedRun, TaskLog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from talan_eval.importers.files import Reader
+    from talan_eval.importers.model import Stamp
+
+HARNESS: Final = "inspect_ai"
+_FINISHED: Final = "success"
+_TRANSCRIPT: Final = ("messages", "events", "store")
+_MESSAGE: Final = 200
+_LETTERS: Final = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
+_WORDS: Final = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
+
+
+@dataclass(frozen=True, slots=True)
+class _Log:
+    path: Path
+    content: Any  # inspect_ai's EvalLog
+    stamp: Stamp
+
+    @property
+    def task(self) -> str:
+        return str(self.content.eval.task)
+
+    @property
+    def checkpoint(self) -> tuple[str, str]:
+        spec = self.content.eval
+        return str(spec.model), json.dumps(spec.model_args, sort_keys=True, default=str)
+
+
+def read_run(path: Path, files: Sequence[Path], option: str, reader: Reader) -> LoggedRun:
+    """Read one run.
+
+    Args:
+        path: The directory or file, as found.
+        files: Its logs, at least one.
+        option: The option that named it, for messages.
+        reader: Reads and stamps files.
+
+    Returns:
+        The newest log of each task.
+
+    Raises:
+        UserError: The package is missing, a log is unreadable or unfinished, or the logs are of several models.
+    """
+    logs = [_open(file, reader) for file in files]
+    _refuse_several_models(path, logs, option)
+    newest: dict[str, _Log] = {}
+    for log in sorted(logs, key=lambda log: (str(log.content.eval.created), log.path.name)):
+        newest[log.task] = log
+    tasks = {task: _task(newest[task]) for task in sorted(newest, key=natural)}
+    older = len(logs) - len(newest)
+    note = f"{path}: the newest log of each task is used; {older} older left aside"
+    spec = next(iter(newest.values())).content.eval
+    return LoggedRun(
+        path=path,
+        harness=HARNESS,
+        tasks=tasks,
+        files=tuple(newest[task].stamp for task in tasks),
+        model=str(spec.model),
+        version=_text(spec.packages.get("inspect_ai")),
+        notes=(note,) if older else (),
+    )
+
+
+def _open(path: Path, reader: Reader) -> _Log:
+    api = _package(path)
+    _, pending = reader.read(path)
+    try:
+        content = _whole_log(api, path)
+    except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
+        raise UserError(
+            f"{path} is not a readable inspect_ai log ({type(error).__name__}: {error}).",
+            f"Look at it: inspect log dump '{path}'",
+        ) from error
+    if content.status != _FINISHED:
+        raise UserError(
+            f"{path}: the evaluation did not finish (status {content.status!r}).",
+            f"Finish it: inspect eval-retry '{path}', or leave this log out.",
+        )
+    return _Log(path, content, pending.stamp())
+
+
+def _whole_log(api: Any, path: Path) -> Any:  # noqa: ANN401 - a module of an optional package, and its EvalLog
+    """Read a log with its samples, but without transcripts where the installed version can leave them out.
+
+    The summaries that newer versions also offer would be faster, but their prompts are cut after 5,120 letters.
+    """
+    if "exclude_fields" in signature(api.read_eval_log).parameters:
+        return api.read_eval_log(str(path), exclude_fields=set(_TRANSCRIPT))
+    return api.read_eval_log(str(path))
+
+
+def _package(path: Path) -> Any:  # noqa: ANN401 - a module of an optional package
+    try:
+        import inspect_ai.log as api  # noqa: PLC0415 - an extra, and slow to import
+    except ImportError as error:
+        raise UserError(
+            f"{path} is an inspect_ai log, and the package inspect_ai is not installed.",
+            "Install the extra: pip install 'talan-eval[inspect]'",
+        ) from error
+    return api
+
+
+def _refuse_several_models(path: Path, logs: Sequence[_Log], option: str) -> None:
+    by_model: dict[tuple[str, str], list[_Log]] = {}
+    for log in logs:
+        by_model.setdefault(log.checkpoint, []).append(log)
+    if len(by_model) == 1:
+        return
+    listed = "; ".join(f"{model} ({found[0].path.name})" for (model, _), found in by_model.items())
+    raise UserError(
+        f"{path} holds logs of {len(by_model)} models or model arguments: {listed}.",
+        f"Name the logs of one arm, one per seed, in the order of the seeds: {option} '{logs[0].path}' {option} ...",
+    )
+
+
+def _task(log: _Log) -> TaskLog:
+    spec = log.content.eval
+    answers = Answers()
+    for number, sample in enumerate(log.content.samples or [], 1):
+        if sample.error is not None or not sample.scores:
+            why = "it was not scored" if sample.error is None else f"error: {str(sample.error.message)[:_MESSAGE]}"
+            raise UserError(
+                f"{log.path}, sample {sample.id!r} epoch {sample.epoch}: no score ({why}).",
+                f"Score it: inspect score '{log.path}', or run it again: inspect eval-retry '{log.path}'",
+            )
+        answers.items.append(str(sample.id))
+        answers.prompts.append(_question(sample))
+        answers.values.append(_values(sample.scores))
+        answers.lines.append(number)
+        answers.samples.append(sample.epoch)
+    settings = {"task_args": json.dumps(spec.task_args, sort_keys=True, default=str)} if spec.task_args else {}
+    return TaskLog(
+        task=log.task,
+        file=log.path,
+        answers={NO_FILTER: answers},
+        unit="sample",
+        version=_text(spec.task_version),
+        settings=settings,
+    )
+
+
+def _question(sample: Any) -> str:  # noqa: ANN401 - inspect_ai's EvalSample
+    asked = sample.input if isinstance(sample.input, str) else [_message(message) for message in sample.input]
+    text = json.dumps([asked, sample.choices, sample.target], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _message(message: Any) -> list[str]:  # noqa: ANN401 - inspect_ai's ChatMessage, whose id differs from run to run
+    return [str(message.role), str(message.text)]
+
+
+def _values(scores: Mapping[str, Any]) -> dict[str, object]:
+    """Return metric name to value: the scorer's name, or scorer/key where a score is a dictionary."""
+    return dict(_flat(scores))
+
+
+def _flat(scores: Mapping[str, Any]) -> Iterable[tuple[str, object]]:
+    for scorer, score in scores.items():
+        if isinstance(score.value, dict):
+            yield from ((f"{scorer}/{key}", _number(value)) for key, value in score.value.items())
+        else:
+            yield scorer, _number(score.value)
+
+
+def _number(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    known = _LETTERS.get(value, _WORDS.get(value.lower()))
+    if known is not None:
+        return known
+    try:
+        return float(value)
+    except ValueError:
+        return value  # refused where the metric is chosen
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,177 @@
+"""Lines of lm-eval's ``samples_*.jsonl``, read at both ends.
+
+A line holds the document, the prompt and the answers, a few kilobytes, and after them what a comparison needs. lm-eval
+writes the keys in one order: ``doc_id``, ``doc``, ..., ``filter``, ``metrics``, the hashes, the metrics. The last
+``, "filter": "`` of a line starts a key, because a quotation mark inside a JSON string is escaped; if what follows is
+one balanced object up to the end of the line, that key is at the top level. So the tail is parsed alone, and equal
+tails only once. A line that does not look so is parsed whole.
+
+Not covered: damage in the middle of a line whose two ends are intact. It cannot change a score.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from dataclasses import dataclass
+from itertools import compress
+from typing import TYPE_CHECKING, Any, cast
+
+from talan_core.errors import UserError
+from talan_eval.importers.model import Answers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_HEAD = b'{"doc_id": '
+_HEAD_END = b', "doc": '
+_HEAD_MOST = 64
+_NUMBER = re.compile(rb'\{"doc_id": (\d+)')
+_TAIL = b', "filter": "'
+_NOT_METRICS = frozenset(
+    ("doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics", "doc_hash", "prompt_hash",
+     "target_hash")
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tail:
+    filter: str
+    prompt: str
+    values: Mapping[str, object]
+
+
+_Columns = tuple[list[str], list[_Tail], "Sequence[int]"]  # item ids, tails, line numbers
+
+
+class LineReader:
+    """Reads sample files; what it has read of one makes the next one faster, since all runs answer the same items."""
+
+    def __init__(self) -> None:
+        self._tails: dict[bytes, _Tail] = {}
+        self._heads: dict[bytes, str] = {}
+
+    def read(self, data: bytes, path: Path) -> dict[str, Answers]:
+        """Read one file.
+
+        Args:
+            data: Its bytes.
+            path: Its name, for messages.
+
+        Returns:
+            The answers by filter.
+
+        Raises:
+            UserError: A line is not JSON, was cut off, or lacks what lm-eval writes.
+        """
+        known = self._at_once(data, path)
+        return _by_filter(known if known is not None else _one_by_one(data, path))
+
+    def _at_once(self, data: bytes, path: Path) -> _Columns | None:
+        """Look all lines up by their ends, or return None where one must be parsed whole."""
+        heads: list[bytes] = []
+        tails: list[bytes] = []
+        for line in io.BytesIO(data):  # one line in memory at a time is much faster than all of them
+            heads.append(line[: line.find(_HEAD_END, 0, _HEAD_MOST)])
+            tails.append(line[line.rfind(_TAIL) :])
+        if data.count(_HEAD) != len(heads):
+            return None  # a line that was cut off swallows the start of the next
+        owners = list(map(self._heads.get, heads))
+        found = list(map(self._tails.get, tails))
+        for index, (owner, tail) in enumerate(
+            zip(owners, found, strict=True) if None in owners or None in found else ()
+        ):
+            if owner is None and (owner := self._learn_head(heads[index])) is None:
+                return None
+            if tail is None and (tail := self._learn_tail(tails[index], path, index + 1)) is None:
+                return None
+            owners[index], found[index] = owner, tail
+        return cast("list[str]", owners), cast("list[_Tail]", found), range(1, len(heads) + 1)
+
+    def _learn_head(self, head: bytes) -> str | None:
+        """Remember whose line it is, if the head says so on its own."""
+        found = _NUMBER.fullmatch(head)
+        if found is None:
+            return None
+        return self._heads.setdefault(head, found[1].decode())
+
+    def _learn_tail(self, tail: bytes, path: Path, number: int) -> _Tail | None:
+        """Remember what a tail says, if it stands on its own."""
+        try:
+            row = json.loads("{" + tail[2:].decode())
+        except ValueError:
+            return None  # the whole line tells what is wrong with it
+        if "prompt_hash" not in row:
+            return None
+        return self._tails.setdefault(tail, _tail(row, path, number))
+
+
+def _one_by_one(data: bytes, path: Path) -> _Columns:
+    heads: list[str] = []
+    tails: list[_Tail] = []
+    numbers: list[int] = []
+    for number, line in enumerate(io.BytesIO(data), 1):
+        if line.strip():
+            row = _whole(line, path, number)
+            heads.append(str(row["doc_id"]))
+            tails.append(_tail(row, path, number))
+            numbers.append(number)
+    return heads, tails, numbers
+
+
+def _by_filter(columns: _Columns) -> dict[str, Answers]:
+    heads, tails, numbers = columns
+    names = [tail.filter for tail in tails]
+    found: dict[str, Answers] = {}
+    for name in dict.fromkeys(names):
+        chosen = [other == name for other in names]
+        kept = list(compress(tails, chosen))
+        found[name] = Answers(
+            items=list(compress(heads, chosen)),
+            prompts=[tail.prompt for tail in kept],
+            values=[tail.values for tail in kept],
+            lines=list(compress(numbers, chosen)),
+        )
+    return found
+
+
+def _whole(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        cut = "was cut off" if line.lstrip().startswith(b"{") else "is not JSON"
+        raise UserError(
+            f"{path}, line {number}: the line {cut} ({error}).",
+            f"Score this run again with --log_samples, or leave it out; to look at it: sed -n {number}p '{path}'",
+        ) from error
+    if not isinstance(row, dict) or "doc_id" not in row:
+        raise UserError(
+            f"{path}, line {number}: no lm-eval sample (it has no doc_id).",
+            "Name directories that `lm_eval --log_samples --output_path DIR` wrote, or a table with the columns "
+            "arm, seed, task, item, score.",
+        )
+    return row
+
+
+def _tail(row: Mapping[str, Any], path: Path, number: int) -> _Tail:
+    named = row.get("metrics")
+    names = named if isinstance(named, list) else [key for key in row if key not in _NOT_METRICS]
+    missing = [str(name) for name in names if name not in row]
+    if missing or not names:
+        raise UserError(
+            f"{path}, line {number}: no value for {', '.join(missing) if missing else 'any metric'}.",
+            "Score this run again with --log_samples.",
+        )
+    return _Tail(str(row.get("filter", "none")), _question(row), {str(name): row[name] for name in names})
+
+
+def _question(row: Mapping[str, Any]) -> str:
+    """Return what makes it the same question: the prompt and the expected answer."""
+    if "prompt_hash" in row:
+        return f"{row['prompt_hash']}:{row.get('target_hash', '')}"
+    # Before 0.4.3 lm-eval wrote no hashes.
+    asked = json.dumps([row.get("doc"), row.get("arguments"), row.get("target")], sort_keys=True)
+    return hashlib.sha256(asked.encode()).hexdigest()

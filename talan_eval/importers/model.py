@@ -1,0 +1,122 @@
+"""What every log becomes: runs of an arm, each with its tasks, each with its answers by filter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+NO_FILTER = "none"  # lm-eval's name for answers that no named filter has changed
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """One file that was read.
+
+    Attributes:
+        path: As found.
+        sha256: Of its bytes, hexadecimal.
+        size: Bytes.
+    """
+
+    path: Path
+    sha256: str
+    size: int
+
+
+@dataclass(eq=False, slots=True)
+class Answers:
+    """Scored answers of one run to one task, under one filter; columns of equal length R, filled while reading.
+
+    Attributes:
+        items: Item id of each answer.
+        prompts: Hash of its prompt (and of what else makes it the same question).
+        values: Metric name to value, as logged; not checked yet.
+        lines: Line of the file, or number of the sample, for messages.
+        samples: Which of several answers to the item this is; all 0 without repeats.
+        clusters: Cluster id, or None.
+        labels: Label name to value.
+    """
+
+    items: list[str] = field(default_factory=list)
+    prompts: list[str] = field(default_factory=list)
+    values: list[Mapping[str, object]] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    samples: list[int] = field(default_factory=list)
+    clusters: list[str | None] = field(default_factory=list)
+    labels: list[Mapping[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLog:
+    """One run's log of one task.
+
+    Attributes:
+        task: Name, as logged.
+        file: Where the answers are.
+        answers: By filter name, in the order in which filters appear.
+        unit: What ``Answers.lines`` count: "line", "row" or "sample".
+        version: Task version, or None where the log does not say.
+        settings: What else must be equal for the same questions, such as "num_fewshot"; explains different prompts.
+        lower_is_better: Metrics of which less is better.
+    """
+
+    task: str
+    file: Path
+    answers: Mapping[str, Answers]
+    unit: str = "line"
+    version: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    lower_is_better: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRun:
+    """One trained checkpoint's evaluations.
+
+    Attributes:
+        path: Directory or file that it was read from, as found.
+        harness: "lm-eval", "inspect_ai", "table" or "talan-eval".
+        tasks: By task name, in natural order.
+        files: Everything that was read.
+        model: Name of the model, or None where the log does not say.
+        backbone: Name of the model without its adapter, or None where the log does not say.
+        version: Version of the harness, or None.
+        seed: Training seed where the log itself states it, else None.
+        notes: What the user should know: older runs left aside, columns ignored.
+    """
+
+    path: Path
+    harness: str
+    tasks: Mapping[str, TaskLog]
+    files: tuple[Stamp, ...]
+    model: str | None = None
+    backbone: str | None = None
+    version: str | None = None
+    seed: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedArm:
+    """All runs of one arm, in the order in which they pair.
+
+    Attributes:
+        side: "base" or "treat".
+        name: For tables and reports.
+        runs: At least one.
+        explicit: Whether every run was named on its own, so that the order is the user's and not ours.
+    """
+
+    side: str
+    name: str
+    runs: tuple[LoggedRun, ...]
+    explicit: bool = False
+
+    @property
+    def option(self) -> str:
+        """The option that names this arm's logs."""
+        return f"--{self.side}-logs"

@@ -1,0 +1,1 @@
+"""Hostile programs, one property each, that show whether a boundary holds; ``talan-eval sandbox check`` runs them."""

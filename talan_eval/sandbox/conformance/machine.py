@@ -1,0 +1,174 @@
+"""Probes that reach for the machine: files, network, other processes, the kernel, and what is left behind."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from talan_eval.sandbox.conformance.probe import Probe
+from talan_eval.sandbox.tiers import Tier
+
+
+def _attempt(expression: str) -> str:
+    return f"def escaped(): return works(lambda: {expression})"
+
+
+def _call(arguments: str) -> str:
+    return f"def escaped(): return reaches({arguments})"
+
+
+READING: Final = (
+    Probe("read a secret", _attempt("open(SECRET).read()")),
+    Probe("read the list of users", _attempt("open('/etc/passwd').read()")),
+    Probe(
+        "find the caller's environment", "def escaped(): return bool(set(os.environ) - {'PYTHONHASHSEED', 'LC_CTYPE'})"
+    ),
+    Probe("read another process's environment", _attempt("open('/proc/%d/environ' % OUTSIDER).read()")),
+    Probe("read the first process's environment", _attempt("open('/proc/1/environ').read()")),
+    Probe("read its own memory as a file", _attempt("open('/proc/self/mem', 'rb')")),
+    Probe(
+        "walk the disk",
+        """
+def escaped():
+    places = ("/home", "/root", "/etc", "/var", "/tmp", "/proc", "/sys", os.path.dirname(SECRET))
+    return [place for place in places if works(lambda: os.listdir(place)) and set(os.listdir(place)) - SHOWN.get(place, set())] != []
+""",
+    ),
+    Probe("see that a file exists", "def escaped(): return os.path.exists(SECRET)", tiers=(Tier.NAMESPACES,)),
+    Probe("reach a secret through a link", _attempt("(os.symlink(SECRET, 'link'), open('link').read())")),
+    Probe("keep a secret under another name", _attempt("(os.link(SECRET, 'kept'), open('kept').read())")),
+    Probe("open a file by its handle", _call("'open_by_handle_at', -100, 0, 0")),
+    Probe("read the kernel's log", _call("'syslog', 10, 0, 0")),
+    Probe("watch files", _call("'inotify_init1', 0")),
+    Probe(
+        "use a descriptor of the worker's",
+        "def escaped(): return any(works(lambda: os.fstat(n)) for n in range(5, 256))",
+    ),
+    Probe("learn the machine's name", "def escaped(): return os.uname().nodename == HOST", tiers=(Tier.NAMESPACES,)),
+    Probe("learn its number on the machine", "def escaped(): return os.getppid() != 1", tiers=(Tier.NAMESPACES,)),
+)
+
+WRITING: Final = (
+    Probe("write outside", _attempt("open(VICTIM, 'a').write('x')")),
+    Probe("make a file outside", _attempt("open(VICTIM + '-new', 'w')")),
+    Probe("truncate by name", _attempt("os.truncate(VICTIM, 0)")),
+    Probe("truncate while reading", _attempt("os.open(VICTIM, os.O_RDONLY | os.O_TRUNC)")),
+    Probe(
+        "truncate one's own while reading",
+        _attempt("(open('own', 'w').close(), os.open('own', os.O_RDONLY | os.O_TRUNC))"),
+    ),
+    Probe("rename outside", _attempt("os.rename(VICTIM, VICTIM + '-moved')")),
+    Probe("move a file out", _attempt("(open('own', 'w').close(), os.rename('own', VICTIM))")),
+    Probe("remove outside", _attempt("os.unlink(VICTIM)")),
+    Probe("change a mode outside", _attempt("os.chmod(VICTIM, 0o777)")),
+    Probe("change times outside", _attempt("os.utime(VICTIM, (1, 1))")),
+    Probe("change attributes outside", _attempt("os.setxattr(VICTIM, 'user.x', b'1')")),
+    Probe(
+        "change the standard library", _attempt("open(os.path.join(os.path.dirname(os.__file__), 'planted.py'), 'w')")
+    ),
+    Probe("write to shared memory", _attempt("open('/dev/shm/planted', 'w')")),
+    Probe("make a named pipe", _attempt("os.mkfifo('pipe')")),
+    Probe("make a device", _attempt("os.mknod('device', 0o020600, os.makedev(1, 5))")),
+    Probe(
+        "use a capability",
+        _attempt("(os.close(os.open('locked', os.O_CREAT | os.O_WRONLY, 0)), open('locked').read())"),
+    ),
+)
+
+NETWORK: Final = (
+    Probe("connect by TCP", _attempt("__import__('socket').create_connection(TCP, 1)")),
+    Probe("send by UDP", _attempt("__import__('socket').socket(2, 2).sendto(b'x', UDP)")),
+    Probe("connect to a unix socket", _attempt("__import__('socket').socket(1, 1).connect(UNIX)")),
+    Probe("connect to an abstract socket", _attempt("__import__('socket').socket(1, 1).connect(ABSTRACT)")),
+    Probe(
+        "send to a unix address through a pair",
+        _attempt("__import__('socket').socketpair(1, 2)[0].sendto(b'x', UNIX_DATAGRAM)"),
+    ),
+    Probe("listen", _attempt("__import__('socket').create_server(('127.0.0.1', 0))")),
+    Probe("talk to the kernel's network", _attempt("__import__('socket').socket(16, 3, 0)")),
+    Probe("look a name up", _attempt("__import__('socket').getaddrinfo('localhost.invalid', 80)")),
+)
+
+PROCESSES: Final = (
+    Probe("start a process", _attempt("os._exit(0) if os.fork() == 0 else os.wait()")),
+    Probe("run a command", _attempt("__import__('subprocess').run(['true'], check=True)")),
+    Probe(
+        "spawn a shell",
+        "def escaped(): return works(lambda: os.waitpid(os.posix_spawn('/bin/sh', ['sh', '-c', ':'], {}), 0))",
+    ),
+    Probe(
+        "become another program",
+        "import signal\ndef escaped():\n    signal.alarm(2)\n    return works(lambda: os.execv('/bin/sh', ['sh', '-c', 'sleep 3']))",
+    ),
+    Probe("start a thread", "import threading\ndef escaped(): return works(threading.Thread(target=int).start)"),
+    Probe("signal the worker", _attempt("os.kill(os.getppid(), 0)")),
+    Probe("kill another process", _attempt("os.kill(OUTSIDER, 15)")),
+    Probe("signal everybody", _attempt("os.kill(-1, 0)")),
+    Probe("signal through a descriptor", _call("'pidfd_open', os.getppid(), 0")),
+    Probe(
+        "have a signal sent by a pipe",
+        "import fcntl\ndef escaped(): return works(lambda: fcntl.fcntl(os.pipe()[0], fcntl.F_SETOWN, OUTSIDER))",
+    ),
+    Probe("trace another process", _call("'ptrace', 0x4206, OUTSIDER, 0, 0")),
+    Probe("read another process's memory", _call("'process_vm_readv', OUTSIDER, 0, 0, 0, 0, 0")),
+    Probe("change another process's limits", _call("'prlimit64', OUTSIDER, 7, 0, 0")),
+    Probe("change another process's priority", _call("'setpriority', 0, OUTSIDER, 19")),
+    Probe(
+        "leave a daemon behind",
+        """
+import time
+def escaped():
+    def start():
+        if os.fork() == 0:
+            os.setsid()
+            time.sleep(2)
+            os._exit(0)
+    return works(start)
+""",
+    ),
+)
+
+KERNEL: Final = (
+    Probe("make namespaces", _call("'unshare', 0x10000000")),
+    Probe("enter namespaces", _call("'setns', -1, 0")),
+    Probe("mount", _call("'mount', 0, 0, 0, 0, 0")),
+    Probe("open a file system", _call("'fsopen', 0, 0")),
+    Probe("use io_uring", _call("'io_uring_setup', 0, 0")),
+    Probe("use the kernel's keys", _call("'keyctl', 0, -3, 0")),
+    Probe("load BPF", _call("'bpf', 0, 0, 0")),
+    Probe("count events", _call("'perf_event_open', 0, 0, -1, -1, 0")),
+    Probe("handle page faults", _call("'userfaultfd', 1")),
+    Probe("load a module", _call("'init_module', 0, 0, 0")),
+    Probe("make an anonymous file", _call("'memfd_create', b'x', 0")),
+    Probe("change its personality", _call("'personality', 0xffffffff")),
+    Probe("share memory", _call("'shmget', 0, 4096, 0o1600")),
+    Probe("make a message queue", _call("'mq_open', b'planted', 0o102, 0o600, 0")),
+    Probe("write into the terminal", "import fcntl\ndef escaped(): return works(lambda: fcntl.ioctl(0, 0x5412, b'x'))"),
+)
+
+LEFT_BEHIND: Final = (
+    Probe(
+        "leave a file for the next program",
+        "def escaped(): return os.listdir('.') != []",
+        before="open('left', 'w').write('x')\nimport os\nos.makedirs('a/b/c')\n",
+    ),
+    Probe(
+        "leave a directory that cannot be removed",
+        "def escaped(): return os.listdir('.') != []",
+        before="import os\nos.mkdir('a')\nopen('a/b', 'w').close()\nos.mkdir('c', 0)\n",
+    ),
+    Probe(
+        "leave a name for the next program",
+        "import builtins\ndef escaped(): return hasattr(builtins, 'left') or 'left' in sys.modules",
+        before="import builtins, sys\nbuiltins.left = sys.modules['left'] = 1\n",
+    ),
+    Probe(
+        "leave a limit for the next program",
+        "import resource\ndef escaped(): return resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 8",
+        before="import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (5, 5))\n",
+    ),
+    Probe(
+        "leave a directory away from the next program",
+        "def escaped(): return not works(lambda: open('own', 'w').close())",
+        before="import os\nd = os.getcwd()\nos.chdir('/')\nos.rmdir(d)\nopen(d, 'w').close()\n",
+    ),
+)

@@ -1,0 +1,140 @@
+"""The table of operating points against the architectures it speaks of, which are built without weights."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config, Qwen3Config, Qwen3MoeConfig
+
+from talan_core.arms import parse_arm
+from talan_core.backbones.names import find_backbone
+from talan_core.backbones.operating_points import OPERATING_POINTS, operating_point
+from talan_core.config import TalanConfig
+from talan_core.errors import UserError
+from talan_core.size import block_share, matched_lora, trainable_parameters
+
+ARCHITECTURES = {
+    "Qwen/Qwen3-8B": Qwen3Config(
+        hidden_size=4096,
+        intermediate_size=12288,
+        num_hidden_layers=36,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+        head_dim=128,
+        vocab_size=151936,
+        tie_word_embeddings=False,
+    ),
+    "Qwen/Qwen3-32B": Qwen3Config(
+        hidden_size=5120,
+        intermediate_size=25600,
+        num_hidden_layers=64,
+        num_attention_heads=64,
+        num_key_value_heads=8,
+        head_dim=128,
+        vocab_size=151936,
+        tie_word_embeddings=False,
+    ),
+    "Qwen/Qwen3-30B-A3B": Qwen3MoeConfig(
+        hidden_size=2048,
+        intermediate_size=6144,
+        moe_intermediate_size=768,
+        num_hidden_layers=48,
+        num_attention_heads=32,
+        num_key_value_heads=4,
+        head_dim=128,
+        num_experts=128,
+        num_experts_per_tok=8,
+        vocab_size=151936,
+        tie_word_embeddings=False,
+    ),
+    "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B": Qwen2Config(
+        hidden_size=5120,
+        intermediate_size=27648,
+        num_hidden_layers=64,
+        num_attention_heads=40,
+        num_key_value_heads=8,
+        vocab_size=152064,
+        tie_word_embeddings=False,
+    ),
+    "meta-llama/Llama-3.2-1B": LlamaConfig(
+        hidden_size=2048,
+        intermediate_size=8192,
+        num_hidden_layers=16,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+        head_dim=64,
+        vocab_size=128256,
+        tie_word_embeddings=True,
+    ),
+}
+PAPER_LAYERS = {
+    "Qwen/Qwen3-8B": 4,
+    "Qwen/Qwen3-32B": 12,
+    "Qwen/Qwen3-30B-A3B": 0,
+    "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def shapes():
+    """Models on the device "meta", one per backbone, built when asked for."""
+    made = {}
+
+    def shape(hub_id):
+        if hub_id not in made:
+            with torch.device("meta"):
+                made[hub_id] = AutoModelForCausalLM.from_config(ARCHITECTURES[hub_id])
+        return made[hub_id]
+
+    return shape
+
+
+def test_layers_of_the_paper_are_marked_as_the_papers():
+    assert OPERATING_POINTS.keys() == ARCHITECTURES.keys()
+    assert {hub_id: p.config.layer for hub_id, p in OPERATING_POINTS.items() if "layer" in p.paper} == PAPER_LAYERS
+    fields = {item.name for item in dataclasses.fields(TalanConfig)}
+    assert all(point.paper <= fields and "paper" in point.note for point in OPERATING_POINTS.values())
+
+
+@pytest.mark.parametrize("hub_id", sorted(ARCHITECTURES))
+def test_a_block_has_at_most_a_five_hundredth_of_the_backbones_parameters(hub_id, shapes):
+    point, model = OPERATING_POINTS[hub_id], shapes(hub_id)
+    assert point.parameters == sum(p.numel() for p in model.parameters())
+    assert (point.hidden_size, point.num_layers) == (model.config.hidden_size, model.config.num_hidden_layers)
+    assert block_share(point.config, point.hidden_size, point.num_layers, point.parameters) <= 0.002
+    ensemble = dataclasses.replace(point.config, mixer="ensemble")
+    assert block_share(ensemble, point.hidden_size, point.num_layers, point.parameters) <= 0.0042
+
+
+def test_a_backbone_is_found_with_its_operating_point():
+    assert find_backbone("Qwen/Qwen3-32B").talan.layer == 12
+    assert find_backbone("deepseek-ai/DeepSeek-R1-Distill-Qwen-32B").talan.layer == 0
+    assert operating_point("qwen/qwen3-8b").layer == 4
+    assert operating_point("someone/else") == TalanConfig()
+
+
+def test_the_matched_rank_is_the_nearest_one(backbone):
+    arm, defaults = parse_arm("talan[d_mem=16,slots=40]+dora[r=4]"), TalanConfig(layer=1)
+    match = matched_lora(backbone(), arm, defaults=defaults)
+    assert match.wanted == trainable_parameters(backbone(), arm, defaults=defaults)
+    assert match.parameters == trainable_parameters(backbone(), match.arm)
+    ranks = [trainable_parameters(backbone(), parse_arm(f"dora[r={r}]")) for r in (4, 5)]
+    assert abs(match.parameters - match.wanted) <= (ranks[1] - ranks[0]) / 2
+    assert match.arm.partner.r > 4
+
+
+def test_a_partner_without_a_rank_cannot_be_matched(shapes):
+    with pytest.raises(UserError, match="no rank"):
+        matched_lora(shapes("meta-llama/Llama-3.2-1B"), parse_arm("talan+ia3"))
+
+
+def test_the_block_on_the_bundled_backbone_is_below_one_percent():
+    from talan_core.backbones.load import load_model, locate  # noqa: PLC0415 - only here
+
+    spec = find_backbone("micro")
+    model = load_model(locate(spec), "float32", torch.device("cpu"))
+    shape = model.config.get_text_config()
+    number = sum(p.numel() for p in model.parameters())
+    assert block_share(spec.talan, shape.hidden_size, shape.num_hidden_layers, number) < 0.01

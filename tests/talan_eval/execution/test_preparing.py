@@ -1,0 +1,51 @@
+"""What is refused before anything is trained, without loading a backbone."""
+
+from __future__ import annotations
+
+import pytest
+
+from talan_core.errors import UserError
+from talan_eval.asking import Asking
+from talan_eval.execution.prepare import _check_training
+from talan_eval.execution.prompts import check_prompts_fit
+from talan_eval.tasks import TaskSpec
+
+
+def spec(name, n_train=5, max_tokens=10):
+    return TaskSpec(
+        name=name,
+        version="1:abc",
+        metric="acc",
+        grader="choice",
+        n_items=2,
+        n_train=n_train,
+        items_hash="i",
+        train_hash="t",
+        runs_code=False,
+        asking=Asking(),
+        max_tokens=max_tokens,
+        stop=(),
+    )
+
+
+def test_a_benchmark_without_training_data_needs_another_beside_it():
+    with pytest.raises(UserError, match="has no training split") as caught:
+        _check_training([spec("gpqa_diamond", n_train=0)])
+    assert caught.value.fix.endswith("--tasks gpqa_diamond,gsm8k.")
+    _check_training([spec("gpqa_diamond", n_train=0), spec("gsm8k")])
+
+
+class Words:
+    def encode(self, text):
+        return text.split()
+
+
+def test_prompts_that_leave_no_room_are_counted_and_the_room_is_named():
+    prompts = ["a b c", "a b c d e f"]
+    check_prompts_fit(spec("gsm8k"), Words(), prompts, 16)
+    with pytest.raises(UserError, match=r"1 of the 2 prompts of gsm8k \(up to 6 tokens\)") as caught:
+        check_prompts_fit(spec("gsm8k"), Words(), prompts, 15)
+    assert "--max-tokens 9" in caught.value.fix
+    with pytest.raises(UserError) as caught:
+        check_prompts_fit(spec("gsm8k"), Words(), prompts, 6)
+    assert "--few-shot" in caught.value.fix

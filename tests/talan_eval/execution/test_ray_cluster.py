@@ -1,0 +1,133 @@
+"""Runs on a real Ray cluster of several processes on this machine, with a node killed in the middle; without models."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from talan_core.errors import UserError
+from talan_eval.execution.attempts import Attempts
+from talan_eval.execution.ray_cluster import RayExecutor
+from talan_eval.grid import EvaluationCell, Run
+from talan_eval.store.records import Manifest
+from talan_eval.store.store import Store
+
+FAKES = Path(__file__).parent / "fakes"
+ROOT = Path(__file__).parents[3]
+
+try:
+    import ray
+    from ray.cluster_utils import Cluster
+except ModuleNotFoundError:
+    ray = None
+
+needs_ray = [
+    pytest.mark.slow,
+    pytest.mark.skipif(ray is None, reason="the extra ray is not installed"),
+    pytest.mark.filterwarnings("default"),  # Ray's own
+]
+
+
+def run_of(seed):
+    return Run(f"train-{seed}", "lora", seed, tuple(EvaluationCell(f"{task}-{seed}", task) for task in ("a", "b")))
+
+
+def cells_of(seeds):
+    return {name for seed in range(seeds) for name in (f"train-{seed}", f"a-{seed}", f"b-{seed}")}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(FAKES), str(ROOT), before or ""])
+    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    started.add_node(num_cpus=2)
+    yield started
+    ray.shutdown()
+    started.shutdown()
+    os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
+
+
+@pytest.fixture
+def grid(cluster, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(FAKES)
+    fakes = importlib.import_module("fake_worker")
+    store = Store.open(tmp_path / "out", Manifest({}, "now"))
+
+    def perform(deeds, *, seeds=4, retries=1, on_event=lambda _event: None):
+        executor = RayExecutor(None, 1.0, fakes.load_on_node)
+        connected = RayExecutor.connect(cluster.address, None, 1.0)
+        assert connected.gpus_per_run == executor.gpus_per_run
+        attempts = Attempts(store, [run_of(seed) for seed in range(seeds)], retries, on_event)
+        executor.perform_all(fakes.Plan(store.directory, deeds), attempts, on_event)
+        return set(store.finished())
+
+    perform.store = store
+    return perform
+
+
+def tried(grid, cell_id):
+    return (grid.store.directory / "log").read_text().split().count(cell_id)
+
+
+def wait_until_two_have_ended(directory):
+    """Wait for the processes of the lost node: until then they could finish what they are doing."""
+    processes = [int(path.name.removeprefix("pid-")) for path in directory.glob("pid-*")]
+    assert len(processes) == 4
+    deadline = time.monotonic() + 120
+    while sum(psutil.pid_exists(process) for process in processes) > 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+class TestCluster:
+    pytestmark = needs_ray
+
+    def test_all_runs_are_performed_once_and_their_progress_arrives(self, grid):
+        events = []
+        assert grid({}, on_event=events.append) == cells_of(4)
+        assert sorted(event.seed for event in events if event.stage == "finished") == [0, 1, 2, 3]
+        assert tried(grid, "train-0") == 1
+
+    def test_a_killed_process_is_tried_again_and_then_given_up(self, grid):
+        assert grid({"a-1": ["die"], "train-2": ["die"] * 9}) == cells_of(4) - {"train-2", "a-2", "b-2"}
+        (failure,) = grid.store.failures().values()
+        assert (failure.cell_id, failure.kind) == ("train-2", "killed")
+
+    def test_an_error_of_the_user_stops_the_grid(self, grid):
+        with pytest.raises(UserError, match="the disk is full"):
+            grid({"b-0": ["user"]}, seeds=1)
+
+    def test_a_lost_node_costs_no_attempt(self, grid, cluster):
+        doomed = cluster.add_node(num_cpus=2)
+        cluster.wait_for_nodes()
+        started = []
+
+        def kill_the_node_when_both_are_busy(event):
+            if event.stage == "start":
+                started.append(event.run)
+            if len(started) == 4 and not (grid.store.directory / "go").exists():
+                cluster.remove_node(doomed, allow_graceful=False)
+                wait_until_two_have_ended(grid.store.directory)
+                (grid.store.directory / "go").touch()
+
+        deeds = {f"a-{seed}": ["wait"] for seed in range(4)}
+        assert grid(deeds, retries=0, on_event=kill_the_node_when_both_are_busy) == cells_of(4)
+        assert grid.store.failures() == {}
+        assert len(started) == 6, "the two runs of the lost node were started again"
+
+
+@pytest.mark.skipif(ray is not None, reason="says what to type where Ray is missing, and it is there")
+def test_without_ray_it_says_what_to_install():
+    with pytest.raises(UserError, match=r"talan-eval\[ray\]"):
+        RayExecutor.connect(None, None, 1.0)
+
+
+def test_a_share_of_a_gpu_is_positive():
+    with pytest.raises(UserError, match="--gpus-per-run 0"):
+        RayExecutor.connect(None, None, 0.0)

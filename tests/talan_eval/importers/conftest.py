@@ -1,0 +1,91 @@
+"""Logs to compare, written as the harnesses write them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from talan_eval.execution.logs import compare_logs
+from talan_eval.request import CompareRequest
+
+TIME = "2026-01-02T03-04-05.678901"
+
+
+def digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def lm_eval_line(number, task, metrics, filter_name="none", prompt=None):
+    """One line of samples_*.jsonl, keys in lm-eval's order."""
+    prompt = f"{task}: question {number}?" if prompt is None else prompt
+    return json.dumps(
+        {
+            "doc_id": number,
+            "doc": {"question": prompt, "note": 'a "doc_id": 7, "filter": "x" inside a string'},
+            "target": "5",
+            "arguments": {"gen_args_0": {"arg_0": prompt, "arg_1": {"until": ["\n"], "filter": "none"}}},
+            "resps": [[f"answer {metrics}"]],
+            "filtered_resps": ["5"],
+            "filter": filter_name,
+            "metrics": list(metrics),
+            "doc_hash": digest("doc" + prompt),
+            "prompt_hash": digest(prompt),
+            "target_hash": digest("5"),
+            **metrics,
+        },
+        ensure_ascii=False,
+    )
+
+
+def write_lm_eval(directory, scores, *, model="org/model", version=1, shots=0, time=TIME, lower=()):
+    """Write one run; scores maps task to one dictionary of metrics, or one number (acc), per item."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for task, items in scores.items():
+        rows = [item if isinstance(item, dict) else {"acc": item} for item in items]
+        text = "".join(lm_eval_line(number, task, row) + "\n" for number, row in enumerate(rows))
+        (directory / f"samples_{task}_{time}.jsonl").write_text(text, encoding="utf-8")
+    results = {
+        "versions": dict.fromkeys(scores, version),
+        "n-shot": dict.fromkeys(scores, shots),
+        "higher_is_better": {task: {name: name not in lower for name in ("acc", "f1", "err")} for task in scores},
+        "config": {"model": "hf", "model_args": {"pretrained": "org/backbone", "peft": model}},
+        "model_source": "hf",
+        "lm_eval_version": "0.4.13",
+    }
+    (directory / f"results_{time}.json").write_text(json.dumps(results), encoding="utf-8")
+    return directory
+
+
+def bits(text):
+    return [float(letter) for letter in text]
+
+
+@pytest.fixture
+def line():
+    return lm_eval_line
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Write an lm-eval run below the test's directory: run("base/seed0", gsm8k="0110")."""
+
+    def write(path, tasks=None, **changes):
+        names = {key: changes.pop(key) for key in list(changes) if key.startswith("task")} if tasks is None else tasks
+        scores = {task: bits(value) if isinstance(value, str) else value for task, value in names.items()}
+        return write_lm_eval(tmp_path / path, scores, **{"model": f"adapters/{Path(path).parts[0]}", **changes})
+
+    return write
+
+
+@pytest.fixture
+def compared():
+    """Compare and return result and notes; arguments are those of CompareRequest, paths or lists of them."""
+
+    def compare(base, treat, **options):
+        listed = [tuple(map(str, side)) if isinstance(side, list) else (str(side),) for side in (base, treat)]
+        return compare_logs(CompareRequest(base_logs=listed[0], treat_logs=listed[1], **options))
+
+    return compare

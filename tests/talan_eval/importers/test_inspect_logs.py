@@ -1,0 +1,73 @@
+"""Logs of inspect_ai, which were written by make_inspect_logs.py; its package is an extra."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from talan_core.errors import UserError
+
+LOGS = Path(__file__).parent / "data" / "inspect"
+
+
+def test_without_the_package_the_extra_is_named(compared, monkeypatch):
+    monkeypatch.setitem(sys.modules, "inspect_ai.log", None)
+    with pytest.raises(UserError, match=r"(?s)inspect_ai is not installed.*pip install 'talan-eval\[inspect\]'"):
+        compared(LOGS / "base", LOGS / "treat")
+
+
+@pytest.fixture
+def package():
+    return pytest.importorskip("inspect_ai.log", reason="needs the extra: pip install 'talan-eval[inspect]'")
+
+
+@pytest.mark.usefixtures("package")
+def test_eval_and_json_logs_of_two_seeds(compared):
+    got = compared(LOGS / "base", LOGS / "treat").result
+    assert got.seeds == (0, 1)
+    assert [(cell.task, cell.metric, cell.n_items, cell.delta) for cell in got.cells] == [("sums", "match", 4, 25)]
+    assert got.provenance["metrics"]["sums"]["found"] == ["match", "includes"]
+    assert got.provenance["harness"].startswith("inspect_ai 0.3")
+    assert "sums@2" in got.signature
+
+
+@pytest.mark.usefixtures("package")
+def test_epochs_are_samples_and_a_warning_says_so(compared):
+    got = compared(LOGS / "epochs", f"again={LOGS / 'epochs' / 'sums.eval'}").result
+    assert (got.cells[0].k, got.cells[0].n_seeds, got.cells[0].delta) == (2, 1, 0)
+    assert any("2 answers per item were averaged" in warning for warning in got.warnings)
+    with pytest.raises(UserError, match="unequal numbers of samples per item: 1 in the base arm"):
+        compared(LOGS / "base" / "seed0", LOGS / "epochs")
+
+
+@pytest.mark.usefixtures("package")
+def test_an_unfinished_or_damaged_log_is_refused(compared, tmp_path):
+    with pytest.raises(UserError, match=r"(?s)did not finish.*'error'.*inspect eval-retry"):
+        compared(LOGS / "base" / "seed0", LOGS / "broken")
+    whole = (LOGS / "base" / "seed0" / "sums.eval").read_bytes()
+    (tmp_path / "cut.eval").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match="not a readable inspect_ai log"):
+        compared(LOGS / "base" / "seed0", tmp_path / "cut.eval")
+
+
+@pytest.mark.usefixtures("package")
+def test_the_newest_log_of_a_flat_directory_counts(compared, tmp_path):
+    old, new = LOGS / "base" / "seed0" / "sums.eval", LOGS / "treat" / "seed1" / "sums.eval"
+    for number, log in enumerate((new, old)):
+        (tmp_path / f"{number}.eval").write_bytes(log.read_bytes())
+    got = compared(LOGS / "base" / "seed0", tmp_path).result
+    assert got.cells[0].treat_mean == 75  # what is in the newer one, whatever the names of the files
+    assert "1 older left aside" in got.warnings[0]
+
+
+@pytest.mark.usefixtures("package")
+def test_logs_of_several_models_in_one_directory_are_refused(compared, tmp_path):
+    log = LOGS / "treat" / "seed0" / "sums.json"
+    (tmp_path / "one.json").write_bytes(log.read_bytes())
+    (tmp_path / "two.json").write_bytes(log.read_bytes().replace(b"mockllm/model", b"mockllm/other"))
+    with pytest.raises(UserError, match=r"(?s)logs of 2 models.*mockllm/model \(one.json\); mockllm/other"):
+        compared(LOGS / "base" / "seed0", tmp_path)
+    got = compared([LOGS / "base" / "seed0", LOGS / "base" / "seed1"], [tmp_path / "one.json", tmp_path / "two.json"])
+    assert got.result.cells[0].n_seeds == 2

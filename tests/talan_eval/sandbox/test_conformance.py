@@ -1,0 +1,148 @@
+"""The shipped suite of hostile programs: it holds in every tier, and it can fail."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from talan_eval.sandbox.conformance.check import GROUPS, check, probes_of
+from talan_eval.sandbox.inside.boundary import Layer
+from talan_eval.sandbox.tiers import Tier
+
+SLOW_PROBES = {
+    "compute for ever",
+    "compute for ever in C",
+    "compute on through the signal",
+    "sleep for ever",
+    "overflow the stack",
+    "fill the disk with empty files",
+    "stall the judge with a forged fraction",
+}
+"""Each waits for a limit; `make test-slow` and `talan-eval sandbox check` run them."""
+NOTICED_BY = {
+    ("1", Layer.NAMESPACES): "see that a file exists",
+    ("1", Layer.LANDLOCK): "make a named pipe",
+    ("1", Layer.PRIVILEGES): "use a capability",
+    ("1", Layer.SECCOMP): "use io_uring",
+    ("1", Layer.LIMITS): "map all memory",
+    ("1", Layer.DESCRIPTORS): "use a descriptor of the worker's",
+    ("1", Layer.ENVIRONMENT): "find the caller's environment",
+    ("1", Layer.CLEANING): "leave a file for the next program",
+    ("2", Layer.LANDLOCK): "read a secret",
+    ("2", Layer.SECCOMP): "start a process",
+    ("2", Layer.LIMITS): "map all memory",
+    ("2", Layer.DESCRIPTORS): "use a descriptor of the worker's",
+    ("2", Layer.ENVIRONMENT): "find the caller's environment",
+    ("2", Layer.CLEANING): "leave a file for the next program",
+    ("2", Layer.WATCH): "fill the disk with files",
+}
+
+
+def problems(findings):
+    return {finding.name: finding.problem for finding in findings if finding.problem is not None}
+
+
+def quick(tier):
+    return [probe.name for _, probe in probes_of(tier) if probe.name not in SLOW_PROBES]
+
+
+def test_the_suite_covers_every_class_with_programs_of_one_property_each():
+    names = [probe.name for probes in GROUPS.values() for probe in probes]
+    assert len(names) == len(set(names))
+    assert len(names) >= 100
+    assert set(names) >= SLOW_PROBES
+    assert all(len(probes) >= 5 for probes in GROUPS.values())
+
+
+def test_every_quick_program_is_contained(tier):
+    names = quick(tier)
+    findings = list(check(tier, only=names))
+    assert len(findings) == len(names)
+    assert problems(findings) == {}
+
+
+@pytest.mark.slow
+def test_everything_is_contained_and_right_programs_pass(tier):
+    findings = list(check(tier))
+    assert problems(findings) == {}
+    assert sum(finding.group == "positive control" for finding in findings) >= 20
+
+
+@pytest.mark.parametrize(("of_tier", "layer"), NOTICED_BY)
+def test_the_suite_notices_each_layer_that_is_left_out(allowed_tiers, of_tier, layer):
+    assert set(NOTICED_BY) >= {(of_tier, layer)}
+    if Tier(of_tier) not in allowed_tiers:
+        return  # what cannot be built here cannot be broken here
+    name = NOTICED_BY[of_tier, layer]
+    assert problems(check(Tier(of_tier), only=[name])) == {}
+    assert set(problems(check(Tier(of_tier), only=[name], without=[layer]))) == {name}
+
+
+def test_every_layer_of_every_tier_is_left_out_once():
+    promised = {(tier, layer) for tier in ("1", "2") for layer in Layer}
+    # Tier 1 has a file system with a size, and tier 2 no namespaces. An ordinary user has no capabilities to lose.
+    absent = {("1", Layer.WATCH), ("2", Layer.NAMESPACES), ("2", Layer.PRIVILEGES)}
+    assert promised - absent == set(NOTICED_BY)
+
+
+@pytest.fixture
+def place_for_all():
+    """A directory that every user can reach, which pytest's own are not."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
+
+
+def test_an_ordinary_user_has_the_same_boundaries(tier, place_for_all):
+    """Runs the suite as nobody, with a copy of the package, which alone that user can read."""
+    if os.geteuid() != 0:
+        return  # every other test here is this one then, and only root can become another user
+    place = place_for_all
+    package = Path(__file__).parents[3] / "talan_eval"
+    (place / "talan_eval").mkdir()
+    (place / "talan_eval" / "__init__.py").touch()
+    subprocess.run(["cp", "-r", package / "sandbox", place / "talan_eval"], check=True)  # noqa: S607 - every system has it
+    python = readable_python()
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]);"
+        "from talan_eval.sandbox.conformance.check import check, probes_of;"
+        "from talan_eval.sandbox.tiers import Tier; t = Tier(sys.argv[2]);"
+        "n = [p.name for _, p in probes_of(t) if p.name not in eval(sys.argv[3])];"
+        "f = list(check(t, only=n)); print(len(f), [(x.name, x.problem) for x in f if x.problem])"
+    )
+    done = subprocess.run(
+        [python, "-S", "-c", code, str(place), tier.value, repr(SLOW_PROBES)],
+        capture_output=True,
+        text=True,
+        check=False,
+        user="nobody",
+        group=65534,
+        extra_groups=[],
+        cwd="/",
+        env={"TMPDIR": "/tmp"},  # noqa: S108 - where every user may write
+    )
+    assert done.stderr == ""
+    assert done.stdout == f"{len(quick(tier))} []\n"
+
+
+def readable_python() -> str:
+    """Return an interpreter that an ordinary user can run: this one may be in root's home."""
+    for candidate in (sys.executable, "/usr/bin/python3"):
+        with contextlib.suppress(PermissionError):
+            asked = subprocess.run(
+                [candidate, "-S", "-c", "import sys; print(sys.version_info >= (3, 11))"],
+                capture_output=True,
+                text=True,
+                check=False,
+                user="nobody",
+                cwd="/",
+            )
+            if asked.stdout == "True\n":
+                return candidate
+    raise AssertionError("No Python 3.11 that an ordinary user can run.")
