@@ -18,6 +18,7 @@ EXAMPLES = (
     "Examples:  talan-eval init  |  talan-eval init paper/main.toml  |  talan-eval compare @experiment.toml --seeds 5"
 )
 _WIDTH = 100
+_ACTIVE = ("base", "treat", "seeds", "backbone")
 
 
 def command(
@@ -38,7 +39,7 @@ def command(
 
 
 def experiment_file() -> str:
-    """Return the file: each option of ``compare`` with its help; those without a default value as a comment."""
+    """Return the file: every option of ``compare`` with its help and default, all but the first few as comments."""
     head = (
         "# An experiment of talan-eval. Run it with: talan-eval compare @FILE\n"
         "# Options that are typed behind @FILE win over this file. Every option: talan-eval compare --help\n"
@@ -47,10 +48,14 @@ def experiment_file() -> str:
 
 
 def _entry(field: dataclasses.Field[Any]) -> str:
-    name = field.name.replace("_", "-")
+    name, default = field.name.replace("_", "-"), field.default
     comment = textwrap.fill(field.metadata["help"], _WIDTH, initial_indent="# ", subsequent_indent="# ")
-    default = field.default
-    if default is None or default in ((), False):
-        empty = "false" if default is False else "[]" if default == () else '""'
-        return f"\n{comment}\n# {name} = {empty}\n"
-    return f"\n{comment}\n{name} = {json.dumps(str(default) if isinstance(default, Path) else default)}\n"
+    if default is None:
+        value = '""'
+    elif isinstance(default, tuple):
+        value = json.dumps(list(default))
+    else:
+        value = json.dumps(str(default) if isinstance(default, Path) else default)
+    # an option that is typed at its default still counts as typed, which options of another mode do not allow
+    mark = "" if field.name in _ACTIVE else "# "
+    return f"\n{comment}\n{mark}{name} = {value}\n"
