@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from talan_core.training.state import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from peft import PeftModel
     from torch import nn
@@ -283,9 +284,7 @@ def train(
     order = _order(data, settings, seed)
     run = "" if save_every is None else run_identity(model, data, order, settings)
     resumed = None if save_every is None else to_resume(work_dir, run)
-    base_config = cast("PreTrainedModel", model.get_base_model()).config
-    caches = base_config.use_cache
-    with random_state_restored(model.device):
+    with random_state_restored(model.device), _mode_restored(model, settings):
         args = training_arguments(settings, seed=seed, work_dir=work_dir, device=model.device, save_every=save_every)
         collator = _collator(model, settings, pad_token(tokenizer))
         trainer = TalanTrainer(model, args, data.examples, order, collator=collator, run=run, on_step=on_step)
@@ -293,14 +292,7 @@ def train(
         # Processes that share a step draw different masks, as the rows of one batch do.
         torch.manual_seed(derive_seed(seed, "dropout") + args.process_index)
         start = time.perf_counter()
-        try:
-            trainer.train(resume_from_checkpoint=None if resumed is None else str(resumed.directory))
-        finally:
-            # Trainer switches the cache off in the model's configuration, which would make generation slow ever after.
-            base_config.use_cache = caches
-            if settings.gradient_checkpointing:
-                _stop_checkpointing(model)
-            model.eval()
+        trainer.train(resume_from_checkpoint=None if resumed is None else str(resumed.directory))
     return _log(trainer.losses, data, order, seconds=time.perf_counter() - start)
 
 
@@ -334,6 +326,21 @@ def _check_model(model: PeftModel | PlainModel, settings: TrainingSettings) -> N
         )
     if not any(weight.requires_grad for weight in model.parameters()):
         raise UserError("Nothing in this model is trainable.", "Load it with talan_core.load(DIR, is_trainable=True).")
+
+
+@contextlib.contextmanager
+def _mode_restored(model: PeftModel | PlainModel, settings: TrainingSettings) -> Iterator[None]:
+    """Leave the model ready to generate, whatever Trainer has switched off."""
+    base_config = cast("PreTrainedModel", model.get_base_model()).config
+    caches = base_config.use_cache
+    try:
+        yield
+    finally:
+        # Trainer switches the cache off in the model's configuration, which would make generation slow ever after.
+        base_config.use_cache = caches
+        if settings.gradient_checkpointing:
+            _stop_checkpointing(model)
+        model.eval()
 
 
 def _check_saving(model: PeftModel | PlainModel, save_every: int | None) -> None:

@@ -60,26 +60,28 @@ def command_of(
             annotation=Annotated[Path | None, typer.Argument(help=help_of_file)],
         ),
     ]
-    for field in dataclasses.fields(request):  # type: ignore[arg-type]  # a dataclass, which TypeVar cannot say
-        option = typer.Option(
-            "--" + field.name.rstrip("_").replace("_", "-"),
-            help=field.metadata["help"],
-            envvar=variable_of(field.name),
-            show_envvar=False,
-        )
-        repeated = hints[field.name] == _REPEATED
-        parameters.append(
-            inspect.Parameter(
-                field.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=[] if repeated else field.default,
-                annotation=Annotated[list[str] if repeated else hints[field.name], option],
-            )
-        )
+    fields = dataclasses.fields(request)  # type: ignore[arg-type]  # a dataclass, which TypeVar cannot say
+    parameters.extend(_parameter(field, hints[field.name]) for field in fields)
     command.__doc__ = doc
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # read by inspect and typer
     return command
+
+
+def _parameter(field: dataclasses.Field[Any], hint: Any) -> inspect.Parameter:  # noqa: ANN401 - the field's own type
+    option = typer.Option(
+        "--" + field.name.rstrip("_").replace("_", "-"),
+        help=field.metadata["help"],
+        envvar=variable_of(field.name),
+        show_envvar=False,
+    )
+    repeated = hint == _REPEATED
+    return inspect.Parameter(
+        field.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=[] if repeated else field.default,
+        annotation=Annotated[list[str] if repeated else hint, option],
+    )
 
 
 def _is_typed(context: typer.Context, name: str) -> bool:

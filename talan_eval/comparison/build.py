@@ -39,13 +39,12 @@ def compare(
 ) -> schema.Result:
     """Compare two arms on one or several backbones.
 
-    The family is the cells given and the slices asked for, no more and no fewer: declare it before reading results. The
-    order of seeds and items does not matter, and swapping the arms mirrors every number. The same input gives the same
-    result.
+    The family is the cells given and the slices asked for: declare it before reading results. The order of seeds and
+    items does not matter, swapping the arms mirrors every number, and the same input gives the same result.
 
     Args:
-        cells: Paired scores, at least one, in the order in which they are to be shown. Seeds are joint across the
-            benchmarks of a backbone and independent between backbones.
+        cells: Paired scores in the order of the table. Seeds are joint across the benchmarks of a backbone and
+            independent between backbones.
         base: Name of the base arm.
         treat: Name of the treat arm; differences are treat minus base.
         provenance: Versions, revisions, device, times; copied into the result.
@@ -58,8 +57,7 @@ def compare(
         The result, in points.
 
     Raises:
-        UserError: Without cells, with a cell given twice, with other items of a benchmark under another backbone, or
-            for a slice that the items do not have.
+        UserError: No cell, a cell twice, other items under another backbone, or a slice that no item has.
     """
     settings = StatisticsSettings() if settings is None else settings
     ordered = [cell.ordered() for cell in cells]

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from talan_core.plain import PlainModel
     from talan_eval.execution.answering import Recorder
+    from talan_eval.grading.verdict import Grade
     from talan_eval.sandbox.tiers import Tier
-    from talan_eval.tasks import Benchmark
+    from talan_eval.tasks import Benchmark, Item
 
 
 _HASH_LENGTH = 16
@@ -90,23 +91,27 @@ def evaluate(
     grades = grade_answers(benchmark.spec.grader, [item.doc for item in items], answers, tier)
     hashes = [hashlib.sha256(prompt.encode()).hexdigest()[:_HASH_LENGTH] for prompt in prompts]
     samples = tuple(
-        Sample(
-            item_id=item.item_id,
-            prompt_hash=hashes[place % len(hashes)],
-            score=grade.score,
-            verdict=grade.verdict.value,
-            extracted=grade.extracted,
-            reason=grade.reason,
-            answer=said,
-            sample=place // len(hashes),
-            strict=None if grade.strict is None else grade.strict.value,
-            symbolic=None if grade.symbolic is None else grade.symbolic.value,
-            subject=_label(item.doc, "subject"),
-            level=_label(item.doc, "level"),
-        )
+        _sample(item, hashes[place % len(hashes)], place // len(hashes), said, grade)
         for place, (item, said, grade) in enumerate(zip(items, answers, grades, strict=True))
     )
     return Evaluation(samples, _sandbox(benchmark, tier))
+
+
+def _sample(item: Item, prompt_hash: str, number: int, said: str, grade: Grade) -> Sample:
+    return Sample(
+        item_id=item.item_id,
+        prompt_hash=prompt_hash,
+        score=grade.score,
+        verdict=grade.verdict.value,
+        extracted=grade.extracted,
+        reason=grade.reason,
+        answer=said,
+        sample=number,
+        strict=None if grade.strict is None else grade.strict.value,
+        symbolic=None if grade.symbolic is None else grade.symbolic.value,
+        subject=_label(item.doc, "subject"),
+        level=_label(item.doc, "level"),
+    )
 
 
 def _label(doc: Mapping[str, Any], name: str) -> str | None:
