@@ -69,7 +69,7 @@ class StatisticsSettings:
             raise UserError(f"The random seed {self.rng_seed} is negative.", "Type a number from 0 upwards.")
         if not 0 < self.alpha < 1:
             raise UserError(f"alpha is {self.alpha}, not between 0 and 1.", "Type an error rate such as 0.05.")
-        names = [AUTO, *BootstrapMethod]
+        names = [AUTO, *(method.value for method in BootstrapMethod)]
         if self.bootstrap not in names:
             raise unknown_name("bootstrap", self.bootstrap, names)
         if self.variants_tried < 1:
