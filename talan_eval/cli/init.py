@@ -15,7 +15,7 @@ from talan_core.errors import UserError
 from talan_eval.request import CompareRequest
 
 EXAMPLES = (
-    "Examples:  talan-eval init  |  talan-eval init paper/main.toml  |  talan-eval compare @experiment.toml --seeds 5"
+    "Examples:  talan-eval init  |  talan-eval init paper/main.toml  |  talan-eval compare experiment.toml --seeds 5"
 )
 _WIDTH = 100
 _ACTIVE = ("base", "treat", "seeds", "backbone")
@@ -27,7 +27,7 @@ def command(
 ) -> None:
     """Write a commented experiment file with every option of compare at its default.
 
-    Run it with: talan-eval compare @experiment.toml. Options that are typed behind the file win over it.
+    Run it with: talan-eval compare experiment.toml. What is typed on the command line comes before the file.
     """
     from talan_eval.store.atomic import atomic_write_bytes, make_directory  # noqa: PLC0415 - --help must not wait for it
 
@@ -35,20 +35,20 @@ def command(
         raise UserError(f"{file} exists.", f"Choose another name, or replace it: talan-eval init {file} --force")
     make_directory(file.parent)
     atomic_write_bytes(file, experiment_file().encode())
-    sys.stdout.write(f"Written {file}. Run it with: talan-eval compare @{file}\n")
+    sys.stdout.write(f"Written {file}. Run it with: talan-eval compare {file}\n")
 
 
 def experiment_file() -> str:
     """Return the file: every option of ``compare`` with its help and default, all but the first few as comments."""
     head = (
-        "# An experiment of talan-eval. Run it with: talan-eval compare @FILE\n"
-        "# Options that are typed behind @FILE win over this file. Every option: talan-eval compare --help\n"
+        "# An experiment of talan-eval. Run it with: talan-eval compare FILE\n"
+        "# What is typed on the command line comes before it. Every option: talan-eval compare --help\n"
     )
     return head + "".join(_entry(field) for field in dataclasses.fields(CompareRequest))
 
 
 def _entry(field: dataclasses.Field[Any]) -> str:
-    name, default = field.name.replace("_", "-"), field.default
+    name, default = field.name.rstrip("_"), field.default
     comment = textwrap.fill(field.metadata["help"], _WIDTH, initial_indent="# ", subsequent_indent="# ")
     if default is None:
         value = '""'

@@ -8,7 +8,6 @@ import typer
 
 from talan_core.errors import UserError
 from talan_eval.cli import calibrate, compare, diff, doctor, gate, init, power, report, runs, sandbox, tasks
-from talan_eval.cli.arguments import expand
 
 app = typer.Typer(
     name="talan-eval",
@@ -41,7 +40,7 @@ def _root() -> None:
 def main() -> None:
     """Run the command line: a user's mistake is one message and exit code 2, a bug keeps its traceback."""
     try:
-        app(expand(sys.argv[1:]))
+        app()
     except UserError as error:
         sys.stderr.write(f"Error: {error}\n")
         sys.exit(error.exit_code)
