@@ -87,4 +87,4 @@ def _from_logs(request: CompareRequest) -> None:
         console.print(f"Written to {request.out}: report.md, result.json", markup=False, soft_wrap=True)
 
 
-command = command_of(CompareRequest, perform, DOC, check)
+command = command_of(CompareRequest, perform, DOC, check, from_file=True)

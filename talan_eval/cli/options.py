@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 
 _Request = TypeVar("_Request")
 _REPEATED = tuple[str, ...]
+_FILE = inspect.Parameter(
+    "file",
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    default=None,
+    annotation=Annotated[
+        Path | None,
+        typer.Argument(
+            help="Experiment file (.toml, .yaml, .json) with these options as keys; --eval-batch is eval_batch there."
+        ),
+    ],
+)
 
 
 def command_of(
@@ -24,6 +35,8 @@ def command_of(
     perform: Callable[..., None],
     doc: str,
     check: Callable[[frozenset[str]], None] | None = None,
+    *,
+    from_file: bool = False,
 ) -> Callable[..., None]:
     """Make the function that typer registers.
 
@@ -31,48 +44,44 @@ def command_of(
         request: A dataclass; each field becomes an option with the help text of its metadata. A field of type
             ``tuple[str, ...]`` becomes an option that may be repeated. A name that would be a
             keyword of Python ends in an underscore, which the option drops.
-        perform: Called with the filled dataclass and the experiment file, if one was named. What stands on the command
-            line comes before environment variables, these before the file, and that before the defaults.
+        perform: Called with the filled dataclass and, where options come from files, the file or None.
         doc: The command's help.
         check: Called before with the names of the fields that the user typed or wrote into the file, whatever their
             values. A variable of the environment is set for all commands, so that it is no mistake in one of them.
+        from_file: Whether options can also stand in an experiment file and in the environment. What stands on the
+            command line comes before environment variables, these before the file, and that before the defaults.
 
     Returns:
         A function whose signature has one keyword per field, and the context.
     """
 
-    def command(context: typer.Context, file: Path | None, **values: Any) -> None:  # noqa: ANN401 - one keyword per field, each of its own type
+    def command(context: typer.Context, file: Path | None = None, **values: Any) -> None:  # noqa: ANN401 - one keyword per field, each of its own type
         options = {} if file is None else read_options(file, request)
         unset = {name: value for name, value in options.items() if _is_default(context, name)}
         if check is not None:
             check(frozenset({*unset, *(name for name in values if _is_typed(context, name))}))
         given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        perform(request(**{**given, **unset}), file)
+        filled = request(**{**given, **unset})
+        perform(filled, file) if from_file else perform(filled)
 
     hints = typing.get_type_hints(request)
-    help_of_file = "Experiment file (.toml, .yaml, .json) with these options as keys; --eval-batch is eval_batch there."
     parameters = [
         inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
-        inspect.Parameter(
-            "file",
-            inspect.Parameter.POSITIONAL_OR_KEYWORD,
-            default=None,
-            annotation=Annotated[Path | None, typer.Argument(help=help_of_file)],
-        ),
+        *([_FILE] if from_file else []),
     ]
     fields = dataclasses.fields(request)  # type: ignore[arg-type]  # a dataclass, which TypeVar cannot say
-    parameters.extend(_parameter(field, hints[field.name]) for field in fields)
+    parameters.extend(_parameter(field, hints[field.name], from_file=from_file) for field in fields)
     command.__doc__ = doc
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # read by inspect and typer
     return command
 
 
-def _parameter(field: dataclasses.Field[Any], hint: Any) -> inspect.Parameter:  # noqa: ANN401 - the field's own type
+def _parameter(field: dataclasses.Field[Any], hint: Any, *, from_file: bool) -> inspect.Parameter:  # noqa: ANN401 - the field's own type
     option = typer.Option(
         "--" + field.name.rstrip("_").replace("_", "-"),
         help=field.metadata["help"],
-        envvar=variable_of(field.name),
+        envvar=variable_of(field.name) if from_file else None,
         show_envvar=False,
     )
     repeated = hint == _REPEATED
