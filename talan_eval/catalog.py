@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from talan_eval.datafiles import describe_sources
+from talan_eval.datafiles import CHECKED, describe_sources
 from talan_eval.tasks import task_files
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class Entry:
         n_train: Items that adapters may be trained on.
         grader: Name of the grader.
         where: Where its data was found, or what is wrong with it.
+        found: Whether its data is there, complete and unchanged.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Entry:
     n_train: int
     grader: str
     where: str
+    found: bool
 
 
 class _Loader(yaml.SafeLoader):
@@ -69,11 +71,13 @@ def catalog(data_dir: Path | None) -> tuple[Entry, ...]:
 
 def _entry(name: str, metadata: dict[str, Any], data_dir: Path | None) -> Entry:
     bundled = "files" not in metadata
+    where = "bundled" if bundled else describe_sources(metadata["files"], metadata["hub"], data_dir)
     return Entry(
         name=name,
         version=str(metadata["version"]),
         n_items=metadata["rows"]["test"],
         n_train=metadata["rows"]["train"],
         grader=metadata["grader"],
-        where="bundled" if bundled else describe_sources(metadata["files"], metadata["hub"], data_dir),
+        where=where,
+        found=bundled or where.endswith(CHECKED),
     )

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Literal
 
+from talan_core.errors import UserError
 from talan_eval.datafiles import DATA_DIR_VARIABLE
 
 if TYPE_CHECKING:
@@ -117,24 +118,19 @@ def _sandbox() -> Finding:
 
 
 def _data(given: Path | None) -> Iterator[Finding]:
-    from talan_eval.tasks import task_files  # noqa: PLC0415 - imports lm-eval's neighbours
+    from talan_eval.catalog import catalog  # noqa: PLC0415 - reads the data
 
-    files = task_files()
-    bundled = [name for name in files if name.endswith("_micro")]
-    real = [name for name in files if name not in bundled]
-    yield Finding("benchmarks", "ok", f"bundled: {', '.join(bundled)}")
-    named = str(given) if given is not None else os.environ.get(DATA_DIR_VARIABLE)
-    if named is None:
-        fix = f"Name their directory: export {DATA_DIR_VARIABLE}=DIR"
-        yield Finding("data", "note", f"no data directory for {', '.join(real)}", fix)
+    try:
+        entries = catalog(given)
+    except UserError as error:
+        yield Finding("data", "note", error.problem, error.fix)
         return
-    missing = [name for name in real if not os.path.isdir(os.path.join(named, name))]  # noqa: PTH112, PTH118 - text, as named
-    present = [name for name in real if name not in missing]
-    if present:
-        yield Finding("data", "ok", f"{named}: {', '.join(present)}")
-    if missing:
-        fix = f"Put their files into {named}/NAME, as the task's page says, or use the bundled twins."
-        yield Finding("data", "note", f"{named} has no directory for {', '.join(missing)}", fix)
+    bundled = [entry.name for entry in entries if entry.where == "bundled"]
+    yield Finding("benchmarks", "ok", f"bundled: {', '.join(bundled)}")
+    for entry in entries:
+        if entry.name not in bundled:
+            fix = None if entry.found else f"Name the directory of its files: export {DATA_DIR_VARIABLE}=DIR"
+            yield Finding("data", "ok" if entry.found else "note", f"{entry.name}: {entry.where}", fix)
 
 
 def _hub(*, offline: bool) -> Finding:

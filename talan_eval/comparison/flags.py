@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from talan_eval.stats.copies import MIN_ITEMS, copied_seeds
 from talan_eval.stats.items import concentration, saturation
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from talan_eval.comparison.pairing import CellScores
 
 AGGREGATE = "aggregate"
-_COPY_ITEMS = 20  # with fewer items two honest seeds can agree everywhere
 _UNPARSED_GAP = 0.05
 _CONSTANT = 1e-9
 _SATURATED = 0.1  # share of informative items below which N overstates what a benchmark can show
@@ -41,11 +40,10 @@ def cell_flags(cell: CellScores) -> tuple[str, ...]:
         )
     if np.array_equal(cell.base, cell.treat):
         flags.append("both arms have the same score on every item and seed; was the treat adapter active?")
-    elif len(cell.item_ids) >= _COPY_ITEMS:
+    else:
         flags += [
             f"seeds {cell.seeds[one]} and {cell.seeds[two]} have identical scores in both arms; a copy is no new seed"
-            for one, two in combinations(range(len(cell.seeds)), 2)
-            if np.array_equal(cell.base[one], cell.base[two]) and np.array_equal(cell.treat[one], cell.treat[two])
+            for one, two in copied_seeds(cell.base, cell.treat)
         ]
     if cell.base_unparsed is not None and cell.treat_unparsed is not None:
         gap = cell.treat_unparsed - cell.base_unparsed
@@ -59,7 +57,7 @@ def cell_flags(cell: CellScores) -> tuple[str, ...]:
 
 def _suspicious_items(cell: CellScores) -> list[str]:
     deltas, n_items = cell.treat - cell.base, len(cell.item_ids)
-    if n_items < _COPY_ITEMS or np.array_equal(cell.base, cell.treat):
+    if n_items < MIN_ITEMS or np.array_equal(cell.base, cell.treat):
         return []
     flags = []
     if np.ptp(deltas) < _CONSTANT:

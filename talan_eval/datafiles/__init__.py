@@ -3,9 +3,10 @@
 from talan_eval.datafiles.archive import ArchiveFile, read_archive
 from talan_eval.datafiles.hub import HubSource, read_hub
 from talan_eval.datafiles.local import DATA_DIR_VARIABLE, DataFile, named_data_dir, read_rows
-from talan_eval.datafiles.sources import describe_sources, read_sources
+from talan_eval.datafiles.sources import CHECKED, describe_sources, read_sources
 
 __all__ = [
+    "CHECKED",
     "DATA_DIR_VARIABLE",
     "ArchiveFile",
     "DataFile",

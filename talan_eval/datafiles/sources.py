@@ -7,7 +7,7 @@ data directory is read where one is named; it is never mixed with the Hub.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from talan_core.errors import UserError
 from talan_eval.datafiles.archive import ArchiveFile, check_items, read_archive
@@ -41,6 +41,10 @@ def read_sources(
     return {name: _fetch(_file(files[name], Path()), _source(spec)) for name, spec in hub.items()}
 
 
+CHECKED: Final = "(counts and hashes checked)"
+"""Ends the phrase about data that was found complete and unchanged."""
+
+
 def describe_sources(
     files: Mapping[str, Mapping[str, Any]], hub: Mapping[str, Mapping[str, Any]], data_dir: str | Path | None
 ) -> str:
@@ -64,7 +68,7 @@ def describe_sources(
     except UserError as error:
         return f"unusable: {error.problem}"
     folders = dict.fromkeys(str(directory / Path(spec["path"]).parent) for spec in files.values())
-    return f"{', '.join(folders)} (counts and hashes checked)"
+    return f"{', '.join(folders)} {CHECKED}"
 
 
 def _file(spec: Mapping[str, Any], directory: Path) -> DataFile | ArchiveFile:

@@ -178,6 +178,11 @@ def _check(request: CompareRequest) -> _Checked:
             f"The device {request.device!r} is not known.", f"Type --device with one of {', '.join(_DEVICES)}."
         )
     _check_json(request.json)
+    if "cmh" in (request.also or "") and request.samples_per_item > 1:
+        raise UserError(
+            "--also cmh counts right and wrong answers, and the mean of several samples is neither.",
+            "Leave out cmh, or type --samples-per-item 1.",
+        )
     spec = find_backbone(request.backbone)
     recipe = {key: getattr(request, key) for key in ("steps", "batch_size", "learning_rate")}
     training = dataclasses.replace(spec.training, **{key: value for key, value in recipe.items() if value is not None})

@@ -12,10 +12,19 @@ from talan_eval.gate.change import cell_changes, check_family, mean_change
 from talan_eval.gate.complete import missing
 from talan_eval.gate.model import CELL_SEEDS, MEAN_SEEDS, Check, GateReport, GateSettings, Outcome, WorstFlip
 from talan_eval.gate.numbers import MEAN, Estimate, cell_estimates, mean_estimate, slice_estimates
-from talan_eval.gate.wording import cell_text, identical_text, inestimable_text, mean_text, must_pass_text, too_few_text
+from talan_eval.gate.wording import (
+    cell_text,
+    identical_text,
+    inestimable_text,
+    looked_text,
+    mean_text,
+    must_pass_text,
+    selection_text,
+    too_few_text,
+)
 from talan_eval.report.table import cell_names, slice_names
 from talan_eval.stats.multiplicity import holm
-from talan_eval.stats.noninferiority import gate_numbers, one_sided_bounds
+from talan_eval.stats.noninferiority import gate_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,15 +157,37 @@ def _mean_check(result: Result, baseline: Result | None, settings: GateSettings)
     )
     # the variant that scored best of several looks better than it is, so excluding a loss takes a stricter bound
     tried = result.settings.variants_tried
-    lower = one_sided_bounds(estimate.delta, estimate.terms, settings.alpha / tried).lower
+    strict = gate_numbers(
+        estimate.delta,
+        estimate.terms,
+        estimate.n_seeds,
+        settings.margin / _PERCENT,
+        fail_below=settings.fail_below / _PERCENT,
+        alpha=settings.alpha / tried,
+    )
     outcome = Outcome(found.outcome.value)
-    if outcome is Outcome.PASS and lower <= -settings.margin / _PERCENT:
-        outcome = Outcome.INCONCLUSIVE
+    if outcome is Outcome.PASS:
+        outcome = Outcome(strict.outcome.value)
+    looked_before = baseline is None and not _holds_at_every_look(outcome, result, settings)
+    outcome = Outcome.INCONCLUSIVE if looked_before else outcome
     check = Check(
-        "mean", MEAN, outcome, decides=True, text="", delta=delta, lower=_PERCENT * lower,
-        upper=_PERCENT * found.bounds.upper, p_fail=found.p_fail, seeds_to_decide=found.seeds_to_decide,
+        "mean", MEAN, outcome, decides=True, text="", delta=delta, lower=_PERCENT * strict.bounds.lower,
+        upper=_PERCENT * found.bounds.upper, p_fail=found.p_fail, seeds_to_decide=strict.seeds_to_decide,
     )  # fmt: skip
-    return replace(check, text=mean_text(check, settings, have=estimate.n_seeds, change=baseline is not None))
+    if looked_before:
+        return replace(check, text=looked_text(MEAN, delta), seeds_to_decide=None)
+    text = mean_text(check, settings, have=estimate.n_seeds, change=baseline is not None)
+    return replace(check, text=text + selection_text(settings, tried))
+
+
+def _holds_at_every_look(outcome: Outcome, result: Result, settings: GateSettings) -> bool:
+    """Say whether an outcome stands although seeds were added after a look: by the confidence sequence."""
+    anytime = result.aggregate.anytime
+    if anytime is None or outcome is Outcome.INCONCLUSIVE:
+        return True
+    if anytime.ci is None:
+        return False
+    return anytime.ci[0] > -settings.margin if outcome is Outcome.PASS else anytime.ci[1] < settings.fail_below
 
 
 def _cell_checks(result: Result, baseline: Result | None, settings: GateSettings) -> tuple[Check, ...]:

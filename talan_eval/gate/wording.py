@@ -118,3 +118,19 @@ def _bad(report: GateReport) -> bool:
 
 def _bound(value: float | None, settings: GateSettings) -> str:
     return fmt.bound(value, -settings.margin, 0.0)
+
+
+def selection_text(settings: GateSettings, tried: int) -> str:
+    """Return what to add where the arm was picked out of several variants; empty where it was not."""
+    if tried == 1:
+        return ""
+    level = fmt.percent(1 - settings.alpha / tried)
+    return f" The lower bound is at {level}, because this arm was picked out of {tried} variants."
+
+
+def looked_text(name: str, delta: float) -> str:
+    """Explain why bounds for one look do not decide where seeds were added after an earlier one."""
+    return (
+        f"{name}: the difference is {fmt.gain(delta)} points, but seeds were added after an earlier look, and the "
+        "bounds that hold at every look do not decide. Declare the number of seeds before the first look."
+    )

@@ -140,3 +140,17 @@ def test_an_item_that_cannot_be_shown(words, says):
     done = run("tasks", "show", *words)
     assert done.returncode == 2
     assert says in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("power", "--seeds", "7", "--items", "200", "--delta", "1.4"), "7 seeds"),
+        (("calibrate", "--settings", "1", "--replicates", "100"), "Coverage"),
+    ],
+)
+def test_commands_without_training_run_whatever_the_environment_says_of_compare(words, says, monkeypatch):
+    monkeypatch.setenv("TALAN_EVAL_SEEDS", "0,3,5")
+    done = run(*words)
+    assert done.returncode == 0, done.stderr
+    assert says.lower() in done.stdout.lower()

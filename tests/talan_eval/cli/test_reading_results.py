@@ -217,4 +217,4 @@ def test_doctor_names_what_it_found(tmp_path, monkeypatch):
     assert done.returncode == 0, done.stdout
     for name in ("python", "packages", "device", "sandbox", "benchmarks", "disk", "hub"):
         assert name in done.stdout
-    assert "has no directory for" in " ".join(done.stdout.split())
+    assert "gsm8k: unusable" in " ".join(done.stdout.split())

@@ -199,7 +199,6 @@ def test_plain_few_shot_prompts_answered_twice(tmp_path):
     result = result_of(tmp_path / "out")
     assert "|k:2|" in result["signature"]
     assert "[few_shot=1,plain,max_tokens=9,k=2,t=0.7]" in result["signature"]
-    files = list((tmp_path / "out" / "samples" / "gsm8k_micro").glob("*.jsonl"))
-    samples = [json.loads(line) for line in files[0].read_text().splitlines()]
-    assert [sample["sample"] for sample in samples] == [0, 0, 0, 1, 1, 1]
-    assert len({sample["prompt_hash"] for sample in samples}) == 3
+    samples = read_samples(next((tmp_path / "out" / "samples" / "gsm8k_micro").iterdir()))
+    assert [sample.sample for sample in samples] == [0, 0, 0, 1, 1, 1]
+    assert len({sample.prompt_hash for sample in samples}) == 3
