@@ -105,7 +105,8 @@ def _document(path: Path) -> dict[str, Any]:
         )
     try:
         text = path.read_text(encoding="utf-8")
-        content = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+        readers = {".toml": tomllib.loads, ".json": json.loads}
+        content = readers.get(path.suffix, yaml.safe_load)(text)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.", "Name an existing file.") from error
     except (ValueError, yaml.YAMLError) as error:
@@ -114,7 +115,10 @@ def _document(path: Path) -> dict[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise UserError(f"{path} holds no keys.", 'Write options as keys, such as treat = "talan+lora".')
+        example = {".toml": 'treat = "talan+lora"', ".json": '{"treat": "talan+lora"}'}.get(
+            path.suffix, "treat: talan+lora"
+        )
+        raise UserError(f"{path} holds no keys.", f"Write options as keys, such as {example}.")
     return content
 
 

@@ -88,9 +88,14 @@ def _executor(request: CompareRequest) -> Executor | None:
     Raises:
         UserError: The executor is not known, or Ray is not installed.
     """
-    from talan_core.errors import unknown_name  # noqa: PLC0415 - see perform_grid
+    from talan_core.errors import UserError, unknown_name  # noqa: PLC0415 - see perform_grid
 
     if request.executor == "local":
+        if request.ray_address is not None:
+            raise UserError(
+                f"--ray-address {request.ray_address} has no effect on this machine's own processes.",
+                "Type --executor ray as well, or leave it out.",
+            )
         return None
     if request.executor != "ray":
         raise unknown_name("executor", request.executor, ["local", "ray"])

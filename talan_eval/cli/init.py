@@ -25,7 +25,7 @@ def command(
     file: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("experiment.toml"),
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Write a commented experiment file with every option of compare at its default.
+    """Write a commented experiment file with every option of compare, at its default where it has one.
 
     Run it with: talan-eval compare experiment.toml. What is typed on the command line comes before the file.
     """
@@ -51,8 +51,8 @@ def _entry(field: dataclasses.Field[Any]) -> str:
     name, default = field.name.rstrip("_"), field.default
     comment = textwrap.fill(field.metadata["help"], _WIDTH, initial_indent="# ", subsequent_indent="# ")
     if default is None:
-        value = '""'
-    elif isinstance(default, tuple):
+        return f"\n{comment}\n# {name} =\n"
+    if isinstance(default, tuple):
         value = json.dumps(list(default))
     else:
         value = json.dumps(str(default) if isinstance(default, Path) else default)

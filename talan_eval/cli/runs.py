@@ -114,8 +114,10 @@ def gc(
                 total += size
                 if yes:
                     store.remove_checkpoint(name)
-                _write([f"{'removed' if yes else 'orphan '}  {size:8.1f} MB  {checkpoint}"])
-    if yes or not total:
+                _write([f"{'removed' if yes else 'removable'}  {size:8.1f} MB  {checkpoint}"])
+    if not total:
+        _write(["Nothing to remove."])
+    elif yes:
         _write([f"{total:.1f} MB removed; what another experiment has adopted stays there."])
     else:
         again = f"talan-eval runs gc {directory}{' --finished' if finished else ''} --yes"

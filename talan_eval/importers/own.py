@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 from talan_core.errors import UserError
 from talan_eval.importers.files import natural
 from talan_eval.importers.model import NO_FILTER, Answers, LoggedRun, Stamp, TaskLog
 from talan_eval.store.store import Store
+from talan_eval.store.tables import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 HARNESS: Final = "talan-eval"
 UNPARSED: Final = "unparsed"
+_LABELS: Final = ("subject", "level")
 
 
 def read_results(directory: Path, arm: str | None, side: str, option: str) -> list[LoggedRun]:
@@ -85,12 +86,13 @@ def _read(store: Store, record: Record, task: Mapping[str, Any]) -> tuple[TaskLo
     (sealed,) = record.files
     path = store.payload_path(sealed.name)
     answers, metric = Answers(), str(task["metric"])
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
-        row = json.loads(line)  # the store has checked its hash
+    for number, row in enumerate(read_rows(path), 1):  # the store has checked its hash
         answers.items.append(row["item_id"])
         answers.prompts.append(row["prompt_hash"])
         answers.values.append({metric: row["score"], UNPARSED: float(row["verdict"] == "unparsed")})
         answers.lines.append(number)
+        answers.samples.append(int(row.get("sample") or 0))
+        answers.labels.append({name: str(row[name]) for name in _LABELS if row.get(name)})
     log = TaskLog(
         task=str(task["name"]),
         file=path,

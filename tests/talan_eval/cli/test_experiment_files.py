@@ -109,7 +109,9 @@ def test_what_is_stored_reads_back(tmp_path):
 def ask():
     heard = []
     app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(command_of(CompareRequest, lambda request, file: heard.append((request, file)), "Say it."))
+    app.command()(
+        command_of(CompareRequest, lambda request, file: heard.append((request, file)), "Say it.", from_file=True)
+    )
 
     def call(*words, **environment):
         done = CliRunner().invoke(app, [str(word) for word in words], env=environment, catch_exceptions=False)
@@ -132,7 +134,11 @@ def test_a_typed_default_comes_before_the_file(ask, tmp_path):
 def test_a_variable_of_the_other_kind_of_comparison_is_no_mistake_but_a_key_is(tmp_path):
     app = typer.Typer(pretty_exceptions_enable=False)
     heard = []
-    app.command()(command_of(CompareRequest, lambda request, _file: heard.append(request), "Say it.", compare.check))
+    app.command()(
+        command_of(
+            CompareRequest, lambda request, _file: heard.append(request), "Say it.", compare.check, from_file=True
+        )
+    )
     words = ["--base-logs", "a", "--treat-logs", "b"]
     done = CliRunner().invoke(app, words, env={"TALAN_EVAL_DATA_DIR": "data"}, catch_exceptions=False)
     assert done.exit_code == 0

@@ -81,7 +81,7 @@ def test_verify_is_quiet_about_sound_files_and_names_damaged_ones(root):
 
 def test_gc_removes_nothing_without_yes_and_keeps_what_is_needed(root):
     store = Store.load(root / "one")
-    assert "0.0 MB removed" in talan_eval("gc", root)
+    assert "Nothing to remove" in talan_eval("gc", root)
     assert "1.0 MB could be removed" in talan_eval("gc", root, "--finished")
     assert len(store.checkpoint_names()) == 1
     assert "1.0 MB removed" in talan_eval("gc", root, "--finished", "--yes")

@@ -178,6 +178,14 @@ def test_interrupted_it_says_that_finished_cells_are_kept_and_nothing_else(tmp_p
     assert said == "Interrupted. Finished cells are kept: the same command goes on from here.\n"
 
 
+def test_a_results_directory_can_be_compared_as_logs(finished, tmp_path):
+    out, _ = finished
+    done = compare("--base-logs", str(out), "--treat-logs", str(out), "--json", str(tmp_path / "logs.json"))
+    assert done.returncode == 0, done.stderr
+    from_logs = {cell["task"]: cell["deltas"] for cell in json.loads((tmp_path / "logs.json").read_text())["cells"]}
+    assert from_logs == {cell["task"]: cell["deltas"] for cell in result_of(out)["cells"]}
+
+
 def test_a_damaged_cell_is_named_and_computed_again(finished, tmp_path):
     out, _ = finished
     copy = tmp_path / "copy"  # no sibling to take the cell from

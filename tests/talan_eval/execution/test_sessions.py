@@ -69,12 +69,12 @@ def compute(session, leave_out=()):
         if session.store.checkpoint(run.cell_id) is None:
             with session.store.checkpoint_dir(run.cell_id) as directory:
                 (directory / "adapter.safetensors").write_bytes(run.cell_id.encode())
-        data = {"kind": "training", "log": {"seconds": 1.0}}
+        data = {"kind": "training", "arm": run.arm, "log": {"seconds": 1.0}}
         session.store.seal(run.cell_id, data)
         for cell in run.evaluations:
             if cell.cell_id not in leave_out:
                 record = {
-                    "kind": "evaluation", "max_logit_change": 1.0, "sandbox": {}, "seconds": 1.0,
+                    "kind": "evaluation", "arm": run.arm, "max_logit_change": 1.0, "sandbox": {}, "seconds": 1.0,
                     "weights": session.store.checkpoint_digest(run.cell_id),
                 }  # fmt: skip
                 session.store.seal(cell.cell_id, record, samples_of(cell, run.arm, run.seed))
