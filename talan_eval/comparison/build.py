@@ -37,7 +37,7 @@ def compare(
     task_versions: Mapping[str, str] | None = None,
     live_probes: Sequence[schema.LiveProbe] = (),
 ) -> schema.Result:
-    """Compare two arms on one or several backbones.
+    """Compare two arms on one or several backbones, in points.
 
     The family is the cells given and the slices asked for: declare it before reading results. The order of seeds and
     items does not matter, swapping the arms mirrors every number, and the same input gives the same result.
@@ -53,9 +53,6 @@ def compare(
         task_versions: Version of each task, for the signature.
         live_probes: Evidence that the adapters were active.
 
-    Returns:
-        The result, in points.
-
     Raises:
         UserError: No cell, a cell twice, other items under another backbone, or a slice that no item has.
     """
@@ -66,8 +63,8 @@ def compare(
     whole = [analyse(cell, None, settings) for cell in ordered]
     parts = [analyse(part, name, settings) for cell in ordered for name, part in slice_cell(cell, settings.slices)]
     family = [*whole, *parts]
-    adjusted = adjust(family, settings.variants_tried)
-    published = [_cell(item, p, settings) for item, p in zip(family, adjusted, strict=True)]
+    adjusted = zip(family, adjust(family, settings.variants_tried), strict=True)
+    published = [_cell(item, p, settings) for item, p in adjusted]
     mean, reasons = aggregate(whole, settings)
     digest = family_hash(base, treat, [_identity(item) for item in family], settings.variants_tried)
     return schema.Result(
