@@ -18,7 +18,7 @@ from talan_eval.store.atomic import (
     sha256_of,
     temporary_sibling,
 )
-from talan_eval.store.records import CorruptedError, Record, SealedFile
+from talan_eval.store.records import CorruptedError, Record, SealedFile, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,16 +51,7 @@ def read_index(directory: Path) -> Record:
     Raises:
         CorruptedError: Its index is missing or damaged, or that of another checkpoint.
     """
-    path = directory / INDEX
-    try:
-        record = Record.from_bytes(path.read_bytes())
-    except OSError as error:
-        raise CorruptedError(f"{path} cannot be read ({error.strerror})") from error
-    except CorruptedError as error:
-        raise CorruptedError(f"{path} is damaged: {error}") from error
-    if record.cell_id != directory.name:
-        raise CorruptedError(f"{path} is the index of checkpoint {record.cell_id}")
-    return record
+    return read_record(directory / INDEX, directory.name)
 
 
 def check(directory: Path) -> Record:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from talan_eval.store.canonical import JsonObject, canonical_hash, readable_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCHEMA: Final = 1
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=@-]{0,179}")
@@ -113,6 +116,27 @@ class Record:
             return cls(content["cell"], content["data"], files, content.get("adopted_from"))
         except KeyError as error:
             raise CorruptedError(f"the field {error} is missing") from error
+
+
+def read_record(path: Path, name: str) -> Record:
+    """Read the sealed record in a file.
+
+    Args:
+        path: The file.
+        name: Whose record it must be.
+
+    Raises:
+        CorruptedError: It cannot be read, is damaged, or is another's; the message names the file.
+    """
+    try:
+        record = Record.from_bytes(path.read_bytes())
+    except OSError as error:
+        raise CorruptedError(f"{path} cannot be read ({error.strerror})") from error
+    except CorruptedError as error:
+        raise CorruptedError(f"{path} is damaged: {error}") from error
+    if record.cell_id != name:
+        raise CorruptedError(f"{path} is the record of cell {record.cell_id}")
+    return record
 
 
 def check_name(name: str, *, nested: bool = False) -> str:

@@ -39,7 +39,7 @@ from talan_eval.store.atomic import (
 from talan_eval.store.canonical import JsonObject, canonical_hash, first_difference
 from talan_eval.store.journal import Journal
 from talan_eval.store.lock import LOCK_NAMES, exclusive
-from talan_eval.store.records import CorruptedError, Manifest, Record, SealedFile, check_name
+from talan_eval.store.records import CorruptedError, Manifest, Record, SealedFile, check_name, read_record
 from talan_eval.store.tables import count_rows
 
 if TYPE_CHECKING:
@@ -269,7 +269,7 @@ class Store:
         Raises:
             CorruptedError: There is none, or its record is damaged.
         """
-        return _read_record(self._record_path(cell_id))
+        return read_record(self._record_path(cell_id), cell_id)
 
     def fail(self, failure: failures.Failure) -> None:
         """Keep why a cell was given up, until it is sealed.
@@ -354,7 +354,7 @@ class Store:
         Raises:
             CorruptedError: Something is not as it was sealed.
         """
-        record = _read_record(path)
+        record = read_record(path, path.stem)
         for file in record.files:
             checkpoints.check_file(self.payload_path(file.name), file)
         return record
@@ -380,18 +380,6 @@ def _stems(folder: Path, suffix: str) -> frozenset[str]:
     return frozenset(
         name.removesuffix(suffix) for name in names if name.endswith(suffix) and not name.startswith(TEMPORARY_PREFIX)
     )
-
-
-def _read_record(path: Path) -> Record:
-    try:
-        record = Record.from_bytes(path.read_bytes())
-    except OSError as error:
-        raise CorruptedError(f"{path} cannot be read ({error.strerror})") from error
-    except CorruptedError as error:
-        raise CorruptedError(f"{path} is damaged: {error}") from error
-    if record.cell_id != path.stem:
-        raise CorruptedError(f"{path} is the record of cell {record.cell_id}")
-    return record
 
 
 def _refuse_foreign(directory: Path) -> None:
