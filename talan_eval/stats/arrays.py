@@ -44,11 +44,6 @@ def as_deltas(deltas: FloatArray) -> FloatArray:
     return matrix
 
 
-def seed_deltas(deltas: FloatArray) -> FloatArray:
-    """Return the mean difference of each seed, shape (S,), for a difference matrix of shape (S, N)."""
-    return np.asarray(as_deltas(deltas).mean(axis=1), dtype=np.float64)
-
-
 def lower_quantile(values: FloatArray, weights: FloatArray, tail: float) -> float:
     """Return the smallest value whose cumulative weight reaches a share of the total (the inverted CDF).
 
