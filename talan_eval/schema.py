@@ -16,9 +16,14 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+SPARSE_SEEDS: Final = 3
+"""Training seeds below which nothing is judged."""
+CELL_SEEDS: Final = 5
+"""Training seeds below which no claim is made about a single cell."""
 
 Points = Annotated[float, Field(json_schema_extra={"unit": "percentage points"})]
 Probability = Annotated[float, Field(ge=0, le=1)]

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from talan_eval.stats.backbones import BackboneGains, BackbonesT, GridCell
     from talan_eval.stats.mean_squares import MeanSquares
 
-SPARSE_SEEDS = 3  # fewer allow no verdict
-CELL_SEEDS = 5  # fewer allow no claim about a single cell
-
 Reasons = tuple[str, ...]
 
 
@@ -142,10 +139,10 @@ def _e1(
 def _seed_count(sizes: Sequence[int], alpha: float) -> Reasons:
     """Say what so few seeds allow; ``sizes`` are the seeds of each backbone."""
     least, floor = min(sizes), signflip.sign_flip_floor(sum(sizes))
-    if least < SPARSE_SEEDS:
+    if least < schema.SPARSE_SEEDS:
         return ("two training seeds give indicative intervals and no verdict",)
     if floor >= alpha:
-        claim = "no claim per benchmark is made, and a" if least < CELL_SEEDS else "a"
+        claim = "no claim per benchmark is made, and a" if least < schema.CELL_SEEDS else "a"
         basis = f"claim rests on normality of the seed differences: the sign-flip p cannot fall below {floor:g}"
         return (f"with {least} training seeds {claim} {basis}",)
     if not enumerable(sizes):

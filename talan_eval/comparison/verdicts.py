@@ -16,7 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from talan_eval.comparison.inference import CELL_SEEDS, SPARSE_SEEDS, enumerable
+from talan_eval.comparison.inference import enumerable
+from talan_eval.schema import CELL_SEEDS, SPARSE_SEEDS
 from talan_eval.stats.signflip import sign_flip_floor
 
 if TYPE_CHECKING:

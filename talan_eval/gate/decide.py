@@ -10,7 +10,7 @@ import numpy as np
 from talan_core.errors import UserError
 from talan_eval.gate.change import cell_changes, check_family, mean_change
 from talan_eval.gate.complete import missing
-from talan_eval.gate.model import CELL_SEEDS, MEAN_SEEDS, Check, GateReport, GateSettings, Outcome, WorstFlip
+from talan_eval.gate.model import Check, GateReport, GateSettings, Outcome, WorstFlip
 from talan_eval.gate.numbers import MEAN, Estimate, cell_estimates, mean_estimate, slice_estimates
 from talan_eval.gate.wording import (
     cell_text,
@@ -23,6 +23,7 @@ from talan_eval.gate.wording import (
     too_few_text,
 )
 from talan_eval.report.table import cell_names, slice_names
+from talan_eval.schema import CELL_SEEDS, SPARSE_SEEDS
 from talan_eval.stats.multiplicity import holm
 from talan_eval.stats.noninferiority import gate_numbers
 
@@ -120,7 +121,7 @@ def not_worse(result: Result, margin: float, alpha: float) -> tuple[bool, tuple[
     """Say of the mean, and of each cell with Holm over the cells, whether a loss beyond the margin is excluded."""
     mean = mean_estimate(result)
     tried = result.settings.variants_tried
-    of_mean = mean is not None and mean.n_seeds >= MEAN_SEEDS and _numbers(mean, margin, alpha).p_pass * tried < alpha
+    of_mean = mean is not None and mean.n_seeds >= SPARSE_SEEDS and _numbers(mean, margin, alpha).p_pass * tried < alpha
     cells = cell_estimates(result)
     raw = [1.0 if cell is None or cell.n_seeds < CELL_SEEDS else _numbers(cell, margin, alpha).p_pass for cell in cells]
     return of_mean, tuple(bool(p * tried < alpha) for p in holm(np.array(raw)))
@@ -144,8 +145,8 @@ def _mean_check(result: Result, baseline: Result | None, settings: GateSettings)
     if estimate is None:
         return Check("mean", MEAN, Outcome.INCONCLUSIVE, decides=True, text=inestimable_text(MEAN))
     delta = _PERCENT * estimate.delta
-    if estimate.n_seeds < MEAN_SEEDS:
-        text = too_few_text(MEAN, delta, estimate.n_seeds, MEAN_SEEDS)
+    if estimate.n_seeds < SPARSE_SEEDS:
+        text = too_few_text(MEAN, delta, estimate.n_seeds, SPARSE_SEEDS)
         return Check("mean", MEAN, Outcome.INCONCLUSIVE, decides=True, text=text, delta=delta)
     found = gate_numbers(
         estimate.delta,

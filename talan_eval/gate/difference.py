@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from talan_eval.gate.change import Change, cell_changes, check_family, mean_change
-from talan_eval.gate.model import MEAN_SEEDS
 from talan_eval.report import format as fmt
 from talan_eval.report.table import Column, Table
+from talan_eval.schema import SPARSE_SEEDS
 from talan_eval.stats.guard import guarded
 from talan_eval.store.canonical import first_difference
 
@@ -62,7 +62,7 @@ def _row(change: Change, alpha: float) -> tuple[str, ...]:
         return name, fmt.gain(change.old), fmt.gain(change.new), *(fmt.MISSING,) * 3, "not estimable"
     result = guarded(estimate.delta, estimate.terms, alpha)
     ci = (100 * result.ci.lo, 100 * result.ci.hi)
-    few = estimate.n_seeds < MEAN_SEEDS
+    few = estimate.n_seeds < SPARSE_SEEDS
     reading = "not estimable" if few else _reading(estimate.delta, result.p, alpha)
     return (
         name,

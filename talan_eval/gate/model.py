@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Literal
 
 from talan_core.errors import UserError
-
-MEAN_SEEDS: Final = 3  # fewer allow no verdict on the mean
-CELL_SEEDS: Final = 5  # fewer allow no verdict on a single cell
 
 Kind = Literal["mean", "benchmark", "slice", "must pass", "completeness"]
 

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from talan_eval.report import format as fmt
 from talan_eval.report.table import FLAG, cell_names
+from talan_eval.schema import SPARSE_SEEDS
 
 if TYPE_CHECKING:
     from talan_eval.schema import Result
-
-_SPARSE_SEEDS = 3  # below this the aggregate is not judged
 
 
 class Note(NamedTuple):
@@ -142,7 +141,7 @@ def _no_verdict(result: Result) -> str:
     size = "" if mean.delta is None else f" The mean difference is {fmt.gain(mean.delta)} points."
     return (
         f"No verdict on {result.treat} against {result.base}: {fmt.count(n_seeds, 'common training seed')}, and at "
-        f"least {_SPARSE_SEEDS} are needed to tell a gain from the luck of a training run.{size}"
+        f"least {SPARSE_SEEDS} are needed to tell a gain from the luck of a training run.{size}"
     )
 
 
