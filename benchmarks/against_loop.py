@@ -5,6 +5,8 @@ Times are wall and CPU seconds of all processes; on a machine that others use as
 compared. TRL must be importable by the Python that is named (it is no dependency of this project).
 
     python benchmarks/against_loop.py --loop-python /path/to/python-with-trl --seeds 7
+    python benchmarks/against_loop.py --loop-python /path/to/python-with-trl --backbone smollm2-135m --tasks gsm8k \
+        --data-dir DATA --seeds 2 --limit 16 --steps 8 --eval-batch 8
 """
 
 from __future__ import annotations
@@ -20,12 +22,27 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from talan_core.backbones.names import MICRO_WEIGHTS
+from talan_core.backbones.load import locate
+from talan_core.backbones.names import find_backbone
 from talan_eval.tasks import load_benchmark, task_files, tasks_directory
 
-TASKS = ("gsm8k_micro", "gpqa_diamond_micro")
-STEPS, BATCH, RATE, LENGTH, EVAL_BATCH = 96, 8, 3e-3, 320, 64
+RATE, LENGTH = 3e-3, 320
 HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What both have to do."""
+
+    backbone: str
+    weights: str
+    tasks: tuple[str, ...]
+    data: Path | None
+    seeds: int
+    limit: int
+    steps: int
+    batch: int
+    eval_batch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +61,7 @@ def run(words: list[str], cwd: Path) -> Spent:
     """Run a command to its end."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     environment = {
-        **os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "TQDM_DISABLE": "1",
+        **os.environ, "TOKENIZERS_PARALLELISM": "false", "TQDM_DISABLE": "1", "HF_HUB_OFFLINE": "1",
         "PYTHONPATH": str(HERE.parent),
     }  # fmt: skip
     done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, env=environment, check=False)  # noqa: S603 - our own words
@@ -54,11 +71,11 @@ def run(words: list[str], cwd: Path) -> Spent:
     return Spent(time.perf_counter() - began, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
-def write_data(path: Path) -> None:
+def write_data(asked: Asked, path: Path) -> None:
     """Write the training mix as conversations, as TRL takes them."""
     with path.open("w", encoding="utf-8") as file:
-        for name in TASKS:
-            for prompt, completion in load_benchmark(name, data_dir=None, limit=None).training:
+        for name in asked.tasks:
+            for prompt, completion in load_benchmark(name, data_dir=asked.data, limit=None).training:
                 row = {
                     "prompt": [{"role": "user", "content": prompt}],
                     "completion": [{"role": "assistant", "content": completion}],
@@ -66,15 +83,15 @@ def write_data(path: Path) -> None:
                 file.write(json.dumps(row) + "\n")
 
 
-def loop(python: str, cells: list[tuple[str, int]], limit: int, steps: int, root: Path) -> tuple[Spent, Spent]:
+def loop(python: str, asked: Asked, cells: list[tuple[str, int]], root: Path) -> tuple[Spent, Spent]:
     """Train and evaluate each arm and seed; return what training and what evaluation took."""
     training = evaluation = Spent(0, 0)
     data = root / "train.jsonl"
-    write_data(data)
+    write_data(asked, data)
     for arm, seed in cells:
         out = root / f"{arm}-{seed}"
-        recipe = ["--steps", str(steps), "--batch-size", str(BATCH), "--learning-rate", str(RATE)]
-        words = [python, str(HERE / "loop_sft.py"), "--model", str(MICRO_WEIGHTS), "--data", str(data)]
+        recipe = ["--steps", str(asked.steps), "--batch-size", str(asked.batch), "--learning-rate", str(RATE)]
+        words = [python, str(HERE / "loop_sft.py"), "--model", asked.weights, "--data", str(data)]
         training += run(
             [*words, "--out", str(out), "--seed", str(seed), "--max-length", str(LENGTH), *recipe]
             + (["--dora"] if arm == "dora" else []),
@@ -83,25 +100,28 @@ def loop(python: str, cells: list[tuple[str, int]], limit: int, steps: int, root
         evaluation += run(
             [
                 python, "-m", "lm_eval", "run", "--model", "hf",
-                "--model_args", f"pretrained={MICRO_WEIGHTS},peft={out},dtype=float32",
-                "--tasks", ",".join(task_files()[name].stem for name in TASKS),
-                "--include_path", str(tasks_directory()),
-                "--limit", str(limit), "--batch_size", str(EVAL_BATCH), "--device", "cpu", "--apply_chat_template",
+                "--model_args", f"pretrained={asked.weights},peft={out},dtype=float32",
+                "--tasks", ",".join(task_files()[name].stem for name in asked.tasks),
+                "--include_path", str(tasks_directory()), "--limit", str(asked.limit),
+                "--batch_size", str(asked.eval_batch), "--device", "cpu", "--apply_chat_template",
                 "--log_samples", "--output_path", str(out / "log"),
+                *([] if asked.data is None else ["--metadata", json.dumps({"data_dir": str(asked.data)})]),
             ],
             root,
         )  # fmt: skip
+        print(f"  {arm} {seed}: training {training.wall:.0f} s, evaluation {evaluation.wall:.0f} s so far", flush=True)
     return training, evaluation
 
 
-def grid(seeds: int, limit: int, steps: int, root: Path) -> Spent:
+def grid(asked: Asked, root: Path) -> Spent:
     """Run the same grid here."""
     return run(
         [
             sys.executable, "-m", "talan_eval.cli.main", "compare", "--base", "lora", "--treat", "dora",
-            "--seeds", str(seeds), "--tasks", ",".join(TASKS), "--limit", str(limit), "--steps", str(steps),
-            "--batch-size", str(BATCH), "--learning-rate", str(RATE), "--eval-batch", str(EVAL_BATCH),
-            "--out", str(root / "grid"),
+            "--backbone", asked.backbone, "--seeds", str(asked.seeds), "--tasks", ",".join(asked.tasks),
+            "--limit", str(asked.limit), "--steps", str(asked.steps), "--batch-size", str(asked.batch),
+            "--learning-rate", str(RATE), "--eval-batch", str(asked.eval_batch), "--out", str(root / "grid"),
+            *([] if asked.data is None else ["--data-dir", str(asked.data)]),
         ],
         root,
     )  # fmt: skip
@@ -111,21 +131,32 @@ def main() -> None:
     """Run both and print what they took."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--loop-python", required=True, help="a Python with trl, peft and lm_eval")
+    parser.add_argument("--backbone", default="micro")
+    parser.add_argument("--tasks", default="gsm8k_micro,gpqa_diamond_micro")
+    parser.add_argument("--data-dir", type=Path, help="where the benchmarks lie that are not part of the project")
     parser.add_argument("--seeds", type=int, default=7)
     parser.add_argument("--limit", type=int, default=200)
-    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--steps", type=int, default=96)
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--eval-batch", type=int, default=64)
     parser.add_argument("--loop-cells", type=int, help="perform only so many arms and seeds of the loop, and scale up")
-    asked = parser.parse_args()
+    options = parser.parse_args()
+    asked = Asked(
+        options.backbone, locate(find_backbone(options.backbone)).location, tuple(options.tasks.split(",")),
+        options.data_dir and options.data_dir.resolve(), options.seeds, options.limit, options.steps,
+        options.batch_size, options.eval_batch,
+    )  # fmt: skip
     cells = [(arm, seed) for seed in range(asked.seeds) for arm in ("lora", "dora")]
-    some = cells if asked.loop_cells is None else cells[: asked.loop_cells]
+    some = cells if options.loop_cells is None else cells[: options.loop_cells]
     scale = len(cells) / len(some)
+    print(f"{asked.backbone}, {', '.join(asked.tasks)}, {len(os.sched_getaffinity(0))} cores, both with their defaults")
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)
-        training, evaluation = loop(asked.loop_python, some, asked.limit, asked.steps, root)
+        training, evaluation = loop(options.loop_python, asked, some, root)
         print(f"loop: {len(some)} of {len(cells)} arms and seeds, scaled by {scale:g}")
         for name, spent in (("training", training), ("evaluation", evaluation), ("both", training + evaluation)):
             print(f"  {name:<12}{spent.wall * scale:>9.0f} s wall{spent.cpu * scale:>9.0f} s CPU", flush=True)
-        ours = grid(asked.seeds, asked.limit, asked.steps, root)
+        ours = grid(asked, root)
     both = training + evaluation
     print(f"grid:         {ours.wall:>9.0f} s wall{ours.cpu:>9.0f} s CPU")
     print(f"ratio:        {both.wall * scale / ours.wall:>9.1f}       {both.cpu * scale / ours.cpu:>9.1f}")
