@@ -48,9 +48,10 @@ docs: $(STAMP)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,gguf,plots,docs]'
 	$(BIN)/mkdocs build --strict
 
-# The published JSON schema of result.json; a test compares it with the code.
+# The published JSON schemas of result.json and of experiment files; tests compare them with the code.
 schema: $(STAMP)
 	$(BIN)/python -m talan_eval.schema > docs/schema/result-1.json
+	$(BIN)/python -m talan_eval.experiment_file > docs/schema/experiment-1.json
 
 clean:
 	rm -rf $(VENV) dist build site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,6 +1,7 @@
 """Kill a comparison again and again, at random times, and check that nothing is lost, doubled or different at its end.
 
-A micro grid (two arms, twelve items) is started, killed by SIGKILL and started again until it ends by itself; then its
+A micro grid (two arms, two benchmarks of twelve items, trainings that write their state at each step) is started,
+killed by SIGKILL and started again until it ends by itself; then its
 result must be that of an uninterrupted run, byte for byte but for ``provenance.times``, its samples must be the same
 rows, and every checksum must hold. Then the next grid begins, until so many kills have struck. A kill strikes the
 process that was started (its workers must end by themselves), the whole process group, or one worker (the grid must go
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ITEMS, BATCH = 12, 3
-TASKS = ("gsm8k_micro",)
+AT_EACH_STEP = 1e-9  # minutes between two states of a training
+TASKS = ("gsm8k_micro", "mbpp_micro")
 _PATIENCE_SECONDS = 600
 _MOST_KILLS = 8  # in one grid: a finished one could else be killed again and again while it reads what is there
 _LATE = 0.15  # share of kills that wait for the last evaluation, to strike the reports
@@ -114,8 +116,8 @@ def _compare(out: Path, seeds: int) -> None:
 
     grid._local = lambda prepared: LocalExecutor(prepared.workers, method="fork")  # noqa: SLF001 - see the module
     request = CompareRequest(
-        seeds=str(seeds), tasks=",".join(TASKS), limit=ITEMS, eval_batch=BATCH, steps=2, batch_size=2, workers=2,
-        retries=9, out=out,
+        seeds=str(seeds), tasks=",".join(TASKS), limit=ITEMS, eval_batch=BATCH, steps=4, batch_size=2, workers=2,
+        retries=9, save_minutes=AT_EACH_STEP, out=out,
     )  # fmt: skip
     grid.perform_grid(request, None)
 
@@ -165,9 +167,9 @@ def moment(out: Path, evaluations: int) -> str:
         return "reporting"
     if any(path.parent.name in {"cells", *TASKS} for path in temporary):
         return "sealing"
-    if any((out / "running").glob("*")):
+    if any((out / "running").glob("*.jsonl")):
         return "evaluating"
-    if any(path.parent.name == "checkpoints" for path in temporary):
+    if any((out / "running").glob("*/")):
         return "training"
     return "between"
 
@@ -197,7 +199,7 @@ def check(out: Path, reference: tuple[str, dict[str, Any]], evaluations: int) ->
     findings = {
         "damaged": store.verify().problems,
         "failed": tuple(store.failures()),
-        "journals left": tuple(store.journal_names()),
+        "journals or states left": tuple(store.journal_names() | store.training_names()),
         "temporary files left": tuple(path.name for path in out.rglob(".tmp-*")),
         "samples lost or doubled": () if len(rows) == evaluations * ITEMS else (len(rows),),
         "other result or samples": () if content(out) == reference else ("differs",),

@@ -61,9 +61,12 @@ class CompareRequest:
     )
     workers: int | None = _ask(None, "Processes that train and evaluate side by side; chosen when left out.")
     retries: int = _ask(1, "How often a failed fine-tuning or evaluation is tried again before it is given up.")
+    save_minutes: float = _ask(
+        10.0, "Keep the state of a training each so many minutes, to go on from after an interruption; 0 for never."
+    )
     executor: str = _ask("local", "local (processes on this machine) or ray (a Ray cluster; needs the extra ray).")
     ray_address: str | None = _ask(None, "Ray cluster to use, such as auto; one is started here when left out.")
-    gpus_per_run: float = _ask(1.0, "GPUs of one fine-tuning on Ray; 0.5 puts two on a GPU.")
+    gpus_per_run: float | None = _ask(None, "GPUs of one fine-tuning on Ray; 0.5 puts two on a GPU. 1 when left out.")
     dry_run: bool = _ask(
         default=False, text="Show the grid, what is there already, and estimates from a pilot; write nothing."
     )

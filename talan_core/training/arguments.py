@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from talan_core.training.saving import SaveEvery
     from talan_core.training.settings import TrainingSettings
 
 _SEED_LIMIT: Final = 2**32  # NumPy's
@@ -25,7 +26,7 @@ _KEPT: Final = 2
 
 
 def training_arguments(
-    settings: TrainingSettings, *, seed: int, work_dir: Path, device: torch.device, save_every: int | None = None
+    settings: TrainingSettings, *, seed: int, work_dir: Path, device: torch.device, save_every: SaveEvery | None = None
 ) -> TrainingArguments:
     """Translate the recipe into Trainer's arguments: quiet, without reports, and by default without files.
 
@@ -36,7 +37,8 @@ def training_arguments(
         seed: The run's seed.
         work_dir: Where Trainer may write.
         device: Where the model is.
-        save_every: Write a checkpoint each so many steps and after the last one, if given; the last two are kept.
+        save_every: When checkpoints are written, if given; the last two are kept. Where a time is given, Trainer has no
+            schedule of its own.
 
     Raises:
         UserError: If the forward passes of a step cannot be shared evenly by the processes.
@@ -60,8 +62,8 @@ def training_arguments(
         max_grad_norm=settings.max_grad_norm,
         seed=derive_seed(seed, "dropout") % _SEED_LIMIT,
         use_cpu=device.type == "cpu",
-        save_strategy="no" if save_every is None else "steps",
-        save_steps=save_every or 1,
+        save_strategy="steps" if isinstance(save_every, int) else "no",
+        save_steps=save_every if isinstance(save_every, int) else 1,
         save_total_limit=_KEPT,
         logging_strategy="no",
         logging_nan_inf_filter=False,

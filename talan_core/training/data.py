@@ -93,7 +93,7 @@ class EncodedData:
 
 
 def encode(
-    tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example | Dialogue] | Mixture, max_length: int
+    tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example | Dialogue] | Mixture | EncodedData, max_length: int
 ) -> EncodedData:
     """Turn a training set into token ids.
 
@@ -102,7 +102,7 @@ def encode(
 
     Args:
         tokenizer: The backbone's tokenizer.
-        examples: The items.
+        examples: The items. What is encoded already comes back as it is.
         max_length: Most tokens of a sequence; longer ones are dropped and counted, never cut.
 
     Returns:
@@ -113,6 +113,8 @@ def encode(
         UserError: If nothing is left (of a source, where sources are mixed), a completion is empty, or the template
             cannot be split at the answer.
     """
+    if isinstance(examples, EncodedData):
+        return examples
     items = examples.examples if isinstance(examples, Mixture) else examples
     encoded = [sequence for item in items for sequence in _encode_one(tokenizer, item)]
     kept = tuple(sequence for sequence in encoded if len(sequence.input_ids) <= max_length)

@@ -5,10 +5,10 @@ A checkpoint is a directory `checkpoint-N` of the run's working directory, after
 schedule, random state), and two files of ours:
 
 trained.safetensors   every trained tensor by its name, in the type it is trained in
-talan_run.json        written last: which run this is, its step and its losses so far
+talan_run.json        written last: which run this is, its step, its losses so far, and the hash of every other file
 
-A checkpoint without `talan_run.json` was interrupted while it was written, and is never resumed from.
-Not covered: loss of power, after which a file that was written may still be empty.
+All files are flushed to disk before `talan_run.json` is written. A checkpoint without it was interrupted while it was
+written, and one whose files have other hashes was damaged: neither is ever resumed from.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 TRAINED: Final = "trained.safetensors"
 RUN: Final = "talan_run.json"
 _PREFIX: Final = "checkpoint-"
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,14 @@ class Progress:
         run: Identity of the run, from `run_identity`.
         step: Optimizer steps done.
         losses: The loss of each of them.
+        seconds: Wall time that they took.
     """
 
     directory: Path
     run: str
     step: int
     losses: tuple[float, ...]
+    seconds: float
 
 
 def run_identity(model: nn.Module, data: EncodedData, order: Sequence[int], settings: TrainingSettings) -> str:
@@ -126,8 +129,18 @@ def write_progress(progress: Progress) -> None:
     """Close a checkpoint: from here on it counts as complete."""
     target = progress.directory / RUN
     scratch = target.with_suffix(".tmp")
-    data = {"format": _FORMAT, "run": progress.run, "step": progress.step, "losses": list(progress.losses)}
+    files = _flushed_hashes(progress.directory)
+    data = {
+        "format": _FORMAT,
+        "run": progress.run,
+        "step": progress.step,
+        "losses": list(progress.losses),
+        "seconds": progress.seconds,
+        "files": files,
+    }
     scratch.write_text(json.dumps(data) + "\n", encoding="utf-8")
+    with scratch.open("rb") as file:
+        os.fsync(file.fileno())
     scratch.replace(target)
 
 
@@ -141,7 +154,10 @@ def last_complete(work_dir: Path) -> Progress | None:
         Its progress, or None if there is none.
     """
     found = [_read(directory) for directory in work_dir.glob(f"{_PREFIX}*") if (directory / RUN).is_file()]
-    return max(found, key=lambda progress: progress.step, default=None)
+    for progress, files in sorted(found, key=lambda one: one[0].step, reverse=True):
+        if files == _hashes(progress.directory):
+            return progress
+    return None
 
 
 def to_resume(work_dir: Path, run: str) -> Progress | None:
@@ -161,15 +177,36 @@ def to_resume(work_dir: Path, run: str) -> Progress | None:
     if progress is not None and progress.run != run:
         raise UserError(
             f"{work_dir} holds checkpoints of another run: its recipe, its data, its seed or its arm is different.",
-            "Give another work_dir, or delete this one.",
+            f"Type: rm -r {work_dir}, or give another work_dir.",
         )
     return progress
 
 
-def _read(directory: Path) -> Progress:
+def _hashes(directory: Path) -> dict[str, str]:
+    """Return the SHA-256 hash of every file of a checkpoint but the one that holds them."""
+    files = [path for path in sorted(directory.rglob("*")) if path.is_file() and path.name != RUN]
+    found = {}
+    for path in files:
+        with path.open("rb") as file:
+            found[path.relative_to(directory).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def _flushed_hashes(directory: Path) -> dict[str, str]:
+    """Bring all files of a checkpoint to disk, and return their hashes."""
+    found = _hashes(directory)
+    for name in found:
+        with (directory / name).open("rb") as file:
+            os.fsync(file.fileno())
+    return found
+
+
+def _read(directory: Path) -> tuple[Progress, dict[str, str]]:
     data = json.loads((directory / RUN).read_text(encoding="utf-8"))
     if data["format"] != _FORMAT:
         raise UserError(
-            f"{directory} was written by another version of talan_core.", "Give another work_dir, or delete this one."
+            f"{directory} was written by another version of talan_core.",
+            f"Type: rm -r {directory}, or give another work_dir.",
         )
-    return Progress(directory, data["run"], data["step"], tuple(cast("list[float]", data["losses"])))
+    losses = tuple(cast("list[float]", data["losses"]))
+    return Progress(directory, data["run"], data["step"], losses, data["seconds"]), data["files"]

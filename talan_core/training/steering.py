@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from talan_core.plain import PlainModel
-    from talan_core.training.data import Example
+    from talan_core.training.data import EncodedData, Example
     from talan_core.training.settings import TrainingSettings
 
 
 def steer(
     model: PlainModel,
     tokenizer: PreTrainedTokenizerBase,
-    examples: Sequence[Example],
+    examples: Sequence[Example] | EncodedData,
     settings: TrainingSettings,
     *,
     seed: int,
@@ -45,7 +45,7 @@ def steer(
     Args:
         model: The arm's model; in evaluation mode afterwards.
         tokenizer: The backbone's tokenizer.
-        examples: The training set.
+        examples: The training set, encoded or not.
         settings: Of the recipe only `max_length` and `batch_size` count.
         seed: Chooses the items: the first ones in the order in which the other arms of this seed see them.
 

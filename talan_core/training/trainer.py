@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import math
 import time
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from talan_core.training.data import collate, encode, pad_token
 from talan_core.training.packing import check_packing, collate_packed
 from talan_core.training.pairing import data_order, derive_seed, mixed_order, random_state_restored
 from talan_core.training.partner_steps import partner_callbacks
+from talan_core.training.saving import TimedSaves, check_saving
 from talan_core.training.sharding import ShardedState, read_optimizer, write_optimizer
 from talan_core.training.state import (
     Progress,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
     from talan_core.plain import PlainModel
     from talan_core.training.data import Dialogue, EncodedData, EncodedExample, Example, Mixture
+    from talan_core.training.saving import SaveEvery
     from talan_core.training.settings import TrainingSettings
 
 _BLOCK_PREFIX = f"{BLOCKS}."
@@ -57,7 +60,7 @@ class TrainingLog:
         target_tokens: Those of them that carried loss.
         examples: Training items that fitted `max_length`.
         dropped: Training items that did not and were left out.
-        seconds: Wall time of the loop; of a run that was resumed, since then.
+        seconds: Wall time of the loop. Of a run that was resumed: up to the checkpoint, and from there on.
     """
 
     losses: tuple[float, ...]
@@ -99,6 +102,8 @@ class TalanTrainer(Trainer):
         self.losses: list[float] = []
         self._order = order
         self._run = run
+        self._seconds = 0.0
+        self._began = time.perf_counter()
         self._pending_loss = 0.0
         self._groups: list[list[nn.Parameter]] | None = None
         super().__init__(
@@ -109,6 +114,19 @@ class TalanTrainer(Trainer):
             callbacks=[_StepCallback(self, on_step), *partner_callbacks(model, args.max_steps)],
         )
         self.remove_callback(PrinterCallback)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time so far, that before an interruption included."""
+        return self._seconds + time.perf_counter() - self._began
+
+    def run_from(self, progress: Progress | None) -> None:
+        """Train to the end, from a checkpoint or from the start."""
+        if progress is not None:
+            self.losses.extend(progress.losses)
+            self._seconds = progress.seconds
+        self._began = time.perf_counter()
+        self.train(resume_from_checkpoint=None if progress is None else str(progress.directory))
 
     def take_step_loss(self) -> float:
         """Close an optimizer step: record its loss and return it."""
@@ -206,7 +224,7 @@ class TalanTrainer(Trainer):
         if self.args.should_save:
             step = self.state.global_step
             directory = Path(str(self.args.output_dir)) / f"checkpoint-{step}"
-            write_progress(Progress(directory, self._run, step, tuple(self.losses)))
+            write_progress(Progress(directory, self._run, step, tuple(self.losses), self.seconds))
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         # Trainer's own way knows models of transformers and PEFT only, and not every arm is one.
@@ -241,13 +259,13 @@ class TalanTrainer(Trainer):
 def train(
     model: PeftModel | PlainModel,
     tokenizer: PreTrainedTokenizerBase,
-    examples: Sequence[Example | Dialogue] | Mixture,
+    examples: Sequence[Example | Dialogue] | Mixture | EncodedData,
     settings: TrainingSettings,
     *,
     seed: int,
     work_dir: Path,
     on_step: Callable[[int, int, float], None] | None = None,
-    save_every: int | None = None,
+    save_every: SaveEvery | None = None,
 ) -> TrainingLog:
     """Fine-tune an arm in place.
 
@@ -260,15 +278,16 @@ def train(
     Args:
         model: The arm's model, from `talan_core.arms.build`; in evaluation mode afterwards.
         tokenizer: The backbone's tokenizer.
-        examples: The training set.
+        examples: The training set; or what `talan_core.training.data.encode` made of it with this tokenizer and
+            `settings.max_length`, which saves encoding it once more for each of many runs.
         settings: The recipe.
         seed: The run's seed.
         work_dir: A directory of the run's own; created, and left empty unless `save_every` is given.
         on_step: Called after each optimizer step with its number from 1, the number of steps, and its loss; in the
             first process only.
-        save_every: Write a checkpoint into `work_dir` each so many steps and after the last one; the last two are kept.
-            A call with the same arguments goes on from the last complete one, bit-equal to a run that was never
-            interrupted.
+        save_every: Write a checkpoint into `work_dir` each so many steps and after the last one, or each time that a
+            `timedelta` has passed; the last two are kept. A call with the same arguments goes on from the last complete
+            one, bit-equal to a run that was never interrupted (where the device's kernels give equal results twice).
 
     Returns:
         What happened.
@@ -279,7 +298,7 @@ def train(
             gradient is not finite (checkpoints written before stay).
     """
     _check_model(model, settings)
-    _check_saving(model, save_every)
+    check_saving(model, save_every)
     data = encode(tokenizer, examples, settings.max_length)
     order = _order(data, settings, seed)
     run = "" if save_every is None else run_identity(model, data, order, settings)
@@ -288,12 +307,13 @@ def train(
         args = training_arguments(settings, seed=seed, work_dir=work_dir, device=model.device, save_every=save_every)
         collator = _collator(model, settings, pad_token(tokenizer))
         trainer = TalanTrainer(model, args, data.examples, order, collator=collator, run=run, on_step=on_step)
-        trainer.losses.extend([] if resumed is None else resumed.losses)
+        if isinstance(save_every, dt.timedelta):
+            trainer.add_callback(TimedSaves(save_every))
         # Processes that share a step draw different masks, as the rows of one batch do.
         torch.manual_seed(derive_seed(seed, "dropout") + args.process_index)
-        start = time.perf_counter()
-        trainer.train(resume_from_checkpoint=None if resumed is None else str(resumed.directory))
-    return _log(trainer.losses, data, order, seconds=time.perf_counter() - start)
+        trainer.run_from(resumed)
+        seconds = trainer.seconds
+    return _log(trainer.losses, data, order, seconds=seconds)
 
 
 class _StepCallback(TrainerCallback):
@@ -341,19 +361,6 @@ def _mode_restored(model: PeftModel | PlainModel, settings: TrainingSettings) ->
         if settings.gradient_checkpointing:
             _stop_checkpointing(model)
         model.eval()
-
-
-def _check_saving(model: PeftModel | PlainModel, save_every: int | None) -> None:
-    if save_every is None:
-        return
-    if save_every < 1:
-        raise UserError(f"save_every={save_every} is not a positive number.", "Set save_every=1 or more.")
-    kinds = {str(getattr(config.peft_type, "value", "")) for config in getattr(model, "peft_config", {}).values()}
-    if "ADALORA" in kinds:
-        raise UserError(
-            "A run of AdaLoRA cannot be resumed: PEFT does not save by what it ranks its directions.",
-            "Leave out save_every.",
-        )
 
 
 def _order(data: EncodedData, settings: TrainingSettings, seed: int) -> list[int]:

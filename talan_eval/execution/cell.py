@@ -16,7 +16,7 @@ from talan_core.arms import build, parse_arm
 from talan_core.backbones.load import load_model, load_tokenizer
 from talan_core.probe import adapter_is_live
 from talan_core.quiet import library_warnings_silenced
-from talan_core.training.data import Example
+from talan_core.training.data import Example, encode
 from talan_core.training.fit import fit
 from talan_eval.execution.attempts import failure_of
 from talan_eval.execution.evaluate import evaluate
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
 
     from talan_core.plain import PlainModel
+    from talan_core.training.data import EncodedData
     from talan_eval.execution.plan import Assignment
     from talan_eval.grid import EvaluationCell, Run
     from talan_eval.store.failures import Failure
@@ -66,11 +67,16 @@ class Worker:
             )
             for name in dict.fromkeys((*assignment.tasks, *assignment.train_tasks))
         }
-        self.examples = [
+
+    @cached_property
+    def examples(self) -> EncodedData:
+        """The training set, encoded once for all runs; a worker that only evaluates does not need it."""
+        examples = [
             Example(prompt, completion, name)
-            for name in assignment.train_tasks
+            for name in self.assignment.train_tasks
             for prompt, completion in self.benchmarks[name].training
         ]
+        return encode(self.tokenizer, examples, self.assignment.training.max_length)
 
     @cached_property
     def store(self) -> Store:
@@ -126,13 +132,15 @@ class Worker:
                 self.examples,
                 a.training,
                 seed=run.seed,
-                work_dir=directory,
+                work_dir=self.store.training_dir(run.cell_id),
+                save_every=a.save_every,
                 on_step=lambda step, total, _loss: report(Event(run.cell_id, run.arm, run.seed, "train", step, total)),
             )
             with library_warnings_silenced():
                 model.save_pretrained(str(directory))
             (directory / TRAINING_LOG).write_bytes(readable_json(asdict(log)))
         self._seal_training(run, directory=self.store.checkpoint(run.cell_id))
+        self.store.forget_training(run.cell_id)
         return model
 
     def _loaded(self, run: Run, checkpoint: Path) -> PeftModel | PlainModel:

@@ -31,7 +31,7 @@ class CellStatus:
         arm: Canonical arm name.
         seed: Training seed.
         task: Benchmark; empty for a training.
-        status: "finished" as sealed (``runs verify`` checks the bytes), "running" where a journal was begun, "failed"
+        status: "finished" as sealed (``runs verify`` checks the bytes), "running" where it was begun, "failed"
             where it was given up, else "missing".
     """
 
@@ -135,7 +135,7 @@ def _sound(store: Store, name: str) -> bool:
 
 def _cells(store: Store, runs: tuple[Run, ...]) -> tuple[CellStatus, ...]:
     finished = store.record_names()
-    begun = store.journal_names()
+    begun = store.journal_names() | store.training_names()
     failed = store.failures()
     cells = []
     for run in runs:

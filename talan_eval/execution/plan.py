@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import datetime as dt
     from pathlib import Path
 
     from talan_core.backbones.load import Revision
@@ -32,6 +33,7 @@ class Assignment:
         eval_batch: Prompts answered at a time.
         device: torch device name, such as "cpu" or "cuda".
         threads: CPU threads of one worker.
+        save_every: Time between two states of a training that are written to disk, to go on from; None for none.
         sandbox_tier: The boundary around model-written programs, found out before anything was computed; None where
             no task runs any.
     """
@@ -48,4 +50,5 @@ class Assignment:
     eval_batch: int
     device: str
     threads: int
+    save_every: dt.timedelta | None
     sandbox_tier: Tier | None

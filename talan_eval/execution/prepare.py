@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import os
 import platform
 import shutil
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 RESULTS: Final = Path("results")
 PACKAGES: Final = ("talan-eval", "torch", "transformers", "peft", "lm-eval", "tokenizers", "numpy")
+_MOST_MINUTES: Final = 1e9
 _FREE_BYTES: Final = 64 * 2**20
 _BARE: Final = ("question", "problem")  # where documents keep an item without the instructions around it
 _DEVICES: Final = ("auto", "cpu", "cuda")
@@ -118,6 +120,7 @@ def prepare(request: CompareRequest) -> Prepared:
         eval_batch=eval_batch,
         device=device,
         threads=threads,
+        save_every=_save_every(request.save_minutes),
         sandbox_tier=tier,
     )
     return Prepared(experiment, assignment, workers, request.retries, checked.statistics)
@@ -173,6 +176,11 @@ def _check(request: CompareRequest) -> _Checked:
             )
     if request.retries < 0:
         raise UserError(f"--retries {request.retries} is negative.", "Type --retries 0 or more.")
+    if not 0 <= request.save_minutes <= _MOST_MINUTES:
+        raise UserError(
+            f"--save-minutes {request.save_minutes:g} is no length of time.",
+            "Type --save-minutes with a number of minutes; 0 keeps no state of a training.",
+        )
     if request.device not in _DEVICES:
         raise UserError(
             f"The device {request.device!r} is not known.", f"Type --device with one of {', '.join(_DEVICES)}."
@@ -216,6 +224,10 @@ def _asking(request: CompareRequest) -> Asking:
         top_p=request.top_p,
         sampling_seed=request.sampling_seed,
     )
+
+
+def _save_every(minutes: float) -> dt.timedelta | None:
+    return max(dt.timedelta(minutes=minutes), dt.timedelta.resolution) if minutes else None
 
 
 def _check_training(specs: Sequence[TaskSpec]) -> None:

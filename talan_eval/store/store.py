@@ -6,7 +6,8 @@ Layout::
     DIR/cells/<cell_id>.json       one small sealed record for each finished cell
     DIR/samples/<name>             payload files (Parquet), named and hashed by the record of their cell
     DIR/checkpoints/<cell_id>/     built beside, then renamed; its checkpoint.json names and hashes the other files
-    DIR/running/<cell_id>.jsonl    the journal of a cell that is under way
+    DIR/running/<cell_id>.jsonl    the journal of an evaluation that is under way
+    DIR/running/<cell_id>/         the state of a training that is under way
     DIR/failures/<cell_id>.json    why a cell was given up
 
 A cell is finished when, and only when, its record is in place and every payload file has the size and hash that the
@@ -101,7 +102,7 @@ class Store:
         Raises:
             UserError: As for ``open``.
         """
-        _refuse_foreign(directory)
+        refuse_foreign(directory)
         make_directory(directory)
         with exclusive(directory):
             remove_leftovers(directory)
@@ -242,7 +243,7 @@ class Store:
         return True
 
     def tidy(self) -> None:
-        """Remove what killed workers left: temporary names, and journals of finished cells; no worker may be at work.
+        """Remove what killed workers left: temporary names, journals and states of finished cells; none may be at work.
 
         Raises:
             UserError: No permission.
@@ -250,6 +251,8 @@ class Store:
         remove_leftovers(self.directory)
         for name in self.journal_names() & self.record_names():
             remove(self._journal_path(name))
+        for name in self.training_names() & self.record_names():
+            self.forget_training(name)
 
     def record_names(self) -> frozenset[str]:
         """Return the cells that were sealed, from the names of their records alone."""
@@ -258,6 +261,19 @@ class Store:
     def journal_names(self) -> frozenset[str]:
         """Return the cells that were begun and not sealed."""
         return _stems(self.directory / "running", ".jsonl")
+
+    def training_names(self) -> frozenset[str]:
+        """Return the trainings that were begun and not sealed."""
+        folder = self.directory / "running"
+        return frozenset(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else frozenset()
+
+    def training_dir(self, cell_id: str) -> Path:
+        """Return where a training that is under way keeps its state; it need not exist."""
+        return self.directory / "running" / check_name(cell_id)
+
+    def forget_training(self, cell_id: str) -> None:
+        """Remove the state of a training; one that is not there is fine."""
+        remove(self.training_dir(cell_id))
 
     def has_record(self, cell_id: str) -> bool:
         """Return whether a cell was sealed; its payload may have been damaged since."""
@@ -382,8 +398,12 @@ def _stems(folder: Path, suffix: str) -> frozenset[str]:
     )
 
 
-def _refuse_foreign(directory: Path) -> None:
-    """Refuse a directory that holds something other than an experiment."""
+def refuse_foreign(directory: Path) -> None:
+    """Refuse a directory that holds something other than an experiment.
+
+    Raises:
+        UserError: It does, or it is a file.
+    """
     if not directory.is_dir() or (directory / MANIFEST_NAME).exists():
         return
     others = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import shutil
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 import talan_core
 from talan_core.errors import UserError
+from talan_core.training.data import encode
 from talan_core.training.settings import TrainingSettings
 from talan_core.training.state import RUN, last_complete
 
@@ -57,6 +59,38 @@ def test_resumed_equals_uninterrupted_bit_for_bit(run, trained, bit_equal, tmp_p
     plain, plain_log = run(arm, SETTINGS)
     assert plain_log.losses == log.losses
     assert bit_equal(trained(plain), trained(whole))
+
+
+def test_a_clock_may_decide_when_it_is_saved(run, trained, bit_equal, tmp_path):
+    always, never = dt.timedelta(microseconds=1), dt.timedelta(days=1)
+    plain, plain_log = run(ARM, SETTINGS)
+    with pytest.raises(KilledError):
+        run(ARM, SETTINGS, work_dir=tmp_path / "run", save_every=always, on_step=killed_after(4))
+    assert last_complete(tmp_path / "run").step == 3
+    seen = []
+    again, log = run(ARM, SETTINGS, work_dir=tmp_path / "run", save_every=never, on_step=lambda *a: seen.append(a[0]))
+    assert seen == [4, 5, 6], "how often it is saved is no part of the run"
+    assert log.losses == plain_log.losses
+    assert bit_equal(trained(again), trained(plain))
+    assert last_complete(tmp_path / "run").step == 3, "nothing is saved behind the last step, or before the time is up"
+    assert log.seconds > last_complete(tmp_path / "run").seconds > 0
+
+
+def test_a_damaged_checkpoint_is_left_for_the_one_before(run, tmp_path):
+    run(ARM, SETTINGS, work_dir=tmp_path / "run", save_every=2)
+    state = tmp_path / "run" / "checkpoint-6" / "optimizer.pt"
+    data = bytearray(state.read_bytes())
+    data[len(data) // 2] ^= 1
+    assert last_complete(tmp_path / "run").step == 6
+    state.write_bytes(data)
+    assert last_complete(tmp_path / "run").step == 4
+
+
+def test_a_training_set_may_be_encoded_once_for_several_runs(run, trained, bit_equal, tokenizer, examples):
+    plain, plain_log = run(ARM, SETTINGS)
+    again, log = run(ARM, SETTINGS, data=encode(tokenizer, examples, SETTINGS.max_length))
+    assert log.losses == plain_log.losses
+    assert bit_equal(trained(again), trained(plain))
 
 
 def test_a_finished_run_is_read_back_without_a_step(run, trained, bit_equal, tmp_path):
@@ -142,5 +176,6 @@ def test_a_number_that_is_not_finite_stops_the_run_and_leaves_the_last_good_chec
 
 
 def test_what_cannot_be_saved_is_said_at_once(run, tmp_path):
-    with pytest.raises(UserError, match="save_every=0"):
-        run(ARM, SETTINGS, work_dir=tmp_path / "run", save_every=0)
+    for never in (0, dt.timedelta(0)):
+        with pytest.raises(UserError, match="save_every=0"):
+            run(ARM, SETTINGS, work_dir=tmp_path / "run", save_every=never)
