@@ -46,7 +46,7 @@ def perform_grid(request: CompareRequest, file: Path | None) -> None:
     from talan_eval.report.terminal import TerminalReport  # noqa: PLC0415 - as above
 
     console = Console(highlight=False)
-    executor = _executor(request)
+    _check_executor(request)
     prepared = prepare(request)
     if request.dry_run:
         _dry_run(console, prepared)
@@ -55,7 +55,7 @@ def perform_grid(request: CompareRequest, file: Path | None) -> None:
         _store_request(session, request, file)
         _say_what_is_there(console, session)
         if session.missing:
-            _compute(console, session, prepared, executor or _local(prepared))
+            _compute(console, session, prepared, _executor(request, prepared))
         result = session.write_reports(also=request.json)
     console.print(TerminalReport(result))
     console.print(
@@ -82,26 +82,43 @@ def _compute(console: Console, session: Session, prepared: Prepared, executor: E
         executor.perform_all(prepared.assignment, attempts, progress)
 
 
-def _executor(request: CompareRequest) -> Executor | None:
-    """Return the cluster's executor, so that a missing extra is found before anything is loaded; None for this machine.
+def _check_executor(request: CompareRequest) -> None:
+    """Find a mistake in how to execute, or a missing extra, before anything is loaded.
 
     Raises:
-        UserError: The executor is not known, or Ray is not installed.
+        UserError: The executor is not known, an option belongs to another one, or Ray is not installed.
     """
     from talan_core.errors import UserError, unknown_name  # noqa: PLC0415 - see perform_grid
 
-    if request.executor == "local":
-        if request.ray_address is not None:
+    if request.executor not in ("local", "ray"):
+        raise unknown_name("executor", request.executor, ["local", "ray"])
+    if request.gpus_per_run is not None and request.gpus_per_run <= 0:
+        raise UserError(f"--gpus-per-run {request.gpus_per_run:g} is not positive.", "Type --gpus-per-run 1, or 0.5.")
+    if request.executor == "ray":
+        from talan_eval.execution.ray_cluster import check_installed  # noqa: PLC0415 - as above
+
+        check_installed()
+        return
+    for option, value in (("--ray-address", request.ray_address), ("--gpus-per-run", request.gpus_per_run)):
+        if value is not None:
             raise UserError(
-                f"--ray-address {request.ray_address} has no effect on this machine's own processes.",
+                f"{option} {value} has no effect on this machine's own processes.",
                 "Type --executor ray as well, or leave it out.",
             )
-        return None
-    if request.executor != "ray":
-        raise unknown_name("executor", request.executor, ["local", "ray"])
-    from talan_eval.execution.ray_cluster import RayExecutor  # noqa: PLC0415 - as above
 
-    return RayExecutor.connect(request.ray_address, request.workers, request.gpus_per_run)
+
+def _executor(request: CompareRequest, prepared: Prepared) -> Executor:
+    """Return what performs the runs, connected to its cluster where it has one.
+
+    Raises:
+        UserError: There is no cluster at the address.
+    """
+    if request.executor == "local":
+        return _local(prepared)
+    from talan_eval.execution.ray_cluster import RayExecutor  # noqa: PLC0415 - see perform_grid
+
+    gpus = 1.0 if request.gpus_per_run is None else request.gpus_per_run
+    return RayExecutor.connect(request.ray_address, request.workers, gpus)
 
 
 def _local(prepared: Prepared) -> Executor:

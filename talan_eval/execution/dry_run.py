@@ -9,7 +9,7 @@ from talan_eval.execution.adoption import offers
 from talan_eval.execution.session import still_missing
 from talan_eval.grid import plan
 from talan_eval.store.records import Manifest
-from talan_eval.store.store import MANIFEST_NAME, Store, refuse_other_experiment
+from talan_eval.store.store import MANIFEST_NAME, Store, refuse_foreign, refuse_other_experiment
 
 if TYPE_CHECKING:
     from talan_eval.execution.prepare import Prepared
@@ -43,9 +43,10 @@ def outlook(prepared: Prepared) -> Outlook:
     """Find out what is there.
 
     Raises:
-        UserError: The directory holds another experiment, or cannot be read.
+        UserError: The directory holds another experiment or something else, or cannot be read.
     """
     directory = prepared.assignment.directory
+    refuse_foreign(directory)
     runs = plan(prepared.experiment)
     records: frozenset[str] = frozenset()
     here: list[str] = []

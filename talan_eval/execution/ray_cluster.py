@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from talan_eval.grid import Run
     from talan_eval.store.failures import Failure
 
+_INSTALL: Final = "Type: pip install 'talan-eval[ray]'"
 _POLL_SECONDS: Final = 0.5
 _NOTICE_SECONDS: Final = 10
 _MOST_LOSSES: Final = 20
@@ -69,10 +71,8 @@ class RayExecutor:
             gpus_per_run: GPUs of one run.
 
         Raises:
-            UserError: Ray is not installed, there is no cluster at the address, or the share of a GPU is not positive.
+            UserError: Ray is not installed, or there is no cluster at the address.
         """
-        if gpus_per_run <= 0:
-            raise UserError(f"--gpus-per-run {gpus_per_run:g} is not positive.", "Type --gpus-per-run 1, or 0.5.")
         ray = _ray()
         try:
             ray.init(address=address, log_to_driver=False, logging_level="error", ignore_reinit_error=True)
@@ -189,17 +189,28 @@ def _is_lost(ray: Any, node: str | None) -> bool:  # noqa: ANN401 - Ray's module
 
 
 def _here(ray: Any) -> Any:  # noqa: ANN401 - Ray's types
-    """Return the strategy that puts the event box on the node of this process, which ends with it anyway."""
+    """Return the strategy that puts the event box on the node of this process, and on no other that may be lost.
+
+    A soft affinity is not enough: under load Ray has put the box on another node.
+    """
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: PLC0415 - an extra
 
-    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+
+
+def check_installed() -> None:
+    """Find out whether Ray is there, without loading it.
+
+    Raises:
+        UserError: It is not.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise UserError("The executor ray needs Ray, which is not installed.", _INSTALL)
 
 
 def _ray() -> Any:  # noqa: ANN401 - an extra, without types here
     try:
         import ray  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
-        raise UserError(
-            "The executor ray needs Ray, which is not installed.", "Type: pip install 'talan-eval[ray]'"
-        ) from error
+        raise UserError("The executor ray needs Ray, which is not installed.", _INSTALL) from error
     return ray

@@ -136,9 +136,10 @@ def test_another_experiment_is_refused_in_the_same_directory(finished):
     assert "--out" in done.stderr
 
 
-def test_a_directory_of_somebody_else_is_refused_untouched(tmp_path):
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_a_directory_of_somebody_else_is_refused_untouched(tmp_path, dry):
     (tmp_path / "thesis.tex").write_text("years of work")
-    done = compare(*COMMON, "--out", str(tmp_path))
+    done = compare(*COMMON, *dry, "--out", str(tmp_path))
     assert done.returncode == 2
     assert "holds no experiment of ours" in " ".join(done.stderr.split())
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import os
 import time
@@ -47,6 +48,7 @@ def cluster():
     os.environ["PYTHONPATH"] = os.pathsep.join([str(FAKES), str(ROOT), before or ""])
     started = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     started.add_node(num_cpus=2)
+    RayExecutor.connect(started.address, None, 1.0)  # now, while all nodes are those that stay
     yield started
     ray.shutdown()
     started.shutdown()
@@ -59,12 +61,12 @@ def grid(cluster, tmp_path, monkeypatch):
     fakes = importlib.import_module("fake_worker")
     store = Store.open(tmp_path / "out", Manifest({}, "now"))
 
-    def perform(deeds, *, seeds=4, retries=1, on_event=lambda _event: None):
-        executor = RayExecutor(None, 1.0, fakes.load_on_node)
-        connected = RayExecutor.connect(cluster.address, None, 1.0)
-        assert connected.gpus_per_run == executor.gpus_per_run
+    def perform(deeds, *, seeds=4, retries=1, gpus=None, on_event=lambda _event: None):
+        connected = RayExecutor.connect(cluster.address, None, 1.0 if gpus is None else gpus)
+        executor = dataclasses.replace(connected, load=fakes.load_on_node)
         attempts = Attempts(store, [run_of(seed) for seed in range(seeds)], retries, on_event)
-        executor.perform_all(fakes.Plan(store.directory, deeds), attempts, on_event)
+        plan = fakes.Plan(store.directory, deeds, device="cpu" if gpus is None else "cuda")
+        executor.perform_all(plan, attempts, on_event)
         return set(store.finished())
 
     perform.store = store
@@ -122,12 +124,35 @@ class TestCluster:
         assert len(started) == 6, "the two runs of the lost node were started again"
 
 
+@pytest.mark.parametrize(("gpus", "at_once"), [(0.5, 2), (1.0, 1)])
+class TestGpus:
+    pytestmark = needs_ray
+
+    def test_as_many_runs_share_a_gpu_as_were_asked_for(self, cluster, grid, gpus, at_once):
+        node = cluster.add_node(num_cpus=4, num_gpus=1)  # Ray counts what it is told; no GPU is touched
+        started = []
+
+        def look_when_it_is_full(event):
+            if event.stage == "start":
+                started.append(event.run)
+            if len(started) == at_once and not (grid.store.directory / "go").exists():
+                wait_until_no_gpu_is_free()
+                (grid.store.directory / "go").touch()
+
+        deeds = {f"a-{seed}": ["wait"] for seed in range(4)}
+        assert grid(deeds, gpus=gpus, on_event=look_when_it_is_full) == cells_of(4)
+        assert len(started) == 4
+        cluster.remove_node(node)
+
+
+def wait_until_no_gpu_is_free():
+    deadline = time.monotonic() + 60
+    while ray.available_resources().get("GPU", 0) > 0:
+        assert time.monotonic() < deadline, ray.available_resources()
+        time.sleep(0.1)
+
+
 @pytest.mark.skipif(ray is not None, reason="says what to type where Ray is missing, and it is there")
 def test_without_ray_it_says_what_to_install():
     with pytest.raises(UserError, match=r"talan-eval\[ray\]"):
         RayExecutor.connect(None, None, 1.0)
-
-
-def test_a_share_of_a_gpu_is_positive():
-    with pytest.raises(UserError, match="--gpus-per-run 0"):
-        RayExecutor.connect(None, None, 0.0)
