@@ -46,13 +46,15 @@ def load_worker(assignment: Assignment, number: int) -> Performer:
     from talan_eval.execution.cell import Worker  # noqa: PLC0415 - as above
 
     torch.set_num_threads(assignment.threads)
-    device = assignment.device
-    if device == "cuda":
-        device = f"cuda:{number % torch.cuda.device_count()}"
-    worker = Worker(assignment, device)
+    worker = Worker(assignment, device_of(assignment.device, number, torch.cuda.device_count()))
     gc.collect()
     gc.freeze()  # the libraries stay: without it every later collection walks through all of them
     return worker
+
+
+def device_of(device: str, number: int, n_gpus: int) -> str:
+    """Return the device of one of several processes: with CUDA they take the GPUs in turn."""
+    return f"cuda:{number % n_gpus}" if device == "cuda" else device
 
 
 @dataclass(frozen=True, slots=True)
