@@ -36,7 +36,7 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ITEMS, BATCH = 12, 3
+ITEMS, BATCH, STEPS = 12, 3, 24
 AT_EACH_STEP = 1e-9  # minutes between two states of a training
 TASKS = ("gsm8k_micro", "mbpp_micro")
 _PATIENCE_SECONDS = 600
@@ -116,7 +116,7 @@ def _compare(out: Path, seeds: int) -> None:
 
     grid._local = lambda prepared: LocalExecutor(prepared.workers, method="fork")  # noqa: SLF001 - see the module
     request = CompareRequest(
-        seeds=str(seeds), tasks=",".join(TASKS), limit=ITEMS, eval_batch=BATCH, steps=4, batch_size=2, workers=2,
+        seeds=str(seeds), tasks=",".join(TASKS), limit=ITEMS, eval_batch=BATCH, steps=STEPS, batch_size=2, workers=2,
         retries=9, save_minutes=AT_EACH_STEP, out=out,
     )  # fmt: skip
     grid.perform_grid(request, None)
