@@ -64,10 +64,13 @@ def draw(result: Result, context: Context | None = None) -> tuple[Figure, ...]:
     Returns:
         The figures in reading order. Needs matplotlib.
     """
-    from talan_eval.report.plots.style import styled  # noqa: PLC0415 - an extra
+    from talan_eval.report.plots.style import arrange, styled  # noqa: PLC0415 - an extra
 
     with styled():
-        return tuple(_figures(result, Context() if context is None else context))
+        figures = tuple(_figures(result, Context() if context is None else context))
+        for one in figures:
+            arrange(one.figure)
+    return figures
 
 
 def _figures(result: Result, context: Context) -> Iterator[Figure]:

@@ -30,8 +30,7 @@ def heat_map(result: Result, flips: Flips) -> Figure:
     """
     from matplotlib.patches import Patch  # noqa: PLC0415 - an extra
 
-    chosen = [index for index in range(len(result.cells)) if any(flip.cell == index for flip in flips.entries)]
-    chosen = chosen[:_MOST_CELLS]
+    chosen = sorted({flip.cell for flip in flips.entries})[:_MOST_CELLS]
     names = cell_names(result)
     heights = [max(0.5, _ROW * result.cells[index].n_seeds) for index in chosen]
     figure = new_figure(7.2, 0.6 + sum(heights) + 0.55 * len(chosen))
