@@ -97,8 +97,8 @@ def _figures(result: Result, context: Context) -> Iterator[Figure]:
         yield Figure(
             "flips",
             "Items that flip, seed by seed",
-            "Per benchmark a strip of seeds by items: lost items dark, gained items light. A column of one shade over "
-            "all seeds is a systematic flip. The items are listed below.",
+            "Per benchmark a strip of seeds by items: losses are dark and fill their row, gains are light and fill "
+            "half of it. A column of one kind over all seeds is a systematic flip. The items are listed below.",
             heat_map(result, context.flips),
         )
     if context.power:
