@@ -17,9 +17,9 @@ from talan_eval.gate.junit import render
 from talan_eval.gate.model import Check, GateReport, Outcome, WorstFlip
 from talan_eval.gate.table import MARKER, markdown
 
-# What a gate writes, and narrower than the schemas of others. Passing, failing, undecided and incomplete reports, and one
-# against a baseline, were validated by hand against junit-10.xsd of Jenkins' xunit plugin (jenkinsci/xunit-plugin at
-# 0c37522), which no Python package carries. Ant's older schema is not met: it demands a host name and a time.
+# What a gate writes, and narrower than the schemas of others. Passing, failing, undecided and incomplete reports, and
+# one against a baseline, were validated by hand against junit-10.xsd of Jenkins' xunit plugin, which is not kept here
+# (jenkinsci/xunit-plugin at 0c37522). Ant's older schema is not met: it demands a host name and a time.
 JUNIT = etree.XMLSchema(
     etree.XML("""
 <xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">
