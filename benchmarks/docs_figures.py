@@ -1,25 +1,26 @@
-"""Draw the figures of the documentation from the committed comparison: python benchmarks/docs_figures.py RESULT."""
+"""Draw the figures of the documentation from the committed comparison: python benchmarks/docs_figures.py."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+from typing import Final
 
+from talan_eval.gate.advice import power_curves
 from talan_eval.gate.reading import read_result
+from talan_eval.report.context import Context
 from talan_eval.report.plots import draw
 
+ROOT: Final = Path(__file__).parents[1]
+RESULT: Final = ROOT / "results" / "micro_lora_vs_talan+lora_7df10a5c"
 
-def main(result: Path, out: Path) -> None:
-    """Write each figure as PNG.
 
-    Args:
-        result: A result.json or its directory.
-        out: Directory.
-    """
-    for figure in draw(read_result(result)):
-        (out / f"{figure.name}.png").write_bytes(figure.png())
+def main() -> None:
+    """Write each figure that needs no answers, which are not committed, as PNG."""
+    result = read_result(RESULT)
+    for figure in draw(result, Context(power=power_curves(result))):
+        (ROOT / "docs" / "figures" / f"{figure.name}.png").write_bytes(figure.png())
         print(figure.name)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(__file__).parents[1] / "docs" / "figures")
+    main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import subprocess
 import sys
@@ -13,11 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from talan_eval.comparison import CellScores, StatisticsSettings, compare
+from talan_eval.execution.samples import Sample, write_samples
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
 
 CELLS, SEEDS, ITEMS = 16, 7, 1319
-ANSWER = "First we add the numbers, then we divide by two and obtain the result. " * 4 + "#### 42"
+LENGTH = 320  # characters of an answer
 
 
 def main() -> None:
@@ -39,6 +39,8 @@ def main() -> None:
 def build(directory: Path) -> None:
     """Write a results directory with random answers."""
     draw = np.random.default_rng(0)
+    words = draw.integers(0, 5000, 100_000)  # answers are pieces of this text: no two alike, as hard to pack as prose
+    text = " ".join(f"word{word}" for word in words)
     cells = []
     store = Store.open(directory, Manifest({"name": "benchmark"}, "2026-01-01T00:00:00+00:00"))
     for number in range(CELLS):
@@ -51,19 +53,21 @@ def build(directory: Path) -> None:
         cells.append(cell)
         for arm, scores in (("lora", base), ("talan+lora", treat)):
             for seed in range(SEEDS):
-                payload = "".join(line(item, score=float(scores[seed, n])) for n, item in enumerate(ids)).encode()
+                starts = draw.integers(0, len(text) - LENGTH, ITEMS).tolist()
+                answers = [text[start : start + LENGTH] for start in starts]
+                graded = zip(ids, scores[seed].tolist(), answers, strict=True)
+                payload = write_samples([sample(item, answer, right=right) for item, right, answer in graded])
                 data = {"kind": "evaluation", "arm": arm, "seed": seed, "task": cell.task}
-                store.seal(f"eval_{cell.task}_{arm}_{seed}", data, {f"{cell.task}/{arm}-{seed}.jsonl": payload})
+                store.seal(f"eval_{cell.task}_{arm}_{seed}", data, {f"{cell.task}/{arm}-{seed}.parquet": payload})
     quick = StatisticsSettings(resamples=100)
     result = compare(cells, base="lora", treat="talan+lora", provenance={}, sandbox={}, settings=quick)
     (directory / "result.json").write_text(result.to_json())
 
 
-def line(item: str, *, score: float) -> str:
-    """Return one graded answer as compare stores it."""
-    verdict = "match" if score else "mismatch"
-    answer = {"item_id": item, "prompt_hash": "0", "score": score, "verdict": verdict, "extracted": "42"}
-    return json.dumps({**answer, "reason": "differs from 43", "answer": ANSWER}) + "\n"
+def sample(item: str, answer: str, *, right: bool) -> Sample:
+    """Return one graded answer."""
+    verdict = "match" if right else "mismatch"
+    return Sample(item, "0", float(right), verdict, "42", "equal" if right else "differs from 43", answer)
 
 
 def timed(title: str, *words: str) -> None:

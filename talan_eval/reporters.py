@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Protocol
@@ -10,6 +13,7 @@ from talan_core.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import ModuleType
 
     from talan_eval.schema import E1, Result
 
@@ -69,24 +73,47 @@ def reporter_named(name: str) -> Reporter:
     """
     if name not in TRACKERS:
         raise unknown_name("tracker", name, TRACKERS)
-    if find_spec(name) is None:
+    spec = find_spec(name)
+    # without an origin it is a directory of that name, such as the one in which wandb keeps its runs
+    if spec is None or spec.origin is None:
         raise UserError(f"The tracker {name} is not installed.", f"Install it: pip install 'talan-eval[{name}]'")
-    return _Tracker(name)
+    return _Tracker(name, _QUIET[name])
 
 
 class _Tracker:
-    """wandb, or trackio, whose interface is the same."""
+    """wandb, or trackio, whose interface is the same but for what each must be told to keep to itself."""
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str, quiet: Callable[[ModuleType], Mapping[str, object]]) -> None:
         self._module = module
+        self._quiet = quiet
 
     def record(self, run: str, settings: Mapping[str, str], numbers: Mapping[str, float]) -> None:
-        """Send one run and finish it."""
-        tracker = import_module(self._module)
-        start: Callable[..., object] = tracker.init
-        start(project=PROJECT, name=run, config=dict(settings))
-        tracker.log(dict(numbers))
-        tracker.finish()
+        """Send one run and finish it; what the tracker says of it goes to standard error."""
+        with contextlib.redirect_stdout(sys.stderr):
+            tracker = import_module(self._module)
+            start: Callable[..., object] = tracker.init
+            start(project=PROJECT, name=run, config=dict(settings), **self._quiet(tracker))
+            tracker.log(dict(numbers))
+            tracker.finish()
+
+
+def _quiet_wandb(wandb: ModuleType) -> Mapping[str, object]:
+    """Return what stops wandb from sending command line, paths, host, packages, repository and load of the machine."""
+    unwanted = ("x_disable_meta", "x_disable_stats", "x_disable_machine_info", "disable_git", "disable_code")
+    switches: dict[str, object] = dict.fromkeys((*unwanted, "disable_job_creation"), True)
+    return {"settings": wandb.Settings(console="off", x_save_requirements=False, **switches)}
+
+
+def _quiet_trackio(trackio: ModuleType) -> Mapping[str, object]:
+    """Return what stops trackio from sending the load of the machine, where the version does that at all."""
+    known = inspect.signature(trackio.init).parameters
+    return {name: False for name in ("auto_log_gpu", "auto_log_cpu") if name in known}
+
+
+_QUIET: Final[Mapping[str, Callable[[ModuleType], Mapping[str, object]]]] = {
+    "trackio": _quiet_trackio,
+    "wandb": _quiet_wandb,
+}
 
 
 def _e1(name: str, e1: E1 | None) -> dict[str, float | None]:

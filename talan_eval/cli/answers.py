@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, overload
 
 from talan_core.errors import UserError
-from talan_eval.execution.samples import Sample, read_samples
+from talan_eval.cli.graded import Key, read_graded
 from talan_eval.gate.model import MustPassItem
-from talan_eval.report.context import Answer, Flip, Flips
+from talan_eval.report.context import Answers, Flip, Flips
 from talan_eval.report.table import cell_names
-from talan_eval.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from talan_eval.cli.graded import Graded
     from talan_eval.schema import Result
 
 _GATED = "gpqa"  # whose authors ask that its questions be not published; answers may quote them
 _TWIN = "_micro"  # the bundled twins are generated
-
-
-Samples = dict[str, list[Sample]]
-"""Graded answers by item id."""
-
-
-@dataclass(frozen=True)
-class _Key:
-    arm: str
-    task: str
-    seed: int
 
 
 def read_flips(directory: Path, result: Result) -> Flips:
@@ -47,20 +37,18 @@ def read_flips(directory: Path, result: Result) -> Flips:
     """
     if len({cell.backbone for cell in result.cells}) > 1:
         return Flips()
-    by_key = _read(directory)
-    entries: list[Flip] = []
+    graded = read_graded(directory)
+    pairs = []
     withheld: list[str] = []
     for index, (cell, name) in enumerate(zip(result.cells, cell_names(result), strict=True)):
         secret = is_gated(cell.task)
         withheld += [name] if secret else []
         for seed in cell.seeds:
-            base, treat = (
-                by_key.get(_Key(result.base, cell.task, seed)),
-                by_key.get(_Key(result.treat, cell.task, seed)),
-            )
+            base, treat = (graded.get(Key(arm, cell.task, seed)) for arm in (result.base, result.treat))
             if base is not None and treat is not None:
-                entries += _flips(index, seed, base, treat, secret=secret)
-    return Flips(tuple(entries), tuple(withheld))
+                pairs.append(_Pair(index, seed, base, treat, secret))
+    entries = tuple(flip for pair in pairs for flip in pair.flips)
+    return Flips(entries, _LazyAnswers(pairs), tuple(withheld))
 
 
 def is_gated(task: str) -> bool:
@@ -88,13 +76,13 @@ def read_must_pass(file: Path, directory: Path, result: Result) -> tuple[MustPas
             f"Must-pass items need the graded answers, and {directory} is no directory of a comparison.",
             "Name the directory in place of result.json: talan-eval gate results/NAME --must-pass FILE",
         )
-    by_key = _read(directory)
+    by_key = read_graded(directory)
     items = []
     for task, item in wanted:
         scores = {
-            key.seed: _mean(samples[item])
-            for key, samples in by_key.items()
-            if key.arm == result.treat and key.task == task and item in samples
+            key.seed: graded.scores[item]
+            for key, graded in by_key.items()
+            if key.arm == result.treat and key.task == task and item in graded.scores
         }
         failed = tuple(sorted(seed for seed, score in scores.items() if score < 1))
         items.append(MustPassItem(task, item, failed, tuple(sorted(scores))))
@@ -117,50 +105,58 @@ def _wanted(file: Path) -> Iterator[tuple[str, str]]:
             yield words[0], words[1].strip()
 
 
-def _read(directory: Path) -> Mapping[_Key, Samples]:
-    """Read the sealed answers; a damaged or missing cell is left out."""
-    if not (directory / "manifest.json").is_file():
-        return {}
-    store = Store.load(directory)
-    found: dict[_Key, Samples] = {}
-    for record in store.finished().values():
-        if record.data.get("kind") != "evaluation":
-            continue
-        key = _Key(record.data["arm"], record.data["task"], record.data["seed"])
-        samples: Samples = defaultdict(list)
-        for sealed in record.files:
-            for sample in read_samples(store.payload_path(sealed.name)):
-                samples[sample.item_id].append(sample)
-        found[key] = dict(samples)
-    return found
+@dataclass(frozen=True)
+class _Pair:
+    """Both arms' evaluations of one benchmark at one seed.
+
+    Attributes:
+        cell: Index of the benchmark's cell in the result.
+        seed: Training seed.
+        base: The base arm's evaluation.
+        treat: The treat arm's.
+        secret: Whether text of the benchmark must not be shown.
+    """
+
+    cell: int
+    seed: int
+    base: Graded
+    treat: Graded
+    secret: bool
+
+    @cached_property
+    def flips(self) -> list[Flip]:
+        """The items on which the arms differ, in the base arm's order."""
+        theirs = self.treat.scores
+        return [
+            Flip(self.cell, self.seed, item, before, after)
+            for item, before in self.base.scores.items()
+            if (after := theirs.get(item)) is not None and after != before
+        ]
+
+    @cached_property
+    def answers(self) -> list[Answers]:
+        """The answers that show each flip: the best of the arm that gained, the worst of the other."""
+        first = [self.base.shown(flip.item_id, best=flip.lost) for flip in self.flips]
+        second = [self.treat.shown(flip.item_id, best=not flip.lost) for flip in self.flips]
+        arms = self.base.answers(first, secret=self.secret), self.treat.answers(second, secret=self.secret)
+        return list(zip(*arms, strict=True))
 
 
-def _flips(index: int, seed: int, base: Samples, treat: Samples, *, secret: bool) -> Iterator[Flip]:
-    for item, mine in base.items():
-        theirs = treat.get(item)
-        if theirs is None:
-            continue
-        before, after = _mean(mine), _mean(theirs)
-        if before != after:
-            first, second = (_shown(mine, best=before > after), _shown(theirs, best=after > before))
-            yield Flip(index, seed, item, _answer(first, before, mine, secret), _answer(second, after, theirs, secret))
+class _LazyAnswers(Sequence[Answers]):
+    """The answers of all flips in their order; files are read when an answer in them is first asked for."""
 
+    def __init__(self, pairs: Sequence[_Pair]) -> None:
+        self._places = [(pair, place) for pair in pairs for place in range(len(pair.flips))]
 
-def _mean(samples: Sequence[Sample]) -> float:
-    return samples[0].score if len(samples) == 1 else sum(sample.score for sample in samples) / len(samples)
+    def __len__(self) -> int:
+        return len(self._places)
 
-
-def _shown(samples: Sequence[Sample], *, best: bool) -> Sample:
-    """Return the answer that shows the difference: the best of the arm that gained, the worst of the other."""
-    return (max if best else min)(samples, key=lambda sample: sample.score)
-
-
-def _answer(sample: Sample, score: float, samples: Sequence[Sample], secret: bool) -> Answer:
-    of = f" (one of {len(samples)} answers)" if len(samples) > 1 else ""
-    return Answer(
-        score=score,
-        verdict=sample.verdict,
-        extracted=sample.extracted,
-        reason=f"{sample.reason}{of}",
-        text=None if secret else sample.answer,
-    )
+    @overload
+    def __getitem__(self, index: int) -> Answers: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Answers]: ...
+    def __getitem__(self, index: int | slice) -> Answers | list[Answers]:
+        if isinstance(index, slice):
+            return [pair.answers[place] for pair, place in self._places[index]]
+        pair, place = self._places[index]
+        return pair.answers[place]

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NEEDED: Final = ("talan-eval", "torch", "transformers", "peft", "lm-eval", "numpy", "scipy", "pydantic")
-EXTRAS: Final = {"matplotlib": "plots", "trackio": "trackio", "wandb": "wandb"}
+EXTRAS: Final = {
+    "plots": ("matplotlib", "figures in reports"),
+    "inspect": ("inspect-ai", "logs of inspect_ai"),
+    "ray": ("ray", "--executor ray"),
+    "gguf": ("gguf", "--backbone smollm2-135m"),
+    "trackio": ("trackio", "--track trackio"),
+    "wandb": ("wandb", "--track wandb"),
+}
+"""Extras for users: the distribution that each brings, and what needs it."""
+
 _HUB: Final = "https://huggingface.co"
 _SECONDS: Final = 5.0
 _GIB: Final = 2**30
@@ -160,8 +169,9 @@ def _disk(place: Path) -> Finding:
 
 
 def _extras() -> Iterator[Finding]:
-    for module, extra in EXTRAS.items():
-        if find_spec(module) is None:
-            yield Finding(f"extra {extra}", "ok", f"not installed (pip install 'talan-eval[{extra}]')")
-        else:
-            yield Finding(f"extra {extra}", "ok", f"{module} {version(module)}")
+    for extra, (name, purpose) in EXTRAS.items():
+        try:
+            yield Finding(f"extra {extra}", "ok", f"{name} {version(name)}")
+        except PackageNotFoundError:
+            fix = f"pip install 'talan-eval[{extra}]'"
+            yield Finding(f"extra {extra}", "note", f"{name} is not installed; needed for {purpose}", fix)

@@ -33,7 +33,7 @@ def command(
     from talan_eval.report.markdown import table as markdown_table  # noqa: PLC0415 - as above
     from talan_eval.report.terminal import rich_table  # noqa: PLC0415 - as above
 
-    before, after = read_result(old), read_result(new)
+    before, after = (read_result(path, "talan-eval diff results/OLD results/NEW") for path in (old, new))
     table, said = difference_table(after, before), sentences(after, before)
     if markdown:
         parts = [f"## {escape(table.title)}", markdown_table(table), *(escape(line) for line in said)]

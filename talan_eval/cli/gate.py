@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
+
+from talan_eval.cli.options import command_of
+from talan_eval.gate_request import GateRequest
 
 if TYPE_CHECKING:
     from talan_eval.gate import GateReport
 
+DOC = """Say PASS, FAIL or INCONCLUSIVE about a loss, with an exit code for CI.
+
+PASS (exit code 0): a loss of more than the margin is excluded. FAIL (1): a loss was shown. INCONCLUSIVE (3):
+neither; the report says how many seeds would decide. Incomplete results exit with 4, mistakes with 2. The
+margin must be declared before results are read. In GitHub Actions the step summary, annotations and outputs are
+written as well.
+"""
 EXAMPLES = (
     "Examples:  talan-eval gate results/NAME --margin 1.0  |  "
     "talan-eval gate results/NAME --margin 0.5 --per-cell --junit gate.xml  |  "
@@ -19,60 +28,43 @@ EXAMPLES = (
 )
 
 
-def command(  # noqa: PLR0913, PLR0917 - one parameter per option
-    result: Annotated[Path, typer.Argument(help="result.json, or the directory of a comparison.")],
-    margin: Annotated[float, typer.Option(help="Loss that is tolerated, in points.")] = 1.0,
-    alpha: Annotated[float, typer.Option(help="One-sided error rate of each bound.")] = 0.05,
-    per_cell: Annotated[
-        bool, typer.Option("--per-cell", help="FAIL too when one benchmark shows a loss (Holm).")
-    ] = False,
-    per_slice: Annotated[
-        bool, typer.Option("--per-slice", help="FAIL too when one slice shows a loss (Holm).")
-    ] = False,
-    fail_below_margin: Annotated[
-        bool, typer.Option("--fail-below-margin", help="FAIL only for a loss shown to exceed the margin.")
-    ] = False,
-    against: Annotated[
-        Path | None, typer.Option(help="Baseline result of the same family: gate the change of the gain since then.")
-    ] = None,
-    must_pass: Annotated[
-        Path | None, typer.Option(help='File of items, "BENCHMARK ITEM" per line, that must be right at every seed.')
-    ] = None,
-    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML to this file.")] = None,
-    summary: Annotated[Path | None, typer.Option(help="Write the Markdown report to this file.")] = None,
-    json: Annotated[Path | None, typer.Option(help="Write the report as JSON to this file.")] = None,
-) -> None:
-    """Say PASS, FAIL or INCONCLUSIVE about a loss, with an exit code for CI.
-
-    PASS (exit code 0): a loss of more than the margin is excluded. FAIL (1): a loss was shown. INCONCLUSIVE (3):
-    neither; the report says how many seeds would decide. Incomplete results exit with 4, mistakes with 2. The
-    margin must be declared before results are read. In GitHub Actions the step summary, annotations and outputs are
-    written as well.
-    """
-    from talan_eval.cli.answers import read_must_pass  # noqa: PLC0415 - --help must not wait for it
-    from talan_eval.gate import GateSettings, decide  # noqa: PLC0415 - as above
-    from talan_eval.gate.reading import read_result  # noqa: PLC0415 - as above
-
-    settings = GateSettings(margin, alpha, per_cell, per_slice, fail_below_margin)
-    found = read_result(result)
-    baseline = None if against is None else read_result(against)
-    items = () if must_pass is None else read_must_pass(must_pass, result, found)
-    report = decide(found, settings, baseline=baseline, must_pass=items)
-    _write(report, junit=junit, summary=summary, json_file=json)
+def perform(request: GateRequest) -> None:
+    """Decide, write what was asked for, print, and exit with the code of the outcome."""
+    report = _decided(request)
+    _write(report, request)
     _show(report)
     raise typer.Exit(report.exit_code)
 
 
-def _write(report: GateReport, *, junit: Path | None, summary: Path | None, json_file: Path | None) -> None:
-    from talan_eval.gate import junit as junit_face  # noqa: PLC0415 - as above
+def _decided(request: GateRequest) -> GateReport:
+    from talan_eval.cli.answers import read_must_pass  # noqa: PLC0415 - --help must not wait for it
+    from talan_eval.gate import GateSettings, decide  # noqa: PLC0415 - as above
+    from talan_eval.gate.reading import read_result  # noqa: PLC0415 - as above
+
+    settings = GateSettings(
+        request.margin, request.alpha, request.per_cell, request.per_slice, request.fail_below_margin
+    )
+    found = read_result(request.result, "talan-eval gate results/NAME")
+    against, must_pass = request.against, request.must_pass
+    baseline = None if against is None else read_result(against, f"talan-eval gate {request.result} --against FILE")
+    items = () if must_pass is None else read_must_pass(must_pass, request.result, found)
+    return decide(found, settings, baseline=baseline, must_pass=items)
+
+
+def _write(report: GateReport, request: GateRequest) -> None:
+    from talan_eval.cli.files import write_named  # noqa: PLC0415 - as above
+    from talan_eval.gate import junit  # noqa: PLC0415 - as above
     from talan_eval.gate.document import to_json  # noqa: PLC0415 - as above
     from talan_eval.gate.table import markdown  # noqa: PLC0415 - as above
-    from talan_eval.store.atomic import atomic_write_bytes, make_directory  # noqa: PLC0415 - as above
 
-    for path, render in ((junit, junit_face.render), (summary, markdown), (json_file, to_json)):
+    faces = (
+        ("--junit", request.junit, junit.render),
+        ("--summary", request.summary, markdown),
+        ("--json", request.json, to_json),
+    )
+    for option, path, render in faces:
         if path is not None:
-            make_directory(path.parent)
-            atomic_write_bytes(path, render(report).encode("utf-8"))
+            write_named(path, render(report).encode("utf-8"), option)
 
 
 def _show(report: GateReport) -> None:
@@ -91,3 +83,6 @@ def _show(report: GateReport) -> None:
                 file.write(text)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         sys.stdout.write("".join(f"{line}\n" for line in github.annotate(report)))
+
+
+command = command_of(GateRequest, perform, DOC)

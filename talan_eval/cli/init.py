@@ -7,18 +7,45 @@ import json
 import sys
 import textwrap
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from talan_core.errors import UserError
 from talan_eval.request import CompareRequest
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 EXAMPLES = (
     "Examples:  talan-eval init  |  talan-eval init paper/main.toml  |  talan-eval compare experiment.toml --seeds 5"
 )
 _WIDTH = 100
 _ACTIVE = ("base", "treat", "seeds", "backbone")
+_FOR_EXAMPLE: Final[Mapping[str, str | int | float | list[str]]] = {
+    "tasks": "gsm8k_micro,mbpp_micro",
+    "limit": 50,
+    "data_dir": "data",
+    "max_tokens": 256,
+    "temperature": 0.7,
+    "out": "results/main",
+    "json": "result.json",
+    "steps": 96,
+    "batch_size": 8,
+    "learning_rate": 0.003,
+    "eval_batch": 64,
+    "train_tasks": "gsm8k_micro",
+    "workers": 2,
+    "ray_address": "auto",
+    "slices": "subject,level",
+    "also": "wilcoxon,cmh",
+    "base_logs": ["runs/lora"],
+    "treat_logs": ["runs/dora"],
+    "metric": ["exact_match"],
+    "filter": "strict-match",
+    "allow_unpaired": "drop",
+}
+"""What may stand in options that have no default."""
 
 
 def command(
@@ -50,12 +77,9 @@ def experiment_file() -> str:
 def _entry(field: dataclasses.Field[Any]) -> str:
     name, default = field.name.rstrip("_"), field.default
     comment = textwrap.fill(field.metadata["help"], _WIDTH, initial_indent="# ", subsequent_indent="# ")
-    if default is None:
-        return f"\n{comment}\n# {name} =\n"
-    if isinstance(default, tuple):
-        value = json.dumps(list(default))
-    else:
-        value = json.dumps(str(default) if isinstance(default, Path) else default)
+    if default is None or default == ():
+        return f"\n{comment}\n# {name} = {json.dumps(_FOR_EXAMPLE[name])}  # for example\n"
+    value = json.dumps(str(default) if isinstance(default, Path) else default)
     # an option that is typed at its default still counts as typed, which options of another mode do not allow
     mark = "" if field.name in _ACTIVE else "# "
     return f"\n{comment}\n{mark}{name} = {value}\n"

@@ -43,7 +43,8 @@ def command_of(
     Args:
         request: A dataclass; each field becomes an option with the help text of its metadata. A field of type
             ``tuple[str, ...]`` becomes an option that may be repeated. A name that would be a
-            keyword of Python ends in an underscore, which the option drops.
+            keyword of Python ends in an underscore, which the option drops. A field whose metadata say "argument" is
+            typed without its name, and one without a default must be given.
         perform: Called with the filled dataclass and, where options come from files, the file or None.
         doc: The command's help.
         check: Called before with the names of the fields that the user typed or wrote into the file, whatever their
@@ -78,18 +79,22 @@ def command_of(
 
 
 def _parameter(field: dataclasses.Field[Any], hint: Any, *, from_file: bool) -> inspect.Parameter:  # noqa: ANN401 - the field's own type
-    option = typer.Option(
-        "--" + field.name.rstrip("_").replace("_", "-"),
-        help=field.metadata["help"],
-        envvar=variable_of(field.name) if from_file else None,
-        show_envvar=False,
-    )
+    if field.metadata.get("argument"):
+        declared = typer.Argument(help=field.metadata["help"])
+    else:
+        declared = typer.Option(
+            "--" + field.name.rstrip("_").replace("_", "-"),
+            help=field.metadata["help"],
+            envvar=variable_of(field.name) if from_file else None,
+            show_envvar=False,
+        )
     repeated = hint == _REPEATED
+    default = inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default
     return inspect.Parameter(
         field.name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=[] if repeated else field.default,
-        annotation=Annotated[list[str] if repeated else hint, option],
+        default=[] if repeated else default,
+        annotation=Annotated[list[str] if repeated else hint, declared],
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from talan_core.errors import UserError
+from talan_eval.cli.files import write_named
 from talan_eval.cli.options import command_of
 from talan_eval.power_request import PowerRequest
 
@@ -35,12 +35,7 @@ def perform(request: PowerRequest) -> None:
 
     plan = make_plan(request)
     if request.json is not None:
-        text = json.dumps(dataclasses.asdict(plan), indent=2) + "\n"
-        try:
-            request.json.write_text(text, encoding="utf-8")
-        except OSError as error:
-            problem = f"{request.json} cannot be written: {error.strerror}."
-            raise UserError(problem, "Type --json with a file in a directory that exists.") from error
+        write_named(request.json, (json.dumps(dataclasses.asdict(plan), indent=2) + "\n").encode(), "--json")
     console = Console(highlight=False)
     console.print(
         f"{plan.n_seeds} seeds, {_count(plan.k, 'sample')} per item, two-sided alpha {plan.alpha:g}, "

@@ -54,7 +54,7 @@ def command(
 
     wanted = _names(formats)
     _check(margin, gain)
-    found = read_result(result)
+    found = read_result(result, "talan-eval report results/NAME")
     if track is not None:
         from talan_eval.reporters import reporter_named, send  # noqa: PLC0415 - as above
 

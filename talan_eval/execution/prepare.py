@@ -309,10 +309,15 @@ def _workers(asked: int | None, checked: _Checked, device: str) -> tuple[int, in
 
 def _check_json(path: Path | None) -> None:
     """Refuse a place for the JSON that would only be found missing when everything is computed."""
-    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+    if path is None:
+        return
+    parent = path.absolute().parent
+    while not parent.exists():  # missing directories are made when the file is written
+        parent = parent.parent
+    if path.is_dir() or not (parent.is_dir() and os.access(parent, os.W_OK)):
         raise UserError(
-            f"--json {path} cannot be written: it is a directory, or its directory does not exist.",
-            f"Type: mkdir -p {path.parent}, or name a file such as --json result.json.",
+            f"--json {path} cannot be written: it is a directory, or {parent} is no directory that can be written to.",
+            "Name a file such as --json result.json.",
         )
 
 

@@ -12,7 +12,7 @@ from talan_eval.execution.adoption import adopt, offers
 from talan_eval.execution.collect import collect
 from talan_eval.grid import Run, plan
 from talan_eval.report.markdown import render
-from talan_eval.store.atomic import atomic_write_bytes
+from talan_eval.store.atomic import atomic_write_bytes, make_directory
 from talan_eval.store.records import CorruptedError, Manifest
 from talan_eval.store.store import Store
 
@@ -77,6 +77,7 @@ class Session:
         atomic_write_bytes(self.store.directory / "result.json", document)
         atomic_write_bytes(self.store.directory / "report.md", render(result).encode())
         if also is not None:
+            make_directory(also.absolute().parent)
             atomic_write_bytes(also, document)
         return result
 

@@ -38,7 +38,8 @@ def talan_gate() -> TalanGate:
         from talan_eval.gate.reading import read_result  # noqa: PLC0415 - as above
         from talan_eval.gate.wording import headline  # noqa: PLC0415 - as above
 
-        report = decide(read_result(Path(result)), GateSettings(margin, per_cell=per_cell))
+        found = read_result(Path(result), f'talan_gate("results/NAME", margin={margin:g})')
+        report = decide(found, GateSettings(margin, per_cell=per_cell))
         accepted = {Outcome.PASS, *([Outcome.INCONCLUSIVE] if allow_inconclusive else [])}
         if report.outcome not in accepted:
             pytest.fail(headline(report), pytrace=False)

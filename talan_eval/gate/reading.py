@@ -24,11 +24,12 @@ class UnfinishedError(UserError):
     exit_code = 4
 
 
-def read_result(path: Path) -> Result:
+def read_result(path: Path, example: str = "results/NAME") -> Result:
     """Read a published result.
 
     Args:
         path: The JSON file, or the directory of a comparison.
+        example: What to type where there is none: the caller's own words.
 
     Raises:
         UnfinishedError: The directory holds a comparison without its result.
@@ -45,7 +46,7 @@ def read_result(path: Path) -> Result:
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise UserError(
             f"There is no result at {path}.",
-            "Name a result.json or the directory that holds it, such as: talan-eval report results/NAME",
+            f"Name a result.json or the directory that holds it, such as: {example}",
         ) from error
     except UnicodeDecodeError as error:
         raise UserError(f"{file} is no text.", "Name the result.json of a comparison.") from error

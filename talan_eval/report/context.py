@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from talan_eval.report.table import NotWorse
 
 
@@ -36,20 +38,24 @@ class Flip:
         cell: Index of the cell in the result.
         seed: Training seed.
         item_id: Item identifier.
-        base: The base arm's answer.
-        treat: The treat arm's answer.
+        base: The base arm's score in [0, 1].
+        treat: The treat arm's.
     """
 
     cell: int
     seed: int
     item_id: str
-    base: Answer
-    treat: Answer
+    base: float
+    treat: float
 
     @property
     def lost(self) -> bool:
         """Return whether the treat arm scores less."""
-        return self.treat.score < self.base.score
+        return self.treat < self.base
+
+
+Answers = tuple[Answer, Answer]
+"""What the base arm and what the treat arm answered to one item."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +64,12 @@ class Flips:
 
     Attributes:
         entries: In the order of the result's cells, then seeds, then items.
+        answers: To each entry both answers. A page shows some of many, so they may be read when they are asked for.
         withheld: Benchmarks whose text is not shown, by name.
     """
 
     entries: tuple[Flip, ...] = ()
+    answers: Sequence[Answers] = ()
     withheld: tuple[str, ...] = ()
 
 

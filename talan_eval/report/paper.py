@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from talan_eval.schema import Cell, Result
 
 MAX_SEEDS: Final = 16  # seeds of a backbone whose sign patterns are enumerated here
+_MILLI: Final = 1000
+_COST: Final = "Cost in wall-clock time, summed over seeds; processes side by side slow each other"
 _EQUAL = 1e-9  # points; sums of binary fractions differ by less
 
 
@@ -99,22 +102,34 @@ def cross_table(result: Result) -> Table:
 
 
 def cost_table(result: Result) -> Table:
-    """Build the table of what each arm took to train and evaluate; no rows where that was not recorded."""
+    """Build the table of what each arm took to train and to evaluate; no rows where that was not recorded.
+
+    Per fine-tuning and per answer only where no cell was given up: the times count those too, the numbers would not.
+    Not covered, because results do not record them: trainable parameters and memory.
+    """
     columns = (
         Column(("arm",), "arm", "left"),
+        Column(("fine-tunings",), "fine-tunings"),
         Column(("training s",), "training s"),
-        Column(("relative",), "relative"),
+        Column(("s per fine-tuning",), "s per fine-tuning"),
+        Column(("training, relative",), "training, relative"),
+        Column(("answers",), "answers"),
         Column(("evaluation s",), "evaluation s"),
-        Column(("relative",), "relative"),
+        Column(("ms per answer",), "ms per answer"),
+        Column(("evaluation, relative",), "evaluation, relative"),
     )
     recorded = _seconds(result)
     base = recorded.get(result.base)
+    if base is None:
+        return Table(_COST, columns, ())
+    whole = not result.failed_cells
+    trained = Counter(probe.arm for probe in result.live_probes if whole)
+    answers = _answers(result) if whole else 0
     rows = tuple(
-        (arm, f"{own[0]:.1f}", _ratio(own[0], base[0]), f"{own[1]:.1f}", _ratio(own[1], base[1]))
+        (arm, *_cost(own[0], base[0], trained[arm], 1), *_cost(own[1], base[1], answers, _MILLI))
         for arm, own in recorded.items()
-        if base is not None
     )
-    return Table("Wall-clock cost, sum over seeds", columns, rows)
+    return Table(_COST, columns, rows)
 
 
 def chance_sentence(result: Result) -> str:
@@ -174,6 +189,17 @@ def _seconds(result: Result) -> Mapping[str, tuple[float, float]]:
             if isinstance(training, int | float) and isinstance(evaluation, int | float):
                 found[arm] = (float(training), float(evaluation))
     return found
+
+
+def _answers(result: Result) -> int:
+    """Return how many answers each arm gave."""
+    return sum((cell.n_items + cell.n_dropped) * cell.n_seeds * cell.k for cell in result.cells)
+
+
+def _cost(seconds: float, base: float, count: int, unit: float) -> tuple[str, ...]:
+    """Return how many (0: not known), their seconds, seconds times unit of one, and the ratio to the base arm."""
+    known = f"{count:,}" if count else fmt.MISSING
+    return known, f"{seconds:.1f}", f"{unit * seconds / count:.1f}" if count else fmt.MISSING, _ratio(seconds, base)
 
 
 def _ratio(value: float, base: float) -> str:

@@ -10,6 +10,10 @@ from talan_eval.report.table import FLAG, cell_names
 from talan_eval.schema import SPARSE_SEEDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import JsonValue
+
     from talan_eval.schema import Result
 
 
@@ -108,12 +112,11 @@ def provenance_summary(result: Result) -> str:
 
 
 def provenance_rows(result: Result) -> tuple[tuple[str, str], ...]:
-    """Return provenance and sandbox as pairs of text; what is nested as JSON."""
-    sandbox = ((f"sandbox {key}", value) for key, value in result.sandbox.items())
-    return tuple(
-        (key, value if isinstance(value, str) else json.dumps(value, sort_keys=True))
-        for key, value in (*result.provenance.items(), *sandbox)
-    )
+    """Return provenance and sandbox as pairs of text: two levels as names like "machine.device", the rest as JSON."""
+    whole = {**result.provenance, **{f"sandbox {key}": value for key, value in result.sandbox.items()}}
+    parts = [part for key, value in whole.items() for part in _opened(key, value)]
+    rows = [row for key, value in parts for row in _listed(key, value)]
+    return tuple((key, value if isinstance(value, str) else json.dumps(value, sort_keys=True)) for key, value in rows)
 
 
 def unparsed(result: Result) -> str:
@@ -133,6 +136,26 @@ def live_probe(result: Result) -> str:
         weakest[probe.arm] = min(probe.max_logit_change, weakest.get(probe.arm, probe.max_logit_change))
     parts = [f"{arm} {change:.3g}" for arm, change in weakest.items()]
     return f"Smallest logit change against the bare backbone over seeds: {', '.join(parts)}." if parts else ""
+
+
+def _opened(key: str, value: JsonValue) -> Iterator[tuple[str, JsonValue]]:
+    """Yield the parts of an object under their names, and anything else as it is."""
+    if not isinstance(value, dict) or not value:
+        yield key, value
+        return
+    for name, inner in value.items():
+        yield f"{key}.{name}", inner
+
+
+def _listed(key: str, value: JsonValue) -> Iterator[tuple[str, JsonValue]]:
+    """Yield the members of a list that all have names, such as benchmarks, and anything else as it is."""
+    members = value if isinstance(value, list) else []
+    named = [member for member in members if isinstance(member, dict) and "name" in member]
+    if not named or len(named) < len(members):
+        yield key, value
+        return
+    for member in named:
+        yield f"{key}.{member['name']}", {name: inner for name, inner in member.items() if name != "name"}
 
 
 def _no_verdict(result: Result) -> str:

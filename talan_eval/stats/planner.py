@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -210,7 +210,7 @@ def _spread_ratios(df: float) -> tuple[FloatArray, FloatArray]:
     """Return quantiles of estimated over true standard error and their weights; one point for infinite df."""
     if math.isinf(df):
         return np.ones(1), np.ones(1)
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    nodes, weights = _quadrature()
     # two powers of stretching put nodes where the quantile function is steep, at both ends
     place = (nodes + 1) / 2
     share = place * place * (3 - 2 * place)
@@ -218,6 +218,14 @@ def _spread_ratios(df: float) -> tuple[FloatArray, FloatArray]:
     ratios, weights = np.sqrt(2 * special.gammaincinv(df / 2, share) / df), weights / 2 * slope
     ratios.flags.writeable = weights.flags.writeable = False
     return ratios, weights
+
+
+@cache
+def _quadrature() -> tuple[FloatArray, FloatArray]:
+    """Return nodes and weights of the Gauss-Legendre rule; they take 40 ms and are the same for all."""
+    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    nodes.flags.writeable = weights.flags.writeable = False
+    return nodes, weights
 
 
 def _density(values: FloatArray) -> FloatArray:

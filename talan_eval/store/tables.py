@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    import pyarrow as pa
+
     from talan_eval.store.canonical import JsonObject
 
 _COMPRESSION: Final = "zstd"
@@ -60,6 +62,32 @@ def read_rows(path: Path) -> list[JsonObject]:
     except (pa.ArrowInvalid, OSError) as error:
         raise CorruptedError(f"{path} is not a Parquet file ({error})") from error
     return rows
+
+
+def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
+    """Read some columns of a payload file; of Parquet the others are not decoded.
+
+    Args:
+        path: Parquet or JSON Lines, by its name.
+        names: The columns; one that the file lacks, because it was written by an older version, holds None.
+
+    Raises:
+        CorruptedError: The file is neither, or damaged.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - a listing of cells must not wait for it
+    from pyarrow import parquet  # noqa: PLC0415 - as above
+
+    if path.suffix == ".jsonl":
+        rows = read_rows(path)
+        return pa.table({name: [_valid(row.get(name)) for row in rows] for name in names})
+    try:
+        with parquet.ParquetFile(path, memory_map=False) as file:
+            there = [name for name in names if name in file.schema_arrow.names]
+            found = file.read(columns=there, use_threads=False)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CorruptedError(f"{path} is not a Parquet file ({error})") from error
+    empty = pa.nulls(found.num_rows)
+    return pa.table({name: found[name] if name in there else empty for name in names})
 
 
 def count_rows(path: Path) -> int:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import sqlite3
+import subprocess
 import sys
 from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -11,12 +17,15 @@ import pytest
 from talan_core.errors import UserError
 from talan_eval.reporters import TRACKERS, numbers, reporter_named, send
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.mark.parametrize("name", TRACKERS)
 def test_a_tracker_gets_one_run_with_finite_numbers(name, result, monkeypatch):
     calls = []
     module = ModuleType(name)
-    module.__spec__ = ModuleSpec(name, None)
+    module.__spec__ = ModuleSpec(name, None, origin="a stand-in")
+    module.Settings = dict
     module.init = lambda **fields: calls.append(fields)
     module.log = calls.append
     module.finish = lambda: calls.append("finish")
@@ -30,6 +39,57 @@ def test_a_tracker_gets_one_run_with_finite_numbers(name, result, monkeypatch):
     assert logged["mean/delta"] == one.aggregate.delta
     assert logged["micro/gsm8k_micro/e1_p"] == one.cells[0].e1.p
     assert finished == "finish"
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_a_directory_that_a_tracker_left_behind_is_no_tracker(name, tmp_path, monkeypatch):
+    (tmp_path / name).mkdir()
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    with pytest.raises(UserError, match="not installed"):
+        reporter_named(name)
+
+
+def run(name, result, place, **environment):
+    """Track a result with the real package in a process of its own, in an empty home."""
+    if find_spec(name) is None:
+        pytest.skip(f"needs the extra: pip install 'talan-eval[{name}]'")
+    (place / "result.json").write_text(result.to_json())
+    words = ["report", str(place / "result.json"), "--track", name, "--format", "json"]
+    variables = {"HOME": str(place), "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", **environment}
+    done = subprocess.run(
+        [sys.executable, "-m", "talan_eval.cli.main", *words],
+        cwd=place, env=variables, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == result.to_json()  # what a tracker says must not get between
+    return done
+
+
+def test_trackio_itself_takes_the_numbers(result, tmp_path):
+    one = result()
+    run("trackio", one, tmp_path, TRACKIO_DIR=str(tmp_path / "data"))
+    (file,) = (tmp_path / "data").glob("*.db")
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        ((logged,),) = database.execute("select metrics from metrics").fetchall()
+        ((config,),) = database.execute("select config from configs").fetchall()
+        assert database.execute("select * from system_metrics").fetchall() == []
+    assert json.loads(logged) == numbers(one)
+    assert json.loads(config)["signature"] == one.signature
+    assert str(tmp_path) not in config.decode()
+
+
+def test_wandb_itself_takes_the_numbers_and_nothing_of_the_machine(result, tmp_path):
+    one = result()
+    run("wandb", one, tmp_path, WANDB_MODE="offline")
+    (file,) = (tmp_path / "wandb").glob("offline-run-*/run-*.wandb")
+    sent = file.read_bytes()
+    for path, value in numbers(one).items():
+        assert path.encode() in sent
+        assert f"{value:.6g}"[:6].encode() in sent
+    for unwanted in (str(tmp_path), str(ROOT), sys.executable, "result.json", "requirements.txt", "memory_percent"):
+        assert unwanted.encode() not in sent, unwanted
+    assert not list(file.parent.glob("files/*"))
 
 
 def test_what_cannot_be_estimated_is_left_out(cell, result):

@@ -12,7 +12,7 @@ from talan_eval.report.clean import clean, one_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.report.context import Answer, Flip, Flips
+    from talan_eval.report.context import Answer, Answers, Flip, Flips
 
 BUDGET: Final = 7_000_000  # bytes of answers in the page; figures and tables take well below 3 MB more
 LONGEST: Final = 3_000  # characters of one answer
@@ -42,8 +42,9 @@ def payload(flips: Flips, budget: int = BUDGET) -> Payload:
         budget: Bytes.
     """
     parts, used = [], 0
-    for flip in by_persistence(flips.entries):
-        part = json.dumps(_row(flip), ensure_ascii=True, separators=(",", ":"))
+    for index in by_persistence(flips.entries):
+        row = _row(flips.entries[index], flips.answers[index])
+        part = json.dumps(row, ensure_ascii=True, separators=(",", ":"))
         part = part.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
         used += len(part) + 1
         if used > budget:
@@ -52,19 +53,22 @@ def payload(flips: Flips, budget: int = BUDGET) -> Payload:
     return Payload(f"[{','.join(parts)}]", len(parts), len(flips.entries))
 
 
-def by_persistence(entries: Sequence[Flip]) -> list[Flip]:
-    """Sort flips: items that flip at most seeds in one direction first, losses before gains, seeds ascending."""
+def by_persistence(entries: Sequence[Flip]) -> list[int]:
+    """Order flips: items that flip at most seeds in one direction first, losses before gains, seeds ascending."""
     net: Counter[tuple[int, str]] = Counter()
     for flip in entries:
         net[flip.cell, flip.item_id] += -1 if flip.lost else 1
-    return sorted(
-        entries,
-        key=lambda f: (-abs(net[f.cell, f.item_id]), net[f.cell, f.item_id], f.cell, f.item_id, f.seed),
-    )
+
+    def rank(index: int) -> tuple[int, int, int, str, int]:
+        flip = entries[index]
+        balance = net[flip.cell, flip.item_id]
+        return -abs(balance), balance, flip.cell, flip.item_id, flip.seed
+
+    return sorted(range(len(entries)), key=rank)
 
 
-def _row(flip: Flip) -> list[object]:
-    return [flip.cell, flip.seed, one_line(flip.item_id), _answer(flip.base), _answer(flip.treat)]
+def _row(flip: Flip, answers: Answers) -> list[object]:
+    return [flip.cell, flip.seed, one_line(flip.item_id), *(_answer(answer) for answer in answers)]
 
 
 def _answer(answer: Answer) -> list[object]:

@@ -64,10 +64,13 @@ def draw(result: Result, context: Context | None = None) -> tuple[Figure, ...]:
     Returns:
         The figures in reading order. Needs matplotlib.
     """
-    from talan_eval.report.plots.style import styled  # noqa: PLC0415 - an extra
+    from talan_eval.report.plots.style import arrange, styled  # noqa: PLC0415 - an extra
 
     with styled():
-        return tuple(_figures(result, Context() if context is None else context))
+        figures = tuple(_figures(result, Context() if context is None else context))
+        for one in figures:
+            arrange(one.figure)
+    return figures
 
 
 def _figures(result: Result, context: Context) -> Iterator[Figure]:
@@ -94,8 +97,8 @@ def _figures(result: Result, context: Context) -> Iterator[Figure]:
         yield Figure(
             "flips",
             "Items that flip, seed by seed",
-            "Per benchmark a strip of seeds by items: lost items dark, gained items light. A column of one shade over "
-            "all seeds is a systematic flip. The items are listed below.",
+            "Per benchmark a strip of seeds by items: losses are dark and fill their row, gains are light and fill "
+            "half of it. A column of one kind over all seeds is a systematic flip. The items are listed below.",
             heat_map(result, context.flips),
         )
     if context.power:

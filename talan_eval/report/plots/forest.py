@@ -24,7 +24,8 @@ def forest(result: Result, not_worse: NotWorse | None = None) -> Figure:
     """Draw the forest plot.
 
     Triangles up and down are verdicts "better" and "worse", open circles everything else; the diamond is the mean. The
-    thick line is the E1 interval, the thin one the E2 interval. A dotted line marks the margin where one was declared.
+    thick line is the E1 interval, the thin one with ends the E2 interval. A dotted line marks the margin where one was
+    declared.
     """
     names = [*cell_names(result), "mean (primary)"]
     figure = new_figure(7.2, 1.1 + _ROW * len(names))
@@ -42,7 +43,9 @@ def forest(result: Result, not_worse: NotWorse | None = None) -> Figure:
     axes.set_ylim(len(names) - 0.4, -0.6)
     level = fmt.percent(1 - result.settings.alpha)
     axes.set_xlabel(
-        one_line(f"{result.treat} minus {result.base}, points (thick: E1 {level} interval, thin: E2 {level} interval)")
+        one_line(
+            f"{result.treat} minus {result.base}, points (thick: E1 {level} interval, with ends: E2 {level} interval)"
+        )
     )
     return figure
 
@@ -53,7 +56,8 @@ def _row(
     shape, colour = _MARKS.get(verdict, ("o", NEUTRAL))
     e1, e2 = tests
     if e2 is not None:
-        axes.plot(e2.ci, (place, place), color=colour, linewidth=0.9, solid_capstyle="butt")
+        # its ends are marked, because it may be no longer than the thick one
+        axes.plot(e2.ci, (place, place), color=colour, linewidth=0.9, marker="|", markersize=9, solid_capstyle="butt")
     if e1 is not None:
         axes.plot(e1.ci, (place, place), color=colour, linewidth=3, solid_capstyle="butt", alpha=0.85)
     filled = verdict in _MARKS

@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 _MOST_CELLS: Final = 16
 _ROW: Final = 0.16
+_PARTS: Final = 2  # of a row: a loss fills them all, a gain the lower one
 
 
 def heat_map(result: Result, flips: Flips) -> Figure:
     """Draw one strip per cell: seeds down, items that flip at least once across.
 
     Items are ordered by how often they are lost minus gained, so systematic losses stand at the left end and systematic
-    gains at the right one. Lost is dark, gained is light: they differ in grey as well.
+    gains at the right one. A loss is dark and fills its row, a gain is light and fills half of it: they differ in grey.
     """
     from matplotlib.patches import Patch  # noqa: PLC0415 - an extra
 
-    chosen = [index for index in range(len(result.cells)) if any(flip.cell == index for flip in flips.entries)]
-    chosen = chosen[:_MOST_CELLS]
+    chosen = sorted({flip.cell for flip in flips.entries})[:_MOST_CELLS]
     names = cell_names(result)
     heights = [max(0.5, _ROW * result.cells[index].n_seeds) for index in chosen]
     figure = new_figure(7.2, 0.6 + sum(heights) + 0.55 * len(chosen))
@@ -42,7 +42,7 @@ def heat_map(result: Result, flips: Flips) -> Figure:
         _strip(axes, signs, cell)
         axes.set_title(one_line(f"{names[index]}: {signs.shape[1]} of {cell.n_items} items flip at some seed"))
     strips[-1].set_xlabel("items, most often lost first")
-    patches = [Patch(color=LOST, label="lost"), Patch(color=GAINED, label="gained")]
+    patches = [Patch(color=LOST, label="lost (whole row)"), Patch(color=GAINED, label="gained (half a row)")]
     figure.legend(handles=patches, loc="outside upper right", ncols=2)
     return figure
 
@@ -50,10 +50,13 @@ def heat_map(result: Result, flips: Flips) -> Figure:
 def _strip(axes: Axes, signs: NDArray[np.int8], cell: Cell) -> None:
     from matplotlib.colors import to_rgba  # noqa: PLC0415 - an extra
 
-    image = np.zeros((*signs.shape, 4))
-    image[signs < 0], image[signs > 0] = to_rgba(LOST), to_rgba(GAINED)
+    parts = np.repeat(signs, _PARTS, axis=0)
+    lower = np.arange(len(parts)) % _PARTS == _PARTS - 1
+    image = np.zeros((*parts.shape, 4))
+    image[parts < 0], image[(parts > 0) & lower[:, None]] = to_rgba(LOST), to_rgba(GAINED)
     axes.imshow(image, aspect="auto", interpolation="none")
-    axes.set_yticks(range(cell.n_seeds), [str(seed) for seed in cell.seeds], fontsize=6)
+    middles = np.arange(cell.n_seeds) * _PARTS + (_PARTS - 1) / 2
+    axes.set_yticks(middles, [str(seed) for seed in cell.seeds], fontsize=6)
     axes.set_xticks([])
     axes.set_ylabel("seed")
 

@@ -28,7 +28,8 @@ def power_plot(result: Result, curves: tuple[PowerCurve, ...]) -> Figure:
     axes.axhline(_TARGET, color=INK, linewidth=0.6)
     have = min(len(entry.seeds) for entry in result.aggregate.backbones)
     axes.axvline(have, color=INK, linewidth=0.6)
-    axes.annotate(f"{have} seeds, as run", (have, 0.95), xytext=(3, 0), textcoords="offset points", fontsize=8)
+    # above the plot, where no curve can pass
+    axes.text(have, 1.03, f"{have} seeds, as run", transform=axes.get_xaxis_transform(), ha="center", fontsize=8)
     axes.set_ylim(0, 1.02)
     axes.set_xlabel("training seeds per arm")
     axes.set_ylabel("power of the guarded t")

@@ -39,7 +39,6 @@ _SETTINGS: Final[dict[str, Any]] = {
     "xtick.color": INK,
     "ytick.color": INK,
     "legend.frameon": False,
-    "figure.constrained_layout.use": True,
 }
 
 
@@ -66,9 +65,15 @@ def zero_line(axes: Axes) -> None:
     axes.axvline(0, color=INK, linewidth=0.8)
 
 
+def arrange(figure: Figure) -> None:
+    """Make room for all labels, once and for all: a figure with a layout engine is laid out anew for every face."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: PLC0415 - an extra
+
+    ConstrainedLayoutEngine().execute(figure)
+
+
 def to_svg(figure: Figure) -> str:
     """Return the figure as a stand-alone SVG document with a transparent ground."""
-    _laid_out(figure)
     out = io.StringIO()
     figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return out.getvalue()
@@ -76,17 +81,9 @@ def to_svg(figure: Figure) -> str:
 
 def to_png(figure: Figure) -> bytes:
     """Return the figure as a PNG on white, 200 dots per inch."""
-    _laid_out(figure)
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=200, facecolor="white", metadata={"Software": None})
     return out.getvalue()
-
-
-def _laid_out(figure: Figure) -> None:
-    """Arrange the figure once: the layout takes longer than drawing, and each further face would repeat it."""
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
 
 
 def inline(svg: str, prefix: str) -> str:

@@ -120,13 +120,15 @@ def test_files_that_are_no_basis_for_a_plan_are_refused(tmp_path):
 
 def test_the_plan_is_printed_and_written(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "140")
-    power.perform(PowerRequest(from_=stored_run(tmp_path), delta=1.0, json=tmp_path / "plan.json"))
+    power.perform(PowerRequest(from_=stored_run(tmp_path), delta=1.0, json=tmp_path / "new" / "plan.json"))
     shown = capsys.readouterr().out
     for words in ("MDE 80%", "power at +1", "seeds needed", "k = 8", MEAN, "Sign flips of 7 seeds"):
         assert words in shown.replace("\n", " ")
-    assert json.loads((tmp_path / "plan.json").read_text())["n_cells"] == 2
+    assert json.loads((tmp_path / "new" / "plan.json").read_text())["n_cells"] == 2
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
-    with pytest.raises(UserError, match="cannot be written"):
-        power.perform(PowerRequest(items=500, json=tmp_path / "nowhere" / "plan.json"))
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="is a file, not a directory") as caught:
+        power.perform(PowerRequest(items=500, json=tmp_path / "file" / "plan.json"))
+    assert caught.value.fix.endswith("--json FILE")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import re
 import tomllib
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,10 +15,16 @@ from typer.testing import CliRunner
 
 from talan_core.errors import UserError
 from talan_eval.cli.answers import is_gated, read_flips, read_must_pass
+from talan_eval.cli.checkup import EXTRAS, examine
+from talan_eval.cli.init import experiment_file
 from talan_eval.cli.main import app
+from talan_eval.experiment_file import read_options
 from talan_eval.gate.reading import read_result
+from talan_eval.request import CompareRequest
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +113,7 @@ def test_text_of_gpqa_is_withheld_and_that_of_its_generated_twin_is_not():
 
 
 def test_gate_writes_what_ci_reads(finished, tmp_path):
-    places = {name: tmp_path / name for name in ("gate.xml", "gate.md", "gate.json")}
+    places = {name: tmp_path / "new" / name for name in ("gate.xml", "gate.md", "gate.json")}
     done = run(
         "gate", finished, "--margin", "20", "--junit", places["gate.xml"], "--summary", places["gate.md"], "--json",
         places["gate.json"],
@@ -158,16 +167,19 @@ def test_results_of_another_form_are_refused_with_a_reason(finished, change, sai
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["report", "nowhere"], "There is no result"),
+        (["report", "nowhere"], "such as: talan-eval report results/NAME"),
+        (["gate", "nowhere"], "such as: talan-eval gate results/NAME"),
+        (["gate", "{run}", "--junit", "{run}"], "--junit FILE"),
+        (["gate", "{run}", "--json", "{run}/result.json/gate.json"], "--json FILE"),
         (["report", "{run}", "--format", "docx"], "Unknown format 'docx'"),
         (["report", "{run}", "--format", ","], "names no format"),
         (["report", "{run}", "--margin", "-1"], "--margin 1.0"),
         (["report", "{run}", "--gain", "0"], "--gain 1.0"),
         (["report", "{run}", "--track", "mlflow"], "Unknown tracker"),
         (["gate", "{run}", "--margin", "nan"], "--margin 1.0"),
-        (["gate", "{run}", "--against", "nowhere"], "There is no result"),
+        (["gate", "{run}", "--against", "nowhere"], "--against FILE"),
         (["gate", "{run}", "--per-slice"], "no slices"),
-        (["diff", "{run}", "nowhere"], "There is no result"),
+        (["diff", "{run}", "nowhere"], "such as: talan-eval diff results/OLD results/NEW"),
         (["init", "{run}/result.json"], "--force"),
     ],
 )
@@ -209,6 +221,28 @@ def test_init_writes_a_file_that_compare_reads(tmp_path):
     file.write_text(file.read_text().replace('treat = "talan+lora"', 'treat = "talan+lorra"'))
     assert "Did you mean 'lora'" in run("compare", file).stderr
     assert "The arms are the same" in run("compare", file, "--treat", "lora").stderr
+
+
+def test_init_shows_a_value_for_every_option_and_compare_would_read_all_of_them(tmp_path):
+    file = tmp_path / "experiment.toml"
+    file.write_text(re.sub(r"^# (\w+ = )", r"\1", experiment_file(), flags=re.MULTILINE))
+    options = read_options(file, CompareRequest)
+    assert set(options) == {field.name for field in dataclasses.fields(CompareRequest)}
+    assert options["learning_rate"] == 0.003
+    assert options["base_logs"] == ("runs/lora",)
+
+
+def test_doctor_has_a_line_for_every_extra_and_says_what_is_missing(monkeypatch, tmp_path):
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(EXTRAS) == set(extras) - {"dev", "docs"}
+    for extra, (name, _) in EXTRAS.items():
+        assert any(re.match(rf"{name}\b", wanted) for wanted in extras[extra])
+    monkeypatch.setitem(EXTRAS, "ray", ("no-such-distribution", "--executor ray"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wandb").mkdir()  # what wandb itself leaves behind is no package
+    found = {finding.name: finding for finding in examine(None, tmp_path, offline=True)}
+    assert (found["extra ray"].state, found["extra ray"].fix) == ("note", "pip install 'talan-eval[ray]'")
+    assert found["extra plots"].state == "ok"
 
 
 def test_doctor_names_what_it_found(tmp_path, monkeypatch):

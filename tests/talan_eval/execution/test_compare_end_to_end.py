@@ -45,7 +45,7 @@ def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("compare") / "out"
     file = out.parent / "experiment.toml"
     file.write_text(FILE)
-    done = compare(str(file), "--workers", "2", "--out", str(out), "--json", str(out.parent / "copy.json"))
+    done = compare(str(file), "--workers", "2", "--out", str(out), "--json", str(out.parent / "new" / "copy.json"))
     assert done.returncode == 0, done.stderr
     return out, done
 
@@ -65,7 +65,7 @@ def test_a_comparison_leaves_what_the_readme_promises(finished):
     assert len(list((out / "samples").glob("*/*.parquet"))) == 8
     assert len(read_samples(next((out / "samples" / "gsm8k_micro").iterdir()))) == 12
     assert list((out / "running").iterdir()) == []
-    assert (out / "result.json").read_bytes() == (out.parent / "copy.json").read_bytes()
+    assert (out / "result.json").read_bytes() == (out.parent / "new" / "copy.json").read_bytes()
     assert (out / "experiment.toml").read_text() == FILE
     assert json.loads((out / "request.json").read_text()) == {
         "seeds": "2", "steps": 4, "limit": 12, "tasks": TASKS, "workers": 2,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,42 +11,15 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def shell(tmp_path, cell, result):
+def shell(tmp_path, action_script, cell, result):
     """Return a function that runs the script on a result with a given loss."""
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    programs = {
-        "talan-eval": f'exec "{sys.executable}" -m talan_eval.cli.main "$@"',
-        "gh": 'printf "%s\\n" "$*" >> "$GH_LOG"; case "$*" in *--jq*) echo "$KNOWN";; esac',
-    }
-    for name, line in programs.items():
-        (tools / name).write_text(f"#!/usr/bin/env bash\n{line}\n")
-        (tools / name).chmod(0o755)
 
     def run(known="", **inputs):
         loss, spread = inputs.pop("loss", 0.0), inputs.pop("spread", 0.0)
         items = inputs.pop("items", 2000)
         (tmp_path / "result.json").write_text(result(cell(items=items, loss=loss, spread=spread)).to_json())
-        environment = {
-            "PATH": f"{tools}:/usr/bin:/bin",
-            "PYTHONPATH": str(ROOT),
-            "HOME": str(tmp_path),
-            "GITHUB_ACTIONS": "true",
-            "GITHUB_REPOSITORY": "some/model",
-            "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
-            "GITHUB_OUTPUT": str(tmp_path / "output"),
-            "GH_LOG": str(tmp_path / "gh.log"),
-            "KNOWN": known,
-            "TALAN_INSTALL": "",
-            "TALAN_RESULT": str(tmp_path / "result.json"),
-            **inputs,
-        }
-        done = subprocess.run(
-            ["/usr/bin/env", "bash", str(ROOT / "action" / "gate.sh")], env=environment,
-            capture_output=True, text=True, check=False,
-            cwd=tmp_path,
-        )  # fmt: skip
-        return done, tmp_path
+        result_file = str(tmp_path / "result.json")
+        return action_script({"KNOWN": known, "TALAN_RESULT": result_file, **inputs}), tmp_path
 
     return run
 

@@ -99,12 +99,14 @@ def page(tmp_path_factory):
     ]  # fmt: skip
     result = compare(cells, base="lora", treat="talan+lora", provenance={"note": HOSTILE[:20]}, sandbox={})
     right, wrong = Answer(1.0, "match", "4", "equal", HOSTILE), Answer(0.0, "mismatch", None, HOSTILE, HOSTILE)
+    places = [(cell, seed, item) for cell in range(3) for seed in range(7) for item in range(20)]
+    answers = [(right, wrong) if item % 3 else (wrong, right) for _, _, item in places]
     entries = tuple(
-        Flip(cell, seed, f"i{item}", *((right, wrong) if item % 3 else (wrong, right)))
-        for cell in range(3) for seed in range(7) for item in range(20)
-    )  # fmt: skip
+        Flip(cell, seed, f"i{item}", base.score, treat.score)
+        for (cell, seed, item), (base, treat) in zip(places, answers, strict=True)
+    )
     file = tmp_path_factory.mktemp("page") / "report.html"
-    context = Context(flips=Flips(entries), power=power_curves(result), advice=advise(result))
+    context = Context(flips=Flips(entries, answers), power=power_curves(result), advice=advise(result))
     file.write_text(render(result, context), encoding="utf-8")
     return file
 

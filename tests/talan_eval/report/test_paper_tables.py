@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from talan_eval.report.paper import chance_sentence, cost_table, cross_table, passes_g1, positive_cells
+from talan_eval.schema import FailedCell, LiveProbe
 
 
 def brute(cells):
@@ -53,5 +54,12 @@ def test_cost_is_shown_only_where_it_was_recorded(cell, result):
         arm: {"training_seconds": own, "evaluation_seconds": 10.0}
         for arm, own in (("lora", 50.0), ("talan+lora", 60.0))
     }
-    found = result([cell("a")], provenance={"times": {"by_arm": by_arm}})
-    assert [row[2] for row in cost_table(found).rows] == ["1.00x", "1.20x"]
+    probes = [LiveProbe(arm=arm, seed=seed, max_logit_change=1.0) for arm in by_arm for seed in range(7)]
+    found = result([cell("a", items=50)], provenance={"times": {"by_arm": by_arm}}, live_probes=probes)
+    assert cost_table(found).rows == (
+        ("lora", "7", "50.0", "7.1", "1.00x", "350", "10.0", "28.6", "1.00x"),
+        ("talan+lora", "7", "60.0", "8.6", "1.20x", "350", "10.0", "28.6", "1.00x"),
+    )
+    failed = FailedCell(arm="lora", seed=7, task="a", reason="no memory")
+    partly = cost_table(found.model_copy(update={"failed_cells": (failed,)}))
+    assert partly.rows[1] == ("talan+lora", "n/a", "60.0", "n/a", "1.20x", "n/a", "10.0", "n/a", "1.00x")

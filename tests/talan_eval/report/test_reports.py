@@ -10,6 +10,7 @@ from rich.console import Console
 
 from talan_eval.report.markdown import render
 from talan_eval.report.terminal import TerminalReport
+from talan_eval.report.wording import provenance_rows
 
 SANDBOX = {"tier": "none", "label": "unsandboxed", "boundary": "separate process with limits"}
 
@@ -81,3 +82,23 @@ def test_estimands_family_and_signature_are_explained(result):
     text = render(one)
     for word in ("E0", "E1", "E2", "Primary test", "inconclusive", one.primary.family_hash, one.signature):
         assert word in text
+
+
+def test_provenance_stands_in_rows_that_can_be_read(result):
+    tasks = [{"name": "a", "n_items": 3}, {"name": "b", "n_items": 4}]
+    experiment = {"tasks": tasks, "seeds": [0, 1], "training": {"steps": 9}}
+    found = result(
+        provenance={"experiment": experiment, "note": "x", "source": {}}, sandbox={**SANDBOX, "limits": {"cpu": 1}}
+    )
+    assert dict(provenance_rows(found)) == {
+        "experiment.tasks.a": '{"n_items": 3}',
+        "experiment.tasks.b": '{"n_items": 4}',
+        "experiment.seeds": "[0, 1]",
+        "experiment.training": '{"steps": 9}',
+        "note": "x",
+        "source": "{}",
+        "sandbox tier": "none",
+        "sandbox label": "unsandboxed",
+        "sandbox boundary": "separate process with limits",
+        "sandbox limits.cpu": "1",
+    }

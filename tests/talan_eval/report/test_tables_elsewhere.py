@@ -61,7 +61,7 @@ def renamed(result, name):
 
 def flips(text):
     right, wrong = Answer(1.0, "match", text, "equal", text), Answer(0.0, "mismatch", None, text, text)
-    return Flips((Flip(0, 0, text, right, wrong), Flip(1, 3, "i1", wrong, right)))
+    return Flips((Flip(0, 0, text, 1.0, 0.0), Flip(1, 3, "i1", 0.0, 1.0)), ((right, wrong), (wrong, right)))
 
 
 @RARELY
@@ -156,7 +156,8 @@ def test_the_page_loads_nothing_and_names_its_only_script(one):
 
 def test_answers_beyond_the_budget_are_left_out_and_counted():
     right, wrong = Answer(1.0, "match", None, "", "y" * 5000), Answer(0.0, "mismatch", None, "", "n")
-    many = Flips(tuple(Flip(0, seed, f"i{n}", right, wrong) for n in range(50) for seed in range(3)))
+    entries = tuple(Flip(0, seed, f"i{n}", 1.0, 0.0) for n in range(50) for seed in range(3))
+    many = Flips(entries, ((right, wrong),) * len(entries))
     small = payload(many, budget=40_000)
     assert len(small.document) <= 40_002
     assert 0 < small.shown < small.total == 150
@@ -165,7 +166,8 @@ def test_answers_beyond_the_budget_are_left_out_and_counted():
 
 def test_a_withheld_text_is_in_no_part_of_the_page(one):
     secret = Answer(1.0, "match", "B", "choices agree", None)
-    html = page(one, Context(flips=Flips((Flip(0, 0, "rec1", secret, secret),), ("gpqa_diamond",))), figures=())
+    flipped = Flips((Flip(0, 0, "rec1", 1.0, 0.0),), ((secret, secret),), ("gpqa_diamond",))
+    html = page(one, Context(flips=flipped), figures=())
     assert "named by Record ID" in html
     assert json.loads(re.search(r'id="data">(.*?)</script>', html).group(1))[0][3][4] is None
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from talan_eval.store.records import CorruptedError
-from talan_eval.store.tables import count_rows, read_rows, to_parquet
+from talan_eval.store.tables import count_rows, read_columns, read_rows, to_parquet
 
 KINDS = {"item": str, "score": float, "sample": int, "extracted": str}
 ROW = st.fixed_dictionaries(
@@ -53,8 +53,20 @@ def test_json_lines_of_older_versions_are_read(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["x.parquet", "x.jsonl"])
-def test_something_else_under_the_name_is_called_damaged(tmp_path, name):
+def test_some_columns_are_read_alone_and_one_of_later_versions_is_empty(tmp_path, name):
+    path, rows = tmp_path / name, [{"item": "a", "score": 0.5}, {"item": "b", "score": 1.0}]
+    lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    path.write_bytes(lines if name.endswith("jsonl") else to_parquet(rows, {"item": str, "score": float}))
+    assert read_columns(path, ("score", "level")).to_pylist() == [
+        {"score": 0.5, "level": None},
+        {"score": 1.0, "level": None},
+    ]
+
+
+@pytest.mark.parametrize("read", [read_rows, lambda path: read_columns(path, ("item",))])
+@pytest.mark.parametrize("name", ["x.parquet", "x.jsonl"])
+def test_something_else_under_the_name_is_called_damaged(tmp_path, name, read):
     path = tmp_path / name
     path.write_bytes(b"PAR1 nothing of the kind")
     with pytest.raises(CorruptedError, match=name):
-        read_rows(path)
+        read(path)

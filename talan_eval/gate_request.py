@@ -1,0 +1,28 @@
+"""What a user may ask of ``gate``: declared once, for the command line and whatever else gates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path  # noqa: TC003 - the command line reads the annotations at run time
+from typing import Any
+
+
+def _ask(default: Any, text: str) -> Any:  # noqa: ANN401 - dataclasses.field is typed by its default
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateRequest:
+    """The options of ``talan-eval gate``, as typed; nothing is checked yet."""
+
+    result: Path = field(metadata={"help": "result.json, or the directory of a comparison.", "argument": True})
+    margin: float = _ask(1.0, "Loss that is tolerated, in points.")
+    alpha: float = _ask(0.05, "One-sided error rate of each bound.")
+    per_cell: bool = _ask(default=False, text="FAIL too when one benchmark shows a loss (Holm).")
+    per_slice: bool = _ask(default=False, text="FAIL too when one slice shows a loss (Holm).")
+    fail_below_margin: bool = _ask(default=False, text="FAIL only for a loss shown to exceed the margin.")
+    against: Path | None = _ask(None, "Baseline result of the same family: gate the change of the gain since then.")
+    must_pass: Path | None = _ask(None, 'File of items, "BENCHMARK ITEM" per line, that must be right at every seed.')
+    junit: Path | None = _ask(None, "Write JUnit XML to this file.")
+    summary: Path | None = _ask(None, "Write the Markdown report to this file.")
+    json: Path | None = _ask(None, "Write the report as JSON to this file.")
