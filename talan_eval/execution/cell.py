@@ -125,6 +125,8 @@ class Worker:
         a = self.assignment
         backbone = load_model(a.revision, a.training.dtype, self.device)
         model = build(backbone, parse_arm(run.arm), seed=run.seed, defaults=a.operating_point)
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
         with self.store.checkpoint_dir(run.cell_id) as directory:
             log = fit(
                 model,
@@ -138,10 +140,16 @@ class Worker:
             )
             with library_warnings_silenced():
                 model.save_pretrained(str(directory))
-            (directory / TRAINING_LOG).write_bytes(readable_json(asdict(log)))
+            (directory / TRAINING_LOG).write_bytes(readable_json({**asdict(log), **self._size(model)}))
         self._seal_training(run, directory=self.store.checkpoint(run.cell_id))
         self.store.forget_training(run.cell_id)
         return model
+
+    def _size(self, model: PeftModel | PlainModel) -> dict[str, int | None]:
+        """Return how many parameters were trained, and the most memory that a GPU gave for it, backbone included."""
+        trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+        memory = torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None
+        return {"trained_parameters": trained, "peak_memory_bytes": memory}
 
     def _loaded(self, run: Run, checkpoint: Path) -> PeftModel | PlainModel:
         if not self.store.has_record(run.cell_id):  # killed between the two

@@ -47,13 +47,22 @@ def _total(records: Sequence[Record], kind: str) -> float:
 
 
 def _by_arm(records: Sequence[Record]) -> dict[str, Any]:
-    """Return what each arm took, for the cost columns of reports."""
+    """Return what each arm cost, for the cost columns of reports: times, trained parameters, GPU memory in training."""
     arms = dict.fromkeys(record.data["arm"] for record in records)
     own = {arm: [record for record in records if record.data["arm"] == arm] for arm in arms}
     return {
-        arm: {f"{kind}_seconds": round(_total(of_arm, kind), 1) for kind in ("training", "evaluation")}
+        arm: {
+            **{f"{kind}_seconds": round(_total(of_arm, kind), 1) for kind in ("training", "evaluation")},
+            **{name: _most(of_arm, name) for name in ("trained_parameters", "peak_memory_bytes")},
+        }
         for arm, of_arm in own.items()
     }
+
+
+def _most(records: Sequence[Record], name: str) -> int | None:
+    """Return the largest number of that name in the logs of trainings; None where none has it."""
+    logs = [record.data["log"] for record in records if record.data["kind"] == "training"]
+    return max((log[name] for log in logs if log.get(name) is not None), default=None)
 
 
 def _device(experiment: Experiment) -> str:

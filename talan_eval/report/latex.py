@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from talan_eval.report import wording
 from talan_eval.report.clean import one_line
 from talan_eval.report.context import Context
-from talan_eval.report.paper import chance_sentence, cost_table, cross_table
+from talan_eval.report.cost import cost_table
+from talan_eval.report.paper import chance_sentence, cross_table
 from talan_eval.report.table import e0_table, item_table, main_table, seed_table, slice_table
 
 if TYPE_CHECKING:

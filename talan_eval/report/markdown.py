@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from talan_eval.report import wording
 from talan_eval.report.clean import one_line
 from talan_eval.report.context import Context
+from talan_eval.report.cost import cost_table
 from talan_eval.report.next_steps import margin_note, next_steps
-from talan_eval.report.paper import chance_sentence, cost_table, cross_table
+from talan_eval.report.paper import chance_sentence, cross_table
 from talan_eval.report.table import Table, also_table, e0_table, item_table, main_table, seed_table, slice_table
 
 if TYPE_CHECKING:

@@ -1,8 +1,7 @@
-"""The tables that papers print: backbones by benchmarks, how many cells gained against chance, and cost."""
+"""The table that papers print, backbones by benchmarks, and how many cells gained against chance."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -12,15 +11,13 @@ from talan_eval.report import format as fmt
 from talan_eval.report.table import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from talan_eval.schema import Cell, Result
 
 MAX_SEEDS: Final = 16  # seeds of a backbone whose sign patterns are enumerated here
-_MILLI: Final = 1000
-_COST: Final = "Cost in wall-clock time, summed over seeds; processes side by side slow each other"
 _EQUAL = 1e-9  # points; sums of binary fractions differ by less
 
 
@@ -101,37 +98,6 @@ def cross_table(result: Result) -> Table:
     return Table(_title(result), columns, (*rows, last), summary=True)
 
 
-def cost_table(result: Result) -> Table:
-    """Build the table of what each arm took to train and to evaluate; no rows where that was not recorded.
-
-    Per fine-tuning and per answer only where no cell was given up: the times count those too, the numbers would not.
-    Not covered, because results do not record them: trainable parameters and memory.
-    """
-    columns = (
-        Column(("arm",), "arm", "left"),
-        Column(("fine-tunings",), "fine-tunings"),
-        Column(("training s",), "training s"),
-        Column(("s per fine-tuning",), "s per fine-tuning"),
-        Column(("training, relative",), "training, relative"),
-        Column(("answers",), "answers"),
-        Column(("evaluation s",), "evaluation s"),
-        Column(("ms per answer",), "ms per answer"),
-        Column(("evaluation, relative",), "evaluation, relative"),
-    )
-    recorded = _seconds(result)
-    base = recorded.get(result.base)
-    if base is None:
-        return Table(_COST, columns, ())
-    whole = not result.failed_cells
-    trained = Counter(probe.arm for probe in result.live_probes if whole)
-    answers = _answers(result) if whole else 0
-    rows = tuple(
-        (arm, *_cost(own[0], base[0], trained[arm], 1), *_cost(own[1], base[1], answers, _MILLI))
-        for arm, own in recorded.items()
-    )
-    return Table(_COST, columns, rows)
-
-
 def chance_sentence(result: Result) -> str:
     """Return what "positive on k of n" is worth."""
     count = positive_cells(result.cells)
@@ -173,34 +139,3 @@ def _count_law(cells: Sequence[Cell]) -> NDArray[np.float64]:
     patterns = 1 - 2 * ((np.arange(2 ** len(seeds))[:, None] >> np.arange(len(seeds))) & 1)
     counts = (patterns @ gains.T > _EQUAL * len(seeds)).sum(axis=1)
     return np.bincount(counts, minlength=len(cells) + 1) / len(patterns)
-
-
-def _seconds(result: Result) -> Mapping[str, tuple[float, float]]:
-    """Read what each arm took; the base arm first. Empty where the provenance does not say."""
-    times = result.provenance.get("times")
-    arms = times.get("by_arm") if isinstance(times, dict) else None
-    if not isinstance(arms, dict):
-        return {}
-    found = {}
-    for arm in (result.base, result.treat):
-        own = arms.get(arm)
-        if isinstance(own, dict):
-            training, evaluation = own.get("training_seconds"), own.get("evaluation_seconds")
-            if isinstance(training, int | float) and isinstance(evaluation, int | float):
-                found[arm] = (float(training), float(evaluation))
-    return found
-
-
-def _answers(result: Result) -> int:
-    """Return how many answers each arm gave."""
-    return sum((cell.n_items + cell.n_dropped) * cell.n_seeds * cell.k for cell in result.cells)
-
-
-def _cost(seconds: float, base: float, count: int, unit: float) -> tuple[str, ...]:
-    """Return how many (0: not known), their seconds, seconds times unit of one, and the ratio to the base arm."""
-    known = f"{count:,}" if count else fmt.MISSING
-    return known, f"{seconds:.1f}", f"{unit * seconds / count:.1f}" if count else fmt.MISSING, _ratio(seconds, base)
-
-
-def _ratio(value: float, base: float) -> str:
-    return f"{value / base:.2f}x" if base > 0 else fmt.MISSING

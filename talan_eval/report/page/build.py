@@ -14,9 +14,10 @@ from markupsafe import Markup
 from talan_eval.report import plots, wording
 from talan_eval.report.clean import clean, one_line
 from talan_eval.report.context import Context
+from talan_eval.report.cost import cost_table
 from talan_eval.report.next_steps import margin_note, next_steps
 from talan_eval.report.page.payload import payload
-from talan_eval.report.paper import chance_sentence, cost_table, cross_table
+from talan_eval.report.paper import chance_sentence, cross_table
 from talan_eval.report.table import also_table, cell_names, e0_table, item_table, main_table, seed_table, slice_table
 
 if TYPE_CHECKING:

@@ -32,9 +32,9 @@ def compare(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def wait_for_cell(process: subprocess.Popen[str] | subprocess.Popen[bytes], out: Path, pattern: str) -> None:
+def wait_for(process: subprocess.Popen[str] | subprocess.Popen[bytes], folder: Path, pattern: str) -> None:
     deadline = time.monotonic() + 240
-    while not list((out / "cells").glob(pattern)):
+    while not list(folder.glob(pattern)):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -152,7 +152,7 @@ def test_killed_and_started_again_it_finishes_the_missing_cells_only(finished, t
         command(*COMMON, "--out", str(out)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     pattern = "train_*.json" if moment == "training" else "eval_*.json"
-    wait_for_cell(process, out, pattern)
+    wait_for(process, out / "cells", pattern)
     workers = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -168,11 +168,12 @@ def test_killed_and_started_again_it_finishes_the_missing_cells_only(finished, t
 
 def test_interrupted_it_says_that_finished_cells_are_kept_and_nothing_else(tmp_path):
     out = tmp_path / "interrupted"
+    endless = ("--steps", "10000")  # so that it is at work whenever the interrupt arrives
     process = subprocess.Popen(
-        command(*COMMON, "--out", str(out)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        command(*COMMON, *endless, "--out", str(out)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
-    wait_for_cell(process, out, "train_*.json")
+    wait_for(process, out / "running", "train_*")
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -7,7 +7,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from talan_eval.report.paper import chance_sentence, cost_table, cross_table, passes_g1, positive_cells
+from talan_eval.report.cost import cost_table
+from talan_eval.report.paper import chance_sentence, cross_table, passes_g1, positive_cells
 from talan_eval.schema import FailedCell, LiveProbe
 
 
@@ -60,6 +61,11 @@ def test_cost_is_shown_only_where_it_was_recorded(cell, result):
         ("lora", "7", "50.0", "7.1", "1.00x", "350", "10.0", "28.6", "1.00x"),
         ("talan+lora", "7", "60.0", "8.6", "1.20x", "350", "10.0", "28.6", "1.00x"),
     )
+    by_arm["lora"]["trained_parameters"] = 12345
+    sized = found.model_copy(update={"provenance": {"times": {"by_arm": by_arm}}})
+    assert [row[1] for row in cost_table(sized).rows] == ["12,345", "n/a"]
+    by_arm["talan+lora"]["peak_memory_bytes"] = 2_500_000_000
+    assert [row[2] for row in cost_table(sized).rows] == ["n/a", "2.50"]
     failed = FailedCell(arm="lora", seed=7, task="a", reason="no memory")
     partly = cost_table(found.model_copy(update={"failed_cells": (failed,)}))
     assert partly.rows[1] == ("talan+lora", "n/a", "60.0", "n/a", "1.20x", "n/a", "10.0", "n/a", "1.00x")
