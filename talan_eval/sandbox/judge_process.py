@@ -143,4 +143,5 @@ class JudgeProcess:
             raise SandboxError(f"The process that compares values did not start (status {status}).")
         case = self._waiting.popleft()
         self._start()
+        case.ending.check()
         return case.number, not_comparable(case.n_tests, self._seconds)

@@ -16,11 +16,16 @@ from __future__ import annotations
 import ast
 import builtins
 import functools
+import json
 import sys
+import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from talan_eval.sandbox.inside.values import encode
+
+if TYPE_CHECKING:
+    from types import CodeType
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,19 @@ def parse_test(test: str) -> Check:
     return Check(f"not not ({ast.unparse(condition)})", Literal(tree=True))
 
 
+@functools.lru_cache(maxsize=8192)
+def compiled(call: str) -> CodeType:
+    """Compile what is evaluated behind the program: once, instead of in the process of each program.
+
+    Args:
+        call: One expression of a trusted test.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # on the benchmark's style, which is not the caller's matter
+        # In brackets: a call over several lines is one expression.
+        return compile(f"({call}\n)", "<test>", "eval", dont_inherit=True)
+
+
 def _split(left: ast.expr, right: ast.expr) -> tuple[ast.expr, Literal | Expression] | None:
     """Return which side is called and what the other is expected to be; None where no side can be told apart.
 
@@ -95,7 +113,7 @@ def _split(left: ast.expr, right: ast.expr) -> tuple[ast.expr, Literal | Express
 def _expected(node: ast.expr) -> Literal | Expression | None:
     """Return what an expected side is, or None where it needs the program."""
     try:
-        return Literal(encode(ast.literal_eval(node)))
+        return Literal(json.loads(encode(ast.literal_eval(node))))
     except (ValueError, TypeError, MemoryError, RecursionError):
         pass
     names = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}

@@ -30,7 +30,7 @@ class Layer(enum.StrEnum):
     LIMITS = "limits"
     """CPU time, address space, file size, open files; no core dumps."""
     DESCRIPTORS = "descriptors"
-    """A program holds the null device, its own source and the pipe for its values, nothing else."""
+    """A program holds the null device and the file for its values, nothing else."""
     ENVIRONMENT = "environment"
     """The worker is started with an environment that holds nothing of the caller's."""
     CLEANING = "cleaning"

@@ -11,9 +11,12 @@ from .syscalls import machine, number
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+SIGKILL: Final = 9
+"""Not from ``signal``: a worker does without that module, as every page that it holds makes each fork dearer."""
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_CHILD_SUBREAPER: Final = 36
 PR_SET_NO_NEW_PRIVS: Final = 38
+PR_GET_NO_NEW_PRIVS: Final = 39
 _PR_CAPBSET_DROP: Final = 24
 _PR_CAP_AMBIENT: Final = 47
 _PR_CAP_AMBIENT_CLEAR_ALL: Final = 4

@@ -78,11 +78,11 @@ def holds(pid, text):
     return False
 
 
-def test_the_environment_of_a_worker_is_empty(tier):
+def test_the_environment_of_a_worker_holds_nothing_of_the_callers(tier):
     with Runner(SMALL, 1, tier) as runner:
         list(runner.run([GOOD]))
         environments = [Path(f"/proc/{pid}/environ").read_bytes() for pid in runner.pids]
-    assert environments == [b"PYTHONHASHSEED=0\0"]
+    assert environments == [b"PYTHONHASHSEED=0\0LD_BIND_NOW=1\0"]
 
 
 def test_a_worker_uses_less_than_64_mb(tier):
