@@ -238,7 +238,7 @@ class Runner:
     def _prepared(self, number: int, job: Job, worker: Worker) -> _Prepared:
         checks = [parse_test(test) for test in job.tests]
         expected = [self._value(check.expected, worker) for check in checks]
-        sent = {"source": job.source, "setup": job.setup, "calls": [compiled(check.call) for check in checks]}
+        sent = {"source": job.source, "setup": job.setup, "calls": [check.call for check in checks]}
         return _Prepared(number, marshal.dumps(sent), json.dumps(expected).encode("ascii"), len(checks))
 
     def _value(self, expected: Literal | Expression, worker: Worker) -> Any:  # noqa: ANN401 - JSON has no narrower type

@@ -6,7 +6,7 @@ import contextlib
 import os
 
 # pathlib is not loaded in a worker: every import is paid at each start, hence the calls by name in os.
-# ruff: noqa: PTH101, PTH102, PTH104, PTH106, PTH108, PTH116, PTH123, PTH208
+# ruff: noqa: PTH101, PTH102, PTH106, PTH108, PTH116, PTH123, PTH208
 
 _BLOCK = 4096
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -100,7 +100,8 @@ class Scratch:
 def remove_tree(directory: str) -> None:
     """Remove a directory with all it holds, however deep, without recursion or long paths; what resists is left.
 
-    Where the directory itself may not be removed, it is emptied. Nothing is moved: Landlock before Linux 5.19 refuses that.
+    Where the directory itself may not be removed, it is emptied. Nothing is moved: Landlock before Linux 5.19
+    refuses that.
     """
     try:
         os.rmdir(directory)

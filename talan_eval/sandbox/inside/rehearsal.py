@@ -46,7 +46,8 @@ def h(text, items):
     found = {key: value for key, value in zip(text, items)}
     found.update(a=1)
     counts = Counter(text)
-    return sorted(set(items), reverse=True), found.get("a"), counts.most_common(1), math.sqrt(4), items[::-1], text.split(",")
+    some = items[::-1], text.split(","), math.sqrt(4)
+    return sorted(set(items), reverse=True), found.get("a"), counts.most_common(1), some
 def k(n):
     return n if n < 2 else k(n - 1) + k(n - 2)
 '''

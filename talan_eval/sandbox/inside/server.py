@@ -239,7 +239,7 @@ def _load_random() -> None:
     which they can without a boundary only, have the same state in both processes.
     """
     ask = os.register_at_fork
-    os.register_at_fork = lambda **_: None  # type: ignore[assignment]  # it is put back below
+    os.register_at_fork = lambda **_: None  # it is put back below
     try:
         import random  # noqa: PLC0415 - as above
     finally:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import ast
+
 import pytest
 
-from talan_eval.sandbox.plan import Expression, Literal, parse_test
+from talan_eval.sandbox.plan import Expression, Literal, parse_test, split_test
 
 
 @pytest.mark.parametrize(
@@ -21,18 +23,20 @@ from talan_eval.sandbox.plan import Expression, Literal, parse_test
         ("assert sum(10, 15) == 6", "sum(10, 15)", Literal(6)),
         ("assert 6 == sum(10, 15)", "sum(10, 15)", Literal(6)),
         ("assert sum(1) == len('a')", "sum(1)", Expression("len('a')", ())),
-        ("assert f(1) == g(1)", "not not (f(1) == g(1))", Literal(tree=True)),
-        ("assert f(1)", "not not (f(1))", Literal(tree=True)),
-        ("assert not f(1)", "not not (not f(1))", Literal(tree=True)),
-        ("assert f(1) is None", "not not (f(1) is None)", Literal(tree=True)),
-        ("assert f(1) != 2", "not not (f(1) != 2)", Literal(tree=True)),
-        ("assert 1 == f(1) == 1", "not not (1 == f(1) == 1)", Literal(tree=True)),
-        ("assert 1 == 1", "not not (1 == 1)", Literal(tree=True)),
+        ("assert f(1) == g(1)", "not not f(1) == g(1)", Literal(tree=True)),
+        ("assert f(1)", "not not f(1)", Literal(tree=True)),
+        ("assert not f(1)", "not not not f(1)", Literal(tree=True)),
+        ("assert f(1) is None", "not not f(1) is None", Literal(tree=True)),
+        ("assert f(1) != 2", "not not f(1) != 2", Literal(tree=True)),
+        ("assert 1 == f(1) == 1", "not not 1 == f(1) == 1", Literal(tree=True)),
+        ("assert 1 == 1", "not not 1 == 1", Literal(tree=True)),
     ],
 )
 def test_a_test_is_split_into_a_call_and_an_expected_value(test, call, expected):
-    check = parse_test(test)
-    assert (check.call, check.expected) == (call, expected)
+    node, found = split_test(test)
+    assert (ast.unparse(node), found) == (call, expected)
+    assert parse_test(test).expected == expected
+    assert parse_test(test).call.co_names == compile(call, "", "eval").co_names
 
 
 @pytest.mark.parametrize("test", ["", "f(1) == 2", "assert f(1) == 2; assert f(2) == 3", "assert f(1) ==", "import os"])
