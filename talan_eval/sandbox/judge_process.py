@@ -99,6 +99,8 @@ class JudgeProcess:
 
     def close(self) -> None:
         """End the process."""
+        if self._stdout.closed:  # it did not start
+            return
         self._selector.unregister(self._stdout)
         self._process.kill()
         self._process.wait()

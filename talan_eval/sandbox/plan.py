@@ -16,21 +16,22 @@ from __future__ import annotations
 import ast
 import builtins
 import functools
-import json
 import sys
 import warnings
 from dataclasses import dataclass
-from types import CodeType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from talan_eval.sandbox.inside.values import encode
+
+if TYPE_CHECKING:
+    from types import CodeType
 
 
 @dataclass(frozen=True, slots=True)
 class Literal:
     """An expected value that stands in the test: type-tagged JSON."""
 
-    tree: Any
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def split_test(test: str) -> tuple[ast.expr, Literal | Expression]:
         if split is not None:
             return split
     truth = ast.UnaryOp(ast.Not(), ast.UnaryOp(ast.Not(), condition))
-    return ast.fix_missing_locations(ast.copy_location(truth, condition)), Literal(tree=True)
+    return ast.fix_missing_locations(ast.copy_location(truth, condition)), Literal(encode(True))  # noqa: FBT003 - the value, not a switch
 
 
 def compiled(expression: ast.expr | str) -> CodeType:
@@ -120,7 +121,7 @@ def _split(left: ast.expr, right: ast.expr) -> tuple[ast.expr, Literal | Express
 def _expected(node: ast.expr) -> Literal | Expression | None:
     """Return what an expected side is, or None where it needs the program."""
     try:
-        return Literal(json.loads(encode(ast.literal_eval(node))))
+        return Literal(encode(ast.literal_eval(node)))
     except (ValueError, TypeError, MemoryError, RecursionError):
         pass
     names = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}

@@ -21,7 +21,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from talan_eval.sandbox.inside.report import read_report
 from talan_eval.sandbox.job import Job, Limits, Outcome
@@ -99,7 +99,7 @@ class Runner:
         self._tier = tier
         self._without = tuple(layer.value for layer in without)
         self._workers: list[Worker] = []
-        self._constants: dict[Expression, Any] = {}
+        self._constants: dict[Expression, str] = {}
         self._directory: Path | None = None
         self._selector: selectors.BaseSelector = selectors.DefaultSelector()
         self._judge: JudgeProcess | None = None
@@ -239,12 +239,15 @@ class Runner:
         checks = [parse_test(test) for test in job.tests]
         expected = [self._value(check.expected, worker) for check in checks]
         sent = {"source": job.source, "setup": job.setup, "calls": [check.call for check in checks]}
-        return _Prepared(number, marshal.dumps(sent), json.dumps(expected).encode("ascii"), len(checks))
+        return _Prepared(number, marshal.dumps(sent), f"[{', '.join(expected)}]".encode("ascii"), len(checks))
 
-    def _value(self, expected: Literal | Expression, worker: Worker) -> Any:  # noqa: ANN401 - JSON has no narrower type
-        """Return an expected value; where it is no literal it is computed in a process without any program."""
+    def _value(self, expected: Literal | Expression, worker: Worker) -> str:
+        """Return an expected value as type-tagged JSON.
+
+        Where it is no literal it is computed in a process without any program.
+        """
         if isinstance(expected, Literal):
-            return expected.tree
+            return expected.text
         if expected not in self._constants:
             source = "".join(f"import {module}\n" for module in expected.modules)
             job = {"source": source, "setup": "", "calls": [compiled(expected.source)]}
@@ -252,5 +255,5 @@ class Runner:
             if 0 not in report.values:
                 why = report.error or report.raised.get(0) or ("it was stopped",)
                 raise ValueError(f"The expected side {expected.source!r} has no value: {': '.join(why)}.")
-            self._constants[expected] = report.values[0]
+            self._constants[expected] = json.dumps(report.values[0])
         return self._constants[expected]

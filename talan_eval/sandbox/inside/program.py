@@ -32,6 +32,7 @@ EXIT_CHANNEL: Final = 98
 EXIT_CONFINEMENT: Final = 97
 """Exit status where the boundary could not be completed."""
 _MAX_TEXT: Final = 300
+_CHUNK: Final = 1 << 16
 
 
 def run_program(namespace: dict[str, Any], lock: Callable[[], None]) -> Never:
@@ -80,10 +81,9 @@ def say(descriptor: int, what: bytes) -> None:
 
 def read_job(descriptor: int) -> dict[str, Any]:
     """Read a job, which the caller wrote, and close its file. Marshal needs fewest pages of a fresh process."""
-    size = os.fstat(descriptor).st_size
-    data = b""
-    while len(data) < size:
-        data += os.pread(descriptor, size - len(data), len(data))
+    data = os.pread(descriptor, _CHUNK, 0)
+    while len(data) % _CHUNK == 0 and (more := os.pread(descriptor, _CHUNK, len(data))):
+        data += more
     os.close(descriptor)
     job: dict[str, Any] = marshal.loads(data)  # noqa: S302 - from the caller, no program has had it
     return job

@@ -70,6 +70,7 @@ class Server:
         look = _INTERVAL if self._can_fork or self._watches else _LONG_INTERVAL
         self._first_look = round(1000 * min(look, limits["wall_seconds"])) + 1
         self._rlimits = _reachable(limits) if has(Layer.LIMITS) else ()
+        self._lock = boundary.lock()
         self._end_with_parent = prepared("prctl", PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
         self._pid = os.getpid()
         self._scratch = Scratch(boundary.directory, is_fixed=not (self._can_fork or boundary.setup.without))
@@ -147,7 +148,7 @@ class Server:
             give_up(2, self._first_closed, self._rlimits)
         except BaseException:  # noqa: BLE001 - in this process nothing may be left to run but the program
             os._exit(EXIT_CONFINEMENT)
-        then(self._boundary.lock)
+        then(self._lock)
 
     def _watch_for(self, end: int) -> None:
         """Wait for a process under another number than before, and for the caller."""
@@ -229,7 +230,8 @@ def main() -> None:
     except OSError as error:
         _tell({"unavailable": str(error)})
         return
-    Server(arguments["limits"], boundary).serve(arguments["canary"], arguments["outsider"])
+    with contextlib.suppress(ConnectionError):  # the caller is gone, with answers that it has not read
+        Server(arguments["limits"], boundary).serve(arguments["canary"], arguments["outsider"])
 
 
 def _load_random() -> None:
