@@ -170,8 +170,10 @@ class Worker:
             SandboxError: The worker fails.
         """
         self.start(job)
+        answers = select.poll()
+        answers.register(self, select.POLLIN)
         while self._ending is None:
-            if select.select([self], [], [], 1.0)[0]:
+            if answers.poll(1000):
                 self.receive()
             self.check_deadline()
         self._ending.check()
@@ -237,8 +239,9 @@ def _file(name: str) -> int:
 
 def _rewrite(descriptor: int, data: bytes) -> None:
     """Make a file hold ``data`` and nothing else, and undo what was set on its descriptor, which a program shares."""
-    os.ftruncate(descriptor, 0)
-    os.lseek(descriptor, 0, os.SEEK_SET)
     fcntl.fcntl(descriptor, fcntl.F_SETFL, 0)
-    while data:
-        data = data[os.write(descriptor, data) :]
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    rest = data
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    os.ftruncate(descriptor, len(data))

@@ -127,6 +127,7 @@ class Server:
             self._watch_for(end)
         ready = self._poll.poll(self._first_look)
         if len(ready) == 1 and ready[0][0] == end and not self._sweeps:
+            # The kernel's last limit on CPU time, which has to be told from other signals, takes longer than this look.
             why = _BY_ITSELF
             status = os.waitpid(pid, 0)[1]
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import itertools
 import os
 import subprocess
 import sys
@@ -161,10 +160,8 @@ assert not any(os.get_inheritable(n) for n in (3, 4, 5, 6))
 assert sorted(map(int, os.listdir('/proc/self/fd')))[-2:] == [6, 7]  # 7 is the one with which the directory is read
 """
     package = str(Path(worker_module.__file__).parent)
-    for numbers in (*itertools.permutations((3, 4, 5, 6)), (60, 6, 3, 9), (7, 8, 9, 10)):
-        words = [sys.executable, "-S", "-c", code, package, *map(str, numbers)]
-        if numbers[0] in {3, 6, 60, 7} and numbers[1] != 3:  # enough of them
-            subprocess.run(words, check=True)
+    for numbers in ((3, 4, 5, 6), (6, 5, 4, 3), (4, 5, 6, 3), (60, 6, 3, 9), (7, 8, 9, 10)):
+        subprocess.run([sys.executable, "-S", "-c", code, package, *map(str, numbers)], check=True)
 
 
 def test_files_must_be_allowed_to_be_larger_than_reports():
