@@ -46,7 +46,7 @@ class Limits:
         cpu_seconds: CPU time, whole seconds. Wall time would make a verdict depend on the load of the machine.
         wall_seconds: Backstop for programs that wait without computing.
         memory_bytes: Address space of each process.
-        file_bytes: Size of each file that is written.
+        file_bytes: Size of each file that is written; more than ``result_bytes``, because values leave in a file.
         disk_bytes: Size of all files that are written. Exact in tier 1. In tier 2 it is looked at every 20 ms, and
             files that are removed while they are open escape it (at most ``open_files`` times ``file_bytes``). Not
             watched where there is no sandbox.
@@ -69,11 +69,15 @@ class Limits:
         """Refuse limits that no program could live with.
 
         Raises:
-            ValueError: A limit is not positive.
+            ValueError: A limit is not positive, or files may not be larger than all values.
         """
         for name in self.__slots__:
             if getattr(self, name) <= 0:
                 raise ValueError(f"Limits.{name} must be positive, got {getattr(self, name)!r}.")
+        if self.file_bytes <= self.result_bytes:
+            raise ValueError(
+                f"Limits.file_bytes must be more than Limits.result_bytes ({self.result_bytes}), got {self.file_bytes}."
+            )
 
 
 @dataclass(frozen=True, slots=True)

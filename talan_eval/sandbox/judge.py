@@ -25,13 +25,26 @@ class Ending:
 
     Args:
         exit_code: Exit status, or the negative number of the signal that killed it; None where the worker died too.
-        why: Why the worker ended it: "wall", "processes", "disk", "cancel"; None where it ended itself.
-        cpu_seconds: CPU time of the process and those of its children that it waited for.
+        why: What it had too much of: "wall", "cpu", "processes", "disk", "result"; None where it ended itself, or the
+            kernel ended it.
+        locked: Whether its boundary was complete before anything of the program was read; no program can say so.
     """
 
     exit_code: int | None
     why: str | None
-    cpu_seconds: float
+    locked: bool
+
+    def check(self) -> None:
+        """Refuse to say anything about a program that was never reached.
+
+        Raises:
+            SandboxError: The boundary was not complete.
+        """
+        if not self.locked:
+            raise SandboxError(
+                f"A program's process ended before its boundary was complete (status {self.exit_code}): nothing is "
+                "known about the program."
+            )
 
 
 def judge(finding: Finding, ending: Ending, limits: Limits) -> Outcome:
@@ -45,11 +58,7 @@ def judge(finding: Finding, ending: Ending, limits: Limits) -> Outcome:
     Raises:
         SandboxError: The process never came as far as the program.
     """
-    if not finding.locked:
-        raise SandboxError(
-            f"A program's process ended before its boundary was complete (status {ending.exit_code}): nothing is known "
-            "about the program."
-        )
+    ending.check()
     status, detail = _status(finding, ending, limits)
     return Outcome(status, finding.passed, " ".join(detail.split())[:_MAX_DETAIL])
 
@@ -78,9 +87,10 @@ def _stopped_by_worker(ending: Ending, limits: Limits) -> tuple[Status, str] | N
         return None
     return {
         "wall": (Status.TIMEOUT, f"more than {limits.wall_seconds:g} s of wall time"),
+        "cpu": _too_much_cpu(limits),
         "disk": (Status.CRASHED, f"more than {limits.disk_bytes} bytes of files"),
         "processes": (Status.CRASHED, f"more than {limits.processes} processes and threads"),
-        "cancel": (Status.FAILED, f"values of more than {limits.result_bytes} bytes"),
+        "result": (Status.FAILED, f"values of more than {limits.result_bytes} bytes"),
     }[ending.why]
 
 
@@ -88,10 +98,13 @@ def _stopped_by_kernel(ending: Ending, limits: Limits) -> tuple[Status, str] | N
     """Return which signal ended the program, or None where none did."""
     if ending.exit_code is None:
         return Status.CRASHED, "the program took the worker that watched it down"
-    by_cpu = ending.exit_code == -signal.SIGKILL and ending.cpu_seconds >= limits.cpu_seconds
-    if ending.exit_code == -signal.SIGXCPU or by_cpu:
-        return Status.TIMEOUT, f"more than {limits.cpu_seconds} s of CPU time"
+    if ending.exit_code == -signal.SIGXCPU:
+        return _too_much_cpu(limits)
     return (Status.CRASHED, f"killed by signal {-ending.exit_code}") if ending.exit_code < 0 else None
+
+
+def _too_much_cpu(limits: Limits) -> tuple[Status, str]:
+    return Status.TIMEOUT, f"more than {limits.cpu_seconds} s of CPU time"
 
 
 def _ended_by_error(phase: str, kind: str, text: str) -> tuple[Status, str]:

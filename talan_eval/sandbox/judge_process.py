@@ -99,6 +99,8 @@ class JudgeProcess:
 
     def close(self) -> None:
         """End the process."""
+        if self._stdout.closed:  # it did not start
+            return
         self._selector.unregister(self._stdout)
         self._process.kill()
         self._process.wait()
@@ -143,4 +145,5 @@ class JudgeProcess:
             raise SandboxError(f"The process that compares values did not start (status {status}).")
         case = self._waiting.popleft()
         self._start()
+        case.ending.check()
         return case.number, not_comparable(case.n_tests, self._seconds)

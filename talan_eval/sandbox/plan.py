@@ -17,17 +17,21 @@ import ast
 import builtins
 import functools
 import sys
+import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from talan_eval.sandbox.inside.values import encode
+
+if TYPE_CHECKING:
+    from types import CodeType
 
 
 @dataclass(frozen=True, slots=True)
 class Literal:
     """An expected value that stands in the test: type-tagged JSON."""
 
-    tree: Any
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +49,15 @@ class Expression:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One test: what to evaluate behind the program and what to compare its value with."""
+    """One test: what to evaluate behind the program, compiled, and what to compare its value with."""
 
-    call: str
+    call: CodeType
     expected: Literal | Expression
 
 
 @functools.lru_cache(maxsize=8192)
 def parse_test(test: str) -> Check:
-    """Split one test; the tests of a benchmark come again with every model that answers it.
+    """Split and compile one test: once, because the tests of a benchmark come again with every model that answers it.
 
     Args:
         test: One ``assert`` statement, trusted.
@@ -62,18 +66,42 @@ def parse_test(test: str) -> Check:
         ValueError: It is not one ``assert`` statement.
     """
     try:
-        statements = ast.parse(test.strip()).body
+        call, expected = split_test(test)
+        return Check(compiled(call), expected)
     except SyntaxError as error:
         raise ValueError(f"The test {test!r} is not Python: {error.msg}.") from error
+
+
+def split_test(test: str) -> tuple[ast.expr, Literal | Expression]:
+    """Return what of a test is evaluated behind the program, and what its value is compared with.
+
+    Raises:
+        ValueError: It is not one ``assert`` statement.
+        SyntaxError: It is not Python.
+    """
+    statements = ast.parse(test.strip()).body
     if len(statements) != 1 or not isinstance(statements[0], ast.Assert):
         raise ValueError(f"The test {test!r} is not one assert statement.")
     condition = statements[0].test
     if isinstance(condition, ast.Compare) and [type(operator) for operator in condition.ops] == [ast.Eq]:
-        left, right = condition.left, condition.comparators[0]
-        split = _split(left, right)
+        split = _split(condition.left, condition.comparators[0])
         if split is not None:
-            return Check(ast.unparse(split[0]), split[1])
-    return Check(f"not not ({ast.unparse(condition)})", Literal(tree=True))
+            return split
+    truth = ast.UnaryOp(ast.Not(), ast.UnaryOp(ast.Not(), condition))
+    return ast.fix_missing_locations(ast.copy_location(truth, condition)), Literal(encode(True))  # noqa: FBT003 - the value, not a switch
+
+
+def compiled(expression: ast.expr | str) -> CodeType:
+    """Compile a trusted expression here, instead of in the process of each program.
+
+    Raises:
+        SyntaxError: It is not one.
+    """
+    source = expression if isinstance(expression, str) else ast.Expression(expression)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # on the benchmark's style, which is not the caller's matter
+        code: CodeType = compile(source, "<test>", "eval", dont_inherit=True)
+        return code
 
 
 def _split(left: ast.expr, right: ast.expr) -> tuple[ast.expr, Literal | Expression] | None:
@@ -82,13 +110,11 @@ def _split(left: ast.expr, right: ast.expr) -> tuple[ast.expr, Literal | Express
     A literal is expected rather than called, even of something that looks like a builtin: MBPP's task 126 has programs
     define ``sum``. Between two expressions the right one is expected, as people write it.
     """
-    sides = ((left, _expected(right)), (right, _expected(left)))
-    for call, expected in sides:
-        if isinstance(expected, Literal) and not isinstance(_expected(call), Literal):
-            return call, expected
-    for call, expected in sides:
-        if isinstance(expected, Expression) and not isinstance(_expected(call), Literal):
-            return call, expected
+    of_left, of_right = _expected(left), _expected(right)
+    for kind in (Literal, Expression):
+        for call, of_call, expected in ((left, of_left, of_right), (right, of_right, of_left)):
+            if isinstance(expected, kind) and not isinstance(of_call, Literal):
+                return call, expected
     return None
 
 

@@ -21,13 +21,13 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from talan_eval.sandbox.inside.report import read_report
 from talan_eval.sandbox.job import Job, Limits, Outcome
 from talan_eval.sandbox.judge import SandboxError
 from talan_eval.sandbox.judge_process import Case, JudgeProcess
-from talan_eval.sandbox.plan import Expression, Literal, parse_test
+from talan_eval.sandbox.plan import Expression, Literal, compiled, parse_test
 from talan_eval.sandbox.tiers import Tier, find_tier, setup
 from talan_eval.sandbox.worker import Worker
 
@@ -99,7 +99,7 @@ class Runner:
         self._tier = tier
         self._without = tuple(layer.value for layer in without)
         self._workers: list[Worker] = []
-        self._constants: dict[Expression, Any] = {}
+        self._constants: dict[Expression, str] = {}
         self._directory: Path | None = None
         self._selector: selectors.BaseSelector = selectors.DefaultSelector()
         self._judge: JudgeProcess | None = None
@@ -149,7 +149,7 @@ class Runner:
                 while not self._is_full(running) and (item := next(waiting, None)) is not None:
                     worker = self._idle(running)
                     job = self._prepared(*item, worker)
-                    worker.start(job.job, self._selector)
+                    worker.start(job.job)
                     running[worker] = job
                 if not running and not self._judge:
                     finished = True
@@ -171,17 +171,20 @@ class Runner:
     def _news(self, running: dict[Worker, _Prepared]) -> Iterator[tuple[int, Outcome]]:
         """Wait for news; pass programs that have ended on to the judge, and yield what it has decided."""
         for key, _ in self._selector.select(timeout=1.0):
-            if isinstance(key.data, Worker):
-                key.data.receive(key.fd, self._selector)
-            elif (decided := key.data.receive()) is not None:
-                yield decided
+            if isinstance(key.data, JudgeProcess):
+                if (decided := key.data.receive()) is not None:
+                    yield decided
+            elif key.data in running:
+                key.data.receive()
+            else:
+                self._selector.unregister(key.data)  # it died idle, as the next order to it will show
         for worker in list(running):
-            worker.check_deadline(self._selector)
+            worker.check_deadline()
             if worker.has_ended:
                 job = running.pop(worker)
+                case = Case(job.number, worker.received(), worker.ending, job.expected, job.n_tests)
                 if worker.ending.exit_code is None:
                     self._lost(worker)
-                case = Case(job.number, worker.received(), worker.ending, job.expected, job.n_tests)
                 self._the_judge().submit(case)
 
     def _lost(self, worker: Worker) -> None:
@@ -191,6 +194,7 @@ class Runner:
             SandboxError: There is a boundary, so no program can have done it.
         """
         self._workers.remove(worker)
+        self._selector.unregister(worker)
         worker.close()
         if self._the_tier() is not Tier.NONE and not self._without:
             raise SandboxError(
@@ -204,7 +208,9 @@ class Runner:
         if len(idle) == 1 and len(self._workers) < self._count:
             self._started()  # most likely wanted next: it starts while this one is waited for
         self._the_judge()
-        idle[0].await_ready()
+        if not idle[0].is_ready:
+            idle[0].await_ready()
+            self._selector.register(idle[0], selectors.EVENT_READ, idle[0])
         return idle[0]
 
     def _started(self) -> Worker:
@@ -233,18 +239,21 @@ class Runner:
         checks = [parse_test(test) for test in job.tests]
         expected = [self._value(check.expected, worker) for check in checks]
         sent = {"source": job.source, "setup": job.setup, "calls": [check.call for check in checks]}
-        return _Prepared(number, marshal.dumps(sent), json.dumps(expected).encode("ascii"), len(checks))
+        return _Prepared(number, marshal.dumps(sent), f"[{', '.join(expected)}]".encode("ascii"), len(checks))
 
-    def _value(self, expected: Literal | Expression, worker: Worker) -> Any:  # noqa: ANN401 - JSON has no narrower type
-        """Return an expected value; where it is no literal it is computed in a process without any program."""
+    def _value(self, expected: Literal | Expression, worker: Worker) -> str:
+        """Return an expected value as type-tagged JSON.
+
+        Where it is no literal it is computed in a process without any program.
+        """
         if isinstance(expected, Literal):
-            return expected.tree
+            return expected.text
         if expected not in self._constants:
             source = "".join(f"import {module}\n" for module in expected.modules)
-            job = {"source": source, "setup": "", "calls": [expected.source]}
+            job = {"source": source, "setup": "", "calls": [compiled(expected.source)]}
             report = read_report(worker.run_alone(marshal.dumps(job)))
             if 0 not in report.values:
                 why = report.error or report.raised.get(0) or ("it was stopped",)
                 raise ValueError(f"The expected side {expected.source!r} has no value: {': '.join(why)}.")
-            self._constants[expected] = report.values[0]
+            self._constants[expected] = json.dumps(report.values[0])
         return self._constants[expected]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import json
 import os
-import selectors
+import select
 import socket
 import subprocess
 import sys
@@ -14,13 +15,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from talan_eval.sandbox.inside.descriptors import COMPLETE, Given
 from talan_eval.sandbox.judge import Ending, SandboxError
 
 if TYPE_CHECKING:
     from talan_eval.sandbox.inside.boundary import Setup
     from talan_eval.sandbox.job import Limits
 
-ENVIRONMENT: Final = {"PYTHONHASHSEED": "0"}
+ENVIRONMENT: Final = {"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"}
+"""Of our processes. Symbols are looked up at the start, instead of in each forked process that calls them."""
 _BOOTSTRAP: Final = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); from inside.{module} import main; del sys.path[0]; main()"
 )
@@ -46,6 +49,9 @@ def command(module: str, arguments: dict[str, Any]) -> list[str]:
 class Worker:
     """One worker process, started at once and ready some time later.
 
+    The job and the result are files in memory, made here once. The worker hands them down to the processes that it
+    forks; the caller writes the one before and reads the other after each program, so nothing is sent while one runs.
+
     Args:
         limits: What each program may use.
         setup: The boundary.
@@ -54,33 +60,37 @@ class Worker:
 
     def __init__(self, limits: Limits, setup: Setup, outside: Path) -> None:
         self._limits = limits
-        self._result = -1
-        self._data = bytearray()
         self._answer = bytearray()
         self._deadline = 0.0
         self._ending: Ending | None = None
         self.layers: tuple[str, ...] = ()
         self.landlock = 0
         self.is_ready = False
-        self._control, other = socket.socketpair()
         canary = outside / "outside"
         canary.write_text("never to be seen by a program", encoding="ascii")
+        self._control, control = socket.socketpair()
+        self._locked, locked = os.pipe()
+        os.set_blocking(self._locked, False)
+        self._job, self._result = _file("job"), _file("result")
+        self._descriptors = [self._locked, self._job, self._result]
+        given = Given(self._job, self._result, locked, control.fileno())
         arguments = {
-            "control": other.fileno(),
+            "descriptors": given._asdict(),
             "limits": dataclasses.asdict(limits),
             "setup": setup._asdict(),
             "canary": str(canary),
             "outsider": os.getpid(),
         }
-        with other:
+        with control:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own code
                 command("server", arguments),
                 env=ENVIRONMENT if "environment" not in setup.without else {**os.environ, **ENVIRONMENT},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                pass_fds=[other.fileno()],
+                pass_fds=given,
                 start_new_session=True,
             )
+        os.close(locked)
 
     def await_ready(self) -> None:
         """Wait until the worker has shown that its boundary holds.
@@ -125,112 +135,113 @@ class Worker:
             raise SandboxError("The program is still running.")
         return self._ending
 
-    def received(self) -> bytes:
-        """Return what the program reported."""
-        return bytes(self._data)
+    def fileno(self) -> int:
+        """Return the descriptor on which the worker answers."""
+        return self._control.fileno()
 
-    def start(self, job: bytes, selector: selectors.BaseSelector) -> None:
-        """Send one program to the worker and watch for its report and its end.
+    def received(self) -> bytes:
+        """Return what the program that has ended reported: all of it, or as much as shows that it is too much."""
+        size = os.fstat(self._result).st_size
+        return os.pread(self._result, min(size, self._limits.result_bytes + 1), 0)
+
+    def start(self, job: bytes) -> None:
+        """Have one program run; the worker's descriptor becomes readable when it has ended.
 
         Args:
             job: What ``inside.program`` reads: "source", "setup" and "calls", marshalled.
-            selector: Told of what to watch.
 
         Raises:
             SandboxError: The worker does not take programs any more.
         """
-        self._data.clear()
         self._answer.clear()
         self._ending = None
         self._deadline = time.monotonic() + self._limits.wall_seconds + GRACE_SECONDS
-        job_end = os.memfd_create("job")
-        self._result, result_end = os.pipe()
         try:
-            with open(job_end, "wb", closefd=False, buffering=0) as file:
-                file.write(job)
-            os.lseek(job_end, 0, os.SEEK_SET)
-            os.set_blocking(self._result, False)
-            socket.send_fds(self._control, [b"R"], [job_end, result_end])
+            _rewrite(self._job, job)
+            _rewrite(self._result, b"")
+            self._control.send(b"R")
         except OSError as error:
             raise SandboxError(f"A worker does not take programs any more: {error}.") from error
-        finally:
-            os.close(job_end)
-            os.close(result_end)
-        selector.register(self._result, selectors.EVENT_READ, self)
-        selector.register(self._control, selectors.EVENT_READ, self)
 
     def run_alone(self, job: bytes) -> bytes:
-        """Run one program, wait for its end and return what it reported."""
-        with selectors.DefaultSelector() as selector:
-            self.start(job, selector)
-            while not self.has_ended:
-                for key, _ in selector.select(timeout=1.0):
-                    self.receive(key.fd, selector)
-                self.check_deadline(selector)
+        """Run one program, wait for its end and return what it reported.
+
+        Raises:
+            SandboxError: The worker fails.
+        """
+        self.start(job)
+        answers = select.poll()
+        answers.register(self, select.POLLIN)
+        while self._ending is None:
+            if answers.poll(1000):
+                self.receive()
+            self.check_deadline()
+        self._ending.check()
         return self.received()
 
-    def receive(self, descriptor: int, selector: selectors.BaseSelector) -> None:
-        """Take what has arrived on one descriptor."""
-        if descriptor == self._result:
-            self._read_result(selector)
-        elif self._ending is None and descriptor == self._control.fileno():
-            try:
-                data = self._control.recv(4096)
-            except ConnectionResetError:  # it died with an order that it had not read
-                data = b""
-            self._answer += data
-            if not data:
-                self._end(Ending(None, None, 0.0), selector)
-            elif data.endswith(b"\n"):
-                try:
-                    answer = json.loads(self._answer)
-                    ending = Ending(answer["exit"], answer["why"], answer["cpu"])
-                except (ValueError, TypeError, KeyError) as error:
-                    raise SandboxError("Somebody else answered in a worker's place.") from error
-                self._end(ending, selector)
-                if ending.why == "unkillable":
-                    raise SandboxError("A program left processes behind that cannot be killed.")
+    def receive(self) -> None:
+        """Take what the worker has sent.
 
-    def check_deadline(self, selector: selectors.BaseSelector) -> None:
+        Raises:
+            SandboxError: It is no answer, or the program cannot be ended.
+        """
+        try:
+            data = self._control.recv(4096)
+        except ConnectionResetError:  # it died with an order that it had not read
+            data = b""
+        self._answer += data
+        if not data:
+            self._end(None, None)
+        elif data.endswith(b"\n"):
+            try:
+                status, why = self._answer.decode("ascii").split()
+                self._end(int(status), None if why == "-" else why)
+            except ValueError as error:
+                raise SandboxError("Somebody else answered in a worker's place.") from error
+            if why == "unkillable":
+                raise SandboxError("A program left processes behind that cannot be killed.")
+
+    def check_deadline(self) -> None:
         """Give the worker up where it does not answer, for example because the program has stopped it."""
         if self._ending is None and time.monotonic() > self._deadline:
             self._process.kill()
-            self._end(Ending(None, None, 0.0), selector)
+            self._end(None, None)
 
     def close(self) -> None:
         """End the worker process and what it runs."""
-        if self._result >= 0:
-            os.close(self._result)
-            self._result = -1
         self._control.close()
+        while self._descriptors:
+            os.close(self._descriptors.pop())
         try:
             self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
 
-    def _read_result(self, selector: selectors.BaseSelector) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while self._result >= 0:
-                chunk = os.read(self._result, _CHUNK)
-                self._data += chunk
-                if len(self._data) > self._limits.result_bytes:
-                    with contextlib.suppress(OSError):
-                        self._control.send(b"K")
-                    chunk = b""
-                if not chunk:
-                    selector.unregister(self._result)
-                    os.close(self._result)
-                    self._result = -1
+    def _end(self, exit_code: int | None, why: str | None) -> None:
+        """Note how the program ended, as the worker says, and what the worker cannot say."""
+        try:
+            locked = os.read(self._locked, 2) == COMPLETE  # one byte; more would be somebody else's
+        except BlockingIOError:
+            locked = False
+        if why is None and exit_code is not None and os.fstat(self._result).st_size > self._limits.result_bytes:
+            why = "result"  # the program was faster than the worker's look at it
+        self._ending = Ending(exit_code, why, locked)
 
-    def _end(self, ending: Ending, selector: selectors.BaseSelector) -> None:
-        self._read_result(selector)
-        if self._result >= 0:
-            selector.unregister(self._result)
-            os.close(self._result)
-            self._result = -1
-        selector.unregister(self._control)
-        if len(self._data) > self._limits.result_bytes and ending.why is None and ending.exit_code is not None:
-            # It met the closed pipe before the worker met the order to end it: which one is first says nothing.
-            ending = dataclasses.replace(ending, why="cancel")
-        self._ending = ending
+
+def _file(name: str) -> int:
+    """Make a file in memory that nobody can seal: sealed, it would stay as one program left it."""
+    descriptor = os.memfd_create(name)
+    with contextlib.suppress(PermissionError):  # sealed against seals already, unless the machine makes files otherwise
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SEAL)
+    return descriptor
+
+
+def _rewrite(descriptor: int, data: bytes) -> None:
+    """Make a file hold ``data`` and nothing else, and undo what was set on its descriptor, which a program shares."""
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, 0)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    rest = data
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    os.ftruncate(descriptor, len(data))

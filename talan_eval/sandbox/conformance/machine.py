@@ -20,7 +20,8 @@ READING: Final = (
     Probe("read a secret", _attempt("open(SECRET).read()")),
     Probe("read the list of users", _attempt("open('/etc/passwd').read()")),
     Probe(
-        "find the caller's environment", "def escaped(): return bool(set(os.environ) - {'PYTHONHASHSEED', 'LC_CTYPE'})"
+        "find the caller's environment",
+        "def escaped(): return bool(set(os.environ) - {'PYTHONHASHSEED', 'LD_BIND_NOW', 'LC_CTYPE'})",
     ),
     Probe("read another process's environment", _attempt("open('/proc/%d/environ' % OUTSIDER).read()")),
     Probe("read the first process's environment", _attempt("open('/proc/1/environ').read()")),
@@ -41,7 +42,7 @@ def escaped():
     Probe("watch files", _call("'inotify_init1', 0")),
     Probe(
         "use a descriptor of the worker's",
-        "def escaped(): return any(works(lambda: os.fstat(n)) for n in range(5, 256))",
+        "def escaped(): return any(works(lambda: os.fstat(n)) for n in (3, *range(5, 256)))",
     ),
     Probe("learn the machine's name", "def escaped(): return os.uname().nodename == HOST", tiers=(Tier.NAMESPACES,)),
     Probe("learn its number on the machine", "def escaped(): return os.getppid() != 1", tiers=(Tier.NAMESPACES,)),
@@ -150,6 +151,26 @@ LEFT_BEHIND: Final = (
         "leave a file for the next program",
         "def escaped(): return os.listdir('.') != []",
         before="open('left', 'w').write('x')\nimport os\nos.makedirs('a/b/c')\n",
+    ),
+    Probe(
+        "leave a file beside the working directory",
+        "def escaped(): return os.path.exists('../left') or os.listdir('.') != []",
+        before="works = None\ntry: open('../left', 'w').close()\nexcept OSError: pass\n",
+    ),
+    Probe(
+        "leave frames for the next program",
+        "def escaped(): return os.pread(4, 100, 0) != b'[\"loaded\"]\\n' or os.lseek(4, 0, 1) != 11",
+        before="import os\nos.write(4, b'[\"value\", 0, false]\\n')\nos.lseek(4, 5000, 0)\nos.write(4, b'left')\n",
+    ),
+    Probe(
+        "leave a setting of the way back",
+        "import fcntl\ndef escaped(): return bool(fcntl.fcntl(4, fcntl.F_GETFL) & (os.O_APPEND | os.O_NONBLOCK))",
+        before="import fcntl, os\nfcntl.fcntl(4, fcntl.F_SETFL, os.O_APPEND | os.O_NONBLOCK)\n",
+    ),
+    Probe(
+        "read the job of the program before",
+        "def escaped(): return any(works(lambda: os.pread(n, 1, 0)) for n in (3, *range(5, 64)))",
+        before="mark = 'a job'\n",
     ),
     Probe(
         "leave a directory that cannot be removed",

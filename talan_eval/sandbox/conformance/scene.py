@@ -120,7 +120,7 @@ def _bound(family: socket.AddressFamily, kind: socket.SocketKind, address: objec
 def _shown() -> dict[str, set[str]]:
     """Return which names may appear in directories: those on the way to what the interpreter needs."""
     shown: dict[str, set[str]] = {}
-    for path in (*interpreter_paths()[0], "/work/1", "/dev/null"):
+    for path in (*interpreter_paths()[0], "/work", "/dev/null"):
         parts = Path(path).parts
         for depth in range(1, len(parts)):
             shown.setdefault(str(Path(*parts[:depth])), set()).add(parts[depth])

@@ -74,6 +74,21 @@ def f(x):
     asked(
         "raise what cannot be shown", "class E(BaseException):\n    def __str__(self): raise self\ndef f(x): raise E"
     ),
+    asked("erase the report", "os.ftruncate(4, 0)\nos._exit(0)"),
+    asked("erase the report while it is written", "def f(x):\n    os.ftruncate(4, 0)\n    return 'a1'"),
+    asked("rewrite the report", f"os.ftruncate(4, 0)\nos.lseek(4, 0, 0)\nos.write(4, {_FRAMES})\nos._exit(0)"),
+    asked(
+        "rewrite the report through memory",
+        f"import mmap\nos.ftruncate(4, 4096)\nwith mmap.mmap(4, 4096) as m: m[:] = ({_FRAMES}).ljust(4096)\nos._exit(0)",
+    ),
+    asked(
+        "seal the report",
+        f"import fcntl\nos.write(4, {_FRAMES})\nworks(lambda: fcntl.fcntl(4, fcntl.F_ADD_SEALS, 15))\nos._exit(0)",
+    ),
+    asked("say that the boundary is complete", "works(lambda: os.write(5, b'LL'))\nos._exit(0)"),
+    asked(
+        "say that the boundary is not complete", "works(lambda: os.read(5, 9))\nworks(lambda: os.close(5))\nos._exit(0)"
+    ),
     asked("close the way back", "os.closerange(0, 64)\ndef f(x): return 'a1'"),
     asked("swap the way back", "r, w = os.pipe()\nos.dup2(w, 4)\ndef f(x): return 'a1'"),
 )
@@ -146,6 +161,8 @@ RESOURCES: Final = (
         "flood the output",
         "def escaped():\n    for _ in range(64): os.write(1, b'x' * (1 << 20)); os.write(2, b'x' * (1 << 20))\n    return False",
     ),
+    unbounded("report a hole that is too large", "os.ftruncate(4, 3 << 20)\ndef escaped(): return True"),
+    unbounded("report more than a file may hold", "while True: works(lambda: os.write(4, b'x' * 65536))"),
     unbounded("flood the way back", "while True: os.write(4, b'x' * 65536)"),
     Probe(
         "leave a core dump", "import resource\ndef escaped(): return resource.getrlimit(resource.RLIMIT_CORE) != (0, 0)"

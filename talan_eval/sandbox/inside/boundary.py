@@ -8,12 +8,15 @@ notices. A worker that leaves one out says so, and is never chosen for a result.
 from __future__ import annotations
 
 import enum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import landlock, namespaces
 from .kernel import PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, drop_privileges, prctl
 from .seccomp import Filter, program
 from .syscalls import MACHINES, machine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Layer(enum.StrEnum):
@@ -30,7 +33,7 @@ class Layer(enum.StrEnum):
     LIMITS = "limits"
     """CPU time, address space, file size, open files; no core dumps."""
     DESCRIPTORS = "descriptors"
-    """A program holds the null device, its own source and the pipe for its values, nothing else."""
+    """A program holds the null device and the file for its values, nothing else."""
     ENVIRONMENT = "environment"
     """The worker is started with an environment that holds nothing of the caller's."""
     CLEANING = "cleaning"
@@ -131,14 +134,9 @@ class Boundary:
             landlock.restrict(landlock.Grants(self.setup.readable, (), ()))
         Filter(program(machine(), has_landlock=self.landlock_version > 0)).take_on()
 
-    def lock(self) -> None:
-        """Take on what holds for one program: behind this, only the program is run.
-
-        Raises:
-            OSError: The kernel refuses.
-        """
-        if self._filter is not None:
-            self._filter.take_on()
+    def lock(self) -> Callable[[], None]:
+        """Return what takes on what holds for one program: behind it, only the program is run."""
+        return (lambda: None) if self._filter is None else self._filter.take_on
 
     def layers(self) -> list[str]:
         """Return the names of the layers that are in force."""

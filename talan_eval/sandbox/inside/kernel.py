@@ -11,15 +11,19 @@ from .syscalls import machine, number
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+SIGKILL: Final = 9
+"""Not from ``signal``: a worker does without that module, as every page that it holds makes each fork dearer."""
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_CHILD_SUBREAPER: Final = 36
 PR_SET_NO_NEW_PRIVS: Final = 38
+PR_GET_NO_NEW_PRIVS: Final = 39
 _PR_CAPBSET_DROP: Final = 24
 _PR_CAP_AMBIENT: Final = 47
 _PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
 _CAPABILITY_VERSION: Final = 0x20080522
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_bare_libc = ctypes.CDLL(None)
 
 
 def call(name: str, *arguments: int | bytes) -> int:
@@ -36,16 +40,24 @@ def call(name: str, *arguments: int | bytes) -> int:
     return _checked(_libc.syscall(ctypes.c_long(found), *wide), name)
 
 
-def prepared(function: str, *arguments: int) -> Callable[[], int]:
+def prepared(function: str, *arguments: int, keeping: object = None) -> Callable[[], None]:
     """Return a call of libc's that is made ready now: in a fresh process each page that is touched costs.
+
+    It raises an ``OSError`` that does not say why, for the same reason.
 
     Args:
         function: Its name.
         arguments: Each passed as wide as a register.
+        keeping: What the arguments point to.
     """
-    bound = getattr(_libc, function)
+    bound = getattr(_bare_libc, function)
     wide = [ctypes.c_long(value) for value in arguments]
-    return lambda: _checked(bound(*wide), function)
+
+    def call_it(_kept: object = keeping) -> None:
+        if bound(*wide) < 0:
+            raise OSError(f"{function} failed")
+
+    return call_it
 
 
 def prctl(option: int, *arguments: int) -> int:

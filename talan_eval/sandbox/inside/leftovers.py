@@ -6,12 +6,10 @@ import contextlib
 import os
 
 # pathlib is not loaded in a worker: every import is paid at each start, hence the calls by name in os.
-# ruff: noqa: PTH101, PTH102, PTH104, PTH106, PTH108, PTH116, PTH123, PTH208
+# ruff: noqa: PTH101, PTH102, PTH106, PTH108, PTH116, PTH123, PTH208
 
 _BLOCK = 4096
-
-DirectoryMark = tuple[int, int, int]
-"""What tells a directory that was made for a program from one that a program put in its place: inode, device, mode."""
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def children(pid: int) -> list[int]:
@@ -64,59 +62,101 @@ def bytes_used(directory: str, enough: int) -> int:
     return used
 
 
-def make_directory(directory: str) -> DirectoryMark:
-    """Make a working directory and return its mark."""
-    os.mkdir(directory, 0o700)
-    return _mark(os.stat(directory, follow_symlinks=False))
+class Scratch:
+    """The working directory of one program after another; this process works there too, so that they start in it.
 
+    Args:
+        path: An empty directory.
+        is_fixed: Whether no program can remove it, put something else in its place or change its mode.
+    """
 
-def is_untouched(directory: str, mark: DirectoryMark | None) -> bool:
-    """Tell whether a working directory is as it was made, so that it can serve again: making one costs a disk write."""
-    if mark is None:
-        return False
-    try:
-        return _mark(os.stat(directory, follow_symlinks=False)) == mark and not os.listdir(directory)
-    except OSError:
-        return False
+    def __init__(self, path: str, *, is_fixed: bool) -> None:
+        self.path = path
+        self._is_fixed = is_fixed
+        self._mark = (0, 0, 0)
+
+    def is_untouched(self) -> bool:
+        """Tell whether it is as it was made, so that it can serve again: making one costs a disk write."""
+        try:
+            return not os.listdir(self.path) and (self._is_fixed or _mark(self.path) == self._mark)
+        except OSError:
+            return False
+
+    def renew(self) -> None:
+        """Empty it, make it again where it is gone, and go there.
+
+        Raises:
+            OSError: What is in it cannot be removed.
+        """
+        remove_tree(self.path)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(self.path, 0o700)
+        if os.listdir(self.path):
+            raise OSError(f"{self.path} cannot be emptied")
+        os.chdir(self.path)
+        self._mark = _mark(self.path)
 
 
 def remove_tree(directory: str) -> None:
     """Remove a directory with all it holds, however deep, without recursion or long paths; what resists is left.
 
-    Each round moves what lies two levels down one level up, until nothing is left to move.
+    Where the directory itself may not be removed, it is emptied. Nothing is moved: Landlock before Linux 5.19
+    refuses that.
     """
-    with contextlib.suppress(OSError):
+    try:
         os.rmdir(directory)
+    except NotADirectoryError:  # a link too, which must not be followed
+        with contextlib.suppress(OSError):
+            os.unlink(directory)
         return
-    moved = 0
-    changing = True
-    while changing:
-        changing = False
-        for folder in _unlink_files(directory):
-            for inner in _unlink_files(folder):
-                moved += 1
-                with contextlib.suppress(OSError):
-                    os.rename(inner, f"{directory}/moved-up-{moved}")
-            with contextlib.suppress(OSError):
-                os.rmdir(folder)
-                changing = True
+    except OSError:
+        pass
     with contextlib.suppress(OSError):
+        os.chmod(directory, 0o700)
+        _empty(os.open(directory, _DIRECTORY))
         os.rmdir(directory)
 
 
-def _mark(status: os.stat_result) -> DirectoryMark:
+def _empty(here: int) -> None:
+    """Remove what is in an open directory, depth first with one descriptor at a time, and close it."""
+    above: list[str] = []
+    waiting = [_unlink_files(here)]
+    while True:
+        if waiting[-1]:
+            name = waiting[-1].pop()
+            try:
+                os.chmod(name, 0o700, dir_fd=here)
+                there = os.open(name, _DIRECTORY, dir_fd=here)
+            except OSError:
+                continue
+            above.append(name)
+            waiting.append(_unlink_files(there))
+        elif above:
+            there = os.open("..", _DIRECTORY, dir_fd=here)
+            waiting.pop()
+            with contextlib.suppress(OSError):
+                os.rmdir(above.pop(), dir_fd=there)
+        else:
+            break
+        os.close(here)
+        here = there
+    os.close(here)
+
+
+def _mark(directory: str) -> tuple[int, int, int]:
+    """Return what tells a directory from one that a program put in its place."""
+    status = os.stat(directory, follow_symlinks=False)
     return status.st_ino, status.st_dev, status.st_mode
 
 
-def _unlink_files(directory: str) -> list[str]:
-    """Remove the files of a directory and return its directories."""
+def _unlink_files(here: int) -> list[str]:
+    """Remove the files of an open directory and return the names of its directories."""
     folders: list[str] = []
-    with contextlib.suppress(OSError):
-        os.chmod(directory, 0o700)
-        with os.scandir(directory) as entries:
-            for entry in list(entries):
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                else:
-                    os.unlink(entry.path)
+    with os.scandir(here) as entries:
+        for entry in list(entries):
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.name)
+            else:
+                with contextlib.suppress(OSError):
+                    os.unlink(entry.name, dir_fd=here)
     return folders

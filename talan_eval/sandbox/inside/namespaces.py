@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import socket
 from typing import Final, NamedTuple
 
-from .kernel import PR_SET_PDEATHSIG, call, mount, prctl
+from .kernel import PR_SET_PDEATHSIG, SIGKILL, call, mount, prctl
 
 # pathlib is not loaded in a worker: every import is paid at each start, hence the calls by name in os.
 # ruff: noqa: PTH102, PTH103, PTH110, PTH112, PTH120, PTH123
 
 WORK: Final = "/work"
 """Where working directories are made, as programs see it."""
+_HOST: Final = b"sandbox"
 _NEW: Final = 0x7E020000
 """CLONE_NEWUSER, NEWNS, NEWPID, NEWNET, NEWIPC, NEWUTS, NEWCGROUP."""
 _RDONLY, _NOSUID, _NODEV, _NOEXEC, _REMOUNT = 1, 2, 4, 8, 32
@@ -69,12 +68,12 @@ def enter(view: View) -> None:
     for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
         with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
             file.write(text)
-    socket.sethostname("sandbox")
+    call("sethostname", _HOST, len(_HOST))
     _build(view)
     pid = os.fork()
     if pid:
         _wait_for(pid)
-    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(PR_SET_PDEATHSIG, SIGKILL)
 
 
 def _wait_for(pid: int) -> None:

@@ -6,14 +6,12 @@ import json
 from typing import Any, NamedTuple
 
 from .compare import same
-from .program import LOCKED
 
 
 class Report(NamedTuple):
     """What arrived from one program.
 
     Args:
-        locked: Whether the boundary was complete before anything of the program was read.
         loaded: Whether the program and its set-up came to their ends.
         ended: Whether all tests were evaluated and the program ended cleanly.
         error: Phase, type and text of what ended the program early, or None.
@@ -21,7 +19,6 @@ class Report(NamedTuple):
         raised: Type and text of what each test raised that has no value.
     """
 
-    locked: bool
     loaded: bool
     ended: bool
     error: tuple[str, str, str] | None
@@ -30,7 +27,7 @@ class Report(NamedTuple):
 
 
 def read_report(data: bytes) -> Report:
-    """Read frames up to the first that is not one; a program can write anything behind its first."""
+    """Read frames up to the first that is not one; a program can write anything."""
     marks: set[str] = set()
     error: tuple[str, str, str] | None = None
     values: dict[int, Any] = {}
@@ -41,7 +38,7 @@ def read_report(data: bytes) -> Report:
         except (ValueError, RecursionError):
             break
         match frame:
-            case ["locked" | "loaded" | "ended" as mark]:
+            case ["loaded" | "ended" as mark]:
                 marks.add(mark)
             case ["error", str(phase), str(kind), str(text)]:
                 error = (phase, kind, text)
@@ -51,16 +48,13 @@ def read_report(data: bytes) -> Report:
                 raised[number] = (kind, text)
             case _:
                 break
-    # Nothing counts where the first frame, which trusted code writes, is missing.
-    is_locked = data.startswith(LOCKED)
-    return Report(is_locked, "loaded" in marks, "ended" in marks, error, values, raised)
+    return Report("loaded" in marks, "ended" in marks, error, values, raised)
 
 
 class Finding(NamedTuple):
     """What a report says about the tests: everything of it that a verdict needs.
 
     Args:
-        locked: As in the report.
         loaded: As in the report.
         ended: As in the report.
         error: As in the report.
@@ -69,7 +63,6 @@ class Finding(NamedTuple):
         memory: Whether a test ran out of memory.
     """
 
-    locked: bool
     loaded: bool
     ended: bool
     error: tuple[str, str, str] | None
@@ -98,4 +91,4 @@ def examine(report: Report, expected: list[Any]) -> Finding:
     first = min((number for number in report.raised if 0 <= number < len(expected)), default=None)
     raised = None if first is None else (first, *report.raised[first])
     memory = any(kind == "MemoryError" for kind, _ in report.raised.values())
-    return Finding(report.locked, report.loaded, report.ended, report.error, passed, raised, memory)
+    return Finding(report.loaded, report.ended, report.error, passed, raised, memory)

@@ -121,19 +121,16 @@ class Filter:
 
     Args:
         instructions: What ``program`` returned.
+
+    Attributes:
+        take_on: Binds this process and all its descendants for good; they must not be able to gain privileges. Raises
+            an ``OSError`` where the kernel has no seccomp filters, or refuses.
     """
 
     def __init__(self, instructions: tuple[Instruction, ...]) -> None:
         packed = b"".join(struct.pack("<HBBI", *instruction) for instruction in instructions)
-        self._code = ctypes.create_string_buffer(packed, len(packed))
+        code = ctypes.create_string_buffer(packed, len(packed))
         # struct sock_fprog: the number of instructions and, aligned, where they are
-        self._head = ctypes.create_string_buffer(struct.pack("@HP", len(instructions), ctypes.addressof(self._code)))
-        self._call = prepared("prctl", _PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(self._head), 0, 0)
-
-    def take_on(self) -> None:
-        """Bind this process and all its descendants for good; they must not be able to gain privileges.
-
-        Raises:
-            OSError: The kernel has no seccomp filters, or refuses.
-        """
-        self._call()
+        head = ctypes.create_string_buffer(struct.pack("@HP", len(instructions), ctypes.addressof(code)))
+        where = ctypes.addressof(head)
+        self.take_on = prepared("prctl", _PR_SET_SECCOMP, _MODE_FILTER, where, 0, 0, keeping=(code, head))

@@ -155,6 +155,7 @@ _NUMBERS: Final[dict[str, tuple[int | None, int | None]]] = {
     "pivot_root": (155, 41),
     "umount2": (166, 39),
     "sethostname": (170, 161),
+    "socket": (41, 198),
     "capset": (126, 91),
     "seccomp": (317, 277),
     "landlock_create_ruleset": (444, 444),

@@ -19,8 +19,8 @@ Subclasses count as the base class, as ``==`` between builtin types does.
 from __future__ import annotations
 
 import collections
-import decimal
-import fractions
+import sys
+from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -35,62 +35,86 @@ class TooLargeError(ValueError):
     """The value is too deep, cyclic or too large to leave the process."""
 
 
-def encode(value: object) -> Any:  # noqa: ANN401 - JSON has no narrower type
+def encode(value: object) -> str:
     """Return ``value`` as type-tagged JSON; types that are not carried become their name.
+
+    The text is written directly: in a process that was just forked every object that is touched costs.
 
     Raises:
         TooLargeError: Deeper than ``MAX_DEPTH`` or more than ``MAX_NODES`` values.
     """
-    return _Encoder().encode(value, 0)
+    write = _SCALARS.get(type(value))
+    return _written(value, 0, [MAX_NODES - 1]) if write is None else write(value)
 
 
-class _Encoder:
-    """Counts what it has encoded."""
+def _written(value: object, depth: int, left: list[int]) -> str:
+    """Return one value as text.
 
-    def __init__(self) -> None:
-        self._nodes = 0
-
-    def encode(self, value: object, depth: int) -> Any:  # noqa: ANN401 - JSON has no narrower type
-        self._nodes += 1
-        if depth > MAX_DEPTH:
-            raise TooLargeError(f"deeper than {MAX_DEPTH} levels, or cyclic")
-        if self._nodes > MAX_NODES:
-            raise TooLargeError(f"more than {MAX_NODES} values")
-        if value is None or value is True or value is False:
-            return value
-        for kind, write in _SCALARS:
-            if isinstance(value, kind):
-                return write(value)
-        if isinstance(value, list):
-            return self._all(list.__iter__(value), depth)
-        for kind, tag, items in _CONTAINERS:
-            if isinstance(value, kind):
-                return {tag: self._all(items(value), depth)}
-        if isinstance(value, dict):
-            return {"d": [[self.encode(k, depth + 1), self.encode(v, depth + 1)] for k, v in dict.items(value)]}
-        return {"u": type(value).__name__[:100]}
-
-    def _all(self, items: Iterable[object], depth: int) -> list[Any]:
-        return [self.encode(item, depth + 1) for item in items]
+    Args:
+        value: Anything.
+        depth: Of how many containers it is part.
+        left: How many values may follow, as the only item.
+    """
+    write = _SCALARS.get(type(value))
+    if write is not None:
+        return write(value)
+    for kind, tag, items in _CONTAINERS:
+        if isinstance(value, kind):
+            text = _all(items(value), depth, left)
+            return f'{{"{tag}": {text}}}' if tag else text
+    if isinstance(value, dict):
+        return f'{{"d": {_all(dict.items(value), depth, left, pairs=True)}}}'
+    for base, write in _SCALARS.items():
+        if isinstance(value, base):
+            return write(value)
+    for module, name, write_exact in _EXACT:
+        # Only a program that has loaded its module can hold one.
+        exact = getattr(sys.modules.get(module), name, None)
+        if isinstance(exact, type) and isinstance(value, exact):
+            return write_exact(exact, value)
+    return f'{{"u": {quoted(type(value).__name__[:100])}}}'
 
 
-def _integer(value: int) -> Any:  # noqa: ANN401 - JSON has no narrower type
+def _all(items: Iterable[Any], depth: int, left: list[int], *, pairs: bool = False) -> str:
+    values = list(items)
+    left[0] -= len(values) * (1 + pairs)
+    if left[0] < 0:
+        raise TooLargeError(f"more than {MAX_NODES} values")
+    if depth == MAX_DEPTH and values:
+        raise TooLargeError(f"deeper than {MAX_DEPTH} levels, or cyclic")
+    if pairs:
+        texts = [f"[{_written(key, depth + 1, left)}, {_written(value, depth + 1, left)}]" for key, value in values]
+    else:
+        texts = [_written(value, depth + 1, left) for value in values]
+    return f"[{', '.join(texts)}]"
+
+
+def _integer(value: int) -> str:
     plain = int.__int__(value)
-    return plain if -_PLAIN_INTEGERS < plain < _PLAIN_INTEGERS else {"i": hex(plain)}
+    return int.__repr__(plain) if -_PLAIN_INTEGERS < plain < _PLAIN_INTEGERS else f'{{"i": "{plain:#x}"}}'
 
 
-_SCALARS: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
-    (str, str.__str__),
-    (int, _integer),
-    (float, lambda value: {"f": float.__repr__(value)}),
-    (complex, lambda value: {"c": [float.__repr__(value.real), float.__repr__(value.imag)]}),
-    (bytes, lambda value: {"y": bytes.hex(value)}),
-    (bytearray, lambda value: {"y": bytearray.hex(value)}),
-    (range, lambda value: {"r": [_integer(value.start), _integer(value.stop), _integer(value.step)]}),
-    (decimal.Decimal, lambda value: {"m": decimal.Decimal.__str__(value)}),
-    (fractions.Fraction, lambda value: {"n": [_integer(value.numerator), _integer(value.denominator)]}),
+_SCALARS: Final[dict[type, Callable[[Any], str]]] = {
+    int: _integer,
+    str: lambda value: quoted(str.__str__(value)),
+    bool: lambda value: "true" if value else "false",
+    type(None): lambda _: "null",
+    float: lambda value: f'{{"f": "{float.__repr__(value)}"}}',
+    complex: lambda value: f'{{"c": ["{float.__repr__(value.real)}", "{float.__repr__(value.imag)}"]}}',
+    bytes: lambda value: f'{{"y": "{bytes.hex(value)}"}}',
+    bytearray: lambda value: f'{{"y": "{bytearray.hex(value)}"}}',
+    range: lambda value: f'{{"r": [{_integer(value.start)}, {_integer(value.stop)}, {_integer(value.step)}]}}',
+}
+_EXACT: Final[tuple[tuple[str, str, Callable[[Any, Any], str]], ...]] = (
+    ("decimal", "Decimal", lambda kind, value: f'{{"m": {quoted(kind.__str__(value))}}}'),
+    (
+        "fractions",
+        "Fraction",
+        lambda _, value: f'{{"n": [{_integer(value.numerator)}, {_integer(value.denominator)}]}}',
+    ),
 )
 _CONTAINERS: Final[tuple[tuple[type, str, Callable[[Any], Iterable[object]]], ...]] = (
+    (list, "", list.__iter__),
     (tuple, "t", tuple.__iter__),
     (set, "s", set.__iter__),
     (frozenset, "s", frozenset.__iter__),

@@ -78,11 +78,11 @@ def holds(pid, text):
     return False
 
 
-def test_the_environment_of_a_worker_is_empty(tier):
+def test_the_environment_of_a_worker_holds_nothing_of_the_callers(tier):
     with Runner(SMALL, 1, tier) as runner:
         list(runner.run([GOOD]))
         environments = [Path(f"/proc/{pid}/environ").read_bytes() for pid in runner.pids]
-    assert environments == [b"PYTHONHASHSEED=0\0"]
+    assert environments == [b"PYTHONHASHSEED=0\0LD_BIND_NOW=1\0"]
 
 
 def test_a_worker_uses_less_than_64_mb(tier):
@@ -169,7 +169,10 @@ def test_a_boundary_that_leaks_is_not_available(monkeypatch, tmp_path, tier):
     subprocess.run(["cp", "-r", Path(worker_module.__file__).parent / "inside", broken], check=True)  # noqa: S607 - a tool of every system
     seccomp = broken / "seccomp.py"
     text = seccomp.read_text(encoding="utf-8")
-    seccomp.write_text(text.replace("        self._call()\n", "        return\n"), encoding="utf-8")
+    seccomp.write_text(
+        text.replace("        self.take_on = prepared(", "        self.take_on = lambda: None\n        prepared("),
+        encoding="utf-8",
+    )
     monkeypatch.setattr(worker_module, "__file__", str(tmp_path / "worker.py"))
     with pytest.raises(TierUnavailableError, match="it could start a process"):
         try_tier(tier)

@@ -23,6 +23,7 @@ SLOW_PROBES = {
     "overflow the stack",
     "fill the disk with empty files",
     "stall the judge with a forged fraction",
+    "report more than a file may hold",
 }
 """Each waits for a limit; `make test-slow` and `talan-eval sandbox check` run them."""
 NOTICED_BY = {

@@ -259,13 +259,13 @@ def test_a_program_starts_from_nothing(open_runner):
     source = """
 import os, sys
 def f(what):
-    if what == "environment": return sorted(set(os.environ) - {"LC_CTYPE"})
+    if what == "environment": return sorted(set(os.environ) - {"LC_CTYPE", "LD_BIND_NOW"})
     if what == "files": return os.listdir(".")
     if what == "descriptors": return sorted(os.listdir("/proc/self/fd"))
     if what == "modules": return "pytest" in sys.modules or "talan_eval" in sys.modules
     return any("site-packages" in path or "talan" in path for path in sys.path)
 """
-    # Descriptors: the null device three times, the one with which the directory is read, and the private pipe.
+    # Descriptors: the null device three times, the one with which the directory is read, and the file for values.
     tests = (
         "assert f('environment') == ['PYTHONHASHSEED']",
         "assert f('files') == []",
@@ -281,9 +281,14 @@ def test_files_and_names_are_gone_for_the_next_program(warm):
     look = "import os, builtins\ndef f(): return os.listdir('.') == [] and not hasattr(builtins, 'x')"
     assert _one(warm, leave).status is Status.PASSED
     assert _one(warm, look, "assert f() == True").status is Status.PASSED
-    replace = "import os\ndef f():\n    d = os.getcwd()\n    os.rmdir(d)\n    open(d, 'w').close()\n    return 1"
-    assert _one(warm, replace).status is Status.PASSED
-    assert _one(warm, look, "assert f() == True").status is Status.PASSED
+
+
+def test_a_directory_that_was_replaced_is_put_back(open_runner):
+    look = "import os\ndef f(): return os.listdir('.') == [] and os.path.isdir(os.getcwd())"
+    for other in ("open(d, 'w').close()", "os.symlink('/tmp', d)", "os.mkdir(d, 0)", "pass"):
+        replace = f"import os\ndef f():\n    d = os.getcwd()\n    os.rmdir(d)\n    {other}\n    return 1"
+        assert _one(open_runner, replace).status is Status.PASSED
+        assert _one(open_runner, look, "assert f() == True").status is Status.PASSED
 
 
 def test_random_numbers_are_the_same_each_time():

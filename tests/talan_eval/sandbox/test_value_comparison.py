@@ -47,14 +47,14 @@ _VALUES = st.recursive(
 
 
 def _sent(value: object) -> object:
-    return json.loads(json.dumps(encode(value)))
+    return json.loads(encode(value))
 
 
 @given(_VALUES, _VALUES)
 @settings(deadline=None, max_examples=400, derandomize=True)
 def test_the_comparison_agrees_with_python(left, right):
-    assert same(encode(left), _sent(right)) == (left == right)
-    assert same(encode(left), _sent(left)) == (left == left)  # noqa: PLR0124 - a value that holds NaN differs from itself
+    assert same(_sent(left), _sent(right)) == (left == right)
+    assert same(_sent(left), _sent(left)) == (left == left)  # noqa: PLR0124 - a value that holds NaN differs from itself
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_the_comparison_agrees_with_python(left, right):
     ],
 )
 def test_unequal(expected, value):
-    assert not same(encode(expected), _sent(value))
+    assert not same(_sent(expected), _sent(value))
 
 
 @pytest.mark.parametrize(
@@ -97,12 +97,12 @@ def test_unequal(expected, value):
     ],
 )
 def test_equal(expected, value):
-    assert same(encode(expected), _sent(value))
+    assert same(_sent(expected), _sent(value))
 
 
 def test_integers_longer_than_python_prints_are_compared():
-    assert same(encode(10**5000), _sent(10**5000))
-    assert not same(encode(10**5000), _sent(10**5000 + 1))
+    assert same(_sent(10**5000), _sent(10**5000))
+    assert not same(_sent(10**5000), _sent(10**5000 + 1))
 
 
 class _Liar:
@@ -114,8 +114,8 @@ class _Liar:
 
 
 def test_an_object_that_claims_to_equal_everything_equals_nothing():
-    assert not same(encode(5), _sent(_Liar()))
-    assert not same(encode([5]), _sent([_Liar()]))
+    assert not same(_sent(5), _sent(_Liar()))
+    assert not same(_sent([5]), _sent([_Liar()]))
 
 
 def test_values_that_are_too_deep_cyclic_or_large_are_refused():
@@ -137,7 +137,7 @@ def test_values_that_are_too_deep_cyclic_or_large_are_refused():
 @settings(deadline=None, max_examples=200, derandomize=True)
 def test_json_that_no_encoder_wrote_never_raises(value):
     for expected in (1, "a", [1], (1,), {1}, {1: 1}, b"1", range(3), None, 1j, fractions.Fraction(1, 2)):
-        assert same(encode(expected), value) in {True, False}
+        assert same(_sent(expected), value) in {True, False}
 
 
 @pytest.mark.parametrize(
@@ -165,13 +165,13 @@ def test_json_that_no_encoder_wrote_never_raises(value):
 )
 def test_forged_values_equal_nothing(value):
     for expected in (1, [1], (1,), {1}, {1: 1}, range(3)):
-        assert not same(encode(expected), value)
+        assert not same(_sent(expected), value)
 
 
 def test_colliding_keys_do_not_stall_the_comparison():
     modulus = (1 << 61) - 1
     start = time.process_time()
-    assert not same(encode({1: 1}), {"d": [[{"i": hex(modulus * n)}, 1] for n in range(40_000)]})
+    assert not same(_sent({1: 1}), {"d": [[{"i": hex(modulus * n)}, 1] for n in range(40_000)]})
     expected = {n: n for n in range(20_000)}
-    assert not same(encode(expected), {"d": [[{"i": hex(modulus * n)}, n] for n in range(20_000)]})
+    assert not same(_sent(expected), {"d": [[{"i": hex(modulus * n)}, n] for n in range(20_000)]})
     assert time.process_time() - start < 2.0
