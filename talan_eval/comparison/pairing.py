@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from talan_core.errors import UserError
-from talan_eval.comparison.columns import ScoreColumns, ScoredItem, columns_of
+from talan_eval.comparison.columns import PROMPT_END, ScoreColumns, ScoredItem, columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -46,6 +46,7 @@ class CellScores:
         labels: Per label name one value per item, shape (N,), "" where an item has none.
         dropped_items: Items left out of both arms because not every run has them under the same prompt.
         dropped_prompts: How many of these every run has, but not under the same prompt.
+        same_prompt: Items whose prompt another item has as well, ascending; None where prompts are unknown.
     """
 
     backbone: str
@@ -64,6 +65,7 @@ class CellScores:
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     dropped_items: int = 0
     dropped_prompts: int = 0
+    same_prompt: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` if shapes, ranges or identifiers cannot be a paired cell."""
@@ -230,6 +232,7 @@ def _pair_task(task: _Task, base: _Runs, treat: _Runs, unpaired: Unpaired) -> Ce
         labels=labels,
         dropped_items=dropped[0],
         dropped_prompts=dropped[1],
+        same_prompt=_same_prompt(kept),
     )
 
 
@@ -261,6 +264,16 @@ def _dropped(runs: Sequence[ScoreColumns], kept: set[tuple[str, str]], task: _Ta
         )
     common = {item for item, _ in kept}
     return len(anywhere - common), len(everywhere - common)
+
+
+def _same_prompt(kept: Iterable[tuple[str, str]]) -> tuple[str, ...] | None:
+    """Return the items that share their prompt with another, or None where an item's prompt is unknown."""
+    by_prompt: dict[str, list[str]] = {}
+    for item, key in kept:
+        by_prompt.setdefault(key.partition(PROMPT_END)[0], []).append(item)
+    if "" in by_prompt:
+        return None
+    return tuple(sorted(item for items in by_prompt.values() if len(items) > 1 for item in items))
 
 
 def _samples(runs: Sequence[tuple[str, ScoreColumns]], task: _Task) -> int:

@@ -14,10 +14,15 @@ if TYPE_CHECKING:
     from talan_eval.request import CompareRequest
 
 AUTO = "auto"
+_MOST_POINTS: Final = 100.0
+TOST: Final = "tost"
 ALSO: Final[Mapping[str, str]] = {
     "wilcoxon": "Wilcoxon signed-rank over seeds (E1); it tests ranks, not the mean that is reported",
     "cmh": "Cochran-Mantel-Haenszel over seeds as strata (E0); as a test of re-training it rejects far too often",
     "item-bootstrap": "paired bootstrap over items of each checkpoint pair (E0); it says nothing about re-training",
+    TOST: "two one-sided tests (E1): a small p says equal within --margin; one by one, not adjusted for the family",
+    "benjamini-yekutieli": "false discovery rate of the family under any dependence (E1), exploratory; among the claims "
+    "that it makes some are false",
 }
 """Tests that a user can ask for by name, with what they do not do."""
 
@@ -35,6 +40,7 @@ class StatisticsSettings:
             was picked by its score; every deciding p-value is multiplied by it (Bonferroni).
         slices: Labels of the items, such as "subject"; each of their values becomes a cell of the family.
         also: Tests beside the defaults, by name from ``ALSO``. No verdict rests on them.
+        margin: Equivalence margin of "tost" in points, positive and declared before results are read; None without it.
         earlier_looks: Seeds of earlier readings of the same comparison, in their order. Where seeds were added after
             one, the verdict on the mean rests on an anytime-valid test as well.
     """
@@ -46,6 +52,7 @@ class StatisticsSettings:
     variants_tried: int = 1
     slices: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    margin: float | None = None
     earlier_looks: tuple[tuple[int, ...], ...] = ()
 
     @classmethod
@@ -59,6 +66,7 @@ class StatisticsSettings:
             variants_tried=request.variants_tried,
             slices=_names(request.slices),
             also=_names(request.also),
+            margin=request.margin,
         )
 
     def __post_init__(self) -> None:
@@ -80,9 +88,24 @@ class StatisticsSettings:
         for name in self.also:
             if name not in ALSO:
                 raise unknown_name("test", name, ALSO)
+        _check_margin(self.margin, wanted=TOST in self.also)
         for kind, chosen in (("--slices", self.slices), ("--also", self.also)):
             if len(set(chosen)) < len(chosen):
                 raise UserError(f"{kind} names one thing twice: {', '.join(chosen)}.", f"Name each once: {kind} NAME")
+
+
+def _check_margin(margin: float | None, *, wanted: bool) -> None:
+    if wanted and margin is None:
+        raise UserError(
+            "--also tost asks whether the arms are equal within a margin, and no margin is given.",
+            "Declare the difference that would not matter, in points, before results are read: --also tost --margin 1",
+        )
+    if margin is None:
+        return
+    if not wanted:
+        raise UserError("--margin is the margin of --also tost, which was not asked for.", "Type --also tost as well.")
+    if not 0 < margin <= _MOST_POINTS:
+        raise UserError(f"The margin {margin:g} is not between 0 and 100 points.", "Type a positive number: --margin 1")
 
 
 def _names(text: str | None) -> tuple[str, ...]:

@@ -70,4 +70,5 @@ def _only(cell: CellScores, chosen: np.ndarray[tuple[int], np.dtype[np.int64]]) 
         clusters=clusters if clusters is not None and len(set(clusters)) > 1 else None,
         labels={},
         pairing_hash=None,
+        same_prompt=None,
     )

@@ -190,17 +190,20 @@ def also_table(result: Result) -> Table:
         *zip(result.cells, cell_names(result), strict=True),
         *zip(result.slices, _names(result.slices), strict=True),
     )
+    tests = [
+        (name if cell.slice is None else f"{name} {cell.slice}", test) for cell, name in cells for test in cell.also
+    ]
+    tests += [("mean", test) for test in result.aggregate.also]
     rows = tuple(
         (
-            name if cell.slice is None else f"{name} {cell.slice}",
+            name,
             test.name,
             "all" if test.seed is None else str(test.seed),
             fmt.p_value(test.p, result.settings.alpha),
             fmt.interval(test.ci),
             test.caution,
         )
-        for cell, name in cells
-        for test in cell.also
+        for name, test in tests
     )
     return Table("Asked for by name; no verdict rests on these", columns, rows)
 
