@@ -51,15 +51,15 @@ def two_way_intervals(
 ) -> TwoWay:
     """Percentile intervals of the two-way bootstrap (Owen 2007) for all members and their mean.
 
-    Each interval is that of :func:`~talan_eval.stats.pigeonhole.pigeonhole_interval`. The weights of a benchmark's items
-    are drawn once and serve all its cells and the mean; so do those of a backbone's seeds, wherever the same seeds
-    count. Drawing the items' weights is nearly all of the work.
+    Each interval is that of :func:`~talan_eval.stats.pigeonhole.pigeonhole_interval`. The weights of a benchmark's
+    items are drawn once and serve all its cells and the mean; so do those of a backbone's seeds, wherever the same
+    seeds count. Drawing the items' weights is nearly all of the work.
 
     Args:
         members: Cells, and slices of them, at least one.
         resamples: Number of resamples.
         stream: Source of randomness by name: "items/BENCHMARK" and "seeds/BACKBONE/0,1,2". With generators that depend
-            on the name alone a further benchmark changes no other's interval.
+            on the name alone a further benchmark changes no other's intervals (a further backbone on it does).
         alpha: Two-sided error rate.
 
     Returns:
