@@ -42,8 +42,8 @@ def cell_flags(cell: CellScores) -> tuple[str, ...]:
     if cell.same_prompt:
         listed = ", ".join(map(repr, cell.same_prompt[:_EXAMPLES]))
         flags.append(
-            f"{len(cell.same_prompt)} of {len(cell.item_ids)} items have a prompt that another item has as well (such as "
-            f"{listed}); a question that is asked twice counts twice, and items are not independent"
+            f"{len(cell.same_prompt)} of {len(cell.item_ids)} items have a prompt that another item has as well (such "
+            f"as {listed}); a question that is asked twice counts twice, and items are not independent"
         )
     if np.array_equal(cell.base, cell.treat):
         flags.append("both arms have the same score on every item and seed; was the treat adapter active?")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from talan_core.errors import UserError
 from talan_eval import schema
-from talan_eval.comparison.inference import ci_points
+from talan_eval.comparison.inference import ci_points, points
 from talan_eval.comparison.settings import ALSO, TOST
 from talan_eval.stats.cmh import cmh, seed_tables
 from talan_eval.stats.guard import ErrorTerm
@@ -43,7 +43,7 @@ def named_tests(
     found: list[schema.NamedTest] = []
     for name in settings.also:
         if name == TOST:
-            found.extend(equivalence_test(100 * float(item.deltas.mean()), item.inference.e1, settings))
+            found.extend(equivalence_test(points(float(item.deltas.mean(axis=1).mean())), item.inference.e1, settings))
         elif name == "benjamini-yekutieli":
             found.append(_test(name, p=adjusted.by_p))
         elif name == "item-bootstrap":
@@ -67,11 +67,13 @@ def equivalence_test(delta: float, e1: schema.E1 | None, settings: StatisticsSet
     """
     if TOST not in settings.also or settings.margin is None:
         return ()
+    caution = f"{ALSO[TOST]}; margin {settings.margin:g} points"
     if e1 is None:
-        return (_test(TOST),)
+        return (schema.NamedTest(name=TOST, seed=None, p=None, ci=None, caution=caution),)
     terms = [ErrorTerm(term.name, term.se, math.inf if term.df is None else term.df) for term in e1.terms]
     ci = (e1.one_sided.lower, e1.one_sided.upper)
-    return (_test(TOST, p=equivalence(delta, terms, settings.margin).p, ci=ci),)
+    p = equivalence(delta, terms, settings.margin).p
+    return (schema.NamedTest(name=TOST, seed=None, p=p, ci=ci, caution=caution),)
 
 
 def _test_of_scores(name: str, item: Analysed) -> float:

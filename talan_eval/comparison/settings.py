@@ -20,9 +20,9 @@ ALSO: Final[Mapping[str, str]] = {
     "wilcoxon": "Wilcoxon signed-rank over seeds (E1); it tests ranks, not the mean that is reported",
     "cmh": "Cochran-Mantel-Haenszel over seeds as strata (E0); as a test of re-training it rejects far too often",
     "item-bootstrap": "paired bootstrap over items of each checkpoint pair (E0); it says nothing about re-training",
-    TOST: "two one-sided tests (E1): a small p says equal within --margin; one by one, not adjusted for the family",
-    "benjamini-yekutieli": "false discovery rate of the family under any dependence (E1), exploratory; among the claims "
-    "that it makes some are false",
+    TOST: "two one-sided tests (E1): a small p says equal within the margin; not adjusted for the family",
+    "benjamini-yekutieli": "false discovery rate over the family under any dependence (E1), exploratory; some of the "
+    "claims that it allows are false",
 }
 """Tests that a user can ask for by name, with what they do not do."""
 

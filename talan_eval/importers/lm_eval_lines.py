@@ -127,7 +127,7 @@ class LineReader:
                 return None
             alike = self._alike.setdefault(rest, _tail(row, path, number))
         if hashes is not None:
-            alike = alike._replace(prompt=f"{hashes[1].decode()}:{hashes[2].decode()}")
+            alike = _Tail(alike.filter, f"{hashes[1].decode()}:{hashes[2].decode()}", alike.values)
         return self._tails.setdefault(tail, alike)
 
 

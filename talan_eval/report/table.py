@@ -184,7 +184,7 @@ def also_table(result: Result) -> Table:
         Column(("seed",), "seed"),
         Column(("p",), "p"),
         Column(("CI",), "CI"),
-        Column(("caution",), "caution", "left"),
+        Column(("caution",), "caution", "left", rank=1),
     )
     cells = (
         *zip(result.cells, cell_names(result), strict=True),

@@ -55,6 +55,13 @@ def per_benchmark(result: Result) -> str:
     return f"Per benchmark, adjusted for all {len(result.cells)}: {'; '.join(parts)}."
 
 
+def cautions(result: Result) -> tuple[Note, ...]:
+    """Return what the tests that were asked for by name do not do, each once."""
+    parts = (*result.cells, *result.slices, result.aggregate)
+    said = {test.name: test.caution for part in parts for test in part.also}
+    return tuple(Note(name, f"{text[:1].upper()}{text[1:]}.") for name, text in said.items())
+
+
 def notes(result: Result) -> tuple[Note, ...]:
     """Return how to read the table, in the order in which a reader meets the terms."""
     alpha = f"{result.settings.alpha:g}"
