@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import platform
 import shutil
@@ -17,6 +18,7 @@ from talan_core.backbones.names import find_backbone
 from talan_core.errors import UserError, unknown_name
 from talan_eval.asking import Asking, temperature_of
 from talan_eval.comparison.settings import StatisticsSettings
+from talan_eval.comparison.slices import slice_values
 from talan_eval.execution.plan import Assignment
 from talan_eval.execution.samples import LABELS
 from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource, parse_seeds
@@ -164,15 +166,7 @@ def _check(request: CompareRequest) -> _Checked:
             f"The arms are the same: --base and --treat are both {base!r}.",
             "Type two different arms, as in --base lora --treat talan+lora.",
         )
-    for name in ("limit", "workers", "eval_batch"):
-        value = getattr(request, name)
-        if value is not None and value < 1:
-            raise UserError(
-                f"--{name.replace('_', '-')} {value} is not a positive number.",
-                f"Type --{name.replace('_', '-')} 1 or more.",
-            )
-    if request.retries < 0:
-        raise UserError(f"--retries {request.retries} is negative.", "Type --retries 0 or more.")
+    _check_numbers(request)
     if request.device not in _DEVICES:
         raise UserError(
             f"The device {request.device!r} is not known.", f"Type --device with one of {', '.join(_DEVICES)}."
@@ -199,6 +193,26 @@ def _check(request: CompareRequest) -> _Checked:
         asking=_asking(request),
         statistics=StatisticsSettings.of_request(request),
     )
+
+
+def _check_numbers(request: CompareRequest) -> None:
+    """Refuse numbers that count nothing; those of prompts and statistics are checked where they are used."""
+    for name in ("limit", "workers", "eval_batch", "steps", "batch_size"):
+        value, option = getattr(request, name), f"--{name.replace('_', '-')}"
+        if value is not None and value < 1:
+            raise UserError(f"{option} {value} is not a positive number.", f"Type a whole number from 1: {option} 8")
+    rate = request.learning_rate
+    if rate is not None and not (math.isfinite(rate) and rate > 0):
+        raise UserError(
+            f"--learning-rate {rate:g} is not a positive number.", "Type a rate such as --learning-rate 0.001"
+        )
+    if not (math.isfinite(request.gpus_per_run) and request.gpus_per_run > 0):
+        raise UserError(
+            f"--gpus-per-run {request.gpus_per_run:g} is not a positive number.",
+            "Type a share or a number of GPUs, such as --gpus-per-run 0.5",
+        )
+    if request.retries < 0:
+        raise UserError(f"--retries {request.retries} is negative.", "Type --retries 0 or more.")
 
 
 def _names(text: str) -> list[str]:
@@ -230,11 +244,20 @@ def _check_training(specs: Sequence[TaskSpec]) -> None:
 
 
 def _check_slices(labels: Sequence[str], benchmarks: Sequence[Benchmark]) -> None:
-    """Refuse a label that no item has, before hours of computing and not after."""
+    """Refuse a label that no item has or that cuts nothing into slices, before hours of computing and not after."""
     known = [name for name in LABELS if any(name in item.doc for one in benchmarks for item in one.items)]
     for label in labels:
+        if not known:
+            raise UserError(f"There is no label {label!r}: the items have no labels.", "Leave --slices out.")
         if label not in known:
             raise unknown_name("slice", label, known)
+        columns = {one.spec.name: [str(item.doc.get(label, "")) for item in one.items] for one in benchmarks}
+        slices = [slice_values(name, label, column) for name, column in columns.items()]
+        if not any(slices):
+            raise UserError(
+                f"No two items have the same {label}, so there is no slice to test.",
+                "Evaluate more items, with a larger --limit or without it, or leave --slices out.",
+            )
 
 
 def _experiment(
