@@ -152,7 +152,9 @@ def _by_filter(columns: _Columns) -> dict[str, Answers]:
     found: dict[str, Answers] = {}
     for name in dict.fromkeys(names):
         chosen = [other == name for other in names]
-        found[name] = _answers(*(list(compress(column, chosen)) for column in (heads, tails, numbers)))
+        found[name] = _answers(
+            list(compress(heads, chosen)), list(compress(tails, chosen)), list(compress(numbers, chosen))
+        )
     return found
 
 

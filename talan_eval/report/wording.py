@@ -57,8 +57,8 @@ def per_benchmark(result: Result) -> str:
 
 def cautions(result: Result) -> tuple[Note, ...]:
     """Return what the tests that were asked for by name do not do, each once."""
-    parts = (*result.cells, *result.slices, result.aggregate)
-    said = {test.name: test.caution for part in parts for test in part.also}
+    tests = [test for cell in (*result.cells, *result.slices) for test in cell.also]
+    said = {test.name: test.caution for test in (*tests, *result.aggregate.also)}
     return tuple(Note(name, f"{text[:1].upper()}{text[1:]}.") for name, text in said.items())
 
 
