@@ -183,6 +183,7 @@ class Cell(_Record):
     n_dropped: int = Field(0, ge=0, description="Items left out of both arms because not every run has them.")
     n_seeds: int = Field(ge=1, description="Training seeds with both arms complete.")
     seeds: tuple[int, ...] = Field(description="These seeds, ascending; the order of deltas.")
+    dropped_seeds: tuple[int, ...] = Field((), description="Seeds left out because only one arm has them.")
     k: int = Field(ge=1, description="Decoding samples averaged within an item.")
     base_mean: Points = Field(description="Mean score of the base arm, points.")
     treat_mean: Points = Field(description="Mean score of the treat arm, points.")

@@ -124,6 +124,7 @@ def _cell(item: Analysed, adjusted: Adjusted, settings: StatisticsSettings) -> s
         n_dropped=scores.dropped_items,
         n_seeds=n_seeds,
         seeds=scores.seeds,
+        dropped_seeds=scores.dropped_seeds,
         k=scores.k,
         base_mean=points(float(scores.base.mean())),
         treat_mean=points(float(scores.treat.mean())),

@@ -215,6 +215,12 @@ def _pair_task(task: _Task, base: _Runs, treat: _Runs, unpaired: Unpaired) -> Ce
     dropped = _dropped([run for _, run in runs], kept, task)
     item_ids = tuple(sorted(item for item, _ in kept))
     clusters, labels = _item_columns([run for _, run in runs], item_ids, task)
+    if clusters is not None and len(set(clusters)) == 1:
+        raise UserError(
+            f"Task {task.name!r}: all {len(item_ids)} items are in one cluster ({clusters[0]!r}), so nothing can be "
+            "said about new items.",
+            "Give the items at least two clusters, or none: leave the column cluster out.",
+        )
     return CellScores(
         backbone=task.backbone,
         task=task.name,

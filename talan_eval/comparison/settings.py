@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 _MOST_POINTS: Final = 100.0
+_LEAST_ALPHA: Final = 1e-12  # quantiles are finite from here on
+_MOST_RESAMPLES: Final = 1_000_000  # which take about a gigabyte for ten seeds
 TOST: Final = "tost"
 ALSO: Final[Mapping[str, str]] = {
     "wilcoxon": "Wilcoxon signed-rank over seeds (E1); it tests ranks, not the mean that is reported",
@@ -71,12 +73,18 @@ class StatisticsSettings:
 
     def __post_init__(self) -> None:
         """Raise a ``UserError`` for a value out of range or an unknown name."""
-        if self.resamples < 1:
-            raise UserError(f"{self.resamples} resamples are too few.", "Type a positive number, such as 10000.")
+        if not 1 <= self.resamples <= _MOST_RESAMPLES:
+            raise UserError(
+                f"{self.resamples:,} resamples are too {'few' if self.resamples < 1 else 'many'}.",
+                f"Type a number from 1 to {_MOST_RESAMPLES}, such as --resamples 10000",
+            )
         if self.rng_seed < 0:
-            raise UserError(f"The random seed {self.rng_seed} is negative.", "Type a number from 0 upwards.")
-        if not 0 < self.alpha < 1:
-            raise UserError(f"alpha is {self.alpha}, not between 0 and 1.", "Type an error rate such as 0.05.")
+            raise UserError(
+                f"The random seed {self.rng_seed} is negative.", "Type a number from 0 upwards: --rng-seed 0"
+            )
+        if not _LEAST_ALPHA <= self.alpha < 1:
+            near = f"smaller than {_LEAST_ALPHA:g}" if 0 < self.alpha < 1 else "not between 0 and 1"
+            raise UserError(f"alpha is {self.alpha:g}, {near}.", "Type an error rate such as --alpha 0.05")
         names = [AUTO, *(method.value for method in BootstrapMethod)]
         if self.bootstrap not in names:
             raise unknown_name("bootstrap", self.bootstrap, names)

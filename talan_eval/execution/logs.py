@@ -72,6 +72,8 @@ def compare_logs(request: CompareRequest) -> LogsComparison:
     axis, drop = _check(request)
     statistics = StatisticsSettings.of_request(request)
     _check_place(request.out)
+    if request.json is not None and request.json.is_dir():
+        raise UserError(f"--json {request.json} is a directory.", "Name a file, such as --json result.json")
     base, treat = read_arms(request.base_logs, request.treat_logs)
     named = None if request.tasks is None else [task.strip() for task in request.tasks.split(",") if task.strip()]
     tasks = common_tasks(base, treat, named)
@@ -87,7 +89,7 @@ def compare_logs(request: CompareRequest) -> LogsComparison:
         backbone=_backbone(base, treat),
         metrics={one.task: one.label for one in chosen},
         unpaired="drop" if drop else "refuse",
-        advice=_advice(different_settings(base, treat, tasks)),
+        advice=_advice(different_settings(base, treat, tasks), drop=drop),
     )
     for arm in (base, treat):
         refuse_equal_scores(arm, _by_seed(cells, arm.side))
@@ -165,11 +167,13 @@ def _backbone(base: LoggedArm, treat: LoggedArm) -> str:
     return "table of scores" if runs[0].harness == "table" else f"{runs[0].harness} logs"
 
 
-def _advice(settings: Sequence[str]) -> str:
+def _advice(settings: Sequence[str], *, drop: bool) -> str:
     why = f"Settings differ: {'; '.join(settings)}. " if settings else ""
+    again = f"{why}Score both arms on the same items with the same prompts"
     return (
-        f"{why}Score both arms on the same items with the same prompts, or compare what they share: "
-        "--allow-unpaired drop"
+        f"{again}; --allow-unpaired drop finds nothing that they share, or not enough."
+        if drop
+        else f"{again}, or compare what they share: --allow-unpaired drop"
     )
 
 

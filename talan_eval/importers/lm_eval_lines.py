@@ -169,14 +169,15 @@ def _answers(items: list[str], tails: Sequence[_Tail], lines: Sequence[int]) -> 
 
 def _whole(line: bytes, path: Path, number: int) -> dict[str, Any]:
     try:
-        row = json.loads(line)
+        row = json.loads(line.decode("utf-8-sig"))
     except ValueError as error:
-        cut = "was cut off" if line.lstrip().startswith(b"{") else "is not JSON"
+        begun = isinstance(error, json.JSONDecodeError) and line.lstrip().startswith(b"{")
+        cut = "was cut off" if begun else "is not JSON"
         raise UserError(
             f"{path}, line {number}: the line {cut} ({error}).",
             f"Score this run again with --log_samples, or leave it out; to look at it: sed -n {number}p '{path}'",
         ) from error
-    if not isinstance(row, dict) or "doc_id" not in row:
+    if not isinstance(row, dict) or row.get("doc_id") is None:
         raise UserError(
             f"{path}, line {number}: no lm-eval sample (it has no doc_id).",
             "Name directories that `lm_eval --log_samples --output_path DIR` wrote, or a table with the columns "

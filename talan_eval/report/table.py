@@ -124,9 +124,11 @@ def main_table(result: Result, not_worse: NotWorse | None = None) -> Table:
         Column(("MDE", "80 %"), "MDE 80 %", rank=7),
         Column(("verdict",), "verdict", "left"),
     )
-    title = (
-        f"{result.treat} against {result.base} on {_backbones(result)}, {fmt.count(len(result.seeds), 'training seed')}"
-    )
+    seeds = fmt.count(len(result.seeds), "training seed")
+    lost = sorted({seed for cell in result.cells for seed in cell.dropped_seeds})
+    if lost:
+        seeds += f" (left out, because one arm lacks {'it' if len(lost) == 1 else 'them'}: {', '.join(map(str, lost))})"
+    title = f"{result.treat} against {result.base} on {_backbones(result)}, {seeds}"
     alpha = result.settings.alpha
     shown = [False] * len(result.cells) if not_worse is None else not_worse.cells
     words = "" if not_worse is None else not_worse.words

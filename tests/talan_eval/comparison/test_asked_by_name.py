@@ -79,6 +79,26 @@ def test_a_margin_is_declared_with_the_test_that_needs_it(changes, says):
         asked(**changes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"resamples": 0}, "0 resamples are too few.*--resamples 10000"),
+        ({"resamples": 10**12}, "1,000,000,000,000 resamples are too many"),
+        ({"rng_seed": -1}, "--rng-seed 0"),
+        ({"alpha": 1e-300}, "alpha is 1e-300, smaller than 1e-12.*--alpha 0.05"),
+        ({"alpha": float("nan")}, "alpha is nan, not between 0 and 1"),
+        ({"variants_tried": 0}, "--variants-tried 5"),
+    ],
+)
+def test_bad_numbers_end_in_what_to_type(changes, says):
+    with pytest.raises(UserError, match=f"(?s){says}"):
+        asked(**changes)
+
+
+def test_the_smallest_error_rate_still_gives_finite_numbers(cell, result):
+    assert result([cell(seeds=2)], settings=asked(alpha=1e-12)).cells[0].e1.ci[1] > 100
+
+
 def test_benjamini_yekutieli_is_that_of_other_software_over_the_family(cell, result):
     cells = [cell(task, gain=gain) for task, gain in (("a", 0.0), ("b", 0.1), ("c", 0.2), ("d", 0.3))]
     got = result(cells, settings=asked(also=("benjamini-yekutieli",)))
