@@ -1,4 +1,4 @@
-"""Time ``talan-eval compare --base-logs ... --treat-logs ...`` on 345 MB of logs, from the start to the table.
+"""Time ``talan-eval compare --base-logs ... --treat-logs ...`` on 360 MB of logs, from the start to the table.
 
     python benchmarks/compare_logs.py
 

@@ -227,8 +227,8 @@ def _pair_task(task: _Task, base: _Runs, treat: _Runs, unpaired: Unpaired) -> Ce
         metric=task.metric,
         seeds=seeds,
         item_ids=item_ids,
-        base=np.stack([_aligned(base[seed], item_ids) for seed in seeds]),
-        treat=np.stack([_aligned(treat[seed], item_ids) for seed in seeds]),
+        base=_aligned([base[seed] for seed in seeds], item_ids),
+        treat=_aligned([treat[seed] for seed in seeds], item_ids),
         k=_samples(runs, task),
         base_unparsed=_unparsed(base, seeds),
         treat_unparsed=_unparsed(treat, seeds),
@@ -294,9 +294,14 @@ def _samples(runs: Sequence[tuple[str, ScoreColumns]], task: _Task) -> int:
     return next(iter(counts))
 
 
-def _aligned(run: ScoreColumns, item_ids: Sequence[str]) -> FloatArray:
-    where = {item: index for index, item in enumerate(run.item_ids)}
-    return np.asarray(run.scores, dtype=np.float64)[[where[item] for item in item_ids]]
+def _aligned(runs: Sequence[ScoreColumns], item_ids: Sequence[str]) -> FloatArray:
+    """Return the scores of the items, shape (S, N), in the order asked for; most runs have them in one order."""
+    orders: dict[tuple[str, ...], list[int]] = {}
+    for run in runs:
+        if run.item_ids not in orders:
+            where = {item: index for index, item in enumerate(run.item_ids)}
+            orders[run.item_ids] = [where[item] for item in item_ids]
+    return np.stack([np.asarray(run.scores, dtype=np.float64)[orders[run.item_ids]] for run in runs])
 
 
 def _item_columns(

@@ -22,9 +22,7 @@ from talan_eval.importers.checks import (
 from talan_eval.importers.formats import read_arms
 from talan_eval.importers.seeds import AXES, TrialAxis, arrange
 from talan_eval.importers.selection import choose
-from talan_eval.report.markdown import render
 from talan_eval.store.atomic import atomic_write_bytes, make_directory
-from talan_eval.store.store import MANIFEST_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -116,6 +114,8 @@ def write_reports(result: Result, out: Path | None, json: Path | None) -> None:
     """
     document = result.to_json().encode()
     if out is not None:
+        from talan_eval.report.markdown import render  # noqa: PLC0415 - the table in the terminal must not wait for it
+
         _check_place(out)
         make_directory(out)
         atomic_write_bytes(out / "result.json", document)
@@ -140,7 +140,11 @@ def _check(request: CompareRequest) -> tuple[TrialAxis, bool]:
 
 
 def _check_place(out: Path | None) -> None:
-    if out is not None and (out / MANIFEST_NAME).exists():
+    if out is None:
+        return
+    from talan_eval.store.store import MANIFEST_NAME  # noqa: PLC0415 - only results directories need the store
+
+    if (out / MANIFEST_NAME).exists():
         raise UserError(
             f"{out} holds a comparison that was trained; its result would be overwritten.",
             f"Choose another directory: --out {out}-logs",
