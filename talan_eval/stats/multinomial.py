@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from talan_eval.stats.arrays import FloatArray
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 _CHUNK: Final = 1 << 18  # counts at a time: one byte each, so that they stay in the cache
 _ONE_THREAD: Final = 1 << 18  # multiplications; for a larger product OpenBLAS wakes threads, which wait for busy cores
 _WIDTH: Final = 8  # its kernels are half as fast for products of other widths
+_WIDEST: Final = 16  # columns at a time: wider products of so few rows are slower
 _FEWEST: Final = 64  # with fewer items single draws are as fast
 _SPARE: Final = 2.3  # standard deviations that the Poisson sum stays below the number of draws: 1 row in 90 overshoots
 _LARGEST: Final = 24  # a Poisson count of rate 1 exceeds it with probability 1e-26
@@ -40,7 +43,8 @@ def weighted_sums(columns: NDArray[np.floating], draws: NDArray[np.int64], rng: 
         Shape (B, R), computed in the precision of ``columns``.
     """
     (size, width), resamples = columns.shape, len(draws)
-    padded = np.ascontiguousarray(np.pad(columns, ((0, 0), (0, -width % _WIDTH))))
+    padded = np.pad(columns, ((0, 0), (0, -width % _WIDTH)))
+    blocks = [np.ascontiguousarray(padded[:, at : at + _WIDEST]) for at in range(0, padded.shape[1], _WIDEST)]
     rows = max(1, _CHUNK // size)
     weights = np.empty((min(rows, resamples), size), dtype=columns.dtype)
     rate = _rate(draws, size)
@@ -53,14 +57,19 @@ def weighted_sums(columns: NDArray[np.floating], draws: NDArray[np.int64], rng: 
             _draw_singly(filled, wanted, rng)
         else:
             _draw(filled, wanted, law, rng)
-        _multiply(filled, padded, result[start : start + len(wanted)])
+        _multiply(filled, blocks, result[start : start + len(wanted)])
     return result[:, :width].astype(np.float64)
 
 
-def _multiply(weights: NDArray[np.floating], columns: NDArray[np.floating], result: NDArray[np.floating]) -> None:
-    step = max(1, _ONE_THREAD // columns.size)
-    for start in range(0, len(weights), step):
-        np.matmul(weights[start : start + step], columns, out=result[start : start + step])
+def _multiply(
+    weights: NDArray[np.floating], blocks: Sequence[NDArray[np.floating]], result: NDArray[np.floating]
+) -> None:
+    """Write the products of the weights with all blocks of columns side by side."""
+    for number, block in enumerate(blocks):
+        step = max(1, _ONE_THREAD // block.size)
+        columns = slice(number * _WIDEST, number * _WIDEST + block.shape[1])
+        for start in range(0, len(weights), step):
+            np.matmul(weights[start : start + step], block, out=result[start : start + step, columns])
 
 
 @dataclass(frozen=True, eq=False)

@@ -72,6 +72,13 @@ def test_the_same_seed_draws_the_same_weights_in_both_precisions():
     assert not np.array_equal(double, weighted_sums(columns, draws, np.random.default_rng(6)))
 
 
+@pytest.mark.parametrize("width", [1, 7, 8, 17, 40])
+def test_columns_are_summed_alike_however_many_there_are(width):
+    draws = np.full(50, ITEMS)
+    columns = np.random.default_rng(7).choice([-1.0, 0, 1], size=(ITEMS, width))
+    assert np.array_equal(weighted_sums(columns, draws, np.random.default_rng(0)), weights(draws) @ columns)
+
+
 def test_a_byte_settles_nearly_every_count_and_the_rest_keeps_the_law():
     law = multinomial._poisson_bytes(0.93)
     settled = np.array([sum(byte >= edge for edge in law.thresholds) for byte in range(law.limit)])
