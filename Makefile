@@ -12,7 +12,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is %d.%d. Type: make PYTHON=python3.12 ..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,gguf,plots]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,gguf,plots,inspect]'
 	touch $(STAMP)
 
 compare: $(STAMP)
@@ -47,7 +47,7 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 docs: $(STAMP)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,gguf,plots,docs]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,gguf,plots,inspect,docs]'
 	$(BIN)/mkdocs build --strict
 
 # The published JSON schemas of result.json and of experiment files; tests compare them with the code.

@@ -160,10 +160,11 @@ def report(rliable_python: str | None) -> None:
         others["rliable"] = with_rliable(rliable_python, treat - base)
     others["sacreBLEU"] = least_time(lambda: with_sacrebleu(base, treat), 1)
     print(f"{RESAMPLES:,} resamples, {SEEDS} seeds x {ITEMS:,} items x {CELLS} cells, one thread, processor seconds\n")
+    print(f"{'':<28}{'seconds':>9}{'times one':>12}{'times four':>12}{'target':>8}")
     print(f"{'two-way, one benchmark':<28}{ours:>9.3f}")
     print(f"{'two-way, four benchmarks':<28}{four:>9.3f}")
     for name, took in others.items():
-        print(f"{name:<28}{took:>9.3f}  {took / ours:6.1f} times ours (target {TARGETS[name]})")
+        print(f"{name:<28}{took:>9.3f}{took / ours:>12.1f}{took / four:>12.1f}{TARGETS[name]:>8}")
     print(f"\nanalytic E1 and E2, {CELLS} cells: {1e3 * least_time(lambda: analytic(cells), 50):.2f} ms (target 2)")
     print(f"peak memory of the two-way bootstrap: {peak_memory(two_way(cells)):.0f} MB (target 200)")
 

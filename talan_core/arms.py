@@ -17,7 +17,7 @@ from talan_core.errors import UserError, unknown_name
 from talan_core.partners import PARTNERS, Partner, PeftPartner, PlainPartner
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from peft import PeftModel
     from transformers import PreTrainedModel
@@ -286,6 +286,12 @@ def _written(name: str, options: Partner | TalanOptions | NoiseOptions) -> str:
     return f"{name}[{','.join(given)}]" if given else name
 
 
+def _unknown_option(component: str, name: str, names: Sequence[str]) -> UserError:
+    if not names:
+        return UserError(f"{component} takes no options, and {name!r} is given.", f"Type {component} without brackets.")
+    return UserError(f"{component} has no option {name!r}.", unknown_name("option", name, names).fix)
+
+
 def _read(cls: type[_OptionsT], component: str, text: str) -> _OptionsT:
     """Read "a=1,b=2" into a dataclass of options, collecting every wrong value into one error."""
     types = typing.get_type_hints(cls)
@@ -295,7 +301,7 @@ def _read(cls: type[_OptionsT], component: str, text: str) -> _OptionsT:
     for item in filter(None, (piece.strip() for piece in text.split(","))):
         name, equals, value = (piece.strip() for piece in item.partition("="))
         if name not in names:
-            raise unknown_name(f"option of {component}", name, names)
+            raise _unknown_option(component, name, names)
         if name in values:
             problems.append(f"{name} is given twice")
         elif not (equals and value):

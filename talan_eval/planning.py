@@ -36,6 +36,8 @@ DEFAULT_SEEDS = 7
 TABLE_SEEDS = (3, 5, 7, 10, 15, 20)
 TABLE_SAMPLES = (1, 4, 8)
 MEAN = "mean of the benchmarks"
+_MOST = 1_000_000_000
+_LEAST_SHARE = 1e-12  # quantiles are finite from here on
 _MAX_PHI = 2.0  # two independent right-or-wrong answers differ by at most 1, with variance at most 1 each
 
 
@@ -190,16 +192,21 @@ def _check(request: PowerRequest) -> None:
         raise UserError("A plan needs the number of items.", "Type --items 500, or --from RESULT to plan from a run.")
     least = {"--seeds": (request.seeds, 2), "--items": (request.items, 1), "--samples": (request.samples, 1)}
     for name, (value, bound) in (least | {"--cells": (request.cells, 1)}).items():
-        if value is not None and value < bound:
+        if value is not None and not bound <= value <= _MOST:
+            size = "more than" if value > 0 else "below minus"
+            shown = str(value) if abs(value) <= _MOST else f"{size} {_MOST:,}"  # str refuses thousands of digits
             raise UserError(
-                f"{name} is {value}.", f"Type a number from {bound} upwards, such as {name} {max(bound, 7)}."
+                f"{name} is {shown}.", f"Type a number from {bound} to {_MOST:,}, such as {name} {max(bound, 7)}"
             )
-    for name, share in (("--alpha", request.alpha), ("--power", request.power)):
-        if not 0 < share < 1:
-            raise UserError(f"{name} is {share:g}, not between 0 and 1.", f"Type a share, such as {name} 0.05 or 0.8.")
+    for name, share, usual in (("--alpha", request.alpha, 0.05), ("--power", request.power, 0.8)):
+        if not _LEAST_SHARE <= share <= 1 - _LEAST_SHARE:
+            raise UserError(
+                f"{name} is {share:g}, not between {_LEAST_SHARE:g} and 1 - {_LEAST_SHARE:g}.",
+                f"Type a share, such as {name} {usual:g}",
+            )
     if request.power <= request.alpha:
         raise UserError("A power below the error rate needs no experiment.", "Type --power 0.8.")
-    if request.delta is not None and (request.delta == 0 or abs(request.delta) > POINTS):
+    if request.delta is not None and not 0 < abs(request.delta) <= POINTS:  # NaN is neither
         raise UserError(f"A gain of {request.delta:g} points cannot be planned for.", "Type --delta 1.4 or the like.")
     _check_assumptions(request)
 

@@ -87,8 +87,12 @@ class CompareRequest:
         "auto", "Bootstrap over seeds: auto, bootstrap_t, expanded_percentile, percentile, basic, bca.", "both"
     )
     also: str | None = _ask(
-        None, "Tests beside the defaults, by name: wilcoxon, cmh, item-bootstrap.", "both", listed=True
+        None,
+        "Tests beside the defaults, by name: wilcoxon, cmh, item-bootstrap, tost, benjamini-yekutieli.",
+        "both",
+        listed=True,
     )
+    margin: float | None = _ask(None, "Equivalence margin of --also tost, in points.", "both")
     resamples: int = _ask(10_000, "Resamples of the two-way bootstrap.", "both")
     rng_seed: int = _ask(0, "Seed of the resampling.", "both")
     base_logs: tuple[str, ...] = _ask(

@@ -150,6 +150,9 @@ class ItemLevel(_Record):
     always_right: int = Field(ge=0, description="Items with full score in both arms at every seed.")
     always_wrong: int = Field(ge=0, description="Items with score 0 in both arms at every seed.")
     informative: int = Field(ge=0, description="All other items.")
+    same_prompt: int | None = Field(
+        None, ge=0, description="Items whose prompt another item has as well; null where prompts are not recorded."
+    )
     discordant: int = Field(ge=0, description="Items that differ between the arms at one seed at least.")
     top_share: Probability | None = Field(
         description="Share of all flips in the single most discordant item; null without flips."
@@ -160,12 +163,12 @@ class ItemLevel(_Record):
 
 
 class NamedTest(_Record):
-    """A test that was asked for by name, beside the defaults. No verdict rests on it."""
+    """A test or correction that was asked for by name, beside the defaults. No verdict rests on it."""
 
     name: str = Field(description="Method code.")
     seed: int | None = Field(description="Training seed, for tests of one checkpoint pair.")
-    p: Probability | None = Field(description="Two-sided p; null for intervals.")
-    ci: Ci | None = Field(description="Interval, points; null for tests.")
+    p: Probability | None = Field(description="The test's p; null for intervals and where it cannot be tested.")
+    ci: Ci | None = Field(description="Interval, points; null for tests. Of tost: the one of level 1 - 2 alpha.")
     caution: str = Field(description="What it does not do.")
 
 
@@ -180,6 +183,7 @@ class Cell(_Record):
     n_dropped: int = Field(0, ge=0, description="Items left out of both arms because not every run has them.")
     n_seeds: int = Field(ge=1, description="Training seeds with both arms complete.")
     seeds: tuple[int, ...] = Field(description="These seeds, ascending; the order of deltas.")
+    dropped_seeds: tuple[int, ...] = Field((), description="Seeds left out because only one arm has them.")
     k: int = Field(ge=1, description="Decoding samples averaged within an item.")
     base_mean: Points = Field(description="Mean score of the base arm, points.")
     treat_mean: Points = Field(description="Mean score of the treat arm, points.")
@@ -244,6 +248,7 @@ class Aggregate(_Record):
     adjusted_p: Probability | None = Field(
         description="The p that decides: of both tests the larger, times the variants tried; with it the anytime p."
     )
+    also: tuple[NamedTest, ...] = Field((), description="Tests that were asked for by name and apply to the mean.")
     mde80: Points | None = Field(description="True mean gain found with 80 % power at the observed noise.")
     verdict: VerdictWord = Field(description="Of the primary test.")
     verdict_basis: Basis | None = Field(description="For better or worse: both tests, or the t test alone.")
@@ -270,6 +275,9 @@ class Settings(_Record):
     )
     slices: tuple[str, ...] = Field(description="Labels by which benchmarks were sliced.")
     also: tuple[str, ...] = Field(description="Tests that were asked for by name.")
+    margin: Annotated[float, Field(gt=0, json_schema_extra={"unit": "percentage points"})] | None = Field(
+        None, description="Equivalence margin of tost, declared before results are read; null without it."
+    )
 
 
 class Method(_Record):

@@ -9,9 +9,12 @@ from talan_eval.cli.options import command_of
 from talan_eval.power_request import PowerRequest
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from collections.abc import Sequence
+
+    from rich.table import Table as RichTable
 
     from talan_eval.planning import Plan, Row
+    from talan_eval.report.table import Table
 
 DOC = """Say which true gain an experiment would find, and how many seeds or samples a given gain needs.
 
@@ -23,6 +26,8 @@ EXAMPLES = (
     "talan-eval power --items 198 --samples 8  |  talan-eval power --from results/NAME --seeds 14 --delta 1"
 )
 
+_GAP = 2
+
 
 def perform(request: PowerRequest) -> None:
     """Print the plan."""
@@ -30,8 +35,10 @@ def perform(request: PowerRequest) -> None:
     import json  # noqa: PLC0415 - as above
 
     from rich.console import Console  # noqa: PLC0415 - as above
+    from rich.padding import Padding  # noqa: PLC0415 - as above
 
     from talan_eval.planning import make_plan  # noqa: PLC0415 - as above
+    from talan_eval.report.terminal import rich_table  # noqa: PLC0415 - as above
 
     plan = make_plan(request)
     if request.json is not None:
@@ -42,7 +49,14 @@ def perform(request: PowerRequest) -> None:
         f"power {plan.power:.0%}. Variance components {plan.basis}.",
         markup=False,
     )
-    console.print(_main(plan))
+    table, dropped = main_table(plan).fitted(console.width, _GAP)
+    console.print(Padding(rich_table(table), (1, 0)))
+    if dropped:
+        names = ", ".join(column.name for column in dropped)
+        console.print(f"Left out at this width: {names}. The plan of --json FILE has every column.", markup=False)
+    for line in legend(plan):
+        console.print(line, markup=False)
+    console.print()
     # the mean over benchmarks is the primary test; the tables of its parts are in --json
     for row in plan.rows if plan.rows[-1].n_items is not None else plan.rows[-1:]:
         console.print(_by_size(row, plan))
@@ -64,36 +78,66 @@ def floors(plan: Plan) -> tuple[str, ...]:
     return (first, second)
 
 
-def _main(plan: Plan) -> Table:
-    from rich import box  # noqa: PLC0415 - --help must not wait for it
-    from rich.table import Table  # noqa: PLC0415 - as above
+def main_table(plan: Plan) -> Table:
+    """Build the table of benchmarks; the columns of rank 0 fit into 80 characters beside a name of 18."""
+    from talan_eval.report.table import Column, Table  # noqa: PLC0415 - --help must not wait for it
 
-    table = Table(box=box.SIMPLE_HEAD, title="Points", title_justify="left")
-    headings = ["benchmark", "items", "sd of a seed", f"MDE {plan.power:.0%}", "guarded"]
+    columns = [
+        Column(("benchmark",), "benchmark", "left"),
+        Column(("items",), "items", rank=2),
+        Column(("sd of", "seed"), "sd of a seed", rank=3),
+        Column(("MDE", f"{plan.power:.0%}"), f"MDE {plan.power:.0%}"),
+        Column(("guarded",), "guarded", rank=1),
+    ]
     if plan.delta is not None:
-        headings += [f"power at {plan.delta:+g}", "seeds needed", "samples needed", "exaggeration"]
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading == "benchmark" else "right")
+        columns += [
+            Column(("power", f"at {plan.delta:+g}"), f"power at {plan.delta:+g}"),
+            Column(("seeds", "needed"), "seeds needed"),
+            Column(("samples", "needed"), "samples needed"),
+            Column(("over-", "stated"), "overstated"),
+        ]
+    rows = []
     for row in plan.rows:
         cells = [row.name, "" if row.n_items is None else f"{row.n_items:,}", f"{row.seed_sd:.2f}", f"{row.mde:.2f}"]
         cells.append("" if row.guarded_mde is None else f"{row.guarded_mde:.2f}")
         if plan.delta is not None:
             cells.append("" if row.power is None else f"{row.power:.0%}")
-            cells.append("over 10,000" if row.seeds is None else f"{row.seeds:,}")
-            needs = dict.fromkeys("never" if count is None else f"{count:,}" for count in row.samples)
-            cells.append(" to ".join(needs))
-            cells.append("" if row.exaggeration is None else f"{row.exaggeration.type_m:.1f} times")
-        table.add_row(*cells)
-    return table
+            cells.append(">10,000" if row.seeds is None else f"{row.seeds:,}")
+            cells.append(_range(row.samples))
+            cells.append("" if row.exaggeration is None else f"{row.exaggeration.type_m:.1f} x")
+        rows.append(tuple(cells))
+    return Table("Points", tuple(columns), tuple(rows))
 
 
-def _by_size(row: Row, plan: Plan) -> Table:
+def legend(plan: Plan) -> tuple[str, ...]:
+    """Say what the columns mean."""
+    power = f"{plan.power:.0%}"
+    lines = [
+        f"MDE {power}: true gain that the t over seeds finds in {power} of experiments.",
+        "guarded: the same for the test that verdicts rest on.",
+    ]
+    if plan.delta is not None:
+        lines.append("overstated: how many times the true gain a significant result shows on average.")
+    if any(len(set(row.samples)) > 1 for row in plan.rows):
+        lines.append("samples needed: 5+ is 5 at best, and never where decoding is no part of the noise.")
+    return tuple(lines)
+
+
+def _range(samples: Sequence[int | None]) -> str:
+    """Return samples at best and at worst; None is never."""
+    least, most = samples[0], samples[-1]
+    if least is None:
+        return "never"
+    return f"{least:,}+" if most is None else "-".join(dict.fromkeys(f"{count:,}" for count in (least, most)))
+
+
+def _by_size(row: Row, plan: Plan) -> RichTable:
     from rich import box  # noqa: PLC0415 - --help must not wait for it
-    from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.table import Table as RichTable  # noqa: PLC0415 - as above
 
     from talan_eval.planning import TABLE_SAMPLES, TABLE_SEEDS  # noqa: PLC0415 - as above
 
-    table = Table(box=box.SIMPLE_HEAD, title=f"MDE {plan.power:.0%}, points: {row.name}", title_justify="left")
+    table = RichTable(box=box.SIMPLE_HEAD, title=f"MDE {plan.power:.0%}, points: {row.name}", title_justify="left")
     table.add_column("seeds", justify="right")
     for samples in TABLE_SAMPLES:
         table.add_column(f"k = {samples}", justify="right")

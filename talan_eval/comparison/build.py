@@ -60,12 +60,12 @@ def compare(
     ordered = [cell.ordered() for cell in cells]
     check_family(ordered)
     check_labels(ordered, settings.slices)
-    whole = [analyse(cell, None, settings) for cell in ordered]
-    parts = [analyse(part, name, settings) for cell in ordered for name, part in slice_cell(cell, settings.slices)]
-    family = [*whole, *parts]
+    slices = [part for cell in ordered for part in slice_cell(cell, settings.slices)]
+    family, two_way = analyse([*((None, cell) for cell in ordered), *slices], settings)
+    whole, parts = family[: len(ordered)], family[len(ordered) :]
     adjusted = zip(family, adjust(family, settings.variants_tried), strict=True)
     published = [_cell(item, p, settings) for item, p in adjusted]
-    mean, reasons = aggregate(whole, settings)
+    mean, reasons = aggregate(whole, settings, two_way)
     digest = family_hash(base, treat, [_identity(item) for item in family], settings.variants_tried)
     return schema.Result(
         schema_version=1,
@@ -99,6 +99,7 @@ def _settings(settings: StatisticsSettings) -> schema.Settings:
         variants_tried=settings.variants_tried,
         slices=settings.slices,
         also=settings.also,
+        margin=settings.margin,
     )
 
 
@@ -123,6 +124,7 @@ def _cell(item: Analysed, adjusted: Adjusted, settings: StatisticsSettings) -> s
         n_dropped=scores.dropped_items,
         n_seeds=n_seeds,
         seeds=scores.seeds,
+        dropped_seeds=scores.dropped_seeds,
         k=scores.k,
         base_mean=points(float(scores.base.mean())),
         treat_mean=points(float(scores.treat.mean())),
@@ -137,7 +139,7 @@ def _cell(item: Analysed, adjusted: Adjusted, settings: StatisticsSettings) -> s
         mean_squares=published_squares(mean_squares(item.deltas)) if n_seeds > 1 else None,
         clusters=clustering(scores, item.deltas),
         items=item_level(scores, item.deltas, settings.alpha) if item.slice is None else None,
-        also=named_tests(scores, item.deltas, settings, generator(settings, f"{scores.name}/also/{item.slice}")),
+        also=named_tests(item, adjusted, settings, generator(settings, f"{scores.name}/also/{item.slice}")),
         holm_p=adjusted.holm_p,
         maxt_p=adjusted.maxt_p,
         adjusted_p=p,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from talan_eval.stats.arrays import FloatArray
+
+PROMPT_END: Final = ":"
+"""Ends the prompt's own hash where that of the expected answer follows: both must agree to be the same question."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ class ScoreColumns:
         task: Benchmark name.
         seed: Training seed.
         item_ids: Item identifiers, shape (N,), without repeats, in any order.
-        prompts: Hash of each item's prompt, shape (N,).
+        prompts: Hash of each item's prompt, shape (N,), "" where unknown; what else makes it the same question, such as
+            the expected answer, may follow after ``PROMPT_END``.
         scores: Mean score of each item, shape (N,), in [0, 1].
         k: Samples that each score averages.
         unparsed: Share of answers without a readable result, or None if unknown.

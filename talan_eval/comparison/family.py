@@ -12,15 +12,16 @@ from talan_core.errors import UserError
 from talan_eval.comparison.inference import Inference, infer
 from talan_eval.stats.backbone_flips import max_t_backbones
 from talan_eval.stats.backbones import GridCell
-from talan_eval.stats.multiplicity import benjamini_hochberg, holm
+from talan_eval.stats.multiplicity import benjamini_hochberg, benjamini_yekutieli, holm
 from talan_eval.stats.signflip import MAX_SEEDS, SeedSums, seed_sums
+from talan_eval.stats.two_way import Member, TwoWay, two_way_intervals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from talan_eval.comparison.pairing import CellScores
     from talan_eval.comparison.settings import StatisticsSettings
-    from talan_eval.stats.arrays import FloatArray
+    from talan_eval.stats.arrays import FloatArray, Interval
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,14 +53,55 @@ class Adjusted:
     holm_p: float | None
     maxt_p: float | None
     bh_p: float | None
+    by_p: float | None
 
 
-def analyse(scores: CellScores, part: str | None, settings: StatisticsSettings) -> Analysed:
-    """Infer about one cell or slice."""
-    deltas = scores.treat - scores.base
-    cell = GridCell(scores.backbone, scores.task, deltas, scores.clusters)
-    rng = generator(settings, scores.name if part is None else f"{scores.name}/{part}")
-    return Analysed(scores, part, deltas, infer([cell], [scores.k], settings, rng))
+def analyse(
+    family: Sequence[tuple[str | None, CellScores]], settings: StatisticsSettings
+) -> tuple[list[Analysed], Interval | None]:
+    """Infer about the cells and slices of a family.
+
+    Args:
+        family: (slice, scores) of each; the slice is None for a whole benchmark.
+        settings: Error rate, resamples, bootstrap.
+
+    Returns:
+        The inferences in the order given, and the two-way bootstrap interval of the mean over whole benchmarks, in
+        proportions, which is drawn along with theirs.
+    """
+    common = common_seeds([scores for part, scores in family if part is None])
+    complete = all(common.values())
+    members = [
+        Member(
+            GridCell(scores.backbone, _drawn_as(part, scores), scores.treat - scores.base, scores.clusters),
+            scores.seeds,
+            common[scores.backbone] if part is None and complete else None,
+        )
+        for part, scores in family
+    ]
+    two_way = _two_way(members, settings)
+    analysed = []
+    for (part, scores), member, interval in zip(family, members, two_way.members, strict=True):
+        rng = generator(settings, scores.name if part is None else f"{scores.name}/{part}")
+        inference = infer([member.cell], [scores.k], settings, rng, interval)
+        analysed.append(Analysed(scores, part, member.cell.deltas, inference))
+    return analysed, two_way.mean
+
+
+def _two_way(members: Sequence[Member], settings: StatisticsSettings) -> TwoWay:
+    if max(len(member.seeds) for member in members) == 1:  # nothing is said about re-training then
+        return TwoWay((None,) * len(members), None)
+    return two_way_intervals(
+        members, settings.resamples, lambda name: generator(settings, f"two-way/{name}"), settings.alpha
+    )
+
+
+def common_seeds(cells: Sequence[CellScores]) -> dict[str, tuple[int, ...]]:
+    """Return the seeds that are complete in all cells of each backbone, ascending."""
+    found: dict[str, set[int]] = {}
+    for cell in cells:
+        found.setdefault(cell.backbone, set(cell.seeds)).intersection_update(cell.seeds)
+    return {backbone: tuple(sorted(seeds)) for backbone, seeds in found.items()}
 
 
 def generator(settings: StatisticsSettings, name: str) -> np.random.Generator:
@@ -76,20 +118,20 @@ def adjust(family: Sequence[Analysed], variants: int) -> list[Adjusted]:
         variants: Variants of the treat arm that were tried; every p is multiplied by it (Bonferroni).
 
     Returns:
-        Holm on the guarded p, joint sign-flip max-T with one sign per seed of a backbone, and Benjamini-Hochberg, in
-        the order given. A cell that could not be tested stays in the family with p = 1.
+        Holm on the guarded p, joint sign-flip max-T with one sign per seed of a backbone, Benjamini-Hochberg and
+        Benjamini-Yekutieli, in the order given. A cell that could not be tested stays in the family with p = 1.
     """
     tested = [item.inference.e1 is not None for item in family]
     raw = np.array([1.0 if item.inference.e1 is None else item.inference.e1.p for item in family])
     joint = _max_t(family)
-    rows = zip(tested, holm(raw), joint, benjamini_hochberg(raw), strict=True)
+    adjusted = zip(holm(raw), joint, benjamini_hochberg(raw), benjamini_yekutieli(raw), strict=True)
 
     def times(p: float | None) -> float | None:
         return None if p is None else min(1.0, float(p) * variants)
 
     return [
-        Adjusted(times(first), times(second), times(third)) if known else Adjusted(None, None, None)
-        for known, first, second, third in rows
+        Adjusted(*(times(p) for p in row)) if known else Adjusted(None, None, None, None)
+        for known, row in zip(tested, adjusted, strict=True)
     ]
 
 
@@ -111,6 +153,11 @@ def check_family(cells: Sequence[CellScores]) -> None:
                 f"The backbones answered different items of {task!r}, so their mean has no common benchmark.",
                 "Evaluate every backbone on the same items: the same task version and --limit.",
             )
+
+
+def _drawn_as(part: str | None, scores: CellScores) -> str:
+    """Name the items that are resampled together: those of a benchmark for all backbones, of a slice for one."""
+    return scores.task if part is None else f"{scores.name}/{part}"
 
 
 def _max_t(family: Sequence[Analysed]) -> list[float | None]:

@@ -19,14 +19,15 @@ _UNPARSED_GAP = 0.05
 _CONSTANT = 1e-9
 _SATURATED = 0.1  # share of informative items below which N overstates what a benchmark can show
 _FEW_FLIPS = 20  # with fewer, a share of them says little
+_EXAMPLES = 2
 _CONCENTRATED = 0.25  # share of the flips in one item or cluster
 
 
 def cell_flags(cell: CellScores) -> tuple[str, ...]:
     """List what looks wrong in one cell.
 
-    Dropped seeds and items, identical arms, copied seeds, one constant shift of every item, a saturated benchmark,
-    flips that concentrate in one place, unequal unparsed rates.
+    Dropped seeds and items, identical arms, copied seeds, one prompt under several items, one constant shift of every
+    item, a saturated benchmark, flips that concentrate in one place, unequal unparsed rates.
     """
     flags = _suspicious_items(cell)
     if cell.dropped_seeds:
@@ -37,6 +38,12 @@ def cell_flags(cell: CellScores) -> tuple[str, ...]:
         flags.append(
             f"{cell.dropped_items} of {whole} items left out of both arms because not every run has them under one "
             f"prompt ({cell.dropped_prompts} differ in the prompt alone)"
+        )
+    if cell.same_prompt:
+        listed = ", ".join(map(repr, cell.same_prompt[:_EXAMPLES]))
+        flags.append(
+            f"{len(cell.same_prompt)} of {len(cell.item_ids)} items have a prompt that another item has as well (such "
+            f"as {listed}); a question that is asked twice counts twice, and items are not independent"
         )
     if np.array_equal(cell.base, cell.treat):
         flags.append("both arms have the same score on every item and seed; was the treat adapter active?")

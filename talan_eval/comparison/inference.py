@@ -56,7 +56,11 @@ def ci_points(interval: Interval) -> tuple[float, float]:
 
 
 def infer(
-    cells: Sequence[GridCell], k: Sequence[int], settings: StatisticsSettings, rng: np.random.Generator
+    cells: Sequence[GridCell],
+    k: Sequence[int],
+    settings: StatisticsSettings,
+    rng: np.random.Generator,
+    two_way: Interval | None,
 ) -> Inference:
     """Infer E1 and E2 for the equal-weight mean over cells; one cell is the special case.
 
@@ -64,7 +68,8 @@ def infer(
         cells: Difference matrices (S, N_c) in proportions; the cells of a backbone over the same seeds.
         k: Samples per item of each cell.
         settings: Error rate, resamples, bootstrap.
-        rng: Source of randomness.
+        rng: Source of randomness of the bootstrap over seeds, where its law is too large to be listed.
+        two_way: Two-way bootstrap interval of the same mean, in proportions; None where it has no width.
 
     Returns:
         The results in points.
@@ -76,7 +81,7 @@ def infer(
     result = backbones.guarded_t_backbones(cells, settings.alpha)
     sign, why_sign = _sign_flip(cells, k, gains, settings.alpha)
     bootstrap, why_bootstrap = _bootstrap(gains, settings, rng)
-    e2, why_e2 = _e2(cells, settings, rng)
+    e2, why_e2 = _e2(cells, settings.alpha, two_way)
     reasons = list(_seed_count(sizes, settings.alpha))
     if result.plain.p is None:
         reasons.append("all seeds gave the same difference, so the plain t has no interval and no p")
@@ -198,13 +203,10 @@ def _bootstrap(
     return schema.Bootstrap(method=result.method.value, exact=law.exact, ci=ci), tuple(reasons)
 
 
-def _e2(
-    cells: Sequence[GridCell], settings: StatisticsSettings, rng: np.random.Generator
-) -> tuple[schema.E2 | None, Reasons]:
+def _e2(cells: Sequence[GridCell], alpha: float, two_way: Interval | None) -> tuple[schema.E2 | None, Reasons]:
     if any(cell.deltas.shape[1] == 1 for cell in cells):
         return None, ("E2 is not estimable with a single item",)
-    result = backbones.guarded_crossed_backbones(cells, settings.alpha)
-    two_way = backbones.pigeonhole_backbones(cells, settings.resamples, rng, settings.alpha)
+    result = backbones.guarded_crossed_backbones(cells, alpha)
     e2 = schema.E2(
         method="guarded_crossed",
         ci=ci_points(result.guard.ci),

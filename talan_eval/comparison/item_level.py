@@ -38,6 +38,7 @@ def item_level(cell: CellScores, deltas: FloatArray, alpha: float) -> schema.Ite
         always_right=counts.always_right,
         always_wrong=counts.always_wrong,
         informative=counts.informative,
+        same_prompt=None if cell.same_prompt is None else len(cell.same_prompt),
         discordant=discordant,
         top_share=share.item if discordant else None,
         top_cluster_share=share.cluster if discordant else None,

@@ -8,9 +8,10 @@ import numpy as np
 
 from talan_eval import schema
 from talan_eval.comparison.anytime import anytime
-from talan_eval.comparison.family import generator
+from talan_eval.comparison.family import common_seeds, generator
 from talan_eval.comparison.flags import AGGREGATE
 from talan_eval.comparison.inference import infer, points
+from talan_eval.comparison.named import equivalence_test
 from talan_eval.comparison.verdicts import aggregate_p, aggregate_verdict
 from talan_eval.stats.aggregate import interquartile_mean, probability_of_improvement
 from talan_eval.stats.backbones import GridCell
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
 
     from talan_eval.comparison.family import Analysed
     from talan_eval.comparison.settings import StatisticsSettings
-    from talan_eval.stats.arrays import FloatArray
+    from talan_eval.stats.arrays import FloatArray, Interval
 
 
-def aggregate(analysed: Sequence[Analysed], settings: StatisticsSettings) -> tuple[schema.Aggregate, tuple[str, ...]]:
+def aggregate(
+    analysed: Sequence[Analysed], settings: StatisticsSettings, two_way: Interval | None
+) -> tuple[schema.Aggregate, tuple[str, ...]]:
     """Average the cells and test the mean.
 
     Seeds are joint across the benchmarks of a backbone, so only seeds that are complete in each of its cells count.
@@ -31,17 +34,19 @@ def aggregate(analysed: Sequence[Analysed], settings: StatisticsSettings) -> tup
     Args:
         analysed: The declared cells, without slices.
         settings: Error rate, resamples, variants tried, earlier looks (which count for a single backbone only).
+        two_way: Two-way bootstrap interval of the mean, in proportions.
 
     Returns:
         The mean in points, and why something in it is null.
     """
-    common = _common_seeds(analysed)
+    common = common_seeds([item.scores for item in analysed])
     lost = sum(len(_all_seeds(analysed, name)) - len(seeds) for name, seeds in common.items())
     reasons = [f"{lost} seed(s) left out because not every benchmark has them"] if lost else []
     if not all(common.values()):
         return _empty(analysed, common), ("no seed is complete in every benchmark, so the mean is not estimable",)
     cells = [_restricted(item, common[item.scores.backbone]) for item in analysed]
-    inference = infer(cells, [item.scores.k for item in analysed], settings, generator(settings, AGGREGATE))
+    samples = [item.scores.k for item in analysed]
+    inference = infer(cells, samples, settings, generator(settings, AGGREGATE), two_way)
     means = [cell.deltas.mean(axis=1) for cell in cells]
     every = np.concatenate(means)
     delta = points(float(np.mean([mean.mean() for mean in means])))
@@ -68,6 +73,7 @@ def aggregate(analysed: Sequence[Analysed], settings: StatisticsSettings) -> tup
         iqm=points(interquartile_mean(every)),
         poi=probability_of_improvement(every),
         adjusted_p=p,
+        also=equivalence_test(delta, inference.e1, settings),
         mde80=inference.mde80,
         verdict=verdict.word,
         verdict_basis=verdict.basis,
@@ -77,14 +83,6 @@ def aggregate(analysed: Sequence[Analysed], settings: StatisticsSettings) -> tup
 
 def _all_seeds(analysed: Sequence[Analysed], backbone: str) -> set[int]:
     return {seed for item in analysed if item.scores.backbone == backbone for seed in item.scores.seeds}
-
-
-def _common_seeds(analysed: Sequence[Analysed]) -> dict[str, tuple[int, ...]]:
-    names = dict.fromkeys(item.scores.backbone for item in analysed)
-    return {
-        name: tuple(sorted(set.intersection(*(set(i.scores.seeds) for i in analysed if i.scores.backbone == name))))
-        for name in names
-    }
 
 
 def _restricted(item: Analysed, seeds: tuple[int, ...]) -> GridCell:

@@ -157,6 +157,20 @@ _ALSO: Final[Mapping[str, Method]] = {
         text="Percentile bootstrap over the items of one checkpoint pair.",
         reference="Efron, B. (1979). Bootstrap methods: another look at the jackknife.",
     ),
+    "tost": Method(
+        code="tost",
+        estimand="E1",
+        text="Two one-sided tests of equivalence within a declared margin, guarded like the t.",
+        reference="Schuirmann, D. J. (1987). A comparison of the two one-sided tests procedure and the power approach "
+        "for assessing the equivalence of average bioavailability.",
+    ),
+    "benjamini-yekutieli": Method(
+        code="benjamini-yekutieli",
+        estimand="descriptive",
+        text="False discovery rate over cells and slices under any dependence (exploratory).",
+        reference="Benjamini, Y. and Yekutieli, D. (2001). The control of the false discovery rate in multiple testing "
+        "under dependency.",
+    ),
 }
 
 

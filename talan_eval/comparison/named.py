@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from talan_core.errors import UserError
 from talan_eval import schema
-from talan_eval.comparison.inference import ci_points
-from talan_eval.comparison.settings import ALSO
+from talan_eval.comparison.inference import ci_points, points
+from talan_eval.comparison.settings import ALSO, TOST
 from talan_eval.stats.cmh import cmh, seed_tables
+from talan_eval.stats.guard import ErrorTerm
+from talan_eval.stats.noninferiority import equivalence
 from talan_eval.stats.pigeonhole import item_bootstrap_interval
 from talan_eval.stats.signflip import seed_sums
 from talan_eval.stats.wilcoxon import signed_rank
@@ -16,20 +19,19 @@ from talan_eval.stats.wilcoxon import signed_rank
 if TYPE_CHECKING:
     import numpy as np
 
-    from talan_eval.comparison.pairing import CellScores
+    from talan_eval.comparison.family import Adjusted, Analysed
     from talan_eval.comparison.settings import StatisticsSettings
-    from talan_eval.stats.arrays import FloatArray
 
 
 def named_tests(
-    cell: CellScores, deltas: FloatArray, settings: StatisticsSettings, rng: np.random.Generator
+    item: Analysed, adjusted: Adjusted, settings: StatisticsSettings, rng: np.random.Generator
 ) -> tuple[schema.NamedTest, ...]:
-    """Run the tests of ``settings.also`` on one cell.
+    """Run the tests of ``settings.also`` on one cell or slice.
 
     Args:
-        cell: Paired scores.
-        deltas: Their differences, shape (S, N), proportions.
-        settings: Which tests, and their error rate and resamples.
+        item: Its scores and inference.
+        adjusted: Its p-values, adjusted over the family.
+        settings: Which tests, and their error rate, margin and resamples.
         rng: Source of randomness.
 
     Returns:
@@ -40,18 +42,56 @@ def named_tests(
     """
     found: list[schema.NamedTest] = []
     for name in settings.also:
-        if name == "wilcoxon":
-            found.append(_test(name, p=signed_rank(seed_sums(deltas, cell.k)).p))
-        elif name == "cmh":
-            try:
-                found.append(_test(name, p=cmh(seed_tables(cell.base, cell.treat)).p))
-            except ValueError as error:
-                raise UserError(f"{cell.name}: {error}.", "Leave cmh out of --also.") from error
+        if name == TOST:
+            found.extend(equivalence_test(points(float(item.deltas.mean(axis=1).mean())), item.inference.e1, settings))
+        elif name == "benjamini-yekutieli":
+            found.append(_test(name, p=adjusted.by_p))
+        elif name == "item-bootstrap":
+            found.extend(_item_bootstraps(item, settings, rng))
         else:
-            for seed, row in zip(cell.seeds, deltas, strict=True):
-                interval = item_bootstrap_interval(row, settings.resamples, rng, settings.alpha, cell.clusters)
-                found.append(_test(name, seed=seed, ci=None if interval is None else ci_points(interval)))
+            found.append(_test(name, p=_test_of_scores(name, item)))
     return tuple(found)
+
+
+def equivalence_test(delta: float, e1: schema.E1 | None, settings: StatisticsSettings) -> tuple[schema.NamedTest, ...]:
+    """Ask whether the arms are equal within the margin; nothing where that was not asked.
+
+    Args:
+        delta: Mean difference in points.
+        e1: Its tests, or None with one seed.
+        settings: Which tests, the margin, and the error rate.
+
+    Returns:
+        One test: p of both one-sided tests, and the interval of level 1 - 2 alpha, which lies within the margin exactly
+        when p < alpha.
+    """
+    if TOST not in settings.also or settings.margin is None:
+        return ()
+    caution = f"{ALSO[TOST]}; margin {settings.margin:g} points"
+    if e1 is None:
+        return (schema.NamedTest(name=TOST, seed=None, p=None, ci=None, caution=caution),)
+    terms = [ErrorTerm(term.name, term.se, math.inf if term.df is None else term.df) for term in e1.terms]
+    ci = (e1.one_sided.lower, e1.one_sided.upper)
+    p = equivalence(delta, terms, settings.margin).p
+    return (schema.NamedTest(name=TOST, seed=None, p=p, ci=ci, caution=caution),)
+
+
+def _test_of_scores(name: str, item: Analysed) -> float:
+    scores = item.scores
+    if name == "wilcoxon":
+        return signed_rank(seed_sums(item.deltas, scores.k)).p
+    try:
+        return cmh(seed_tables(scores.base, scores.treat)).p
+    except ValueError as error:
+        raise UserError(f"{scores.name}: {error}.", "Leave cmh out of --also.") from error
+
+
+def _item_bootstraps(item: Analysed, settings: StatisticsSettings, rng: np.random.Generator) -> list[schema.NamedTest]:
+    found = []
+    for seed, row in zip(item.scores.seeds, item.deltas, strict=True):
+        interval = item_bootstrap_interval(row, settings.resamples, rng, settings.alpha, item.scores.clusters)
+        found.append(_test("item-bootstrap", seed=seed, ci=None if interval is None else ci_points(interval)))
+    return found
 
 
 def _test(

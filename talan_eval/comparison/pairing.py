@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from talan_core.errors import UserError
-from talan_eval.comparison.columns import ScoreColumns, ScoredItem, columns_of
+from talan_eval.comparison.columns import PROMPT_END, ScoreColumns, ScoredItem, columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -46,6 +46,7 @@ class CellScores:
         labels: Per label name one value per item, shape (N,), "" where an item has none.
         dropped_items: Items left out of both arms because not every run has them under the same prompt.
         dropped_prompts: How many of these every run has, but not under the same prompt.
+        same_prompt: Items whose prompt another item has as well, ascending; None where prompts are unknown.
     """
 
     backbone: str
@@ -64,6 +65,7 @@ class CellScores:
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     dropped_items: int = 0
     dropped_prompts: int = 0
+    same_prompt: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` if shapes, ranges or identifiers cannot be a paired cell."""
@@ -213,14 +215,20 @@ def _pair_task(task: _Task, base: _Runs, treat: _Runs, unpaired: Unpaired) -> Ce
     dropped = _dropped([run for _, run in runs], kept, task)
     item_ids = tuple(sorted(item for item, _ in kept))
     clusters, labels = _item_columns([run for _, run in runs], item_ids, task)
+    if clusters is not None and len(set(clusters)) == 1:
+        raise UserError(
+            f"Task {task.name!r}: all {len(item_ids)} items are in one cluster ({clusters[0]!r}), so nothing can be "
+            "said about new items.",
+            "Give the items at least two clusters, or none: leave the column cluster out.",
+        )
     return CellScores(
         backbone=task.backbone,
         task=task.name,
         metric=task.metric,
         seeds=seeds,
         item_ids=item_ids,
-        base=np.stack([_aligned(base[seed], item_ids) for seed in seeds]),
-        treat=np.stack([_aligned(treat[seed], item_ids) for seed in seeds]),
+        base=_aligned([base[seed] for seed in seeds], item_ids),
+        treat=_aligned([treat[seed] for seed in seeds], item_ids),
         k=_samples(runs, task),
         base_unparsed=_unparsed(base, seeds),
         treat_unparsed=_unparsed(treat, seeds),
@@ -230,6 +238,7 @@ def _pair_task(task: _Task, base: _Runs, treat: _Runs, unpaired: Unpaired) -> Ce
         labels=labels,
         dropped_items=dropped[0],
         dropped_prompts=dropped[1],
+        same_prompt=_same_prompt(kept),
     )
 
 
@@ -263,6 +272,16 @@ def _dropped(runs: Sequence[ScoreColumns], kept: set[tuple[str, str]], task: _Ta
     return len(anywhere - common), len(everywhere - common)
 
 
+def _same_prompt(kept: Iterable[tuple[str, str]]) -> tuple[str, ...] | None:
+    """Return the items that share their prompt with another, or None where an item's prompt is unknown."""
+    by_prompt: dict[str, list[str]] = {}
+    for item, key in kept:
+        by_prompt.setdefault(key.partition(PROMPT_END)[0], []).append(item)
+    if "" in by_prompt:
+        return None
+    return tuple(sorted(item for items in by_prompt.values() if len(items) > 1 for item in items))
+
+
 def _samples(runs: Sequence[tuple[str, ScoreColumns]], task: _Task) -> int:
     counts = {run.k: f"{arm} arm at seed {run.seed}" for arm, run in reversed(runs)}
     if len(counts) > 1:
@@ -275,9 +294,14 @@ def _samples(runs: Sequence[tuple[str, ScoreColumns]], task: _Task) -> int:
     return next(iter(counts))
 
 
-def _aligned(run: ScoreColumns, item_ids: Sequence[str]) -> FloatArray:
-    where = {item: index for index, item in enumerate(run.item_ids)}
-    return np.asarray(run.scores, dtype=np.float64)[[where[item] for item in item_ids]]
+def _aligned(runs: Sequence[ScoreColumns], item_ids: Sequence[str]) -> FloatArray:
+    """Return the scores of the items, shape (S, N), in the order asked for; most runs have them in one order."""
+    orders: dict[tuple[str, ...], list[int]] = {}
+    for run in runs:
+        if run.item_ids not in orders:
+            where = {item: index for index, item in enumerate(run.item_ids)}
+            orders[run.item_ids] = [where[item] for item in item_ids]
+    return np.stack([np.asarray(run.scores, dtype=np.float64)[orders[run.item_ids]] for run in runs])
 
 
 def _item_columns(

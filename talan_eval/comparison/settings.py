@@ -14,10 +14,17 @@ if TYPE_CHECKING:
     from talan_eval.request import CompareRequest
 
 AUTO = "auto"
+_MOST_POINTS: Final = 100.0
+_LEAST_ALPHA: Final = 1e-12  # quantiles are finite from here on
+_MOST_RESAMPLES: Final = 1_000_000  # which take about a gigabyte for ten seeds
+TOST: Final = "tost"
 ALSO: Final[Mapping[str, str]] = {
     "wilcoxon": "Wilcoxon signed-rank over seeds (E1); it tests ranks, not the mean that is reported",
     "cmh": "Cochran-Mantel-Haenszel over seeds as strata (E0); as a test of re-training it rejects far too often",
     "item-bootstrap": "paired bootstrap over items of each checkpoint pair (E0); it says nothing about re-training",
+    TOST: "two one-sided tests (E1): a small p says equal within the margin; not adjusted for the family",
+    "benjamini-yekutieli": "false discovery rate over the family under any dependence (E1), exploratory; some of the "
+    "claims that it allows are false",
 }
 """Tests that a user can ask for by name, with what they do not do."""
 
@@ -35,6 +42,7 @@ class StatisticsSettings:
             was picked by its score; every deciding p-value is multiplied by it (Bonferroni).
         slices: Labels of the items, such as "subject"; each of their values becomes a cell of the family.
         also: Tests beside the defaults, by name from ``ALSO``. No verdict rests on them.
+        margin: Equivalence margin of "tost" in points, positive and declared before results are read; None without it.
         earlier_looks: Seeds of earlier readings of the same comparison, in their order. Where seeds were added after
             one, the verdict on the mean rests on an anytime-valid test as well.
     """
@@ -46,6 +54,7 @@ class StatisticsSettings:
     variants_tried: int = 1
     slices: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    margin: float | None = None
     earlier_looks: tuple[tuple[int, ...], ...] = ()
 
     @classmethod
@@ -59,16 +68,23 @@ class StatisticsSettings:
             variants_tried=request.variants_tried,
             slices=_names(request.slices),
             also=_names(request.also),
+            margin=request.margin,
         )
 
     def __post_init__(self) -> None:
         """Raise a ``UserError`` for a value out of range or an unknown name."""
-        if self.resamples < 1:
-            raise UserError(f"{self.resamples} resamples are too few.", "Type a positive number, such as 10000.")
+        if not 1 <= self.resamples <= _MOST_RESAMPLES:
+            raise UserError(
+                f"{self.resamples:,} resamples are too {'few' if self.resamples < 1 else 'many'}.",
+                f"Type a number from 1 to {_MOST_RESAMPLES}, such as --resamples 10000",
+            )
         if self.rng_seed < 0:
-            raise UserError(f"The random seed {self.rng_seed} is negative.", "Type a number from 0 upwards.")
-        if not 0 < self.alpha < 1:
-            raise UserError(f"alpha is {self.alpha}, not between 0 and 1.", "Type an error rate such as 0.05.")
+            raise UserError(
+                f"The random seed {self.rng_seed} is negative.", "Type a number from 0 upwards: --rng-seed 0"
+            )
+        if not _LEAST_ALPHA <= self.alpha < 1:
+            near = f"smaller than {_LEAST_ALPHA:g}" if 0 < self.alpha < 1 else "not between 0 and 1"
+            raise UserError(f"alpha is {self.alpha:g}, {near}.", "Type an error rate such as --alpha 0.05")
         names = [AUTO, *(method.value for method in BootstrapMethod)]
         if self.bootstrap not in names:
             raise unknown_name("bootstrap", self.bootstrap, names)
@@ -80,9 +96,24 @@ class StatisticsSettings:
         for name in self.also:
             if name not in ALSO:
                 raise unknown_name("test", name, ALSO)
+        _check_margin(self.margin, wanted=TOST in self.also)
         for kind, chosen in (("--slices", self.slices), ("--also", self.also)):
             if len(set(chosen)) < len(chosen):
                 raise UserError(f"{kind} names one thing twice: {', '.join(chosen)}.", f"Name each once: {kind} NAME")
+
+
+def _check_margin(margin: float | None, *, wanted: bool) -> None:
+    if wanted and margin is None:
+        raise UserError(
+            "--also tost asks whether the arms are equal within a margin, and no margin is given.",
+            "Declare the difference that would not matter, in points, before results are read: --also tost --margin 1",
+        )
+    if margin is None:
+        return
+    if not wanted:
+        raise UserError("--margin is the margin of --also tost, which was not asked for.", "Type --also tost as well.")
+    if not 0 < margin <= _MOST_POINTS:
+        raise UserError(f"The margin {margin:g} is not between 0 and 100 points.", "Type a positive number: --margin 1")
 
 
 def _names(text: str | None) -> tuple[str, ...]:

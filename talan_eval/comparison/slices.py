@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -35,17 +36,32 @@ def slice_cell(cell: CellScores, labels: Sequence[str]) -> tuple[tuple[str, Cell
     slices = []
     for label in labels:
         column = np.array(cell.labels.get(label, ()))
-        values = [value for value in dict.fromkeys(sorted(column.tolist())) if value != ""]
-        if len(values) > MOST_SLICES:
-            raise UserError(
-                f"The label {label!r} of {cell.task} has {len(values)} values; so many slices show nothing.",
-                f"Slice by a label of at most {MOST_SLICES} values: --slices NAME",
-            )
-        for value in values:
-            chosen = np.flatnonzero(column == value)
-            if len(chosen) >= MIN_ITEMS:
-                slices.append((f"{label}={value}", _only(cell, chosen)))
+        values = slice_values(cell.task, label, column.tolist())
+        slices += [(f"{label}={value}", _only(cell, np.flatnonzero(column == value))) for value in values]
     return tuple(slices)
+
+
+def slice_values(task: str, label: str, column: Sequence[str]) -> tuple[str, ...]:
+    """Return the values by which a benchmark is cut, ascending.
+
+    Args:
+        task: Benchmark, for the message.
+        label: Name of the label.
+        column: Its value for each item, "" where an item has none.
+
+    Returns:
+        The values that at least two items have.
+
+    Raises:
+        UserError: There are so many values that slices test nothing.
+    """
+    counts = Counter(value for value in column if value != "")
+    if len(counts) > MOST_SLICES:
+        raise UserError(
+            f"The label {label!r} of {task} has {len(counts)} values; so many slices show nothing.",
+            f"Slice by a label of at most {MOST_SLICES} values: --slices NAME",
+        )
+    return tuple(value for value in sorted(counts) if counts[value] >= MIN_ITEMS)
 
 
 def check_labels(cells: Sequence[CellScores], labels: Sequence[str]) -> None:
@@ -70,4 +86,5 @@ def _only(cell: CellScores, chosen: np.ndarray[tuple[int], np.dtype[np.int64]]) 
         clusters=clusters if clusters is not None and len(set(clusters)) > 1 else None,
         labels={},
         pairing_hash=None,
+        same_prompt=None,
     )

@@ -124,8 +124,8 @@ def _refuse_duplicates(log: TaskLog, answers: Answers) -> None:
     if repeated:
         lines = [str(line) for key, line in zip(keys, answers.lines, strict=True) if key == repeated[0]]
         raise UserError(
-            f"{log.file}: {len(repeated)} items are there more than once, the first is {repeated[0][0]!r} at "
-            f"{log.unit}s {', '.join(lines[:_EXAMPLES])}.",
+            f"{log.file}: {len(repeated)} {'item is' if len(repeated) == 1 else 'items are'} there more than once, the "
+            f"first is {repeated[0][0]!r} at {log.unit}s {', '.join(lines[:_EXAMPLES])}.",
             "Keep one answer per item. Repeated answers of one checkpoint go into directories of their own: "
             "--trial-axis sample",
         )

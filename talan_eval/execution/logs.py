@@ -22,9 +22,7 @@ from talan_eval.importers.checks import (
 from talan_eval.importers.formats import read_arms
 from talan_eval.importers.seeds import AXES, TrialAxis, arrange
 from talan_eval.importers.selection import choose
-from talan_eval.report.markdown import render
 from talan_eval.store.atomic import atomic_write_bytes, make_directory
-from talan_eval.store.store import MANIFEST_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -72,6 +70,8 @@ def compare_logs(request: CompareRequest) -> LogsComparison:
     axis, drop = _check(request)
     statistics = StatisticsSettings.of_request(request)
     _check_place(request.out)
+    if request.json is not None and request.json.is_dir():
+        raise UserError(f"--json {request.json} is a directory.", "Name a file, such as --json result.json")
     base, treat = read_arms(request.base_logs, request.treat_logs)
     named = None if request.tasks is None else [task.strip() for task in request.tasks.split(",") if task.strip()]
     tasks = common_tasks(base, treat, named)
@@ -87,7 +87,7 @@ def compare_logs(request: CompareRequest) -> LogsComparison:
         backbone=_backbone(base, treat),
         metrics={one.task: one.label for one in chosen},
         unpaired="drop" if drop else "refuse",
-        advice=_advice(different_settings(base, treat, tasks)),
+        advice=_advice(different_settings(base, treat, tasks), drop=drop),
     )
     for arm in (base, treat):
         refuse_equal_scores(arm, _by_seed(cells, arm.side))
@@ -114,6 +114,8 @@ def write_reports(result: Result, out: Path | None, json: Path | None) -> None:
     """
     document = result.to_json().encode()
     if out is not None:
+        from talan_eval.report.markdown import render  # noqa: PLC0415 - the table in the terminal must not wait for it
+
         _check_place(out)
         make_directory(out)
         atomic_write_bytes(out / "result.json", document)
@@ -138,7 +140,11 @@ def _check(request: CompareRequest) -> tuple[TrialAxis, bool]:
 
 
 def _check_place(out: Path | None) -> None:
-    if out is not None and (out / MANIFEST_NAME).exists():
+    if out is None:
+        return
+    from talan_eval.store.store import MANIFEST_NAME  # noqa: PLC0415 - only results directories need the store
+
+    if (out / MANIFEST_NAME).exists():
         raise UserError(
             f"{out} holds a comparison that was trained; its result would be overwritten.",
             f"Choose another directory: --out {out}-logs",
@@ -165,11 +171,13 @@ def _backbone(base: LoggedArm, treat: LoggedArm) -> str:
     return "table of scores" if runs[0].harness == "table" else f"{runs[0].harness} logs"
 
 
-def _advice(settings: Sequence[str]) -> str:
+def _advice(settings: Sequence[str], *, drop: bool) -> str:
     why = f"Settings differ: {'; '.join(settings)}. " if settings else ""
+    again = f"{why}Score both arms on the same items with the same prompts"
     return (
-        f"{why}Score both arms on the same items with the same prompts, or compare what they share: "
-        "--allow-unpaired drop"
+        f"{again}; --allow-unpaired drop finds nothing that they share, or not enough."
+        if drop
+        else f"{again}, or compare what they share: --allow-unpaired drop"
     )
 
 

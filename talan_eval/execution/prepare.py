@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import os
 import platform
@@ -13,32 +12,27 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from talan_core.arms import parse_arm
-from talan_core.backbones.names import find_backbone
 from talan_core.errors import UserError, unknown_name
-from talan_eval.asking import Asking, temperature_of
-from talan_eval.comparison.settings import StatisticsSettings
+from talan_eval.comparison.slices import slice_values
+from talan_eval.execution.checked import Checked, check
 from talan_eval.execution.plan import Assignment
 from talan_eval.execution.samples import LABELS
-from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource, parse_seeds
+from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource
 from talan_eval.sandbox.tiers import SandboxUnavailableError, Tier, find_tier
-from talan_eval.tasks import MICRO_TASKS, check_names, load_benchmark
+from talan_eval.tasks import load_benchmark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from talan_core.backbones.load import Revision
-    from talan_core.backbones.names import BackboneSpec
-    from talan_core.training.settings import TrainingSettings
+    from talan_eval.comparison.settings import StatisticsSettings
     from talan_eval.request import CompareRequest
     from talan_eval.tasks import Benchmark, TaskSpec
 
 RESULTS: Final = Path("results")
 PACKAGES: Final = ("talan-eval", "torch", "transformers", "peft", "lm-eval", "tokenizers", "numpy")
-_MOST_MINUTES: Final = 1e9
 _FREE_BYTES: Final = 64 * 2**20
 _BARE: Final = ("question", "problem")  # where documents keep an item without the instructions around it
-_DEVICES: Final = ("auto", "cpu", "cuda")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +54,6 @@ class Prepared:
     statistics: StatisticsSettings
 
 
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    """The parts of a request whose check needs nothing heavy."""
-
-    base: str
-    treat: str
-    seeds: tuple[int, ...]
-    tasks: tuple[str, ...]
-    train_tasks: tuple[str, ...]
-    spec: BackboneSpec
-    training: TrainingSettings
-    asking: Asking
-    statistics: StatisticsSettings
-
-
 def prepare(request: CompareRequest) -> Prepared:
     """Check a request and find out what it stands for.
 
@@ -87,7 +66,7 @@ def prepare(request: CompareRequest) -> Prepared:
     Raises:
         UserError: Anything in the request cannot be done; nothing has been written then.
     """
-    checked = _check(request)
+    checked = check(request)
     # From here on torch and lm-eval are loaded.
     from talan_core.backbones.load import locate  # noqa: PLC0415 - names are checked first, and without them
     from talan_eval.execution.prompts import check_backbone  # noqa: PLC0415 - as above
@@ -126,7 +105,7 @@ def prepare(request: CompareRequest) -> Prepared:
     return Prepared(experiment, assignment, workers, request.retries, checked.statistics)
 
 
-def _loaded(request: CompareRequest, checked: _Checked) -> dict[str, Benchmark]:
+def _loaded(request: CompareRequest, checked: Checked) -> dict[str, Benchmark]:
     """Load every benchmark that is evaluated or trained on, and check what they are needed for."""
     loaded = {
         name: load_benchmark(
@@ -159,73 +138,6 @@ def _contaminated(request: CompareRequest, trained: Sequence[Benchmark], evaluat
     return found
 
 
-def _check(request: CompareRequest) -> _Checked:
-    """Check all names and numbers, without loading anything heavy."""
-    base, treat = parse_arm(request.base).name, parse_arm(request.treat).name
-    if base == treat:
-        raise UserError(
-            f"The arms are the same: --base and --treat are both {base!r}.",
-            "Type two different arms, as in --base lora --treat talan+lora.",
-        )
-    for name in ("limit", "workers", "eval_batch"):
-        value = getattr(request, name)
-        if value is not None and value < 1:
-            raise UserError(
-                f"--{name.replace('_', '-')} {value} is not a positive number.",
-                f"Type --{name.replace('_', '-')} 1 or more.",
-            )
-    if request.retries < 0:
-        raise UserError(f"--retries {request.retries} is negative.", "Type --retries 0 or more.")
-    if not 0 <= request.save_minutes <= _MOST_MINUTES:
-        raise UserError(
-            f"--save-minutes {request.save_minutes:g} is no length of time.",
-            "Type --save-minutes with a number of minutes; 0 keeps no state of a training.",
-        )
-    if request.device not in _DEVICES:
-        raise UserError(
-            f"The device {request.device!r} is not known.", f"Type --device with one of {', '.join(_DEVICES)}."
-        )
-    _check_json(request.json)
-    if "cmh" in (request.also or "") and request.samples_per_item > 1:
-        raise UserError(
-            "--also cmh counts right and wrong answers, and the mean of several samples is neither.",
-            "Leave out cmh, or type --samples-per-item 1.",
-        )
-    spec = find_backbone(request.backbone)
-    recipe = {key: getattr(request, key) for key in ("steps", "batch_size", "learning_rate")}
-    training = dataclasses.replace(spec.training, **{key: value for key, value in recipe.items() if value is not None})
-    tasks = MICRO_TASKS if request.tasks is None else check_names(_names(request.tasks))
-    train_tasks = tasks if request.train_tasks is None else check_names(_names(request.train_tasks))
-    return _Checked(
-        base=base,
-        treat=treat,
-        seeds=parse_seeds(request.seeds),
-        tasks=tasks,
-        train_tasks=train_tasks,
-        spec=spec,
-        training=training,
-        asking=_asking(request),
-        statistics=StatisticsSettings.of_request(request),
-    )
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _asking(request: CompareRequest) -> Asking:
-    return Asking(
-        few_shot=request.few_shot,
-        chat_template=not request.no_chat_template,
-        thinking=request.thinking,
-        max_tokens=request.max_tokens,
-        samples=request.samples_per_item,
-        temperature=temperature_of(request.temperature, request.samples_per_item),
-        top_p=request.top_p,
-        sampling_seed=request.sampling_seed,
-    )
-
-
 def _save_every(minutes: float) -> dt.timedelta | None:
     return max(dt.timedelta(minutes=minutes), dt.timedelta.resolution) if minutes else None
 
@@ -242,15 +154,24 @@ def _check_training(specs: Sequence[TaskSpec]) -> None:
 
 
 def _check_slices(labels: Sequence[str], benchmarks: Sequence[Benchmark]) -> None:
-    """Refuse a label that no item has, before hours of computing and not after."""
+    """Refuse a label that no item has or that cuts nothing into slices, before hours of computing and not after."""
     known = [name for name in LABELS if any(name in item.doc for one in benchmarks for item in one.items)]
     for label in labels:
+        if not known:
+            raise UserError(f"There is no label {label!r}: the items have no labels.", "Leave --slices out.")
         if label not in known:
             raise unknown_name("slice", label, known)
+        columns = {one.spec.name: [str(item.doc.get(label, "")) for item in one.items] for one in benchmarks}
+        slices = [slice_values(name, label, column) for name, column in columns.items()]
+        if not any(slices):
+            raise UserError(
+                f"No two items have the same {label}, so there is no slice to test.",
+                "Evaluate more items, with a larger --limit or without it, or leave --slices out.",
+            )
 
 
 def _experiment(
-    checked: _Checked, revision: Revision, specs: Mapping[str, TaskSpec], eval_batch: int, device: str
+    checked: Checked, revision: Revision, specs: Mapping[str, TaskSpec], eval_batch: int, device: str
 ) -> Experiment:
     return Experiment(
         backbone=BackboneIdentity(
@@ -293,7 +214,7 @@ def _sandbox_tier(request: CompareRequest, specs: Sequence[TaskSpec]) -> Tier | 
         raise UserError(error.problem, error.fix) from error
 
 
-def _workers(asked: int | None, checked: _Checked, device: str) -> tuple[int, int]:
+def _workers(asked: int | None, checked: Checked, device: str) -> tuple[int, int]:
     """Return the number of worker processes and the threads of each."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     small = checked.spec.threads is not None
@@ -305,20 +226,6 @@ def _workers(asked: int | None, checked: _Checked, device: str) -> tuple[int, in
         else:
             asked = min(cores, 2 * len(checked.seeds)) if small else 1
     return asked, checked.spec.threads or max(1, cores // asked)
-
-
-def _check_json(path: Path | None) -> None:
-    """Refuse a place for the JSON that would only be found missing when everything is computed."""
-    if path is None:
-        return
-    parent = path.absolute().parent
-    while not parent.exists():  # missing directories are made when the file is written
-        parent = parent.parent
-    if path.is_dir() or not (parent.is_dir() and os.access(parent, os.W_OK)):
-        raise UserError(
-            f"--json {path} cannot be written: it is a directory, or {parent} is no directory that can be written to.",
-            "Name a file such as --json result.json.",
-        )
 
 
 def _check_space(out: Path) -> None:

@@ -58,7 +58,7 @@ class Reader:
             data = path.read_bytes()
         except OSError as error:
             raise UserError(f"Cannot read {path}: {error.strerror}.", f"Make it readable: chmod u+r {path}") from error
-        if not data.strip():
+        if not data or data.isspace():  # which stops at the first letter
             raise UserError(f"{path} is empty.", "Score this run again, or leave its directory out of the option.")
         if data.startswith(_LFS):
             raise UserError(f"{path} is a git-lfs pointer, not the log itself.", f"Fetch it: git lfs pull -I {path}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from talan_core.errors import UserError
-from talan_eval.importers import inspect_logs, lm_eval, own, tables
+from talan_eval.importers import inspect_logs, lm_eval, tables
 from talan_eval.importers.files import Reader
 from talan_eval.importers.lm_eval_lines import LineReader
 from talan_eval.importers.model import LoggedArm
@@ -85,6 +85,8 @@ def _read(found: Sequence[Found], side: str, readers: _Readers) -> list[LoggedRu
             continue
         for place in one.places:
             if place.kind == "talan-eval":
+                from talan_eval.importers import own  # noqa: PLC0415 - only our results need the store
+
                 runs += own.read_results(place.path, one.name, side, option)
             elif place.kind == "inspect_ai":
                 runs.append(inspect_logs.read_run(place.path, place.files, option, readers.files))

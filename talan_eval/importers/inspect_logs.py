@@ -166,8 +166,11 @@ def _task(log: _Log) -> TaskLog:
 
 def _question(sample: Any) -> str:  # noqa: ANN401 - inspect_ai's EvalSample
     asked = sample.input if isinstance(sample.input, str) else [_message(message) for message in sample.input]
-    text = json.dumps([asked, sample.choices, sample.target], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return f"{_digest([asked, sample.choices])}:{_digest(sample.target)}"
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _message(message: Any) -> list[str]:  # noqa: ANN401 - inspect_ai's ChatMessage, whose id differs from run to run

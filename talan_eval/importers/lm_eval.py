@@ -53,7 +53,7 @@ class _Summary:
 
     def version(self, task: str) -> str | None:
         version = self.of_task("versions", task)
-        return None if version in {None, "N/A", "Yaml"} else str(version)
+        return None if version in (None, "N/A", "Yaml") else str(version)
 
     def lower_is_better(self, task: str) -> frozenset[str]:
         table = self.of_task("higher_is_better", task)

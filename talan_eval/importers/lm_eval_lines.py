@@ -15,9 +15,8 @@ import hashlib
 import io
 import json
 import re
-from dataclasses import dataclass
 from itertools import compress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from talan_core.errors import UserError
 from talan_eval.importers.model import Answers
@@ -31,14 +30,16 @@ _HEAD_END = b', "doc": '
 _HEAD_MOST = 64
 _NUMBER = re.compile(rb'\{"doc_id": (\d+)')
 _TAIL = b', "filter": "'
+_HASHES = re.compile(
+    rb', "doc_hash": "[0-9a-f]{64}", "prompt_hash": "([0-9a-f]{64})", "target_hash": "([0-9a-f]{64})"(?=, ")'
+)
 _NOT_METRICS = frozenset(
     ("doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics", "doc_hash", "prompt_hash",
      "target_hash")
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Tail:
+class _Tail(NamedTuple):
     filter: str
     prompt: str
     values: Mapping[str, object]
@@ -53,6 +54,8 @@ class LineReader:
     def __init__(self) -> None:
         self._tails: dict[bytes, _Tail] = {}
         self._heads: dict[bytes, str] = {}
+        self._alike: dict[bytes, _Tail] = {}  # by what a tail holds beside the hashes: few tails differ there
+        self._whole: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
 
     def read(self, data: bytes, path: Path) -> dict[str, Answers]:
         """Read one file.
@@ -77,8 +80,6 @@ class LineReader:
         for line in io.BytesIO(data):  # one line in memory at a time is much faster than all of them
             heads.append(line[: line.find(_HEAD_END, 0, _HEAD_MOST)])
             tails.append(line[line.rfind(_TAIL) :])
-        if data.count(_HEAD) != len(heads):
-            return None  # a line that was cut off swallows the start of the next
         owners = list(map(self._heads.get, heads))
         found = list(map(self._tails.get, tails))
         for index, (owner, tail) in enumerate(
@@ -89,7 +90,21 @@ class LineReader:
             if tail is None and (tail := self._learn_tail(tails[index], path, index + 1)) is None:
                 return None
             owners[index], found[index] = owner, tail
-        return cast("list[str]", owners), cast("list[_Tail]", found), range(1, len(heads) + 1)
+        columns = cast("list[str]", owners), cast("list[_Tail]", found), range(1, len(heads) + 1)
+        return columns if self._is_whole(columns, data) else None
+
+    def _is_whole(self, columns: _Columns, data: bytes) -> bool:
+        """Return whether no line was cut off, which swallows the start of the next and takes its end for its own.
+
+        The items under their prompts cannot be those of a whole file then.
+        """
+        owners, tails, _ = columns
+        asked = tuple(owners), tuple(tail.prompt for tail in tails)
+        if asked not in self._whole:
+            if data.count(_HEAD) != len(owners):
+                return False
+            self._whole.add(asked)
+        return True
 
     def _learn_head(self, head: bytes) -> str | None:
         """Remember whose line it is, if the head says so on its own."""
@@ -100,13 +115,20 @@ class LineReader:
 
     def _learn_tail(self, tail: bytes, path: Path, number: int) -> _Tail | None:
         """Remember what a tail says, if it stands on its own."""
-        try:
-            row = json.loads("{" + tail[2:].decode())
-        except ValueError:
-            return None  # the whole line tells what is wrong with it
-        if "prompt_hash" not in row:
-            return None
-        return self._tails.setdefault(tail, _tail(row, path, number))
+        hashes = _HASHES.search(tail)
+        rest = tail if hashes is None else tail[: hashes.start()] + tail[hashes.end() :]
+        alike = self._alike.get(rest)
+        if alike is None:
+            try:
+                row = json.loads(b"{" + tail[2:])
+            except ValueError:
+                return None  # the whole line tells what is wrong with it
+            if "prompt_hash" not in row:
+                return None
+            alike = self._alike.setdefault(rest, _tail(row, path, number))
+        if hashes is not None:
+            alike = _Tail(alike.filter, f"{hashes[1].decode()}:{hashes[2].decode()}", alike.values)
+        return self._tails.setdefault(tail, alike)
 
 
 def _one_by_one(data: bytes, path: Path) -> _Columns:
@@ -125,29 +147,37 @@ def _one_by_one(data: bytes, path: Path) -> _Columns:
 def _by_filter(columns: _Columns) -> dict[str, Answers]:
     heads, tails, numbers = columns
     names = [tail.filter for tail in tails]
+    if len(set(names)) == 1:
+        return {names[0]: _answers(heads, tails, numbers)}
     found: dict[str, Answers] = {}
     for name in dict.fromkeys(names):
         chosen = [other == name for other in names]
-        kept = list(compress(tails, chosen))
-        found[name] = Answers(
-            items=list(compress(heads, chosen)),
-            prompts=[tail.prompt for tail in kept],
-            values=[tail.values for tail in kept],
-            lines=list(compress(numbers, chosen)),
+        found[name] = _answers(
+            list(compress(heads, chosen)), list(compress(tails, chosen)), list(compress(numbers, chosen))
         )
     return found
 
 
+def _answers(items: list[str], tails: Sequence[_Tail], lines: Sequence[int]) -> Answers:
+    return Answers(
+        items=items,
+        prompts=[tail.prompt for tail in tails],
+        values=[tail.values for tail in tails],
+        lines=list(lines),
+    )
+
+
 def _whole(line: bytes, path: Path, number: int) -> dict[str, Any]:
     try:
-        row = json.loads(line)
+        row = json.loads(line.decode("utf-8-sig"))
     except ValueError as error:
-        cut = "was cut off" if line.lstrip().startswith(b"{") else "is not JSON"
+        begun = isinstance(error, json.JSONDecodeError) and line.lstrip().startswith(b"{")
+        cut = "was cut off" if begun else "is not JSON"
         raise UserError(
             f"{path}, line {number}: the line {cut} ({error}).",
             f"Score this run again with --log_samples, or leave it out; to look at it: sed -n {number}p '{path}'",
         ) from error
-    if not isinstance(row, dict) or "doc_id" not in row:
+    if not isinstance(row, dict) or row.get("doc_id") is None:
         raise UserError(
             f"{path}, line {number}: no lm-eval sample (it has no doc_id).",
             "Name directories that `lm_eval --log_samples --output_path DIR` wrote, or a table with the columns "
@@ -173,5 +203,5 @@ def _question(row: Mapping[str, Any]) -> str:
     if "prompt_hash" in row:
         return f"{row['prompt_hash']}:{row.get('target_hash', '')}"
     # Before 0.4.3 lm-eval wrote no hashes.
-    asked = json.dumps([row.get("doc"), row.get("arguments"), row.get("target")], sort_keys=True)
-    return hashlib.sha256(asked.encode()).hexdigest()
+    parts = (row.get("arguments"), [row.get("doc"), row.get("target")])
+    return ":".join(hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest() for part in parts)

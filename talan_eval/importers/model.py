@@ -33,7 +33,8 @@ class Answers:
 
     Attributes:
         items: Item id of each answer.
-        prompts: Hash of its prompt (and of what else makes it the same question).
+        prompts: Hash of its prompt; after a colon what else makes it the same question, such as the hash of the
+            expected answer. "" where the log does not say.
         values: Metric name to value, as logged; not checked yet.
         lines: Line of the file, or number of the sample, for messages.
         samples: Which of several answers to the item this is; all 0 without repeats.

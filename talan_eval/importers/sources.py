@@ -223,7 +223,7 @@ def _what_is_there(matches: Sequence[Path]) -> str:
     if len(matches) != 1:
         return ""
     (path,) = matches
-    if path.is_file():
+    if not path.is_dir():
         return f"{path.name} is not one of the readable formats. "
     names = sorted((entry.name for entry in path.iterdir()), key=natural)
     if not names:

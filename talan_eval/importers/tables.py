@@ -134,6 +134,11 @@ def _rows(path: Path, data: bytes) -> Iterator[tuple[int, _Row]]:
     table = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if suffix == ".tsv" else ",", strict=True)
     try:
         header = [name.strip() for name in next(table)]
+        twice = next((name for name in header if header.count(name) > 1), None)
+        if twice is not None:
+            raise UserError(
+                f"{path}, line 1: two columns are called {twice!r}.", f"Rename one of them: sed -n 1p '{path}'"
+            )
         for row in table:
             if len(row) != len(header) and row:
                 raise UserError(
@@ -233,7 +238,7 @@ def _whole(row: Mapping[str, Any], column: str, path: Path, number: int) -> int:
         return value
     try:
         whole = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         whole = -1
     if whole < 0 or (isinstance(value, float) and value != whole):
         raise UserError(

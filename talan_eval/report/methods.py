@@ -36,6 +36,9 @@ _WHERE: Final[Mapping[str, str]] = {
     "max-t": "publisher = {Wiley}",
     "benjamini-hochberg": "journal = {Journal of the Royal Statistical Society, Series B}, volume = {57}, "
     "number = {1}, pages = {289--300}",
+    "benjamini-yekutieli": "journal = {The Annals of Statistics}, volume = {29}, number = {4}, pages = {1165--1188}",
+    "tost": "journal = {Journal of Pharmacokinetics and Biopharmaceutics}, volume = {15}, number = {6}, "
+    "pages = {657--680}",
     "item-sign-test": "journal = {Biometrics}, volume = {46}, number = {2}, pages = {515--522}",
     "bonferroni": "journal = {Journal of the American Statistical Association}, volume = {56}, pages = {52--64}",
     "iqm,poi": "booktitle = {Advances in Neural Information Processing Systems}, volume = {34}",

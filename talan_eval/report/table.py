@@ -124,9 +124,11 @@ def main_table(result: Result, not_worse: NotWorse | None = None) -> Table:
         Column(("MDE", "80 %"), "MDE 80 %", rank=7),
         Column(("verdict",), "verdict", "left"),
     )
-    title = (
-        f"{result.treat} against {result.base} on {_backbones(result)}, {fmt.count(len(result.seeds), 'training seed')}"
-    )
+    seeds = fmt.count(len(result.seeds), "training seed")
+    lost = sorted({seed for cell in result.cells for seed in cell.dropped_seeds})
+    if lost:
+        seeds += f" (left out, because one arm lacks {'it' if len(lost) == 1 else 'them'}: {', '.join(map(str, lost))})"
+    title = f"{result.treat} against {result.base} on {_backbones(result)}, {seeds}"
     alpha = result.settings.alpha
     shown = [False] * len(result.cells) if not_worse is None else not_worse.cells
     words = "" if not_worse is None else not_worse.words
@@ -184,23 +186,26 @@ def also_table(result: Result) -> Table:
         Column(("seed",), "seed"),
         Column(("p",), "p"),
         Column(("CI",), "CI"),
-        Column(("caution",), "caution", "left"),
+        Column(("caution",), "caution", "left", rank=1),
     )
     cells = (
         *zip(result.cells, cell_names(result), strict=True),
         *zip(result.slices, _names(result.slices), strict=True),
     )
+    tests = [
+        (name if cell.slice is None else f"{name} {cell.slice}", test) for cell, name in cells for test in cell.also
+    ]
+    tests += [("mean", test) for test in result.aggregate.also]
     rows = tuple(
         (
-            name if cell.slice is None else f"{name} {cell.slice}",
+            name,
             test.name,
             "all" if test.seed is None else str(test.seed),
             fmt.p_value(test.p, result.settings.alpha),
             fmt.interval(test.ci),
             test.caution,
         )
-        for cell, name in cells
-        for test in cell.also
+        for name, test in tests
     )
     return Table("Asked for by name; no verdict rests on these", columns, rows)
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from talan_eval.report import wording
 from talan_eval.report.clean import clean
 from talan_eval.report.next_steps import margin_note
-from talan_eval.report.table import NotWorse, Table, e0_table, main_table, slice_table
+from talan_eval.report.table import NotWorse, Table, also_table, e0_table, main_table, slice_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,6 +48,10 @@ class TerminalReport:
         yield Padding(rich_table(table), (1, 0))
         if result.slices:
             yield Padding(rich_table(slice_table(result).fitted(options.max_width, _GAP)[0]), (0, 0, 1, 0))
+        if (named := also_table(result)).rows:
+            yield Padding(rich_table(named.fitted(options.max_width, _GAP)[0]), (0, 0, 1, 0))
+            yield _labelled(wording.cautions(result))
+            yield Text()
         if dropped:
             names = ", ".join(column.name for column in dropped)
             yield Text(f"Left out at this width: {names}. The Markdown report has every column.", style="dim")

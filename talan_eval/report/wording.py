@@ -59,6 +59,13 @@ def per_benchmark(result: Result) -> str:
     return f"Per benchmark, adjusted for all {len(result.cells)}: {'; '.join(parts)}."
 
 
+def cautions(result: Result) -> tuple[Note, ...]:
+    """Return what the tests that were asked for by name do not do, each once."""
+    tests = [test for cell in (*result.cells, *result.slices) for test in cell.also]
+    said = {test.name: test.caution for test in (*tests, *result.aggregate.also)}
+    return tuple(Note(name, f"{text[:1].upper()}{text[1:]}.") for name, text in said.items())
+
+
 def notes(result: Result) -> tuple[Note, ...]:
     """Return how to read the table, in the order in which a reader meets the terms."""
     alpha = f"{result.settings.alpha:g}"

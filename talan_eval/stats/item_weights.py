@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from talan_eval.stats.multinomial import weighted_sums
 
+if TYPE_CHECKING:
     from talan_eval.stats.arrays import FloatArray
     from talan_eval.stats.clusters import Clusters
 
-_CHUNK = 64  # resamples whose weights are held at a time: small enough for the counts to stay in the cache
-_BLOCK = 2048  # resamples per matrix product
 _DYADIC = 64.0  # scores that are multiples of 1/64 sum exactly in single precision
 _EXACT_IN_SINGLE = 2**24
 
@@ -40,37 +38,15 @@ def resampled_means(
     if n_changed == 0:
         return np.zeros((resamples, matrix.shape[0]))
     hits = rng.binomial(n_items, n_changed / n_items, size=resamples)
-    sums = _weighted(changed.astype(_precision(changed, n_items)), hits, rng)
+    sums = weighted_sums(changed.astype(_precision(changed, n_items)), hits, rng)
     sums /= n_items
     return sums
 
 
 def _resampled_clusters(matrix: FloatArray, clusters: Clusters, resamples: int, rng: np.random.Generator) -> FloatArray:
     columns = np.vstack([clusters.totals(matrix), clusters.sizes.astype(np.float64)[None, :]]).T
-    sums = _weighted(np.ascontiguousarray(columns), np.full(resamples, clusters.count), rng)
+    sums = weighted_sums(np.ascontiguousarray(columns), np.full(resamples, clusters.count), rng)
     return sums[:, :-1] / sums[:, -1:]
-
-
-def _weighted(columns: NDArray[np.floating], draws: NDArray[np.int64], rng: np.random.Generator) -> FloatArray:
-    """Return sum_j W_j columns[j] for multinomial weights W of ``draws[b]`` draws among the J rows, shape (B, R)."""
-    size, resamples = len(columns), len(draws)
-    index = np.uint16 if size <= np.iinfo(np.uint16).max else np.int64
-    result = np.empty((resamples, columns.shape[1]))
-    weights = np.empty((min(_BLOCK, resamples), size), dtype=columns.dtype)
-    rows = np.arange(_CHUNK) * size
-    for block in range(0, resamples, _BLOCK):
-        filled = min(_BLOCK, resamples - block)
-        for start in range(0, filled, _CHUNK):
-            chunk = draws[block + start : block + min(start + _CHUNK, filled)]
-            drawn = rng.integers(0, size, size=int(chunk.sum()), dtype=index)
-            if int(chunk.min()) == int(chunk.max()):
-                slots = (drawn.reshape(len(chunk), -1) + rows[: len(chunk), None]).ravel()
-            else:
-                slots = np.repeat(rows[: len(chunk)], chunk) + drawn
-            counts = np.bincount(slots, minlength=len(chunk) * size)
-            weights[start : start + len(chunk)] = counts.reshape(len(chunk), size)
-        result[block : block + filled] = weights[:filled] @ columns
-    return result
 
 
 def _precision(columns: FloatArray, n_items: int) -> type[np.float32 | np.float64]:

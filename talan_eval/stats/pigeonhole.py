@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from talan_eval.stats.arrays import ROUNDING, FloatArray, Interval, as_deltas, lower_quantile, upper_quantile
+from talan_eval.stats.arrays import ROUNDING, FloatArray, Interval, as_deltas
 from talan_eval.stats.clusters import Clusters, Labels, as_clusters
 from talan_eval.stats.item_weights import resampled_means
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,13 @@ class _Benchmark:
     """The cells that share their items, side by side.
 
     Attributes:
+        name: Benchmark.
         cells: Their positions.
         stacked: Shape (sum of S, N).
         clusters: Membership of the items, or None.
     """
 
+    name: str
     cells: tuple[int, ...]
     stacked: FloatArray
     clusters: Clusters | None
@@ -82,16 +85,47 @@ def pigeonhole_interval(
     """
     layout = layout or Layout()
     matrices = [as_deltas(cell) for cell in cells]
-    seed_weights = _seed_weights(matrices, layout, resamples, rng)
+    weights = _joint_weights(matrices, layout, resamples, rng)
     total = np.zeros(resamples)
-    for benchmark in _benchmarks(matrices, layout):
-        means = resampled_means(benchmark.stacked, benchmark.clusters, resamples, rng)
+    for cell, means in resampled_cells(matrices, layout, resamples, lambda _: rng):
+        total += seed_average(weights[cell], means)
+    return percentile_interval(total / len(matrices), alpha)
+
+
+def resampled_cells(
+    cells: Sequence[FloatArray], layout: Layout, resamples: int, stream: Callable[[str], np.random.Generator]
+) -> Iterator[tuple[int, FloatArray]]:
+    """Yield each cell's position and the means of its rows over resampled items, benchmark by benchmark.
+
+    Args:
+        cells: Difference matrices (S, N_c), checked.
+        layout: Which cells share their items.
+        resamples: Number of resamples B.
+        stream: Source of randomness of a benchmark, by its name.
+
+    Yields:
+        The position and an array of shape (B, S); only one benchmark's arrays are held at a time.
+
+    Raises:
+        ValueError: If cells of one benchmark differ in their items or clusters.
+    """
+    for benchmark in _benchmarks(cells, layout):
+        means = resampled_means(benchmark.stacked, benchmark.clusters, resamples, stream(benchmark.name))
         start = 0
         for cell in benchmark.cells:
-            n_seeds = matrices[cell].shape[0]
-            total += np.einsum("rs,rs->r", seed_weights[cell], means[:, start : start + n_seeds]) / n_seeds
+            n_seeds = cells[cell].shape[0]
+            yield cell, means[:, start : start + n_seeds]
             start += n_seeds
-    return _percentile(total / len(matrices), alpha)
+
+
+def seed_weights(n_seeds: int, resamples: int, rng: np.random.Generator) -> FloatArray:
+    """Return how often each of S seeds is drawn in each of B resamples, shape (B, S)."""
+    return rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=resamples).astype(np.float64)
+
+
+def seed_average(weights: FloatArray, means: FloatArray) -> FloatArray:
+    """Return the weighted mean over seeds of each resample: both of shape (B, S), the result of shape (B,)."""
+    return np.asarray(np.einsum("rs,rs->r", weights, means) / weights.shape[1], dtype=np.float64)
 
 
 def item_bootstrap_interval(
@@ -116,10 +150,22 @@ def item_bootstrap_interval(
     """
     matrix = as_deltas(row[None, :])
     members = None if clusters is None else as_clusters(clusters, matrix.shape[1])
-    return _percentile(resampled_means(matrix, members, resamples, rng)[:, 0], alpha)
+    return percentile_interval(resampled_means(matrix, members, resamples, rng)[:, 0], alpha)
 
 
-def _seed_weights(
+def percentile_interval(values: FloatArray, alpha: float) -> Interval | None:
+    """Return the inverted-CDF percentile interval of equally likely values, or None where it would have no width.
+
+    Swapping the arms, which negates the values, mirrors it exactly.
+    """
+    count = len(values)
+    rank = min(max(math.ceil(alpha / 2 * count * (1 - ROUNDING)) - 1, 0), count - 1)
+    ordered = np.partition(values, (rank, count - 1 - rank))
+    lo, hi = float(ordered[rank]), float(ordered[count - 1 - rank])
+    return Interval(lo, hi) if hi - lo > ROUNDING * max(abs(lo), abs(hi)) else None
+
+
+def _joint_weights(
     matrices: Sequence[FloatArray], layout: Layout, resamples: int, rng: np.random.Generator
 ) -> list[FloatArray]:
     names = _names(layout.backbones, ["all"] * len(matrices))
@@ -127,8 +173,7 @@ def _seed_weights(
     for name, matrix in zip(names, matrices, strict=True):
         n_seeds = matrix.shape[0]
         if name not in drawn:
-            counts = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=resamples)
-            drawn[name] = counts.astype(np.float64)
+            drawn[name] = seed_weights(n_seeds, resamples, rng)
         elif drawn[name].shape[1] != n_seeds:
             raise ValueError("seeds are resampled jointly: all cells of a backbone need the same seeds")
     return [drawn[name] for name in names]
@@ -141,7 +186,7 @@ def _benchmarks(matrices: Sequence[FloatArray], layout: Layout) -> list[_Benchma
     for position, name in enumerate(names):
         grouped.setdefault(name, []).append(position)
     found = []
-    for members in grouped.values():
+    for name, members in grouped.items():
         n_items = matrices[members[0]].shape[1]
         if any(matrices[cell].shape[1] != n_items for cell in members):
             raise ValueError("items are resampled jointly: all cells of a benchmark need the same items")
@@ -152,7 +197,7 @@ def _benchmarks(matrices: Sequence[FloatArray], layout: Layout) -> list[_Benchma
             other_clusters = None if other is None else as_clusters(other, n_items)
             if not _same(clusters, other_clusters):
                 raise ValueError("all cells of a benchmark need the same clusters of items")
-        found.append(_Benchmark(tuple(members), np.concatenate([matrices[cell] for cell in members]), clusters))
+        found.append(_Benchmark(name, tuple(members), np.concatenate([matrices[cell] for cell in members]), clusters))
     return found
 
 
@@ -168,9 +213,3 @@ def _names(given: Sequence[str] | None, default: Sequence[str]) -> Sequence[str]
     if len(given) != len(default):
         raise ValueError(f"the layout names {len(given)} cells, but there are {len(default)}")
     return given
-
-
-def _percentile(values: FloatArray, alpha: float) -> Interval | None:
-    ones = np.ones(len(values))
-    lo, hi = lower_quantile(values, ones, alpha / 2), upper_quantile(values, ones, alpha / 2)
-    return Interval(lo, hi) if hi - lo > ROUNDING * max(abs(lo), abs(hi)) else None

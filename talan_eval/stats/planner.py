@@ -8,10 +8,10 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from talan_eval.stats.guard import critical_value
-from talan_eval.stats.power import minimum_detectable, t_power
+from talan_eval.stats.power import increasing_root, minimum_detectable, t_power
 from talan_eval.stats.signflip import sign_flip_floor
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def guarded_detectable(components: Components, design: Design, power: float = 0.
     high = max(detectable(components, design, power), 1 / (design.n_seeds * design.n_items))
     while guarded_power(components, design, high) < power:
         high *= 2
-    return float(optimize.brentq(lambda delta: guarded_power(components, design, delta) - power, 0.0, high, xtol=1e-9))
+    return increasing_root(lambda delta: guarded_power(components, design, delta) - power, high)
 
 
 def seeds_needed(components: Components, design: Design, delta: float, power: float = 0.8) -> int | None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from scipy import optimize, special
+from scipy import special
 
 from talan_eval.stats.guard import critical_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def t_power(noncentrality: float, df: float, alpha: float) -> float:
@@ -33,7 +37,19 @@ def required_noncentrality(df: float, alpha: float, power: float) -> float:
     high = 2.0
     while t_power(high, df, alpha) < power:
         high *= 2
-    return float(optimize.brentq(lambda value: t_power(value, df, alpha) - power, 0.0, high, xtol=1e-10))
+    return increasing_root(lambda value: t_power(value, df, alpha) - power, high)
+
+
+def increasing_root(function: Callable[[float], float], high: float) -> float:
+    """Return where an increasing function crosses zero between 0 and ``high``, by bisection to the last digit.
+
+    The roots here are few and cheap, and importing scipy's root finders takes longer than a whole table of them.
+    """
+    low, middle = 0.0, high / 2
+    while low < middle < high:
+        low, high = (low, middle) if function(middle) >= 0 else (middle, high)
+        middle = (low + high) / 2
+    return high
 
 
 def minimum_detectable(se: float, df: float, alpha: float, power: float = 0.8) -> float:

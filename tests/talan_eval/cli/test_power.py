@@ -100,6 +100,11 @@ def test_sign_flip_sentences_say_what_holm_can_never_do():
         ({"items": 500, "alpha": 1.0}, "--alpha is 1"),
         ({"items": 500, "power": 0.01}, "--power 0.8"),
         ({"items": 500, "delta": 0.0}, "--delta 1.4"),
+        ({"items": 500, "delta": float("nan")}, "--delta 1.4"),
+        ({"items": 10**400}, "--items is more than 1,000,000,000"),
+        ({"items": -(10**400)}, "--items is below minus 1,000,000,000"),
+        ({"items": 500, "alpha": 1e-300}, "--alpha is 1e-300, not between"),
+        ({"items": 500, "power": float("nan")}, "such as --power 0.8"),
         ({"items": 500, "phi_decode": 3.0}, "--phi-decode is 3"),
         ({"items": 500, "tau": -1.0}, "--tau is -1"),
         ({"from_": Path("nowhere")}, "cannot be read"),
@@ -122,9 +127,27 @@ def test_the_plan_is_printed_and_written(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "140")
     power.perform(PowerRequest(from_=stored_run(tmp_path), delta=1.0, json=tmp_path / "new" / "plan.json"))
     shown = capsys.readouterr().out
-    for words in ("MDE 80%", "power at +1", "seeds needed", "k = 8", MEAN, "Sign flips of 7 seeds"):
-        assert words in shown.replace("\n", " ")
+    for words in ("MDE 80%", "at +1  needed   needed", "k = 8", MEAN, "Sign flips of 7 seeds"):
+        assert words in shown
     assert json.loads((tmp_path / "new" / "plan.json").read_text())["n_cells"] == 2
+
+
+def test_eighty_columns_cut_no_heading_and_no_name(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    run = stored_run(tmp_path, names=("gpqa_diamond_micro", "math500_micro"))
+    power.perform(PowerRequest(from_=run, delta=1.0))
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "…" not in shown
+    for words in ("gpqa_diamond_micro  ", f"{MEAN}  ", "guarded", "stated", "Left out at this width: sd of a seed."):
+        assert words in shown
+
+
+def test_samples_are_shown_as_a_range():
+    assert power._range((5, 9)) == "5-9"
+    assert power._range((5, 5)) == "5"
+    assert power._range((27, None)) == "27+"
+    assert power._range((None, None)) == "never"
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from talan_core.errors import UserError
+from talan_eval.report.table import main_table
 
 
 def refused(compared, base, treat, **options):
@@ -34,6 +35,11 @@ def rewrite(path, change):
         (lambda lines: [lines[0][:100] + lines[1], *lines[2:]], "line 1: the line was cut off"),
         (lambda lines: [lines[0], "Traceback (most recent call last):\n", *lines[1:]], "line 2: the line is not JSON"),
         (lambda lines: [lines[0], "[1]\n"], "line 2: no lm-eval sample"),
+        (
+            lambda lines: [line.replace('"doc_id": 1,', '"doc_id": null,') for line in lines],
+            "line 2: no lm-eval sample",
+        ),
+        (lambda lines: [*lines, "\0\0\0\0\n"], "line 5: the line is not JSON"),
         (lambda lines: [line.replace('"acc": 1.0', '"acc": NaN') for line in lines], "line 2: acc is nan"),
         (lambda lines: [line.replace('"acc": 1.0', '"acc": 57.3') for line in lines], "line 2: acc is 57.3, not a sco"),
         (lambda lines: [line.replace('"acc": 1.0', '"acc": -0.1') for line in lines], "line 2: acc is -0.1, not a sco"),
@@ -42,7 +48,7 @@ def rewrite(path, change):
         (lambda lines: [line.replace('"acc": 1.0', '"acc": null') for line in lines], "line 2: acc is None, not a sc"),
         (lambda lines: [line.replace('"metrics": ["acc"]', '"metrics": ["f1"]') for line in lines], "no value for f1"),
         (lambda lines: [lines[0], lines[1].replace('"acc"', '"f1"'), *lines[2:]], "line 2: no acc (item '1' has f1)"),
-        (lambda lines: [*lines, lines[1]], "1 items are there more than once, the first is '1' at lines 2, 5"),
+        (lambda lines: [*lines, lines[1]], "1 item is there more than once, the first is '1' at lines 2, 5"),
         (lambda lines: lines[:3], "1 only in the first, 0 only in the second"),
         (
             lambda lines: [line.replace('"prompt_hash": "', '"prompt_hash": "0') for line in lines],
@@ -108,6 +114,45 @@ def test_nothing_to_read(compared, run, tmp_path, make, says):
     said = refused(compared, tmp_path / "none", run("treat", task="01"))
     assert says in said
     assert "--base-logs" in said
+
+
+def test_places_that_are_neither_directory_nor_log(compared, run):
+    said = refused(compared, "/dev/null", run("treat", task="01"))
+    assert "null is not one of the readable formats" in said
+
+
+def test_a_directory_in_place_of_the_json_file_is_refused_before_reading(compared, tmp_path):
+    assert "Name a file" in refused(compared, tmp_path / "nothing", tmp_path / "there", json=tmp_path)
+
+
+def test_versions_that_no_harness_writes_are_no_reason_to_stop(compared, run):
+    base, treat = run("base", task="01"), run("treat", task="11")
+    for arm in (base, treat):
+        next(arm.glob("results*")).write_text('{"versions": {"task": {"a": 1}}}', encoding="utf-8")
+    assert "task@{'a': 1}" in compared(base, treat).result.signature
+
+
+def test_nothing_in_common_is_not_answered_with_the_option_that_was_typed(compared, run):
+    treat = rewrite(
+        run("treat", task="11"),
+        lambda lines: [line.replace('"prompt_hash": "', '"prompt_hash": "0') for line in lines],
+    )
+    said = refused(compared, run("base", task="01"), treat, allow_unpaired="drop")
+    assert "no item under the same prompt is in every run (2 items in all" in said
+    assert "or compare what they share" not in said
+
+
+def test_seeds_and_items_that_were_dropped_are_in_the_table(compared, run, tmp_path):
+    for arm, seeds in (("base", 4), ("treat", 3)):
+        for seed in range(seeds):
+            run(f"{arm}/seed{seed}", {"task": [float(item % (seed + 2) == 0) for item in range(12)]})
+    rewrite(tmp_path / "treat" / "seed1", lambda lines: lines[:-2])
+    got = compared(tmp_path / "base", tmp_path / "treat", allow_unpaired="drop").result
+    table = main_table(got)
+    assert table.title.endswith("3 training seeds (left out, because one arm lacks it: 3)")
+    assert table.rows[0][0] == "task (without 2 items)"
+    assert (got.cells[0].dropped_seeds, got.cells[0].n_dropped) == ((3,), 2)
+    assert any("1 seed(s) left out" in warning for warning in got.warnings)
 
 
 def test_a_pattern_that_matches_nothing(compared, run, tmp_path):

@@ -76,6 +76,7 @@ def test_samples_are_averaged_and_metrics_chosen(compared, tmp_path):
         (lambda t: [{**t[0], "score": "nan"}, *t[1:]], "row 2: score is nan, not a score from 0 to 1"),
         (lambda t: [*t, t[0]], "'i0' at rows 2, 18"),
         (lambda t: t[1:], "0 only in the first, 1 only in the second"),
+        (lambda t: [{**row, "cluster": "a"} for row in t], "all 4 items are in one cluster"),
         (lambda t: [{**row, "cluster": "a" if n else ""} for n, row in enumerate(t)], "1 of 4 items have no cluster"),
     ],
 )  # fmt: skip
@@ -99,6 +100,12 @@ def test_an_arm_that_is_not_there_or_not_named(compared, tmp_path):
         ("x.csv", "arm,seed,task,item,score\nlora,0,t,i\n", "line 2: fewer fields"),
         ("x.csv", "arm,seed,task,item,score\nlora,0,t,i,1,2\n", "line 2: more fields"),
         ("x.csv", "arm,seed,task,item,score\n", "has no rows"),
+        ("x.csv", "arm,seed,task,item,score,score\nlora,0,t,i,1,1\n", "line 1: two columns are called 'score'"),
+        (
+            "x.jsonl",
+            '{"arm": "lora", "seed": 1e400, "task": "t", "item": "i", "score": 1}',
+            "row 1: seed is inf, not a",
+        ),
         ("x.jsonl", '{"arm": "lora", "seed"', "line 1: the line is not JSON or was cut off"),
         ("x.jsonl", "[1, 2]\n", "line 1: not a JSON object"),
         ("x.parquet", "PAR1", "not a readable Parquet file"),
