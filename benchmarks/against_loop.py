@@ -113,6 +113,12 @@ def loop(python: str, asked: Asked, cells: list[tuple[str, int]], root: Path) ->
     return training, evaluation
 
 
+def start_up(python: str, root: Path) -> Spent:
+    """Return what the two processes of one arm and seed take before they have done anything: importing libraries."""
+    trainer = run([python, str(HERE / "loop_sft.py"), "--help"], root)
+    return trainer + run([python, "-c", "import lm_eval.models.huggingface, peft"], root)
+
+
 def grid(asked: Asked, root: Path) -> Spent:
     """Run the same grid here."""
     return run(
@@ -156,9 +162,13 @@ def main() -> None:
         print(f"loop: {len(some)} of {len(cells)} arms and seeds, scaled by {scale:g}")
         for name, spent in (("training", training), ("evaluation", evaluation), ("both", training + evaluation)):
             print(f"  {name:<12}{spent.wall * scale:>9.0f} s wall{spent.cpu * scale:>9.0f} s CPU", flush=True)
+        idle = start_up(options.loop_python, root)
+        print(f"  of it imports{idle.wall * len(cells):>7.0f} s wall{idle.cpu * len(cells):>9.0f} s CPU", flush=True)
         ours = grid(asked, root)
+        times = json.loads((root / "grid" / "result.json").read_text(encoding="utf-8"))["provenance"]["times"]
     both = training + evaluation
-    print(f"grid:         {ours.wall:>9.0f} s wall{ours.cpu:>9.0f} s CPU")
+    print(f"grid:         {ours.wall:>9.0f} s wall{ours.cpu:>9.0f} s CPU; its workers were training for")
+    print(f"  {times['training_seconds']:.0f} s and evaluating for {times['evaluation_seconds']:.0f} s, side by side")
     print(f"ratio:        {both.wall * scale / ours.wall:>9.1f}       {both.cpu * scale / ours.cpu:>9.1f}")
 
 
