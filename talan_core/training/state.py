@@ -17,8 +17,9 @@ import dataclasses
 import hashlib
 import json
 import os
+import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -37,13 +38,18 @@ if TYPE_CHECKING:
 
 TRAINED: Final = "trained.safetensors"
 RUN: Final = "talan_run.json"
+_SCRATCH: Final = "talan_run.tmp"
 _PREFIX: Final = "checkpoint-"
 _FORMAT: Final = 2
 
 
+class OtherRunError(UserError):
+    """A working directory holds checkpoints that are not of this run."""
+
+
 @dataclass(frozen=True)
 class Progress:
-    """How far a checkpoint is.
+    """How far a complete checkpoint is.
 
     Args:
         directory: Where it is.
@@ -128,17 +134,16 @@ def read_trained(directory: Path, model: nn.Module) -> None:
 def write_progress(progress: Progress) -> None:
     """Close a checkpoint: from here on it counts as complete."""
     target = progress.directory / RUN
-    scratch = target.with_suffix(".tmp")
-    files = _flushed_hashes(progress.directory)
+    scratch = progress.directory / _SCRATCH
     data = {
         "format": _FORMAT,
         "run": progress.run,
         "step": progress.step,
         "losses": list(progress.losses),
         "seconds": progress.seconds,
-        "files": files,
+        "files": _flushed_hashes(progress.directory),
     }
-    scratch.write_text(json.dumps(data) + "\n", encoding="utf-8")
+    scratch.write_text(json.dumps({**data, "sha256": _hash_of(data)}) + "\n", encoding="utf-8")
     with scratch.open("rb") as file:
         os.fsync(file.fileno())
     scratch.replace(target)
@@ -153,11 +158,26 @@ def last_complete(work_dir: Path) -> Progress | None:
     Returns:
         Its progress, or None if there is none.
     """
-    found = [_read(directory) for directory in work_dir.glob(f"{_PREFIX}*") if (directory / RUN).is_file()]
-    for progress, files in sorted(found, key=lambda one: one[0].step, reverse=True):
-        if files == _hashes(progress.directory):
-            return progress
-    return None
+    return max(_complete(work_dir), key=lambda progress: progress.step, default=None)
+
+
+def drop_unfinished(work_dir: Path) -> None:
+    """Remove checkpoints that are not complete: their steps may come again.
+
+    Args:
+        work_dir: The run's working directory, which need not exist.
+    """
+    complete = {progress.directory for progress in _complete(work_dir)}
+    for directory in _directories(work_dir):
+        if directory not in complete:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def drop_older(work_dir: Path, kept: int) -> None:
+    """Remove all finished checkpoints but the furthest, so that a kill never leaves fewer than ``kept``."""
+    finished = [path for path in _directories(work_dir) if (path / RUN).is_file()]
+    for directory in sorted(finished, key=lambda path: int(path.name.removeprefix(_PREFIX)))[:-kept]:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def to_resume(work_dir: Path, run: str) -> Progress | None:
@@ -171,20 +191,34 @@ def to_resume(work_dir: Path, run: str) -> Progress | None:
         The furthest complete checkpoint, or None if the run has to start.
 
     Raises:
-        UserError: If the directory belongs to another run.
+        OtherRunError: If the directory belongs to another run.
     """
     progress = last_complete(work_dir)
     if progress is not None and progress.run != run:
-        raise UserError(
+        raise OtherRunError(
             f"{work_dir} holds checkpoints of another run: its recipe, its data, its seed or its arm is different.",
             f"Type: rm -r {work_dir}, or give another work_dir.",
         )
     return progress
 
 
+def _directories(work_dir: Path) -> list[Path]:
+    found = [path for path in work_dir.glob(f"{_PREFIX}*") if path.is_dir()]
+    return [path for path in found if path.name.removeprefix(_PREFIX).isdecimal()]
+
+
+def _complete(work_dir: Path) -> list[Progress]:
+    """Return the checkpoints that were finished and are as they were written."""
+    return [progress for path in _directories(work_dir) if (progress := _read(path)) is not None]
+
+
+def _hash_of(data: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
 def _hashes(directory: Path) -> dict[str, str]:
     """Return the SHA-256 hash of every file of a checkpoint but the one that holds them."""
-    files = [path for path in sorted(directory.rglob("*")) if path.is_file() and path.name != RUN]
+    files = [path for path in sorted(directory.rglob("*")) if path.is_file() and path.name not in (RUN, _SCRATCH)]
     found = {}
     for path in files:
         with path.open("rb") as file:
@@ -201,12 +235,14 @@ def _flushed_hashes(directory: Path) -> dict[str, str]:
     return found
 
 
-def _read(directory: Path) -> tuple[Progress, dict[str, str]]:
-    data = json.loads((directory / RUN).read_text(encoding="utf-8"))
-    if data["format"] != _FORMAT:
-        raise UserError(
-            f"{directory} was written by another version of talan_core.",
-            f"Type: rm -r {directory}, or give another work_dir.",
-        )
-    losses = tuple(cast("list[float]", data["losses"]))
-    return Progress(directory, data["run"], data["step"], losses, data["seconds"]), data["files"]
+def _read(directory: Path) -> Progress | None:
+    """Read a checkpoint's progress; None where it was not finished, was damaged, or has another format."""
+    try:
+        data = json.loads((directory / RUN).read_bytes())
+        content = {name: value for name, value in data.items() if name != "sha256"}
+        is_whole = data["sha256"] == _hash_of(content) and data["format"] == _FORMAT
+        if not is_whole or data["files"] != _hashes(directory):
+            return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # missing, going away, or damaged
+        return None
+    return Progress(directory, data["run"], data["step"], tuple(data["losses"]), data["seconds"])

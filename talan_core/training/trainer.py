@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback
@@ -25,6 +25,8 @@ from talan_core.training.saving import TimedSaves, check_saving
 from talan_core.training.sharding import ShardedState, read_optimizer, write_optimizer
 from talan_core.training.state import (
     Progress,
+    drop_older,
+    drop_unfinished,
     last_complete,
     read_trained,
     run_identity,
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from talan_core.training.settings import TrainingSettings
 
 _BLOCK_PREFIX = f"{BLOCKS}."
+_KEPT: Final = 2  # checkpoints
 
 
 @dataclass(frozen=True)
@@ -225,6 +228,7 @@ class TalanTrainer(Trainer):
             step = self.state.global_step
             directory = Path(str(self.args.output_dir)) / f"checkpoint-{step}"
             write_progress(Progress(directory, self._run, step, tuple(self.losses), self.seconds))
+            drop_older(directory.parent, _KEPT)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         # Trainer's own way knows models of transformers and PEFT only, and not every arm is one.
@@ -305,6 +309,8 @@ def train(
     resumed = None if save_every is None else to_resume(work_dir, run)
     with random_state_restored(model.device), _mode_restored(model, settings):
         args = training_arguments(settings, seed=seed, work_dir=work_dir, device=model.device, save_every=save_every)
+        if save_every is not None and args.should_save:
+            drop_unfinished(work_dir)
         collator = _collator(model, settings, pad_token(tokenizer))
         trainer = TalanTrainer(model, args, data.examples, order, collator=collator, run=run, on_step=on_step)
         if isinstance(save_every, dt.timedelta):

@@ -92,8 +92,6 @@ def _check_executor(request: CompareRequest) -> None:
 
     if request.executor not in ("local", "ray"):
         raise unknown_name("executor", request.executor, ["local", "ray"])
-    if request.gpus_per_run is not None and request.gpus_per_run <= 0:
-        raise UserError(f"--gpus-per-run {request.gpus_per_run:g} is not positive.", "Type --gpus-per-run 1, or 0.5.")
     if request.executor == "ray":
         from talan_eval.execution.ray_cluster import check_installed  # noqa: PLC0415 - as above
 

@@ -153,6 +153,16 @@ def check_family(cells: Sequence[CellScores]) -> None:
                 f"The backbones answered different items of {task!r}, so their mean has no common benchmark.",
                 "Evaluate every backbone on the same items: the same task version and --limit.",
             )
+        if len({_grouping(cell) for cell in members}) > 1:
+            raise UserError(
+                f"The backbones group the items of {task!r} into different clusters, so they cannot be drawn together.",
+                "Give every backbone the same clusters, or none.",
+            )
+
+
+def _grouping(cell: CellScores) -> tuple[int, ...] | None:
+    """Return the number of each item's cluster, in the order of the clusters' names."""
+    return None if cell.clusters is None else tuple(np.unique(cell.clusters, return_inverse=True)[1].tolist())
 
 
 def _drawn_as(part: str | None, scores: CellScores) -> str:

@@ -113,7 +113,7 @@ def _check_margin(margin: float | None, *, wanted: bool) -> None:
     if not wanted:
         raise UserError("--margin is the margin of --also tost, which was not asked for.", "Type --also tost as well.")
     if not 0 < margin <= _MOST_POINTS:
-        raise UserError(f"The margin {margin:g} is not between 0 and 100 points.", "Type a positive number: --margin 1")
+        raise UserError(f"--margin {margin:g} is not between 0 and 100 points.", "Type a positive number: --margin 1")
 
 
 def _names(text: str | None) -> tuple[str, ...]:

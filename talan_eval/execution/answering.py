@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +25,19 @@ class Batch:
 
     sample: int
     rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a model said.
+
+    Attributes:
+        texts: All prompts' first answers in the order of the prompts, then all second ones, and so on.
+        seconds_before: Wall time that answers took which a journal held already.
+    """
+
+    texts: tuple[str, ...]
+    seconds_before: float
 
 
 class Recorder(Protocol):
@@ -56,7 +70,7 @@ def answer(
     *,
     record: Recorder | None = None,
     on_items: Callable[[int, int], None] | None = None,
-) -> list[str]:
+) -> Answers:
     """Answer all batches that a journal does not hold yet.
 
     Args:
@@ -67,20 +81,23 @@ def answer(
         on_items: Told the number of answers that are there and of all.
 
     Returns:
-        All prompts' first answers in the order of the prompts, then all second ones, and so on.
+        All answers.
     """
+    began = time.perf_counter()
     total = sum(len(batch.rows) for batch in batches)
     journal = None if record is None else record({"plan": _plan_hash(batches, prompts)})
     answers: dict[tuple[int, int], str] = {}
     kept = {} if journal is None else {entry["batch"]: entry["answers"] for entry in journal.entries}
+    before = 0.0 if journal is None else max((entry.get("seconds", 0.0) for entry in journal.entries), default=0.0)
     for number, batch in enumerate(batches):
         said = kept[number] if number in kept else ask(batch)
         if journal is not None and number not in kept:
-            journal.append({"batch": number, "answers": said})
+            seconds = round(before + time.perf_counter() - began, 3)
+            journal.append({"batch": number, "answers": said, "seconds": seconds})
         answers.update(zip(((batch.sample, row) for row in batch.rows), said, strict=True))
         if on_items is not None:
             on_items(len(answers), total)
-    return [answers[place] for place in sorted(answers)]
+    return Answers(tuple(answers[place] for place in sorted(answers)), before)
 
 
 def _plan_hash(batches: Sequence[Batch], prompts: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from talan_core.probe import adapter_is_live
 from talan_core.quiet import library_warnings_silenced
 from talan_core.training.data import Example, encode
 from talan_core.training.fit import fit
+from talan_core.training.state import OtherRunError
 from talan_eval.execution.attempts import failure_of
 from talan_eval.execution.evaluate import evaluate
 from talan_eval.execution.events import Event
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from talan_core.plain import PlainModel
     from talan_core.training.data import EncodedData
+    from talan_core.training.trainer import TrainingLog
     from talan_eval.execution.plan import Assignment
     from talan_eval.grid import EvaluationCell, Run
     from talan_eval.store.failures import Failure
@@ -128,22 +130,29 @@ class Worker:
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         with self.store.checkpoint_dir(run.cell_id) as directory:
-            log = fit(
-                model,
-                self.tokenizer,
-                self.examples,
-                a.training,
-                seed=run.seed,
-                work_dir=self.store.training_dir(run.cell_id),
-                save_every=a.save_every,
-                on_step=lambda step, total, _loss: report(Event(run.cell_id, run.arm, run.seed, "train", step, total)),
-            )
+            try:
+                log = self._fitted(model, run, report)
+            except OtherRunError:  # the cell is the same and the code is not; a state is only there to save time
+                self.store.forget_training(run.cell_id)
+                log = self._fitted(model, run, report)
             with library_warnings_silenced():
                 model.save_pretrained(str(directory))
             (directory / TRAINING_LOG).write_bytes(readable_json({**asdict(log), **self._size(model)}))
         self._seal_training(run, directory=self.store.checkpoint(run.cell_id))
         self.store.forget_training(run.cell_id)
         return model
+
+    def _fitted(self, model: PeftModel | PlainModel, run: Run, report: Callable[[Event], None]) -> TrainingLog:
+        return fit(
+            model,
+            self.tokenizer,
+            self.examples,
+            self.assignment.training,
+            seed=run.seed,
+            work_dir=self.store.training_dir(run.cell_id),
+            save_every=self.assignment.save_every,
+            on_step=lambda step, total, _loss: report(Event(run.cell_id, run.arm, run.seed, "train", step, total)),
+        )
 
     def _size(self, model: PeftModel | PlainModel) -> dict[str, int | None]:
         """Return how many parameters were trained, and the most memory that a GPU gave for it, backbone included."""
@@ -192,7 +201,7 @@ class Worker:
                 "max_logit_change": probe,
                 "sandbox": evaluation.sandbox,
                 "disagreements": evaluation.disagreements,
-                "seconds": round(time.perf_counter() - began, 3),
+                "seconds": round(evaluation.seconds_before + time.perf_counter() - began, 3),
             },
             {sample_name(cell): write_samples(evaluation.samples)},
         )

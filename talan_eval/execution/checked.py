@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -14,11 +13,10 @@ from talan_core.errors import UserError
 from talan_eval.asking import Asking, temperature_of
 from talan_eval.comparison.settings import StatisticsSettings
 from talan_eval.experiment import parse_seeds
+from talan_eval.store.atomic import refuse_unwritable
 from talan_eval.tasks import MICRO_TASKS, check_names
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from talan_core.backbones.names import BackboneSpec
     from talan_core.training.settings import TrainingSettings
     from talan_eval.request import CompareRequest
@@ -59,7 +57,7 @@ def check(request: CompareRequest) -> Checked:
         raise UserError(
             f"The device {request.device!r} is not known.", f"Type --device with one of {', '.join(_DEVICES)}."
         )
-    _check_json(request.json)
+    refuse_unwritable(request.json, "--json")
     if "cmh" in (request.also or "") and request.samples_per_item > 1:
         raise UserError(
             "--also cmh counts right and wrong answers, and the mean of several samples is neither.",
@@ -94,6 +92,12 @@ def _check_numbers(request: CompareRequest) -> None:
         raise UserError(
             f"--learning-rate {rate:g} is not a positive number.", "Type a rate such as --learning-rate 0.001"
         )
+    gpus = request.gpus_per_run
+    if gpus is not None and not (math.isfinite(gpus) and gpus > 0):
+        raise UserError(
+            f"--gpus-per-run {gpus:g} is not a positive number.",
+            "Type a share or a number of GPUs, such as --gpus-per-run 0.5",
+        )
     if request.retries < 0:
         raise UserError(f"--retries {request.retries} is negative.", "Type --retries 0 or more.")
     if not 0 <= request.save_minutes <= _MOST_MINUTES:
@@ -118,17 +122,3 @@ def _asking(request: CompareRequest) -> Asking:
         top_p=request.top_p,
         sampling_seed=request.sampling_seed,
     )
-
-
-def _check_json(path: Path | None) -> None:
-    """Refuse a place for the JSON that would only be found missing when everything is computed."""
-    if path is None:
-        return
-    parent = path.absolute().parent
-    while not parent.exists():  # missing directories are made when the file is written
-        parent = parent.parent
-    if path.is_dir() or not (parent.is_dir() and os.access(parent, os.W_OK)):
-        raise UserError(
-            f"--json {path} cannot be written: it is a directory, or {parent} is no directory that can be written to.",
-            "Name a file such as --json result.json.",
-        )

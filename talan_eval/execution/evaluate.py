@@ -30,10 +30,17 @@ _HASH_LENGTH = 16
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The samples of one checkpoint on one benchmark, and how programs were run (empty if none were)."""
+    """The answers of one checkpoint to one benchmark.
+
+    Attributes:
+        samples: One for each answer.
+        sandbox: How programs were run; empty if none were.
+        seconds_before: Wall time that answers took which were there already.
+    """
 
     samples: tuple[Sample, ...]
     sandbox: dict[str, Any]
+    seconds_before: float = 0.0
 
     @property
     def disagreements(self) -> dict[str, int] | None:
@@ -80,7 +87,7 @@ def evaluate(
     requests = benchmark.requests(chat_renderer(tokenizer, asking))
     prompts = [str(request.args[0]) for request in requests]
     check_prompts_fit(benchmark.spec, tokenizer, prompts, lm.max_length)
-    answers = answer(
+    answered = answer(
         cut([len(lm.tok_encode(prompt)) for prompt in prompts], batch_size, asking.samples),
         prompts,
         lambda batch: lm.answers([requests[row] for row in batch.rows], batch.sample),
@@ -88,13 +95,13 @@ def evaluate(
         on_items=on_items,
     )
     items = [*benchmark.items] * asking.samples
-    grades = grade_answers(benchmark.spec.grader, [item.doc for item in items], answers, tier)
+    grades = grade_answers(benchmark.spec.grader, [item.doc for item in items], answered.texts, tier)
     hashes = [hashlib.sha256(prompt.encode()).hexdigest()[:_HASH_LENGTH] for prompt in prompts]
     samples = tuple(
         _sample(item, hashes[place % len(hashes)], place // len(hashes), said, grade)
-        for place, (item, said, grade) in enumerate(zip(items, answers, grades, strict=True))
+        for place, (item, said, grade) in enumerate(zip(items, answered.texts, grades, strict=True))
     )
-    return Evaluation(samples, _sandbox(benchmark, tier))
+    return Evaluation(samples, _sandbox(benchmark, tier), answered.seconds_before)
 
 
 def _sample(item: Item, prompt_hash: str, number: int, said: str, grade: Grade) -> Sample:

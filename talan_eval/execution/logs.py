@@ -22,7 +22,7 @@ from talan_eval.importers.checks import (
 from talan_eval.importers.formats import read_arms
 from talan_eval.importers.seeds import AXES, TrialAxis, arrange
 from talan_eval.importers.selection import choose
-from talan_eval.store.atomic import atomic_write_bytes, make_directory
+from talan_eval.store.atomic import atomic_write_bytes, make_directory, refuse_unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -70,8 +70,7 @@ def compare_logs(request: CompareRequest) -> LogsComparison:
     axis, drop = _check(request)
     statistics = StatisticsSettings.of_request(request)
     _check_place(request.out)
-    if request.json is not None and request.json.is_dir():
-        raise UserError(f"--json {request.json} is a directory.", "Name a file, such as --json result.json")
+    refuse_unwritable(request.json, "--json")
     base, treat = read_arms(request.base_logs, request.treat_logs)
     named = None if request.tasks is None else [task.strip() for task in request.tasks.split(",") if task.strip()]
     tasks = common_tasks(base, treat, named)

@@ -40,15 +40,15 @@ def cost_table(result: Result) -> Table:
     """Build the table of what each arm cost; no rows where its times were not recorded.
 
     Per fine-tuning and per answer only where no cell was given up: the times count those too, the numbers would not.
-    Trained parameters and GPU memory have columns where some result records them; the memory of a CPU's processes is
-    that of libraries and benchmarks, and is not.
+    Trained parameters and GPU memory (the most of a training, backbone included) have columns where a result records
+    them; the memory of a CPU's processes is mostly that of libraries, and is not recorded.
     """
     arms = _recorded(result)
     names = ["fine-tunings", "training s", "s per fine-tuning", "training, relative"]
     names += ["answers", "evaluation s", "ms per answer", "evaluation, relative"]
     has_parameters = any(arm.parameters is not None for arm in arms.values())
     has_memory = any(arm.memory is not None for arm in arms.values())
-    names = ["trained parameters"] * has_parameters + ["training GB"] * has_memory + names
+    names = ["trained parameters"] * has_parameters + ["training GPU GB"] * has_memory + names
     columns = (Column(("arm",), "arm", "left"), *(Column((name,), name) for name in names))
     base = arms.get(result.base)
     if base is None:
@@ -61,7 +61,7 @@ def cost_table(result: Result) -> Table:
             name,
             *((fmt.MISSING if arm.parameters is None else f"{arm.parameters:,}",) * has_parameters),
             *((fmt.MISSING if arm.memory is None else f"{arm.memory / _GIGABYTE:.2f}",) * has_memory),
-            *_time(arm.training, base.training, trained[name], 1),
+            *_time(arm.training, base.training, trained[name] if arm.training else 0, 1),  # the backbone is not trained
             *_time(arm.evaluation, base.evaluation, answers, _MILLI),
         )
         for name, arm in arms.items()

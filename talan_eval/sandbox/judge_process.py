@@ -6,6 +6,7 @@ import collections
 import json
 import os
 import selectors
+import signal
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -143,6 +144,10 @@ class JudgeProcess:
         self._stdout.close()
         if not self._is_ready or not self._waiting:
             raise SandboxError(f"The process that compares values did not start (status {status}).")
+        if status == -signal.SIGKILL:  # its own limits end it by other means
+            raise SandboxError(
+                "The process that compares values was killed, most likely because memory ran out. Use fewer workers."
+            )
         case = self._waiting.popleft()
         self._start()
         case.ending.check()

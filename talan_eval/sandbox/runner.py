@@ -252,6 +252,13 @@ class Runner:
             source = "".join(f"import {module}\n" for module in expected.modules)
             job = {"source": source, "setup": "", "calls": [compiled(expected.source)]}
             report = read_report(worker.run_alone(marshal.dumps(job)))
+            if worker.ending.exit_code is None:
+                self._workers.remove(worker)
+                worker.close()
+                raise SandboxError(
+                    f"A worker ended while it computed the expected side {expected.source!r}: most likely for want of "
+                    "memory. The test itself is not to blame."
+                )
             if 0 not in report.values:
                 why = report.error or report.raised.get(0) or ("it was stopped",)
                 raise ValueError(f"The expected side {expected.source!r} has no value: {': '.join(why)}.")

@@ -103,6 +103,28 @@ def temporary_sibling(path: Path) -> Path:
     return path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}-{path.name[:80]}")
 
 
+def refuse_unwritable(path: Path | None, option: str) -> None:
+    """Refuse a place that would only be found missing when everything is computed; directories may still be missing.
+
+    Args:
+        path: The file that is going to be written; None for none.
+        option: The option that names it.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    if path is None:
+        return
+    parent = path.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if path.is_dir() or not (parent.is_dir() and os.access(parent, os.W_OK)):
+        raise UserError(
+            f"{option} {path} cannot be written: it is a directory, or {parent} is not one that can be written to.",
+            f"Name a file such as {option} result.json.",
+        )
+
+
 def make_directory(path: Path) -> None:
     """Create a directory with its parents; one that is there is fine.
 

@@ -11,9 +11,10 @@ import torch
 
 import talan_core
 from talan_core.errors import UserError
+from talan_core.training import trainer
 from talan_core.training.data import encode
 from talan_core.training.settings import TrainingSettings
-from talan_core.training.state import RUN, last_complete
+from talan_core.training.state import RUN, last_complete, write_progress
 
 SETTINGS = TrainingSettings(steps=6, batch_size=2, accumulation=2, learning_rate=5e-3, max_length=64)
 ARM = "talan+lora[dropout=0.1]"
@@ -83,6 +84,54 @@ def test_a_damaged_checkpoint_is_left_for_the_one_before(run, tmp_path):
     data[len(data) // 2] ^= 1
     assert last_complete(tmp_path / "run").step == 6
     state.write_bytes(data)
+    assert last_complete(tmp_path / "run").step == 4
+
+
+@pytest.mark.parametrize("moment", ["before", "amid"])
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(
+    run, trained, bit_equal, tmp_path, monkeypatch, moment
+):
+    plain, _ = run(ARM, SETTINGS)
+
+    def killed(progress):
+        if progress.step == 3:
+            if moment == "amid":
+                (progress.directory / "talan_run.tmp").write_text("{")
+            raise KilledError
+        write_progress(progress)
+
+    always = dt.timedelta(microseconds=1)
+    for _ in range(2):  # the second attempt finds what the first has left, under the same name
+        with monkeypatch.context() as patch:
+            patch.setattr(trainer, "write_progress", killed)
+            with pytest.raises(KilledError):
+                run(ARM, SETTINGS, work_dir=tmp_path / "run", save_every=always)
+        assert last_complete(tmp_path / "run").step == 2
+    again, _ = run(ARM, SETTINGS, work_dir=tmp_path / "run", save_every=always)
+    assert bit_equal(trained(again), trained(plain))
+    assert last_complete(tmp_path / "run").step == 5
+
+
+def test_unfinished_checkpoints_of_later_steps_do_not_drive_out_good_ones(run, tmp_path):
+    work, always = tmp_path / "run", dt.timedelta(microseconds=1)
+    with pytest.raises(KilledError):
+        run(ARM, SETTINGS, work_dir=work, save_every=always, on_step=killed_after(4))
+    for step in (5, 7):
+        shutil.copytree(work / "checkpoint-3", work / f"checkpoint-{step}")
+        (work / f"checkpoint-{step}" / RUN).unlink()
+    seen = []
+    run(ARM, SETTINGS, work_dir=work, save_every=always, on_step=lambda step, *_: seen.append(step))
+    assert seen == [4, 5, 6]
+    assert sorted(path.name for path in work.iterdir()) == ["checkpoint-4", "checkpoint-5"]
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"format": 99}', None])
+def test_a_damaged_record_of_progress_leaves_the_checkpoint_before(run, tmp_path, content):
+    run(ARM, SETTINGS, work_dir=tmp_path / "run", save_every=2)
+    record = tmp_path / "run" / "checkpoint-6" / RUN
+    changed = record.read_bytes().replace(b'"losses": [', b'"losses": [1') if content is None else content
+    assert changed != record.read_bytes()
+    record.write_bytes(changed)
     assert last_complete(tmp_path / "run").step == 4
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from talan_core.training import trainer
 from talan_eval.execution.cell import Worker
 from talan_eval.execution.prepare import prepare
 from talan_eval.execution.session import open_session
@@ -81,6 +82,16 @@ def test_a_damaged_state_is_left_for_the_one_before(whole, tmp_path):
     newest.write_bytes(data)
     steps, failures, store, cell_id = train(out, save_minutes=AT_EACH_STEP)
     assert (steps, failures) == ([2, 3, 4], ())
+    assert weights(store, cell_id) == weights(whole[2], cell_id)
+
+
+def test_a_state_of_other_code_is_left_aside(whole, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "run_identity", lambda *_: "of other code")
+        train(out, save_minutes=AT_EACH_STEP, stop_at=3)
+    steps, failures, store, cell_id = train(out, save_minutes=AT_EACH_STEP)
+    assert (steps, failures) == ([1, 2, 3, 4], ())
     assert weights(store, cell_id) == weights(whole[2], cell_id)
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from talan_core.errors import UserError
 from talan_eval.asking import Asking
-from talan_eval.execution.prepare import _check_numbers, _check_slices, _check_training
+from talan_eval.execution.checked import _check_numbers
+from talan_eval.execution.prepare import _check_slices, _check_training
 from talan_eval.execution.prompts import check_prompts_fit
 from talan_eval.request import CompareRequest
 from talan_eval.tasks import TaskSpec

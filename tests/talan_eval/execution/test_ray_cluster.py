@@ -130,26 +130,33 @@ class TestGpus:
 
     def test_as_many_runs_share_a_gpu_as_were_asked_for(self, cluster, grid, gpus, at_once):
         node = cluster.add_node(num_cpus=4, num_gpus=1)  # Ray counts what it is told; no GPU is touched
-        started = []
+        started, taken = [], []
 
         def look_when_it_is_full(event):
             if event.stage == "start":
                 started.append(event.run)
-            if len(started) == at_once and not (grid.store.directory / "go").exists():
-                wait_until_no_gpu_is_free()
+            if len(started) == at_once and not taken:
+                taken.append(free_gpus_once_counted())
+                taken.append(len(list(grid.store.directory.glob("pid-*"))))
                 (grid.store.directory / "go").touch()
 
         deeds = {f"a-{seed}": ["wait"] for seed in range(4)}
-        assert grid(deeds, gpus=gpus, on_event=look_when_it_is_full) == cells_of(4)
+        try:
+            assert grid(deeds, gpus=gpus, on_event=look_when_it_is_full) == cells_of(4)
+        finally:
+            cluster.remove_node(node)
         assert len(started) == 4
-        cluster.remove_node(node)
+        assert taken == [0.0, at_once], "those at work take all of it, and no more of them are"
 
 
-def wait_until_no_gpu_is_free():
-    deadline = time.monotonic() + 60
-    while ray.available_resources().get("GPU", 0) > 0:
-        assert time.monotonic() < deadline, ray.available_resources()
+def free_gpus_once_counted():
+    """Return what is left of the GPU when Ray has counted the runs that it has started: it does so with some delay."""
+    seen = []
+    while len(seen) < 40 or len(set(seen[-20:])) > 1:
+        assert len(seen) < 600
+        seen.append(ray.available_resources().get("GPU", 0.0))
         time.sleep(0.1)
+    return seen[-1]
 
 
 @pytest.mark.skipif(ray is not None, reason="says what to type where Ray is missing, and it is there")
