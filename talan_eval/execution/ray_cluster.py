@@ -6,7 +6,8 @@ write through the same store as on one machine, so the results directory must be
 under the same path, and the backbone and data must be there or reachable as well.
 
 Not covered: a node that is cut off from the cluster and goes on computing. It may write a cell that another node
-computes again; both write the same content under one name, the later one stays.
+computes again; both write the same content under one name, the later one stays. States of a training that both write
+under one name can be mixtures, which their hashes give away: the state before is used then.
 """
 
 from __future__ import annotations
