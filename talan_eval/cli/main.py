@@ -34,7 +34,7 @@ app.add_typer(runs.app, name="runs")
 
 @app.callback()
 def _root() -> None:
-    """Keep the commands as subcommands even while there is one of them."""
+    """Take no options of its own: everything is asked of a command."""
 
 
 def main() -> None:

@@ -48,8 +48,9 @@ def listing(context: typer.Context, data_dir: _DATA_DIR = None) -> None:
     from talan_eval.catalog import catalog  # noqa: PLC0415 - --help must not wait for it
     from talan_eval.tasks import tasks_directory  # noqa: PLC0415 - as above
 
+    entries = catalog(data_dir)
     sys.stdout.write(f"{'benchmark':<20} {'items':>6} {'train':>6}  {'version':<7}  {'grader':<6}  data\n")
-    for entry in catalog(data_dir):
+    for entry in entries:
         sys.stdout.write(
             f"{entry.name:<20} {entry.n_items:>6,} {entry.n_train:>6,}  {entry.version:<7}  {entry.grader:<6}  "
             f"{entry.where}\n"

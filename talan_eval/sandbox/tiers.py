@@ -41,6 +41,9 @@ _FIX: Final = (
     "for Docker, GitHub Actions and SLURM). See more with: talan-eval sandbox check. To run programs without a "
     "boundary, which every result will say, type --unsafe-no-sandbox."
 )
+_ELSEWHERE: Final = (
+    "Programs run on Linux only: use a Linux machine or container, or leave MBPP out, as in --tasks gsm8k,math500."
+)
 
 
 class SandboxUnavailableError(SandboxError):
@@ -50,9 +53,8 @@ class SandboxUnavailableError(SandboxError):
         tried: Each tier and why it is not available.
     """
 
-    fix = _FIX
-
     def __init__(self, tried: Sequence[tuple[Tier, str]]) -> None:
+        self.fix = _FIX if sys.platform == "linux" else _ELSEWHERE
         reasons = "; ".join(f"tier {tier.value}: {reason}" for tier, reason in tried)
         self.problem = f"Programs cannot be sandboxed here: {reasons}."
         super().__init__(f"{self.problem} {self.fix}")

@@ -164,6 +164,13 @@ def test_without_any_tier_it_is_said_what_was_tried_and_what_to_type(monkeypatch
     assert caught.value.fix.endswith("type --unsafe-no-sandbox.")
 
 
+def test_where_programs_cannot_run_at_all_nobody_is_sent_to_the_option_that_lets_them(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    error = SandboxUnavailableError([(Tier.NAMESPACES, "this is darwin, not Linux")])
+    assert "--unsafe-no-sandbox" not in error.fix
+    assert "--tasks" in error.fix
+
+
 def test_a_boundary_that_leaks_is_not_available(monkeypatch, tmp_path, tier):
     broken = tmp_path / "inside"
     subprocess.run(["cp", "-r", Path(worker_module.__file__).parent / "inside", broken], check=True)  # noqa: S607 - a tool of every system
