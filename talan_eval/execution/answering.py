@@ -92,7 +92,7 @@ def answer(
     for number, batch in enumerate(batches):
         said = kept[number] if number in kept else ask(batch)
         if journal is not None and number not in kept:
-            seconds = round(before + time.perf_counter() - began, 3)
+            seconds = round(before + time.perf_counter() - began, 6)
             journal.append({"batch": number, "answers": said, "seconds": seconds})
         answers.update(zip(((batch.sample, row) for row in batch.rows), said, strict=True))
         if on_items is not None:

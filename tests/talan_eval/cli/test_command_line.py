@@ -69,7 +69,7 @@ def test_help_shows_every_option_with_its_default():
         (["--bootstrap", "bcaa"], "Did you mean 'bca'?"),
         (["--alpha", "5"], "not between 0 and 1"),
         (["--variants-tried", "0"], "--variants-tried 5"),
-        (["--json", "/dev/null/result.json"], "/dev/null is no directory"),
+        (["--json", "/dev/null/result.json"], "/dev/null is not one that can be written to"),
         (["--json", "/"], "it is a directory"),
         (["--seeds", "none"], "--seeds 7"),
         (["--seeds", "0,0"], "name one twice"),
