@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import dataclasses
 import gc
 import json
@@ -139,7 +140,7 @@ def strike(process: int, out: Path, delay: float, late: bool, dice: random.Rando
         if ended(process):
             return False
         time.sleep(0.002)
-    workers = psutil.Process(process).children()
+    workers = forked(process)
     target = dice.choice(("the process", "the group", "one worker")) if workers else "the process"
     tally.moments[moment(out, tally.evaluations)] += 1
     tally.targets[target] += 1
@@ -151,6 +152,17 @@ def strike(process: int, out: Path, delay: float, late: bool, dice: random.Rando
     else:
         os.kill(process, signal.SIGKILL)
     return True
+
+
+def forked(process: int) -> list[psutil.Process]:
+    """Return the grid's workers; the sandbox's have a command line of their own, and its start is not retried."""
+    parent = psutil.Process(process)
+    found = []
+    for child in parent.children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if child.cmdline() == parent.cmdline():
+                found.append(child)
+    return found
 
 
 def ended(process: int) -> bool:
