@@ -24,7 +24,7 @@ from pathlib import Path
 
 from talan_core.backbones.load import locate
 from talan_core.backbones.names import find_backbone
-from talan_eval.tasks import load_benchmark, task_files, tasks_directory
+from talan_eval.tasks.benchmark import load_benchmark, task_files, tasks_directory
 
 RATE, LENGTH = 3e-3, 320
 HERE = Path(__file__).parent

@@ -22,10 +22,10 @@ import torch
 
 from talan_core.training import state
 from talan_core.training.trainer import TalanTrainer
-from talan_eval.execution import cell
-from talan_eval.execution.prepare import prepare
-from talan_eval.execution.session import open_session
-from talan_eval.request import CompareRequest
+from talan_eval.execution import worker as cell
+from talan_eval.intake.prepare import prepare
+from talan_eval.pipeline.session import open_session
+from talan_eval.requests.compare import CompareRequest
 from talan_eval.store import checkpoints
 from talan_eval.store.journal import Journal
 from talan_eval.store.store import Store

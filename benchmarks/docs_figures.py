@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from talan_eval.gate.advice import power_curves
-from talan_eval.gate.reading import read_result
+from talan_eval.planning.advice import power_curves
 from talan_eval.report.context import Context
 from talan_eval.report.plots import draw
+from talan_eval.result.reading import read_result
 
 ROOT: Final = Path(__file__).parents[1]
 RESULT: Final = ROOT / "results" / "micro_lora_vs_talan+lora_7df10a5c"

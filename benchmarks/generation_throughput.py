@@ -14,10 +14,10 @@ import torch
 
 from talan_core.backbones.load import load_model, load_tokenizer, locate
 from talan_core.backbones.names import find_backbone
-from talan_eval.asking import Asking
-from talan_eval.execution.prompts import chat_renderer
-from talan_eval.execution.sampling import AskedLM
-from talan_eval.tasks import load_benchmark
+from talan_eval.generation.prompts import chat_renderer
+from talan_eval.generation.sampling import AskedLM
+from talan_eval.generation_settings import Asking
+from talan_eval.tasks.benchmark import load_benchmark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

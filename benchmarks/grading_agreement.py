@@ -19,11 +19,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from talan_eval.asking import Asking
-from talan_eval.catalog import read_config
+from talan_eval.generation_settings import Asking
 from talan_eval.grading.graders import grade_answers
 from talan_eval.grading.verdict import Grade, Verdict
-from talan_eval.tasks import load_benchmark
+from talan_eval.tasks.benchmark import load_benchmark
+from talan_eval.tasks.catalog import read_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable

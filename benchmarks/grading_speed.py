@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from talan_eval.grading.graders import grade_answers
-from talan_eval.tasks import load_benchmark
+from talan_eval.tasks.benchmark import load_benchmark
 
 HOSTILE = ("10^{10^{10^{10}}}", "(" * 500 + "1" + ")" * 500, r"\sum_{i=1}^{10000000} \frac{1}{i}", "9" * 3900)
 

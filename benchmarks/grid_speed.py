@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from talan_eval.execution.adoption import offers
-from talan_eval.execution.listing import status_of
-from talan_eval.execution.samples import Sample, write_samples
 from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource
 from talan_eval.grid import plan
+from talan_eval.records.adoption import offers
+from talan_eval.records.listing import status_of
+from talan_eval.records.samples import Sample, write_samples
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
 

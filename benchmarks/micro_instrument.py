@@ -14,9 +14,9 @@ import torch
 
 from talan_core.backbones.load import load_model, load_tokenizer, locate
 from talan_core.backbones.names import find_backbone
-from talan_eval.execution.evaluate import evaluate
-from talan_eval.schema import Result
-from talan_eval.tasks import load_benchmark
+from talan_eval.generation.evaluate import evaluate
+from talan_eval.result.schema import Result
+from talan_eval.tasks.benchmark import load_benchmark
 
 
 def main(path: str) -> None:

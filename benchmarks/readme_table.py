@@ -11,7 +11,7 @@ from rich.console import Console
 from talan_eval.report.table import main_table
 from talan_eval.report.terminal import rich_table
 from talan_eval.report.wording import headline
-from talan_eval.schema import Result
+from talan_eval.result.schema import Result
 
 ROOT: Final = Path(__file__).parents[1]
 BEGIN: Final = "<!-- table: begin (python benchmarks/readme_table.py writes this block) -->\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from talan_eval.comparison import CellScores, StatisticsSettings, compare
-from talan_eval.execution.samples import Sample, write_samples
+from talan_eval.records.samples import Sample, write_samples
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
 

@@ -79,9 +79,9 @@ def load_libraries() -> None:
     import torch  # noqa: PLC0415 - as above
 
     import talan_eval.cli.grid  # noqa: PLC0415 - as above
-    import talan_eval.execution.cell  # noqa: PLC0415 - as above
-    import talan_eval.execution.prepare  # noqa: PLC0415 - as above
-    import talan_eval.execution.session  # noqa: F401, PLC0415 - as above
+    import talan_eval.execution.worker  # noqa: PLC0415 - as above
+    import talan_eval.intake.prepare  # noqa: PLC0415 - as above
+    import talan_eval.pipeline.session  # noqa: F401, PLC0415 - as above
 
     torch.set_num_threads(1)
     gc.collect()
@@ -113,7 +113,7 @@ def start(out: Path, seeds: int) -> int:
 def _compare(out: Path, seeds: int) -> None:
     from talan_eval.cli import grid  # noqa: PLC0415 - loaded before
     from talan_eval.execution.local import LocalExecutor  # noqa: PLC0415 - as above
-    from talan_eval.request import CompareRequest  # noqa: PLC0415 - as above
+    from talan_eval.requests.compare import CompareRequest  # noqa: PLC0415 - as above
 
     grid._local = lambda prepared: LocalExecutor(prepared.workers, method="fork")  # noqa: SLF001 - see the module
     request = CompareRequest(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from talan_core.errors import UserError
-from talan_eval.asking import Asking
+from talan_eval.generation_settings import Asking
 from talan_eval.store.canonical import canonical_hash
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class BackboneIdentity(BaseModel):
 
 
 class TaskIdentity(BaseModel):
-    """Which questions were asked and which worked solutions were trained on; see :class:`talan_eval.tasks.TaskSpec`."""
+    """Which questions were asked and trained on; see :class:`talan_eval.tasks.benchmark.TaskSpec`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

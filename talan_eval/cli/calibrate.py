@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from talan_eval.cli.options import command_of
-from talan_eval.power_request import CalibrateRequest
+from talan_eval.requests.commands import command_of
+from talan_eval.requests.power import CalibrateRequest
 
 DOC = """Simulate experiments whose true gain is known, and count what the intervals, tests and gates make of them.
 

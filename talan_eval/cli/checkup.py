@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Literal
 
 from talan_core.errors import UserError
-from talan_eval.datafiles import DATA_DIR_VARIABLE
+from talan_eval.tasks.datafiles import DATA_DIR_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,7 +127,7 @@ def _sandbox() -> Finding:
 
 
 def _data(given: Path | None) -> Iterator[Finding]:
-    from talan_eval.catalog import catalog  # noqa: PLC0415 - reads the data
+    from talan_eval.tasks.catalog import catalog  # noqa: PLC0415 - reads the data
 
     try:
         entries = catalog(given)

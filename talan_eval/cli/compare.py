@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from talan_core.errors import UserError
-from talan_eval.cli.options import command_of
-from talan_eval.request import USES, CompareRequest
+from talan_eval.requests.commands import command_of
+from talan_eval.requests.compare import USES, CompareRequest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +74,7 @@ def _option(name: str) -> str:
 def _from_logs(request: CompareRequest) -> None:
     from rich.console import Console  # noqa: PLC0415 - --help must not wait for it
 
-    from talan_eval.execution.logs import compare_logs, write_reports  # noqa: PLC0415 - as above
+    from talan_eval.pipeline.compare_logs import compare_logs, write_reports  # noqa: PLC0415 - as above
     from talan_eval.report.terminal import TerminalReport  # noqa: PLC0415 - as above
 
     compared = compare_logs(request)

@@ -27,11 +27,11 @@ def command(
     from rich.text import Text  # noqa: PLC0415 - as above
 
     from talan_eval.gate.difference import difference_table, sentences  # noqa: PLC0415 - as above
-    from talan_eval.gate.reading import read_result  # noqa: PLC0415 - as above
     from talan_eval.report.clean import clean  # noqa: PLC0415 - as above
     from talan_eval.report.markdown import escape  # noqa: PLC0415 - as above
     from talan_eval.report.markdown import table as markdown_table  # noqa: PLC0415 - as above
     from talan_eval.report.terminal import rich_table  # noqa: PLC0415 - as above
+    from talan_eval.result.reading import read_result  # noqa: PLC0415 - as above
 
     before, after = (read_result(path, "talan-eval diff results/OLD results/NEW") for path in (old, new))
     table, said = difference_table(after, before), sentences(after, before)

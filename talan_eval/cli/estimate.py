@@ -9,9 +9,9 @@ from talan_eval.cli.progress import spoken
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from talan_eval.execution.dry_run import Outlook
     from talan_eval.execution.pilot import Pilot
-    from talan_eval.execution.prepare import Prepared
+    from talan_eval.intake.prepare import Prepared
+    from talan_eval.pipeline.dry_run import Outlook
 
 _UNITS = ((2**30, "GB"), (2**20, "MB"), (2**10, "kB"))
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from talan_eval.cli.options import command_of
-from talan_eval.gate_request import GateRequest
+from talan_eval.requests.commands import command_of
+from talan_eval.requests.gate import GateRequest
 
 if TYPE_CHECKING:
     from talan_eval.gate import GateReport
@@ -37,9 +37,9 @@ def perform(request: GateRequest) -> None:
 
 
 def _decided(request: GateRequest) -> GateReport:
-    from talan_eval.cli.answers import read_must_pass  # noqa: PLC0415 - --help must not wait for it
     from talan_eval.gate import GateSettings, decide  # noqa: PLC0415 - as above
-    from talan_eval.gate.reading import read_result  # noqa: PLC0415 - as above
+    from talan_eval.pipeline.answers import read_must_pass  # noqa: PLC0415 - --help must not wait for it
+    from talan_eval.result.reading import read_result  # noqa: PLC0415 - as above
 
     settings = GateSettings(
         request.margin, request.alpha, request.per_cell, request.per_slice, request.fail_below_margin

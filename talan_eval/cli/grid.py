@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from talan_eval.execution.executor import Executor
-    from talan_eval.execution.prepare import Prepared
-    from talan_eval.execution.session import Session
-    from talan_eval.request import CompareRequest
+    from talan_eval.intake.prepare import Prepared
+    from talan_eval.pipeline.session import Session
+    from talan_eval.requests.compare import CompareRequest
 
 _NOT_STORED: Final = frozenset({"out", "json", "dry_run"})
 
@@ -41,8 +41,8 @@ def perform_grid(request: CompareRequest, file: Path | None) -> None:
 
     from rich.console import Console  # noqa: PLC0415 - --help must not wait for it
 
-    from talan_eval.execution.prepare import prepare  # noqa: PLC0415 - as above
-    from talan_eval.execution.session import open_session  # noqa: PLC0415 - as above
+    from talan_eval.intake.prepare import prepare  # noqa: PLC0415 - as above
+    from talan_eval.pipeline.session import open_session  # noqa: PLC0415 - as above
     from talan_eval.report.terminal import TerminalReport  # noqa: PLC0415 - as above
 
     console = Console(highlight=False)
@@ -127,7 +127,7 @@ def _local(prepared: Prepared) -> Executor:
 
 def _store_request(session: Session, request: CompareRequest, file: Path | None) -> None:
     """Keep the options as an experiment file of their own, and the file that was named as it was."""
-    from talan_eval.experiment_file import to_document  # noqa: PLC0415 - see perform_grid
+    from talan_eval.requests.experiment_file import to_document  # noqa: PLC0415 - see perform_grid
     from talan_eval.store.atomic import atomic_write_bytes  # noqa: PLC0415 - as above
 
     document = json.dumps(to_document(request, _NOT_STORED), indent=2) + "\n"
@@ -150,8 +150,8 @@ def _say_what_is_there(console: Console, session: Session) -> None:
 
 def _dry_run(console: Console, prepared: Prepared) -> None:
     from talan_eval.cli.estimate import lines  # noqa: PLC0415 - see perform_grid
-    from talan_eval.execution.dry_run import outlook  # noqa: PLC0415 - as above
     from talan_eval.execution.pilot import measure  # noqa: PLC0415 - as above
+    from talan_eval.pipeline.dry_run import outlook  # noqa: PLC0415 - as above
 
     found = outlook(prepared)
     pilot = measure(prepared.assignment, prepared.experiment.treat) if found.missing else None

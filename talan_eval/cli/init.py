@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from talan_core.errors import UserError
-from talan_eval.request import CompareRequest
+from talan_eval.requests.compare import CompareRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

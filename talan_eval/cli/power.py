@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from talan_eval.cli.files import write_named
-from talan_eval.cli.options import command_of
-from talan_eval.power_request import PowerRequest
+from talan_eval.requests.commands import command_of
+from talan_eval.requests.power import PowerRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.table import Table as RichTable
 
-    from talan_eval.planning import Plan, Row
+    from talan_eval.planning.forecast import Plan, Row
     from talan_eval.report.table import Table
 
 DOC = """Say which true gain an experiment would find, and how many seeds or samples a given gain needs.
@@ -37,7 +37,7 @@ def perform(request: PowerRequest) -> None:
     from rich.console import Console  # noqa: PLC0415 - as above
     from rich.padding import Padding  # noqa: PLC0415 - as above
 
-    from talan_eval.planning import make_plan  # noqa: PLC0415 - as above
+    from talan_eval.planning.forecast import make_plan  # noqa: PLC0415 - as above
     from talan_eval.report.terminal import rich_table  # noqa: PLC0415 - as above
 
     plan = make_plan(request)
@@ -135,7 +135,7 @@ def _by_size(row: Row, plan: Plan) -> RichTable:
     from rich import box  # noqa: PLC0415 - --help must not wait for it
     from rich.table import Table as RichTable  # noqa: PLC0415 - as above
 
-    from talan_eval.planning import TABLE_SAMPLES, TABLE_SEEDS  # noqa: PLC0415 - as above
+    from talan_eval.planning.forecast import TABLE_SAMPLES, TABLE_SEEDS  # noqa: PLC0415 - as above
 
     table = RichTable(box=box.SIMPLE_HEAD, title=f"MDE {plan.power:.0%}, points: {row.name}", title_justify="left")
     table.add_column("seeds", justify="right")

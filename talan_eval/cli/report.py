@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from talan_eval.report.context import Context
     from talan_eval.report.plots import Figure
     from talan_eval.report.table import NotWorse
-    from talan_eval.schema import Result
+    from talan_eval.result.schema import Result
 
 EXAMPLES = (
     "Examples:  talan-eval report results/NAME  |  "
@@ -50,13 +50,13 @@ def command(
     flipped), svg and png (figures, extra "plots"), methods (the methods paragraph), bib (its references). One
     format without --out is printed.
     """
-    from talan_eval.gate.reading import read_result  # noqa: PLC0415 - --help must not wait for it
+    from talan_eval.result.reading import read_result  # noqa: PLC0415 - --help must not wait for it
 
     wanted = _names(formats)
     _check(margin, gain)
     found = read_result(result, "talan-eval report results/NAME")
     if track is not None:
-        from talan_eval.reporters import reporter_named, send  # noqa: PLC0415 - as above
+        from talan_eval.trackers import reporter_named, send  # noqa: PLC0415 - as above
 
         send(found, reporter_named(track))
     if not wanted:
@@ -87,8 +87,8 @@ def _check(margin: float | None, gain: float) -> None:
 
 
 def _context(found: Result, path: Path, wanted: tuple[str, ...], *, margin: float | None, gain: float) -> Context:
-    from talan_eval.cli.answers import read_flips  # noqa: PLC0415 - as above
-    from talan_eval.gate.advice import advise, power_curves  # noqa: PLC0415 - as above
+    from talan_eval.pipeline.answers import read_flips  # noqa: PLC0415 - as above
+    from talan_eval.planning.advice import advise, power_curves  # noqa: PLC0415 - as above
     from talan_eval.report.context import Context, Flips  # noqa: PLC0415 - as above
 
     directory = path if path.is_dir() else path.parent

@@ -14,7 +14,7 @@ from talan_core.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from talan_eval.execution.listing import ExperimentStatus
+    from talan_eval.records.listing import ExperimentStatus
 
 EXAMPLES = (
     "Examples:  talan-eval runs  |  talan-eval runs results/NAME  |  talan-eval runs verify  |  "
@@ -55,7 +55,7 @@ def runs(context: typer.Context) -> None:
 @app.command("list")
 def list_runs(directory: Directory = _DEFAULT) -> None:
     """List the experiments of a results root with their status; of one experiment, its cells."""
-    from talan_eval.execution.listing import experiments_in, status_of  # noqa: PLC0415 - --help must not wait for it
+    from talan_eval.records.listing import experiments_in, status_of  # noqa: PLC0415 - --help must not wait for it
 
     found = [status_of(path) for path in experiments_in(directory)]
     if found[0].directory == directory:
@@ -67,7 +67,7 @@ def list_runs(directory: Directory = _DEFAULT) -> None:
 @app.command()
 def verify(directory: Directory = _DEFAULT) -> None:
     """Check every checksum of records, samples and checkpoints; exit code 1 if anything is damaged."""
-    from talan_eval.execution.listing import experiments_in  # noqa: PLC0415 - --help must not wait for it
+    from talan_eval.records.listing import experiments_in  # noqa: PLC0415 - --help must not wait for it
     from talan_eval.store.records import CorruptedError  # noqa: PLC0415 - as above
     from talan_eval.store.store import Store  # noqa: PLC0415 - as above
 
@@ -101,7 +101,7 @@ def gc(
     yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it they are only listed.")] = False,
 ) -> None:
     """Remove orphan checkpoints: those of no cell of their experiment, damaged ones, and what killed writers left."""
-    from talan_eval.execution.listing import experiments_in, orphans  # noqa: PLC0415 - --help must not wait for it
+    from talan_eval.records.listing import experiments_in, orphans  # noqa: PLC0415 - --help must not wait for it
     from talan_eval.store.store import Store  # noqa: PLC0415 - as above
 
     total = 0.0

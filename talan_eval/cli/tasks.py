@@ -12,8 +12,8 @@ import typer
 from talan_core.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
-    from talan_eval.asking import Asking
-    from talan_eval.tasks import Benchmark, Item
+    from talan_eval.generation_settings import Asking
+    from talan_eval.tasks.benchmark import Benchmark, Item
 
 EXAMPLES = (
     "Examples:  talan-eval tasks --data-dir DIR  |  talan-eval tasks show gsm8k_micro --few-shot 2  |  "
@@ -45,8 +45,8 @@ def listing(context: typer.Context, data_dir: _DATA_DIR = None) -> None:
                 "--data-dir stands before the subcommand.", "Type it behind: tasks show NAME --data-dir DIR."
             )
         return
-    from talan_eval.catalog import catalog  # noqa: PLC0415 - --help must not wait for it
-    from talan_eval.tasks import tasks_directory  # noqa: PLC0415 - as above
+    from talan_eval.tasks.benchmark import tasks_directory  # noqa: PLC0415 - as above
+    from talan_eval.tasks.catalog import catalog  # noqa: PLC0415 - --help must not wait for it
 
     entries = catalog(data_dir)
     sys.stdout.write(f"{'benchmark':<20} {'items':>6} {'train':>6}  {'version':<7}  {'grader':<6}  data\n")
@@ -71,9 +71,9 @@ def show(
     """Print one prompt as a model sees it, its target, and how an answer is graded."""
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    from talan_eval.asking import Asking  # noqa: PLC0415 - --help must not wait for it
+    from talan_eval.generation_settings import Asking  # noqa: PLC0415 - --help must not wait for it
     from talan_eval.grading.graders import EXPLANATIONS, grade_answers  # noqa: PLC0415 - as above
-    from talan_eval.tasks import check_names, load_benchmark  # noqa: PLC0415 - as above
+    from talan_eval.tasks.benchmark import check_names, load_benchmark  # noqa: PLC0415 - as above
 
     (short,) = check_names([name])
     asking = Asking(few_shot=few_shot, thinking=thinking)
@@ -113,7 +113,7 @@ def _prompt(benchmark: Benchmark, item: Item, asking: Asking, backbone: str | No
     if backbone is not None:
         from talan_core.backbones.load import load_tokenizer, locate  # noqa: PLC0415 - heavy
         from talan_core.backbones.names import find_backbone  # noqa: PLC0415 - as above
-        from talan_eval.execution.prompts import chat_renderer  # noqa: PLC0415 - as above
+        from talan_eval.generation.prompts import chat_renderer  # noqa: PLC0415 - as above
 
         render = chat_renderer(load_tokenizer(locate(find_backbone(backbone))), asking)
     return str(benchmark.requests(render)[place].args[0])

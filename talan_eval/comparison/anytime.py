@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from talan_eval import schema
 from talan_eval.comparison.inference import ci_points
+from talan_eval.result import schema
 from talan_eval.stats.anytime import MIN_SEEDS, looks
 from talan_eval.stats.backbones import GridCell, backbone_gains, guarded_t_backbones
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from talan_eval import schema
 from talan_eval.comparison.family import Adjusted, Analysed, adjust, analyse, check_family, generator
 from talan_eval.comparison.flags import AGGREGATE, cell_flags, grouped
 from talan_eval.comparison.inference import checkpoint_pairs, points, published_squares
@@ -16,6 +15,7 @@ from talan_eval.comparison.settings import StatisticsSettings
 from talan_eval.comparison.signature import family_hash, signature
 from talan_eval.comparison.slices import check_labels, slice_cell
 from talan_eval.comparison.verdicts import RULE, cell_verdict, deciding_p
+from talan_eval.result import schema
 from talan_eval.stats.mean_squares import mean_squares
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from talan_eval import schema
 from talan_eval.comparison.settings import AUTO
+from talan_eval.result import schema
 from talan_eval.stats import backbones, mcnemar, signflip
 from talan_eval.stats import seed_bootstrap as boot
 from talan_eval.stats.backbone_flips import MAX_UNITS, sign_flip_backbones

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from talan_eval import schema
+from talan_eval.result import schema
 from talan_eval.stats.clusters import cluster_diagnostics
 from talan_eval.stats.items import concentration, item_flips, saturation
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from talan_eval import schema
 from talan_eval.comparison.anytime import anytime
 from talan_eval.comparison.family import common_seeds, generator
 from talan_eval.comparison.flags import AGGREGATE
 from talan_eval.comparison.inference import infer, points
 from talan_eval.comparison.named import equivalence_test
 from talan_eval.comparison.verdicts import aggregate_p, aggregate_verdict
+from talan_eval.result import schema
 from talan_eval.stats.aggregate import interquartile_mean, probability_of_improvement
 from talan_eval.stats.backbones import GridCell
 

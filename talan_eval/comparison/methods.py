@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from talan_eval.schema import Method
+from talan_eval.result.schema import Method
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from talan_eval.comparison.family import Analysed
     from talan_eval.comparison.settings import StatisticsSettings
-    from talan_eval.schema import E1, Aggregate
+    from talan_eval.result.schema import E1, Aggregate
 
 _MCNEMAR = Method(
     code="mcnemar",

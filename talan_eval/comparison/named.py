@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from talan_core.errors import UserError
-from talan_eval import schema
 from talan_eval.comparison.inference import ci_points, points
 from talan_eval.comparison.settings import ALSO, TOST
+from talan_eval.result import schema
 from talan_eval.stats.cmh import cmh, seed_tables
 from talan_eval.stats.guard import ErrorTerm
 from talan_eval.stats.noninferiority import equivalence

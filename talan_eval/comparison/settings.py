@@ -11,7 +11,7 @@ from talan_eval.stats.seed_bootstrap import BootstrapMethod
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from talan_eval.request import CompareRequest
+    from talan_eval.requests.compare import CompareRequest
 
 AUTO = "auto"
 _MOST_POINTS: Final = 100.0

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from talan_eval.comparison.inference import enumerable
-from talan_eval.schema import CELL_SEEDS, SPARSE_SEEDS
+from talan_eval.result.schema import CELL_SEEDS, SPARSE_SEEDS
 from talan_eval.stats.signflip import sign_flip_floor
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from talan_eval.comparison.family import Adjusted
     from talan_eval.comparison.settings import StatisticsSettings
-    from talan_eval.schema import E1, Basis, VerdictWord
+    from talan_eval.result.schema import E1, Basis, VerdictWord
 
 RULE = (
     "guarded t p < alpha and sign-flip p < alpha (confirmed); guarded t alone (normality-based) with at least 3 seeds "

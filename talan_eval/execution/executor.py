@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from talan_eval.execution.attempts import Attempts
     from talan_eval.execution.events import Event
-    from talan_eval.execution.plan import Assignment
+    from talan_eval.intake.assignment import Assignment
 
 
 class Executor(Protocol):

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
     from talan_eval.execution.attempts import Attempts, Performer
-    from talan_eval.execution.plan import Assignment
     from talan_eval.grid import Run
+    from talan_eval.intake.assignment import Assignment
 
 Method = Literal["spawn", "fork"]
 _POLL_SECONDS = 0.1
@@ -43,7 +43,7 @@ def load_worker(assignment: Assignment, number: int) -> Performer:
     """
     import torch  # noqa: PLC0415 - heavy, only in workers
 
-    from talan_eval.execution.cell import Worker  # noqa: PLC0415 - as above
+    from talan_eval.execution.worker import Worker  # noqa: PLC0415 - as above
 
     torch.set_num_threads(assignment.threads)
     worker = Worker(assignment, device_of(assignment.device, number, torch.cuda.device_count()))

@@ -15,8 +15,8 @@ from talan_core.errors import UserError
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from talan_eval.execution.cell import Worker
-    from talan_eval.execution.plan import Assignment
+    from talan_eval.execution.worker import Worker
+    from talan_eval.intake.assignment import Assignment
 
 _STEPS = 3
 _KILOBYTE = 1024
@@ -92,7 +92,7 @@ def _measured(assignment: Assignment, arm: str) -> Pilot:
     from talan_core.backbones.load import load_model  # noqa: PLC0415 - as above
     from talan_core.quiet import library_warnings_silenced  # noqa: PLC0415 - as above
     from talan_core.training.fit import fit  # noqa: PLC0415 - as above
-    from talan_eval.execution.cell import Worker  # noqa: PLC0415 - as above
+    from talan_eval.execution.worker import Worker  # noqa: PLC0415 - as above
 
     torch.set_num_threads(assignment.threads)
     worker = Worker(assignment, assignment.device)
@@ -127,8 +127,8 @@ def _measured(assignment: Assignment, arm: str) -> Pilot:
 
 def _answered(worker: Worker, model: object, name: str) -> tuple[float, float]:
     """Answer one batch of the longest prompts; return seconds and bytes of an answer."""
-    from talan_eval.execution.evaluate import evaluate  # noqa: PLC0415 - heavy
-    from talan_eval.execution.samples import write_samples  # noqa: PLC0415 - as above
+    from talan_eval.generation.evaluate import evaluate  # noqa: PLC0415 - heavy
+    from talan_eval.records.samples import write_samples  # noqa: PLC0415 - as above
 
     benchmark = worker.benchmarks[name]
     longest = sorted(benchmark.items, key=lambda item: -len(item.prompt))[: worker.assignment.eval_batch]

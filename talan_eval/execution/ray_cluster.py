@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from talan_eval.execution.attempts import Attempts, Performer
     from talan_eval.execution.events import Event
-    from talan_eval.execution.plan import Assignment
     from talan_eval.grid import Run
+    from talan_eval.intake.assignment import Assignment
     from talan_eval.store.failures import Failure
 
 _INSTALL: Final = "Type: pip install 'talan-eval[ray]'"
@@ -42,7 +42,7 @@ def load_worker(assignment: Assignment) -> Performer:
     """Load what a Ray process keeps; Ray has hidden all devices but its own from it."""
     import torch  # noqa: PLC0415 - heavy, only in workers
 
-    from talan_eval.execution.cell import Worker  # noqa: PLC0415 - as above
+    from talan_eval.execution.worker import Worker  # noqa: PLC0415 - as above
 
     torch.set_num_threads(assignment.threads)
     return Worker(assignment, assignment.device)

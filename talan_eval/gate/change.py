@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from talan_core.errors import UserError
-from talan_eval.gate.numbers import MEAN, Estimate, error_terms
-from talan_eval.report.table import cell_names
+from talan_eval.result.estimates import MEAN, Estimate, error_terms
+from talan_eval.result.names import cell_names
 from talan_eval.stats.guard import ErrorTerm
 from talan_eval.stats.guarded_t import paired_t
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.schema import E1, Cell, Result
+    from talan_eval.result.schema import E1, Cell, Result
 
 _PERCENT = 100.0
 

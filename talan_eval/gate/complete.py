@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from talan_eval.schema import Cell, Result
+    from talan_eval.result.schema import Cell, Result
 
 
 def missing(result: Result, baseline: Result | None = None) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ from talan_core.errors import UserError
 from talan_eval.gate.change import cell_changes, check_family, mean_change
 from talan_eval.gate.complete import missing
 from talan_eval.gate.model import Check, GateReport, GateSettings, Outcome, WorstFlip
-from talan_eval.gate.numbers import MEAN, Estimate, cell_estimates, mean_estimate, slice_estimates
 from talan_eval.gate.wording import (
     cell_text,
     identical_text,
@@ -22,8 +21,9 @@ from talan_eval.gate.wording import (
     selection_text,
     too_few_text,
 )
-from talan_eval.report.table import cell_names, slice_names
-from talan_eval.schema import CELL_SEEDS, SPARSE_SEEDS
+from talan_eval.result.estimates import MEAN, Estimate, cell_estimates, mean_estimate, slice_estimates
+from talan_eval.result.names import cell_names, slice_names
+from talan_eval.result.schema import CELL_SEEDS, SPARSE_SEEDS
 from talan_eval.stats.multiplicity import holm
 from talan_eval.stats.noninferiority import gate_numbers
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from talan_eval.gate.model import Kind, MustPassItem
-    from talan_eval.schema import Result
+    from talan_eval.result.schema import Result
     from talan_eval.stats.noninferiority import GateNumbers
 
 __all__ = ["Check", "GateReport", "GateSettings", "Outcome", "decide"]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from talan_eval.gate.change import Change, cell_changes, check_family, mean_change
 from talan_eval.report import format as fmt
 from talan_eval.report.table import Column, Table
-from talan_eval.schema import SPARSE_SEEDS
+from talan_eval.result.schema import SPARSE_SEEDS
 from talan_eval.stats.guard import guarded
 from talan_eval.store.canonical import first_difference
 
 if TYPE_CHECKING:
-    from talan_eval.schema import Result
+    from talan_eval.result.schema import Result
 
 
 def difference_table(new: Result, old: Result) -> Table:

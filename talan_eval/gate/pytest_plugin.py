@@ -35,8 +35,8 @@ def talan_gate() -> TalanGate:
         result: str | Path, *, margin: float, per_cell: bool = False, allow_inconclusive: bool = False
     ) -> GateReport:
         from talan_eval.gate import GateSettings, Outcome, decide  # noqa: PLC0415 - pytest starts without them
-        from talan_eval.gate.reading import read_result  # noqa: PLC0415 - as above
         from talan_eval.gate.wording import headline  # noqa: PLC0415 - as above
+        from talan_eval.result.reading import read_result  # noqa: PLC0415 - as above
 
         found = read_result(Path(result), f'talan_gate("results/NAME", margin={margin:g})')
         report = decide(found, GateSettings(margin, per_cell=per_cell))

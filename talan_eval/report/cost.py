@@ -12,7 +12,7 @@ from talan_eval.report.table import Column, Table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from talan_eval.schema import Result
+    from talan_eval.result.schema import Result
 
 _MILLI: Final = 1000
 _GIGABYTE: Final = 1e9

@@ -11,7 +11,7 @@ from talan_eval.report.clean import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from talan_eval.schema import E1, E2, Aggregate, Cell, Result
+    from talan_eval.result.schema import E1, E2, Aggregate, Cell, Result
 
 Value = str | int | float | None
 

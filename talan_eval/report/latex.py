@@ -15,7 +15,7 @@ from talan_eval.report.table import e0_table, item_table, main_table, seed_table
 
 if TYPE_CHECKING:
     from talan_eval.report.table import Table
-    from talan_eval.schema import Result
+    from talan_eval.result.schema import Result
 
 _SPECIAL: Final = {
     "\\": r"\textbackslash{}",

@@ -15,7 +15,7 @@ from talan_eval.report.paper import chance_sentence, cross_table
 from talan_eval.report.table import Table, also_table, e0_table, item_table, main_table, seed_table, slice_table
 
 if TYPE_CHECKING:
-    from talan_eval.schema import Result
+    from talan_eval.result.schema import Result
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~&])")
 _BLOCK = re.compile(r"(#{1,6}|[-+=]+|\d+[.)])(?=\s|$)")  # what opens a heading or a list at the start of a line

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 from talan_eval.report import format as fmt
 from talan_eval.report.clean import one_line
 from talan_eval.report.latex import escape
-from talan_eval.report.table import cell_names
+from talan_eval.result.names import cell_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from talan_eval.schema import Method, Result
+    from talan_eval.result.schema import Method, Result
 
 _WHERE: Final[Mapping[str, str]] = {
     "mcnemar": "journal = {Psychometrika}, volume = {12}, number = {2}, pages = {153--157}",

@@ -10,7 +10,7 @@ from talan_eval.report.wording import Note
 if TYPE_CHECKING:
     from talan_eval.report.context import Advice
     from talan_eval.report.table import NotWorse
-    from talan_eval.schema import Result
+    from talan_eval.result.schema import Result
 
 
 def next_steps(result: Result, advice: Advice | None) -> tuple[str, ...]:

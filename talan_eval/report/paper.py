@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from talan_eval.schema import Cell, Result
+    from talan_eval.result.schema import Cell, Result
 
 MAX_SEEDS: Final = 16  # seeds of a backbone whose sign patterns are enumerated here
 _EQUAL = 1e-9  # points; sums of binary fractions differ by less

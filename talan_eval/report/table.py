@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from talan_eval.report import format as fmt
+from talan_eval.result.names import cell_names, slice_names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from talan_eval.schema import E1, E2, Basis, Cell, Result
+    from talan_eval.result.schema import E1, E2, Basis, Cell, Result
 
 FLAG = "*"  # marks a verdict that rests on the t test alone
 
@@ -143,9 +142,7 @@ def main_table(result: Result, not_worse: NotWorse | None = None) -> Table:
 def slice_table(result: Result) -> Table:
     """Build the table of slices, with the columns of the main table; no rows without slices."""
     columns = main_table(result).columns
-    names = [
-        f"{name} {cell.slice} ({cell.n_items})" for cell, name in zip(result.slices, _names(result.slices), strict=True)
-    ]
+    names = [f"{name} ({cell.n_items})" for cell, name in zip(result.slices, slice_names(result), strict=True)]
     rows = tuple(_cell_row(cell, name, result.settings.alpha) for cell, name in zip(result.slices, names, strict=True))
     return Table("Slices (items), adjusted together with the benchmarks", columns, rows)
 
@@ -190,11 +187,9 @@ def also_table(result: Result) -> Table:
     )
     cells = (
         *zip(result.cells, cell_names(result), strict=True),
-        *zip(result.slices, _names(result.slices), strict=True),
+        *zip(result.slices, slice_names(result), strict=True),
     )
-    tests = [
-        (name if cell.slice is None else f"{name} {cell.slice}", test) for cell, name in cells for test in cell.also
-    ]
+    tests = [(name, test) for cell, name in cells for test in cell.also]
     tests += [("mean", test) for test in result.aggregate.also]
     rows = tuple(
         (
@@ -255,22 +250,6 @@ def e0_table(result: Result) -> Table:
         for pair in cell.e0
     )
     return Table("Single checkpoint pairs (E0), this checkpoint pair only", columns, rows)
-
-
-def slice_names(result: Result) -> tuple[str, ...]:
-    """Return the names of the slices: the benchmark's name and "label=value"."""
-    names = zip(result.slices, _names(result.slices), strict=True)
-    return tuple(f"{name} {cell.slice}" for cell, name in names)
-
-
-def cell_names(result: Result) -> tuple[str, ...]:
-    """Return the shortest distinct names: the task, with the backbone in front when there are several."""
-    return _names(result.cells)
-
-
-def _names(cells: Sequence[Cell]) -> tuple[str, ...]:
-    several = len({cell.backbone for cell in cells}) > 1
-    return tuple(f"{cell.backbone}/{cell.task}" if several else cell.task for cell in cells)
 
 
 def _backbones(result: Result) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
-    from talan_eval.schema import Result
+    from talan_eval.result.schema import Result
 
 _GAP = 2
 _STYLES = {"better": "green", "worse": "red"}

@@ -6,15 +6,16 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from talan_eval.report import format as fmt
-from talan_eval.report.table import FLAG, cell_names
-from talan_eval.schema import SPARSE_SEEDS
+from talan_eval.report.table import FLAG
+from talan_eval.result.names import cell_names
+from talan_eval.result.schema import SPARSE_SEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pydantic import JsonValue
 
-    from talan_eval.schema import Result
+    from talan_eval.result.schema import Result
 
 
 class Note(NamedTuple):

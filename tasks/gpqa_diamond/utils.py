@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from datasets import Dataset
 
-from talan_eval.datafiles import read_sources
 from talan_eval.grading.graders import score_document
+from talan_eval.tasks.datafiles import read_sources
 
 LETTERS: Final = "ABCD"
 # Questions of our own: the authors' examples are not in every copy of the data, and test items must not be examples.

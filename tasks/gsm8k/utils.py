@@ -7,8 +7,8 @@ from typing import Any
 
 from datasets import Dataset
 
-from talan_eval.datafiles import read_sources
 from talan_eval.grading.graders import score_document
+from talan_eval.tasks.datafiles import read_sources
 
 # The source marks each calculation for a calculator, as in <<3*4=12>>; people and models do not write so.
 _CALCULATOR = re.compile(r"<<[^<>]*>>")

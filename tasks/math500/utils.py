@@ -8,9 +8,9 @@ from typing import Any, Final
 from datasets import Dataset
 
 from talan_core.errors import UserError
-from talan_eval.datafiles import read_sources
 from talan_eval.grading.graders import score_document
 from talan_eval.grading.latex import last_boxed
+from talan_eval.tasks.datafiles import read_sources
 
 MAX_EXAMPLES: Final = 8
 _SHORT: Final = 400  # characters of a few-shot example's solution

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from datasets import Dataset
 
-from talan_eval.datafiles import read_sources
 from talan_eval.grading.graders import score_document
+from talan_eval.tasks.datafiles import read_sources
 
 # Task ids of the splits, as the paper's authors define them.
 SPLITS: Final = {

@@ -7,8 +7,8 @@ from typing import Any
 
 from datasets import Dataset
 
-from talan_eval.datafiles import DataFile, read_rows
 from talan_eval.grading.graders import score_document
+from talan_eval.tasks.datafiles import DataFile, read_rows
 
 DATA = Path(__file__).parent / "data"
 FIELDS = ("id", "question", "worked", "answer", "subject", "level")

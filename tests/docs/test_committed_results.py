@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from talan_eval.report.markdown import render
-from talan_eval.schema import Result
+from talan_eval.result.schema import Result
 
 RESULTS = Path(__file__).parents[2] / "results"
 COMMITTED = sorted(path.parent for path in RESULTS.glob("*_vs_*/result.json"))

@@ -15,7 +15,7 @@ from types import ModuleType
 import pytest
 
 from talan_core.errors import UserError
-from talan_eval.reporters import TRACKERS, numbers, reporter_named, send
+from talan_eval.trackers import TRACKERS, numbers, reporter_named, send
 
 ROOT = Path(__file__).parents[2]
 

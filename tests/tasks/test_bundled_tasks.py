@@ -12,10 +12,10 @@ import yaml
 
 from talan_core.backbones.micro.world.families import BENCHMARKS
 from talan_core.errors import UserError
-from talan_eval.datafiles import DataFile, read_rows
 from talan_eval.grading.graders import grade_answers
 from talan_eval.grading.verdict import Verdict
-from talan_eval.tasks import MICRO_TASKS, check_names, load_benchmark, task_files
+from talan_eval.tasks.benchmark import MICRO_TASKS, check_names, load_benchmark, task_files
+from talan_eval.tasks.datafiles import DataFile, read_rows
 
 MICRO = Path(__file__).parents[2] / "tasks" / "micro"
 families = pytest.mark.parametrize("family", sorted(BENCHMARKS))

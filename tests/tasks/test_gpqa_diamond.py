@@ -11,7 +11,7 @@ import pytest
 from talan_core.errors import UserError
 from talan_eval.grading.graders import grade_answers
 from talan_eval.grading.verdict import Verdict
-from talan_eval.tasks import load_benchmark
+from talan_eval.tasks.benchmark import load_benchmark
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ import random, sys
 import numpy, torch
 random.seed({seed}); numpy.random.seed({seed}); torch.manual_seed({seed})
 from pathlib import Path
-from talan_eval.tasks import load_benchmark
+from talan_eval.tasks.benchmark import load_benchmark
 benchmark = load_benchmark("gpqa_diamond", data_dir=Path(sys.argv[1]), limit={limit})
 random.random(); torch.rand(3)
 import hashlib

@@ -9,7 +9,7 @@ import pytest
 from talan_core.errors import UserError
 from talan_eval.grading.graders import grade_answers
 from talan_eval.grading.verdict import Verdict
-from talan_eval.tasks import load_benchmark
+from talan_eval.tasks.benchmark import load_benchmark
 
 
 def test_a_wrong_data_directory_says_what_to_type(tmp_path):

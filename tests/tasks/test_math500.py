@@ -6,7 +6,7 @@ import pytest
 
 from talan_eval.grading.graders import grade_answers
 from talan_eval.grading.verdict import Verdict
-from talan_eval.tasks import load_benchmark
+from talan_eval.tasks.benchmark import load_benchmark
 
 # Neighbours whose answers are equal although they are written differently ("5" and "x=5").
 SAME_VALUE = {("5", "x=5")}

@@ -18,14 +18,15 @@ from talan_eval.report.cost import cost_table
 from talan_eval.report.next_steps import margin_note, next_steps
 from talan_eval.report.page.payload import payload
 from talan_eval.report.paper import chance_sentence, cross_table
-from talan_eval.report.table import also_table, cell_names, e0_table, item_table, main_table, seed_table, slice_table
+from talan_eval.report.table import also_table, e0_table, item_table, main_table, seed_table, slice_table
+from talan_eval.result.names import cell_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from talan_eval.report.plots import Figure
     from talan_eval.report.table import Table
-    from talan_eval.schema import Result
+    from talan_eval.result.schema import Result
 
 _ROOM: Final = files("talan_eval.report.page")
 _MORE: Final = "Needs the extra: pip install 'talan-eval[plots]'"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure as MplFigure
 
-    from talan_eval.schema import Result
+    from talan_eval.result.schema import Result
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 from talan_eval.report import format as fmt
 from talan_eval.report.clean import one_line
 from talan_eval.report.plots.style import GAINED, GROUND, INK, LOST, NEUTRAL, new_figure, zero_line
-from talan_eval.report.table import cell_names
+from talan_eval.result.names import cell_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from talan_eval.report.table import NotWorse
-    from talan_eval.schema import E1, E2, Result
+    from talan_eval.result.schema import E1, E2, Result
 
 _MARKS: Final = {"better": ("^", GAINED), "worse": ("v", LOST)}
 _ROW: Final = 0.34

@@ -8,7 +8,7 @@ import numpy as np
 
 from talan_eval.report.clean import one_line
 from talan_eval.report.plots.style import GAINED, LOST, new_figure
-from talan_eval.report.table import cell_names
+from talan_eval.result.names import cell_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from talan_eval.report.context import Flips
-    from talan_eval.schema import Cell, Result
+    from talan_eval.result.schema import Cell, Result
 
 _MOST_CELLS: Final = 16
 _ROW: Final = 0.16

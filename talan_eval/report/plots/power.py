@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from talan_eval.report.context import PowerCurve
-    from talan_eval.schema import Result
+    from talan_eval.result.schema import Result
 
 _LINES: Final = (("o", "-", GAINED), ("s", "--", LOST), ("^", ":", NEUTRAL))
 _TARGET: Final = 0.8

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from talan_eval.report.clean import one_line
 from talan_eval.report.plots.style import GAINED, LOST, NEUTRAL, new_figure
-from talan_eval.report.table import cell_names
+from talan_eval.result.names import cell_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from talan_eval.schema import Cell, Result
+    from talan_eval.result.schema import Cell, Result
 
 _COLUMNS: Final = 4
 _LONGEST: Final = 26  # characters of a panel's title

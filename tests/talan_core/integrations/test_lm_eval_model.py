@@ -20,8 +20,8 @@ from talan_core.backbones.names import find_backbone
 from talan_core.errors import UserError
 from talan_core.integrations.lm_eval import register
 from talan_core.integrations.lm_eval.model import TalanLM
-from talan_eval.execution.evaluate import evaluate
-from talan_eval.tasks import load_benchmark
+from talan_eval.generation.evaluate import evaluate
+from talan_eval.tasks.benchmark import load_benchmark
 
 ROOT = Path(__file__).parents[3]
 TASK = "gsm8k_micro"

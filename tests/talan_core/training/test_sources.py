@@ -18,7 +18,7 @@ from talan_core.training.data import Dialogue, Example, Mixture, Turn, encode
 from talan_core.training.pairing import mixed_order
 from talan_core.training.settings import TrainingSettings
 from talan_core.training.sources import SourceSpec, load_sources, parse_sources
-from talan_eval.tasks import load_benchmark
+from talan_eval.tasks.benchmark import load_benchmark
 
 DATA = Path(os.environ.get("TALAN_EVAL_DATA_DIR", Path(__file__).parents[4] / "shared" / "data"))
 needs_data = pytest.mark.skipif(not (DATA / "gsm8k").is_dir(), reason=f"no benchmark data in {DATA}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from talan_eval.schema import Result
+from talan_eval.result.schema import Result
 
 LOGS = Path(__file__).parents[1] / "importers" / "data" / "lm_eval"
 BOTH = ("--base-logs", str(LOGS / "base"), "--treat-logs", str(LOGS / "treat"), "--filter", "strict-match")
@@ -83,7 +83,7 @@ def test_options_for_logs_may_be_repeated(tmp_path):
 
 def test_logs_are_compared_without_torch():
     code = (
-        "import sys; from talan_eval.cli import compare; from talan_eval.request import CompareRequest; "
+        "import sys; from talan_eval.cli import compare; from talan_eval.requests.compare import CompareRequest; "
         f"compare.perform(CompareRequest(base_logs=({str(LOGS / 'base')!r},), treat_logs=({str(LOGS / 'treat')!r},), "
         "filter='strict-match')); "
         "print(sorted({'torch', 'transformers', 'peft', 'lm_eval', 'datasets', 'pyarrow'} & set(sys.modules)))"

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from talan_core.errors import UserError
 from talan_eval.cli import compare
-from talan_eval.cli.options import command_of
-from talan_eval.experiment_file import json_schema, read_options, to_document, variable_of
-from talan_eval.request import CompareRequest
+from talan_eval.requests.commands import command_of
+from talan_eval.requests.compare import CompareRequest
+from talan_eval.requests.experiment_file import json_schema, read_options, to_document, variable_of
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = json_schema(CompareRequest, "An experiment file of talan-eval compare")

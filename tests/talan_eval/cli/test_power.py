@@ -10,8 +10,8 @@ import pytest
 
 from talan_core.errors import UserError
 from talan_eval.cli import power
-from talan_eval.planning import MEAN, TABLE_SEEDS, make_plan
-from talan_eval.power_request import PowerRequest
+from talan_eval.planning.forecast import MEAN, TABLE_SEEDS, make_plan
+from talan_eval.requests.power import PowerRequest
 from talan_eval.stats.mean_squares import mean_squares
 
 

@@ -14,13 +14,13 @@ import pytest
 from typer.testing import CliRunner
 
 from talan_core.errors import UserError
-from talan_eval.cli.answers import is_gated, read_flips, read_must_pass
 from talan_eval.cli.checkup import EXTRAS, examine
 from talan_eval.cli.init import experiment_file
 from talan_eval.cli.main import app
-from talan_eval.experiment_file import read_options
-from talan_eval.gate.reading import read_result
-from talan_eval.request import CompareRequest
+from talan_eval.pipeline.answers import is_gated, read_flips, read_must_pass
+from talan_eval.requests.compare import CompareRequest
+from talan_eval.requests.experiment_file import read_options
+from talan_eval.result.reading import read_result
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from talan_core.training import trainer
-from talan_eval.execution.cell import Worker
-from talan_eval.execution.prepare import prepare
-from talan_eval.execution.session import open_session
-from talan_eval.request import CompareRequest
+from talan_eval.execution.worker import Worker
+from talan_eval.intake.prepare import prepare
+from talan_eval.pipeline.session import open_session
+from talan_eval.requests.compare import CompareRequest
 
 STEPS = 4
 AT_EACH_STEP = 1e-9

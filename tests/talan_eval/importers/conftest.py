@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from talan_eval.execution.logs import compare_logs
-from talan_eval.request import CompareRequest
+from talan_eval.pipeline.compare_logs import compare_logs
+from talan_eval.requests.compare import CompareRequest
 
 TIME = "2026-01-02T03-04-05.678901"
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from talan_eval.comparison import pair_columns
-from talan_eval.execution.logged_scores import score_columns
 from talan_eval.importers.formats import read_arms
+from talan_eval.importers.logged_scores import score_columns
 from talan_eval.importers.seeds import arrange
 from talan_eval.importers.selection import choose
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from talan_eval.comparison import CellScores, compare
-from talan_eval.gate.advice import advise, power_curves
+from talan_eval.planning.advice import advise, power_curves
 from talan_eval.report.context import Answer, Context, Flip, Flips
 from talan_eval.report.page import render
 

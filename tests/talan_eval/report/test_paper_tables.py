@@ -9,7 +9,7 @@ import pytest
 
 from talan_eval.report.cost import cost_table
 from talan_eval.report.paper import chance_sentence, cross_table, passes_g1, positive_cells
-from talan_eval.schema import FailedCell, LiveProbe
+from talan_eval.result.schema import FailedCell, LiveProbe
 
 
 def brute(cells):

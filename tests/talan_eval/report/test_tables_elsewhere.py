@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from talan_eval.comparison import CellScores, compare
-from talan_eval.gate.advice import advise, power_curves
+from talan_eval.planning.advice import advise, power_curves
 from talan_eval.report import delimited, latex, markdown, methods, plots
 from talan_eval.report.clean import clean
 from talan_eval.report.context import Answer, Context, Flip, Flips

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from talan_eval.execution.collect import _sandbox
+from talan_eval.pipeline.collect import _sandbox
 from talan_eval.report.markdown import render
 from talan_eval.report.terminal import TerminalReport
 from talan_eval.sandbox.info import describe

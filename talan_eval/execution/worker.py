@@ -1,0 +1,212 @@
+"""One run in this process: train an arm with a seed, keep the checkpoint, evaluate it, seal each evaluation."""
+
+from __future__ import annotations
+
+import gc
+import json
+import time
+from dataclasses import asdict
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+
+import talan_core
+from talan_core.arms import build, parse_arm
+from talan_core.backbones.load import load_model, load_tokenizer
+from talan_core.probe import adapter_is_live
+from talan_core.quiet import library_warnings_silenced
+from talan_core.training.data import Example, encode
+from talan_core.training.fit import fit
+from talan_core.training.state import OtherRunError
+from talan_eval.execution.attempts import failure_of
+from talan_eval.execution.events import Event
+from talan_eval.generation.evaluate import evaluate
+from talan_eval.records.samples import write_samples
+from talan_eval.store.canonical import readable_json
+from talan_eval.store.store import Store
+from talan_eval.tasks.benchmark import load_benchmark
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from peft import PeftModel
+
+    from talan_core.plain import PlainModel
+    from talan_core.training.data import EncodedData
+    from talan_core.training.trainer import TrainingLog
+    from talan_eval.grid import EvaluationCell, Run
+    from talan_eval.intake.assignment import Assignment
+    from talan_eval.store.failures import Failure
+
+TRAINING_LOG = "training.json"
+
+
+class Worker:
+    """What is loaded once and used by all runs of a process.
+
+    The backbone's weights are not among it: each run takes them anew from the memory-mapped file, which costs less than
+    a copy (SmolLM2-135M: 0.2 s against 5 s) and leaves no way for one arm's adapter to stay in another's backbone.
+
+    Args:
+        assignment: The experiment, as a worker sees it.
+        device: torch device of this worker, such as "cpu" or "cuda:1".
+    """
+
+    def __init__(self, assignment: Assignment, device: str) -> None:
+        self.assignment = assignment
+        self.device = torch.device(device)
+        self.tokenizer = load_tokenizer(assignment.revision)
+        if not assignment.asking.chat_template:
+            self.tokenizer.chat_template = None  # training, probe and evaluation see plain prompts alike
+        self.benchmarks = {
+            name: load_benchmark(
+                name,
+                data_dir=assignment.data_dir,
+                limit=assignment.limit if name in assignment.tasks else None,
+                asking=assignment.asking,
+            )
+            for name in dict.fromkeys((*assignment.tasks, *assignment.train_tasks))
+        }
+
+    @cached_property
+    def examples(self) -> EncodedData:
+        """The training set, encoded once for all runs; a worker that only evaluates does not need it."""
+        examples = [
+            Example(prompt, completion, name)
+            for name in self.assignment.train_tasks
+            for prompt, completion in self.benchmarks[name].training
+        ]
+        return encode(self.tokenizer, examples, self.assignment.training.max_length)
+
+    @cached_property
+    def store(self) -> Store:
+        """The experiment directory; a dry run's pilot has none."""
+        return Store.load(self.assignment.directory)
+
+    def perform(self, run: Run, report: Callable[[Event], None]) -> tuple[Failure, ...]:
+        """Do what is missing of a run; every finished part is sealed at once.
+
+        Args:
+            run: The run with its missing evaluations.
+            report: Told of each step.
+
+        Returns:
+            The cells that have no result now: the training, for all its evaluations, or single evaluations.
+
+        Raises:
+            UserError: What was asked for cannot be done by any run, or the results cannot be written.
+        """
+        report(Event(run.cell_id, run.arm, run.seed, "start", 0, len(run.evaluations)))
+        try:
+            return self._perform(run, report)
+        finally:
+            gc.collect()
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _perform(self, run: Run, report: Callable[[Event], None]) -> tuple[Failure, ...]:
+        try:
+            checkpoint = self.store.checkpoint(run.cell_id)
+            model = self._trained(run, report) if checkpoint is None else self._loaded(run, checkpoint)
+        except Exception as error:  # noqa: BLE001 - whatever one run does, the others go on; the traceback is kept
+            return (failure_of(run, run.cell_id, "", error),)
+        failures = []
+        for done, cell in enumerate(run.evaluations, 1):
+            try:
+                if not self.store.is_sound(cell.cell_id):  # an attempt that was killed may have sealed it
+                    self._evaluate(model, run, cell, report)
+            except Exception as error:  # noqa: BLE001 - as above
+                failures.append(failure_of(run, cell.cell_id, cell.task, error))
+            else:
+                report(Event(run.cell_id, run.arm, run.seed, "sealed", done, len(run.evaluations), cell.task))
+        return tuple(failures)
+
+    def _trained(self, run: Run, report: Callable[[Event], None]) -> PeftModel | PlainModel:
+        a = self.assignment
+        backbone = load_model(a.revision, a.training.dtype, self.device)
+        model = build(backbone, parse_arm(run.arm), seed=run.seed, defaults=a.operating_point)
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        with self.store.checkpoint_dir(run.cell_id) as directory:
+            try:
+                log = self._fitted(model, run, report)
+            except OtherRunError:  # the cell is the same and the code is not; a state is only there to save time
+                self.store.forget_training(run.cell_id)
+                log = self._fitted(model, run, report)
+            with library_warnings_silenced():
+                model.save_pretrained(str(directory))
+            (directory / TRAINING_LOG).write_bytes(readable_json({**asdict(log), **self._size(model)}))
+        self._seal_training(run, directory=self.store.checkpoint(run.cell_id))
+        self.store.forget_training(run.cell_id)
+        return model
+
+    def _fitted(self, model: PeftModel | PlainModel, run: Run, report: Callable[[Event], None]) -> TrainingLog:
+        return fit(
+            model,
+            self.tokenizer,
+            self.examples,
+            self.assignment.training,
+            seed=run.seed,
+            work_dir=self.store.training_dir(run.cell_id),
+            save_every=self.assignment.save_every,
+            on_step=lambda step, total, _loss: report(Event(run.cell_id, run.arm, run.seed, "train", step, total)),
+        )
+
+    def _size(self, model: PeftModel | PlainModel) -> dict[str, int | None]:
+        """Return how many parameters were trained, and the most memory that a GPU gave for it, backbone included."""
+        trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+        memory = torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None
+        return {"trained_parameters": trained, "peak_memory_bytes": memory}
+
+    def _loaded(self, run: Run, checkpoint: Path) -> PeftModel | PlainModel:
+        if not self.store.has_record(run.cell_id):  # killed between the two
+            self._seal_training(run, checkpoint)
+        a = self.assignment
+        backbone = load_model(a.revision, a.training.dtype, self.device)
+        return talan_core.load(checkpoint, backbone).eval()
+
+    def _seal_training(self, run: Run, directory: Path | None) -> None:
+        if directory is not None:
+            log = json.loads((directory / TRAINING_LOG).read_bytes())
+            self.store.seal(run.cell_id, {"kind": "training", "arm": run.arm, "seed": run.seed, "log": log})
+
+    def _evaluate(
+        self, model: PeftModel | PlainModel, run: Run, cell: EvaluationCell, report: Callable[[Event], None]
+    ) -> None:
+        benchmark = self.benchmarks[cell.task]
+        weights = self.store.checkpoint_digest(run.cell_id)
+        began = time.perf_counter()
+        probe = adapter_is_live(model, self.tokenizer, benchmark.items[0].prompt)
+        evaluation = evaluate(
+            model,
+            self.tokenizer,
+            benchmark,
+            self.assignment.eval_batch,
+            tier=self.assignment.sandbox_tier,
+            record=lambda header: self.store.journal(cell.cell_id, {**header, "weights": weights}),
+            on_items=lambda done, total: report(
+                Event(run.cell_id, run.arm, run.seed, "evaluate", done, total, cell.task)
+            ),
+        )
+        self.store.seal(
+            cell.cell_id,
+            {
+                "kind": "evaluation",
+                "arm": run.arm,
+                "seed": run.seed,
+                "task": cell.task,
+                "weights": weights,
+                "max_logit_change": probe,
+                "sandbox": evaluation.sandbox,
+                "disagreements": evaluation.disagreements,
+                "seconds": round(evaluation.seconds_before + time.perf_counter() - began, 3),
+            },
+            {sample_name(cell): write_samples(evaluation.samples)},
+        )
+
+
+def sample_name(cell: EvaluationCell) -> str:
+    """Return the payload name of an evaluation's samples."""
+    return f"{cell.task}/{cell.cell_id}.parquet"

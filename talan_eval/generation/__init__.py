@@ -1,0 +1,1 @@
+"""The way from a checkpoint to its answers: prompts, batches, sampling."""

@@ -1,0 +1,101 @@
+"""Prompts as a backbone sees them, and whether they fit into its context: lm-eval would cut a prompt's start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from talan_core.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from transformers import PreTrainedTokenizerBase
+
+    from talan_core.backbones.load import Revision
+    from talan_eval.generation_settings import Asking
+    from talan_eval.tasks.benchmark import Benchmark, TaskSpec
+
+
+def chat_renderer(tokenizer: PreTrainedTokenizerBase, asking: Asking) -> Callable[..., str] | None:
+    """Return what turns a conversation into a prompt, or None where prompts are plain text.
+
+    Args:
+        tokenizer: The backbone's tokenizer.
+        asking: Whether the chat template is used, and with thinking or not where it has that switch. Without the switch
+            being set, a template may think, while adapters are trained on answers without thinking.
+    """
+    if not asking.chat_template or not tokenizer.chat_template:
+        return None
+    switch: dict[str, Any] = {"enable_thinking": asking.thinking} if has_thinking_switch(tokenizer) else {}
+
+    def render(history: list[dict[str, str]], *, add_generation_prompt: bool = True) -> str:
+        return str(
+            tokenizer.apply_chat_template(
+                history,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                continue_final_message=not add_generation_prompt,
+                **switch,
+            )
+        )
+
+    return render
+
+
+def has_thinking_switch(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Tell whether a tokenizer's chat template knows ``enable_thinking``."""
+    return "enable_thinking" in str(tokenizer.chat_template)
+
+
+def check_backbone(revision: Revision, asking: Asking, benchmarks: Sequence[Benchmark]) -> None:
+    """Raise where a backbone cannot be asked as wanted; reads its tokenizer and configuration, not its weights.
+
+    Args:
+        revision: Where the backbone is.
+        asking: How to ask.
+        benchmarks: What to ask.
+
+    Raises:
+        UserError: It has no thinking switch but is to think, or a prompt does not fit.
+    """
+    from lm_eval.models.utils import resolve_max_length  # noqa: PLC0415 - heavy
+    from transformers import AutoConfig  # noqa: PLC0415 - heavy
+
+    from talan_core.backbones.load import load_tokenizer  # noqa: PLC0415 - heavy
+
+    tokenizer = load_tokenizer(revision)
+    if asking.thinking and not has_thinking_switch(tokenizer):
+        raise UserError(
+            f"The chat template of {revision.location} has no switch for thinking.",
+            "Leave --thinking out, or type --backbone with a model that has it, such as Qwen/Qwen3-8B.",
+        )
+    config = AutoConfig.from_pretrained(revision.location, revision=revision.commit)
+    context = int(resolve_max_length(config, tokenizer))
+    for benchmark in benchmarks:
+        requests = benchmark.requests(chat_renderer(tokenizer, asking))
+        check_prompts_fit(benchmark.spec, tokenizer, [str(request.args[0]) for request in requests], context)
+
+
+def check_prompts_fit(spec: TaskSpec, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], context: int) -> None:
+    """Raise where a prompt with the longest answer needs more tokens than there are.
+
+    Args:
+        spec: The benchmark.
+        tokenizer: The backbone's tokenizer.
+        prompts: The prompts as the model sees them.
+        context: Most tokens of prompt and answer together.
+
+    Raises:
+        UserError: At least one prompt is too long; the message says for how many tokens there is room.
+    """
+    lengths = [len(tokenizer.encode(prompt)) for prompt in prompts]
+    room = context - max(lengths)
+    if room >= spec.max_tokens:
+        return
+    cut = sum(length + spec.max_tokens > context for length in lengths)
+    fix = f"Type --max-tokens {room}" if room > 0 else "Ask for fewer examples with --few-shot, or other --tasks"
+    raise UserError(
+        f"{cut} of the {len(lengths)} prompts of {spec.name} (up to {max(lengths)} tokens) leave no room for an answer "
+        f"of {spec.max_tokens} tokens in the backbone's context of {context}.",
+        f"{fix}, or a --backbone with a longer context.",
+    )

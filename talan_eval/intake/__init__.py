@@ -1,0 +1,1 @@
+"""A request becomes a checked experiment and an assignment: names, data, devices; every mistake is found here."""

@@ -1,0 +1,54 @@
+"""What a worker process needs to know, in a form that can be sent to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from pathlib import Path
+
+    from talan_core.backbones.load import Revision
+    from talan_core.config import TalanConfig
+    from talan_core.training.settings import TrainingSettings
+    from talan_eval.generation_settings import Asking
+    from talan_eval.sandbox.tiers import Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Everything about an experiment that a worker needs, the same for all of its runs.
+
+    Attributes:
+        directory: The experiment directory.
+        revision: Where the backbone's weights are.
+        training: The recipe.
+        operating_point: The TALAN configuration that arms' options are laid over.
+        tasks: Short names of the evaluated tasks, in order.
+        train_tasks: Short names of the tasks on the mix of whose training splits adapters are trained.
+        data_dir: Directory of the real benchmarks' data, or None.
+        limit: Items evaluated per task, or None for all.
+        asking: How questions are put and answers are drawn.
+        eval_batch: Prompts answered at a time.
+        device: torch device name, such as "cpu" or "cuda".
+        threads: CPU threads of one worker.
+        save_every: Time between two states of a training that are written to disk, to go on from; None for none.
+        sandbox_tier: The boundary around model-written programs, found out before anything was computed; None where
+            no task runs any.
+    """
+
+    directory: Path
+    revision: Revision
+    training: TrainingSettings
+    operating_point: TalanConfig
+    tasks: tuple[str, ...]
+    train_tasks: tuple[str, ...]
+    data_dir: Path | None
+    limit: int | None
+    asking: Asking
+    eval_batch: int
+    device: str
+    threads: int
+    save_every: dt.timedelta | None
+    sandbox_tier: Tier | None

@@ -1,0 +1,124 @@
+"""The first look at a request: names and numbers, without loading anything heavy."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from talan_core.arms import parse_arm
+from talan_core.backbones.names import find_backbone
+from talan_core.errors import UserError
+from talan_eval.comparison.settings import StatisticsSettings
+from talan_eval.experiment import parse_seeds
+from talan_eval.generation_settings import Asking, temperature_of
+from talan_eval.store.atomic import refuse_unwritable
+from talan_eval.tasks.benchmark import MICRO_TASKS, check_names
+
+if TYPE_CHECKING:
+    from talan_core.backbones.names import BackboneSpec
+    from talan_core.training.settings import TrainingSettings
+    from talan_eval.requests.compare import CompareRequest
+
+_DEVICES: Final = ("auto", "cpu", "cuda")
+_MOST_MINUTES: Final = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The parts of a request that have been checked."""
+
+    base: str
+    treat: str
+    seeds: tuple[int, ...]
+    tasks: tuple[str, ...]
+    train_tasks: tuple[str, ...]
+    spec: BackboneSpec
+    training: TrainingSettings
+    asking: Asking
+    statistics: StatisticsSettings
+
+
+def check(request: CompareRequest) -> Checked:
+    """Check all names and numbers.
+
+    Raises:
+        UserError: One of them cannot be meant.
+    """
+    base, treat = parse_arm(request.base).name, parse_arm(request.treat).name
+    if base == treat:
+        raise UserError(
+            f"The arms are the same: --base and --treat are both {base!r}.",
+            "Type two different arms, as in --base lora --treat talan+lora.",
+        )
+    _check_numbers(request)
+    if request.device not in _DEVICES:
+        raise UserError(
+            f"The device {request.device!r} is not known.", f"Type --device with one of {', '.join(_DEVICES)}."
+        )
+    refuse_unwritable(request.json, "--json")
+    if "cmh" in (request.also or "") and request.samples_per_item > 1:
+        raise UserError(
+            "--also cmh counts right and wrong answers, and the mean of several samples is neither.",
+            "Leave out cmh, or type --samples-per-item 1.",
+        )
+    spec = find_backbone(request.backbone)
+    recipe = {key: getattr(request, key) for key in ("steps", "batch_size", "learning_rate")}
+    training = dataclasses.replace(spec.training, **{key: value for key, value in recipe.items() if value is not None})
+    tasks = MICRO_TASKS if request.tasks is None else check_names(_names(request.tasks))
+    train_tasks = tasks if request.train_tasks is None else check_names(_names(request.train_tasks))
+    return Checked(
+        base=base,
+        treat=treat,
+        seeds=parse_seeds(request.seeds),
+        tasks=tasks,
+        train_tasks=train_tasks,
+        spec=spec,
+        training=training,
+        asking=_asking(request),
+        statistics=StatisticsSettings.of_request(request),
+    )
+
+
+def _check_numbers(request: CompareRequest) -> None:
+    """Refuse numbers that count nothing; those of prompts and statistics are checked where they are used."""
+    for name in ("limit", "workers", "eval_batch", "steps", "batch_size"):
+        value, option = getattr(request, name), f"--{name.replace('_', '-')}"
+        if value is not None and value < 1:
+            raise UserError(f"{option} {value} is not a positive number.", f"Type a whole number from 1: {option} 8")
+    rate = request.learning_rate
+    if rate is not None and not (math.isfinite(rate) and rate > 0):
+        raise UserError(
+            f"--learning-rate {rate:g} is not a positive number.", "Type a rate such as --learning-rate 0.001"
+        )
+    gpus = request.gpus_per_run
+    if gpus is not None and not (math.isfinite(gpus) and gpus > 0):
+        raise UserError(
+            f"--gpus-per-run {gpus:g} is not a positive number.",
+            "Type a share or a number of GPUs, such as --gpus-per-run 0.5",
+        )
+    if request.retries < 0:
+        raise UserError(f"--retries {request.retries} is negative.", "Type --retries 0 or more.")
+    if not 0 <= request.save_minutes <= _MOST_MINUTES:
+        raise UserError(
+            f"--save-minutes {request.save_minutes:g} is no length of time.",
+            "Type --save-minutes with a number of minutes; 0 keeps no state of a training.",
+        )
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _asking(request: CompareRequest) -> Asking:
+    return Asking(
+        few_shot=request.few_shot,
+        chat_template=not request.no_chat_template,
+        thinking=request.thinking,
+        max_tokens=request.max_tokens,
+        samples=request.samples_per_item,
+        temperature=temperature_of(request.temperature, request.samples_per_item),
+        top_p=request.top_p,
+        sampling_seed=request.sampling_seed,
+    )

@@ -1,0 +1,241 @@
+"""From a request to a checked experiment: every mistake is found here, before anything is trained or written."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import platform
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from talan_core.errors import UserError, unknown_name
+from talan_eval.comparison.slices import slice_values
+from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource
+from talan_eval.intake.assignment import Assignment
+from talan_eval.intake.checked import Checked, check
+from talan_eval.records.samples import LABELS
+from talan_eval.sandbox.tiers import SandboxUnavailableError, Tier, find_tier
+from talan_eval.tasks.benchmark import load_benchmark
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from talan_core.backbones.load import Revision
+    from talan_eval.comparison.settings import StatisticsSettings
+    from talan_eval.requests.compare import CompareRequest
+    from talan_eval.tasks.benchmark import Benchmark, TaskSpec
+
+RESULTS: Final = Path("results")
+PACKAGES: Final = ("talan-eval", "torch", "transformers", "peft", "lm-eval", "tokenizers", "numpy")
+_FREE_BYTES: Final = 64 * 2**20
+_BARE: Final = ("question", "problem")  # where documents keep an item without the instructions around it
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A checked experiment, ready to run.
+
+    Attributes:
+        experiment: The identity of what will be computed.
+        assignment: What the workers need to know.
+        workers: Processes at a time.
+        retries: How often a failed run is tried again.
+        statistics: Settings of the statistics.
+    """
+
+    experiment: Experiment
+    assignment: Assignment
+    workers: int
+    retries: int
+    statistics: StatisticsSettings
+
+
+def prepare(request: CompareRequest) -> Prepared:
+    """Check a request and find out what it stands for.
+
+    Args:
+        request: The options as typed.
+
+    Returns:
+        The experiment, and how to run it on this machine.
+
+    Raises:
+        UserError: Anything in the request cannot be done; nothing has been written then.
+    """
+    checked = check(request)
+    # From here on torch and lm-eval are loaded.
+    from talan_core.backbones.load import locate  # noqa: PLC0415 - names are checked first, and without them
+    from talan_eval.generation.prompts import check_backbone  # noqa: PLC0415 - as above
+
+    revision = locate(checked.spec)
+    device = _device(request.device)
+    loaded = _loaded(request, checked)
+    evaluated = [loaded[name] for name in checked.tasks]
+    contaminated = _contaminated(request, [loaded[name] for name in checked.train_tasks], evaluated)
+    check_backbone(revision, checked.asking, evaluated)
+    specs = {name: benchmark.spec for name, benchmark in loaded.items()}
+    eval_batch = checked.spec.eval_batch if request.eval_batch is None else request.eval_batch
+    experiment = _experiment(checked, revision, specs, eval_batch, device).model_copy(
+        update={"contaminated": contaminated}
+    )
+    tier = _sandbox_tier(request, [specs[name] for name in checked.tasks])
+    out = RESULTS / experiment.default_name if request.out is None else request.out
+    _check_space(out)
+    workers, threads = _workers(request.workers, checked, device)
+    assignment = Assignment(
+        directory=out,
+        revision=revision,
+        training=checked.training,
+        operating_point=checked.spec.talan,
+        tasks=checked.tasks,
+        train_tasks=checked.train_tasks,
+        data_dir=request.data_dir,
+        limit=request.limit,
+        asking=checked.asking,
+        eval_batch=eval_batch,
+        device=device,
+        threads=threads,
+        save_every=_save_every(request.save_minutes),
+        sandbox_tier=tier,
+    )
+    return Prepared(experiment, assignment, workers, request.retries, checked.statistics)
+
+
+def _loaded(request: CompareRequest, checked: Checked) -> dict[str, Benchmark]:
+    """Load every benchmark that is evaluated or trained on, and check what they are needed for."""
+    loaded = {
+        name: load_benchmark(
+            name,
+            data_dir=request.data_dir,
+            limit=request.limit if name in checked.tasks else None,
+            asking=checked.asking,
+        )
+        for name in dict.fromkeys((*checked.tasks, *checked.train_tasks))
+    }
+    _check_training([loaded[name].spec for name in checked.train_tasks])
+    _check_slices(checked.statistics.slices, [loaded[name] for name in checked.tasks])
+    return loaded
+
+
+def _contaminated(request: CompareRequest, trained: Sequence[Benchmark], evaluated: Sequence[Benchmark]) -> int:
+    """Count training items that are also evaluated items; refuse them unless they are allowed."""
+    from talan_core.training.contamination import screen  # noqa: PLC0415 - heavy, see prepare
+    from talan_core.training.data import Example  # noqa: PLC0415 - as above
+
+    examples = [Example(*pair, one.spec.name) for one in trained for pair in one.training]
+    items = [item for one in evaluated for item in one.items]
+    asked = [item.prompt for item in items] + [str(item.doc[key]) for item in items for key in _BARE if key in item.doc]
+    found = len(screen(examples, asked, policy="keep").contaminated)
+    if found and not request.allow_contaminated:
+        raise UserError(
+            f"{found} of {len(examples)} training items are also evaluated items, so a gain could be memory.",
+            "Train on other benchmarks with --train-tasks, or type --allow-contaminated; the result then says so.",
+        )
+    return found
+
+
+def _save_every(minutes: float) -> dt.timedelta | None:
+    return max(dt.timedelta(minutes=minutes), dt.timedelta.resolution) if minutes else None
+
+
+def _check_training(specs: Sequence[TaskSpec]) -> None:
+    """Refuse benchmarks that offer nothing to train on."""
+    if all(spec.n_train == 0 for spec in specs):
+        names = ",".join(spec.name for spec in specs)
+        raise UserError(
+            f"{names} has no training split, so there is nothing to train the adapters on.",
+            f"Name a benchmark that has one as well: adapters are trained on it and answer both, as in "
+            f"--tasks {names},gsm8k.",
+        )
+
+
+def _check_slices(labels: Sequence[str], benchmarks: Sequence[Benchmark]) -> None:
+    """Refuse a label that no item has or that cuts nothing into slices, before hours of computing and not after."""
+    known = [name for name in LABELS if any(name in item.doc for one in benchmarks for item in one.items)]
+    for label in labels:
+        if not known:
+            raise UserError(f"There is no label {label!r}: the items have no labels.", "Leave --slices out.")
+        if label not in known:
+            raise unknown_name("slice", label, known)
+        columns = {one.spec.name: [str(item.doc.get(label, "")) for item in one.items] for one in benchmarks}
+        slices = [slice_values(name, label, column) for name, column in columns.items()]
+        if not any(slices):
+            raise UserError(
+                f"No two items have the same {label}, so there is no slice to test.",
+                "Evaluate more items, with a larger --limit or without it, or leave --slices out.",
+            )
+
+
+def _experiment(
+    checked: Checked, revision: Revision, specs: Mapping[str, TaskSpec], eval_batch: int, device: str
+) -> Experiment:
+    return Experiment(
+        backbone=BackboneIdentity(
+            name=checked.spec.name, commit=revision.commit, sha256=revision.sha256, note=revision.note
+        ),
+        base=checked.base,
+        treat=checked.treat,
+        seeds=checked.seeds,
+        tasks=tuple(TaskIdentity(**asdict(specs[name])) for name in checked.tasks),
+        train=tuple(
+            TrainingSource(name=name, n_train=specs[name].n_train, train_hash=specs[name].train_hash)
+            for name in checked.train_tasks
+        ),
+        training=asdict(checked.training),
+        operating_point=checked.spec.talan.to_dict(),
+        eval_batch=eval_batch,
+        device=device,
+        versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+    )
+
+
+def _device(asked: str) -> str:
+    import torch  # noqa: PLC0415 - heavy, see prepare
+
+    available = torch.cuda.is_available()
+    if asked == "cuda" and not available:
+        raise UserError("No CUDA device is available to torch.", "Type --device cpu, or install a CUDA build of torch.")
+    return "cuda" if asked != "cpu" and available else "cpu"
+
+
+def _sandbox_tier(request: CompareRequest, specs: Sequence[TaskSpec]) -> Tier | None:
+    """Return the boundary for model-written programs; without one, refuse now and not after hours of generation."""
+    if not any(spec.runs_code for spec in specs):
+        return None
+    if request.unsafe_no_sandbox and sys.platform == "linux":
+        return Tier.NONE
+    try:
+        return find_tier().tier
+    except SandboxUnavailableError as error:
+        raise UserError(error.problem, error.fix) from error
+
+
+def _workers(asked: int | None, checked: Checked, device: str) -> tuple[int, int]:
+    """Return the number of worker processes and the threads of each."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    small = checked.spec.threads is not None
+    if asked is None:
+        if device == "cuda":
+            import torch  # noqa: PLC0415 - heavy, see prepare
+
+            asked = torch.cuda.device_count()
+        else:
+            asked = min(cores, 2 * len(checked.seeds)) if small else 1
+    return asked, checked.spec.threads or max(1, cores // asked)
+
+
+def _check_space(out: Path) -> None:
+    """Refuse to start where a few megabytes would not fit."""
+    parent = out.absolute()
+    while not parent.exists():
+        parent = parent.parent
+    free = shutil.disk_usage(parent).free
+    if free < _FREE_BYTES:
+        raise UserError(
+            f"No space for results: {free // 2**20} MB are free at {parent}.",
+            f"Free at least {_FREE_BYTES // 2**20} MB there, or type --out with a directory on another disk.",
+        )

@@ -1,0 +1,1 @@
+"""One sitting from a request to its reports, and the graded answers that reports show."""

@@ -1,0 +1,74 @@
+"""What a command would find and do, without writing anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from talan_eval.grid import plan
+from talan_eval.pipeline.session import still_missing
+from talan_eval.records.adoption import offers
+from talan_eval.store.records import Manifest
+from talan_eval.store.store import MANIFEST_NAME, Store, refuse_foreign, refuse_other_experiment
+
+if TYPE_CHECKING:
+    from talan_eval.grid import Run
+    from talan_eval.intake.prepare import Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """The grid and what is there of it.
+
+    Attributes:
+        runs: All runs of the experiment.
+        finished: Evaluations that are finished in the directory.
+        offered: Evaluations that a sibling directory offers.
+        missing: Runs with what must be computed.
+        trained: Runs of the experiment whose checkpoint is there.
+        trainings_offered: Runs whose checkpoint only a sibling directory has.
+        problems: What is damaged in the directory.
+    """
+
+    runs: tuple[Run, ...]
+    finished: int
+    offered: int
+    missing: tuple[Run, ...]
+    trained: frozenset[str]
+    trainings_offered: frozenset[str]
+    problems: tuple[str, ...]
+
+
+def outlook(prepared: Prepared) -> Outlook:
+    """Find out what is there.
+
+    Raises:
+        UserError: The directory holds another experiment or something else, or cannot be read.
+    """
+    directory = prepared.assignment.directory
+    refuse_foreign(directory)
+    runs = plan(prepared.experiment)
+    records: frozenset[str] = frozenset()
+    here: list[str] = []
+    problems: tuple[str, ...] = ()
+    if (directory / MANIFEST_NAME).exists():
+        store = Store.load(directory)
+        refuse_other_experiment(directory, store.manifest, Manifest(prepared.experiment.to_json(), ""))
+        state = store.verify()
+        records, problems, here = frozenset(state.records), state.problems, store.checkpoint_names()
+    found = offers(directory)
+    needed = still_missing(runs, records)
+    missing = still_missing(needed, found.cells)
+    return Outlook(
+        runs,
+        finished=_evaluations(runs) - _evaluations(needed),
+        offered=_evaluations(needed) - _evaluations(missing),
+        missing=missing,
+        trained=frozenset(here),
+        trainings_offered=frozenset(r.cell_id for r in needed if r.cell_id in found.checkpoints) - frozenset(here),
+        problems=problems,
+    )
+
+
+def _evaluations(runs: tuple[Run, ...]) -> int:
+    return sum(len(run.evaluations) for run in runs)

@@ -1,0 +1,151 @@
+"""One sitting with an experiment directory: what is missing in it, and the reports when nothing more can be done."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from talan_core.errors import UserError
+from talan_eval.grid import Run, plan
+from talan_eval.pipeline.collect import collect
+from talan_eval.records.adoption import adopt, offers
+from talan_eval.report.markdown import render
+from talan_eval.store.atomic import atomic_write_bytes, make_directory
+from talan_eval.store.records import CorruptedError, Manifest
+from talan_eval.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
+    from pathlib import Path
+
+    from talan_eval.comparison import StatisticsSettings
+    from talan_eval.experiment import Experiment
+    from talan_eval.intake.prepare import Prepared
+    from talan_eval.result.schema import Result
+    from talan_eval.store.failures import Failure
+
+
+class IncompleteGridError(UserError):
+    """Some cells have no result after all attempts; the others are reported."""
+
+    exit_code = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An experiment directory at one moment, held by this process.
+
+    Attributes:
+        store: The directory.
+        experiment: What was asked for.
+        runs: All runs of the experiment.
+        missing: Runs with what is not finished of them.
+        adopted: Evaluations that were taken from sibling directories now, with the sibling's name.
+        problems: Sealed cells and checkpoints that were damaged since; they count as missing.
+        statistics: Settings of the statistics; no part of the experiment, since they change no cell.
+    """
+
+    store: Store
+    experiment: Experiment
+    runs: tuple[Run, ...]
+    missing: tuple[Run, ...]
+    adopted: dict[str, str]
+    problems: tuple[str, ...]
+    statistics: StatisticsSettings
+
+    def write_reports(self, also: Path | None = None) -> Result:
+        """Compute the result and write result.json and report.md, when no worker is at work any more.
+
+        Args:
+            also: A second place for the JSON.
+
+        Raises:
+            UserError: No space or no permission, or samples that do not pair.
+            IncompleteGridError: A benchmark has no pair of arms at all, because cells failed.
+        """
+        self.store.tidy()
+        failures = self.failures()
+        try:
+            result = collect(self.store, self.experiment, self.runs, failures, self.statistics)
+        except UserError as error:
+            if not failures:
+                raise
+            raise IncompleteGridError(f"{_listed(failures)}\n{error.problem}", self._again()) from error
+        document = result.to_json().encode()
+        atomic_write_bytes(self.store.directory / "result.json", document)
+        atomic_write_bytes(self.store.directory / "report.md", render(result).encode())
+        if also is not None:
+            make_directory(also.absolute().parent)
+            atomic_write_bytes(also, document)
+        return result
+
+    def check_complete(self) -> None:
+        """Say what is missing for good.
+
+        Raises:
+            IncompleteGridError: Cells failed.
+        """
+        failures = self.failures()
+        if failures:
+            raise IncompleteGridError(_listed(failures), self._again())
+
+    def failures(self) -> dict[str, Failure]:
+        """Return why cells have no result; a failure whose cells were finished since is none."""
+        known = self.store.failures()
+        unfinished = {
+            name
+            for run in self.runs
+            for cell in run.evaluations
+            if not self.store.has_record(cell.cell_id)
+            for name in (run.cell_id, cell.cell_id)
+        }
+        return {name: failure for name, failure in known.items() if name in unfinished}
+
+    def _again(self) -> str:
+        return (
+            f"Tracebacks are in {self.store.directory / 'failures'}. Mend the cause and give the same command again: "
+            "it computes these cells only."
+        )
+
+
+@contextlib.contextmanager
+def open_session(prepared: Prepared) -> Iterator[Session]:
+    """Create the experiment directory, or find out what is missing in it, and hold it inside the block.
+
+    Raises:
+        UserError: The directory holds something else, is in use, or cannot be written.
+    """
+    experiment = prepared.experiment
+    created = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    manifest = Manifest(experiment.to_json(), created, dict(experiment.versions))
+    directory = prepared.assignment.directory
+    with Store.held(directory, manifest) as store:
+        state = store.verify()
+        runs = plan(experiment)
+        missing = still_missing(runs, state.records)
+        adopted = adopt(store, missing, offers(directory)) if missing else {}
+        missing = still_missing(missing, adopted)
+        problems = (*state.problems, *_damaged_checkpoints(store, missing))
+        yield Session(store, experiment, runs, missing, adopted, problems, prepared.statistics)
+
+
+def still_missing(runs: tuple[Run, ...], finished: Container[str]) -> tuple[Run, ...]:
+    """Return the runs with what is not finished of them."""
+    return tuple(rest for run in runs if (rest := run.missing(finished)) is not None)
+
+
+def _damaged_checkpoints(store: Store, missing: tuple[Run, ...]) -> Iterator[str]:
+    """Remove the checkpoints that are needed and damaged, and say so."""
+    for run in missing:
+        try:
+            store.check_checkpoint(run.cell_id)
+        except CorruptedError as error:
+            store.remove_checkpoint(run.cell_id)
+            yield f"Checkpoint {run.cell_id} is trained again: {error}."
+
+
+def _listed(failures: dict[str, Failure]) -> str:
+    lines = [f"  {failure.name}: {failure.message}" for failure in failures.values()]
+    return f"{len(lines)} cell(s) have no result, and their pairs are left out of both arms:\n" + "\n".join(lines)

@@ -1,0 +1,116 @@
+"""What to do next, in numbers: from the noise of the mean to the seeds, samples and items that would decide."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from talan_eval.report.context import Advice, PowerCurve
+from talan_eval.result.estimates import mean_estimate
+from talan_eval.stats.guard import ErrorTerm
+from talan_eval.stats.noninferiority import MAX_PLANNED_SEEDS
+from talan_eval.stats.planner import Design, guarded_power, samples_needed, seeds_needed, t_test_power
+from talan_eval.stats.variance import Components
+
+if TYPE_CHECKING:
+    from talan_eval.result.estimates import Estimate
+    from talan_eval.result.schema import Result
+
+_PERCENT: Final = 100.0
+_POWER: Final = 0.8
+_MOST_ITEMS: Final = 1024  # times the present ones
+_CURVE_SEEDS: Final = (3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20, 25, 30, 40)
+_AFFORDABLE: Final = 1000
+
+
+def advise(result: Result, gain: float = 1.0) -> Advice | None:
+    """Plan from a result.
+
+    The variance of one seed's mean gain is split into what seeds add and what single items add (the flip term); seeds
+    divide both, samples and items the second. The split is an estimate from few seeds and uncertain by a factor of two.
+
+    Args:
+        result: The result.
+        gain: The true mean gain in points that is to be found with 80 % power.
+
+    Returns:
+        The numbers, or None where the noise cannot be estimated.
+    """
+    estimate = mean_estimate(result)
+    if estimate is None:
+        return None
+    alpha, k = result.settings.alpha, min(cell.k for cell in result.cells)
+    tau2, noise = _split(estimate)
+    wanted = gain / _PERCENT
+    n_seeds = max(estimate.n_seeds, 2)
+    seeds = seeds_needed(Components(tau2, noise, 0.0), Design(2, 1, 1, alpha), wanted)
+    samples = samples_needed(Components(tau2, 0.0, noise * k), Design(n_seeds, 1, 1, alpha), wanted)
+    return Advice(
+        gain=gain,
+        seeds=seeds if seeds is not None and seeds <= _AFFORDABLE else None,
+        samples=samples,
+        items=_items_needed(Components(tau2, noise, 0.0), n_seeds, alpha, wanted),
+        seeds_to_decide=_seeds_to_decide(estimate, alpha),
+    )
+
+
+def power_curves(result: Result, gains: tuple[float, ...] = (0.5, 1.0, 2.0)) -> tuple[PowerCurve, ...]:
+    """Return the power of the guarded t over numbers of seeds, at the noise of a result; empty without an estimate.
+
+    Args:
+        result: The result.
+        gains: True mean gains, points.
+    """
+    estimate = mean_estimate(result)
+    if estimate is None:
+        return ()
+    tau2, noise = _split(estimate)
+    n_items = _equivalent_items(estimate)
+    components = Components(tau2, noise * n_items, 0.0)
+    alpha = result.settings.alpha
+    return tuple(
+        PowerCurve(
+            gain,
+            _CURVE_SEEDS,
+            tuple(guarded_power(components, Design(n, n_items, 1, alpha), gain / _PERCENT) for n in _CURVE_SEEDS),
+        )
+        for gain in gains
+    )
+
+
+def _split(estimate: Estimate) -> tuple[float, float]:
+    """Return the variances of one seed's mean gain that seeds and single items add, squared proportions."""
+    by_name = {term.name: term.se for term in estimate.terms}
+    noise = estimate.n_seeds * by_name["flip"] ** 2
+    floor = estimate.n_seeds * by_name["floor"] ** 2
+    return max(estimate.n_seeds * by_name["t"] ** 2 - noise, 0.0), max(noise, floor)
+
+
+def _equivalent_items(estimate: Estimate) -> int:
+    """Return the items of the one benchmark whose floor term is that of the mean."""
+    floor = next(term.se for term in estimate.terms if term.name == "floor")
+    return max(1, round((math.sqrt(2) / floor - 2) / estimate.n_seeds))
+
+
+def _items_needed(components: Components, n_seeds: int, alpha: float, gain: float) -> int | None:
+    factor = 1
+    while factor <= _MOST_ITEMS:
+        if t_test_power(components, Design(n_seeds, factor, 1, alpha), gain) >= _POWER:
+            return factor
+        factor += max(1, factor // 8)
+    return None
+
+
+def _seeds_to_decide(estimate: Estimate, alpha: float) -> int | None:
+    """Return the seeds in all at which the two-sided interval would exclude zero; None if it does or none would."""
+    if _excludes_zero(estimate, estimate.n_seeds, alpha):
+        return None
+    planned = range(estimate.n_seeds + 1, MAX_PLANNED_SEEDS + 1)
+    return next((n for n in planned if _excludes_zero(estimate, n, alpha)), None)
+
+
+def _excludes_zero(estimate: Estimate, n_seeds: int, alpha: float) -> bool:
+    share = estimate.n_seeds / n_seeds
+    grown = (n_seeds - 1) / max(estimate.n_seeds - 1, 1)
+    terms = [ErrorTerm(term.name, term.se * share**0.5, term.df * grown) for term in estimate.terms]
+    return abs(estimate.delta) > max(term.half_width(alpha) for term in terms)

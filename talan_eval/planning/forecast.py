@@ -1,0 +1,317 @@
+"""A plan: what an experiment would see, from assumed variance components or from those of a stored run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from talan_core.errors import UserError
+from talan_eval.stats.mean_squares import MeanSquares
+from talan_eval.stats.planner import (
+    Design,
+    Exaggeration,
+    detectable,
+    exaggeration,
+    guarded_detectable,
+    guarded_power,
+    holm_floor,
+    samples_needed,
+    seeds_for_holm,
+    seeds_needed,
+    standard_error,
+)
+from talan_eval.stats.signflip import sign_flip_floor
+from talan_eval.stats.variance import Components, component_bounds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from talan_eval.requests.power import PowerRequest
+
+POINTS = 100.0
+DEFAULT_SEEDS = 7
+TABLE_SEEDS = (3, 5, 7, 10, 15, 20)
+TABLE_SAMPLES = (1, 4, 8)
+MEAN = "mean of the benchmarks"
+_MOST = 1_000_000_000
+_LEAST_SHARE = 1e-12  # quantiles are finite from here on
+_MAX_PHI = 2.0  # two independent right-or-wrong answers differ by at most 1, with variance at most 1 each
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a plan knows about one benchmark.
+
+    Attributes:
+        name: Benchmark, with its backbone where there are several.
+        n_items: N; for the mean over benchmarks 1, with components that are already divided by the items.
+        parts: Variance components: two extremes where decoding and training cannot be told apart, else one.
+        guarded: Whether the guard can be planned; not for the mean over benchmarks.
+    """
+
+    name: str
+    n_items: int
+    parts: tuple[Components, ...]
+    guarded: bool = True
+
+
+@dataclass(frozen=True)
+class Row:
+    """The plan of one benchmark. Differences in points; None where nothing up to the limit suffices.
+
+    Attributes:
+        name: Benchmark.
+        n_items: Items, None for the mean over benchmarks.
+        seed_sd: Standard deviation of one seed's difference.
+        mde: True gain that the t test finds with the wanted power.
+        guarded_mde: The same for the guarded t.
+        table: MDE by seeds (rows) and samples (columns), for the extremes of what samples can do.
+        power: Chance of finding delta with the guarded t (the plain t for the mean).
+        seeds: Seeds that find delta.
+        samples: Samples per item that find delta with the planned seeds, at best and at worst.
+        exaggeration: What a significant result looks like if delta is true.
+    """
+
+    name: str
+    n_items: int | None
+    seed_sd: float
+    mde: float
+    guarded_mde: float | None
+    table: tuple[tuple[tuple[float, ...], ...], ...]
+    power: float | None
+    seeds: int | None
+    samples: tuple[int | None, ...]
+    exaggeration: Exaggeration | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole plan.
+
+    Attributes:
+        n_seeds: S.
+        k: Samples per item.
+        alpha: Two-sided error rate.
+        power: Wanted power.
+        delta: Gain to plan for, points, or None.
+        basis: Where the variance components come from, a sentence.
+        n_cells: Size of the family.
+        floor: Smallest sign-flip p, 2/2^S; also of joint max-T.
+        holm_floor: Smallest Holm-adjusted sign-flip p.
+        seeds_for_holm: Seeds from which Holm over sign-flip p can reject.
+        rows: One per benchmark, and the mean where a run has several.
+    """
+
+    n_seeds: int
+    k: int
+    alpha: float
+    power: float
+    delta: float | None
+    basis: str
+    n_cells: int
+    floor: float
+    holm_floor: float
+    seeds_for_holm: int
+    rows: tuple[Row, ...]
+
+
+class _Lenient(BaseModel):
+    # only what a plan needs, so that results of other versions can be read as well
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class _StoredSquares(_Lenient):
+    seed: float
+    item: float | None
+    error: float | None
+
+
+class _StoredCell(_Lenient):
+    backbone: str
+    task: str
+    slice: str | None = None
+    n_items: int
+    n_seeds: int
+    k: int
+    deltas: tuple[float, ...]
+    mean_squares: _StoredSquares | None
+
+
+class _Stored(_Lenient):
+    cells: tuple[_StoredCell, ...]
+
+
+def make_plan(request: PowerRequest) -> Plan:
+    """Plan an experiment.
+
+    Args:
+        request: The options as typed.
+
+    Returns:
+        The plan, in points.
+
+    Raises:
+        UserError: For options that do not fit together, or a file that is no result with two seeds or more.
+    """
+    _check(request)
+    if request.from_ is None:
+        sources: tuple[Source, ...] = (_assumed(request),)
+        seeds, k, cells = DEFAULT_SEEDS, 1, 1
+        basis = (
+            f"assumed: tau {request.tau:g} points, phi_train {request.phi_train:g}, phi_decode {request.phi_decode:g}; "
+            "--from RESULT takes them from a run"
+        )
+    else:
+        path = request.from_ / "result.json" if request.from_.is_dir() else request.from_
+        stored = _read(path)
+        sources, cells = _measured(stored, request.items), len(stored)
+        seeds, k = min(cell.n_seeds for cell in stored), stored[0].k
+        basis = f"measured in {path} with {seeds} seeds; a spread from few seeds is known to within a factor of two"
+    n_seeds, k = request.seeds or seeds, request.samples or k
+    n_cells = request.cells or cells
+    return Plan(
+        n_seeds=n_seeds,
+        k=k,
+        alpha=request.alpha,
+        power=request.power,
+        delta=request.delta,
+        basis=basis,
+        n_cells=n_cells,
+        floor=sign_flip_floor(n_seeds),
+        holm_floor=holm_floor(n_seeds, n_cells),
+        seeds_for_holm=seeds_for_holm(n_cells, request.alpha),
+        rows=tuple(_row(source, n_seeds, k, request) for source in sources),
+    )
+
+
+def _check(request: PowerRequest) -> None:
+    if request.from_ is None and request.items is None:
+        raise UserError("A plan needs the number of items.", "Type --items 500, or --from RESULT to plan from a run.")
+    least = {"--seeds": (request.seeds, 2), "--items": (request.items, 1), "--samples": (request.samples, 1)}
+    for name, (value, bound) in (least | {"--cells": (request.cells, 1)}).items():
+        if value is not None and not bound <= value <= _MOST:
+            size = "more than" if value > 0 else "below minus"
+            shown = str(value) if abs(value) <= _MOST else f"{size} {_MOST:,}"  # str refuses thousands of digits
+            raise UserError(
+                f"{name} is {shown}.", f"Type a number from {bound} to {_MOST:,}, such as {name} {max(bound, 7)}"
+            )
+    for name, share, usual in (("--alpha", request.alpha, 0.05), ("--power", request.power, 0.8)):
+        if not _LEAST_SHARE <= share <= 1 - _LEAST_SHARE:
+            raise UserError(
+                f"{name} is {share:g}, not between {_LEAST_SHARE:g} and 1 - {_LEAST_SHARE:g}.",
+                f"Type a share, such as {name} {usual:g}",
+            )
+    if request.power <= request.alpha:
+        raise UserError("A power below the error rate needs no experiment.", "Type --power 0.8.")
+    if request.delta is not None and not 0 < abs(request.delta) <= POINTS:  # NaN is neither
+        raise UserError(f"A gain of {request.delta:g} points cannot be planned for.", "Type --delta 1.4 or the like.")
+    _check_assumptions(request)
+
+
+def _check_assumptions(request: PowerRequest) -> None:
+    for name, phi in (("--phi-train", request.phi_train), ("--phi-decode", request.phi_decode)):
+        if not 0 <= phi <= _MAX_PHI:
+            raise UserError(f"{name} is {phi:g}.", f"Type a variance from 0 to {_MAX_PHI:g}, such as {name} 0.1.")
+    if not 0 <= request.tau <= POINTS:
+        raise UserError(f"--tau is {request.tau:g} points.", "Type a spread from 0 to 100, such as --tau 1.")
+
+
+def _assumed(request: PowerRequest) -> Source:
+    parts = Components((request.tau / POINTS) ** 2, request.phi_train, request.phi_decode)
+    return Source(f"{request.items:,} items", request.items or 1, (parts,))
+
+
+def _read(path: Path) -> tuple[_StoredCell, ...]:
+    try:
+        stored = _Stored.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.", "Type --from results/NAME/result.json.") from error
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path} is no result of talan-eval compare.", "Type --from results/NAME/result.json."
+        ) from error
+    cells = tuple(cell for cell in stored.cells if cell.slice is None)
+    if not cells or any(cell.mean_squares is None for cell in cells):
+        raise UserError(
+            f"{path} has a benchmark with a single seed, which shows no spread.",
+            "Plan from assumptions instead: --items 500 --tau 1 --phi-train 0.02 --phi-decode 0.2.",
+        )
+    return cells
+
+
+def _measured(cells: tuple[_StoredCell, ...], items: int | None) -> tuple[Source, ...]:
+    several = len({cell.backbone for cell in cells}) > 1
+    sources, noise, squares_of = [], 0.0, []
+    for cell in cells:
+        stored = cell.mean_squares
+        if stored is None or stored.error is None:
+            raise UserError(
+                f"{cell.task} has a single item, which shows no spread.", "Type --items 500 without --from."
+            )
+        squares = MeanSquares(
+            cell.n_seeds,
+            cell.n_items,
+            stored.seed / POINTS**2,
+            None if stored.item is None else stored.item / POINTS**2,
+            stored.error / POINTS**2,
+        )
+        name = f"{cell.backbone}/{cell.task}" if several else cell.task
+        sources.append(Source(name, items or cell.n_items, component_bounds(squares, cell.k)))
+        noise += (squares.error or 0.0) / cell.n_items / len(cells) ** 2
+        squares_of.append(squares)
+    same_seeds = len({cell.n_seeds for cell in cells}) == 1
+    if len(cells) > 1 and not several and same_seeds and items is None:
+        sources.append(_mean(cells, noise, cells[0].k))
+    return tuple(sources)
+
+
+def _mean(cells: tuple[_StoredCell, ...], noise: float, k: int) -> Source:
+    """The mean over benchmarks as one benchmark of one item: seeds are joint, so the spread is that of their mean."""
+    n_seeds = cells[0].n_seeds
+    gains = [sum(cell.deltas[seed] for cell in cells) / len(cells) / POINTS for seed in range(n_seeds)]
+    centre = sum(gains) / n_seeds
+    spread = sum((gain - centre) ** 2 for gain in gains) / (n_seeds - 1)
+    tau2 = max(spread - noise, 0.0)
+    rest = max(spread - tau2, noise)
+    return Source(MEAN, 1, (Components(tau2, 0.0, rest * k), Components(tau2, rest, 0.0)), guarded=False)
+
+
+def _row(source: Source, n_seeds: int, k: int, request: PowerRequest) -> Row:
+    def design(seeds: int, samples: int) -> Design:
+        return Design(seeds, source.n_items, samples, request.alpha)
+
+    first, planned = source.parts[0], design(n_seeds, k)
+    delta = None if request.delta is None else abs(request.delta) / POINTS
+    se = standard_error(first, planned)
+    chance, needed, size = None, None, None
+    samples: tuple[int | None, ...] = ()
+    if delta is not None:
+        needed = seeds_needed(source.parts[-1], planned, delta, request.power)
+        samples = tuple(samples_needed(part, planned, delta, request.power) for part in source.parts)
+        size = exaggeration(se, n_seeds - 1, delta, request.alpha) if se > 0 else None
+        if source.guarded:
+            chance = guarded_power(source.parts[-1], planned, delta)
+        else:
+            chance = None if size is None else size.power
+    table = tuple(
+        tuple(
+            tuple(POINTS * detectable(part, design(seeds, count), request.power) for part in source.parts)
+            for count in TABLE_SAMPLES
+        )
+        for seeds in TABLE_SEEDS
+    )
+    return Row(
+        name=source.name,
+        n_items=source.n_items if source.guarded else None,
+        seed_sd=POINTS * se * math.sqrt(n_seeds),
+        mde=POINTS * detectable(source.parts[-1], planned, request.power),
+        guarded_mde=POINTS * guarded_detectable(source.parts[-1], planned, request.power) if source.guarded else None,
+        table=table,
+        power=chance,
+        seeds=needed,
+        samples=samples,
+        exaggeration=size,
+    )

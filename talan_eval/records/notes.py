@@ -1,0 +1,79 @@
+"""What cells have to say beside their scores: failures, checkpoints that differ, graders that disagree."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from talan_eval.result.schema import FailedCell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from talan_eval.experiment import Experiment
+    from talan_eval.grid import Run
+    from talan_eval.store.failures import Failure
+    from talan_eval.store.records import Record
+
+
+def failed_cells(
+    runs: Sequence[Run], records: Mapping[str, Record], failures: Mapping[str, Failure]
+) -> tuple[FailedCell, ...]:
+    """Return the cells without result in the order of the grid."""
+    failed = []
+    for run in runs:
+        for cell in run.evaluations:
+            failure = failures.get(cell.cell_id, failures.get(run.cell_id))
+            if cell.cell_id not in records and failure is not None:
+                reason = " ".join(failure.message.split())
+                failed.append(FailedCell(arm=run.arm, seed=run.seed, task=cell.task, reason=reason))
+    return tuple(failed)
+
+
+def failure_notes(failed: Sequence[FailedCell]) -> list[str]:
+    """Say what is missing, why, and what was left out for it."""
+    tasks: dict[tuple[str, int, str], list[str]] = {}
+    for cell in failed:
+        tasks.setdefault((cell.arm, cell.seed, cell.reason), []).append(cell.task)
+    return [
+        f"{', '.join(names)}: no result of {arm} at seed {seed}, so the pair is left out of both arms ({reason})."
+        for (arm, seed, reason), names in tasks.items()
+    ]
+
+
+def mixed_checkpoints(runs: Sequence[Run], records: Mapping[str, Record]) -> list[str]:
+    """Name the runs whose benchmarks were answered by different weights: trained twice, and not bit-equal."""
+    notes = []
+    for run in runs:
+        weights = {records[c.cell_id].data.get("weights") for c in run.evaluations if c.cell_id in records}
+        if len(weights) > 1:
+            notes.append(
+                f"{run.arm} at seed {run.seed} was trained more than once, and its benchmarks were answered by "
+                "different weights."
+            )
+    return notes
+
+
+def grader_disagreements(experiment: Experiment, runs: Sequence[Run], records: Mapping[str, Record]) -> Iterator[str]:
+    """Say on how many answers the two graders of a benchmark differ, where one has two."""
+    for task in experiment.tasks:
+        counted: dict[str, Counter[str]] = {experiment.base: Counter(), experiment.treat: Counter()}
+        for run in runs:
+            for cell in run.evaluations:
+                if cell.task == task.name and cell.cell_id in records:
+                    counted[run.arm].update(records[cell.cell_id].data.get("disagreements") or {})
+        if any(count.total() for count in counted.values()):
+            strict, symbolic = (
+                " / ".join(str(count[key]) for count in counted.values()) for key in ("strict_only", "symbolic_only")
+            )
+            yield (
+                f"{task.name}: the two graders disagree on some answers, base / treat: {strict} are right by the "
+                f"normaliser alone and {symbolic} by math-verify alone; they are marked in samples/."
+            )
+
+
+def contamination(experiment: Experiment) -> list[str]:
+    """Say how many training items are also evaluated items, where any are."""
+    if not experiment.contaminated:
+        return []
+    return [f"{experiment.contaminated} training items are also evaluated items; a gain could be memory."]

@@ -1,0 +1,110 @@
+"""Turns a dataclass of options into a typer command, so that each option is declared once, outside the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from talan_eval.requests.experiment_file import read_options, variable_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_Request = TypeVar("_Request")
+_REPEATED = tuple[str, ...]
+_FILE = inspect.Parameter(
+    "file",
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    default=None,
+    annotation=Annotated[
+        Path | None,
+        typer.Argument(
+            help="Experiment file (.toml, .yaml, .json) with these options as keys; --eval-batch is eval_batch there."
+        ),
+    ],
+)
+
+
+def command_of(
+    request: type[_Request],
+    perform: Callable[..., None],
+    doc: str,
+    check: Callable[[frozenset[str]], None] | None = None,
+    *,
+    from_file: bool = False,
+) -> Callable[..., None]:
+    """Make the function that typer registers.
+
+    Args:
+        request: A dataclass; each field becomes an option with the help text of its metadata. A field of type
+            ``tuple[str, ...]`` becomes an option that may be repeated. A name that would be a
+            keyword of Python ends in an underscore, which the option drops. A field whose metadata say "argument" is
+            typed without its name, and one without a default must be given.
+        perform: Called with the filled dataclass and, where options come from files, the file or None.
+        doc: The command's help.
+        check: Called before with the names of the fields that the user typed or wrote into the file, whatever their
+            values. A variable of the environment is set for all commands, so that it is no mistake in one of them.
+        from_file: Whether options can also stand in an experiment file and in the environment. What stands on the
+            command line comes before environment variables, these before the file, and that before the defaults.
+
+    Returns:
+        A function whose signature has one keyword per field, and the context.
+    """
+
+    def command(context: typer.Context, file: Path | None = None, **values: Any) -> None:  # noqa: ANN401 - one keyword per field, each of its own type
+        options = {} if file is None else read_options(file, request)
+        unset = {name: value for name, value in options.items() if _is_default(context, name)}
+        if check is not None:
+            check(frozenset({*unset, *(name for name in values if _is_typed(context, name))}))
+        given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        filled = request(**{**given, **unset})
+        perform(filled, file) if from_file else perform(filled)
+
+    hints = typing.get_type_hints(request)
+    parameters = [
+        inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
+        *([_FILE] if from_file else []),
+    ]
+    fields = dataclasses.fields(request)  # type: ignore[arg-type]  # a dataclass, which TypeVar cannot say
+    parameters.extend(_parameter(field, hints[field.name], from_file=from_file) for field in fields)
+    command.__doc__ = doc
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # read by inspect and typer
+    return command
+
+
+def _parameter(field: dataclasses.Field[Any], hint: Any, *, from_file: bool) -> inspect.Parameter:  # noqa: ANN401 - the field's own type
+    if field.metadata.get("argument"):
+        declared = typer.Argument(help=field.metadata["help"])
+    else:
+        declared = typer.Option(
+            "--" + field.name.rstrip("_").replace("_", "-"),
+            help=field.metadata["help"],
+            envvar=variable_of(field.name) if from_file else None,
+            show_envvar=False,
+        )
+    repeated = hint == _REPEATED
+    default = inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default
+    return inspect.Parameter(
+        field.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=[] if repeated else default,
+        annotation=Annotated[list[str] if repeated else hint, declared],
+    )
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    """Return whether an option stood on the command line; its default value may stand there too."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _is_default(context: typer.Context, name: str) -> bool:
+    """Return whether an option was neither typed nor set in the environment."""
+    source = context.get_parameter_source(name)
+    return source is None or source.name in {"DEFAULT", "DEFAULT_MAP"}

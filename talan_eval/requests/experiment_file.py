@@ -1,0 +1,175 @@
+"""Experiment files: the options of a command as keys of a TOML, YAML or JSON file.
+
+Keys, types, help and the published JSON schema are those of the request's dataclass; there is no second list. What a
+file holds is checked here for its form only: whether an arm or a task exists is found out where options are checked.
+
+``python -m talan_eval.requests.experiment_file`` prints the JSON schema of ``compare`` (draft 2020-12).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import types
+import typing
+from pathlib import Path
+from typing import Any, Final
+
+from talan_core.errors import UserError, unknown_name
+
+VARIABLE_PREFIX: Final = "TALAN_EVAL_"
+SUFFIXES: Final = (".toml", ".yaml", ".yml", ".json")
+_TYPES: Final = {str: "string", int: "integer", float: "number", bool: "boolean", Path: "string"}
+_ARTICLED: Final = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
+
+
+def variable_of(option: str) -> str:
+    """Return the environment variable of an option, by its field name."""
+    return VARIABLE_PREFIX + option.rstrip("_").upper()
+
+
+def read_options(path: Path, request: type) -> dict[str, Any]:
+    """Read an experiment file.
+
+    Args:
+        path: Its name decides how it is read.
+        request: The dataclass of options.
+
+    Returns:
+        The options that it sets, by field name.
+
+    Raises:
+        UserError: The file cannot be read, or has an unknown key or a value of the wrong type; the message names it.
+    """
+    hints = typing.get_type_hints(request)
+    fields = {field.name: field for field in dataclasses.fields(request)}
+    options = {}
+    for key, value in _document(path).items():
+        if key not in fields:
+            wrong = unknown_name("key", str(key), fields)
+            raise UserError(f"{path}: {wrong.problem}", wrong.fix)
+        options[key] = _value(path, key, value, hints[key], listed=fields[key].metadata.get("listed", False))
+    return options
+
+
+def to_document(request: Any, leave_out: frozenset[str]) -> dict[str, Any]:  # noqa: ANN401 - any dataclass of options
+    """Return what differs from the defaults, as the content of an experiment file.
+
+    Args:
+        request: Filled options.
+        leave_out: Fields that say where or whether, not what.
+    """
+    document: dict[str, Any] = {}
+    for field in dataclasses.fields(request):
+        value = getattr(request, field.name)
+        if field.name not in leave_out and value != field.default:
+            document[field.name] = str(value) if isinstance(value, Path) else value
+    return document
+
+
+def json_schema(request: type, title: str) -> dict[str, Any]:
+    """Return the JSON schema of experiment files.
+
+    Args:
+        request: The dataclass of options.
+        title: What such a file is.
+    """
+    hints = typing.get_type_hints(request)
+    properties = {}
+    for field in dataclasses.fields(request):
+        kind = _plain(hints[field.name])
+        content = _schema_of(kind, listed=field.metadata.get("listed", False))
+        content["description"] = field.metadata["help"]
+        if field.default is not None and field.default != ():
+            content["default"] = field.default
+        properties[field.name] = content
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": title,
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+def _document(path: Path) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415 - only where there is a file
+
+    import yaml  # noqa: PLC0415 - as above
+
+    if path.suffix not in SUFFIXES:
+        raise UserError(
+            f"{path} is no experiment file: its name ends in none of {', '.join(SUFFIXES)}.",
+            "Type: talan-eval compare experiment.toml",
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+        readers = {".toml": tomllib.loads, ".json": json.loads}
+        content = readers.get(path.suffix, yaml.safe_load)(text)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.", "Name an existing file.") from error
+    except (ValueError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())
+        raise UserError(f"{path} is no valid {path.suffix[1:].upper()}: {said}.", "Mend the file there.") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        example = {".toml": 'treat = "talan+lora"', ".json": '{"treat": "talan+lora"}'}.get(
+            path.suffix, "treat: talan+lora"
+        )
+        raise UserError(f"{path} holds no keys.", f"Write options as keys, such as {example}.")
+    return content
+
+
+def _value(path: Path, key: str, value: object, hint: Any, *, listed: bool) -> Any:  # noqa: ANN401 - a field's own type
+    kind = _plain(hint)
+    if kind == tuple[str, ...]:
+        given = [value] if isinstance(value, str) else value
+        if isinstance(given, list) and all(isinstance(part, str) for part in given):
+            return tuple(given)
+        raise _wrong(path, key, value, "a text or a list of texts")
+    if listed:
+        parts = value if isinstance(value, list) else [value]
+        if parts and all(isinstance(part, str | int) and not isinstance(part, bool) for part in parts):
+            text = ",".join(map(str, parts))
+            return f"{text}," if isinstance(value, list) and len(parts) == 1 else text
+        raise _wrong(path, key, value, "a text, a whole number, or a list of these")
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    if type(value) is not kind:
+        raise _wrong(path, key, value, _ARTICLED[kind])
+    return value
+
+
+def _wrong(path: Path, key: str, value: object, expected: str) -> UserError:
+    return UserError(f"{path}: {key} is {value!r}, not {expected}.", f"Write {key} = ... with {expected}.")
+
+
+def _plain(hint: Any) -> Any:  # noqa: ANN401 - a type
+    """Return a type without its None: a key that is not there says that."""
+    if isinstance(hint, types.UnionType):
+        (kind,) = (part for part in typing.get_args(hint) if part is not types.NoneType)
+        return kind
+    return hint
+
+
+def _schema_of(kind: Any, *, listed: bool) -> dict[str, Any]:  # noqa: ANN401 - a type
+    if kind == tuple[str, ...]:
+        return {"type": ["string", "array"], "items": {"type": "string"}}
+    if listed:
+        return {"type": ["string", "integer", "array"], "items": {"type": ["string", "integer"]}, "minItems": 1}
+    return {"type": _TYPES[kind]}
+
+
+def _main() -> None:
+    from talan_eval.requests.compare import CompareRequest  # noqa: PLC0415 - only here is it known which request
+
+    schema = json_schema(CompareRequest, "An experiment file of talan-eval compare")
+    sys.stdout.write(json.dumps(schema, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,22 @@
+"""How an option is declared: a field of a request's dataclass with its help, read by the command line and by files."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, field
+from typing import Any
+
+
+def option(default: Any, text: str, *, listed: bool = False) -> Any:  # noqa: ANN401 - dataclasses.field is typed by its default
+    """Declare an option.
+
+    Args:
+        default: Its value when left out.
+        text: Its help.
+        listed: Whether it is a text with commas, which may be a list in an experiment file.
+    """
+    return field(default=default, metadata={"help": text, "listed": listed})
+
+
+def argument(text: str, default: Any = MISSING) -> Any:  # noqa: ANN401 - as above
+    """Declare what is typed without a name; without a default it must be given."""
+    return field(default=default, metadata={"help": text, "listed": False, "argument": True})

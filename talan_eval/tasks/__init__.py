@@ -1,0 +1,1 @@
+"""Tasks by name, their catalogue, and their data files."""

@@ -1,0 +1,122 @@
+"""Trackers behind one small protocol; off unless asked for by name (``talan-eval report ... --track wandb``)."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final, Protocol
+
+from talan_core.errors import UserError, unknown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import ModuleType
+
+    from talan_eval.result.schema import E1, Result
+
+PROJECT: Final = "talan-eval"
+TRACKERS: Final = ("trackio", "wandb")
+
+
+class Reporter(Protocol):
+    """Where the numbers of a result can be sent."""
+
+    def record(self, run: str, settings: Mapping[str, str], numbers: Mapping[str, float]) -> None:
+        """Send one run.
+
+        Args:
+            run: Its name.
+            settings: What was computed, as text.
+            numbers: The numbers by path, such as "gsm8k/delta".
+        """
+
+
+def send(result: Result, reporter: Reporter) -> None:
+    """Send the numbers of a result to a tracker. Names and numbers only: no answers, no items, no paths."""
+    settings = {
+        "base": result.base,
+        "treat": result.treat,
+        "family": result.primary.family_hash,
+        "signature": result.signature,
+        "verdict": result.aggregate.verdict,
+    }
+    reporter.record(f"{result.treat} against {result.base} {result.primary.family_hash}", settings, numbers(result))
+
+
+def numbers(result: Result) -> dict[str, float]:
+    """Return the numbers by path; what cannot be estimated is left out."""
+    found: dict[str, float | None] = {
+        "mean/delta": result.aggregate.delta,
+        "mean/mde80": result.aggregate.mde80,
+        **_e1("mean", result.aggregate.e1),
+    }
+    for cell in result.cells:
+        name = f"{cell.backbone}/{cell.task}"
+        found |= {
+            f"{name}/base": cell.base_mean,
+            f"{name}/treat": cell.treat_mean,
+            f"{name}/delta": cell.delta,
+            f"{name}/adjusted_p": cell.adjusted_p,
+            **_e1(name, cell.e1),
+        }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def reporter_named(name: str) -> Reporter:
+    """Return the tracker of that name.
+
+    Raises:
+        UserError: No such tracker, or its package is not installed.
+    """
+    if name not in TRACKERS:
+        raise unknown_name("tracker", name, TRACKERS)
+    spec = find_spec(name)
+    # without an origin it is a directory of that name, such as the one in which wandb keeps its runs
+    if spec is None or spec.origin is None:
+        raise UserError(f"The tracker {name} is not installed.", f"Install it: pip install 'talan-eval[{name}]'")
+    return _Tracker(name, _QUIET[name])
+
+
+class _Tracker:
+    """wandb, or trackio, whose interface is the same but for what each must be told to keep to itself."""
+
+    def __init__(self, module: str, quiet: Callable[[ModuleType], Mapping[str, object]]) -> None:
+        self._module = module
+        self._quiet = quiet
+
+    def record(self, run: str, settings: Mapping[str, str], numbers: Mapping[str, float]) -> None:
+        """Send one run and finish it; what the tracker says of it goes to standard error."""
+        with contextlib.redirect_stdout(sys.stderr):
+            tracker = import_module(self._module)
+            start: Callable[..., object] = tracker.init
+            start(project=PROJECT, name=run, config=dict(settings), **self._quiet(tracker))
+            tracker.log(dict(numbers))
+            tracker.finish()
+
+
+def _quiet_wandb(wandb: ModuleType) -> Mapping[str, object]:
+    """Return what stops wandb from sending command line, paths, host, packages, repository and load of the machine."""
+    unwanted = ("x_disable_meta", "x_disable_stats", "x_disable_machine_info", "disable_git", "disable_code")
+    switches: dict[str, object] = dict.fromkeys((*unwanted, "disable_job_creation"), True)
+    return {"settings": wandb.Settings(console="off", x_save_requirements=False, **switches)}
+
+
+def _quiet_trackio(trackio: ModuleType) -> Mapping[str, object]:
+    """Return what stops trackio from sending the load of the machine, where the version does that at all."""
+    known = inspect.signature(trackio.init).parameters
+    return {name: False for name in ("auto_log_gpu", "auto_log_cpu") if name in known}
+
+
+_QUIET: Final[Mapping[str, Callable[[ModuleType], Mapping[str, object]]]] = {
+    "trackio": _quiet_trackio,
+    "wandb": _quiet_wandb,
+}
+
+
+def _e1(name: str, e1: E1 | None) -> dict[str, float | None]:
+    if e1 is None:
+        return {}
+    return {f"{name}/e1_low": e1.ci[0], f"{name}/e1_high": e1.ci[1], f"{name}/e1_p": e1.p}

@@ -1,0 +1,42 @@
+"""Training on what is evaluated is refused before anything is trained; where it is allowed, the result says so."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from talan_core.errors import UserError
+from talan_eval.intake.prepare import _contaminated
+from talan_eval.records.notes import contamination
+from talan_eval.requests.compare import CompareRequest
+from talan_eval.tasks.benchmark import load_benchmark
+
+
+@pytest.fixture(scope="module")
+def clean():
+    return load_benchmark("gsm8k_micro", data_dir=None, limit=5)
+
+
+@pytest.fixture(scope="module")
+def leaky(clean):
+    copies = tuple((f"  {item.prompt.upper()} ", "whatever") for item in clean.items[:2])
+    return dataclasses.replace(clean, training=(*clean.training[:3], *copies))
+
+
+def test_the_bundled_benchmarks_are_clean(clean):
+    assert _contaminated(CompareRequest(), [clean], [clean]) == 0
+
+
+def test_training_on_evaluated_items_is_refused_with_their_count(clean, leaky):
+    with pytest.raises(UserError, match=r"2 of 5 training items.*\n.*--train-tasks"):
+        _contaminated(CompareRequest(), [leaky], [clean])
+
+
+def test_where_it_is_allowed_the_result_says_how_many(clean, leaky):
+    found = _contaminated(CompareRequest(allow_contaminated=True), [leaky], [clean])
+    assert found == 2
+    experiment = type("Asked", (), {"contaminated": found})()
+    assert contamination(experiment) == ["2 training items are also evaluated items; a gain could be memory."]
+    experiment.contaminated = 0
+    assert contamination(experiment) == []

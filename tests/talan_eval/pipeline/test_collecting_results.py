@@ -1,0 +1,100 @@
+"""From sealed samples to scores: several samples are averaged, and disagreements of two graders are said."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from talan_eval.execution.worker import sample_name
+from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource
+from talan_eval.generation.evaluate import Evaluation
+from talan_eval.generation_settings import Asking
+from talan_eval.grid import plan
+from talan_eval.pipeline.collect import collect
+from talan_eval.records.samples import Sample, write_samples
+from talan_eval.store.records import Manifest
+from talan_eval.store.store import Store
+
+K = 2
+
+
+def experiment():
+    task = TaskIdentity(
+        name="math500",
+        version="1:abc[k=2,t=0.7]",
+        metric="exact_match",
+        grader="math",
+        n_items=3,
+        n_train=9,
+        items_hash="i",
+        train_hash="t",
+        runs_code=False,
+        asking=Asking(samples=K, temperature=0.7),
+        max_tokens=9,
+        stop=("x",),
+    )
+    return Experiment(
+        backbone=BackboneIdentity(name="micro", commit=None, sha256="0", note=""),
+        base="lora",
+        treat="talan+lora",
+        seeds=(0, 1, 2),
+        tasks=(task,),
+        train=(TrainingSource(name="math500", n_train=9, train_hash="t"),),
+        training={},
+        operating_point={},
+        eval_batch=8,
+        device="cpu",
+        versions={},
+    )
+
+
+def samples(arm, seed):
+    """Item 0 is right in every sample, item 1 in one of two in the treat arm, item 2 is unparsed in one of two."""
+    for number in range(K):
+        for item in range(3):
+            right = item == 0 or (item == 1 and arm != "lora" and number == seed % 2)
+            unparsed = item == 2 and number == 0
+            verdict = "match" if right else "unparsed" if unparsed else "mismatch"
+            symbolic = None if unparsed else "match" if right else "mismatch"
+            strict = "mismatch" if item == 0 and arm == "lora" and number == 0 else verdict
+            yield Sample(f"i{item}", "p", float(right), verdict, None, "", "", number, strict, symbolic)
+
+
+@pytest.fixture
+def result(tmp_path):
+    asked = experiment()
+    store = Store.open(tmp_path / "out", Manifest(asked.to_json(), "2026-01-01T00:00:00+00:00"))
+    for run in plan(asked):
+        for cell in run.evaluations:
+            evaluation = Evaluation(tuple(samples(run.arm, run.seed)), {})
+            record = {
+                "kind": "evaluation",
+                "arm": run.arm,
+                "seed": run.seed,
+                "task": cell.task,
+                "max_logit_change": 1.0,
+                "seconds": 1.0,
+                "disagreements": evaluation.disagreements,
+            }
+            store.seal(cell.cell_id, record, {sample_name(cell): write_samples(evaluation.samples)})
+    return collect(store, asked, plan(asked))
+
+
+def test_an_item_scores_the_mean_of_its_samples(result):
+    (cell,) = result.cells
+    assert cell.k == K
+    assert cell.base_mean == pytest.approx(100 / 3)
+    assert cell.treat_mean == pytest.approx(50)
+    assert "k:2|" in result.signature
+    assert "math500@1:abc[k=2,t=0.7]" in result.signature
+
+
+def test_disagreements_of_the_two_graders_are_said(result):
+    (said,) = [text for text in result.warnings if "graders disagree" in text]
+    assert "base / treat: 0 / 0 are right by the normaliser alone and 3 / 0 by math-verify alone" in said
+
+
+def test_asking_reads_back_from_json():
+    asked = experiment()
+    assert Experiment.model_validate(json.loads(json.dumps(asked.to_json()))) == asked

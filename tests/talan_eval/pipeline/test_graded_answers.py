@@ -1,0 +1,85 @@
+"""Scores are read of all answers, texts of those that flipped, and of those when they are looked at."""
+
+from __future__ import annotations
+
+import pytest
+
+from talan_eval.pipeline import graded
+from talan_eval.pipeline.answers import read_flips
+from talan_eval.pipeline.graded import Graded
+from talan_eval.records.samples import Sample, write_samples
+from talan_eval.store.records import Manifest
+from talan_eval.store.store import Store
+
+TASK = "gsm8k_micro"
+
+
+def answers(scores, k=1):
+    """One item per row of k scores."""
+    return [
+        Sample(f"i{item}", "0", score, "match" if score else "mismatch", None, "because", f"i{item}s{sample}", sample)
+        for item, row in enumerate(scores)
+        for sample, score in enumerate([row] if k == 1 else row)
+    ]
+
+
+@pytest.fixture
+def directory(tmp_path):
+    """Return a function that lays the answers of both arms at seed 0 as compare leaves them."""
+
+    def lay(base, treat, k=1, task=TASK):
+        store = Store.open(tmp_path / "run", Manifest({"name": "x"}, "2026-01-01T00:00:00+00:00"))
+        for arm, scores in (("lora", base), ("talan+lora", treat)):
+            data = {"kind": "evaluation", "arm": arm, "seed": 0, "task": task}
+            store.seal(f"eval_{arm}", data, {f"{task}/{arm}.parquet": write_samples(answers(scores, k))})
+        return tmp_path / "run"
+
+    return lay
+
+
+def test_the_answers_of_a_flip_belong_to_it(directory, cell, result):
+    flips = read_flips(directory([1, 0, 1, 0], [1, 1, 0, 0]), result([cell(TASK)]))
+    assert [(flip.item_id, flip.lost) for flip in flips.entries] == [("i1", False), ("i2", True)]
+    assert len(flips.answers) == 2
+    for flip, (base, treat) in zip(flips.entries, flips.answers, strict=True):
+        assert (base.score, treat.score) == (flip.base, flip.treat)
+        assert base.text == treat.text == f"{flip.item_id}s0"
+        assert base.reason == "because"
+    assert flips.answers[0:2] == [flips.answers[0], flips.answers[1]]
+
+
+def test_of_several_answers_those_are_shown_that_make_the_difference(directory, cell, result):
+    flips = read_flips(directory([[0, 1, 0], [1, 0, 1]], [[1, 1, 0], [0, 0, 0]], k=3), result([cell(TASK)]))
+    gained, lost = flips.answers
+    assert [answer.text for answer in gained] == ["i0s0", "i0s0"]
+    assert [answer.text for answer in lost] == ["i1s0", "i1s0"]
+    assert (gained[0].score, gained[1].score) == pytest.approx((1 / 3, 2 / 3))
+    assert lost[0].reason == "because (one of 3 answers)"
+
+
+def test_texts_are_read_when_an_answer_is_looked_at_and_those_of_gpqa_never(directory, cell, result, monkeypatch):
+    read = []
+    found = graded.read_columns
+    monkeypatch.setattr(graded, "read_columns", lambda path, names: read.extend(names) or found(path, names))
+    flips = read_flips(directory([1, 0], [0, 0], task="gpqa_diamond"), result([cell("gpqa_diamond")]))
+    assert len(flips.entries) == 1
+    assert set(read) == {"item_id", "score"}
+    assert [answer.text for answer in flips.answers[0]] == [None, None]
+    assert "verdict" in read
+    assert "answer" not in read
+    assert flips.withheld == ("gpqa_diamond",)
+
+
+def test_an_item_that_the_other_arm_lacks_is_no_flip(directory, cell, result):
+    flips = read_flips(directory([1, 0], [1]), result([cell(TASK)]))
+    assert flips.entries == ()
+    assert len(flips.answers) == 0
+
+
+def test_a_payload_in_two_files_is_one_evaluation(tmp_path):
+    files = []
+    for part, scores in enumerate(([1.0], [0.0, 1.0])):
+        rows = [Sample(f"p{part}{n}", "0", score, "match", None, "", "") for n, score in enumerate(scores)]
+        files.append(tmp_path / f"{part}.parquet")
+        files[-1].write_bytes(write_samples(rows))
+    assert Graded(tuple(files)).scores == {"p00": 1.0, "p10": 0.0, "p11": 1.0}
