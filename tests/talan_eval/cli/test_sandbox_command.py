@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from talan_core.errors import UserError
 from talan_eval.cli import sandbox as command
 from talan_eval.cli.main import app
-from talan_eval.execution import prepare as prepare_module
+from talan_eval.intake import prepare as prepare_module
 from talan_eval.requests.compare import CompareRequest
 from talan_eval.sandbox import tiers
 from talan_eval.sandbox.conformance import check as check_module
