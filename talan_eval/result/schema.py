@@ -1,9 +1,10 @@
 """The public result: what ``compare --json FILE`` writes and what every report reads.
 
-Version 1. Scores, differences, intervals and the smallest detectable gain are in percentage points, mean squares in
-squared points, p-values and shares in [0, 1], all at full precision: rounding is for those who print. A value that
-cannot be estimated is null and ``warnings`` says why; there is no NaN. Fields are only ever added within a version, and
-readers of version 1 may meet none that this file does not describe.
+Version 2: any number of arms and backbones, and contrasts between two arms each. Scores, differences, intervals and the
+smallest detectable gain are in percentage points, mean squares in squared points, p-values and shares in [0, 1], all at
+full precision: rounding is for those who print. A value that cannot be estimated is null and ``warnings`` says why;
+there is no NaN. Fields are only ever added within a version, and readers of version 2 may meet none that this file does
+not describe. Version 1, which knew one pair of arms, is read by :mod:`talan_eval.result.upgrade`.
 
 Beyond the tests themselves the result records the primary test, the family's hash and the settings, because a p-value
 cannot be read without them, and per arm the share of unparsed answers and the probe of the live adapter, because both
@@ -16,164 +17,86 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
 
-SPARSE_SEEDS: Final = 3
-"""Training seeds below which nothing is judged."""
-CELL_SEEDS: Final = 5
-"""Training seeds below which no claim is made about a single cell."""
+from talan_eval.result.evidence import (
+    CELL_SEEDS,
+    E1,
+    E2,
+    SPARSE_SEEDS,
+    ArmKind,
+    Basis,
+    Bootstrap,
+    CheckpointPair,
+    Ci,
+    Clustering,
+    GuardTerm,
+    ItemFlip,
+    ItemLevel,
+    MeanSquares,
+    NamedTest,
+    OneSided,
+    Pairedness,
+    Pairing,
+    Permutation,
+    PlainT,
+    Points,
+    Probability,
+    Record,
+    SignFlip,
+    VerdictWord,
+)
 
-Points = Annotated[float, Field(json_schema_extra={"unit": "percentage points"})]
-Probability = Annotated[float, Field(ge=0, le=1)]
-Ci = tuple[Points, Points]
-VerdictWord = Literal["better", "worse", "inconclusive", "not estimable"]
-Basis = Literal["confirmed", "normality-based"]
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
-
-
-class CheckpointPair(_Record):
-    """E0 of one seed: this trained pair of checkpoints, items random. Says nothing about re-training."""
-
-    seed: int = Field(description="Training seed of the pair.")
-    delta: Points = Field(description="Treat minus base, points.")
-    lost: int = Field(ge=0, description="Items on which the treat arm scores less.")
-    gained: int = Field(ge=0, description="Items on which the treat arm scores more.")
-    mcnemar_p: Probability = Field(description="McNemar, exact up to 1,000 changed items, mid-p above.")
-    ci: Ci = Field(description="Bonett-Price interval, points.")
-
-
-class PlainT(_Record):
-    """The unguarded paired t over seeds, for comparison with the guarded one."""
-
-    ci: Ci | None = Field(description="Interval, points; null when all seeds gave the same difference.")
-    p: Probability | None = Field(description="Two-sided p; null when all seeds gave the same difference.")
-    df: float = Field(ge=1, description="Degrees of freedom: seeds minus 1; Welch-Satterthwaite over backbones.")
-
-
-class SignFlip(_Record):
-    """Exact sign-flip test over seeds, all 2^S sign vectors."""
-
-    p: Probability = Field(description="Two-sided p, a multiple of 2/2^S.")
-    floor: Probability = Field(description="Smallest p that this number of seeds can give, 2/2^S.")
-    ci: Ci | None = Field(description="Interval by inversion (Hartigan), points; null when none of this level exists.")
-
-
-class Bootstrap(_Record):
-    """Bootstrap over seeds."""
-
-    method: Literal["bootstrap_t", "expanded_percentile", "percentile", "basic", "bca"] = Field(
-        description="Which interval; the last three under-cover with few seeds."
-    )
-    exact: bool = Field(description="Whether the bootstrap law was enumerated; false for Monte Carlo (over 10 seeds).")
-    ci: Ci | None = Field(description="Interval, points; null with too few seeds or where unbounded.")
-
-
-class OneSided(_Record):
-    """One-sided guarded bounds: what a non-inferiority gate reads."""
-
-    alpha: Probability = Field(description="One-sided error rate of each bound.")
-    lower: Points = Field(description="The true difference exceeds this, points.")
-    upper: Points = Field(description="The true difference lies below this, points.")
-
-
-class GuardTerm(_Record):
-    """One way of estimating the standard error of the mean difference; the widest counts."""
-
-    name: Literal["t", "flip", "floor"] = Field(description="Seed spread, item-level noise, or the zero-width floor.")
-    se: Points = Field(ge=0, description="Standard error, points.")
-    df: float | None = Field(description="Degrees of freedom of its t distribution; null for the normal.")
-
-
-class E1(_Record):
-    """Would re-training give the gain on these benchmarks? Seeds random, items fixed."""
-
-    method: Literal["guarded_t"] = Field(description="The headline method.")
-    ci: Ci = Field(description="Guarded interval, points.")
-    p: Probability = Field(description="Guarded two-sided p; below alpha exactly when the interval excludes 0.")
-    binding: Literal["t", "flip", "floor"] = Field(
-        description="What sets the width: seed spread (t), item-level noise (flip) or the zero-width floor."
-    )
-    t: PlainT = Field(description="The plain paired t.")
-    signflip: SignFlip | None = Field(
-        description="The exact companion; null above 20 seeds of a backbone or 40 trained pairs."
-    )
-    bootstrap: Bootstrap | None = Field(description="Bootstrap interval over seeds; null over several backbones.")
-    one_sided: OneSided = Field(description="One-sided bounds with the same guard.")
-    terms: tuple[GuardTerm, ...] = Field(description="The guard's terms, from which gates compute other bounds.")
+__all__ = [
+    "CELL_SEEDS",
+    "E1",
+    "E2",
+    "SPARSE_SEEDS",
+    "Aggregate",
+    "Anytime",
+    "Arm",
+    "ArmKind",
+    "BackboneMean",
+    "Basis",
+    "Bootstrap",
+    "Cell",
+    "CheckpointPair",
+    "Ci",
+    "Clustering",
+    "Contrast",
+    "ContrastName",
+    "FailedCell",
+    "Family",
+    "GuardTerm",
+    "ItemFlip",
+    "ItemLevel",
+    "LiveProbe",
+    "MeanSquares",
+    "Method",
+    "NamedTest",
+    "OneSided",
+    "Pairedness",
+    "Pairing",
+    "Permutation",
+    "PlainT",
+    "Points",
+    "PositiveCells",
+    "Primary",
+    "Probability",
+    "Result",
+    "Selection",
+    "Settings",
+    "SignFlip",
+    "TaskScore",
+    "VerdictWord",
+    "json_schema",
+]
 
 
-class E2(_Record):
-    """Would re-training give the gain on new items of this kind? Seeds and items random."""
-
-    method: Literal["guarded_crossed"] = Field(description="Crossed random effects, guarded.")
-    ci: Ci = Field(description="Guarded interval, points.")
-    p: Probability = Field(description="Guarded two-sided p.")
-    df: float = Field(ge=1, description="Satterthwaite degrees of freedom of its t term.")
-    pigeonhole_ci: Ci | None = Field(description="Two-way bootstrap interval, points; null where it has no width.")
-
-
-class MeanSquares(_Record):
-    """Two-way mean squares of the differences, in squared points."""
-
-    seed: float = Field(ge=0, description="MS_S, seeds.")
-    item: float | None = Field(description="MS_I, items; null with one item.")
-    error: float | None = Field(description="MS_E, interaction and noise; null with one item.")
-
-
-class Clustering(_Record):
-    """How much clusters of items cost. With clusters E0 and E2 count clusters, not items."""
-
-    n_clusters: int = Field(ge=2, description="Clusters of items.")
-    largest: int = Field(ge=1, description="Items in the largest cluster.")
-    icc: float = Field(description="Intraclass correlation of the items' mean differences.")
-    design_effect: float = Field(ge=0, description="Variance of the mean against that of independent items.")
-
-
-class ItemFlip(_Record):
-    """An item that the same arm loses or gains again and again."""
-
-    item_id: str = Field(description="Item identifier; a Record ID for GPQA.")
-    lost: int = Field(ge=0, description="Seeds in which the treat arm scores less.")
-    gained: int = Field(ge=0, description="Seeds in which the treat arm scores more.")
-    p: Probability = Field(description="Exact two-sided sign test over the seeds with a difference.")
-    adjusted_p: Probability = Field(description="Benjamini-Hochberg over the items that could be significant (Tarone).")
-
-
-class ItemLevel(_Record):
-    """Where the difference comes from, item by item. Exploratory."""
-
-    always_right: int = Field(ge=0, description="Items with full score in both arms at every seed.")
-    always_wrong: int = Field(ge=0, description="Items with score 0 in both arms at every seed.")
-    informative: int = Field(ge=0, description="All other items.")
-    same_prompt: int | None = Field(
-        None, ge=0, description="Items whose prompt another item has as well; null where prompts are not recorded."
-    )
-    discordant: int = Field(ge=0, description="Items that differ between the arms at one seed at least.")
-    top_share: Probability | None = Field(
-        description="Share of all flips in the single most discordant item; null without flips."
-    )
-    top_cluster_share: Probability | None = Field(description="The same for clusters; null without clusters or flips.")
-    systematic: int = Field(ge=0, description="Items with an adjusted p of at most alpha.")
-    flips: tuple[ItemFlip, ...] = Field(description="The most systematic items, at most ten.")
-
-
-class NamedTest(_Record):
-    """A test or correction that was asked for by name, beside the defaults. No verdict rests on it."""
-
-    name: str = Field(description="Method code.")
-    seed: int | None = Field(description="Training seed, for tests of one checkpoint pair.")
-    p: Probability | None = Field(description="The test's p; null for intervals and where it cannot be tested.")
-    ci: Ci | None = Field(description="Interval, points; null for tests. Of tost: the one of level 1 - 2 alpha.")
-    caution: str = Field(description="What it does not do.")
-
-
-class Cell(_Record):
-    """One backbone and benchmark, or a slice of it, for this pair of arms."""
+class Cell(Record):
+    """One contrast on one backbone and benchmark, or on a slice of it."""
 
     backbone: str = Field(description="Backbone name.")
     task: str = Field(description="Benchmark name.")
@@ -181,21 +104,33 @@ class Cell(_Record):
     metric: str = Field(description="Score that is compared.")
     n_items: int = Field(ge=1, description="Items, the same for both arms and all seeds.")
     n_dropped: int = Field(0, ge=0, description="Items left out of both arms because not every run has them.")
-    n_seeds: int = Field(ge=1, description="Training seeds with both arms complete.")
-    seeds: tuple[int, ...] = Field(description="These seeds, ascending; the order of deltas.")
+    n_seeds: int = Field(
+        ge=1, description="Training seeds with both arms complete; the smaller number where they are independent."
+    )
+    seeds: tuple[int, ...] = Field(
+        description="These seeds, ascending; the order of deltas. Those of the treatment where they are independent."
+    )
+    base_seeds: tuple[int, ...] | None = Field(
+        None, description="Seeds of the base arm where they are independent, empty for a fixed one; null: the same."
+    )
     dropped_seeds: tuple[int, ...] = Field((), description="Seeds left out because only one arm has them.")
+    diverged_seeds: tuple[int, ...] = Field(
+        (), description="Seeds left out because a training of one arm diverged: an outcome, no missing value."
+    )
     k: int = Field(ge=1, description="Decoding samples averaged within an item.")
     base_mean: Points = Field(description="Mean score of the base arm, points.")
     treat_mean: Points = Field(description="Mean score of the treat arm, points.")
     base_unparsed: Probability | None = Field(description="Share of base answers without a readable result.")
     treat_unparsed: Probability | None = Field(description="Share of treat answers without a readable result.")
     delta: Points = Field(description="Treat minus base, points.")
-    deltas: tuple[Points, ...] = Field(description="The same per seed.")
-    base_by_seed: tuple[Points, ...] = Field(description="Mean score of the base arm per seed.")
-    e0: tuple[CheckpointPair, ...] = Field(description="One checkpoint pair per seed.")
+    deltas: tuple[Points, ...] = Field(description="The same per seed; empty where seeds are independent.")
+    base_by_seed: tuple[Points, ...] = Field(description="Mean score of the base arm per seed; one of a fixed arm.")
+    treat_by_seed: tuple[Points, ...] = Field((), description="Mean score of the treatment per seed.")
+    pairedness: Pairedness | None = Field(None, description="Null unless seeds are paired.")
+    e0: tuple[CheckpointPair, ...] = Field(description="One checkpoint pair per seed; none where independent.")
     e1: E1 | None = Field(description="Null with one seed.")
     e2: E2 | None = Field(description="Null with one seed or one item.")
-    mean_squares: MeanSquares | None = Field(description="Null with one seed.")
+    mean_squares: MeanSquares | None = Field(description="Null with one seed or independent seeds.")
     clusters: Clustering | None = Field(description="Null when items are taken as independent.")
     items: ItemLevel | None = Field(description="Item level; null for slices.")
     also: tuple[NamedTest, ...] = Field(description="Tests that were asked for by name.")
@@ -205,22 +140,47 @@ class Cell(_Record):
         description="The p that decides: the larger of the two from 6 seeds on, Holm's at 5, null below 5."
     )
     bh_p: Probability | None = Field(description="Exploratory: guarded p of E1, Benjamini-Hochberg over the family.")
+    simultaneous_ci: Ci | None = Field(
+        None,
+        description="E1 interval that holds for all cells of the family at once: the wider of Bonferroni's guarded t "
+        "and single-step max-T. The step-down p can reject where it does not exclude 0. Null like adjusted_p.",
+    )
     mde80: Points | None = Field(description="True gain found with 80 % power at the observed noise, unadjusted.")
-    verdict: VerdictWord = Field(description="After adjustment for the family.")
+    verdict: VerdictWord = Field(
+        description="After adjustment for the family; withheld where a training of either arm diverged."
+    )
     verdict_basis: Basis | None = Field(description="For better or worse: both tests, or the t test alone.")
 
 
-class BackboneMean(_Record):
+class PositiveCells(Record):
+    """How many cells gained, against what chance gives. Signs of point estimates: a count, no test."""
+
+    positive: int = Field(ge=0, description="Cells with a gain above zero.")
+    n_cells: int = Field(ge=1, description="All cells.")
+    p: Probability | None = Field(
+        description="Probability of at least so many if each seed's sign were flipped by a fair coin, jointly over the "
+        "benchmarks of a backbone; null above 16 seeds of a backbone and for independent seeds."
+    )
+    median: int | None = Field(description="Median number of positive cells under these flips; null likewise.")
+    all_positive: Probability | None = Field(description="Probability that all gain by chance; null likewise.")
+    g1: bool = Field(description="Whether no cell lost and at least one gained.")
+
+
+class BackboneMean(Record):
     """The mean over one backbone's cells. Its seeds are joint across benchmarks, independent of other backbones."""
 
     backbone: str = Field(description="Backbone name.")
     weight: Probability = Field(description="Its share of the cells.")
     seeds: tuple[int, ...] = Field(description="Seeds that are complete in each of its cells; the order of deltas.")
+    base_mean: Points | None = Field(None, description="Mean over its cells of the base arm's mean score.")
+    treat_mean: Points | None = Field(None, description="The same of the treatment.")
     delta: Points | None = Field(description="Mean gain, points; null when no seed is complete.")
     deltas: tuple[Points, ...] = Field(description="Mean gain per seed.")
+    e1: E1 | None = Field(None, description="Of this backbone's mean alone; null below two seeds.")
+    positive: PositiveCells | None = Field(None, description="Its cells that gained.")
 
 
-class Anytime(_Record):
+class Anytime(Record):
     """The primary test followed over its looks, because seeds were added after one; valid however often it is read."""
 
     method: Literal["t_e_value"] = Field(description="t e-value, Gaussian mixture over the standardised effect.")
@@ -230,7 +190,7 @@ class Anytime(_Record):
     ci: Ci | None = Field(description="Confidence sequence, points; null while it is unbounded.")
 
 
-class Aggregate(_Record):
+class Aggregate(Record):
     """Equal-weight mean over the cells: the primary test."""
 
     n_cells: int = Field(ge=1, description="Cells averaged.")
@@ -240,6 +200,9 @@ class Aggregate(_Record):
     )
     delta: Points | None = Field(description="Mean gain, points; null when no seed is complete in every cell.")
     deltas: tuple[Points, ...] = Field(description="Mean gain per seed; empty over several backbones.")
+    base_mean: Points | None = Field(None, description="Mean over the cells of the base arm's mean score, points.")
+    treat_mean: Points | None = Field(None, description="The same of the treatment.")
+    pairedness: Pairedness | None = Field(None, description="Null unless seeds of one backbone are paired.")
     e1: E1 | None = Field(description="Null below two common seeds.")
     e2: E2 | None = Field(description="Null below two common seeds or with one item in a cell.")
     anytime: Anytime | None = Field(None, description="Null when no seeds were added after a look.")
@@ -248,22 +211,122 @@ class Aggregate(_Record):
     adjusted_p: Probability | None = Field(
         description="The p that decides: of both tests the larger, times the variants tried; with it the anytime p."
     )
+    family_p: Probability | None = Field(
+        None,
+        description="The same, adjusted among the means of all contrasts (Holm, and joint max-T where paired); equal "
+        "to adjusted_p with one contrast. The declared primary contrast is judged by adjusted_p, the others by this.",
+    )
+    simultaneous_ci: Ci | None = Field(
+        None, description="E1 interval that holds for the means of all contrasts at once; null with one contrast."
+    )
+    positive: PositiveCells | None = Field(None, description="Cells that gained, against chance.")
     also: tuple[NamedTest, ...] = Field((), description="Tests that were asked for by name and apply to the mean.")
     mde80: Points | None = Field(description="True mean gain found with 80 % power at the observed noise.")
-    verdict: VerdictWord = Field(description="Of the primary test.")
+    verdict: VerdictWord = Field(description="Of the primary test, or of this contrast's adjusted one; or withheld.")
     verdict_basis: Basis | None = Field(description="For better or worse: both tests, or the t test alone.")
 
 
-class Primary(_Record):
+class ContrastName(Record):
+    """Which two arms are compared."""
+
+    base: str = Field(description="Base arm.")
+    treatment: str = Field(description="Arm under test; differences are treatment minus base.")
+
+
+class Contrast(ContrastName):
+    """Two arms, how their seeds relate, and what was found."""
+
+    pairing: Pairing = Field(
+        description="paired: both arms have the same seeds; fixed: the base arm has none; independent: other seeds."
+    )
+    cells: tuple[Cell, ...] = Field(min_length=1, description="One per backbone and benchmark, in declared order.")
+    slices: tuple[Cell, ...] = Field((), description="Slices of the benchmarks; of one family with the cells.")
+    aggregate: Aggregate = Field(description="The mean over the cells.")
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Training seeds with at least one complete cell, ascending."""
+        return tuple(sorted({seed for cell in self.cells for seed in cell.seeds}))
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        return f"{self.treatment} against {self.base}"
+
+
+class TaskScore(Record):
+    """One arm's scores on one benchmark, all of its seeds."""
+
+    task: str = Field(description="Benchmark name.")
+    metric: str = Field(description="What the scores measure.")
+    n_items: int = Field(ge=1, description="Items.")
+    k: int = Field(ge=1, description="Decoding samples averaged within an item.")
+    mean: Points = Field(description="Mean over seeds and items, points.")
+    by_seed: tuple[Points, ...] = Field(description="Mean per seed, in the order of seeds.")
+    seeds: tuple[int, ...] = Field(description="Seeds of these scores.")
+    unparsed: Probability | None = Field(description="Share of answers without a readable result; null if unknown.")
+
+
+class Arm(Record):
+    """One arm on one backbone: what answered."""
+
+    name: str = Field(description="Arm name.")
+    kind: ArmKind = Field(description="trained here, stored adapters, one fixed checkpoint, or logged by a harness.")
+    backbone: str = Field(description="Backbone name.")
+    seeds: tuple[int, ...] = Field(description="Training seeds with scores; empty for a fixed arm.")
+    diverged: tuple[int, ...] = Field((), description="Seeds whose training diverged; they have no scores.")
+    divergence_ci: tuple[Probability, Probability] | None = Field(
+        None, description="Clopper-Pearson interval of the share of trainings that diverge; null where none did."
+    )
+    trained_parameters: int | None = Field(None, description="Null where that was not recorded.")
+    scores: tuple[TaskScore, ...] = Field(description="By benchmark, in declared order.")
+    loss: None = Field(None, description="Held-out loss; not recorded yet.")
+
+
+class Family(Record):
+    """What is judged together, and the question whether any arm differs."""
+
+    name: str = Field(description="scores: cells and slices of all contrasts; means: the contrasts' means.")
+    contrasts: int = Field(ge=1, description="Contrasts in it.")
+    cells: int = Field(ge=1, description="Tests in it.")
+    global_p: Probability | None = Field(
+        None,
+        description="p of no difference between any arms: arms permuted within seeds, largest difference of two means. "
+        "Null with two arms, or without two complete seeds of all paired arms.",
+    )
+    approximate: bool = Field(
+        default=False, description="Whether its joint sign flips are approximate, because contrasts share an arm."
+    )
+    hash: str = Field(description="SHA-256 (12 hex digits) of contrasts, cells and metrics, frozen before reading.")
+
+
+class Selection(Record):
+    """The best of several treatments by its primary mean, and what was found of it on seeds that did not choose it."""
+
+    tried: int = Field(ge=1, description="Treatments that it was chosen from.")
+    best: ContrastName = Field(description="The contrast with the largest mean gain on the selection seeds.")
+    selection_seeds: tuple[int, ...] = Field(description="Seeds that chose it.")
+    selection_gain: Points = Field(description="Its mean gain on them; exaggerated by having been the largest.")
+    expected_exaggeration: Points | None = Field(
+        description="How much the best one's gain exceeds its true one on average, at the observed means (bootstrap)."
+    )
+    exaggeration_if_equal: Points | None = Field(description="The same if all arms were equal.")
+    confirmation_seeds: tuple[int, ...] = Field((), description="Fresh seeds; empty without confirmation.")
+    confirmed: Aggregate | None = Field(None, description="Its mean on fresh seeds, unadjusted; null without.")
+    difference: Points | None = Field(None, description="Confirmed gain minus selection gain, points.")
+
+
+class Primary(Record):
     """The one test declared before results are read."""
 
+    contrast: ContrastName = Field(description="The first contrast that was asked for.")
     statistic: Literal["equal_weight_mean"] = Field(description="Mean gain over the cells, each with weight 1.")
     estimand: Literal["E1"] = Field(description="Seeds random, items fixed.")
     rule: str = Field(description="When the verdict is better or worse.")
-    family_hash: str = Field(description="SHA-256 (12 hex digits) of the arms, cells and metrics.")
+    family_hash: str = Field(description="SHA-256 (12 hex digits) of the contrasts, cells and metrics.")
 
 
-class Settings(_Record):
+class Settings(Record):
     """Settings of the statistics."""
 
     alpha: float = Field(gt=0, lt=1, description="Two-sided error rate; intervals have level 1 - alpha.")
@@ -280,7 +343,7 @@ class Settings(_Record):
     )
 
 
-class Method(_Record):
+class Method(Record):
     """One method behind the numbers."""
 
     code: str = Field(description="Code, as in the signature.")
@@ -289,39 +352,39 @@ class Method(_Record):
     reference: str = Field(description="Author, year and title.")
 
 
-class FailedCell(_Record):
-    """A fine-tuning or an evaluation without result; its pair is left out of both arms."""
+class FailedCell(Record):
+    """A fine-tuning or an evaluation without result; its pair is left out of the arm's contrasts."""
 
     arm: str = Field(description="Arm name.")
+    backbone: str = Field("", description="Backbone name; empty in results of version 1.")
     seed: int = Field(description="Training seed.")
     task: str = Field(description="Benchmark.")
     reason: str = Field(description="Why it was given up.")
 
 
-class LiveProbe(_Record):
+class LiveProbe(Record):
     """Evidence that an arm's adapter was active while it was scored."""
 
     arm: str = Field(description="Arm name.")
+    backbone: str = Field("", description="Backbone name; empty in results of version 1.")
     seed: int = Field(description="Training seed.")
     max_logit_change: float = Field(ge=0, description="Largest logit change against the bare backbone on a probe.")
 
 
-class Result(_Record):
-    """A comparison of two arms: version 1 of the public result."""
+class Result(Record):
+    """A comparison of arms: version 2 of the public result."""
 
-    schema_version: Literal[1] = Field(1, alias="schema", description="Version of this schema.")
+    schema_version: Literal[2] = Field(2, alias="schema", description="Version of this schema.")
     signature: str = Field(description="What was computed, in one line; equal signatures are comparable.")
-    base: str = Field(description="Base arm.")
-    treat: str = Field(description="Treat arm; differences are treat minus base.")
-    seeds: tuple[int, ...] = Field(description="Training seeds with at least one complete cell.")
     primary: Primary = Field(description="The primary test.")
+    arms: tuple[Arm, ...] = Field(min_length=1, description="What answered, by backbone; the first base arm first.")
+    contrasts: tuple[Contrast, ...] = Field(min_length=1, description="The primary one first.")
+    families: tuple[Family, ...] = Field(min_length=1, description="What is judged together.")
+    selection: Selection | None = Field(None, description="Null with one treatment.")
     settings: Settings = Field(description="Settings of the statistics.")
-    cells: tuple[Cell, ...] = Field(min_length=1, description="One per benchmark, in declared order.")
-    slices: tuple[Cell, ...] = Field(description="Slices of the benchmarks; of one family with the cells.")
-    aggregate: Aggregate = Field(description="The mean over the cells.")
     methods: tuple[Method, ...] = Field(description="The methods behind the numbers, with references.")
-    failed_cells: tuple[FailedCell, ...] = Field((), description="Cells that were given up; empty when all are there.")
-    live_probes: tuple[LiveProbe, ...] = Field((), description="Empty when no probe was recorded.")
+    failed_cells: tuple[FailedCell, ...] = Field((), description="Evaluations given up; empty when all are there.")
+    probes: tuple[LiveProbe, ...] = Field((), description="Empty when no probe was recorded.")
     provenance: dict[str, JsonValue] = Field(description="Versions, commit, revisions, device, times.")
     sandbox: dict[str, JsonValue] = Field(description="How model-written programs were run; empty when none were.")
     warnings: tuple[str, ...] = Field(description="Reasons for nulls, and what a reader must know.")
@@ -337,7 +400,7 @@ class Result(_Record):
 
     @classmethod
     def from_json(cls, text: str) -> Result:
-        """Read a result; raises pydantic's ``ValidationError`` if the text is not a version 1 result."""
+        """Read a result; raises pydantic's ``ValidationError`` if the text is not a version 2 result."""
         return cls.model_validate_json(text)
 
 

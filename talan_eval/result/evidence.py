@@ -1,0 +1,188 @@
+"""What is said of one difference: the records of tests, intervals and items that a published result is made of.
+
+Scores, differences and intervals are in percentage points, p-values and shares in [0, 1]; see
+:mod:`talan_eval.result.schema`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SPARSE_SEEDS: Final = 3
+"""Training seeds below which nothing is judged."""
+CELL_SEEDS: Final = 5
+"""Training seeds below which no claim is made about a single cell."""
+
+Points = Annotated[float, Field(json_schema_extra={"unit": "percentage points"})]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Ci = tuple[Points, Points]
+VerdictWord = Literal["better", "worse", "inconclusive", "not estimable", "withheld"]
+Pairing = Literal["paired", "fixed", "independent"]
+ArmKind = Literal["trained", "stored", "fixed", "logged"]
+Basis = Literal["confirmed", "normality-based"]
+
+
+class Record(BaseModel):
+    """A frozen record without unknown fields and without NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+class CheckpointPair(Record):
+    """E0 of one seed: this trained pair of checkpoints, items random. Says nothing about re-training."""
+
+    seed: int = Field(description="Training seed of the pair.")
+    delta: Points = Field(description="Treat minus base, points.")
+    lost: int = Field(ge=0, description="Items on which the treat arm scores less.")
+    gained: int = Field(ge=0, description="Items on which the treat arm scores more.")
+    mcnemar_p: Probability = Field(description="McNemar, exact up to 1,000 changed items, mid-p above.")
+    ci: Ci = Field(description="Bonett-Price interval, points.")
+
+
+class PlainT(Record):
+    """The unguarded paired t over seeds, for comparison with the guarded one."""
+
+    ci: Ci | None = Field(description="Interval, points; null when all seeds gave the same difference.")
+    p: Probability | None = Field(description="Two-sided p; null when all seeds gave the same difference.")
+    df: float = Field(ge=1, description="Degrees of freedom: seeds minus 1; Welch-Satterthwaite over backbones.")
+
+
+class SignFlip(Record):
+    """Exact sign-flip test over seeds, all 2^S sign vectors."""
+
+    p: Probability = Field(description="Two-sided p, a multiple of 2/2^S.")
+    floor: Probability = Field(description="Smallest p that this number of seeds can give, 2/2^S.")
+    ci: Ci | None = Field(description="Interval by inversion (Hartigan), points; null when none of this level exists.")
+
+
+class Permutation(Record):
+    """Studentised permutation of seed labels between two arms with independent seeds."""
+
+    p: Probability = Field(description="Two-sided p; exact only where both arms' seed effects have one distribution.")
+    floor: Probability = Field(description="Smallest p that these numbers of seeds can give, 2/C(S1+S2, S1).")
+    enumerated: bool = Field(description="Whether all labellings were listed; false for fixed draws of them.")
+
+
+class Bootstrap(Record):
+    """Bootstrap over seeds."""
+
+    method: Literal["bootstrap_t", "expanded_percentile", "percentile", "basic", "bca"] = Field(
+        description="Which interval; the last three under-cover with few seeds."
+    )
+    exact: bool = Field(description="Whether the bootstrap law was enumerated; false for Monte Carlo (over 10 seeds).")
+    ci: Ci | None = Field(description="Interval, points; null with too few seeds or where unbounded.")
+
+
+class OneSided(Record):
+    """One-sided guarded bounds: what a non-inferiority gate reads."""
+
+    alpha: Probability = Field(description="One-sided error rate of each bound.")
+    lower: Points = Field(description="The true difference exceeds this, points.")
+    upper: Points = Field(description="The true difference lies below this, points.")
+
+
+class GuardTerm(Record):
+    """One way of estimating the standard error of the mean difference; the widest counts."""
+
+    name: Literal["t", "flip", "floor"] = Field(description="Seed spread, item-level noise, or the zero-width floor.")
+    se: Points = Field(ge=0, description="Standard error, points.")
+    df: float | None = Field(description="Degrees of freedom of its t distribution; null for the normal.")
+
+
+class E1(Record):
+    """Would re-training give the gain on these benchmarks? Seeds random, items fixed."""
+
+    method: Literal["guarded_t", "guarded_welch"] = Field(description="Paired or one-sample t; Welch's t for two.")
+    ci: Ci = Field(description="Guarded interval, points.")
+    p: Probability = Field(description="Guarded two-sided p; below alpha exactly when the interval excludes 0.")
+    binding: Literal["t", "flip", "floor"] = Field(
+        description="What sets the width: seed spread (t), item-level noise (flip) or the zero-width floor."
+    )
+    t: PlainT = Field(description="The plain paired t.")
+    signflip: SignFlip | None = Field(
+        description="The exact companion; null above 20 seeds of a backbone or 40 trained pairs, or if independent."
+    )
+    permutation: Permutation | None = Field(None, description="Its counterpart for independent seeds; else null.")
+    bootstrap: Bootstrap | None = Field(description="Bootstrap interval over seeds; null over several backbones.")
+    one_sided: OneSided = Field(description="One-sided bounds with the same guard.")
+    terms: tuple[GuardTerm, ...] = Field(description="The guard's terms, from which gates compute other bounds.")
+
+
+class E2(Record):
+    """Would re-training give the gain on new items of this kind? Seeds and items random."""
+
+    method: Literal["guarded_crossed", "guarded_crossed_independent"] = Field(
+        description="Crossed random effects, guarded; with a variance of each arm where seeds are independent."
+    )
+    ci: Ci = Field(description="Guarded interval, points.")
+    p: Probability = Field(description="Guarded two-sided p.")
+    df: float = Field(ge=1, description="Satterthwaite degrees of freedom of its t term.")
+    pigeonhole_ci: Ci | None = Field(description="Two-way bootstrap interval, points; null where it has no width.")
+
+
+class MeanSquares(Record):
+    """Two-way mean squares of the differences, in squared points."""
+
+    seed: float = Field(ge=0, description="MS_S, seeds.")
+    item: float | None = Field(description="MS_I, items; null with one item.")
+    error: float | None = Field(description="MS_E, interaction and noise; null with one item.")
+
+
+class Clustering(Record):
+    """How much clusters of items cost. With clusters E0 and E2 count clusters, not items."""
+
+    n_clusters: int = Field(ge=2, description="Clusters of items.")
+    largest: int = Field(ge=1, description="Items in the largest cluster.")
+    icc: float = Field(description="Intraclass correlation of the items' mean differences.")
+    design_effect: float = Field(ge=0, description="Variance of the mean against that of independent items.")
+
+
+class ItemFlip(Record):
+    """An item that the same arm loses or gains again and again."""
+
+    item_id: str = Field(description="Item identifier; a Record ID for GPQA.")
+    lost: int = Field(ge=0, description="Seeds in which the treat arm scores less.")
+    gained: int = Field(ge=0, description="Seeds in which the treat arm scores more.")
+    p: Probability = Field(description="Exact two-sided sign test over the seeds with a difference.")
+    adjusted_p: Probability = Field(description="Benjamini-Hochberg over the items that could be significant (Tarone).")
+
+
+class ItemLevel(Record):
+    """Where the difference comes from, item by item. Exploratory."""
+
+    always_right: int = Field(ge=0, description="Items with full score in both arms at every seed.")
+    always_wrong: int = Field(ge=0, description="Items with score 0 in both arms at every seed.")
+    informative: int = Field(ge=0, description="All other items.")
+    same_prompt: int | None = Field(
+        None, ge=0, description="Items whose prompt another item has as well; null where prompts are not recorded."
+    )
+    discordant: int = Field(ge=0, description="Items that differ between the arms at one seed at least.")
+    top_share: Probability | None = Field(
+        description="Share of all flips in the single most discordant item; null without flips."
+    )
+    top_cluster_share: Probability | None = Field(description="The same for clusters; null without clusters or flips.")
+    systematic: int = Field(ge=0, description="Items with an adjusted p of at most alpha.")
+    flips: tuple[ItemFlip, ...] = Field(description="The most systematic items, at most ten.")
+
+
+class NamedTest(Record):
+    """A test or correction that was asked for by name, beside the defaults. No verdict rests on it."""
+
+    name: str = Field(description="Method code.")
+    seed: int | None = Field(description="Training seed, for tests of one checkpoint pair.")
+    p: Probability | None = Field(description="The test's p; null for intervals and where it cannot be tested.")
+    ci: Ci | None = Field(description="Interval, points; null for tests. Of tost: the one of level 1 - 2 alpha.")
+    caution: str = Field(description="What it does not do.")
+
+
+class Pairedness(Record):
+    """What pairing by training seed was worth: descriptive, and the ground on which to declare it or not."""
+
+    correlation: float | None = Field(
+        ge=-1, le=1, description="Correlation of the arms' means over seeds; null below 3 seeds or without spread."
+    )
+    width_ratio: float | None = Field(
+        ge=0, description="Width of the E1 t interval without pairing over that with it; above 1 pairing gained."
+    )
