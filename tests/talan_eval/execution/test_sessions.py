@@ -12,7 +12,7 @@ import pytest
 from talan_core.errors import UserError
 from talan_eval.comparison import StatisticsSettings
 from talan_eval.execution.dry_run import outlook
-from talan_eval.execution.listing import experiments_in, orphans, status_of
+from talan_eval.execution.listing import experiments_in, look_at, orphans, status_of
 from talan_eval.execution.samples import Sample, read_samples, write_samples
 from talan_eval.execution.session import IncompleteGridError, open_session
 from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource
@@ -164,7 +164,7 @@ def test_a_failed_cell_drops_its_pair_and_ends_in_exit_code_4(prepared):
     assert [cell.seeds for cell in result.cells] == [(0, 2), (0, 1, 2)]
     assert [(cell.arm, cell.seed, cell.task) for cell in result.failed_cells] == [("lora", 1, "a")]
     assert any("CUDA out of memory" in text for text in result.warnings)
-    assert status_of(asked.assignment.directory).count("failed") == 1
+    assert status_of(look_at(asked.assignment.directory)).count("failed") == 1
     complete = finish(asked)
     assert complete.failed_cells == ()
     assert complete.aggregate.anytime is None, "seeds that were declared before are not added"
