@@ -11,7 +11,7 @@ from talan_eval.report.context import Context
 from talan_eval.report.plots import draw
 
 ROOT: Final = Path(__file__).parents[1]
-RESULT: Final = ROOT / "results" / "micro_lora_vs_talan+lora_7df10a5c"
+RESULT: Final = ROOT / "results" / "micro_lora_vs_talan+lora"
 
 
 def main() -> None:
