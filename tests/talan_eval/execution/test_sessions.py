@@ -273,6 +273,7 @@ def test_a_root_without_experiments_is_said_to_be_one(tmp_path):
         experiments_in(tmp_path)
 
 
+@pytest.mark.speed
 def test_a_grid_of_1000_evaluations_is_planned_and_listed_within_2_seconds_of_processor_time(prepared, tmp_path):
     asked = prepared(asked=experiment(seeds=range(125), tasks=("a", "b", "c", "d")))
     with open_session(asked) as session:
