@@ -87,7 +87,7 @@ def finish(asked):
 
 
 def document(asked):
-    content = json.loads((asked.assignment.directory / "result.json").read_text())
+    content = json.loads((asked.assignments[0].directory / "result.json").read_text())
     del content["provenance"]["times"]
     return content
 
@@ -164,7 +164,7 @@ def test_a_failed_cell_drops_its_pair_and_ends_in_exit_code_4(prepared):
     assert [cell.seeds for cell in result.cells] == [(0, 2), (0, 1, 2)]
     assert [(cell.arm, cell.seed, cell.task) for cell in result.failed_cells] == [("lora", 1, "a")]
     assert any("CUDA out of memory" in text for text in result.warnings)
-    assert status_of(look_at(asked.assignment.directory)).count("failed") == 1
+    assert status_of(look_at(asked.assignments[0].directory)).count("failed") == 1
     complete = finish(asked)
     assert complete.failed_cells == ()
     assert complete.aggregate.anytime is None, "seeds that were declared before are not added"
@@ -179,7 +179,7 @@ def test_without_any_pair_there_is_no_report_but_a_reason(prepared):
         with pytest.raises(IncompleteGridError, match="the loss is nan") as caught:
             session.write_reports()
     assert caught.value.exit_code == 4
-    assert not (asked.assignment.directory / "result.json").exists()
+    assert not (asked.assignments[0].directory / "result.json").exists()
 
 
 def test_a_failure_whose_cells_were_finished_since_is_none(prepared):
