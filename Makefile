@@ -63,7 +63,8 @@ docs: $(STAMP)
 # The published JSON schemas of result.json and of experiment files; tests compare them with the code.
 schema: $(STAMP)
 	$(BIN)/python -m talan_eval.result.schema > docs/schema/result-1.json
-	$(BIN)/python -m talan_eval.requests.experiment_file > docs/schema/experiment-1.json
+	$(BIN)/python -m talan_eval.requests.experiment_file compare > docs/schema/experiment-1.json
+	$(BIN)/python -m talan_eval.requests.experiment_file compare-logs > docs/schema/experiment-logs-1.json
 
 clean:
 	rm -rf $(VENV) dist build site htmlcov .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -7,12 +7,13 @@ import json
 import pytest
 
 from talan_eval.execution.worker import sample_name
-from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource
+from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource, TunedBackbone
 from talan_eval.generation.evaluate import Evaluation
 from talan_eval.generation_settings import Asking
 from talan_eval.grid import plan
 from talan_eval.pipeline.collect import collect
 from talan_eval.records.samples import Sample, write_samples
+from talan_eval.result.contrast import ContrastSpec
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
 
@@ -35,15 +36,19 @@ def experiment():
         stop=("x",),
     )
     return Experiment(
-        backbone=BackboneIdentity(name="micro", commit=None, sha256="0", note=""),
-        base="lora",
-        treat="talan+lora",
+        backbones=(
+            TunedBackbone(
+                identity=BackboneIdentity(name="micro", commit=None, sha256="0", note=""),
+                training={},
+                operating_point={},
+                eval_batch=8,
+            ),
+        ),
+        arms=("lora", "talan+lora"),
+        contrasts=(ContrastSpec("lora", "talan+lora"),),
         seeds=(0, 1, 2),
         tasks=(task,),
         train=(TrainingSource(name="math500", n_train=9, train_hash="t"),),
-        training={},
-        operating_point={},
-        eval_batch=8,
         device="cpu",
         versions={},
     )
@@ -82,7 +87,7 @@ def result(tmp_path):
 
 
 def test_an_item_scores_the_mean_of_its_samples(result):
-    (cell,) = result.cells
+    (cell,) = result.contrasts[0].cells
     assert cell.k == K
     assert cell.base_mean == pytest.approx(100 / 3)
     assert cell.treat_mean == pytest.approx(50)
