@@ -12,7 +12,7 @@ from talan_core.backbones.names import find_backbone
 from talan_core.errors import UserError
 from talan_eval.comparison.settings import StatisticsSettings
 from talan_eval.experiment import parse_seeds
-from talan_eval.generation_settings import Asking, temperature_of
+from talan_eval.generation_settings import GenerationSettings, temperature_of
 from talan_eval.store.atomic import refuse_unwritable
 from talan_eval.tasks.benchmark import MICRO_TASKS, check_names
 
@@ -36,7 +36,7 @@ class Checked:
     train_tasks: tuple[str, ...]
     spec: BackboneSpec
     training: TrainingSettings
-    asking: Asking
+    generation: GenerationSettings
     statistics: StatisticsSettings
 
 
@@ -76,7 +76,7 @@ def check(request: CompareRequest) -> Checked:
         train_tasks=train_tasks,
         spec=spec,
         training=training,
-        asking=_asking(request),
+        generation=_generation_settings(request),
         statistics=StatisticsSettings.of_request(request),
     )
 
@@ -111,8 +111,8 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _asking(request: CompareRequest) -> Asking:
-    return Asking(
+def _generation_settings(request: CompareRequest) -> GenerationSettings:
+    return GenerationSettings(
         few_shot=request.few_shot,
         chat_template=not request.no_chat_template,
         thinking=request.thinking,

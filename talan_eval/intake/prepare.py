@@ -76,7 +76,7 @@ def prepare(request: CompareRequest) -> Prepared:
     loaded = _loaded(request, checked)
     evaluated = [loaded[name] for name in checked.tasks]
     contaminated = _contaminated(request, [loaded[name] for name in checked.train_tasks], evaluated)
-    check_backbone(revision, checked.asking, evaluated)
+    check_backbone(revision, checked.generation, evaluated)
     specs = {name: benchmark.spec for name, benchmark in loaded.items()}
     eval_batch = checked.spec.eval_batch if request.eval_batch is None else request.eval_batch
     experiment = _experiment(checked, revision, specs, eval_batch, device).model_copy(
@@ -95,7 +95,7 @@ def prepare(request: CompareRequest) -> Prepared:
         train_tasks=checked.train_tasks,
         data_dir=request.data_dir,
         limit=request.limit,
-        asking=checked.asking,
+        generation=checked.generation,
         eval_batch=eval_batch,
         device=device,
         threads=threads,
@@ -112,7 +112,7 @@ def _loaded(request: CompareRequest, checked: Checked) -> dict[str, Benchmark]:
             name,
             data_dir=request.data_dir,
             limit=request.limit if name in checked.tasks else None,
-            asking=checked.asking,
+            settings=checked.generation,
         )
         for name in dict.fromkeys((*checked.tasks, *checked.train_tasks))
     }

@@ -66,7 +66,7 @@ def collect(
         _scores(store, runs, experiment.treat, records),
         backbone=experiment.backbone.name,
         metrics={task.name: task.metric for task in experiment.tasks},
-        k=max(task.asking.samples for task in experiment.tasks),
+        k=max(task.generation.samples for task in experiment.tasks),
     )
     ledger = Ledger(_root(store.directory))
     look = _look(experiment, cells)
