@@ -21,7 +21,7 @@ WIDTH: Final = 118
 
 def committed_result() -> Result:
     """Return the committed result of the default comparison."""
-    (path,) = (ROOT / "results").glob("micro_lora_vs_talan+lora_*/result.json")
+    path = ROOT / "results" / "micro_lora_vs_talan+lora" / "result.json"
     return Result.from_json(path.read_text(encoding="utf-8"))
 
 
@@ -47,7 +47,7 @@ def main() -> None:
     """Rewrite README.md in place."""
     path = ROOT / "README.md"
     path.write_text(updated(path.read_text(encoding="utf-8"), committed_result()), encoding="utf-8")
-    print(f"{path.name}: table of {committed_result().treat} against {committed_result().base}")
+    print(f"{path.name}: table of {committed_result().contrasts[0].name}")
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
 from talan_eval.comparison.arms import ArmFacts
 from talan_eval.comparison.build import Origin, compare
 from talan_eval.comparison.columns import ScoreColumns, ScoredItem, columns_of
-from talan_eval.comparison.contrast import ContrastSpec
 from talan_eval.comparison.matrix import Items, ScoreMatrix, score_matrices
 from talan_eval.comparison.settings import StatisticsSettings
 from talan_eval.comparison.signature import family_hash
+from talan_eval.result.contrast import ContrastSpec
 
 __all__ = [
     "ArmFacts",

@@ -14,8 +14,8 @@ from talan_eval.stats.diverged import diverged_rate
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from talan_eval.comparison.contrast import ContrastSpec
     from talan_eval.comparison.matrix import ScoreMatrix
+    from talan_eval.result.contrast import ContrastSpec
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from talan_eval.comparison.contrast import CellScores, ContrastSpec
+    from talan_eval.comparison.contrast import CellScores
     from talan_eval.comparison.family import Adjusted, Analysed, AnalysedContrast
     from talan_eval.comparison.matrix import ScoreMatrix
     from talan_eval.comparison.mean import Mean
+    from talan_eval.result.contrast import ContrastSpec
 
 
 @dataclass(frozen=True)

@@ -13,32 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from talan_eval.comparison.matrix import Items, ScoreMatrix
-    from talan_eval.result.schema import Pairing
+    from talan_eval.result.contrast import ContrastSpec
     from talan_eval.stats.arrays import FloatArray
 
 PAIRINGS: Final = ("paired", "fixed", "independent")
 RESUME: Final = "Run the same `talan-eval compare` command again: it computes the missing cells only."
-
-
-@dataclass(frozen=True)
-class ContrastSpec:
-    """A contrast as it is declared, before results are read.
-
-    Attributes:
-        base: Base arm.
-        treatment: Arm under test; differences are treatment minus base.
-        pairing: "paired" where both arms have the same seeds, "fixed" where the base arm has none (an untrained
-            backbone, one published checkpoint), "independent" for other seeds or another number of them.
-    """
-
-    base: str
-    treatment: str
-    pairing: Pairing = "paired"
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-        return f"{self.treatment} against {self.base}"
 
 
 @dataclass(frozen=True, eq=False)

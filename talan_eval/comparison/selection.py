@@ -15,10 +15,10 @@ from talan_eval.stats.selection import best_arm, expected_exaggeration, gain_cov
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.comparison.contrast import ContrastSpec
     from talan_eval.comparison.matrix import ScoreMatrix
     from talan_eval.comparison.mean import Mean
     from talan_eval.comparison.settings import StatisticsSettings
+    from talan_eval.result.contrast import ContrastSpec
     from talan_eval.stats.arrays import FloatArray
 
 _LEAST_ARMS = 3

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from talan_eval.comparison.contrast import CellScores, ContrastSpec
+    from talan_eval.comparison.contrast import CellScores
     from talan_eval.comparison.settings import StatisticsSettings
+    from talan_eval.result.contrast import ContrastSpec
 
 PACKAGE = "talan-eval"
 UNVERSIONED = "unversioned"

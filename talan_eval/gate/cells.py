@@ -63,9 +63,7 @@ def _cell_check(entry: _Candidate, found: GateNumbers | None, p: float | None, s
     # a PASS is withheld where trainings diverged; the check of the mean decides about that and names them
     passed = Outcome.INCONCLUSIVE if entry.diverged else Outcome.PASS
     if entry.identical:
-        return Check(
-            kind, entry.name, passed, decides=decides and not entry.diverged, text=identical_text(), delta=0.0
-        )
+        return Check(kind, entry.name, passed, decides=decides and not entry.diverged, text=identical_text(), delta=0.0)
     if found is None or entry.estimate is None:
         return Check(kind, entry.name, Outcome.INCONCLUSIVE, decides=False, text=inestimable_text(entry.name))
     delta = PERCENT * entry.estimate.delta
@@ -86,7 +84,9 @@ def _benchmarks(one: Gated) -> tuple[_Candidate, ...]:
     if one.baseline is not None:
         changes = cell_changes(one.result, one.contrast, one.baseline)
         return tuple(
-            _Candidate("benchmark", one.label(change.name), change.estimate, change.identical, bool(cell.diverged_seeds))
+            _Candidate(
+                "benchmark", one.label(change.name), change.estimate, change.identical, bool(cell.diverged_seeds)
+            )
             for change, cell in zip(changes, cells, strict=True)
         )
     names, estimates = cell_names(one.result, one.contrast), cell_estimates(one.result, one.contrast)

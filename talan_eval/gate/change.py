@@ -165,7 +165,9 @@ def _identity(contrast: Contrast, result: Result) -> object:
     """Return what two contrasts must share to be of one family; what the family hash of a single contrast is made of."""
     return (
         contrast.pairing,
-        sorted((cell.backbone, cell.task, cell.metric, cell.slice or "") for cell in (*contrast.cells, *contrast.slices)),
+        sorted(
+            (cell.backbone, cell.task, cell.metric, cell.slice or "") for cell in (*contrast.cells, *contrast.slices)
+        ),
         result.settings.variants_tried,
     )
 

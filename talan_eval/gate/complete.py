@@ -36,7 +36,9 @@ def missing_contrasts(result: Result) -> tuple[Gap, ...]:
     there = {(one.base, one.treatment) for one in result.contrasts}
     pairs = [(one.get("base"), one.get("treatment")) for one in _records(declared)]
     return tuple(
-        Gap(f"{treatment} against {base}", "not in the result") for base, treatment in pairs if (base, treatment) not in there
+        Gap(f"{treatment} against {base}", "not in the result")
+        for base, treatment in pairs
+        if (base, treatment) not in there
     )
 
 

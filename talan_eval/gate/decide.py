@@ -104,7 +104,9 @@ def not_worse(
     known = mean is not None and mean.n_seeds >= SPARSE_SEEDS and not diverged(result, one)
     of_mean = mean is not None and known and _numbers(mean, margin, alpha).p_pass * tried < alpha
     raw = [
-        1.0 if found is None or found.n_seeds < CELL_SEEDS or cell.diverged_seeds else _numbers(found, margin, alpha).p_pass
+        1.0
+        if found is None or found.n_seeds < CELL_SEEDS or cell.diverged_seeds
+        else _numbers(found, margin, alpha).p_pass
         for found, cell in zip(cell_estimates(result, one), one.cells, strict=True)
     ]
     return of_mean, tuple(bool(p * tried < alpha) for p in holm(np.array(raw)))

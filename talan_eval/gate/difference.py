@@ -54,7 +54,9 @@ def sentences(new: Result, old: Result, contrasts: Sequence[Contrast] = ()) -> t
     """Return what else differs between the results, and how the changes were computed."""
     pairs = matched(new, old, tuple(contrasts) or new.contrasts, every=not contrasts)
     said = [_how([paired(one, was) for one, was in pairs], pairs[0][0].pairing)]
-    said += [f"{one.name}: trainings diverged, now {diverged_text(new, one)}." for one, _ in pairs if diverged(new, one)]
+    said += [
+        f"{one.name}: trainings diverged, now {diverged_text(new, one)}." for one, _ in pairs if diverged(new, one)
+    ]
     if new.signature != old.signature:
         theirs, ours = (dict(part.partition(":")[::2] for part in one.signature.split("|")) for one in (old, new))
         changed = [key for key in dict.fromkeys((*theirs, *ours)) if theirs.get(key) != ours.get(key)]

@@ -88,7 +88,8 @@ def diverged_text(result: Result, contrast: Contrast) -> str:
             arm
             for name in (contrast.treatment, contrast.base)
             for arm in result.arms
-            if (arm.name, arm.backbone) == (name, backbone) and (arm.seeds or arm.diverged)  # a fixed arm is not trained
+            if (arm.name, arm.backbone) == (name, backbone)
+            and (arm.seeds or arm.diverged)  # a fixed arm is not trained
         ]
         if any(arm.diverged for arm in own):
             where = f" on {backbone}" if len(backbones) > 1 else ""

@@ -1,4 +1,4 @@
-"""What a worker process needs to know, in a form that can be sent to it."""
+"""What a worker process needs to know of each backbone, in a form that can be sent to it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ if TYPE_CHECKING:
     from talan_core.backbones.load import Revision
     from talan_core.config import TalanConfig
     from talan_core.training.settings import TrainingSettings
-    from talan_eval.generation_settings import Asking
+    from talan_eval.generation_settings import GenerationSettings
     from talan_eval.sandbox.tiers import Tier
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Everything about an experiment that a worker needs, the same for all of its runs.
+    """Everything about one backbone of an experiment that a worker needs, the same for all runs on it.
 
     Attributes:
+        backbone: Its name.
         directory: The experiment directory.
         revision: Where the backbone's weights are.
         training: The recipe.
@@ -29,7 +30,7 @@ class Assignment:
         train_tasks: Short names of the tasks on the mix of whose training splits adapters are trained.
         data_dir: Directory of the real benchmarks' data, or None.
         limit: Items evaluated per task, or None for all.
-        asking: How questions are put and answers are drawn.
+        generation: How questions are put and answers are drawn.
         eval_batch: Prompts answered at a time.
         device: torch device name, such as "cpu" or "cuda".
         threads: CPU threads of one worker.
@@ -38,6 +39,7 @@ class Assignment:
             no task runs any.
     """
 
+    backbone: str
     directory: Path
     revision: Revision
     training: TrainingSettings
@@ -46,7 +48,7 @@ class Assignment:
     train_tasks: tuple[str, ...]
     data_dir: Path | None
     limit: int | None
-    asking: Asking
+    generation: GenerationSettings
     eval_batch: int
     device: str
     threads: int

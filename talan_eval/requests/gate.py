@@ -19,7 +19,9 @@ class GateRequest:
     per_cell: bool = option(default=False, text="FAIL too when one benchmark shows a loss (Holm).")
     per_slice: bool = option(default=False, text="FAIL too when one slice shows a loss (Holm).")
     fail_below_margin: bool = option(default=False, text="FAIL only for a loss shown to exceed the margin.")
-    against: Path | None = option(None, "Baseline result of the same contrasts: gate the change of the gain since then.")
+    against: Path | None = option(
+        None, "Baseline result of the same contrasts: gate the change of the gain since then."
+    )
     must_pass: Path | None = option(None, 'File of items, "BENCHMARK ITEM" per line, that must be right at every seed.')
     junit: Path | None = option(None, "Write JUnit XML to this file.")
     summary: Path | None = option(None, "Write the Markdown report to this file.")

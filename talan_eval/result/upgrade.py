@@ -113,7 +113,9 @@ def _with_treatment(cell: Cell) -> Cell:
 
 
 def _aggregate(mean: Aggregate, cells: Sequence[Cell]) -> Aggregate:
-    backbones = tuple(_of_arms(one, [cell for cell in cells if cell.backbone == one.backbone]) for one in mean.backbones)
+    backbones = tuple(
+        _of_arms(one, [cell for cell in cells if cell.backbone == one.backbone]) for one in mean.backbones
+    )
     of_arms = {} if mean.delta is None else _means(cells)
     return mean.model_copy(update={"backbones": backbones, "family_p": mean.adjusted_p, **of_arms})
 
