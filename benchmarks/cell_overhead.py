@@ -93,7 +93,7 @@ def main() -> None:
             )
         )
         with open_session(prepared) as session:
-            worker = cell.Worker(prepared.assignment, "cpu")
+            worker = cell.Worker(prepared.assignments[0], "cpu")
             began = time.perf_counter()
             with watched(clock):
                 failures = worker.perform(session.runs[0], lambda _event: None)

@@ -11,11 +11,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource
+from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource, TunedBackbone
 from talan_eval.grid import plan
 from talan_eval.records.adoption import offers
 from talan_eval.records.listing import status_of
 from talan_eval.records.samples import Sample, write_samples
+from talan_eval.result.contrast import ContrastSpec
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
 
@@ -28,15 +29,19 @@ TASKS = ("gpqa_diamond_micro", "gsm8k_micro", "math500_micro", "mbpp_micro")
 def experiment(seeds: int) -> Experiment:
     """Return an experiment with four benchmarks."""
     return Experiment(
-        backbone=BackboneIdentity(name="micro", commit=None, sha256="0" * 64, note=""),
-        base="lora",
-        treat="talan+lora",
+        backbones=(
+            TunedBackbone(
+                identity=BackboneIdentity(name="micro", commit=None, sha256="0" * 64, note=""),
+                training={"steps": 96, "batch_size": 8, "learning_rate": 0.003, "dtype": "float32"},
+                operating_point={"slots": 2, "layer": 0.5, "mixer": "bilinear"},
+                eval_batch=64,
+            ),
+        ),
+        arms=("lora", "talan+lora"),
+        contrasts=(ContrastSpec("lora", "talan+lora"),),
         seeds=tuple(range(seeds)),
         tasks=tuple(_task(name) for name in TASKS),
         train=tuple(TrainingSource(name=name, n_train=600, train_hash="t" * 16) for name in TASKS),
-        training={"steps": 96, "batch_size": 8, "learning_rate": 0.003, "dtype": "float32"},
-        operating_point={"slots": 2, "layer": 0.5, "mixer": "bilinear"},
-        eval_batch=64,
         device="cpu",
         versions={"torch": "2.13.0", "transformers": "5.16", "peft": "0.21"},
     )

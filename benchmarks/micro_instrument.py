@@ -15,19 +15,19 @@ import torch
 from talan_core.backbones.load import load_model, load_tokenizer, locate
 from talan_core.backbones.names import find_backbone
 from talan_eval.generation.evaluate import evaluate
-from talan_eval.result.schema import Result
+from talan_eval.result.reading import read_result
 from talan_eval.tasks.benchmark import load_benchmark
 
 
 def main(path: str) -> None:
     """Print the table."""
-    result = Result.from_json(Path(path).read_text(encoding="utf-8"))
+    contrast = read_result(Path(path)).contrasts[0]
     spec = find_backbone("micro")
     revision = locate(spec)
     model, tokenizer = load_model(revision, spec.dtype, torch.device("cpu")), load_tokenizer(revision)
-    print(f"| benchmark | items | bare backbone | {result.base}, mean of {len(result.seeds)} seeds |")
+    print(f"| benchmark | items | bare backbone | {contrast.base}, mean of {len(contrast.seeds)} seeds |")
     print("|---|---:|---:|---:|")
-    for cell in result.cells:
+    for cell in contrast.cells:
         benchmark = load_benchmark(cell.task, data_dir=None, limit=None)
         samples = evaluate(model, tokenizer, benchmark, spec.eval_batch).samples
         bare = 100 * sum(sample.score for sample in samples) / len(samples)

@@ -47,7 +47,7 @@ def main() -> None:
     """Rewrite README.md in place."""
     path = ROOT / "README.md"
     path.write_text(updated(path.read_text(encoding="utf-8"), committed_result()), encoding="utf-8")
-    print(f"{path.name}: table of {committed_result().treat} against {committed_result().base}")
+    print(f"{path.name}: table of {committed_result().contrasts[0].name}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from talan_core.errors import UserError
 from talan_eval.generation_settings import Asking
+from talan_eval.result.contrast import ContrastSpec
 from talan_eval.store.canonical import canonical_hash
 
 if TYPE_CHECKING:
@@ -65,19 +66,41 @@ class TrainingSource(BaseModel):
     train_hash: str
 
 
-class Experiment(BaseModel):
-    """A paired comparison, complete enough to be repeated.
+class TunedBackbone(BaseModel):
+    """A backbone and what goes with it: its own recipe, the same for all arms.
 
     Attributes:
-        backbone: Which weights are tuned.
-        base: Canonical name of the base arm.
-        treat: Canonical name of the treat arm.
-        seeds: Training seeds, the same in both arms.
+        identity: Which weights are tuned.
+        training: The recipe (``TrainingSettings`` as JSON).
+        operating_point: The TALAN configuration that arms' options are laid over (``TalanConfig`` as JSON).
+        eval_batch: Prompts answered at a time, the same for all arms.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    identity: BackboneIdentity
+    training: dict[str, Any]
+    operating_point: dict[str, Any]
+    eval_batch: int
+
+    @property
+    def name(self) -> str:
+        """As typed."""
+        return self.identity.name
+
+
+class Experiment(BaseModel):
+    """Backbones by arms by seeds by tasks, and contrasts between arms: complete enough to be repeated.
+
+    Attributes:
+        backbones: Which weights are tuned, and how.
+        arms: Canonical names; the first is the base of the primary contrast.
+        fixed: Those of them that have no seeds, and are answered once.
+        contrasts: What is compared, the primary one first.
+        seeds: Training seeds, the same for all arms that have seeds.
+        confirm: Fresh seeds on which the best treatment is trained anew, with its base; 0 for none.
         tasks: Benchmarks in the order of the table.
         train: Benchmarks on the mix of whose training splits adapters are trained, in order.
-        training: The recipe of both arms (``TrainingSettings`` as JSON).
-        operating_point: The TALAN configuration that arms' options are laid over (``TalanConfig`` as JSON).
-        eval_batch: Prompts answered at a time, the same in both arms.
         device: "cpu" or "cuda".
         versions: Packages that can change a number, by name.
         contaminated: Training items that are also evaluated items; above 0 only where the user allowed it.
@@ -85,15 +108,14 @@ class Experiment(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    backbone: BackboneIdentity
-    base: str
-    treat: str
+    backbones: tuple[TunedBackbone, ...]
+    arms: tuple[str, ...]
+    fixed: tuple[str, ...] = ()
+    contrasts: tuple[ContrastSpec, ...]
     seeds: tuple[int, ...]
+    confirm: int = 0
     tasks: tuple[TaskIdentity, ...]
     train: tuple[TrainingSource, ...]
-    training: dict[str, Any]
-    operating_point: dict[str, Any]
-    eval_batch: int
     device: str
     versions: dict[str, str]
     contaminated: int = 0
@@ -113,9 +135,18 @@ class Experiment(BaseModel):
         return canonical_hash({key: value for key, value in self.to_json().items() if key != "seeds"})
 
     @property
+    def fresh_seeds(self) -> tuple[int, ...]:
+        """The seeds of the confirmation, which select nothing."""
+        first = max(self.seeds) + 1
+        return tuple(range(first, first + self.confirm))
+
+    @property
     def default_name(self) -> str:
         """A directory name that says what was compared and cannot meet another experiment's."""
-        return f"{file_name(self.backbone.name)}_{file_name(self.base)}_vs_{file_name(self.treat)}_{self.digest[:8]}"
+        where = file_name(self.backbones[0].name) if len(self.backbones) == 1 else f"{len(self.backbones)}-backbones"
+        base, *others = self.arms
+        against = file_name(others[0]) if len(others) == 1 else f"{len(others)}-arms"
+        return f"{where}_{file_name(base)}_vs_{against}_{self.digest[:8]}"
 
 
 def file_name(text: str) -> str:

@@ -1,4 +1,4 @@
-"""From an experiment to the cells that must be computed, each with the name under which its result is kept."""
+"""From an experiment to its runs and evaluations, each with the name under which its result is kept."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from talan_eval.experiment import file_name
 from talan_eval.store.canonical import canonical_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
 
-    from talan_eval.experiment import Experiment
+    from talan_eval.experiment import Experiment, TunedBackbone
     from talan_eval.store.canonical import JsonObject
 
 _HASH_LENGTH = 12
 _OF_TRAINING = frozenset({"n_train", "train_hash"})
+_FIXED_SEED = 0  # of an arm without seeds: it is answered once, whatever seeds the others have
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluationCell:
-    """One checkpoint answers one benchmark.
+class Evaluation:
+    """One run answers one benchmark.
 
     Attributes:
         cell_id: Name in the store; a hash of all that can change the answers.
@@ -33,59 +34,80 @@ class EvaluationCell:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One fine-tuning and its evaluations.
+    """One arm on one backbone with one seed: a training and its evaluations.
 
     Attributes:
-        cell_id: Name of the training cell in the store, which is also that of its checkpoint.
+        cell_id: Name of the training in the store, which is also that of its checkpoint.
         arm: Canonical arm name.
+        backbone: Backbone name.
         seed: Training seed.
-        evaluations: One cell per benchmark, in the order of the experiment.
+        evaluations: One per benchmark, in the order of the experiment.
     """
 
     cell_id: str
     arm: str
+    backbone: str
     seed: int
-    evaluations: tuple[EvaluationCell, ...]
+    evaluations: tuple[Evaluation, ...]
 
     def missing(self, finished: Container[str]) -> Run | None:
         """Return the run with what is not finished, or None when all its evaluations are."""
         rest = tuple(cell for cell in self.evaluations if cell.cell_id not in finished)
-        return Run(self.cell_id, self.arm, self.seed, rest) if rest else None
+        return Run(self.cell_id, self.arm, self.backbone, self.seed, rest) if rest else None
 
 
 def plan(experiment: Experiment) -> tuple[Run, ...]:
-    """Return all runs, pair by pair: the base and the treat arm of a seed stand side by side.
+    """Return all runs, backbone by backbone and seed by seed: the arms of a seed stand side by side.
 
     Args:
         experiment: What was asked for.
 
     Returns:
-        Two runs per seed; one where both arms are the same.
+        One run per backbone, arm and seed; one per backbone of an arm without seeds. What is trained for a confirmation
+        is known when the others are read; see :func:`confirmation`.
     """
+    return _runs(experiment, experiment.arms, experiment.seeds)
+
+
+def confirmation(experiment: Experiment, arms: Sequence[str]) -> tuple[Run, ...]:
+    """Return the runs of some arms on the fresh seeds of the confirmation; none where none was asked for."""
+    return _runs(experiment, arms, experiment.fresh_seeds) if experiment.confirm else ()
+
+
+def _runs(experiment: Experiment, arms: Sequence[str], seeds: Sequence[int]) -> tuple[Run, ...]:
     everything = experiment.to_json()
-    arms = dict.fromkeys((experiment.base, experiment.treat))
-    return tuple(_run(everything, arm, seed) for seed in experiment.seeds for arm in arms)
+    found = []
+    for backbone, asked in zip(experiment.backbones, everything["backbones"], strict=True):
+        for place, seed in enumerate(seeds):
+            for arm in arms:
+                if arm not in experiment.fixed:
+                    found.append(_run(everything, backbone, asked, arm, seed))
+                elif place == 0:
+                    found.append(_run(everything, backbone, asked, arm, _FIXED_SEED))
+    return tuple(found)
 
 
-def _run(everything: JsonObject, arm: str, seed: int) -> Run:
+def _run(everything: JsonObject, backbone: TunedBackbone, asked: JsonObject, arm: str, seed: int) -> Run:
     """Name a run after all that can change its checkpoint, and its evaluations after that and all that asks questions.
 
     Which benchmarks are evaluated is no part of the first, and what a benchmark would be trained on no part of the
-    second: another benchmark, arm or seed in an experiment leaves the names of the others as they are.
+    second: another benchmark, backbone, arm or seed in an experiment leaves the names of the others as they are.
     """
     training = canonical_hash(
         {
             "arm": arm,
             "seed": seed,
             "train": [[source["name"], source["train_hash"]] for source in everything["train"]],
-            **{key: everything[key] for key in ("backbone", "training", "operating_point", "device", "versions")},
+            "backbone": asked["identity"],
+            **{key: asked[key] for key in ("training", "operating_point")},
+            **{key: everything[key] for key in ("device", "versions")},
         }
     )
     label = f"{file_name(arm)}_seed-{seed}"
     evaluations = []
     for task in everything["tasks"]:
-        asked = {key: value for key, value in task.items() if key not in _OF_TRAINING}
-        identity = {"training": training, "task": asked, "eval_batch": everything["eval_batch"]}
+        wording = {key: value for key, value in task.items() if key not in _OF_TRAINING}
+        identity = {"training": training, "task": wording, "eval_batch": asked["eval_batch"]}
         name = f"eval_{task['name']}_{label}_{canonical_hash(identity)[:_HASH_LENGTH]}"
-        evaluations.append(EvaluationCell(name, task["name"]))
-    return Run(f"train_{label}_{training[:_HASH_LENGTH]}", arm, seed, tuple(evaluations))
+        evaluations.append(Evaluation(name, task["name"]))
+    return Run(f"train_{label}_{training[:_HASH_LENGTH]}", arm, backbone.name, seed, tuple(evaluations))

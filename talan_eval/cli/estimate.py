@@ -7,63 +7,84 @@ from typing import TYPE_CHECKING
 from talan_eval.cli.progress import spoken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from talan_eval.execution.pilot import Pilot
+    from talan_eval.grid import Run
     from talan_eval.intake.prepare import Prepared
     from talan_eval.pipeline.dry_run import Outlook
 
 _UNITS = ((2**30, "GB"), (2**20, "MB"), (2**10, "kB"))
 
 
-def lines(prepared: Prepared, found: Outlook, pilot: Pilot | None) -> Iterator[str]:
+def lines(prepared: Prepared, found: Outlook, pilots: Mapping[str, Pilot]) -> Iterator[str]:
     """Say what a command would do.
 
     Args:
         prepared: The checked request.
         found: What is there.
-        pilot: What was measured, or None where nothing is to be computed.
+        pilots: What was measured on each backbone of which something is to be computed.
     """
     experiment = prepared.experiment
     seeds = ", ".join(map(str, experiment.seeds))
-    yield f"{experiment.base} against {experiment.treat} on {experiment.backbone.name}, seeds {seeds}"
-    yield f"Directory: {prepared.assignment.directory}"
+    base, *others = experiment.arms
+    where = ", ".join(backbone.name for backbone in experiment.backbones)
+    yield f"{base} against {', '.join(others)} on {where}, seeds {seeds}"
+    if experiment.confirm:
+        fresh = experiment.fresh_seeds
+        yield f"then the best of them and its base again on seeds {fresh[0]} to {fresh[-1]} (not counted below)"
+    yield f"Directory: {prepared.assignments[0].directory}"
     yield from found.problems
     missing = sum(len(run.evaluations) for run in found.missing)
     yield f"{'':<14}{'grid':>6}{'finished':>10}{'adopted':>9}{'to do':>7}"
-    there = found.trained | found.trainings_offered
-    trainings = len([run for run in found.missing if run.cell_id not in there])
+    trainings = len(_trainings(found))
     taken = len(found.trainings_offered)
     yield f"{'fine-tunings':<14}{len(found.runs):>6}{len(found.runs) - trainings - taken:>10}{taken:>9}{trainings:>7}"
     total = sum(len(run.evaluations) for run in found.runs)
     yield f"{'evaluations':<14}{total:>6}{found.finished:>10}{found.offered:>9}{missing:>7}"
-    if pilot is None:
+    if not pilots:
         yield "Nothing is to be computed; the table would be printed from what is there."
         return
-    yield from _estimates(prepared, found, pilot, trainings)
+    yield from _estimates(prepared, found, pilots)
     yield "Nothing was written."
 
 
-def _estimates(prepared: Prepared, found: Outlook, pilot: Pilot, trainings: int) -> Iterator[str]:
+def _trainings(found: Outlook) -> list[Run]:
+    there = found.trained | found.trainings_offered
+    return [run for run in found.missing if run.cell_id not in there]
+
+
+def _estimates(prepared: Prepared, found: Outlook, pilots: Mapping[str, Pilot]) -> Iterator[str]:
     sizes = {task.name: task.n_items for task in prepared.experiment.tasks}
-    items = dict.fromkeys(sizes, 0)
-    for run in found.missing:
-        for cell in run.evaluations:
-            items[cell.task] += sizes[cell.task]
+    steps = {one.backbone: one.training.steps for one in prepared.assignments}
     side_by_side = min(prepared.workers, len(found.missing))
-    steps = trainings * prepared.assignment.training.steps
-    answers = sum(count * pilot.item_seconds[name] for name, count in items.items())
-    seconds = pilot.start_seconds + (steps * pilot.step_seconds + answers) / side_by_side
-    disk = trainings * pilot.checkpoint_bytes + sum(items.values()) * pilot.item_bytes
-    each = max(pilot.item_seconds.values())
-    yield (
-        f"Measured now on {prepared.experiment.treat}, one process: {pilot.step_seconds:.3f} s a training step, up to "
-        f"{each:.3f} s an answer (longest prompts first), {pilot.start_seconds:.0f} s to start a worker"
+    trained = _trainings(found)
+    work = sum(steps[run.backbone] * pilots[run.backbone].step_seconds for run in trained)
+    work += sum(
+        sizes[cell.task] * pilots[run.backbone].item_seconds[cell.task]
+        for run in found.missing
+        for cell in run.evaluations
     )
-    yield f"time    at most about {spoken(seconds)} on {side_by_side} worker(s), if they do not slow each other down"
-    device = f", {_size(pilot.device_bytes)} on the device" if pilot.device_bytes else ""
-    yield f"memory  {_size(pilot.memory_bytes)} a worker{device}; {_size(pilot.memory_bytes * side_by_side)} together"
-    yield f"disk    {_size(disk)} ({_size(pilot.checkpoint_bytes)} a checkpoint)"
+    disk = float(sum(pilots[run.backbone].checkpoint_bytes for run in trained))
+    disk += sum(sizes[c.task] * pilots[run.backbone].item_bytes for run in found.missing for c in run.evaluations)
+    measured = prepared.experiment.contrasts[0].treatment
+    for name, pilot in pilots.items():
+        where = f" on {name}" if len(pilots) > 1 else ""
+        yield (
+            f"Measured now on {measured}{where}, one process: {pilot.step_seconds:.3f} s a training step, up to "
+            f"{max(pilot.item_seconds.values()):.3f} s an answer (longest prompts first), {pilot.start_seconds:.0f} s "
+            "to start a worker"
+        )
+    start = max(pilot.start_seconds for pilot in pilots.values())
+    memory = max(pilot.memory_bytes for pilot in pilots.values())
+    on_device = max(pilot.device_bytes for pilot in pilots.values())
+    yield (
+        f"time    at most about {spoken(start + work / side_by_side)} on {side_by_side} worker(s), if they do not slow "
+        "each other down"
+    )
+    device = f", {_size(on_device)} on the device" if on_device else ""
+    yield f"memory  {_size(memory)} a worker{device}; {_size(memory * side_by_side)} together"
+    yield f"disk    {_size(disk)} ({_size(max(pilot.checkpoint_bytes for pilot in pilots.values()))} a checkpoint)"
 
 
 def _size(count: float) -> str:

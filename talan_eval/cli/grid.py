@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from talan_eval.execution.executor import Executor
+    from talan_eval.grid import Run
     from talan_eval.intake.prepare import Prepared
     from talan_eval.pipeline.session import Session
     from talan_eval.requests.compare import CompareRequest
@@ -55,7 +56,9 @@ def perform_grid(request: CompareRequest, file: Path | None) -> None:
         _store_request(session, request, file)
         _say_what_is_there(console, session)
         if session.missing:
-            _compute(console, session, prepared, _executor(request, prepared))
+            _compute(console, session, prepared, session.missing, _executor(request, prepared))
+        if fresh := session.confirmation():  # what to confirm is known when the others are read
+            _compute(console, session, prepared, fresh, _executor(request, prepared))
         result = session.write_reports(also=request.json)
     console.print(TerminalReport(result))
     console.print(
@@ -66,20 +69,22 @@ def perform_grid(request: CompareRequest, file: Path | None) -> None:
     session.check_complete()
 
 
-def _compute(console: Console, session: Session, prepared: Prepared, executor: Executor) -> None:
+def _compute(
+    console: Console, session: Session, prepared: Prepared, missing: tuple[Run, ...], executor: Executor
+) -> None:
     from talan_eval.cli.progress import Workload, progress_for  # noqa: PLC0415 - see perform_grid
     from talan_eval.execution.attempts import Attempts  # noqa: PLC0415 - as above
 
     workload = Workload(
-        session.missing,
-        len(session.runs) - len(session.missing),
-        prepared.assignment.training.steps,
+        missing,
+        max(0, len(session.every_run()) - len(missing)),
+        {one.backbone: one.training.steps for one in prepared.assignments},
         {task.name: task.n_items for task in prepared.experiment.tasks},
         frozenset(session.store.checkpoint_names()),
     )
     with progress_for(console, workload) as progress, _interruptible():
-        attempts = Attempts(session.store, session.missing, prepared.retries, progress)
-        executor.perform_all(prepared.assignment, attempts, progress)
+        attempts = Attempts(session.store, missing, prepared.retries, progress)
+        executor.perform_all(prepared.assignments, attempts, progress)
 
 
 def _check_executor(request: CompareRequest) -> None:
@@ -154,8 +159,10 @@ def _dry_run(console: Console, prepared: Prepared) -> None:
     from talan_eval.pipeline.dry_run import outlook  # noqa: PLC0415 - as above
 
     found = outlook(prepared)
-    pilot = measure(prepared.assignment, prepared.experiment.treat) if found.missing else None
-    for line in lines(prepared, found, pilot):
+    of_arm = prepared.experiment.contrasts[0].treatment
+    needed = {run.backbone for run in found.missing}
+    pilots = {one.backbone: measure(one, of_arm) for one in prepared.assignments if one.backbone in needed}
+    for line in lines(prepared, found, pilots):
         console.print(line, markup=False, soft_wrap=True)
 
 

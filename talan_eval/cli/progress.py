@@ -43,16 +43,21 @@ class Workload:
     Attributes:
         runs: Runs with their missing evaluations.
         finished: Runs that need nothing.
-        steps: Training steps of a run.
+        steps: Training steps of a run, by backbone.
         items: Items of each benchmark.
         trained: Training cells whose checkpoint is there.
     """
 
     runs: Sequence[Run]
     finished: int
-    steps: int
+    steps: Mapping[str, int]
     items: Mapping[str, int]
     trained: frozenset[str] = frozenset()
+
+    def label(self, run: str, arm: str, seed: int) -> str:
+        """Name a run; its backbone where there are several."""
+        where = {one.cell_id: one.backbone for one in self.runs} if len(self.steps) > 1 else {}
+        return f"{arm} seed {seed}" + (f" on {where[run]}" if run in where else "")
 
     @property
     def total(self) -> int:
@@ -94,7 +99,7 @@ class Forecast:
         """Count all steps and items."""
         self._left = {
             run.cell_id: [
-                0 if run.cell_id in self.workload.trained else self.workload.steps,
+                0 if run.cell_id in self.workload.trained else self.workload.steps[run.backbone],
                 sum(self.workload.items[cell.task] for cell in run.evaluations),
             ]
             for run in self.workload.runs
@@ -141,6 +146,7 @@ class LiveProgress:
 
     def __init__(self, console: Console, workload: Workload) -> None:
         self._console = console
+        self._workload = workload
         self._forecast = Forecast(workload)
         self._bars = Progress(
             TextColumn("{task.description}"),
@@ -168,7 +174,7 @@ class LiveProgress:
     def __call__(self, event: Event) -> None:
         """Show one event."""
         self._forecast(event)
-        label = f"  {event.arm} seed {event.seed}"
+        label = f"  {self._workload.label(event.run, event.arm, event.seed)}"
         if event.stage in ("finished", "again", "failed"):
             if event.run in self._rows:
                 self._bars.remove_task(self._rows.pop(event.run))
@@ -217,7 +223,7 @@ class PlainProgress:
             seconds = time.monotonic() - self._began
             rest = self._forecast.text()
             self._console.print(
-                f"[{self._done}/{self._workload.total}] {event.arm} seed {event.seed} "
+                f"[{self._done}/{self._workload.total}] {self._workload.label(event.run, event.arm, event.seed)} "
                 f"({seconds:.0f} s{f', {rest}' if rest else ''})",
                 markup=False,
             )

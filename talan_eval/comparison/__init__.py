@@ -1,23 +1,24 @@
-"""Paired scores in, a published result out: pairing, inference, verdicts, signature.
+"""Score matrices in, a published result out: contrasts, inference, families, verdicts, signature."""
 
-Covered: one backbone, one base and one treat arm, any number of benchmarks. Every step takes its cells from one list
-and seeds are matched by number, so that further backbones add cells and a rule for their seeds, not another way
-through.
-"""
-
-from talan_eval.comparison.build import compare
-from talan_eval.comparison.columns import ScoreColumns, ScoredItem
-from talan_eval.comparison.pairing import CellScores, pair_columns, pair_scores
+from talan_eval.comparison.arms import ArmFacts
+from talan_eval.comparison.build import Origin, compare
+from talan_eval.comparison.columns import ScoreColumns, ScoredItem, columns_of
+from talan_eval.comparison.matrix import Items, ScoreMatrix, score_matrices
 from talan_eval.comparison.settings import StatisticsSettings
 from talan_eval.comparison.signature import family_hash
+from talan_eval.result.contrast import ContrastSpec
 
 __all__ = [
-    "CellScores",
+    "ArmFacts",
+    "ContrastSpec",
+    "Items",
+    "Origin",
     "ScoreColumns",
+    "ScoreMatrix",
     "ScoredItem",
     "StatisticsSettings",
+    "columns_of",
     "compare",
     "family_hash",
-    "pair_columns",
-    "pair_scores",
+    "score_matrices",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from talan_eval.comparison.inference import ci_points
+from talan_eval.comparison.published import ci_points
 from talan_eval.result import schema
 from talan_eval.stats.anytime import MIN_SEEDS, looks
 from talan_eval.stats.backbones import GridCell, backbone_gains, guarded_t_backbones
@@ -12,7 +12,7 @@ from talan_eval.stats.backbones import GridCell, backbone_gains, guarded_t_backb
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.comparison.inference import Reasons
+    from talan_eval.comparison.published import Reasons
     from talan_eval.comparison.settings import StatisticsSettings
 
 

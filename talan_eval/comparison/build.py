@@ -1,20 +1,26 @@
-"""From paired cells to the published result."""
+"""From score matrices to the published result."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
-from talan_eval.comparison.family import Adjusted, Analysed, adjust, analyse, check_family, generator
-from talan_eval.comparison.flags import AGGREGATE, cell_flags, grouped
-from talan_eval.comparison.inference import checkpoint_pairs, points, published_squares
+from talan_core.errors import UserError
+from talan_eval.comparison.arms import ArmFacts, published_arms
+from talan_eval.comparison.contrast import cells_of, check_contrasts
+from talan_eval.comparison.family import FamilyTest, adjust, analyse, cell_test, check_family, generator
+from talan_eval.comparison.flags import AGGREGATE, Remark, cell_flags, grouped
+from talan_eval.comparison.independent import pairedness
 from talan_eval.comparison.item_level import clustering, item_level
-from talan_eval.comparison.mean import aggregate
+from talan_eval.comparison.mean import contrast_mean, judged
 from talan_eval.comparison.methods import methods_used
 from talan_eval.comparison.named import named_tests
+from talan_eval.comparison.published import checkpoint_pairs, ci_points, points, published_squares
+from talan_eval.comparison.selection import global_p, select
 from talan_eval.comparison.settings import StatisticsSettings
 from talan_eval.comparison.signature import family_hash, signature
 from talan_eval.comparison.slices import check_labels, slice_cell
-from talan_eval.comparison.verdicts import RULE, cell_verdict, deciding_p
+from talan_eval.comparison.verdicts import RULE, Verdict, cell_verdict, deciding_p
 from talan_eval.result import schema
 from talan_eval.stats.mean_squares import mean_squares
 
@@ -23,71 +29,146 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from talan_eval.comparison.pairing import CellScores
+    from talan_eval.comparison.contrast import CellScores
+    from talan_eval.comparison.family import Adjusted, Analysed, AnalysedContrast
+    from talan_eval.comparison.matrix import ScoreMatrix
+    from talan_eval.comparison.mean import Mean
+    from talan_eval.result.contrast import ContrastSpec
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where scores come from, as far as the result says it.
+
+    Attributes:
+        provenance: Versions, revisions, device, times; copied into the result.
+        sandbox: How model-written programs were run; empty when none were.
+        task_versions: Version of each task, for the signature.
+        probes: Evidence that the adapters were active.
+        arms: What is known of each arm beside its scores, by (arm, backbone).
+    """
+
+    provenance: Mapping[str, JsonValue]
+    sandbox: Mapping[str, JsonValue] = field(default_factory=dict)
+    task_versions: Mapping[str, str] = field(default_factory=dict)
+    probes: Sequence[schema.LiveProbe] = ()
+    arms: Mapping[tuple[str, str], ArmFacts] = field(default_factory=dict)
 
 
 def compare(
-    cells: Sequence[CellScores],
-    *,
-    base: str,
-    treat: str,
-    provenance: Mapping[str, JsonValue],
-    sandbox: Mapping[str, JsonValue],
+    matrices: Sequence[ScoreMatrix],
+    contrasts: Sequence[ContrastSpec],
+    origin: Origin,
     settings: StatisticsSettings | None = None,
-    task_versions: Mapping[str, str] | None = None,
-    live_probes: Sequence[schema.LiveProbe] = (),
 ) -> schema.Result:
-    """Compare two arms on one or several backbones, in points.
+    """Compare arms on one or several backbones, in points.
 
-    The family is the cells given and the slices asked for: declare it before reading results. The order of seeds and
-    items does not matter, swapping the arms mirrors every number, and the same input gives the same result.
+    The family is all cells of all contrasts, and the slices asked for: declare it before reading results. The order of
+    seeds and items does not matter, swapping the arms of a contrast mirrors its numbers, and the same input gives the
+    same result.
 
     Args:
-        cells: Paired scores in the order of the table. Seeds are joint across the benchmarks of a backbone and
-            independent between backbones.
-        base: Name of the base arm.
-        treat: Name of the treat arm; differences are treat minus base.
-        provenance: Versions, revisions, device, times; copied into the result.
-        sandbox: How model-written programs were run; empty when none were.
+        matrices: Scores of every arm, in the order of the tables. Seeds are joint across the benchmarks and arms of a
+            backbone and independent between backbones.
+        contrasts: What is compared; the mean of the first is the primary test.
+        origin: Where the scores come from.
         settings: Settings of the statistics; the defaults when None.
-        task_versions: Version of each task, for the signature.
-        live_probes: Evidence that the adapters were active.
 
     Raises:
-        UserError: No cell, a cell twice, other items under another backbone, or a slice that no item has.
+        UserError: No scores, an unknown arm, an arm against itself, a benchmark twice, other items or benchmarks under
+            another backbone, or a slice that no item has.
     """
     settings = StatisticsSettings() if settings is None else settings
-    ordered = [cell.ordered() for cell in cells]
-    check_family(ordered)
-    check_labels(ordered, settings.slices)
-    slices = [part for cell in ordered for part in slice_cell(cell, settings.slices)]
-    family, two_way = analyse([*((None, cell) for cell in ordered), *slices], settings)
-    whole, parts = family[: len(ordered)], family[len(ordered) :]
-    adjusted = zip(family, adjust(family, settings.variants_tried), strict=True)
-    published = [_cell(item, p, settings) for item, p in adjusted]
-    mean, reasons = aggregate(whole, settings, two_way)
-    digest = family_hash(base, treat, [_identity(item) for item in family], settings.variants_tried)
+    ordered = [matrix.ordered() for matrix in matrices]
+    _check_matrices(ordered)
+    check_contrasts(contrasts, list(dict.fromkeys(matrix.arm for matrix in ordered)))
+    diverged = {key: facts.diverged for key, facts in origin.arms.items()}
+    cells = [cells_of(contrast, ordered, diverged) for contrast in contrasts]
+    for one in cells:
+        check_family(one)
+        check_labels(one, settings.slices)
+    slices = [[part for cell in one for part in slice_cell(cell, settings.slices)] for one in cells]
+    analysed = analyse(list(zip(cells, slices, strict=True)), settings)
+    means = [contrast_mean(one, settings) for one in analysed]
+    published = _contrasts(analysed, means, settings)
+    digest = family_hash(contrasts, _names(analysed[0]), settings.variants_tried)
+    primary = schema.ContrastName(base=contrasts[0].base, treatment=contrasts[0].treatment)
     return schema.Result(
-        schema_version=1,
-        signature=signature(ordered, settings, digest, task_versions or {}, sandbox.get("tier")),
-        base=base,
-        treat=treat,
-        seeds=tuple(sorted({seed for cell in ordered for seed in cell.seeds})),
-        primary=schema.Primary(statistic="equal_weight_mean", estimand="E1", rule=RULE, family_hash=digest),
+        schema_version=2,
+        signature=signature(cells, settings, digest, origin.task_versions, origin.sandbox.get("tier")),
+        primary=schema.Primary(
+            contrast=primary, statistic="equal_weight_mean", estimand="E1", rule=RULE, family_hash=digest
+        ),
+        arms=published_arms(ordered, contrasts, origin.arms, settings.alpha),
+        contrasts=published,
+        families=_families(analysed, ordered, digest, settings),
+        selection=select(published, means, settings),
         settings=_settings(settings),
-        cells=tuple(published[: len(whole)]),
-        slices=tuple(published[len(whole) :]),
-        aggregate=mean,
-        methods=methods_used(family, mean, settings),
-        live_probes=tuple(live_probes),
-        provenance=dict(provenance),
-        sandbox=dict(sandbox),
-        warnings=_warnings(whole, parts, reasons),
+        methods=methods_used(analysed, [one.aggregate for one in published], settings),
+        probes=tuple(origin.probes),
+        provenance=dict(origin.provenance),
+        sandbox=dict(origin.sandbox),
+        warnings=_warnings(analysed, means),
     )
 
 
-def _identity(item: Analysed) -> tuple[str, str, str, str]:
-    return item.scores.backbone, item.scores.task, item.scores.metric, item.slice or ""
+def _check_matrices(matrices: Sequence[ScoreMatrix]) -> None:
+    if not matrices:
+        raise UserError("There is no cell to compare.", "Name at least one benchmark with --tasks.")
+    places = [(matrix.backbone, matrix.arm, matrix.task) for matrix in matrices]
+    for place in places:
+        if places.count(place) > 1:
+            raise UserError(f"Benchmark {place[2]!r} is given twice.", "Name each benchmark once with --tasks.")
+
+
+def _names(contrast: AnalysedContrast) -> list[tuple[str, str, str, str]]:
+    every = [item.scores for item in (*contrast.whole, *contrast.parts)]
+    return [(cell.backbone, cell.task, cell.items.metric, cell.part or "") for cell in every]
+
+
+def _contrasts(
+    analysed: Sequence[AnalysedContrast], means: Sequence[Mean], settings: StatisticsSettings
+) -> tuple[schema.Contrast, ...]:
+    """Adjust all cells and slices among each other, and all means, and publish the contrasts."""
+    family = [item for one in analysed for item in (*one.whole, *one.parts)]
+    adjusted = iter(adjust([cell_test(item) for item in family], settings))
+    of_means = adjust([mean.test for mean in means], settings)
+    several = len(analysed) > 1
+    found = []
+    for number, (one, mean, own) in enumerate(zip(analysed, means, of_means, strict=True)):
+        withheld = any(item.scores.diverged_seeds for item in one.whole)
+        spec = one.whole[0].scores.contrast
+        found.append(
+            schema.Contrast(
+                base=spec.base,
+                treatment=spec.treatment,
+                pairing=spec.pairing,
+                cells=tuple(_cell(item, next(adjusted), settings) for item in one.whole),
+                slices=tuple(_cell(item, next(adjusted), settings) for item in one.parts),
+                aggregate=judged(mean, own, settings, primary=number == 0, several=several, withheld=withheld),
+            )
+        )
+    return tuple(found)
+
+
+def _families(
+    analysed: Sequence[AnalysedContrast],
+    matrices: Sequence[ScoreMatrix],
+    digest: str,
+    settings: StatisticsSettings,
+) -> tuple[schema.Family, ...]:
+    specs = [one.whole[0].scores.contrast for one in analysed]
+    shared = len({arm for spec in specs for arm in (spec.base, spec.treatment)}) < 2 * len(specs)
+    size = sum(len(one.whole) + len(one.parts) for one in analysed)
+
+    def family(name: Literal["scores", "means"], cells: int, p: float | None) -> schema.Family:
+        return schema.Family(
+            name=name, contrasts=len(analysed), cells=cells, global_p=p, approximate=shared and len(specs) > 1,
+            hash=digest,
+        )  # fmt: skip
+
+    found = global_p(specs, matrices, settings)
+    return family("scores", size, found.cells), family("means", len(analysed), found.mean)
 
 
 def _settings(settings: StatisticsSettings) -> schema.Settings:
@@ -103,48 +184,69 @@ def _settings(settings: StatisticsSettings) -> schema.Settings:
     )
 
 
-def _warnings(whole: Sequence[Analysed], parts: Sequence[Analysed], of_mean: Sequence[str]) -> tuple[str, ...]:
-    notes = [(item.name, text) for item in whole for text in cell_flags(item.scores)]
-    notes += [(item.name, text) for item in (*whole, *parts) for text in item.inference.reasons]
-    return grouped([*notes, *((AGGREGATE, text) for text in of_mean)], len(whole) + len(parts))
+def _warnings(analysed: Sequence[AnalysedContrast], means: Sequence[Mean]) -> tuple[str, ...]:
+    remarks: list[Remark] = []
+    of_tests: list[Remark] = []
+    for one, mean in zip(analysed, means, strict=True):
+        name = one.whole[0].scores.contrast.name
+        remarks += [Remark(name, item.name, text) for item in one.whole for text in cell_flags(item.scores)]
+        every = (*one.whole, *one.parts)
+        of_tests += [Remark(name, item.name, text) for item in every for text in item.inference.reasons]
+        of_tests += [Remark(name, AGGREGATE, text) for text in mean.reasons]
+    size = max(len(one.whole) + len(one.parts) for one in analysed)
+    return grouped([*remarks, *of_tests], size, len(analysed))
 
 
 def _cell(item: Analysed, adjusted: Adjusted, settings: StatisticsSettings) -> schema.Cell:
     scores, inference = item.scores, item.inference
-    delta = points(float(item.deltas.mean(axis=1).mean()))
-    n_seeds = len(scores.seeds)
-    p = deciding_p(n_seeds, adjusted, settings.alpha)
-    verdict = cell_verdict(delta, n_seeds, p, adjusted, settings.alpha)
+    test: FamilyTest = cell_test(item)
+    delta, p = points(test.delta), deciding_p(scores.n_seeds, adjusted, settings.alpha)
+    verdict = cell_verdict(delta, scores.n_seeds, p, adjusted, settings.alpha)
+    if scores.diverged_seeds and verdict.word != "not estimable":
+        verdict = Verdict("withheld")
+    items, pairs = scores.items, scores.contrast.pairing != "independent"
     return schema.Cell(
         backbone=scores.backbone,
         task=scores.task,
-        slice=item.slice,
-        metric=scores.metric,
-        n_items=len(scores.item_ids),
-        n_dropped=scores.dropped_items,
-        n_seeds=n_seeds,
+        slice=scores.part,
+        metric=items.metric,
+        n_items=len(items.item_ids),
+        n_dropped=items.dropped_items if scores.part is None else 0,
+        n_seeds=scores.n_seeds,
         seeds=scores.seeds,
+        base_seeds=None if scores.contrast.pairing == "paired" else () if pairs else scores.base_seeds,
         dropped_seeds=scores.dropped_seeds,
+        diverged_seeds=scores.diverged_seeds,
         k=scores.k,
         base_mean=points(float(scores.base.mean())),
-        treat_mean=points(float(scores.treat.mean())),
+        treat_mean=points(float(scores.treatment.mean())),
         base_unparsed=scores.base_unparsed,
-        treat_unparsed=scores.treat_unparsed,
+        treat_unparsed=scores.treatment_unparsed,
         delta=delta,
-        deltas=tuple(points(float(value)) for value in item.deltas.mean(axis=1)),
-        base_by_seed=tuple(points(float(value)) for value in scores.base.mean(axis=1)),
-        e0=checkpoint_pairs(scores, item.deltas, settings.alpha),
+        deltas=_by_seed(scores, "deltas") if pairs else (),
+        base_by_seed=_by_seed(scores, "base"),
+        treat_by_seed=_by_seed(scores, "treatment"),
+        pairedness=pairedness([scores], settings.alpha),
+        e0=checkpoint_pairs(scores, settings.alpha),
         e1=inference.e1,
         e2=inference.e2,
-        mean_squares=published_squares(mean_squares(item.deltas)) if n_seeds > 1 else None,
-        clusters=clustering(scores, item.deltas),
-        items=item_level(scores, item.deltas, settings.alpha) if item.slice is None else None,
-        also=named_tests(item, adjusted, settings, generator(settings, f"{scores.name}/also/{item.slice}")),
+        mean_squares=published_squares(mean_squares(scores.deltas)) if pairs and scores.n_seeds > 1 else None,
+        clusters=clustering(scores),
+        items=item_level(scores, settings.alpha) if scores.part is None else None,
+        also=named_tests(
+            item, adjusted, settings, generator(settings, f"{scores.backbone}/{scores.task}/also/{scores.part}")
+        ),
         holm_p=adjusted.holm_p,
         maxt_p=adjusted.maxt_p,
         adjusted_p=p,
         bh_p=adjusted.bh_p,
+        simultaneous_ci=None if p is None or adjusted.interval is None else ci_points(adjusted.interval),
         mde80=inference.mde80,
         verdict=verdict.word,
         verdict_basis=verdict.basis,
     )
+
+
+def _by_seed(scores: CellScores, of: Literal["base", "treatment", "deltas"]) -> tuple[float, ...]:
+    matrix = {"base": scores.base, "treatment": scores.treatment, "deltas": scores.deltas}[of]
+    return tuple(points(float(value)) for value in matrix.mean(axis=1))

@@ -24,6 +24,8 @@ class ScoredItem:
     """One scored answer of one arm.
 
     Attributes:
+        arm: Arm name.
+        backbone: Backbone name.
         task: Benchmark name.
         seed: Training seed of the checkpoint that answered.
         item_id: Identifier of the item, unique within the benchmark.
@@ -35,6 +37,8 @@ class ScoredItem:
         sample: Which of several answers of the same checkpoint to the same item; they are averaged.
     """
 
+    arm: str
+    backbone: str
     task: str
     seed: int
     item_id: str
@@ -48,9 +52,11 @@ class ScoredItem:
 
 @dataclass(frozen=True, eq=False)
 class ScoreColumns:
-    """Scores of one arm, benchmark and seed.
+    """Scores of one arm, backbone, benchmark and seed: one checkpoint on one benchmark.
 
     Attributes:
+        arm: Arm name.
+        backbone: Backbone name.
         task: Benchmark name.
         seed: Training seed.
         item_ids: Item identifiers, shape (N,), without repeats, in any order.
@@ -64,6 +70,8 @@ class ScoreColumns:
         source: Where the scores were read, for messages; "" where that says nothing.
     """
 
+    arm: str
+    backbone: str
     task: str
     seed: int
     item_ids: tuple[str, ...]
@@ -80,31 +88,39 @@ class ScoreColumns:
         return set(zip(self.item_ids, self.prompts, strict=True))
 
 
-def columns_of(rows: Iterable[ScoredItem], arm: str, tasks: Iterable[str], advice: str) -> tuple[ScoreColumns, ...]:
+@dataclass(frozen=True, order=True)
+class _Run:
+    """Which checkpoint answered which benchmark."""
+
+    arm: str
+    backbone: str
+    task: str
+    seed: int
+
+    @property
+    def where(self) -> str:
+        return f"task {self.task!r}, arm {self.arm!r} at seed {self.seed}"
+
+
+def columns_of(rows: Iterable[ScoredItem], advice: str) -> tuple[ScoreColumns, ...]:
     """Gather rows, and average the samples of an item.
 
     Args:
-        rows: Rows of one arm, in any order.
-        arm: "base" or "treat", for messages.
-        tasks: The declared benchmarks.
+        rows: Rows of any arms and backbones, in any order.
         advice: What to do about rows that cannot be right, ending in what to type.
 
     Returns:
-        One set of columns per benchmark and seed.
+        One set of columns per arm, backbone, benchmark and seed.
 
     Raises:
         UserError: For duplicates, unequal numbers of samples, one item under several prompts or clusters, and
             clusters that only some items have.
-        ValueError: For a row whose task was not declared.
     """
-    runs: dict[tuple[str, int], list[ScoredItem]] = {}
-    declared = set(tasks)
+    runs: dict[_Run, list[ScoredItem]] = {}
     for row in rows:
-        if row.task not in declared:
-            raise ValueError(f"a row of the {arm} arm names the undeclared task {row.task!r}")
-        runs.setdefault((row.task, row.seed), []).append(row)
-    _refuse_duplicates(runs, arm, advice)
-    return tuple(_columns(task, seed, found, arm, advice) for (task, seed), found in runs.items())
+        runs.setdefault(_Run(row.arm, row.backbone, row.task, row.seed), []).append(row)
+    _refuse_duplicates(runs, advice)
+    return tuple(_columns(run, found, advice) for run, found in runs.items())
 
 
 def label_columns(labels: Sequence[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
@@ -132,25 +148,24 @@ def cluster_column(clusters: Sequence[str | None], where: str, advice: str) -> t
     return known or None
 
 
-def _refuse_duplicates(runs: Mapping[tuple[str, int], Sequence[ScoredItem]], arm: str, advice: str) -> None:
-    repeats: Counter[tuple[str, int, str]] = Counter()
-    for (task, seed), rows in runs.items():
+def _refuse_duplicates(runs: Mapping[_Run, Sequence[ScoredItem]], advice: str) -> None:
+    repeats: Counter[tuple[_Run, str]] = Counter()
+    for run, rows in runs.items():
         seen: set[tuple[str, int]] = set()
         for row in rows:
             if (row.item_id, row.sample) in seen:
-                repeats[task, seed, row.item_id] += 1
+                repeats[run, row.item_id] += 1
             seen.add((row.item_id, row.sample))
     if repeats:
-        task, seed, item = min(repeats)
+        run, item = min(repeats)
         raise UserError(
-            f"The {arm} arm has {repeats.total()} duplicate scores, the first for item {item!r} of task {task!r} at "
-            f"seed {seed}.",
+            f"The arm {run.arm!r} has {repeats.total()} duplicate scores, the first for item {item!r} of task "
+            f"{run.task!r} at seed {run.seed}.",
             f"A copy is no new observation. {advice}",
         )
 
 
-def _columns(task: str, seed: int, rows: Sequence[ScoredItem], arm: str, advice: str) -> ScoreColumns:
-    where = f"task {task!r}, {arm} arm at seed {seed}"
+def _columns(run: _Run, rows: Sequence[ScoredItem], advice: str) -> ScoreColumns:
     items: dict[str, list[ScoredItem]] = {}
     for row in rows:
         items.setdefault(row.item_id, []).append(row)
@@ -158,23 +173,26 @@ def _columns(task: str, seed: int, rows: Sequence[ScoredItem], arm: str, advice:
     for item, samples in items.items():
         if len(samples) != len(first):
             raise UserError(
-                f"{where}: item {item!r} has {len(samples)} samples and item {first[0].item_id!r} has {len(first)}.",
+                f"{run.where}: item {item!r} has {len(samples)} samples and item {first[0].item_id!r} has "
+                f"{len(first)}.",
                 advice,
             )
         one = samples[0]
         if any(
             (row.prompt_hash, row.cluster, row.labels) != (one.prompt_hash, one.cluster, one.labels) for row in samples
         ):
-            raise UserError(f"{where}: the samples of item {item!r} differ in prompt, cluster or labels.", advice)
+            raise UserError(f"{run.where}: the samples of item {item!r} differ in prompt, cluster or labels.", advice)
     ones = [samples[0] for samples in items.values()]
     return ScoreColumns(
-        task=task,
-        seed=seed,
+        arm=run.arm,
+        backbone=run.backbone,
+        task=run.task,
+        seed=run.seed,
         item_ids=tuple(items),
         prompts=tuple(row.prompt_hash for row in ones),
         scores=np.array([[row.score for row in samples] for samples in items.values()], dtype=np.float64).mean(axis=1),
         k=len(first),
         unparsed=float(np.mean([row.unparsed for row in rows])),
-        clusters=cluster_column([row.cluster for row in ones], where, advice),
+        clusters=cluster_column([row.cluster for row in ones], run.where, advice),
         labels=label_columns([dict(row.labels) for row in ones]),
     )

@@ -1,103 +1,147 @@
-"""The family: every cell and slice that is tested, analysed alike and adjusted together."""
+"""The family: every cell and slice of every contrast, analysed alike and adjusted together."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from talan_core.errors import UserError
-from talan_eval.comparison.inference import Inference, infer
-from talan_eval.stats.backbone_flips import max_t_backbones
-from talan_eval.stats.backbones import GridCell
-from talan_eval.stats.multiplicity import benjamini_hochberg, benjamini_yekutieli, holm
-from talan_eval.stats.signflip import MAX_SEEDS, SeedSums, seed_sums
+from talan_eval.comparison.inference import grid_cell, infer
+from talan_eval.stats.contrast_family import FamilyMember, adjust_family
+from talan_eval.stats.guard import ErrorTerm
+from talan_eval.stats.joint_flips import SeedGains
+from talan_eval.stats.multiplicity import benjamini_hochberg, benjamini_yekutieli
 from talan_eval.stats.two_way import Member, TwoWay, two_way_intervals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.comparison.pairing import CellScores
+    from talan_eval.comparison.contrast import CellScores
+    from talan_eval.comparison.published import Inference
     from talan_eval.comparison.settings import StatisticsSettings
-    from talan_eval.stats.arrays import FloatArray, Interval
+    from talan_eval.result.schema import E1
+    from talan_eval.stats.arrays import Interval
 
 
 @dataclass(frozen=True, eq=False)
 class Analysed:
-    """A cell, or a slice of one, with its inference.
-
-    Attributes:
-        scores: Paired scores.
-        slice: "label=value", or None for the whole benchmark.
-        deltas: Their differences, shape (S, N), proportions.
-        inference: E1 and E2.
-    """
+    """A cell, or a slice of one, with its inference."""
 
     scores: CellScores
-    slice: str | None
-    deltas: FloatArray
     inference: Inference
 
     @property
     def name(self) -> str:
         """Return what reports call it."""
-        return self.scores.task if self.slice is None else f"{self.scores.task} {self.slice}"
+        return self.scores.label
+
+
+@dataclass(frozen=True, eq=False)
+class AnalysedContrast:
+    """All of one contrast.
+
+    Attributes:
+        whole: Its cells, in the order of the table.
+        parts: Their slices.
+        two_way: Two-way bootstrap interval of the mean over its cells, in proportions.
+    """
+
+    whole: tuple[Analysed, ...]
+    parts: tuple[Analysed, ...]
+    two_way: Interval | None
 
 
 @dataclass(frozen=True)
 class Adjusted:
-    """p-values of one cell, adjusted over the family and for the variants tried; None where it could not be tested."""
+    """p-values of one test, adjusted over its family and for the variants tried; None where it could not be tested.
 
-    holm_p: float | None
-    maxt_p: float | None
-    bh_p: float | None
-    by_p: float | None
+    Attributes:
+        holm_p: Holm on the guarded p.
+        maxt_p: Joint sign-flip max-T, step-down; None without signs.
+        bh_p: Benjamini-Hochberg.
+        by_p: Benjamini-Yekutieli.
+        interval: Simultaneous interval, in proportions.
+    """
+
+    holm_p: float | None = None
+    maxt_p: float | None = None
+    bh_p: float | None = None
+    by_p: float | None = None
+    interval: Interval | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class FamilyTest:
+    """One test as its family sees it.
+
+    Attributes:
+        delta: Its difference, a proportion.
+        e1: Its E1; None where it could not be tested.
+        seeds: Its differences by seed, one part per backbone; empty without signs to flip.
+    """
+
+    delta: float
+    e1: E1 | None
+    seeds: tuple[SeedGains, ...] = ()
 
 
 def analyse(
-    family: Sequence[tuple[str | None, CellScores]], settings: StatisticsSettings
-) -> tuple[list[Analysed], Interval | None]:
+    contrasts: Sequence[tuple[Sequence[CellScores], Sequence[CellScores]]], settings: StatisticsSettings
+) -> list[AnalysedContrast]:
     """Infer about the cells and slices of a family.
 
     Args:
-        family: (slice, scores) of each; the slice is None for a whole benchmark.
+        contrasts: Of each its cells, and their slices.
         settings: Error rate, resamples, bootstrap.
 
     Returns:
-        The inferences in the order given, and the two-way bootstrap interval of the mean over whole benchmarks, in
-        proportions, which is drawn along with theirs.
+        The inferences in the order given. The two-way bootstrap draws the items of a benchmark once for all of them.
     """
-    common = common_seeds([scores for part, scores in family if part is None])
-    complete = all(common.values())
-    members = [
-        Member(
-            GridCell(scores.backbone, _drawn_as(part, scores), scores.treat - scores.base, scores.clusters),
-            scores.seeds,
-            common[scores.backbone] if part is None and complete else None,
+    members, owners = [], []
+    for number, (whole, parts) in enumerate(contrasts):
+        common = common_seeds(whole)
+        complete = all(common.values())
+        for cell in (*whole, *parts):
+            if cell.contrast.pairing == "independent":
+                continue
+            in_mean = common[cell.backbone] if cell.part is None and complete else None
+            drawn = cell.task if cell.part is None else cell.name
+            grid = grid_cell(cell)
+            owners.append(cell)
+            members.append(
+                Member(type(grid)(cell.backbone, drawn, grid.deltas, grid.clusters), cell.seeds, in_mean, number)
+            )
+    found = _two_way(members, settings)
+    intervals = {id(cell): interval for cell, interval in zip(owners, found.members, strict=True)}
+
+    def analysed(cell: CellScores) -> Analysed:
+        rng = generator(settings, cell.name)
+        return Analysed(cell, infer([cell], settings, rng, intervals.get(id(cell))))
+
+    return [
+        AnalysedContrast(
+            tuple(analysed(cell) for cell in whole),
+            tuple(analysed(cell) for cell in parts),
+            found.means.get(number),
         )
-        for part, scores in family
+        for number, (whole, parts) in enumerate(contrasts)
     ]
-    two_way = _two_way(members, settings)
-    analysed = []
-    for (part, scores), member, interval in zip(family, members, two_way.members, strict=True):
-        rng = generator(settings, scores.name if part is None else f"{scores.name}/{part}")
-        inference = infer([member.cell], [scores.k], settings, rng, interval)
-        analysed.append(Analysed(scores, part, member.cell.deltas, inference))
-    return analysed, two_way.mean
 
 
 def _two_way(members: Sequence[Member], settings: StatisticsSettings) -> TwoWay:
-    if max(len(member.seeds) for member in members) == 1:  # nothing is said about re-training then
-        return TwoWay((None,) * len(members), None)
+    if max((len(member.seeds) for member in members), default=1) == 1:  # nothing is said about re-training then
+        return TwoWay((None,) * len(members), {})
     return two_way_intervals(
         members, settings.resamples, lambda name: generator(settings, f"two-way/{name}"), settings.alpha
     )
 
 
 def common_seeds(cells: Sequence[CellScores]) -> dict[str, tuple[int, ...]]:
-    """Return the seeds that are complete in all cells of each backbone, ascending."""
+    """Return the seeds of the treatment that are complete in all cells of each backbone, ascending."""
     found: dict[str, set[int]] = {}
     for cell in cells:
         found.setdefault(cell.backbone, set(cell.seeds)).intersection_update(cell.seeds)
@@ -110,45 +154,54 @@ def generator(settings: StatisticsSettings, name: str) -> np.random.Generator:
     return np.random.default_rng([settings.rng_seed, key])
 
 
-def adjust(family: Sequence[Analysed], variants: int) -> list[Adjusted]:
-    """Adjust the family's p-values.
+def adjust(family: Sequence[FamilyTest], settings: StatisticsSettings) -> list[Adjusted]:
+    """Adjust the p-values of a family.
 
     Args:
-        family: Cells and slices.
-        variants: Variants of the treat arm that were tried; every p is multiplied by it (Bonferroni).
+        family: All tests that are judged together.
+        settings: The error rate; the seed of sign flips where they are too many to be listed; and the variants that
+            were tried, by whose number every p is multiplied (Bonferroni).
 
     Returns:
-        Holm on the guarded p, joint sign-flip max-T with one sign per seed of a backbone, Benjamini-Hochberg and
-        Benjamini-Yekutieli, in the order given. A cell that could not be tested stays in the family with p = 1.
+        In the order given. A test that could not be done stays in the family with p = 1.
     """
-    tested = [item.inference.e1 is not None for item in family]
-    raw = np.array([1.0 if item.inference.e1 is None else item.inference.e1.p for item in family])
-    joint = _max_t(family)
-    adjusted = zip(holm(raw), joint, benjamini_hochberg(raw), benjamini_yekutieli(raw), strict=True)
+    results = adjust_family([_member(one) for one in family], settings.alpha, settings.rng_seed)
+    raw = np.array([1.0 if one.e1 is None else one.e1.p for one in family])
+    rates = zip(benjamini_hochberg(raw), benjamini_yekutieli(raw), strict=True)
 
     def times(p: float | None) -> float | None:
-        return None if p is None else min(1.0, float(p) * variants)
+        return None if p is None else min(1.0, float(p) * settings.variants_tried)
 
     return [
-        Adjusted(*(times(p) for p in row)) if known else Adjusted(None, None, None, None)
-        for known, row in zip(tested, adjusted, strict=True)
+        Adjusted(times(found.holm_p), times(found.joint_p), times(bh), times(by), found.interval)
+        if one.e1 is not None
+        else Adjusted()
+        for one, found, (bh, by) in zip(family, results, rates, strict=True)
     ]
 
 
+def cell_test(item: Analysed) -> FamilyTest:
+    """Return a cell or slice as a test of its family; signs flip where seeds are paired or the base is fixed."""
+    scores, e1 = item.scores, item.inference.e1
+    delta = float(scores.deltas.mean(axis=1).mean())
+    if scores.contrast.pairing == "independent" or e1 is None or _drawn(e1, scores):
+        return FamilyTest(delta, e1)
+    return FamilyTest(delta, e1, (SeedGains(scores.backbone, scores.seeds, scores.deltas.mean(axis=1)),))
+
+
+def _drawn(e1: E1, scores: CellScores) -> bool:
+    """Tell whether a fixed base's drawn answers are noise that signs do not see."""
+    return scores.contrast.pairing == "fixed" and scores.k > 1 and e1.signflip is None
+
+
 def check_family(cells: Sequence[CellScores]) -> None:
-    """Raise a ``UserError`` for a family that is empty or names a cell twice."""
-    if not cells:
-        raise UserError("There is no cell to compare.", "Name at least one benchmark with --tasks.")
-    names = [(cell.backbone, cell.task, cell.metric) for cell in cells]
-    for name in names:
-        if names.count(name) > 1:
-            raise UserError(f"Benchmark {name[1]!r} is given twice.", "Name each benchmark once with --tasks.")
-    items: dict[str, tuple[CellScores, ...]] = {}
+    """Raise a ``UserError`` where the backbones of a benchmark cannot be averaged."""
+    items: dict[str, list[CellScores]] = {}
     for cell in cells:
-        items[cell.task] = (*items.get(cell.task, ()), cell)
+        items.setdefault(cell.task, []).append(cell)
     for task, members in items.items():
         # not the prompts: each backbone has its own chat template
-        if len({cell.item_ids for cell in members}) > 1:
+        if len({cell.items.item_ids for cell in members}) > 1:
             raise UserError(
                 f"The backbones answered different items of {task!r}, so their mean has no common benchmark.",
                 "Evaluate every backbone on the same items: the same task version and --limit.",
@@ -158,32 +211,27 @@ def check_family(cells: Sequence[CellScores]) -> None:
                 f"The backbones group the items of {task!r} into different clusters, so they cannot be drawn together.",
                 "Give every backbone the same clusters, or none.",
             )
+    tasks: dict[str, tuple[str, ...]] = {}
+    for cell in cells:
+        tasks[cell.backbone] = (*tasks.get(cell.backbone, ()), cell.task)
+    if len(set(tasks.values())) > 1:
+        listed = "; ".join(f"{name}: {', '.join(of)}" for name, of in tasks.items())
+        raise UserError(
+            f"The backbones have different benchmarks ({listed}).",
+            "Compare benchmarks that every backbone has: --tasks NAME",
+        )
 
 
 def _grouping(cell: CellScores) -> tuple[int, ...] | None:
     """Return the number of each item's cluster, in the order of the clusters' names."""
-    return None if cell.clusters is None else tuple(np.unique(cell.clusters, return_inverse=True)[1].tolist())
+    clusters = cell.items.clusters
+    return None if clusters is None else tuple(np.unique(clusters, return_inverse=True)[1].tolist())
 
 
-def _drawn_as(part: str | None, scores: CellScores) -> str:
-    """Name the items that are resampled together: those of a benchmark for all backbones, of a slice for one."""
-    return scores.task if part is None else f"{scores.name}/{part}"
-
-
-def _max_t(family: Sequence[Analysed]) -> list[float | None]:
-    seeds: dict[str, list[int]] = {}
-    for item in family:
-        known = seeds.setdefault(item.scores.backbone, [])
-        known.extend(seed for seed in item.scores.seeds if seed not in known)
-    if max(len(known) for known in seeds.values()) > MAX_SEEDS:
-        return [None] * len(family)
-    sums = [_spread_out(item, sorted(seeds[item.scores.backbone])) for item in family]
-    return [float(p) for p in max_t_backbones(sums, [item.scores.backbone for item in family])]
-
-
-def _spread_out(item: Analysed, seeds: Sequence[int]) -> SeedSums:
-    """Place a cell's seeds among all seeds of its backbone; a seed that it lacks contributes nothing."""
-    sums = seed_sums(item.deltas, item.scores.k)
-    counts = np.zeros(len(seeds), dtype=np.int64)
-    counts[[seeds.index(seed) for seed in item.scores.seeds]] = sums.counts
-    return SeedSums(counts, sums.denominator, sums.slack)
+def _member(one: FamilyTest) -> FamilyMember:
+    if one.e1 is None:
+        return FamilyMember(0.0, (ErrorTerm("t", 1.0, math.inf),))
+    terms = tuple(
+        ErrorTerm(term.name, term.se / 100, math.inf if term.df is None else term.df) for term in one.e1.terms
+    )
+    return FamilyMember(one.delta, terms, one.seeds)

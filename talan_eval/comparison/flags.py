@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,9 +11,9 @@ from talan_eval.stats.copies import MIN_ITEMS, copied_seeds
 from talan_eval.stats.items import concentration, saturation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from talan_eval.comparison.pairing import CellScores
+    from talan_eval.comparison.contrast import CellScores
 
 AGGREGATE = "aggregate"
 _UNPARSED_GAP = 0.05
@@ -23,61 +24,93 @@ _EXAMPLES = 2
 _CONCENTRATED = 0.25  # share of the flips in one item or cluster
 
 
+@dataclass(frozen=True)
+class Remark:
+    """Something to know about a part of a comparison: of which contrast, which cell (or the mean), and what."""
+
+    contrast: str
+    cell: str
+    text: str
+
+
 def cell_flags(cell: CellScores) -> tuple[str, ...]:
     """List what looks wrong in one cell.
 
     Dropped seeds and items, identical arms, copied seeds, one prompt under several items, one constant shift of every
     item, a saturated benchmark, flips that concentrate in one place, unequal unparsed rates.
     """
-    flags = _suspicious_items(cell)
-    if cell.dropped_seeds:
-        listed = ", ".join(map(str, cell.dropped_seeds))
-        flags.append(f"{len(cell.dropped_seeds)} seed(s) left out because only one arm finished: {listed}")
-    if cell.dropped_items:
-        whole = len(cell.item_ids) + cell.dropped_items
-        flags.append(
-            f"{cell.dropped_items} of {whole} items left out of both arms because not every run has them under one "
-            f"prompt ({cell.dropped_prompts} differ in the prompt alone)"
-        )
-    if cell.same_prompt:
-        listed = ", ".join(map(repr, cell.same_prompt[:_EXAMPLES]))
-        flags.append(
-            f"{len(cell.same_prompt)} of {len(cell.item_ids)} items have a prompt that another item has as well (such "
-            f"as {listed}); a question that is asked twice counts twice, and items are not independent"
-        )
-    if np.array_equal(cell.base, cell.treat):
-        flags.append("both arms have the same score on every item and seed; was the treat adapter active?")
-    else:
-        flags += [
-            f"seeds {cell.seeds[one]} and {cell.seeds[two]} have identical scores in both arms; a copy is no new seed"
-            for one, two in copied_seeds(cell.base, cell.treat)
-        ]
-    if cell.base_unparsed is not None and cell.treat_unparsed is not None:
-        gap = cell.treat_unparsed - cell.base_unparsed
+    flags = [*_suspicious_items(cell), *_left_out(cell), *_repeated(cell)]
+    if cell.base_unparsed is not None and cell.treatment_unparsed is not None:
+        gap = cell.treatment_unparsed - cell.base_unparsed
         if abs(gap) > _UNPARSED_GAP:
             flags.append(
                 f"unparsed answers differ between the arms (base {cell.base_unparsed:.1%}, treat "
-                f"{cell.treat_unparsed:.1%}); part of the difference may be format, not skill"
+                f"{cell.treatment_unparsed:.1%}); part of the difference may be format, not skill"
             )
     return tuple(flags)
 
 
+def _left_out(cell: CellScores) -> list[str]:
+    flags, items = [], cell.items
+    if cell.dropped_seeds:
+        listed = ", ".join(map(str, cell.dropped_seeds))
+        flags.append(f"{len(cell.dropped_seeds)} seed(s) left out because only one arm finished: {listed}")
+    if cell.diverged_seeds:
+        listed = ", ".join(map(str, cell.diverged_seeds))
+        flags.append(
+            f"the training of an arm diverged at seed(s) {listed}: an outcome that no score shows, so these pairs are "
+            "left out of the means and the verdict is withheld"
+        )
+    if items.dropped_items:
+        whole = len(items.item_ids) + items.dropped_items
+        flags.append(
+            f"{items.dropped_items} of {whole} items left out of all arms because not every run has them under one "
+            f"prompt ({items.dropped_prompts} differ in the prompt alone)"
+        )
+    return flags
+
+
+def _repeated(cell: CellScores) -> list[str]:
+    flags, items = [], cell.items
+    if items.same_prompt:
+        listed = ", ".join(map(repr, items.same_prompt[:_EXAMPLES]))
+        flags.append(
+            f"{len(items.same_prompt)} of {len(items.item_ids)} items have a prompt that another item has as well "
+            f"(such as {listed}); a question that is asked twice counts twice, and items are not independent"
+        )
+    if _identical(cell):
+        flags.append("both arms have the same score on every item and seed; was the treat adapter active?")
+    elif cell.contrast.pairing == "paired":
+        flags += [
+            f"seeds {cell.seeds[one]} and {cell.seeds[two]} have identical scores in both arms; a copy is no new seed"
+            for one, two in copied_seeds(cell.base, cell.treatment)
+        ]
+    return flags
+
+
+def _identical(cell: CellScores) -> bool:
+    """Tell whether each run of one arm has the scores of each (of its, where paired) run of the other."""
+    if cell.contrast.pairing == "independent":
+        return not np.any(cell.base != cell.base[0]) and not np.any(cell.treatment != cell.base[0])
+    return not np.any(cell.deltas)
+
+
 def _suspicious_items(cell: CellScores) -> list[str]:
-    deltas, n_items = cell.treat - cell.base, len(cell.item_ids)
-    if n_items < MIN_ITEMS or np.array_equal(cell.base, cell.treat):
+    deltas, n_items = cell.deltas, len(cell.items.item_ids)
+    if n_items < MIN_ITEMS or _identical(cell):
         return []
     flags = []
     if np.ptp(deltas) < _CONSTANT:
         flags.append(f"every item of every seed moved by the same {deltas.flat[0]:+.3g}; are these scores of items?")
-    counts = saturation(cell.base, cell.treat)
+    counts = saturation(cell.base, cell.treatment)
     if counts.informative_share < _SATURATED:
         flags.append(
             f"saturated: {counts.always_right} of {n_items} items are right and {counts.always_wrong} wrong in both "
             "arms at every seed, so few can show a difference"
         )
-    if np.count_nonzero(deltas) < _FEW_FLIPS:
+    if np.count_nonzero(deltas) < _FEW_FLIPS or cell.contrast.pairing == "independent":
         return flags
-    share = concentration(deltas, cell.clusters)
+    share = concentration(deltas, cell.items.clusters)
     if share.item > _CONCENTRATED:
         flags.append(f"{share.item:.0%} of all flips are of one item")
     if share.cluster is not None and share.cluster > _CONCENTRATED:
@@ -85,25 +118,33 @@ def _suspicious_items(cell: CellScores) -> list[str]:
     return flags
 
 
-def grouped(reasons: Iterable[tuple[str, str]], n_cells: int) -> tuple[str, ...]:
-    """Merge equal reasons: "gsm8k, mbpp: reason", or "all benchmarks: reason".
+def grouped(remarks: Iterable[Remark], n_cells: int, n_contrasts: int = 1) -> tuple[str, ...]:
+    """Merge equal remarks: "gsm8k, mbpp: text", "all benchmarks: text", or "dora against lora, all benchmarks: text".
 
     Args:
-        reasons: (cell name, reason) in order of appearance.
-        n_cells: Number of cells.
+        remarks: In order of appearance.
+        n_cells: Number of cells of a contrast.
+        n_contrasts: Number of contrasts; what all of them share is said without their names.
 
     Returns:
-        One sentence per reason, without repeats.
+        One sentence per text and place, without repeats.
     """
-    where: dict[str, list[str]] = {}
-    for name, reason in reasons:
-        names = where.setdefault(reason, [])
-        if name not in names:
-            names.append(name)
+    where: dict[str, dict[str, list[str]]] = {}
+    for remark in remarks:
+        names = where.setdefault(remark.text, {}).setdefault(remark.contrast, [])
+        if remark.cell not in names:
+            names.append(remark.cell)
     lines = []
-    for reason, names in where.items():
-        cells = [name for name in names if name != AGGREGATE]
-        place = ["all benchmarks"] if len(cells) == n_cells > 1 else cells
-        subject = ", ".join([*place, *([AGGREGATE] if AGGREGATE in names else [])])
-        lines.append(f"{subject}: {reason}" if reason.endswith("?") else f"{subject}: {reason}.")
+    for text, by_contrast in where.items():
+        places = {contrast: _place(names, n_cells) for contrast, names in by_contrast.items()}
+        for place in dict.fromkeys(places.values()):
+            owners = [contrast for contrast, own in places.items() if own == place]
+            subject = place if len(owners) == n_contrasts else f"{'; '.join(owners)}: {place}"
+            lines.append(f"{subject}: {text}" if text.endswith("?") else f"{subject}: {text}.")
     return tuple(lines)
+
+
+def _place(names: Sequence[str], n_cells: int) -> str:
+    cells = [name for name in names if name != AGGREGATE]
+    listed = ["all benchmarks"] if len(cells) == n_cells > 1 else cells
+    return ", ".join([*listed, *([AGGREGATE] if AGGREGATE in names else [])])

@@ -1,17 +1,18 @@
-"""E0, E1 and E2 of a cell or of the mean over cells, in points and with a reason for every null."""
+"""E1 and E2 of a cell or of the mean over cells, whatever the pairing of their seeds."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from talan_eval.comparison.independent import infer_independent
+from talan_eval.comparison.published import Companions, Inference, ci_points, e1_record, e2_record, points
 from talan_eval.comparison.settings import AUTO
 from talan_eval.result import schema
-from talan_eval.stats import backbones, mcnemar, signflip
+from talan_eval.stats import backbones, signflip
 from talan_eval.stats import seed_bootstrap as boot
 from talan_eval.stats.backbone_flips import MAX_UNITS, sign_flip_backbones
-from talan_eval.stats.noninferiority import one_sided_bounds
+from talan_eval.stats.fixed_base import DrawnAnswers, FixedCell, guarded_t_fixed, right_or_wrong_answers
 from talan_eval.stats.power import minimum_detectable
 
 if TYPE_CHECKING:
@@ -19,54 +20,27 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from talan_eval.comparison.pairing import CellScores
+    from talan_eval.comparison.contrast import CellScores
+    from talan_eval.comparison.published import Reasons
     from talan_eval.comparison.settings import StatisticsSettings
-    from talan_eval.stats.arrays import FloatArray, Interval
+    from talan_eval.stats.arrays import Interval
     from talan_eval.stats.backbones import BackboneGains, BackbonesT, GridCell
-    from talan_eval.stats.mean_squares import MeanSquares
 
-Reasons = tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Inference:
-    """What may be said about re-training.
-
-    Attributes:
-        e1: Null with one seed.
-        e2: Null with one seed or one item.
-        mde80: Points; null with one seed.
-        reasons: Why something is null, and how to take what is there.
-    """
-
-    e1: schema.E1 | None
-    e2: schema.E2 | None
-    mde80: float | None
-    reasons: Reasons
+_ONE_SEED = ("E1 and E2 are not estimable with one training seed; E0 stands alone",)
 
 
-def points(value: float) -> float:
-    """Convert a proportion to percentage points."""
-    return 100 * value + 0.0  # + 0.0 turns -0.0 into 0.0
-
-
-def ci_points(interval: Interval) -> tuple[float, float]:
-    """Convert an interval of proportions to percentage points."""
-    return points(interval.lo), points(interval.hi)
+def grid_cell(cell: CellScores) -> GridCell:
+    """Return the differences of a cell as the statistics take them."""
+    return backbones.GridCell(cell.backbone, cell.task, cell.deltas, cell.items.clusters)
 
 
 def infer(
-    cells: Sequence[GridCell],
-    k: Sequence[int],
-    settings: StatisticsSettings,
-    rng: np.random.Generator,
-    two_way: Interval | None,
+    cells: Sequence[CellScores], settings: StatisticsSettings, rng: np.random.Generator, two_way: Interval | None
 ) -> Inference:
-    """Infer E1 and E2 for the equal-weight mean over cells; one cell is the special case.
+    """Infer E1 and E2 for the equal-weight mean over cells of one contrast; one cell is the special case.
 
     Args:
-        cells: Difference matrices (S, N_c) in proportions; the cells of a backbone over the same seeds.
-        k: Samples per item of each cell.
+        cells: The cells of a backbone over the same seeds.
         settings: Error rate, resamples, bootstrap.
         rng: Source of randomness of the bootstrap over seeds, where its law is too large to be listed.
         two_way: Two-way bootstrap interval of the same mean, in proportions; None where it has no width.
@@ -74,71 +48,65 @@ def infer(
     Returns:
         The results in points.
     """
-    gains = backbones.backbone_gains(cells)
-    sizes = [len(gain.per_seed) for gain in gains]
-    if min(sizes) == 1:
-        return Inference(None, None, None, ("E1 and E2 are not estimable with one training seed; E0 stands alone",))
-    result = backbones.guarded_t_backbones(cells, settings.alpha)
-    sign, why_sign = _sign_flip(cells, k, gains, settings.alpha)
-    bootstrap, why_bootstrap = _bootstrap(gains, settings, rng)
-    e2, why_e2 = _e2(cells, settings.alpha, two_way)
+    if min(cell.n_seeds for cell in cells) == 1:
+        return Inference(None, None, None, _ONE_SEED)
+    if cells[0].contrast.pairing == "independent":
+        return infer_independent(cells, settings)
+    grid = [grid_cell(cell) for cell in cells]
+    drawn, why_drawn = _drawn_base(cells)
+    flipped = _Flipped(grid, [cell.k for cell in cells], backbones.backbone_gains(grid))
+    sizes = [len(gain.per_seed) for gain in flipped.gains]
+    result = guarded_t_fixed(drawn, settings.alpha) if drawn else backbones.guarded_t_backbones(grid, settings.alpha)
+    sign, why_sign = (None, ()) if drawn else _sign_flip(flipped, settings.alpha)
+    bootstrap, why_bootstrap = (None, ()) if drawn else _bootstrap(flipped.gains, settings, rng)
+    e2, why_e2 = _e2(grid, settings.alpha, two_way)
     reasons = list(_seed_count(sizes, settings.alpha))
     if result.plain.p is None:
         reasons.append("all seeds gave the same difference, so the plain t has no interval and no p")
+    df = _df(result, sizes)
     return Inference(
-        _e1(result, _df(result, sizes), sign, bootstrap, settings.alpha),
+        e1_record(result, df, Companions(signflip=sign, bootstrap=bootstrap), settings.alpha),
         e2,
-        points(minimum_detectable(result.guard.se, _df(result, sizes), settings.alpha)),
-        (*reasons, *why_sign, *why_bootstrap, *why_e2),
+        points(minimum_detectable(result.guard.se, df, settings.alpha)),
+        (*reasons, *why_drawn, *why_sign, *why_bootstrap, *why_e2),
     )
 
 
-def checkpoint_pairs(scores: CellScores, deltas: FloatArray, alpha: float) -> tuple[schema.CheckpointPair, ...]:
-    """Describe each seed's pair of checkpoints (E0), from a difference matrix (S, N) in proportions."""
-    pairs = [mcnemar.checkpoint_pair(row, alpha, scores.clusters) for row in deltas]
-    return tuple(
-        schema.CheckpointPair(
-            seed=seed,
-            delta=points(pair.delta),
-            lost=pair.lost,
-            gained=pair.gained,
-            mcnemar_p=pair.p,
-            ci=ci_points(pair.ci),
-        )
-        for seed, pair in zip(scores.seeds, pairs, strict=True)
-    )
+@dataclass(frozen=True, eq=False)
+class _Flipped:
+    """Differences by seed, for tests that flip their signs.
+
+    Attributes:
+        cells: Difference matrices.
+        k: Samples per item of each.
+        gains: Their mean by backbone and seed.
+    """
+
+    cells: Sequence[GridCell]
+    k: Sequence[int]
+    gains: Sequence[BackboneGains]
 
 
-def published_squares(squares: MeanSquares) -> schema.MeanSquares:
-    """Convert mean squares to squared points."""
-    item, error = (None if value is None else 1e4 * value for value in (squares.item, squares.error))
-    return schema.MeanSquares(seed=1e4 * squares.seed, item=item, error=error)
+def _drawn_base(cells: Sequence[CellScores]) -> tuple[list[FixedCell], Reasons]:
+    """Return the cells against a fixed base with several drawn answers per item, whose noise counts; else none."""
+    if cells[0].contrast.pairing != "fixed" or all(cell.k == 1 for cell in cells):
+        return [], ()
+    why = "the base's drawn answers are noise of their own, which sign flips and the bootstrap over seeds do not see"
+    answers: list[DrawnAnswers | None] = []
+    for cell in cells:
+        try:
+            answers.append(right_or_wrong_answers(cell.base[0], cell.k) if cell.k > 1 else None)
+        except ValueError:  # scores between right and wrong: the spread within items is not known from their means
+            return [], ("the base's drawn answers are taken as they are: their spread within items is not recorded",)
+    return [
+        FixedCell(cell.backbone, cell.task, cell.treatment, cell.base[0], own, cell.items.clusters)
+        for cell, own in zip(cells, answers, strict=True)
+    ], (why,)
 
 
 def _df(result: BackbonesT, sizes: Sequence[int]) -> float:
     """Return the degrees of freedom of the t over seeds, also where equal seeds leave it without a variance."""
     return float(sum(size - 1 for size in sizes)) if result.plain.p is None else result.plain.df
-
-
-def _e1(
-    result: BackbonesT, df: float, sign: schema.SignFlip | None, bootstrap: schema.Bootstrap | None, alpha: float
-) -> schema.E1:
-    plain = result.plain
-    bounds = one_sided_bounds(result.delta, result.terms, alpha)
-    return schema.E1(
-        method="guarded_t",
-        ci=ci_points(result.guard.ci),
-        p=result.guard.p,
-        binding=result.guard.binding,
-        t=schema.PlainT(ci=None if plain.ci is None else ci_points(plain.ci), p=plain.p, df=df),
-        signflip=sign,
-        bootstrap=bootstrap,
-        one_sided=schema.OneSided(alpha=alpha, lower=points(bounds.lower), upper=points(bounds.upper)),
-        terms=tuple(
-            schema.GuardTerm(name=term.name, se=points(term.se), df=None if math.isinf(term.df) else term.df)
-            for term in result.terms
-        ),
-    )
 
 
 def _seed_count(sizes: Sequence[int], alpha: float) -> Reasons:
@@ -161,14 +129,13 @@ def enumerable(sizes: Sequence[int]) -> bool:
     return max(sizes) <= signflip.MAX_SEEDS and sum(sizes) <= MAX_UNITS
 
 
-def _sign_flip(
-    cells: Sequence[GridCell], k: Sequence[int], gains: Sequence[BackboneGains], alpha: float
-) -> tuple[schema.SignFlip | None, Reasons]:
+def _sign_flip(flipped: _Flipped, alpha: float) -> tuple[schema.SignFlip | None, Reasons]:
+    gains = flipped.gains
     sizes = [len(gain.per_seed) for gain in gains]
     if not enumerable(sizes):
         return None, ()
-    sums = [signflip.seed_sums(cell.deltas, samples) for cell, samples in zip(cells, k, strict=True)]
-    test = sign_flip_backbones(sums, [cell.backbone for cell in cells])
+    sums = [signflip.seed_sums(cell.deltas, k) for cell, k in zip(flipped.cells, flipped.k, strict=True)]
+    test = sign_flip_backbones(sums, [cell.backbone for cell in flipped.cells])
     reasons = []
     if any(item.slack for item in sums):
         reasons.append("scores are no multiples of 1/k, so sign flips compare seed means rounded to 1e-9")
@@ -206,12 +173,5 @@ def _bootstrap(
 def _e2(cells: Sequence[GridCell], alpha: float, two_way: Interval | None) -> tuple[schema.E2 | None, Reasons]:
     if any(cell.deltas.shape[1] == 1 for cell in cells):
         return None, ("E2 is not estimable with a single item",)
-    result = backbones.guarded_crossed_backbones(cells, alpha)
-    e2 = schema.E2(
-        method="guarded_crossed",
-        ci=ci_points(result.guard.ci),
-        p=result.guard.p,
-        df=result.df,
-        pigeonhole_ci=None if two_way is None else ci_points(two_way),
-    )
+    e2 = e2_record(backbones.guarded_crossed_backbones(cells, alpha), two_way)
     return e2, () if two_way is not None else ("the two-way bootstrap has no width for these differences",)

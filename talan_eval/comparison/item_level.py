@@ -9,43 +9,45 @@ from talan_eval.stats.clusters import cluster_diagnostics
 from talan_eval.stats.items import concentration, item_flips, saturation
 
 if TYPE_CHECKING:
-    from talan_eval.comparison.pairing import CellScores
-    from talan_eval.stats.arrays import FloatArray
+    from talan_eval.comparison.contrast import CellScores
 
 MOST_FLIPS = 10
 
 
-def item_level(cell: CellScores, deltas: FloatArray, alpha: float) -> schema.ItemLevel:
+def item_level(cell: CellScores, alpha: float) -> schema.ItemLevel | None:
     """Describe where a cell's difference comes from.
 
     Args:
-        cell: Paired scores.
-        deltas: Their differences, shape (S, N), proportions.
+        cell: Its scores.
         alpha: Error rate of the false discovery rate.
 
     Returns:
-        Counts, shares and the most systematic items. Exploratory: it rests no claim.
+        Counts, shares and the most systematic items; None with independent seeds, which have no flips. Exploratory: it
+        rests no claim.
     """
+    if cell.contrast.pairing == "independent":
+        return None
+    deltas, items = cell.deltas, cell.items
     flips = item_flips(deltas, alpha)
-    share = concentration(deltas, cell.clusters)
-    counts = saturation(cell.base, cell.treat)
+    share = concentration(deltas, items.clusters)
+    counts = saturation(cell.base, cell.treatment)
     discordant = int(((flips.lost + flips.gained) > 0).sum())
     order = sorted(
-        range(len(cell.item_ids)),
-        key=lambda item: (flips.p[item], -abs(flips.gained[item] - flips.lost[item]), cell.item_ids[item]),
+        range(len(items.item_ids)),
+        key=lambda item: (flips.p[item], -abs(flips.gained[item] - flips.lost[item]), items.item_ids[item]),
     )
     return schema.ItemLevel(
         always_right=counts.always_right,
         always_wrong=counts.always_wrong,
         informative=counts.informative,
-        same_prompt=None if cell.same_prompt is None else len(cell.same_prompt),
+        same_prompt=None if items.same_prompt is None else len(items.same_prompt),
         discordant=discordant,
         top_share=share.item if discordant else None,
         top_cluster_share=share.cluster if discordant else None,
         systematic=len(flips.systematic(alpha)),
         flips=tuple(
             schema.ItemFlip(
-                item_id=cell.item_ids[item],
+                item_id=items.item_ids[item],
                 lost=int(flips.lost[item]),
                 gained=int(flips.gained[item]),
                 p=float(flips.p[item]),
@@ -57,11 +59,11 @@ def item_level(cell: CellScores, deltas: FloatArray, alpha: float) -> schema.Ite
     )
 
 
-def clustering(cell: CellScores, deltas: FloatArray) -> schema.Clustering | None:
+def clustering(cell: CellScores) -> schema.Clustering | None:
     """Describe the clusters of a cell's items; None when items are taken as independent."""
-    if cell.clusters is None:
+    if cell.items.clusters is None:
         return None
-    found = cluster_diagnostics(deltas, cell.clusters)
+    found = cluster_diagnostics(cell.deltas, cell.items.clusters)
     return schema.Clustering(
         n_clusters=found.clusters, largest=found.largest, icc=found.icc, design_effect=found.design_effect
     )

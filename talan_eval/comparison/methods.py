@@ -9,7 +9,7 @@ from talan_eval.result.schema import Method
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from talan_eval.comparison.family import Analysed
+    from talan_eval.comparison.family import AnalysedContrast
     from talan_eval.comparison.settings import StatisticsSettings
     from talan_eval.result.schema import E1, Aggregate
 
@@ -44,6 +44,32 @@ _WELCH = Method(
     text="Degrees of freedom of the t over independently trained backbones.",
     reference="Welch, B. L. (1947). The generalization of Student's problem when several different population "
     "variances are involved.",
+)
+_INDEPENDENT = Method(
+    code="welch",
+    estimand="E1",
+    text="Welch's t over the independent seeds of two arms, guarded like the paired one.",
+    reference="Welch, B. L. (1947). The generalization of Student's problem when several different population "
+    "variances are involved.",
+)
+_PERMUTATION = Method(
+    code="permutation",
+    estimand="E1",
+    text="Studentised permutation of seed labels; exact only where both arms' seed effects have one distribution.",
+    reference="Janssen, A. (1997). Studentized permutation tests for non-i.i.d. hypotheses and the generalized "
+    "Behrens-Fisher problem.",
+)
+_GLOBAL = Method(
+    code="arm-permutation",
+    estimand="family",
+    text="Permutation of the arms within seeds, largest difference of two means: does any arm differ?",
+    reference="Pesarin, F. (2001). Multivariate permutation tests.",
+)
+_SIMULTANEOUS = Method(
+    code="simultaneous",
+    estimand="family",
+    text="Intervals for all at once: the wider of Bonferroni's guarded t and single-step max-T.",
+    reference="Westfall, P. H. and Young, S. S. (1993). Resampling-based multiple testing.",
 )
 _SIGN_FLIP = Method(
     code="sign-flip",
@@ -174,25 +200,30 @@ _ALSO: Final[Mapping[str, Method]] = {
 }
 
 
-def methods_used(family: Sequence[Analysed], aggregate: Aggregate, settings: StatisticsSettings) -> tuple[Method, ...]:
+def methods_used(
+    contrasts: Sequence[AnalysedContrast], means: Sequence[Aggregate], settings: StatisticsSettings
+) -> tuple[Method, ...]:
     """List what a comparison used, each method once.
 
     Args:
-        family: Cells and slices with their inference.
-        aggregate: Their mean.
+        contrasts: Cells and slices with their inference.
+        means: The mean of each contrast.
         settings: What was asked for.
     """
-    tests = [test for test in (*(item.inference.e1 for item in family), aggregate.e1) if test is not None]
-    crossed = any(item.inference.e2 is not None for item in family) or aggregate.e2 is not None
-    used: list[Method] = [_MCNEMAR, _BONETT_PRICE]
-    if any(item.scores.clusters is not None for item in family):
+    family = [item for one in contrasts for item in (*one.whole, *one.parts)]
+    tests = [test for test in (*(item.inference.e1 for item in family), *(mean.e1 for mean in means)) if test]
+    crossed = any(item.inference.e2 is not None for item in family) or any(mean.e2 for mean in means)
+    pairs = any(item.scores.contrast.pairing != "independent" for item in family)
+    used: list[Method] = [_MCNEMAR, _BONETT_PRICE] if pairs else []
+    if any(item.scores.items.clusters is not None for item in family):
         used.append(_CLUSTERED)
-    used.extend(_of_seeds(tests, several=len(aggregate.backbones) > 1))
-    used.extend([_CROSSED, _PIGEONHOLE] if crossed else [])
-    used.extend([_HOLM, _MAX_T, _BH] if tests else [])
-    used.append(_TARONE)
+    used.extend(_of_seeds(tests, several=any(len(mean.backbones) > 1 for mean in means)))
+    used.extend([_CROSSED, *([_PIGEONHOLE] if pairs else [])] if crossed else [])
+    used.extend([_HOLM, *([_MAX_T] if pairs else []), _BH] if tests else [])
+    used.extend([_GLOBAL, _SIMULTANEOUS] if tests and len(contrasts) > 1 else [])
+    used.extend([_TARONE] if pairs else [])
     used.extend([_BONFERRONI] if settings.variants_tried > 1 else [])
-    used.extend([_DESCRIPTIVE] if aggregate.delta is not None else [])
+    used.extend([_DESCRIPTIVE] if any(mean.delta is not None for mean in means) else [])
     used.extend(_ALSO[name] for name in settings.also)
     return tuple(used)
 
@@ -200,7 +231,10 @@ def methods_used(family: Sequence[Analysed], aggregate: Aggregate, settings: Sta
 def _of_seeds(tests: Sequence[E1], *, several: bool) -> list[Method]:
     if not tests:
         return []
-    used = [_GUARDED_T, *([_WELCH] if several else [])]
+    used = [_GUARDED_T] if any(test.method == "guarded_t" for test in tests) else []
+    used.extend([_WELCH] if several else [])
+    if any(test.method == "guarded_welch" for test in tests):
+        used.extend([_INDEPENDENT, _PERMUTATION])
     if any(test.signflip is not None for test in tests):
         used.append(_SIGN_FLIP)
     if any(test.signflip is not None and test.signflip.ci is not None for test in tests):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from talan_core.errors import UserError
-from talan_eval.comparison.inference import ci_points, points
+from talan_eval.comparison.published import ci_points, points
 from talan_eval.comparison.settings import ALSO, TOST
 from talan_eval.result import schema
 from talan_eval.stats.cmh import cmh, seed_tables
@@ -17,10 +19,10 @@ from talan_eval.stats.signflip import seed_sums
 from talan_eval.stats.wilcoxon import signed_rank
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from talan_eval.comparison.family import Adjusted, Analysed
     from talan_eval.comparison.settings import StatisticsSettings
+
+_OF_PAIRS: Final = frozenset({"wilcoxon", "cmh", "item-bootstrap"})
 
 
 def named_tests(
@@ -38,12 +40,21 @@ def named_tests(
         The tests in the order of the settings.
 
     Raises:
-        UserError: If a test that counts right answers is asked of scores other than 0 and 1.
+        UserError: If a test that counts right answers is asked of scores other than 0 and 1, or one that needs pairs of
+            independent seeds.
     """
+    needs_pairs = [name for name in settings.also if name in _OF_PAIRS]
+    if item.scores.contrast.pairing == "independent" and needs_pairs:
+        raise UserError(
+            f"{', '.join(needs_pairs)} compare{'s' if len(needs_pairs) == 1 else ''} pairs of seeds, and those of "
+            f"{item.scores.contrast.name} are independent.",
+            "Leave that out of --also, or compare paired seeds: --pairing paired",
+        )
     found: list[schema.NamedTest] = []
     for name in settings.also:
         if name == TOST:
-            found.extend(equivalence_test(points(float(item.deltas.mean(axis=1).mean())), item.inference.e1, settings))
+            delta = points(float(item.scores.deltas.mean(axis=1).mean()))
+            found.extend(equivalence_test(delta, item.inference.e1, settings))
         elif name == "benjamini-yekutieli":
             found.append(_test(name, p=adjusted.by_p))
         elif name == "item-bootstrap":
@@ -79,17 +90,17 @@ def equivalence_test(delta: float, e1: schema.E1 | None, settings: StatisticsSet
 def _test_of_scores(name: str, item: Analysed) -> float:
     scores = item.scores
     if name == "wilcoxon":
-        return signed_rank(seed_sums(item.deltas, scores.k)).p
+        return signed_rank(seed_sums(scores.deltas, scores.k)).p
     try:
-        return cmh(seed_tables(scores.base, scores.treat)).p
+        return cmh(seed_tables(np.broadcast_to(scores.base, scores.treatment.shape), scores.treatment)).p
     except ValueError as error:
         raise UserError(f"{scores.name}: {error}.", "Leave cmh out of --also.") from error
 
 
 def _item_bootstraps(item: Analysed, settings: StatisticsSettings, rng: np.random.Generator) -> list[schema.NamedTest]:
     found = []
-    for seed, row in zip(item.scores.seeds, item.deltas, strict=True):
-        interval = item_bootstrap_interval(row, settings.resamples, rng, settings.alpha, item.scores.clusters)
+    for seed, row in zip(item.scores.seeds, item.scores.deltas, strict=True):
+        interval = item_bootstrap_interval(row, settings.resamples, rng, settings.alpha, item.scores.items.clusters)
         found.append(_test("item-bootstrap", seed=seed, ci=None if interval is None else ci_points(interval)))
     return found
 

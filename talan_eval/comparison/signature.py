@@ -10,32 +10,43 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from talan_eval.comparison.pairing import CellScores
+    from talan_eval.comparison.contrast import CellScores
     from talan_eval.comparison.settings import StatisticsSettings
+    from talan_eval.result.contrast import ContrastSpec
 
 PACKAGE = "talan-eval"
 UNVERSIONED = "unversioned"
 
 
-def family_hash(base: str, treat: str, cells: Iterable[tuple[str, str, str, str]], variants_tried: int = 1) -> str:
+def family_hash(
+    contrasts: Sequence[ContrastSpec], cells: Iterable[tuple[str, str, str, str]], variants_tried: int = 1
+) -> str:
     """Hash the declared family, to be frozen before results are read.
 
     Args:
-        base: Base arm.
-        treat: Treat arm.
+        contrasts: What is compared, the primary one first; the order of the others does not matter.
         cells: (backbone, task, metric, slice) of each cell, in any order; the slice is "" for the whole benchmark.
-        variants_tried: Variants of the treat arm that were tried.
+        variants_tried: Variants of the arm under test that were tried.
 
     Returns:
-        12 hexadecimal digits of SHA-256.
+        12 hexadecimal digits of SHA-256. That of one paired contrast is the one of result schema 1, so that baselines
+        of that schema stay comparable.
     """
-    family = {"base": base, "treat": treat, "cells": sorted(cells), "variants_tried": variants_tried}
+    primary = contrasts[0]
+    family: dict[str, object] = {
+        "base": primary.base,
+        "treat": primary.treatment,
+        "cells": sorted(cells),
+        "variants_tried": variants_tried,
+    }
+    if len(contrasts) > 1 or primary.pairing != "paired":
+        family["contrasts"] = sorted([one.base, one.treatment, one.pairing] for one in contrasts)
     document = json.dumps(family, sort_keys=True)
     return hashlib.sha256(document.encode()).hexdigest()[:12]
 
 
 def signature(
-    cells: Sequence[CellScores],
+    contrasts: Sequence[Sequence[CellScores]],
     settings: StatisticsSettings,
     family: str,
     task_versions: Mapping[str, str],
@@ -44,7 +55,7 @@ def signature(
     """Build the signature: two results with equal signatures were computed alike on the same questions.
 
     Args:
-        cells: Ordered cells of one comparison.
+        contrasts: Ordered cells of each contrast.
         settings: Settings of the statistics.
         family: Hash of the declared family.
         task_versions: Version of each task; a task that is missing reads "unversioned".
@@ -53,18 +64,23 @@ def signature(
     Returns:
         ``key:value`` pairs joined by "|".
     """
+    cells = contrasts[0]
     by_task = {cell.task: cell for cell in cells}  # the backbones of a benchmark answer the same items
-    pairing = hashlib.sha256("\n".join(str(cell.pairing_hash) for cell in cells).encode()).hexdigest()[:12]
+    pairing = hashlib.sha256("\n".join(str(cell.items.pairing_hash) for cell in cells).encode()).hexdigest()[:12]
+    pairings = dict.fromkeys(one[0].contrast.pairing for one in contrasts)
+    several = len(contrasts) > 1 or "paired" not in pairings
+    independent = "independent" in pairings
     parts = {
         "backbone": "+".join(dict.fromkeys(cell.backbone for cell in cells)),
         "tasks": "+".join(f"{task}@{task_versions.get(task, UNVERSIONED)}" for task in by_task),
-        "items": "+".join(str(len(cell.item_ids)) for cell in by_task.values()),
-        "seeds": _same([seed_range(cell.seeds) for cell in cells]),
+        "items": "+".join(str(len(cell.items.item_ids)) for cell in by_task.values()),
+        "seeds": _same([seed_range(cell.seeds) for one in contrasts for cell in one]),
         "k": _same([str(cell.k) for cell in cells]),
         "pair": pairing,
+        **({"contrasts": f"{len(contrasts)},{'+'.join(pairings)}"} if several else {}),
         "family": family,
         "e0": "mcnemar,bonett-price",
-        "e1": "guarded-t,sign-flip",
+        "e1": "guarded-t,sign-flip" + (",welch,permutation" if independent else ""),
         "e2": "guarded-crossed,pigeonhole",
         "boot": settings.bootstrap,
         "variants": str(settings.variants_tried),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,13 +12,13 @@ from talan_core.errors import UserError, unknown_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.comparison.pairing import CellScores
+    from talan_eval.comparison.contrast import CellScores
 
 MIN_ITEMS = 2
 MOST_SLICES = 50
 
 
-def slice_cell(cell: CellScores, labels: Sequence[str]) -> tuple[tuple[str, CellScores], ...]:
+def slice_cell(cell: CellScores, labels: Sequence[str]) -> tuple[CellScores, ...]:
     """Cut a benchmark into one cell per value of each label.
 
     Args:
@@ -27,7 +26,7 @@ def slice_cell(cell: CellScores, labels: Sequence[str]) -> tuple[tuple[str, Cell
         labels: Names of labels; one that this benchmark's items do not have gives no slice of it.
 
     Returns:
-        ("label=value", cell) in the order of labels and values. Items without a value, and values of a single item, are
+        The slices in the order of labels and values. Items without a value, and values of a single item, are
         in no slice. Not covered: the unparsed rate of a slice, which is not recorded by item.
 
     Raises:
@@ -35,9 +34,9 @@ def slice_cell(cell: CellScores, labels: Sequence[str]) -> tuple[tuple[str, Cell
     """
     slices = []
     for label in labels:
-        column = np.array(cell.labels.get(label, ()))
+        column = np.array(cell.items.labels.get(label, ()))
         values = slice_values(cell.task, label, column.tolist())
-        slices += [(f"{label}={value}", _only(cell, np.flatnonzero(column == value))) for value in values]
+        slices += [cell.only(np.flatnonzero(column == value).tolist(), f"{label}={value}") for value in values]
     return tuple(slices)
 
 
@@ -66,25 +65,9 @@ def slice_values(task: str, label: str, column: Sequence[str]) -> tuple[str, ...
 
 def check_labels(cells: Sequence[CellScores], labels: Sequence[str]) -> None:
     """Raise a ``UserError`` for a label that no benchmark has."""
-    known = sorted({name for cell in cells for name in cell.labels})
+    known = sorted({name for cell in cells for name in cell.items.labels})
     for label in labels:
         if label not in known and known:
             raise unknown_name("slice", label, known)
         if label not in known:
             raise UserError(f"There is no label {label!r}: the items have no labels.", "Leave --slices out.")
-
-
-def _only(cell: CellScores, chosen: np.ndarray[tuple[int], np.dtype[np.int64]]) -> CellScores:
-    clusters = None if cell.clusters is None else tuple(cell.clusters[item] for item in chosen)
-    return replace(
-        cell,
-        item_ids=tuple(cell.item_ids[item] for item in chosen),
-        base=cell.base[:, chosen],
-        treat=cell.treat[:, chosen],
-        base_unparsed=None,
-        treat_unparsed=None,
-        clusters=clusters if clusters is not None and len(set(clusters)) > 1 else None,
-        labels={},
-        pairing_hash=None,
-        same_prompt=None,
-    )

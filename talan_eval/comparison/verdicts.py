@@ -1,12 +1,15 @@
 """When a result is called better or worse.
 
-The aggregate is the primary test at level alpha. With three seeds or more it is better (worse) when the guarded t
+The mean of the first contrast is the primary test at level alpha; the means of the other contrasts are adjusted among
+all of them. With three seeds or more it is better (worse) when the guarded t
 rejects with a positive (negative) mean; where S seeds can bring the sign-flip p below alpha at all (S >= 6 at alpha =
 .05, up to 20), the sign-flip test must reject too, and the verdict is then called confirmed, otherwise normality-based.
 
 A single cell needs five seeds, and the same tests adjusted for the family: Holm on the guarded p, and joint max-T. Over
 several backbones the smallest number of seeds counts for the t, and all trained pairs together for the sign flips.
-Where variants of the treat arm were tried, every deciding p is multiplied by their number.
+Where variants of the arm under test were tried, every deciding p is multiplied by their number. With independent seeds
+the smaller number counts and the guarded Welch t decides alone. Where a training of either arm diverged, verdicts are
+withheld: that training is an outcome which the scores do not show.
 
 Everything else that was tested is inconclusive, which is no evidence of equality. With one or two seeds: not estimable.
 """
@@ -46,12 +49,13 @@ def sign_flip_decides(sizes: Sequence[int], alpha: float) -> bool:
     return sign_flip_floor(sum(sizes)) < alpha and enumerable(sizes)
 
 
-def aggregate_p(sizes: Sequence[int], e1: E1 | None, settings: StatisticsSettings) -> float | None:
-    """Return the p that decides the primary test, or None with too few seeds for a verdict.
+def mean_p(sizes: Sequence[int], e1: E1 | None, settings: StatisticsSettings) -> float | None:
+    """Return the p that decides about a mean on its own, or None with too few seeds for a verdict.
 
     Args:
         sizes: Seeds of each backbone.
-        e1: The tests of the mean.
+        e1: The tests of the mean. With independent seeds the guarded Welch t decides alone: the permutation test is
+            exact for equal distributions only.
         settings: The error rate, and the variants tried, by which p is multiplied (Bonferroni).
     """
     if e1 is None or min(sizes) < SPARSE_SEEDS:
@@ -61,11 +65,12 @@ def aggregate_p(sizes: Sequence[int], e1: E1 | None, settings: StatisticsSetting
     return min(1.0, p * settings.variants_tried)
 
 
-def aggregate_verdict(delta: float, sizes: Sequence[int], p: float | None, alpha: float) -> Verdict:
-    """Judge the primary test by its deciding p."""
+def judge_mean(delta: float, sizes: Sequence[int], p: float | None, e1: E1 | None, alpha: float) -> Verdict:
+    """Judge a mean by its deciding p."""
     if p is None:
         return Verdict("not estimable")
-    return _judge(delta, p, alpha, "confirmed" if sign_flip_decides(sizes, alpha) else "normality-based")
+    both = sign_flip_decides(sizes, alpha) and e1 is not None and e1.signflip is not None
+    return _judge(delta, p, alpha, "confirmed" if both else "normality-based")
 
 
 def deciding_p(n_seeds: int, adjusted: Adjusted, alpha: float) -> float | None:

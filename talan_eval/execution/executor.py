@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from talan_eval.execution.attempts import Attempts
     from talan_eval.execution.events import Event
@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 class Executor(Protocol):
     """Performs all runs that wait. Results go to the store, which every worker must reach under the same path."""
 
-    def perform_all(self, assignment: Assignment, attempts: Attempts, report: Callable[[Event], None]) -> None:
+    def perform_all(
+        self, assignments: Sequence[Assignment], attempts: Attempts, report: Callable[[Event], None]
+    ) -> None:
         """Take runs until none waits, and say of each how it ended.
 
         Args:
-            assignment: The experiment, as a worker sees it.
+            assignments: The experiment as a worker sees it, one for each backbone.
             attempts: The runs.
             report: Told of each step, in this process and thread.
 

@@ -21,7 +21,7 @@ from talan_eval.execution.attempts import killed, perform_safely
 from talan_eval.execution.events import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
@@ -34,22 +34,21 @@ _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 10
 
 
-def load_worker(assignment: Assignment, number: int) -> Performer:
-    """Load what a worker process keeps: libraries, tokenizer, benchmarks.
+def load_worker(assignments: Sequence[Assignment], number: int) -> Performer:
+    """Load what a worker process keeps: libraries now, tokenizer and benchmarks of a backbone with its first run.
 
     Args:
-        assignment: The experiment, as a worker sees it.
+        assignments: The experiment as a worker sees it, one for each backbone.
         number: Number of the process, which chooses among several devices.
     """
     import torch  # noqa: PLC0415 - heavy, only in workers
 
-    from talan_eval.execution.worker import Worker  # noqa: PLC0415 - as above
+    from talan_eval.execution.worker import Crew  # noqa: PLC0415 - as above
 
-    torch.set_num_threads(assignment.threads)
-    worker = Worker(assignment, device_of(assignment.device, number, torch.cuda.device_count()))
+    crew = Crew(assignments, device_of(assignments[0].device, number, torch.cuda.device_count()))
     gc.collect()
     gc.freeze()  # the libraries stay: without it every later collection walks through all of them
-    return worker
+    return crew
 
 
 def device_of(device: str, number: int, n_gpus: int) -> str:
@@ -68,13 +67,15 @@ class LocalExecutor:
     """
 
     workers: int
-    load: Callable[[Assignment, int], Performer] = load_worker
+    load: Callable[[Sequence[Assignment], int], Performer] = load_worker
     method: Method = "spawn"
 
-    def perform_all(self, assignment: Assignment, attempts: Attempts, report: Callable[[Event], None]) -> None:
+    def perform_all(
+        self, assignments: Sequence[Assignment], attempts: Attempts, report: Callable[[Event], None]
+    ) -> None:
         """Perform runs; see :class:`talan_eval.execution.executor.Executor`."""
         slots = [
-            _Slot(functools.partial(self.load, assignment, number), self.method)
+            _Slot(functools.partial(self.load, assignments, number), self.method)
             for number in range(min(self.workers, len(attempts)))
         ]
         try:

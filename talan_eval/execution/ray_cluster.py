@@ -23,7 +23,7 @@ from talan_core.errors import UserError
 from talan_eval.execution.attempts import killed, perform_safely
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from talan_eval.execution.attempts import Attempts, Performer
     from talan_eval.execution.events import Event
@@ -38,14 +38,11 @@ _MOST_LOSSES: Final = 20
 """Nodes that one run may lose before it counts as killed: a run that takes its node down with it must end."""
 
 
-def load_worker(assignment: Assignment) -> Performer:
+def load_worker(assignments: tuple[Assignment, ...]) -> Performer:
     """Load what a Ray process keeps; Ray has hidden all devices but its own from it."""
-    import torch  # noqa: PLC0415 - heavy, only in workers
+    from talan_eval.execution.worker import Crew  # noqa: PLC0415 - heavy, only in workers
 
-    from talan_eval.execution.worker import Worker  # noqa: PLC0415 - as above
-
-    torch.set_num_threads(assignment.threads)
-    return Worker(assignment, assignment.device)
+    return Crew(assignments, assignments[0].device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ class RayExecutor:
 
     most: int | None
     gpus_per_run: float
-    load: Callable[[Assignment], Performer] = load_worker
+    load: Callable[[tuple[Assignment, ...]], Performer] = load_worker
 
     @classmethod
     def connect(cls, address: str | None, most: int | None, gpus_per_run: float) -> RayExecutor:
@@ -84,19 +81,22 @@ class RayExecutor:
             ) from error
         return cls(most, gpus_per_run)
 
-    def perform_all(self, assignment: Assignment, attempts: Attempts, report: Callable[[Event], None]) -> None:
+    def perform_all(
+        self, assignments: Sequence[Assignment], attempts: Attempts, report: Callable[[Event], None]
+    ) -> None:
         """Perform runs; see :class:`talan_eval.execution.executor.Executor`."""
         ray = _ray()
-        assignment = replace(assignment, directory=assignment.directory.absolute())
+        everywhere = tuple(replace(one, directory=one.directory.absolute()) for one in assignments)
+        first = everywhere[0]
         box = ray.remote(num_cpus=0)(_EventBox).options(scheduling_strategy=_here(ray)).remote()
-        gpus = self.gpus_per_run if assignment.device == "cuda" else 0
-        task = ray.remote(num_cpus=assignment.threads, num_gpus=gpus, max_retries=0)(_perform)
+        gpus = self.gpus_per_run if first.device == "cuda" else 0
+        task = ray.remote(num_cpus=max(one.threads for one in everywhere), num_gpus=gpus, max_retries=0)(_perform)
         underway: dict[Any, Run] = {}
         losses: dict[str, int] = {}
         try:
             while True:
                 while (self.most is None or len(underway) < self.most) and (run := attempts.next()) is not None:
-                    underway[task.remote(self.load, assignment, run, box)] = run
+                    underway[task.remote(self.load, everywhere, run, box)] = run
                 if not underway:
                     break
                 done, _ = ray.wait(list(underway), timeout=_POLL_SECONDS)
@@ -158,8 +158,8 @@ class _EventBox:
 
 
 def _perform(
-    load: Callable[[Assignment], Performer],
-    assignment: Assignment,
+    load: Callable[[tuple[Assignment, ...]], Performer],
+    assignments: tuple[Assignment, ...],
     run: Run,
     box: Any,  # noqa: ANN401 - an actor's handle
 ) -> tuple[Failure, ...] | UserError:
@@ -171,12 +171,12 @@ def _perform(
         with contextlib.suppress(ray.exceptions.RayActorError):  # progress may get lost, results may not
             box.put.remote(event)
 
-    return perform_safely(functools.partial(_loaded, load, assignment), run, report)
+    return perform_safely(functools.partial(_loaded, load, assignments), run, report)
 
 
 @functools.lru_cache(maxsize=1)
-def _loaded(load: Callable[[Assignment], Performer], assignment: Assignment) -> Performer:
-    return load(assignment)
+def _loaded(load: Callable[[tuple[Assignment, ...]], Performer], assignments: tuple[Assignment, ...]) -> Performer:
+    return load(assignments)
 
 
 def _is_lost(ray: Any, node: str | None) -> bool:  # noqa: ANN401 - Ray's module

@@ -28,7 +28,7 @@ from talan_eval.store.store import Store
 from talan_eval.tasks.benchmark import load_benchmark
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from peft import PeftModel
@@ -36,11 +36,33 @@ if TYPE_CHECKING:
     from talan_core.plain import PlainModel
     from talan_core.training.data import EncodedData
     from talan_core.training.trainer import TrainingLog
-    from talan_eval.grid import EvaluationCell, Run
+    from talan_eval.grid import Evaluation, Run
     from talan_eval.intake.assignment import Assignment
     from talan_eval.store.failures import Failure
 
 TRAINING_LOG = "training.json"
+
+
+class Crew:
+    """A worker for each backbone, loaded when its first run arrives.
+
+    Args:
+        assignments: One for each backbone.
+        device: torch device of this process, such as "cpu" or "cuda:1".
+    """
+
+    def __init__(self, assignments: Sequence[Assignment], device: str) -> None:
+        self._assignments = {assignment.backbone: assignment for assignment in assignments}
+        self._device = device
+        self._workers: dict[str, Worker] = {}
+
+    def perform(self, run: Run, report: Callable[[Event], None]) -> tuple[Failure, ...]:
+        """Do what is missing of a run; see :meth:`Worker.perform`."""
+        assignment = self._assignments[run.backbone]
+        torch.set_num_threads(assignment.threads)
+        if run.backbone not in self._workers:
+            self._workers[run.backbone] = Worker(assignment, self._device)
+        return self._workers[run.backbone].perform(run, report)
 
 
 class Worker:
@@ -170,10 +192,13 @@ class Worker:
     def _seal_training(self, run: Run, directory: Path | None) -> None:
         if directory is not None:
             log = json.loads((directory / TRAINING_LOG).read_bytes())
-            self.store.seal(run.cell_id, {"kind": "training", "arm": run.arm, "seed": run.seed, "log": log})
+            self.store.seal(
+                run.cell_id,
+                {"kind": "training", "arm": run.arm, "backbone": run.backbone, "seed": run.seed, "log": log},
+            )
 
     def _evaluate(
-        self, model: PeftModel | PlainModel, run: Run, cell: EvaluationCell, report: Callable[[Event], None]
+        self, model: PeftModel | PlainModel, run: Run, cell: Evaluation, report: Callable[[Event], None]
     ) -> None:
         benchmark = self.benchmarks[cell.task]
         weights = self.store.checkpoint_digest(run.cell_id)
@@ -195,6 +220,7 @@ class Worker:
             {
                 "kind": "evaluation",
                 "arm": run.arm,
+                "backbone": run.backbone,
                 "seed": run.seed,
                 "task": cell.task,
                 "weights": weights,
@@ -207,6 +233,6 @@ class Worker:
         )
 
 
-def sample_name(cell: EvaluationCell) -> str:
+def sample_name(cell: Evaluation) -> str:
     """Return the payload name of an evaluation's samples."""
     return f"{cell.task}/{cell.cell_id}.parquet"

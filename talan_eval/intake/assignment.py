@@ -1,4 +1,4 @@
-"""What a worker process needs to know, in a form that can be sent to it."""
+"""What a worker process needs to know of each backbone, in a form that can be sent to it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Everything about an experiment that a worker needs, the same for all of its runs.
+    """Everything about one backbone of an experiment that a worker needs, the same for all runs on it.
 
     Attributes:
+        backbone: Its name.
         directory: The experiment directory.
         revision: Where the backbone's weights are.
         training: The recipe.
@@ -38,6 +39,7 @@ class Assignment:
             no task runs any.
     """
 
+    backbone: str
     directory: Path
     revision: Revision
     training: TrainingSettings

@@ -7,18 +7,19 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from talan_core.arms import parse_arm
 from talan_core.backbones.names import find_backbone
-from talan_core.errors import UserError
+from talan_core.errors import UserError, unknown_name
 from talan_eval.comparison.settings import StatisticsSettings
 from talan_eval.experiment import parse_seeds
 from talan_eval.generation_settings import Asking, temperature_of
+from talan_eval.intake.arms import AskedArms, read_arms
 from talan_eval.store.atomic import refuse_unwritable
 from talan_eval.tasks.benchmark import MICRO_TASKS, check_names
 
 if TYPE_CHECKING:
     from talan_core.backbones.names import BackboneSpec
     from talan_core.training.settings import TrainingSettings
+    from talan_eval.intake.arms import Arms
     from talan_eval.requests.compare import CompareRequest
 
 _DEVICES: Final = ("auto", "cpu", "cuda")
@@ -26,16 +27,23 @@ _MOST_MINUTES: Final = 1e9
 
 
 @dataclass(frozen=True, slots=True)
+class CheckedBackbone:
+    """A backbone by name, its recipe, and how many prompts it answers at a time."""
+
+    spec: BackboneSpec
+    training: TrainingSettings
+    eval_batch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """The parts of a request that have been checked."""
 
-    base: str
-    treat: str
+    arms: Arms
     seeds: tuple[int, ...]
     tasks: tuple[str, ...]
     train_tasks: tuple[str, ...]
-    spec: BackboneSpec
-    training: TrainingSettings
+    backbones: tuple[CheckedBackbone, ...]
     asking: Asking
     statistics: StatisticsSettings
 
@@ -46,12 +54,18 @@ def check(request: CompareRequest) -> Checked:
     Raises:
         UserError: One of them cannot be meant.
     """
-    base, treat = parse_arm(request.base).name, parse_arm(request.treat).name
-    if base == treat:
-        raise UserError(
-            f"The arms are the same: --base and --treat are both {base!r}.",
-            "Type two different arms, as in --base lora --treat talan+lora.",
+    arms = read_arms(
+        AskedArms(
+            base=request.base,
+            treatments=request.treat,
+            fixed=request.fixed,
+            every_pair=_one_of("--pairs", request.pairs, ("base", "all")) == "all",
+            independent=_one_of("--pairing", request.pairing, ("paired", "independent")) == "independent",
+            confirmed=request.yes,
         )
+    )
+    seeds = parse_seeds(request.seeds)
+    _check_confirmation(request, arms)
     _check_numbers(request)
     if request.device not in _DEVICES:
         raise UserError(
@@ -63,22 +77,52 @@ def check(request: CompareRequest) -> Checked:
             "--also cmh counts right and wrong answers, and the mean of several samples is neither.",
             "Leave out cmh, or type --samples-per-item 1.",
         )
-    spec = find_backbone(request.backbone)
-    recipe = {key: getattr(request, key) for key in ("steps", "batch_size", "learning_rate")}
-    training = dataclasses.replace(spec.training, **{key: value for key, value in recipe.items() if value is not None})
     tasks = MICRO_TASKS if request.tasks is None else check_names(_names(request.tasks))
     train_tasks = tasks if request.train_tasks is None else check_names(_names(request.train_tasks))
     return Checked(
-        base=base,
-        treat=treat,
-        seeds=parse_seeds(request.seeds),
+        arms=arms,
+        seeds=seeds,
         tasks=tasks,
         train_tasks=train_tasks,
-        spec=spec,
-        training=training,
+        backbones=_backbones(request),
         asking=_asking(request),
         statistics=StatisticsSettings.of_request(request),
     )
+
+
+def _backbones(request: CompareRequest) -> tuple[CheckedBackbone, ...]:
+    """Find every backbone, each with its own recipe; what was typed of a recipe holds for all."""
+    typed = {key: getattr(request, key) for key in ("steps", "batch_size", "learning_rate")}
+    recipe = {key: value for key, value in typed.items() if value is not None}
+    names = request.backbone
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None or not names:
+        said = "No backbone is named." if twice is None else f"The backbone {twice!r} is named twice."
+        raise UserError(said, "Name each backbone once: --backbone micro")
+    found = []
+    for name in names:
+        spec = find_backbone(name)
+        training = dataclasses.replace(spec.training, **recipe)
+        found.append(
+            CheckedBackbone(spec, training, spec.eval_batch if request.eval_batch is None else request.eval_batch)
+        )
+    return tuple(found)
+
+
+def _check_confirmation(request: CompareRequest, arms: Arms) -> None:
+    if request.confirm < 0:
+        raise UserError(f"--confirm {request.confirm} is negative.", "Type a number of fresh seeds: --confirm 7")
+    if request.confirm and len(arms.contrasts) == 1:
+        raise UserError(
+            "--confirm trains the best of several arms anew, and there is one.",
+            "Leave it out, and type more --seeds; or name further arms with --treat.",
+        )
+
+
+def _one_of(option: str, value: str, names: tuple[str, ...]) -> str:
+    if value not in names:
+        raise unknown_name(option, value, names)
+    return value
 
 
 def _check_numbers(request: CompareRequest) -> None:

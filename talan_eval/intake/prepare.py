@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from talan_core.errors import UserError, unknown_name
 from talan_eval.comparison.slices import slice_values
-from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource
+from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource, TunedBackbone
 from talan_eval.intake.assignment import Assignment
 from talan_eval.intake.checked import Checked, check
 from talan_eval.records.samples import LABELS
@@ -41,14 +41,14 @@ class Prepared:
 
     Attributes:
         experiment: The identity of what will be computed.
-        assignment: What the workers need to know.
+        assignments: What the workers need to know, one for each backbone.
         workers: Processes at a time.
         retries: How often a failed run is tried again.
         statistics: Settings of the statistics.
     """
 
     experiment: Experiment
-    assignment: Assignment
+    assignments: tuple[Assignment, ...]
     workers: int
     retries: int
     statistics: StatisticsSettings
@@ -71,38 +71,43 @@ def prepare(request: CompareRequest) -> Prepared:
     from talan_core.backbones.load import locate  # noqa: PLC0415 - names are checked first, and without them
     from talan_eval.generation.prompts import check_backbone  # noqa: PLC0415 - as above
 
-    revision = locate(checked.spec)
     device = _device(request.device)
     loaded = _loaded(request, checked)
     evaluated = [loaded[name] for name in checked.tasks]
     contaminated = _contaminated(request, [loaded[name] for name in checked.train_tasks], evaluated)
-    check_backbone(revision, checked.asking, evaluated)
+    revisions = []
+    for one in checked.backbones:
+        revisions.append(locate(one.spec))
+        check_backbone(revisions[-1], checked.asking, evaluated)
     specs = {name: benchmark.spec for name, benchmark in loaded.items()}
-    eval_batch = checked.spec.eval_batch if request.eval_batch is None else request.eval_batch
-    experiment = _experiment(checked, revision, specs, eval_batch, device).model_copy(
+    experiment = _experiment(request, checked, revisions, specs, device).model_copy(
         update={"contaminated": contaminated}
     )
     tier = _sandbox_tier(request, [specs[name] for name in checked.tasks])
     out = RESULTS / experiment.default_name if request.out is None else request.out
     _check_space(out)
-    workers, threads = _workers(request.workers, checked, device)
-    assignment = Assignment(
-        directory=out,
-        revision=revision,
-        training=checked.training,
-        operating_point=checked.spec.talan,
-        tasks=checked.tasks,
-        train_tasks=checked.train_tasks,
-        data_dir=request.data_dir,
-        limit=request.limit,
-        asking=checked.asking,
-        eval_batch=eval_batch,
-        device=device,
-        threads=threads,
-        save_every=_save_every(request.save_minutes),
-        sandbox_tier=tier,
+    workers = _workers(request.workers, checked, device)
+    assignments = tuple(
+        Assignment(
+            backbone=one.spec.name,
+            directory=out,
+            revision=revision,
+            training=one.training,
+            operating_point=one.spec.talan,
+            tasks=checked.tasks,
+            train_tasks=checked.train_tasks,
+            data_dir=request.data_dir,
+            limit=request.limit,
+            asking=checked.asking,
+            eval_batch=one.eval_batch,
+            device=device,
+            threads=one.spec.threads or max(1, _cores() // workers),
+            save_every=_save_every(request.save_minutes),
+            sandbox_tier=tier,
+        )
+        for one, revision in zip(checked.backbones, revisions, strict=True)
     )
-    return Prepared(experiment, assignment, workers, request.retries, checked.statistics)
+    return Prepared(experiment, assignments, workers, request.retries, checked.statistics)
 
 
 def _loaded(request: CompareRequest, checked: Checked) -> dict[str, Benchmark]:
@@ -171,23 +176,35 @@ def _check_slices(labels: Sequence[str], benchmarks: Sequence[Benchmark]) -> Non
 
 
 def _experiment(
-    checked: Checked, revision: Revision, specs: Mapping[str, TaskSpec], eval_batch: int, device: str
+    request: CompareRequest,
+    checked: Checked,
+    revisions: Sequence[Revision],
+    specs: Mapping[str, TaskSpec],
+    device: str,
 ) -> Experiment:
+    backbones = tuple(
+        TunedBackbone(
+            identity=BackboneIdentity(
+                name=one.spec.name, commit=revision.commit, sha256=revision.sha256, note=revision.note
+            ),
+            training=asdict(one.training),
+            operating_point=one.spec.talan.to_dict(),
+            eval_batch=one.eval_batch,
+        )
+        for one, revision in zip(checked.backbones, revisions, strict=True)
+    )
     return Experiment(
-        backbone=BackboneIdentity(
-            name=checked.spec.name, commit=revision.commit, sha256=revision.sha256, note=revision.note
-        ),
-        base=checked.base,
-        treat=checked.treat,
+        backbones=backbones,
+        arms=checked.arms.names,
+        fixed=checked.arms.fixed,
+        contrasts=checked.arms.contrasts,
         seeds=checked.seeds,
+        confirm=request.confirm,
         tasks=tuple(TaskIdentity(**asdict(specs[name])) for name in checked.tasks),
         train=tuple(
             TrainingSource(name=name, n_train=specs[name].n_train, train_hash=specs[name].train_hash)
             for name in checked.train_tasks
         ),
-        training=asdict(checked.training),
-        operating_point=checked.spec.talan.to_dict(),
-        eval_batch=eval_batch,
         device=device,
         versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     )
@@ -214,18 +231,21 @@ def _sandbox_tier(request: CompareRequest, specs: Sequence[TaskSpec]) -> Tier | 
         raise UserError(error.problem, error.fix) from error
 
 
-def _workers(asked: int | None, checked: Checked, device: str) -> tuple[int, int]:
-    """Return the number of worker processes and the threads of each."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    small = checked.spec.threads is not None
-    if asked is None:
-        if device == "cuda":
-            import torch  # noqa: PLC0415 - heavy, see prepare
+def _workers(asked: int | None, checked: Checked, device: str) -> int:
+    """Return the number of worker processes."""
+    if asked is not None:
+        return asked
+    if device == "cuda":
+        import torch  # noqa: PLC0415 - heavy, see prepare
 
-            asked = torch.cuda.device_count()
-        else:
-            asked = min(cores, 2 * len(checked.seeds)) if small else 1
-    return asked, checked.spec.threads or max(1, cores // asked)
+        return torch.cuda.device_count()
+    small = all(one.spec.threads is not None for one in checked.backbones)
+    runs = len(checked.arms.names) * len(checked.seeds) * len(checked.backbones)
+    return min(_cores(), runs) if small else 1
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
 def _check_space(out: Path) -> None:

@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from talan_eval.comparison import ScoredItem, StatisticsSettings, compare, family_hash, pair_scores
+from talan_eval.comparison import (
+    ArmFacts,
+    Origin,
+    ScoredItem,
+    StatisticsSettings,
+    columns_of,
+    compare,
+    family_hash,
+    score_matrices,
+)
+from talan_eval.comparison.matrix import RERUN
+from talan_eval.comparison.selection import confirmed
 from talan_eval.grading.verdict import Verdict
 from talan_eval.records.notes import (
     contamination,
-    failed_cells,
+    failed_evaluations,
     failure_notes,
     grader_disagreements,
     mixed_checkpoints,
 )
 from talan_eval.records.provenance import provenance
 from talan_eval.records.samples import read_samples
-from talan_eval.result.schema import LiveProbe, Result
+from talan_eval.result.schema import LiveProbe
 from talan_eval.store.canonical import canonical_hash
 from talan_eval.store.ledger import Ledger, Look, earlier_looks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from talan_eval.comparison import CellScores
+    from talan_eval.comparison import ContrastSpec, ScoreColumns, ScoreMatrix
     from talan_eval.experiment import Experiment
     from talan_eval.grid import Run
     from talan_eval.records.samples import Sample
+    from talan_eval.result.schema import ArmKind, Result, Selection
     from talan_eval.store.failures import Failure
     from talan_eval.store.records import Record
     from talan_eval.store.store import Store
@@ -44,13 +56,13 @@ def collect(
     failures: Mapping[str, Failure] | None = None,
     statistics: StatisticsSettings | None = None,
 ) -> Result:
-    """Compare the two arms of a grid in which nothing more can be computed, and enter the look into the ledger.
+    """Compare the arms of a grid in which nothing more can be computed, and enter the look into the ledger.
 
     Args:
         store: The experiment directory.
         experiment: What was asked for.
-        runs: All runs of the experiment.
-        failures: Why cells are missing, by cell.
+        runs: All runs of the experiment, those of a confirmation among them.
+        failures: Why evaluations are missing, by their name or that of their training.
         statistics: Settings of the statistics; the defaults when None.
 
     Returns:
@@ -58,40 +70,153 @@ def collect(
         times aside.
 
     Raises:
-        UserError: Samples of the two arms do not pair, or the ledger cannot be written.
+        UserError: Samples of the arms do not pair, or the ledger cannot be written.
     """
-    records = store.finished()
-    cells = pair_scores(
-        _scores(store, runs, experiment.base, records),
-        _scores(store, runs, experiment.treat, records),
-        backbone=experiment.backbone.name,
-        metrics={task.name: task.metric for task in experiment.tasks},
-        k=max(task.asking.samples for task in experiment.tasks),
-    )
+    settings = statistics or StatisticsSettings()
+    grid = _Grid(store, experiment, tuple(runs), store.finished(), dict(failures or {}))
+    matrices = grid.matrices(experiment.seeds)
+    contrasts, gone = comparable(experiment.contrasts, matrices)
     ledger = Ledger(_root(store.directory))
-    look = _look(experiment, cells)
+    look = _look(experiment, contrasts, matrices)
     looks, damaged = ledger.read()
-    result = compare(
-        cells,
-        base=experiment.base,
-        treat=experiment.treat,
-        provenance=provenance(store, experiment, [records[name] for name in _names(runs) if name in records]),
-        sandbox=_sandbox(records),
-        task_versions={task.name: task.version for task in experiment.tasks},
-        live_probes=_probes(runs, records),
-        settings=replace(statistics or StatisticsSettings(), earlier_looks=earlier_looks(looks, look)),
-    )
+    known = replace(settings, earlier_looks=earlier_looks(looks, look))
+    result = compare(matrices, contrasts, grid.origin(), known)
     ledger.enter(look)
-    failed = failed_cells(runs, records, failures or {})
+    if experiment.confirm and result.selection is not None:
+        result = _confirmed(result, result.selection, grid, settings)
+    failed = failed_evaluations(runs, grid.records, grid.failures)
     notes = [
+        *gone,
         *contamination(experiment),
         *failure_notes(failed),
-        *mixed_checkpoints(runs, records),
-        *grader_disagreements(experiment, runs, records),
+        *mixed_checkpoints(runs, grid.records),
+        *grader_disagreements(experiment, runs, grid.records),
     ]
     if damaged:
         notes.append(f"{damaged} damaged line(s) in {ledger.path.name}: looks may be missing there.")
     return result.model_copy(update={"failed_cells": failed, "warnings": (*result.warnings, *notes)})
+
+
+def selected_arms(store: Store, experiment: Experiment, runs: Sequence[Run]) -> tuple[str, ...]:
+    """Return the base and the best treatment on the selection seeds; nothing is entered into the ledger.
+
+    Args:
+        store: The experiment directory, in which nothing more of the selection can be computed.
+        experiment: What was asked for.
+        runs: Its runs.
+    """
+    grid = _Grid(store, experiment, tuple(runs), store.finished(), {})
+    matrices = grid.matrices(experiment.seeds)
+    contrasts, _ = comparable(experiment.contrasts, matrices)
+    selection = compare(matrices, contrasts, Origin({}), StatisticsSettings(resamples=1)).selection
+    return () if selection is None else (selection.best.base, selection.best.treatment)
+
+
+def comparable(
+    contrasts: Sequence[ContrastSpec], matrices: Sequence[ScoreMatrix]
+) -> tuple[tuple[ContrastSpec, ...], tuple[str, ...]]:
+    """Leave out the contrasts of arms of which no run is there; all others are compared.
+
+    Returns:
+        The contrasts that have scores, and what to say of the others. Where the primary one or all would go, all are
+        returned: comparing them says what is missing.
+    """
+    seeds: dict[str, list[set[int]]] = {}
+    places = {(matrix.backbone, matrix.task) for matrix in matrices}
+    for matrix in matrices:
+        seeds.setdefault(matrix.arm, []).append(set(matrix.seeds))
+    whole = {arm for arm, found in seeds.items() if len(found) == len(places)}
+    kept = tuple(one for one in contrasts if {one.base, one.treatment} <= whole)
+    if not kept or kept[0] != contrasts[0]:
+        return tuple(contrasts), ()
+    return kept, tuple(
+        f"{one.name} is left out: an arm has no finished run on a benchmark." for one in contrasts if one not in kept
+    )
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """The sealed cells of an experiment, as a comparison needs them."""
+
+    store: Store
+    experiment: Experiment
+    runs: tuple[Run, ...]
+    records: Mapping[str, Record]
+    failures: Mapping[str, Failure]
+
+    def matrices(self, seeds: Sequence[int]) -> tuple[ScoreMatrix, ...]:
+        """Return the scores of all arms at some seeds; arms without seeds have theirs whatever the seeds."""
+        wanted = [run for run in self.runs if run.seed in seeds or run.arm in self.experiment.fixed]
+        columns = [one for run in wanted for one in self._columns(run)]
+        order = {arm: place for place, arm in enumerate(self.experiment.arms)}
+        columns.sort(key=lambda one: order[one.arm])
+        return score_matrices(columns, metrics={task.name: task.metric for task in self.experiment.tasks})
+
+    def origin(self) -> Origin:
+        """Return where the scores come from."""
+        finished = [self.records[name] for name in _names(self.runs) if name in self.records]
+        return Origin(
+            provenance=provenance(self.store, self.experiment, finished),
+            sandbox=_sandbox(self.records),
+            task_versions={task.name: task.version for task in self.experiment.tasks},
+            probes=_probes(self.runs, self.records),
+            arms={
+                (arm, backbone.name): self._facts(arm, backbone.name)
+                for backbone in self.experiment.backbones
+                for arm in self.experiment.arms
+            },
+        )
+
+    def _facts(self, arm: str, backbone: str) -> ArmFacts:
+        own = [run for run in self.runs if (run.arm, run.backbone) == (arm, backbone)]
+        logs = [self.records[run.cell_id].data["log"] for run in own if run.cell_id in self.records]
+        sizes = [log["trained_parameters"] for log in logs if log.get("trained_parameters") is not None]
+        diverged = [run.seed for run in own if self._diverged(run)]
+        kind: ArmKind = "fixed" if arm in self.experiment.fixed else "trained"
+        return ArmFacts(kind, tuple(diverged), max(sizes, default=None))
+
+    def _diverged(self, run: Run) -> bool:
+        failure = self.failures.get(run.cell_id)
+        return failure is not None and failure.kind == "diverged"
+
+    def _columns(self, run: Run) -> Iterator[ScoreColumns]:
+        for cell in run.evaluations:
+            if cell.cell_id in self.records:
+                (file,) = self.records[cell.cell_id].files
+                rows = scored_items(run, cell.task, read_samples(self.store.payload_path(file.name)))
+                (columns,) = columns_of(rows, RERUN)
+                k = max(task.asking.samples for task in self.experiment.tasks if task.name == cell.task)
+                yield replace(columns, k=k)
+
+
+def scored_items(run: Run, task: str, samples: Iterable[Sample]) -> Iterator[ScoredItem]:
+    """Return what one run scored on a benchmark, the answers to an item averaged."""
+    by_item: dict[str, list[Sample]] = {}
+    for sample in samples:
+        by_item.setdefault(sample.item_id, []).append(sample)
+    for item_id, found in by_item.items():
+        yield ScoredItem(
+            arm=run.arm,
+            backbone=run.backbone,
+            task=task,
+            seed=run.seed,
+            item_id=item_id,
+            prompt_hash=found[0].prompt_hash,
+            score=sum(sample.score for sample in found) / len(found),
+            unparsed=sum(sample.verdict == Verdict.UNPARSED for sample in found) / len(found),
+            labels=found[0].labels,
+        )
+
+
+def _confirmed(result: Result, selection: Selection, grid: _Grid, settings: StatisticsSettings) -> Result:
+    """Judge the selected treatment on its fresh seeds alone."""
+    best = selection.best
+    (spec,) = (one for one in grid.experiment.contrasts if (one.base, one.treatment) == (best.base, best.treatment))
+    fresh = [one for one in grid.matrices(grid.experiment.fresh_seeds) if one.arm in (best.base, best.treatment)]
+    if not comparable([spec], fresh)[0] or len({one.arm for one in fresh}) < 2:  # noqa: PLR2004 - both arms
+        return result
+    found = compare(fresh, [spec], grid.origin(), settings).contrasts[0]
+    return result.model_copy(update={"selection": confirmed(selection, found)})
 
 
 def _root(directory: Path) -> Path:
@@ -100,44 +225,23 @@ def _root(directory: Path) -> Path:
     return parent if os.access(parent, os.W_OK) else directory
 
 
-def _look(experiment: Experiment, cells: Sequence[CellScores]) -> Look:
-    seeds = set.intersection(*(set(cell.seeds) for cell in cells))
+def _look(experiment: Experiment, contrasts: Sequence[ContrastSpec], matrices: Sequence[ScoreMatrix]) -> Look:
+    primary = [one for one in matrices if one.arm in (contrasts[0].base, contrasts[0].treatment)]
+    of_seeds = [set(one.seeds) for one in primary if one.arm not in experiment.fixed]
+    cells = {(one.backbone, one.task): one.items for one in primary}
     return Look(
         time=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         experiment=experiment.digest,
         recipe=experiment.recipe_digest,
-        family=family_hash(
-            experiment.base, experiment.treat, [(cell.backbone, cell.task, cell.metric, "") for cell in cells]
-        ),
-        pairing=canonical_hash([cell.pairing_hash for cell in cells])[:_HASH_LENGTH],
-        backbone=experiment.backbone.name,
-        seeds=tuple(sorted(seeds)),
+        family=family_hash(contrasts, [(place[0], place[1], items.metric, "") for place, items in cells.items()]),
+        pairing=canonical_hash([items.pairing_hash for items in cells.values()])[:_HASH_LENGTH],
+        backbone="+".join(one.name for one in experiment.backbones),
+        seeds=tuple(sorted(set.intersection(*of_seeds))),
     )
 
 
 def _names(runs: Sequence[Run]) -> list[str]:
     return [name for run in runs for name in (run.cell_id, *(cell.cell_id for cell in run.evaluations))]
-
-
-def _scores(store: Store, runs: Sequence[Run], arm: str, records: Mapping[str, Record]) -> Iterator[ScoredItem]:
-    for run in runs:
-        for cell in run.evaluations:
-            if run.arm != arm or cell.cell_id not in records:
-                continue
-            (file,) = records[cell.cell_id].files
-            by_item: dict[str, list[Sample]] = {}
-            for sample in read_samples(store.payload_path(file.name)):
-                by_item.setdefault(sample.item_id, []).append(sample)
-            for item_id, samples in by_item.items():
-                yield ScoredItem(
-                    task=cell.task,
-                    seed=run.seed,
-                    item_id=item_id,
-                    prompt_hash=samples[0].prompt_hash,
-                    score=sum(sample.score for sample in samples) / len(samples),
-                    unparsed=sum(sample.verdict == Verdict.UNPARSED for sample in samples) / len(samples),
-                    labels=samples[0].labels,
-                )
 
 
 def _probes(runs: Sequence[Run], records: Mapping[str, Record]) -> list[LiveProbe]:
@@ -148,7 +252,7 @@ def _probes(runs: Sequence[Run], records: Mapping[str, Record]) -> list[LiveProb
             records[cell.cell_id].data["max_logit_change"] for cell in run.evaluations if cell.cell_id in records
         ]
         if changes:
-            probes.append(LiveProbe(arm=run.arm, seed=run.seed, max_logit_change=min(changes)))
+            probes.append(LiveProbe(arm=run.arm, backbone=run.backbone, seed=run.seed, max_logit_change=min(changes)))
     return probes
 
 

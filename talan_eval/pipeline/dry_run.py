@@ -45,7 +45,7 @@ def outlook(prepared: Prepared) -> Outlook:
     Raises:
         UserError: The directory holds another experiment or something else, or cannot be read.
     """
-    directory = prepared.assignment.directory
+    directory = prepared.assignments[0].directory
     refuse_foreign(directory)
     runs = plan(prepared.experiment)
     records: frozenset[str] = frozenset()

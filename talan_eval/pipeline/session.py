@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from talan_core.errors import UserError
-from talan_eval.grid import Run, plan
-from talan_eval.pipeline.collect import collect
+from talan_eval.grid import Run, confirmation, plan
+from talan_eval.pipeline.collect import collect, selected_arms
 from talan_eval.records.adoption import adopt, offers
 from talan_eval.report.markdown import render
 from talan_eval.store.atomic import atomic_write_bytes, make_directory
@@ -68,7 +68,7 @@ class Session:
         self.store.tidy()
         failures = self.failures()
         try:
-            result = collect(self.store, self.experiment, self.runs, failures, self.statistics)
+            result = collect(self.store, self.experiment, self.every_run(), failures, self.statistics)
         except UserError as error:
             if not failures:
                 raise
@@ -80,6 +80,25 @@ class Session:
             make_directory(also.absolute().parent)
             atomic_write_bytes(also, document)
         return result
+
+    def every_run(self) -> tuple[Run, ...]:
+        """Return the runs, and those of the confirmation of which anything is there."""
+        names = self.store.record_names() | set(self.store.checkpoint_names()) | set(self.store.failures())
+        fresh = confirmation(self.experiment, self.experiment.arms)
+        return (*self.runs, *(run for run in fresh if run.cell_id in names))
+
+    def confirmation(self) -> tuple[Run, ...]:
+        """Return what is missing of the confirmation, now that the selection is computed; nothing without one.
+
+        Raises:
+            UserError: No space or no permission.
+        """
+        if not self.experiment.confirm:
+            return ()
+        runs = confirmation(self.experiment, selected_arms(self.store, self.experiment, self.runs))
+        missing = still_missing(runs, self.store.record_names())
+        adopted = adopt(self.store, missing, offers(self.store.directory)) if missing else {}
+        return still_missing(missing, adopted)
 
     def check_complete(self) -> None:
         """Say what is missing for good.
@@ -96,7 +115,7 @@ class Session:
         known = self.store.failures()
         unfinished = {
             name
-            for run in self.runs
+            for run in self.every_run()
             for cell in run.evaluations
             if not self.store.has_record(cell.cell_id)
             for name in (run.cell_id, cell.cell_id)
@@ -120,7 +139,7 @@ def open_session(prepared: Prepared) -> Iterator[Session]:
     experiment = prepared.experiment
     created = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     manifest = Manifest(experiment.to_json(), created, dict(experiment.versions))
-    directory = prepared.assignment.directory
+    directory = prepared.assignments[0].directory
     with Store.held(directory, manifest) as store:
         state = store.verify()
         runs = plan(experiment)
@@ -148,4 +167,6 @@ def _damaged_checkpoints(store: Store, missing: tuple[Run, ...]) -> Iterator[str
 
 def _listed(failures: dict[str, Failure]) -> str:
     lines = [f"  {failure.name}: {failure.message}" for failure in failures.values()]
-    return f"{len(lines)} cell(s) have no result, and their pairs are left out of both arms:\n" + "\n".join(lines)
+    return f"{len(lines)} cell(s) have no result, and their pairs are left out of the arms' contrasts:\n" + "\n".join(
+        lines
+    )

@@ -9,7 +9,7 @@ import pydantic
 
 from talan_core.errors import UserError
 from talan_eval.experiment import Experiment
-from talan_eval.grid import plan
+from talan_eval.grid import confirmation, plan
 from talan_eval.store.lock import holder_of
 from talan_eval.store.records import CorruptedError
 from talan_eval.store.store import MANIFEST_NAME, Store
@@ -29,6 +29,7 @@ class CellStatus:
     Attributes:
         cell_id: Its name in the store.
         arm: Canonical arm name.
+        backbone: Backbone name.
         seed: Training seed.
         task: Benchmark; empty for a training.
         status: "finished" as sealed (``runs verify`` checks the bytes), "running" where it was begun, "failed"
@@ -37,6 +38,7 @@ class CellStatus:
 
     cell_id: str
     arm: str
+    backbone: str
     seed: int
     task: str
     status: Status
@@ -99,7 +101,7 @@ def status_of(directory: Path) -> ExperimentStatus:
         experiment = Experiment(**store.manifest.experiment)
     except pydantic.ValidationError:
         return ExperimentStatus(directory, None, (), store.manifest.created, holder, reported)
-    cells = _cells(store, plan(experiment))
+    cells = (*_cells(store, plan(experiment)), *_begun(store, confirmation(experiment, experiment.arms)))
     return ExperimentStatus(directory, experiment, cells, store.manifest.created, holder, reported)
 
 
@@ -114,7 +116,8 @@ def orphans(store: Store, *, finished: bool) -> tuple[str, ...]:
         Their names; none of an experiment that this version cannot read.
     """
     try:
-        runs = plan(Experiment(**store.manifest.experiment))
+        experiment = Experiment(**store.manifest.experiment)
+        runs = (*plan(experiment), *confirmation(experiment, experiment.arms))
     except pydantic.ValidationError:
         return ()
     kept = {
@@ -133,6 +136,13 @@ def _sound(store: Store, name: str) -> bool:
     return True
 
 
+def _begun(store: Store, runs: tuple[Run, ...]) -> tuple[CellStatus, ...]:
+    """Return the cells of those runs of which anything is there: which arm is confirmed is known when it was chosen."""
+    found = _cells(store, runs)
+    started = {(cell.arm, cell.seed) for cell in found if cell.status != "missing"}
+    return tuple(cell for cell in found if (cell.arm, cell.seed) in started)
+
+
 def _cells(store: Store, runs: tuple[Run, ...]) -> tuple[CellStatus, ...]:
     finished = store.record_names()
     begun = store.journal_names() | store.training_names()
@@ -147,5 +157,5 @@ def _cells(store: Store, runs: tuple[Run, ...]) -> tuple[CellStatus, ...]:
                 status = "failed"
             elif cell_id in begun:
                 status = "running"
-            cells.append(CellStatus(cell_id, run.arm, run.seed, task, status))
+            cells.append(CellStatus(cell_id, run.arm, run.backbone, run.seed, task, status))
     return tuple(cells)

@@ -16,17 +16,19 @@ if TYPE_CHECKING:
     from talan_eval.store.records import Record
 
 
-def failed_cells(
+def failed_evaluations(
     runs: Sequence[Run], records: Mapping[str, Record], failures: Mapping[str, Failure]
 ) -> tuple[FailedCell, ...]:
-    """Return the cells without result in the order of the grid."""
+    """Return the evaluations without result in the order of the grid."""
     failed = []
     for run in runs:
         for cell in run.evaluations:
             failure = failures.get(cell.cell_id, failures.get(run.cell_id))
             if cell.cell_id not in records and failure is not None:
                 reason = " ".join(failure.message.split())
-                failed.append(FailedCell(arm=run.arm, seed=run.seed, task=cell.task, reason=reason))
+                failed.append(
+                    FailedCell(arm=run.arm, backbone=run.backbone, seed=run.seed, task=cell.task, reason=reason)
+                )
     return tuple(failed)
 
 
@@ -36,7 +38,8 @@ def failure_notes(failed: Sequence[FailedCell]) -> list[str]:
     for cell in failed:
         tasks.setdefault((cell.arm, cell.seed, cell.reason), []).append(cell.task)
     return [
-        f"{', '.join(names)}: no result of {arm} at seed {seed}, so the pair is left out of both arms ({reason})."
+        f"{', '.join(names)}: no result of {arm} at seed {seed}, so the pair is left out of the arm's contrasts "
+        f"({reason})."
         for (arm, seed, reason), names in tasks.items()
     ]
 
@@ -57,7 +60,7 @@ def mixed_checkpoints(runs: Sequence[Run], records: Mapping[str, Record]) -> lis
 def grader_disagreements(experiment: Experiment, runs: Sequence[Run], records: Mapping[str, Record]) -> Iterator[str]:
     """Say on how many answers the two graders of a benchmark differ, where one has two."""
     for task in experiment.tasks:
-        counted: dict[str, Counter[str]] = {experiment.base: Counter(), experiment.treat: Counter()}
+        counted: dict[str, Counter[str]] = {arm: Counter() for arm in experiment.arms}
         for run in runs:
             for cell in run.evaluations:
                 if cell.task == task.name and cell.cell_id in records:
@@ -67,8 +70,8 @@ def grader_disagreements(experiment: Experiment, runs: Sequence[Run], records: M
                 " / ".join(str(count[key]) for count in counted.values()) for key in ("strict_only", "symbolic_only")
             )
             yield (
-                f"{task.name}: the two graders disagree on some answers, base / treat: {strict} are right by the "
-                f"normaliser alone and {symbolic} by math-verify alone; they are marked in samples/."
+                f"{task.name}: the two graders disagree on some answers, {' / '.join(experiment.arms)}: {strict} are "
+                f"right by the normaliser alone and {symbolic} by math-verify alone; they are marked in samples/."
             )
 
 

@@ -93,7 +93,7 @@ def _parameter(field: dataclasses.Field[Any], hint: Any, *, from_file: bool) -> 
     return inspect.Parameter(
         field.name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=[] if repeated else default,
+        default=list(default) if repeated else default,
         annotation=Annotated[list[str] if repeated else hint, declared],
     )
 

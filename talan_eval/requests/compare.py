@@ -22,9 +22,22 @@ class CompareRequest:
     """
 
     base: str = _ask("lora", "Arm to compare with, such as lora, dora, rslora[r=16].")
-    treat: str = _ask("talan+lora", "Arm under test, such as talan+lora, talan[slots=4]+dora.")
+    treat: tuple[str, ...] = _ask(
+        ("talan+lora",),
+        "Arm under test, such as talan+lora, talan[slots=4]+dora; repeat it for several. Values separated by | make a "
+        "grid: 'talan[slots=1|2,layer=1|3]+lora' is four arms.",
+    )
+    pairs: str = _ask("base", "base (each --treat against --base) or all (every two arms).")
+    pairing: str = _ask(
+        "paired", "paired (arms are trained with the same seeds) or independent; declared, never guessed."
+    )
+    fixed: tuple[str, ...] = _ask((), "Arm of which one checkpoint is taken as it is, without seeds; repeat it.")
+    confirm: int = _ask(0, "Train the best arm and its base anew on so many fresh seeds, which did not choose it.")
+    yes: bool = _ask(default=False, text="More than 200 arms are meant.")
     seeds: str = _ask("7", "A count (7 means seeds 0 to 6) or a list (0,3,5).", listed=True)
-    backbone: str = _ask("micro", "micro, smollm2-135m, a directory, or a Hub id.")
+    backbone: tuple[str, ...] = _ask(
+        ("micro",), "micro, smollm2-135m, a directory, or a Hub id; repeat it for several.", listed=False
+    )
     tasks: str | None = _ask(
         None,
         "Benchmarks, separated by commas; the four bundled twins, or all that are logged, when left out.",

@@ -93,7 +93,7 @@ def guarded_crossed(per_seed: FloatArray, squares: Sequence[MeanSquares], alpha:
 
 
 def combine(
-    delta: float, seed_parts: Sequence[tuple[float, int]], item_parts: Sequence[ItemPart], alpha: float
+    delta: float, seed_parts: Sequence[tuple[float, float]], item_parts: Sequence[ItemPart], alpha: float
 ) -> Crossed:
     """Assemble the guarded E2 result from the variance that seeds and items contribute.
 
@@ -107,8 +107,8 @@ def combine(
         The guarded result.
     """
     variance = max(sum(part for part, _ in seed_parts) + sum(part.item - part.error for part in item_parts), 0.0)
-    components = list(seed_parts)
-    guards = []
+    components: list[tuple[float, float]] = list(seed_parts)
+    guards: list[tuple[float, float]] = []
     for part in item_parts:
         components += [(part.item, part.item_df), *part.errors]
         guards.append((max(part.item, part.error), part.item_df))
@@ -123,7 +123,7 @@ def combine(
     return Crossed(delta, guarded(delta, terms, alpha), df)
 
 
-def satterthwaite(variance: float, parts: Sequence[tuple[float, int]]) -> float:
+def satterthwaite(variance: float, parts: Sequence[tuple[float, float]]) -> float:
     """Return Satterthwaite's degrees of freedom of a combination of mean squares, at least 1.
 
     Args:

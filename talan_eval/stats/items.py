@@ -134,14 +134,14 @@ def saturation(base: FloatArray, treat: FloatArray) -> Saturation:
     """Count the items that all checkpoints of both arms answer alike, right or wrong.
 
     Args:
-        base: Scores of the base arm, shape (S, N), proportions.
-        treat: Scores of the treat arm, shape (S, N).
+        base: Scores of the base arm, shape (S1, N), proportions.
+        treat: Scores of the treat arm, shape (S2, N).
 
     Returns:
         The counts. A benchmark with few informative items is saturated: its N overstates what it can show.
     """
-    if base.shape != treat.shape:
-        raise ValueError(f"the arms need the same seeds and items, got {base.shape} and {treat.shape}")
+    if base.shape[1] != treat.shape[1]:
+        raise ValueError(f"the arms need the same items, got {base.shape} and {treat.shape}")
     right = int(((base.min(axis=0) >= 1) & (treat.min(axis=0) >= 1)).sum())
     wrong = int(((base.max(axis=0) <= 0) & (treat.max(axis=0) <= 0)).sum())
     return Saturation(right, wrong, base.shape[1] - right - wrong)

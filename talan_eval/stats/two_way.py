@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from talan_eval.stats.arrays import FloatArray, Interval, as_deltas
 from talan_eval.stats.pigeonhole import Layout, percentile_interval, resampled_cells, seed_average, seed_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from talan_eval.stats.backbones import GridCell
 
@@ -26,11 +27,13 @@ class Member:
         seeds: Training seeds, in the order of the rows.
         in_mean: Those of them that count in the mean over cells, which all cells of a backbone must have; None for a
             member that is not in the mean, such as a slice.
+        group: Which mean it counts in: the number of its contrast.
     """
 
     cell: GridCell
     seeds: tuple[int, ...]
     in_mean: tuple[int, ...] | None
+    group: int = 0
 
 
 @dataclass(frozen=True)
@@ -39,17 +42,17 @@ class TwoWay:
 
     Attributes:
         members: In the order given.
-        mean: Of the equal-weight mean; None as well where no member counts in it.
+        means: Of the equal-weight mean of each group, by its number; None as well where no member counts in it.
     """
 
     members: tuple[Interval | None, ...]
-    mean: Interval | None
+    means: Mapping[int, Interval | None]
 
 
 def two_way_intervals(
     members: Sequence[Member], resamples: int, stream: Callable[[str], np.random.Generator], alpha: float
 ) -> TwoWay:
-    """Percentile intervals of the two-way bootstrap (Owen 2007) for all members and their mean.
+    """Percentile intervals of the two-way bootstrap (Owen 2007) for all members and their means.
 
     Each interval is that of :func:`~talan_eval.stats.pigeonhole.pigeonhole_interval`. The weights of a benchmark's
     items are drawn once and serve all its cells and the mean; so do those of a backbone's seeds, wherever the same
@@ -79,15 +82,19 @@ def two_way_intervals(
         benchmarks=[member.cell.benchmark for member in members], clusters=[member.cell.clusters for member in members]
     )
     intervals: list[Interval | None] = [None] * len(members)
-    total = np.zeros(resamples)
+    totals = {member.group: np.zeros(resamples) for member in members}
     for position, means in resampled_cells(deltas, layout, resamples, lambda name: stream(f"items/{name}")):
         member = members[position]
         own = seed_average(weights(member.cell.backbone, member.seeds), means)
         intervals[position] = percentile_interval(own, alpha)
         if member.in_mean == member.seeds:
-            total += own
+            totals[member.group] += own
         elif member.in_mean is not None:
             rows = [member.seeds.index(seed) for seed in member.in_mean]
-            total += seed_average(weights(member.cell.backbone, member.in_mean), means[:, rows])
-    count = sum(member.in_mean is not None for member in members)
-    return TwoWay(tuple(intervals), percentile_interval(total / count, alpha) if count else None)
+            totals[member.group] += seed_average(weights(member.cell.backbone, member.in_mean), means[:, rows])
+    counts = Counter(member.group for member in members if member.in_mean is not None)
+    means_of = {
+        group: percentile_interval(total / counts[group], alpha) if counts[group] else None
+        for group, total in totals.items()
+    }
+    return TwoWay(tuple(intervals), means_of)

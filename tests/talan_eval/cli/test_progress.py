@@ -9,9 +9,9 @@ from rich.console import Console
 
 from talan_eval.cli.progress import Forecast, PlainProgress, Workload, progress_for, spoken
 from talan_eval.execution.events import Event
-from talan_eval.grid import EvaluationCell, Run
+from talan_eval.grid import Evaluation, Run
 
-RUNS = [Run(f"train-{seed}", "lora", seed, (EvaluationCell(f"a-{seed}", "a"),)) for seed in (0, 1)]
+RUNS = [Run(f"train-{seed}", "lora", "micro", seed, (Evaluation(f"a-{seed}", "a"),)) for seed in (0, 1)]
 WORK = Workload(RUNS, finished=1, steps=10, items={"a": 20})
 
 

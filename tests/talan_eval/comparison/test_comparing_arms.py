@@ -8,30 +8,38 @@ import numpy as np
 import pytest
 
 from talan_core.errors import UserError
-from talan_eval.comparison import ScoredItem, pair_scores
+from talan_eval.comparison import ContrastSpec, ScoredItem, columns_of, score_matrices
+from talan_eval.comparison.contrast import cells_of
 from talan_eval.stats.guarded_t import paired_t
 
 
 def rows(seeds=(0, 1), items=("a", "b", "c")):
-    return [ScoredItem("t", seed, item, f"hash-{item}", 1.0, unparsed=False) for seed in seeds for item in items]
+    return [
+        ScoredItem("arm", "micro", "t", seed, item, f"hash-{item}", 1.0, unparsed=False)
+        for seed in seeds
+        for item in items
+    ]
 
 
-def paired(base, treat):
-    return pair_scores(base, treat, backbone="micro", metrics={"t": "acc"})
+def paired(base, treat, **options):
+    rows = [dataclasses.replace(row, arm=arm) for arm, of in (("base", base), ("treat", treat)) for row in of]
+    found = score_matrices(columns_of(rows, "again"), metrics={"t": "acc"}, **options)
+    (cell,) = cells_of(ContrastSpec("base", "treat"), found, {})
+    return cell
 
 
 def test_rows_are_paired_by_item_whatever_their_order():
     base = [dataclasses.replace(r, score=float(r.item_id == "a")) for r in rows()]
-    (cell,) = paired(base[::-1], rows())
-    assert cell.item_ids == ("a", "b", "c")
+    cell = paired(base[::-1], rows())
+    assert cell.items.item_ids == ("a", "b", "c")
     assert cell.base.tolist() == [[1, 0, 0]] * 2
-    assert (cell.treat - cell.base).tolist() == [[0, 1, 1]] * 2
+    assert cell.deltas.tolist() == [[0, 1, 1]] * 2
 
 
 def test_unparsed_answers_are_a_share_per_arm():
     treat = [dataclasses.replace(r, score=0.0, unparsed=r.item_id == "b") for r in rows()]
-    (cell,) = paired(rows(), treat)
-    assert (cell.base_unparsed, cell.treat_unparsed) == (0.0, pytest.approx(1 / 3))
+    cell = paired(rows(), treat)
+    assert (cell.base_unparsed, cell.treatment_unparsed) == (0.0, pytest.approx(1 / 3))
 
 
 def test_a_duplicate_is_no_new_observation():
@@ -51,7 +59,7 @@ def test_the_same_item_under_another_prompt_is_refused():
 
 
 def test_a_seed_of_one_arm_only_drops_out_of_both():
-    (cell,) = paired(rows(seeds=(0, 1, 2)), rows(seeds=(0, 2)))
+    cell = paired(rows(seeds=(0, 1, 2)), rows(seeds=(0, 2)))
     assert (cell.seeds, cell.dropped_seeds) == ((0, 2), (1,))
     with pytest.raises(UserError, match="no seed that both arms finished"):
         paired(rows(seeds=(0,)), rows(seeds=(1,)))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from talan_core.errors import UserError
-from talan_eval.comparison import StatisticsSettings, family_hash
+from talan_eval.comparison import ContrastSpec, StatisticsSettings, family_hash
 from talan_eval.stats.backbones import GridCell, guarded_t_backbones
 
 QUICK = StatisticsSettings(resamples=300)
@@ -166,5 +166,5 @@ def test_the_result_keeps_full_precision(cell, result):
 
 def test_the_family_does_not_depend_on_the_order_of_its_cells():
     cells = [("a", "t", "acc", ""), ("a", "u", "acc", "")]
-    assert family_hash("x", "y", cells) == family_hash("x", "y", cells[::-1])
-    assert family_hash("x", "y", cells) != family_hash("y", "x", cells)
+    assert family_hash([ContrastSpec("x", "y")], cells) == family_hash([ContrastSpec("x", "y")], cells[::-1])
+    assert family_hash([ContrastSpec("x", "y")], cells) != family_hash([ContrastSpec("y", "x")], cells)

@@ -10,7 +10,7 @@ import pytest
 from talan_core.errors import UserError
 from talan_eval.execution.attempts import Attempts
 from talan_eval.execution.local import LocalExecutor, device_of
-from talan_eval.grid import EvaluationCell, Run
+from talan_eval.grid import Evaluation, Run
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
 
@@ -18,7 +18,7 @@ FAKES = Path(__file__).parent / "fakes"
 
 
 def run_of(seed):
-    return Run(f"train-{seed}", "lora", seed, tuple(EvaluationCell(f"{task}-{seed}", task) for task in ("a", "b")))
+    return Run(f"train-{seed}", "lora", "micro", seed, tuple(Evaluation(f"{task}-{seed}", task) for task in ("a", "b")))
 
 
 ALL = {name for seed in range(3) for name in (f"train-{seed}", f"a-{seed}", f"b-{seed}")}
@@ -38,7 +38,7 @@ class Grid:
     def perform(self, deeds, *, retries=1, workers=2, seeds=3):
         attempts = Attempts(self.store, [run_of(seed) for seed in range(seeds)], retries, self.events.append)
         executor = LocalExecutor(workers, self.fakes.FakeWorker)
-        executor.perform_all(self.fakes.Plan(self.store.directory, deeds), attempts, self.events.append)
+        executor.perform_all((self.fakes.Plan(self.store.directory, deeds),), attempts, self.events.append)
         return set(self.store.finished())
 
     def tried(self, cell_id):

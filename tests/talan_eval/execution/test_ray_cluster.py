@@ -14,7 +14,7 @@ import pytest
 from talan_core.errors import UserError
 from talan_eval.execution.attempts import Attempts
 from talan_eval.execution.ray_cluster import RayExecutor
-from talan_eval.grid import EvaluationCell, Run
+from talan_eval.grid import Evaluation, Run
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
 
@@ -35,7 +35,7 @@ needs_ray = [
 
 
 def run_of(seed):
-    return Run(f"train-{seed}", "lora", seed, tuple(EvaluationCell(f"{task}-{seed}", task) for task in ("a", "b")))
+    return Run(f"train-{seed}", "lora", "micro", seed, tuple(Evaluation(f"{task}-{seed}", task) for task in ("a", "b")))
 
 
 def cells_of(seeds):
@@ -65,7 +65,7 @@ def grid(cluster, tmp_path, monkeypatch):
         connected = RayExecutor.connect(cluster.address, None, 1.0 if gpus is None else gpus)
         executor = dataclasses.replace(connected, load=fakes.load_on_node)
         attempts = Attempts(store, [run_of(seed) for seed in range(seeds)], retries, on_event)
-        plan = fakes.Plan(store.directory, deeds, device="cpu" if gpus is None else "cuda")
+        plan = (fakes.Plan(store.directory, deeds, device="cpu" if gpus is None else "cuda"),)
         executor.perform_all(plan, attempts, on_event)
         return set(store.finished())
 

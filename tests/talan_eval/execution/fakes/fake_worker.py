@@ -24,13 +24,14 @@ class Plan:
     device: str = "cpu"
 
 
-def load_on_node(plan: Plan) -> FakeWorker:
+def load_on_node(plans: tuple[Plan, ...]) -> FakeWorker:
     """Load what a process of a cluster keeps."""
-    return FakeWorker(plan, 0)
+    return FakeWorker(plans, 0)
 
 
 class FakeWorker:
-    def __init__(self, plan: Plan, number: int) -> None:
+    def __init__(self, plans: tuple[Plan, ...], number: int) -> None:
+        (plan,) = plans
         self.plan = plan
         self.number = number
         self.store = Store.load(plan.directory)

@@ -1,0 +1,189 @@
+"""Contrasts: two arms, how their seeds relate, and the cells that they make of score matrices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from talan_core.errors import UserError, unknown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from talan_eval.comparison.matrix import Items, ScoreMatrix
+    from talan_eval.result.contrast import ContrastSpec
+    from talan_eval.stats.arrays import FloatArray
+
+PAIRINGS: Final = ("paired", "fixed", "independent")
+RESUME: Final = "Run the same `talan-eval compare` command again: it computes the missing cells only."
+
+
+@dataclass(frozen=True, eq=False)
+class CellScores:
+    """The scores of one contrast on one backbone and benchmark, or on a slice of it.
+
+    Attributes:
+        contrast: Which arms, and how their seeds relate.
+        backbone: Backbone name.
+        items: What both arms answered; N items.
+        seeds: Seeds of the treatment, shape (S,); where seeds are paired those that both arms have.
+        base_seeds: Seeds of the base arm: the same where paired, one where fixed.
+        base: Scores of the base arm, shape (len(base_seeds), N).
+        treatment: Scores of the treatment, shape (S, N).
+        k: Decoding samples that each score averages.
+        base_unparsed: Share of unparsed base answers, or None if unknown.
+        treatment_unparsed: Share of unparsed answers of the treatment, or None if unknown.
+        dropped_seeds: Seeds that only one arm finished; the pair is left out.
+        diverged_seeds: Seeds at which the training of either arm diverged.
+        part: "label=value" of a slice, or None for the whole benchmark.
+    """
+
+    contrast: ContrastSpec
+    backbone: str
+    items: Items
+    seeds: tuple[int, ...]
+    base_seeds: tuple[int, ...]
+    base: FloatArray
+    treatment: FloatArray
+    k: int = 1
+    base_unparsed: float | None = None
+    treatment_unparsed: float | None = None
+    dropped_seeds: tuple[int, ...] = ()
+    diverged_seeds: tuple[int, ...] = ()
+    part: str | None = field(default=None)
+
+    @property
+    def task(self) -> str:
+        """Benchmark name."""
+        return self.items.task
+
+    @property
+    def name(self) -> str:
+        """Return "backbone/task", with the slice where it is one."""
+        whole = f"{self.backbone}/{self.task}"
+        return whole if self.part is None else f"{whole}/{self.part}"
+
+    @property
+    def label(self) -> str:
+        """Return what reports call it."""
+        return self.task if self.part is None else f"{self.task} {self.part}"
+
+    @property
+    def n_seeds(self) -> int:
+        """The number of seeds by which rules about few seeds go: the smaller one where arms have different ones."""
+        return min(len(self.seeds), len(self.base_seeds)) if self.contrast.pairing == "independent" else len(self.seeds)
+
+    @property
+    def deltas(self) -> FloatArray:
+        """Treatment minus base, shape (S, N); with independent seeds that of their means, shape (1, N).
+
+        A fixed base is subtracted from each seed of the treatment.
+        """
+        if self.contrast.pairing == "independent":
+            return np.asarray([self.treatment.mean(axis=0) - self.base.mean(axis=0)], dtype=np.float64)
+        return self.treatment - self.base
+
+    def only(self, chosen: Sequence[int], part: str) -> CellScores:
+        """Return some of the items, as a slice. Its unparsed rate is not known: that is not recorded by item."""
+        return replace(
+            self,
+            items=self.items.only(chosen),
+            base=self.base[:, chosen],
+            treatment=self.treatment[:, chosen],
+            base_unparsed=None,
+            treatment_unparsed=None,
+            part=part,
+        )
+
+
+def check_contrasts(contrasts: Sequence[ContrastSpec], arms: Sequence[str]) -> None:
+    """Raise a ``UserError`` for contrasts that cannot be meant: of unknown arms, of an arm with itself, or twice."""
+    if not contrasts:
+        raise UserError("There is nothing to compare.", "Name an arm under test: --treat talan+lora")
+    for one in contrasts:
+        for arm in (one.base, one.treatment):
+            if arm not in arms:
+                raise unknown_name("arm", arm, arms)
+        if one.base == one.treatment:
+            raise UserError(
+                f"The arm {one.base!r} is compared with itself.", "Name two different arms in each contrast."
+            )
+        if sum((other.base, other.treatment) == (one.base, one.treatment) for other in contrasts) > 1:
+            raise UserError(f"The contrast {one.name!r} is declared twice.", "Name each contrast once.")
+
+
+def cells_of(
+    contrast: ContrastSpec,
+    matrices: Sequence[ScoreMatrix],
+    diverged: Mapping[tuple[str, str], tuple[int, ...]],
+    advice: str = RESUME,
+) -> tuple[CellScores, ...]:
+    """Make the cells of a contrast: one per backbone and benchmark, in the order of the matrices.
+
+    Args:
+        contrast: Two arms and how their seeds relate.
+        matrices: Scores of all arms.
+        diverged: Seeds whose training diverged, by (arm, backbone).
+        advice: What to do where the arms have no seed in common.
+
+    Raises:
+        UserError: An arm has no scores where the other has, no seed is in both arms, or a fixed base has several seeds.
+    """
+    arms = {(one.backbone, one.task, one.arm): one for one in matrices}
+    places = dict.fromkeys(
+        (one.backbone, one.task) for one in matrices if one.arm in (contrast.base, contrast.treatment)
+    )
+    cells = []
+    for backbone, task in places:
+        base, treatment = (arms.get((backbone, task, arm)) for arm in (contrast.base, contrast.treatment))
+        if base is None or treatment is None:
+            lacking = contrast.base if base is None else contrast.treatment
+            raise UserError(f"The arm {lacking!r} has no scores of {task!r} on {backbone}.", advice)
+        gone = tuple(
+            sorted({seed for arm in (contrast.base, contrast.treatment) for seed in diverged.get((arm, backbone), ())})
+        )
+        cells.append(_cell(contrast, base, treatment, gone, advice))
+    if not cells:
+        raise UserError("There is no cell to compare.", "Name at least one benchmark with --tasks.")
+    return tuple(cells)
+
+
+def _cell(
+    contrast: ContrastSpec, base: ScoreMatrix, treatment: ScoreMatrix, diverged: tuple[int, ...], advice: str
+) -> CellScores:
+    dropped: tuple[int, ...] = ()
+    if contrast.pairing == "paired":
+        seeds = tuple(sorted(set(base.seeds) & set(treatment.seeds)))
+        if not seeds:
+            raise UserError(
+                f"Task {base.task!r} has no seed that both arms finished ({base.arm}: {list(base.seeds)}, "
+                f"{treatment.arm}: {list(treatment.seeds)}).",
+                advice,
+            )
+        dropped = tuple(sorted((set(base.seeds) ^ set(treatment.seeds)) - set(diverged)))
+        base, treatment = base.at(seeds), treatment.at(seeds)
+    elif contrast.pairing == "fixed" and len(base.seeds) != 1:
+        raise UserError(
+            f"The fixed arm {base.arm!r} has {len(base.seeds)} runs of {base.task!r}; a fixed arm is one checkpoint.",
+            f"Name one run of {base.arm!r}, or declare the contrast with --pairing paired or --pairing independent.",
+        )
+    return CellScores(
+        contrast=contrast,
+        backbone=base.backbone,
+        items=base.items,
+        seeds=treatment.seeds,
+        base_seeds=base.seeds,
+        base=base.scores,
+        treatment=treatment.scores,
+        k=base.k,
+        base_unparsed=_mean_share(base),
+        treatment_unparsed=_mean_share(treatment),
+        dropped_seeds=dropped,
+        diverged_seeds=diverged,
+    )
+
+
+def _mean_share(matrix: ScoreMatrix) -> float | None:
+    return None if matrix.unparsed is None else float(np.mean(matrix.unparsed))

@@ -1,0 +1,85 @@
+"""E1 and E2 of arms with independent training seeds: other seeds, or another number of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from talan_eval.comparison.published import Companions, Inference, e1_record, e2_record, points
+from talan_eval.result import schema
+from talan_eval.stats.arrays import as_deltas
+from talan_eval.stats.backbones import GridCell, backbone_gains
+from talan_eval.stats.independent import ArmsCell, guarded_crossed_independent, guarded_t_independent, pairing
+from talan_eval.stats.label_permutation import SeedGroups, studentised_permutation
+from talan_eval.stats.power import minimum_detectable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from talan_eval.comparison.contrast import CellScores
+    from talan_eval.comparison.settings import StatisticsSettings
+
+_LEAST_FOR_R = 3
+
+
+def infer_independent(cells: Sequence[CellScores], settings: StatisticsSettings) -> Inference:
+    """Infer E1 (Welch over seeds, permutation of seed labels) and E2 (a variance of each arm) for the mean over cells.
+
+    Args:
+        cells: Cells of one contrast with independent seeds, at least two of each arm; those of a backbone over the
+            same seeds.
+        settings: Error rate, seed of the permutations where they are drawn.
+
+    Returns:
+        The results in points. Not covered: sign flips, the bootstrap over seeds and the two-way bootstrap, which need
+        pairs.
+    """
+    arms = [_arms_cell(cell) for cell in cells]
+    result = guarded_t_independent(arms, settings.alpha)
+    test = studentised_permutation(_groups(arms), settings.rng_seed)
+    permutation = schema.Permutation(p=test.p, floor=test.floor, enumerated=test.exact)
+    sizes = [size for cell in cells for size in (len(cell.seeds), len(cell.base_seeds))]
+    df = float(sum(size - 1 for size in sizes) / len(cells)) if result.plain.p is None else result.plain.df
+    reasons = ["seeds are independent: there are no pairs for sign flips and bootstraps, and none of checkpoints"]
+    if min(sizes) < schema.SPARSE_SEEDS:
+        reasons.append("two training seeds of an arm give indicative intervals and no verdict")
+    if result.plain.p is None:
+        reasons.append("no arm's seeds differ, so the plain t has no interval and no p")
+    if any(cell.treatment.shape[1] == 1 for cell in cells):
+        e2 = None
+        reasons.append("E2 is not estimable with a single item")
+    else:
+        crossed = guarded_crossed_independent(arms, settings.alpha)
+        e2 = e2_record(crossed, None, "guarded_crossed_independent")
+    return Inference(
+        e1_record(result, df, Companions(permutation=permutation), settings.alpha, "guarded_welch"),
+        e2,
+        points(minimum_detectable(result.guard.se, df, settings.alpha)),
+        tuple(reasons),
+    )
+
+
+def pairedness(cells: Sequence[CellScores], alpha: float) -> schema.Pairedness | None:
+    """Measure what pairing by seed was worth; None unless seeds are paired and there are three of them.
+
+    Args:
+        cells: Cells of one paired contrast over the same seeds within a backbone.
+        alpha: Error rate of the intervals that are compared.
+    """
+    if cells[0].contrast.pairing != "paired" or min(cell.n_seeds for cell in cells) < _LEAST_FOR_R:
+        return None
+    found = pairing([_arms_cell(cell) for cell in cells], alpha)
+    return schema.Pairedness(correlation=found.r, width_ratio=found.width_ratio)
+
+
+def _arms_cell(cell: CellScores) -> ArmsCell:
+    return ArmsCell(cell.backbone, cell.task, cell.treatment, cell.base, cell.items.clusters)
+
+
+def _groups(arms: Sequence[ArmsCell]) -> list[SeedGroups]:
+    of_arm = [
+        backbone_gains(
+            [GridCell(cell.backbone, cell.benchmark, as_deltas(scores), cell.clusters) for cell, scores in own]
+        )
+        for own in ([(cell, cell.treat) for cell in arms], [(cell, cell.base) for cell in arms])
+    ]
+    return [SeedGroups(one.per_seed, other.per_seed, one.weight) for one, other in zip(*of_arm, strict=True)]
