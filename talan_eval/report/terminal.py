@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich import box
 from rich.console import Group
@@ -93,12 +93,15 @@ def rich_table(table: Table) -> RichTable:
         title=Text(clean(table.title)), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False
     )
     view.padding = (0, _GAP - 1, 0, 0)  # the box adds one blank between columns
+    texts = table.texts()
+    tall = any(fmt.BREAK in text for row in texts for text in row)
     for column, width in zip(table.columns, table.widths(), strict=True):
         header = Text(clean("\n".join(column.header)))
-        view.add_column(header, justify=column.align, min_width=width, overflow="fold", vertical="bottom")
-    for index, row in enumerate(table.texts()):
+        place: Literal["top", "bottom"] = "top" if tall else "bottom"
+        view.add_column(header, justify=column.align, min_width=width, overflow="fold", vertical=place)
+    for index, row in enumerate(texts):
         last = table.summary and index == len(table.rows) - 1
-        if last:
+        if last or (tall and index):
             view.add_section()
         # Text, not str: rich would read [brackets] in a name as markup
         cells = [Text(clean(value)) for value in row]

@@ -115,7 +115,7 @@ def notes(views: Sequence[View]) -> tuple[Note, ...]:
         Note("MDE 80 %", f"The true gain in points that this experiment would have found in 80 % of repetitions at "
              f"alpha {alpha}, at the noise seen here and before adjustment."),
         *_families(result),
-        *(note for view in views for note in _how_paired(view)),
+        *_seeds(views),
         *_divergence(result),
     ]  # fmt: skip
     bases = [base for view in views for base in (*(c.verdict_basis for c in view.cells), view.mean.verdict_basis)]
@@ -147,7 +147,9 @@ def selection(result: Result) -> tuple[str, ...]:
     ]
     mean = chosen.confirmed
     if mean is None:
-        return (*said, "It was not confirmed on fresh seeds: --confirm N trains it and its base anew.")
+        trained = any(arm.kind == "trained" and arm.name == chosen.best.treatment for arm in result.arms)
+        how = ": --confirm N trains it and its base anew" if trained else ""
+        return (*said, f"It was not confirmed on fresh seeds{how}.")
     alpha = result.settings.alpha
     evidence = "no interval"
     if mean.e1 is not None:
@@ -390,23 +392,28 @@ def _families(result: Result) -> Iterator[Note]:
         yield Note(f"Family {family.name}", f"{size}{p}{rough}")
 
 
-def _how_paired(view: View) -> Iterator[Note]:
-    """Yield how the arms' seeds relate, and what pairing them gained, where that is known."""
-    label = f"Seeds of {view.contrast.name}" if view.several else "Seeds"
+def _seeds(views: Sequence[View]) -> Iterator[Note]:
+    """Yield how the seeds of each contrast's arms relate, and what pairing them gained, where that is known."""
+    said = [(view.contrast.name, text) for view in views if (text := _how_paired(view))]
+    if len(views) > 1:
+        said = [(name, f"{name}: {text}") for name, text in said]
+    if said:
+        yield Note("Seeds", " ".join(text for _, text in said))
+
+
+def _how_paired(view: View) -> str:
     if view.contrast.pairing == "fixed":
-        yield Note(
-            label,
-            f"{view.base} has none: its answers are those of one checkpoint, the same against every seed of "
-            f"{view.treatment}. Nothing is said of training {view.base} again.",
+        return (
+            f"{view.base} has no seeds: its answers are those of one checkpoint, the same against every seed of "
+            f"{view.treatment}. Nothing is said of training {view.base} again."
         )
-    elif view.contrast.pairing == "independent":
-        yield Note(label, "Independent: declared, so nothing of one arm's seed is subtracted from the other's.")
-    elif view.mean.pairedness is not None and view.mean.pairedness.correlation is not None:
-        ratio = view.mean.pairedness.width_ratio
-        width = "" if ratio is None else f" Without pairing the E1 t interval would be {ratio:.2f} times as wide."
-        yield Note(
-            label, f"Paired. The arms' means correlate over seeds with r = {view.mean.pairedness.correlation:.2f}.{width}"
-        )
+    if view.contrast.pairing == "independent":
+        return "Independent, as declared: nothing of one arm's seed is subtracted from the other's."
+    if view.mean.pairedness is None or view.mean.pairedness.correlation is None:
+        return ""
+    ratio = view.mean.pairedness.width_ratio
+    width = "" if ratio is None else f"; without pairing the E1 t interval would be {ratio:.2f} times as wide"
+    return f"Paired; the arms' means correlate over seeds with r = {view.mean.pairedness.correlation:.2f}{width}."
 
 
 def _divergence(result: Result) -> Iterator[Note]:
