@@ -31,7 +31,7 @@ def half_width(e1: E1 | None) -> float | None:
 
 
 def matrix_table(views: Sequence[View]) -> Table:
-    """Build the matrix: a row per contrast, a column per benchmark and backbone, their mean last.
+    """Build the matrix: a row per contrast, the mean, and a column per benchmark and backbone.
 
     In each cell stand difference and half-width of the E1 interval, adjusted p, and verdict. No rows with one contrast.
     """
@@ -41,8 +41,8 @@ def matrix_table(views: Sequence[View]) -> Table:
     names = tuple(dict.fromkeys(name for view in views for name in view.cell_names))
     columns: tuple[ColumnOf[_Row], ...] = (
         ColumnOf(("contrast",), "contrast", "left", value=lambda row: row.name),
-        *(_effect_column(name, name) for name in names),
         _effect_column("mean", ""),
+        *(_effect_column(name, name) for name in names),
     )
     rows = [_row(view) for view in views] if len(views) > 1 else []
     return tabulate(title, columns, rows, alpha=result.settings.alpha)

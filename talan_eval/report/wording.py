@@ -48,10 +48,10 @@ def headline(view: View) -> str:
     over = "on the one benchmark" if mean.n_cells == 1 else f"on average over {mean.n_cells} benchmarks"
     level = fmt.percent(1 - view.alpha)
     alpha, tried = view.alpha, result.settings.variants_tried
-    picked = f"; p = {fmt.p_value(mean.adjusted_p, alpha)} after {tried} variants tried" if tried > 1 else ""
+    picked = f"; {fmt.equals(mean.adjusted_p, alpha)} after {tried} variants tried" if tried > 1 else ""
     among = _among_means(view)
     evidence = (
-        f"(E1 {level} CI {fmt.interval(mean.e1.ci)}, p = {fmt.p_value(mean.e1.p, alpha)}{_exact(mean.e1, alpha)}"
+        f"(E1 {level} CI {fmt.interval(mean.e1.ci)}, {fmt.equals(mean.e1.p, alpha)}{_exact(mean.e1, alpha)}"
         f"{picked}{among})"
     )
     size = f"{fmt.gain(mean.delta)} points {over} {evidence}"
@@ -154,7 +154,7 @@ def selection(result: Result) -> tuple[str, ...]:
     evidence = "no interval"
     if mean.e1 is not None:
         evidence = (
-            f"E1 {fmt.percent(1 - alpha)} CI {fmt.interval(mean.e1.ci)}, p = {fmt.p_value(mean.e1.p, alpha)}"
+            f"E1 {fmt.percent(1 - alpha)} CI {fmt.interval(mean.e1.ci)}, {fmt.equals(mean.e1.p, alpha)}"
             f"{_exact(mean.e1, alpha)}"
         )
     said.append(
@@ -240,16 +240,16 @@ def _listed(key: str, value: JsonValue) -> Iterator[tuple[str, JsonValue]]:
 def _exact(e1: E1, alpha: float) -> str:
     """Return the exact companion's p, where there is one."""
     if e1.signflip is not None:
-        return f"; sign-flip p = {fmt.p_value(e1.signflip.p, alpha)}"
+        return f"; sign-flip {fmt.equals(e1.signflip.p, alpha)}"
     if e1.permutation is not None:
-        return f"; permutation p = {fmt.p_value(e1.permutation.p, alpha)}"
+        return f"; permutation {fmt.equals(e1.permutation.p, alpha)}"
     return ""
 
 
 def _among_means(view: View) -> str:
     if not view.several or view.mean.family_p is None:
         return ""
-    return f"; adjusted among {len(view.result.contrasts)} means p = {fmt.p_value(view.mean.family_p, view.alpha)}"
+    return f"; adjusted among {len(view.result.contrasts)} means {fmt.equals(view.mean.family_p, view.alpha)}"
 
 
 def _no_verdict(view: View) -> str:

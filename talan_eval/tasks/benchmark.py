@@ -44,6 +44,7 @@ class TaskSpec:
         asking: How questions are put and answers are drawn.
         max_tokens: Most tokens of an answer.
         stop: Strings that end an answer; they are not part of it.
+        publish_text: Whether questions and answers may be shown in reports; otherwise items are named by their id alone.
     """
 
     name: str
@@ -58,6 +59,7 @@ class TaskSpec:
     asking: Asking
     max_tokens: int
     stop: tuple[str, ...]
+    publish_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,4 +244,5 @@ def _spec(
         asking=asking,
         max_tokens=int(generation["max_gen_toks"]),
         stop=tuple(generation["until"]),
+        publish_text=bool(metadata["publish_text"]),
     )
