@@ -13,6 +13,7 @@ from talan_eval.result.names import backbones
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from talan_eval.report.columns import CellLine
     from talan_eval.report.table import Table
     from talan_eval.report.view import View
     from talan_eval.result.schema import Cell, CheckpointPair, ItemFlip, NamedTest
@@ -40,7 +41,7 @@ def slice_table(view: View) -> Table:
 def pairing_table(view: View) -> Table:
     """Build the table of what pairing by training seed was worth; no rows where seeds are not paired."""
     lines = [line for line in cell_lines(view) if line.found.pairedness is not None]
-    name = ColumnOf(("benchmark",), "benchmark", "left", value=lambda line: line.name)
+    name = ColumnOf[CellLine](("benchmark",), "benchmark", "left", value=lambda line: line.name)
     columns = (name, *(replace(column, shown=True) for column in (CORRELATION, WIDTH_RATIO)))
     title = "What pairing gained: correlation of the arms' means over seeds, width of the E1 interval without it"
     return tabulate(_of(title, view), columns, lines)

@@ -109,7 +109,9 @@ def _paragraph(result: Result, text: Callable[[str], str], cite: Callable[[Metho
     parts = [text(_compared(first)), *(text(sentence) for sentence in _pairing(result))]
     which = f"of {first.contrast.name} " if several else ""
     parts += [
-        text(f"The primary test, declared before results were read, is that of the equal-weight mean gain {which}over "),
+        text(
+            f"The primary test, declared before results were read, is that of the equal-weight mean gain {which}over "
+        ),
         text(f"{fmt.count(len(first.cells), 'benchmark')} with training seeds random and items fixed, two-sided at "),
         text(f"alpha {alpha}: {_T[first.contrast.pairing]}"),
         ref(_CODE[first.contrast.pairing]),

@@ -42,7 +42,10 @@ def cross_table(view: View) -> Table:
         ColumnOf(("mean gain",), "mean gain", kind="spread", value=lambda row: row.mean),
         ColumnOf(("positive",), "positive", kind="share", value=_positive),
         ColumnOf(
-            ("p by chance",), "p by chance", kind="p", value=lambda row: None if row.positive is None else row.positive.p
+            ("p by chance",),
+            "p by chance",
+            kind="p",
+            value=lambda row: None if row.positive is None else row.positive.p,
         ),
         ColumnOf(("G1",), "G1", "left", value=_g1),
     )

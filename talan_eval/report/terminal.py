@@ -64,7 +64,9 @@ class TerminalReport:
             yield _labelled(cautions)
             yield Text()
         if dropped:
-            yield Text(f"Left out at this width: {', '.join(dropped)}. The Markdown report has every column.", style="dim")
+            yield Text(
+                f"Left out at this width: {', '.join(dropped)}. The Markdown report has every column.", style="dim"
+            )
             yield Text()
         yield _labelled((*wording.notes(self.views), *margin_note(self.views)))
         if result.warnings:

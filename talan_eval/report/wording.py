@@ -158,8 +158,8 @@ def selection(result: Result) -> tuple[str, ...]:
             f"{_exact(mean.e1, alpha)}"
         )
     said.append(
-        f"Confirmed on {_named_seeds(chosen.confirmation_seeds)}, which did not choose it: {fmt.gain(mean.delta)} points "
-        f"({evidence}), {mean.verdict}; {fmt.gain(chosen.difference)} against the gain that chose it. Tested alone, "
+        f"Confirmed on {_named_seeds(chosen.confirmation_seeds)}, which did not choose it: "
+        f"{fmt.gain(mean.delta)} points ({evidence}), {mean.verdict}; {fmt.gain(chosen.difference)} against the gain that chose it. Tested alone, "
         "unadjusted. The items are the same, so it speaks of re-training (E1) only."
     )
     return tuple(said)
@@ -279,8 +279,8 @@ def _withheld(view: View) -> str:
     ]
     size = "" if view.mean.delta is None else f" The mean over the rest is {fmt.gain(view.mean.delta)} points."
     return (
-        f"Verdict on {view.treatment} against {view.base} withheld: trainings diverged ({'; '.join(rates)}). That is an "
-        f"outcome of the arm, and the scores of the trainings that did not diverge cannot speak of it.{size}"
+        f"Verdict on {view.treatment} against {view.base} withheld: trainings diverged ({'; '.join(rates)}). That is "
+        f"an outcome of the arm, and the scores of the trainings that did not diverge cannot speak of it.{size}"
     )
 
 
@@ -351,8 +351,8 @@ def _exact_tests(views: Sequence[View]) -> Iterator[Note]:
         drawn = "" if test is None or test.enumerated else " A fixed sample of labellings was drawn."
         yield Note(
             "Permutation",
-            "Seed labels permuted between two arms with independent seeds, studentised; exact only where both arms' seed "
-            f"effects have one distribution.{floor}{drawn}",
+            "Seed labels permuted between two arms with independent seeds, studentised; exact only where both arms' "
+            f"seed effects have one distribution.{floor}{drawn}",
         )
 
 
@@ -367,7 +367,8 @@ def _sign_flip(mean: Aggregate) -> str:
 
 
 def _simultaneous(views: Sequence[View]) -> Iterator[Note]:
-    found = (line.simultaneous_ci for view in views for line in (*view.cells, *view.slices, view.mean))
+    found = [cell.simultaneous_ci for view in views for cell in (*view.cells, *view.slices)]
+    found += [view.mean.simultaneous_ci for view in views]
     if any(ci is not None for ci in found):
         yield Note(
             "simultaneous",
@@ -421,8 +422,8 @@ def _divergence(result: Result) -> Iterator[Note]:
         level = fmt.percent(1 - result.settings.alpha)
         yield Note(
             "withheld",
-            "A training that diverged is an outcome of its arm, not a missing value: its seed stays out of the means, and "
-            f"no verdict is given. The table of arms has the rates with their {level} Clopper-Pearson intervals.",
+            "A training that diverged is an outcome of its arm, not a missing value: its seed stays out of the means, "
+            f"and no verdict is given. The table of arms has the rates with their {level} Clopper-Pearson intervals.",
         )
 
 

@@ -44,7 +44,7 @@ class TaskSpec:
         asking: How questions are put and answers are drawn.
         max_tokens: Most tokens of an answer.
         stop: Strings that end an answer; they are not part of it.
-        publish_text: Whether questions and answers may be shown in reports; otherwise items are named by their id alone.
+        publish_text: Whether reports may show questions and answers; otherwise they name items by their id alone.
     """
 
     name: str

@@ -166,7 +166,9 @@ def _pictures(figures: Sequence[Figure]) -> list[_Picture]:
 
     return [
         _Picture(
-            one.name, one.title, one.description,
+            one.name,
+            one.title,
+            one.description,
             Markup(inline(one.svg, one.name)),  # noqa: S704 - matplotlib escapes
             one.contrast,
         )
