@@ -1,15 +1,18 @@
-"""``talan-eval compare``: train both arms with paired seeds, or read the logs of both, and print the table."""
+"""``talan-eval compare``: train both arms with paired seeds, and print the table."""
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from typer.core import TyperCommand
 
 from talan_core.errors import UserError
 from talan_eval.requests.commands import command_of
-from talan_eval.requests.compare import USES, CompareRequest
+from talan_eval.requests.compare import CompareRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 DOC = """Train both arms with paired seeds, evaluate them on the same items, and say whether they differ.
@@ -17,74 +20,67 @@ DOC = """Train both arms with paired seeds, evaluate them on the same items, and
 Writes report.md, result.json, manifest.json and the graded answers. Killed at any point, the same command goes on
 where it stopped, and cells that a comparison beside it has computed are taken from there. Options can also stand in
 an experiment file, or in the environment (TALAN_EVAL_SEEDS for --seeds). The default backbone and benchmarks are
-bundled: nothing is downloaded.
-
-With --base-logs and --treat-logs nothing is trained: the same table is made from sample logs of lm-eval or inspect_ai,
-from a table of scores, or from results directories.
+bundled: nothing is downloaded. To compare logs that you have, see talan-eval compare-logs.
 """
 EXAMPLES = (
     "Examples:  talan-eval compare --base lora --treat talan+lora --seeds 7  |  "
     "talan-eval compare --base dora --treat 'talan[slots=4]+dora' --seeds 0,3,5 --tasks gsm8k_micro  |  "
-    "talan-eval compare --base-logs runs/lora --treat-logs runs/dora --json result.json  |  "
     "talan-eval compare experiment.toml --dry-run"
 )
-_LOGS = ("base_logs", "treat_logs")
 
 
-def check(typed: frozenset[str]) -> None:
-    """Refuse a mixture of options for training and options for logs.
+class Command(TyperCommand):
+    """``compare``, which says where the options for logs have gone."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer keeps its click to itself
+        """Read what was typed.
+
+        Raises:
+            UserError: It has an option that ``compare-logs`` has taken over, with what to type now.
+        """
+        refuse_moved(args)
+        return super().parse_args(ctx, args)
+
+
+def refuse_moved(words: Sequence[str]) -> None:
+    """Refuse options that another command has taken over.
 
     Raises:
-        UserError: Options of both kinds were typed, or options for logs without logs.
+        UserError: With what to type now.
     """
-    from_logs = not typed.isdisjoint(_LOGS)
-    wrong = "training" if from_logs else "logs"
-    stray = [_option(name) for name in USES if name in typed and USES[name] == wrong]
-    if not stray:
+    option = next((word.partition("=")[0] for word in words if _name(word) in CompareRequest.MOVED), None)
+    if option is None:
         return
-    if not from_logs:
-        raise UserError(
-            f"{', '.join(stray)} {'is' if len(stray) == 1 else 'are'} for logs, and no logs are named.",
-            "Name the logs of both arms: --base-logs DIR --treat-logs DIR",
-        )
-    fix = "Leave out either the logs or the options for training"
-    if not typed.isdisjoint(("base", "treat")):
-        fix += "; to name the arms, type --base-logs NAME=DIR"
+    command = f"talan-eval {CompareRequest.MOVED[_name(option)]}"
+    typed = [word for name in ("base_logs", "treat_logs") for word in _arm(words, name)]
+    logs = " ".join(shlex.quote(word) for word in typed) if len(typed) > 1 else "NAME=DIR NAME=DIR"
     raise UserError(
-        f"{', '.join(stray)} {'is' if len(stray) == 1 else 'are'} for training, and with --base-logs and --treat-logs "
-        "nothing is trained.",
-        f"{fix}.",
+        f"{option} is no option of compare, which trains its arms: logs have a command of their own.",
+        f"Type: {command} {logs}",
     )
+
+
+def _name(word: str) -> str:
+    return word.partition("=")[0].removeprefix("--").replace("-", "_") if word.startswith("--") else ""
+
+
+def _arm(words: Sequence[str], name: str) -> list[str]:
+    """Return the values of a former option as words of ``compare-logs``, which needs a name to add seeds."""
+    values = [
+        word.partition("=")[2] if "=" in word else following
+        for word, following in zip(words, [*words[1:], ""], strict=True)
+        if _name(word) == name
+    ]
+    if len(values) == 1 or any("=" in value for value in values):
+        return values
+    return [f"{name.removesuffix('_logs')}={value}" for value in values]
 
 
 def perform(request: CompareRequest, file: Path | None = None) -> None:
     """Run the comparison and print its table."""
-    if request.base_logs or request.treat_logs:
-        _from_logs(request)
-        return
     from talan_eval.cli.grid import perform_grid  # noqa: PLC0415 - --help must not wait for it
 
     perform_grid(request, file)
 
 
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _from_logs(request: CompareRequest) -> None:
-    from rich.console import Console  # noqa: PLC0415 - --help must not wait for it
-
-    from talan_eval.pipeline.compare_logs import compare_logs, write_reports  # noqa: PLC0415 - as above
-    from talan_eval.report.terminal import TerminalReport  # noqa: PLC0415 - as above
-
-    compared = compare_logs(request)
-    for note in compared.notes:
-        sys.stderr.write(f"Note: {note}\n")
-    write_reports(compared.result, request.out, request.json)
-    console = Console(highlight=False)
-    console.print(TerminalReport(compared.result))
-    if request.out is not None:
-        console.print(f"Written to {request.out}: report.md, result.json", markup=False, soft_wrap=True)
-
-
-command = command_of(CompareRequest, perform, DOC, check, from_file=True)
+command = command_of(CompareRequest, perform, DOC, from_file=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 import textwrap
@@ -13,9 +12,11 @@ import typer
 
 from talan_core.errors import UserError
 from talan_eval.requests.compare import CompareRequest
+from talan_eval.requests.fields import declared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from dataclasses import Field
 
 EXAMPLES = (
     "Examples:  talan-eval init  |  talan-eval init paper/main.toml  |  talan-eval compare experiment.toml --seeds 5"
@@ -41,11 +42,6 @@ _FOR_EXAMPLE: Final[Mapping[str, str | int | float | list[str]]] = {
     "slices": "subject,level",
     "also": "wilcoxon,cmh",
     "margin": 1.0,
-    "base_logs": ["runs/lora"],
-    "treat_logs": ["runs/dora"],
-    "metric": ["exact_match"],
-    "filter": "strict-match",
-    "allow_unpaired": "drop",
 }
 """What may stand in options that have no default."""
 
@@ -73,15 +69,14 @@ def experiment_file() -> str:
         "# An experiment of talan-eval. Run it with: talan-eval compare FILE\n"
         "# What is typed on the command line comes before it. Every option: talan-eval compare --help\n"
     )
-    return head + "".join(_entry(field) for field in dataclasses.fields(CompareRequest))
+    return head + "".join(_entry(field) for field in declared(CompareRequest))
 
 
-def _entry(field: dataclasses.Field[Any]) -> str:
+def _entry(field: Field[Any]) -> str:
     name, default = field.name.rstrip("_"), field.default
     comment = textwrap.fill(field.metadata["help"], _WIDTH, initial_indent="# ", subsequent_indent="# ")
     if default is None or default == ():
         return f"\n{comment}\n# {name} = {json.dumps(_FOR_EXAMPLE[name])}  # for example\n"
     value = json.dumps(str(default) if isinstance(default, Path) else default)
-    # an option that is typed at its default still counts as typed, which options of another mode do not allow
     mark = "" if field.name in _ACTIVE else "# "
     return f"\n{comment}\n{mark}{name} = {value}\n"

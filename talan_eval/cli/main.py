@@ -7,7 +7,20 @@ import sys
 import typer
 
 from talan_core.errors import UserError
-from talan_eval.cli import calibrate, compare, diff, doctor, gate, init, power, report, runs, sandbox, tasks
+from talan_eval.cli import (
+    calibrate,
+    compare,
+    compare_logs,
+    diff,
+    doctor,
+    gate,
+    init,
+    power,
+    report,
+    runs,
+    sandbox,
+    tasks,
+)
 
 app = typer.Typer(
     name="talan-eval",
@@ -19,7 +32,8 @@ app = typer.Typer(
     add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("compare", epilog=compare.EXAMPLES)(compare.command)
+app.command("compare", cls=compare.Command, epilog=compare.EXAMPLES)(compare.command)
+app.command("compare-logs", epilog=compare_logs.EXAMPLES)(compare_logs.command)
 app.command("power", epilog=power.EXAMPLES)(power.command)
 app.command("report", epilog=report.EXAMPLES)(report.command)
 app.command("gate", epilog=gate.EXAMPLES)(gate.command)

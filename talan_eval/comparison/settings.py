@@ -11,7 +11,7 @@ from talan_eval.stats.seed_bootstrap import BootstrapMethod
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from talan_eval.requests.compare import CompareRequest
+    from talan_eval.requests.statistics import StatisticsOptions
 
 AUTO = "auto"
 _MOST_POINTS: Final = 100.0
@@ -58,8 +58,8 @@ class StatisticsSettings:
     earlier_looks: tuple[tuple[int, ...], ...] = ()
 
     @classmethod
-    def of_request(cls, request: CompareRequest) -> StatisticsSettings:
-        """Read the options of ``compare``; raises as the constructor does."""
+    def of_request(cls, request: StatisticsOptions) -> StatisticsSettings:
+        """Read the options; raises as the constructor does."""
         return cls(
             resamples=request.resamples,
             rng_seed=request.rng_seed,

@@ -75,7 +75,7 @@ def find(value: str, option: str) -> Found:
     Raises:
         UserError: Nothing is there, nothing in it is a log, or it is not clear which logs make one run.
     """
-    name, text, matches = _resolve(value, option)
+    name, text, matches = resolve(value, option)
     places = [place for match in matches for place in _places(match, option)]
     if any(match.is_file() for match in matches):
         places = _merged(places)
@@ -89,8 +89,8 @@ def find(value: str, option: str) -> Found:
     return Found(text, name, tuple(places), exact)
 
 
-def _resolve(value: str, option: str) -> tuple[str | None, str, list[Path]]:
-    """Return name, path text and matches; a path may itself contain "=", so what exists decides."""
+def resolve(value: str, option: str) -> tuple[str | None, str, list[Path]]:
+    """Return name, path text and matches of an option value; a path may itself contain "=", so what exists decides."""
     matches = _matches(value)
     if matches:
         return None, value, matches

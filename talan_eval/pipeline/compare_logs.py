@@ -22,6 +22,7 @@ from talan_eval.importers.formats import read_arms
 from talan_eval.importers.logged_scores import score_columns
 from talan_eval.importers.seeds import AXES, TrialAxis, arrange
 from talan_eval.importers.selection import choose
+from talan_eval.importers.sources import resolve
 from talan_eval.store.atomic import atomic_write_bytes, make_directory, refuse_unwritable
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from talan_eval.importers.model import LoggedArm
     from talan_eval.importers.seeds import Trials
     from talan_eval.importers.selection import Chosen
-    from talan_eval.requests.compare import CompareRequest
+    from talan_eval.requests.compare_logs import CompareLogsRequest
     from talan_eval.result.schema import Result
     from talan_eval.stats.arrays import FloatArray
 
@@ -40,6 +41,7 @@ _DROP: Final = "drop"
 _PACKAGES: Final = ("numpy", "scipy")
 _SANDBOX: Final = {"label": "imported", "boundary": "not recorded in the logs"}
 _MANY: Final = 8
+_ARMS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,11 @@ class LogsComparison:
     notes: tuple[str, ...]
 
 
-def compare_logs(request: CompareRequest) -> LogsComparison:
+def compare_logs(request: CompareLogsRequest) -> LogsComparison:
     """Compare two arms from their sample logs.
 
     Args:
-        request: The options as typed; those for training are not looked at.
+        request: The options as typed.
 
     Returns:
         The result, and notes for the user.
@@ -71,7 +73,7 @@ def compare_logs(request: CompareRequest) -> LogsComparison:
     statistics = StatisticsSettings.of_request(request)
     _check_place(request.out)
     refuse_unwritable(request.json, "--json")
-    base, treat = read_arms(request.base_logs, request.treat_logs)
+    base, treat = read_arms(*_two_arms(request))
     named = None if request.tasks is None else [task.strip() for task in request.tasks.split(",") if task.strip()]
     tasks = common_tasks(base, treat, named)
     versions = task_versions(base, treat, tasks)
@@ -124,18 +126,26 @@ def write_reports(result: Result, out: Path | None, json: Path | None) -> None:
         atomic_write_bytes(json, document)
 
 
-def _check(request: CompareRequest) -> tuple[TrialAxis, bool]:
-    for side, other in (("base", "treat"), ("treat", "base")):
-        if not getattr(request, f"{side}_logs"):
-            raise UserError(
-                f"--{other}-logs is given without --{side}-logs.",
-                "Name the logs of both arms: --base-logs DIR --treat-logs DIR",
-            )
+def _check(request: CompareLogsRequest) -> tuple[TrialAxis, bool]:
     if request.trial_axis not in AXES:
         raise unknown_name("trial axis", request.trial_axis, AXES)
     if request.allow_unpaired not in {None, _DROP}:
         raise unknown_name("way to treat what does not pair", str(request.allow_unpaired), [_DROP])
     return cast("TrialAxis", request.trial_axis), request.allow_unpaired == _DROP
+
+
+def _two_arms(request: CompareLogsRequest) -> tuple[list[str], list[str]]:
+    arms: dict[str, list[str]] = {}
+    for index, word in enumerate(request.logs):
+        name, _, _ = resolve(word, "logs")
+        arms.setdefault(f"{index}" if name is None else f"={name}", []).append(word)
+    if len(arms) != _ARMS:
+        raise UserError(
+            f"{len(arms)} arms are named, and two are compared.",
+            "Type: talan-eval compare-logs NAME=DIR NAME=DIR",
+        )
+    first, second = arms.values()
+    return first, second
 
 
 def _check_place(out: Path | None) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from talan_eval.requests.experiment_file import read_options, variable_of
+from talan_eval.requests.experiment_file import SUFFIXES, read_options, variable_of
+from talan_eval.requests.fields import declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,6 @@ def command_of(
     request: type[_Request],
     perform: Callable[..., None],
     doc: str,
-    check: Callable[[frozenset[str]], None] | None = None,
     *,
     from_file: bool = False,
 ) -> Callable[..., None]:
@@ -44,33 +44,37 @@ def command_of(
         request: A dataclass; each field becomes an option with the help text of its metadata. A field of type
             ``tuple[str, ...]`` becomes an option that may be repeated. A name that would be a
             keyword of Python ends in an underscore, which the option drops. A field whose metadata say "argument" is
-            typed without its name, and one without a default must be given.
+            typed without its name, and one without a default must be given; where it may be repeated, an experiment
+            file stands before the others.
         perform: Called with the filled dataclass and, where options come from files, the file or None.
         doc: The command's help.
-        check: Called before with the names of the fields that the user typed or wrote into the file, whatever their
-            values. A variable of the environment is set for all commands, so that it is no mistake in one of them.
         from_file: Whether options can also stand in an experiment file and in the environment. What stands on the
             command line comes before environment variables, these before the file, and that before the defaults.
 
     Returns:
         A function whose signature has one keyword per field, and the context.
     """
+    fields = declared(request)
+    words = next((field.name for field in fields if field.metadata.get("argument") and from_file), None)
 
     def command(context: typer.Context, file: Path | None = None, **values: Any) -> None:  # noqa: ANN401 - one keyword per field, each of its own type
-        options = {} if file is None else read_options(file, request)
-        unset = {name: value for name, value in options.items() if _is_default(context, name)}
-        if check is not None:
-            check(frozenset({*unset, *(name for name in values if _is_typed(context, name))}))
         given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        if words is not None:
+            file, given[words] = _split(given[words])
+        options = {} if file is None else read_options(file, request)
+        unset = {
+            name: value
+            for name, value in options.items()
+            if (not given[name] if name == words else _is_default(context, name))
+        }
         filled = request(**{**given, **unset})
         perform(filled, file) if from_file else perform(filled)
 
     hints = typing.get_type_hints(request)
     parameters = [
         inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
-        *([_FILE] if from_file else []),
+        *([_FILE] if from_file and words is None else []),
     ]
-    fields = dataclasses.fields(request)  # type: ignore[arg-type]  # a dataclass, which TypeVar cannot say
     parameters.extend(_parameter(field, hints[field.name], from_file=from_file) for field in fields)
     command.__doc__ = doc
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -93,15 +97,16 @@ def _parameter(field: dataclasses.Field[Any], hint: Any, *, from_file: bool) -> 
     return inspect.Parameter(
         field.name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=list(default) if repeated else default,
+        default=[*default] if repeated and isinstance(default, tuple) else default,
         annotation=Annotated[list[str] if repeated else hint, declared],
     )
 
 
-def _is_typed(context: typer.Context, name: str) -> bool:
-    """Return whether an option stood on the command line; its default value may stand there too."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
+def _split(words: tuple[str, ...]) -> tuple[Path | None, tuple[str, ...]]:
+    """Take the experiment file from what was typed without a name; a JSON file that stands alone is one, no log is."""
+    if words and words[0].endswith(SUFFIXES) and (len(words) == 1 or not words[0].endswith(".json")):
+        return Path(words[0]), words[1:]
+    return None, words
 
 
 def _is_default(context: typer.Context, name: str) -> bool:

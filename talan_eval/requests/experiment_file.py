@@ -3,12 +3,11 @@
 Keys, types, help and the published JSON schema are those of the request's dataclass; there is no second list. What a
 file holds is checked here for its form only: whether an arm or a task exists is found out where options are checked.
 
-``python -m talan_eval.requests.experiment_file`` prints the JSON schema of ``compare`` (draft 2020-12).
+``python -m talan_eval.requests.experiment_file [compare|compare-logs]`` prints the JSON schema (draft 2020-12).
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 import types
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from talan_core.errors import UserError, unknown_name
+from talan_eval.requests.fields import declared
 
 VARIABLE_PREFIX: Final = "TALAN_EVAL_"
 SUFFIXES: Final = (".toml", ".yaml", ".yml", ".json")
@@ -43,9 +43,12 @@ def read_options(path: Path, request: type) -> dict[str, Any]:
         UserError: The file cannot be read, or has an unknown key or a value of the wrong type; the message names it.
     """
     hints = typing.get_type_hints(request)
-    fields = {field.name: field for field in dataclasses.fields(request)}
+    fields = {field.name: field for field in declared(request)}
     options = {}
     for key, value in _document(path).items():
+        if key in getattr(request, "MOVED", {}):
+            command = f"talan-eval {request.MOVED[key]}"  # type: ignore[attr-defined]  # as asked above
+            raise UserError(f"{path}: {key} is for {command}.", f"Take the key out; what it takes: {command} --help")
         if key not in fields:
             wrong = unknown_name("key", str(key), fields)
             raise UserError(f"{path}: {wrong.problem}", wrong.fix)
@@ -61,7 +64,7 @@ def to_document(request: Any, leave_out: frozenset[str]) -> dict[str, Any]:  # n
         leave_out: Fields that say where or whether, not what.
     """
     document: dict[str, Any] = {}
-    for field in dataclasses.fields(request):
+    for field in declared(type(request)):
         value = getattr(request, field.name)
         if field.name not in leave_out and value != field.default:
             document[field.name] = str(value) if isinstance(value, Path) else value
@@ -77,7 +80,7 @@ def json_schema(request: type, title: str) -> dict[str, Any]:
     """
     hints = typing.get_type_hints(request)
     properties = {}
-    for field in dataclasses.fields(request):
+    for field in declared(request):
         kind = _plain(hints[field.name])
         content = _schema_of(kind, listed=field.metadata.get("listed", False))
         content["description"] = field.metadata["help"]
@@ -164,12 +167,14 @@ def _schema_of(kind: Any, *, listed: bool) -> dict[str, Any]:  # noqa: ANN401 - 
     return {"type": _TYPES[kind]}
 
 
-def _main() -> None:
+def _main(command: str = "compare") -> None:
     from talan_eval.requests.compare import CompareRequest  # noqa: PLC0415 - only here is it known which request
+    from talan_eval.requests.compare_logs import CompareLogsRequest  # noqa: PLC0415 - as above
 
-    schema = json_schema(CompareRequest, "An experiment file of talan-eval compare")
+    request = {"compare": CompareRequest, "compare-logs": CompareLogsRequest}[command]
+    schema = json_schema(request, f"An experiment file of talan-eval {command}")
     sys.stdout.write(json.dumps(schema, indent=2) + "\n")
 
 
 if __name__ == "__main__":
-    _main()
+    _main(*sys.argv[1:])

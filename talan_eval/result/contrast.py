@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from talan_eval.result.evidence import Pairing  # noqa: TC001 - experiments validate it at run time
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from talan_eval.result.evidence import Pairing
 
 
 @dataclass(frozen=True)

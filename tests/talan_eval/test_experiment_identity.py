@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from talan_core.errors import UserError
-from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource, file_name, parse_seeds
-from talan_eval.grid import plan
+from talan_eval.experiment import (
+    BackboneIdentity,
+    Experiment,
+    TaskIdentity,
+    TrainingSource,
+    TunedBackbone,
+    file_name,
+    parse_seeds,
+)
+from talan_eval.grid import confirmation, plan
+from talan_eval.result.contrast import ContrastSpec
 
 
 def task(name="gsm8k_micro", **changes):
@@ -30,17 +41,20 @@ def source(name="gsm8k_micro", train_hash="t"):
     return TrainingSource(name=name, n_train=9, train_hash=train_hash)
 
 
-def experiment(**changes):
+def backbone(name="micro", sha256="0", **changes):
+    fields = {"training": {"steps": 3}, "operating_point": {"slots": 2}, "eval_batch": 8, **changes}
+    identity = BackboneIdentity(name=name, commit=None, sha256=sha256, note="")
+    return TunedBackbone(identity=identity, **fields)
+
+
+def experiment(arms=("lora", "talan+lora"), **changes):
     fields = {
-        "backbone": BackboneIdentity(name="micro", commit=None, sha256="0", note=""),
-        "base": "lora",
-        "treat": "talan+lora",
+        "backbones": (backbone(),),
+        "arms": arms,
+        "contrasts": tuple(ContrastSpec(arms[0], arm) for arm in arms[1:]),
         "seeds": (0, 1),
         "tasks": (task(), task("mbpp_micro")),
         "train": (source(), source("mbpp_micro")),
-        "training": {"steps": 3},
-        "operating_point": {"slots": 2},
-        "eval_batch": 8,
         "device": "cpu",
         "versions": {"torch": "2"},
     }
@@ -95,9 +109,9 @@ def test_no_two_cells_share_a_name():
 @pytest.mark.parametrize(
     "change",
     [
-        {"backbone": BackboneIdentity(name="micro", commit=None, sha256="1", note="")},
-        {"training": {"steps": 4}},
-        {"operating_point": {"slots": 3}},
+        {"backbones": (backbone(sha256="1"),)},
+        {"backbones": (backbone(training={"steps": 4}),)},
+        {"backbones": (backbone(operating_point={"slots": 3}),)},
         {"device": "cuda"},
         {"versions": {"torch": "3"}},
         {"train": (source(train_hash="u"), source("mbpp_micro"))},
@@ -110,7 +124,10 @@ def test_whatever_changes_training_changes_every_cell(change):
 
 
 def test_another_evaluation_keeps_the_checkpoints():
-    for change in ({"eval_batch": 9}, {"tasks": (task(items_hash="j"), task("mbpp_micro", items_hash="j"))}):
+    for change in (
+        {"backbones": (backbone(eval_batch=9),)},
+        {"tasks": (task(items_hash="j"), task("mbpp_micro", items_hash="j"))},
+    ):
         before, after = plan(experiment()), plan(experiment(**change))
         assert [run.cell_id for run in before] == [run.cell_id for run in after]
         assert not {c.cell_id for r in before for c in r.evaluations} & {
@@ -120,7 +137,7 @@ def test_another_evaluation_keeps_the_checkpoints():
 
 def test_another_benchmark_or_arm_keeps_the_cells_of_the_others():
     assert cells(experiment()) < cells(experiment(tasks=(*experiment().tasks, task("math500_micro", items_hash="k"))))
-    kept = cells(experiment()) & cells(experiment(treat="talan+dora"))
+    kept = cells(experiment()) & cells(experiment(arms=("lora", "talan+dora")))
     assert kept == {name for name in cells(experiment()) if "talan" not in name}
     assert len(kept) == 6
 
@@ -131,11 +148,36 @@ def test_what_a_benchmark_would_train_on_is_no_part_of_its_evaluation():
 
 def test_experiments_that_differ_in_their_seeds_have_one_recipe():
     assert experiment().recipe_digest == experiment(seeds=(5,)).recipe_digest
-    assert experiment().recipe_digest != experiment(eval_batch=9).recipe_digest
+    assert experiment().recipe_digest != experiment(backbones=(backbone(eval_batch=9),)).recipe_digest
 
 
 def test_more_seeds_keep_the_cells_of_the_others():
     assert cells(experiment()) < cells(experiment(seeds=(0, 1, 2)))
+
+
+def test_further_backbones_and_arms_leave_the_names_of_the_others_as_they_are():
+    wider = experiment(arms=("lora", "talan+lora", "dora"), backbones=(backbone(), backbone("mini", "9")))
+    assert cells(experiment()) < cells(wider)
+    assert [(run.backbone, run.seed, run.arm) for run in plan(wider)][:7] == [
+        ("micro", 0, "lora"), ("micro", 0, "talan+lora"), ("micro", 0, "dora"),
+        ("micro", 1, "lora"), ("micro", 1, "talan+lora"), ("micro", 1, "dora"), ("mini", 0, "lora"),
+    ]  # fmt: skip
+
+
+def test_an_arm_without_seeds_is_answered_once_on_each_backbone_whatever_the_seeds():
+    fixed = experiment(arms=("base", "lora"), fixed=("base",), seeds=(3, 4))
+    assert [(run.arm, run.seed) for run in plan(fixed)] == [("base", 0), ("lora", 3), ("lora", 4)]
+    again = experiment(arms=("base", "lora"), fixed=("base",), seeds=(5,))
+    assert plan(fixed)[0] == plan(again)[0]
+
+
+def test_a_confirmation_uses_seeds_that_selected_nothing():
+    asked = experiment(arms=("lora", "talan+lora", "dora"), seeds=(0, 4), confirm=3)
+    assert asked.fresh_seeds == (5, 6, 7)
+    fresh = confirmation(asked, ("lora", "dora"))
+    assert [(run.arm, run.seed) for run in fresh][:3] == [("lora", 5), ("dora", 5), ("lora", 6)]
+    assert not {run.cell_id for run in fresh} & cells(asked)
+    assert confirmation(experiment(), ("lora",)) == ()
 
 
 def test_a_run_is_missing_until_all_its_evaluations_are_finished():
@@ -149,4 +191,7 @@ def test_a_run_is_missing_until_all_its_evaluations_are_finished():
 def test_names_of_arms_become_file_names():
     assert file_name("talan[slots=2,layer=4]+lora[r=8]") == "talan-slots=2-layer=4-+lora-r=8"
     assert "/" not in file_name("Qwen/Qwen3-8B")
-    assert experiment().default_name.startswith("micro_lora_vs_talan+lora_")
+    # committed results have names without a hash: a run never writes into them by itself
+    assert re.fullmatch(r"micro_lora_vs_talan\+lora_[0-9a-f]{8}", experiment().default_name)
+    wide = experiment(arms=("lora", "dora", "ia3"), backbones=(backbone(), backbone("mini")))
+    assert re.fullmatch(r"2-backbones_lora_vs_2-arms_[0-9a-f]{8}", wide.default_name)

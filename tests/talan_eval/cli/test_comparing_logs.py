@@ -1,4 +1,4 @@
-"""``talan-eval compare`` with logs, as a user types it."""
+"""``talan-eval compare-logs``, as a user types it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import pytest
 from talan_eval.result.schema import Result
 
 LOGS = Path(__file__).parents[1] / "importers" / "data" / "lm_eval"
-BOTH = ("--base-logs", str(LOGS / "base"), "--treat-logs", str(LOGS / "treat"), "--filter", "strict-match")
+BOTH = (str(LOGS / "base"), str(LOGS / "treat"), "--filter", "strict-match")
 
 
-def run(*words, cwd=None):
+def run(*words, cwd=None, command="compare-logs"):
     return subprocess.run(
-        [sys.executable, "-m", "talan_eval.cli.main", "compare", *words],
+        [sys.executable, "-m", "talan_eval.cli.main", command, *words],
         capture_output=True,
         text=True,
         check=False,
@@ -45,12 +45,9 @@ def test_one_command_prints_the_table_and_writes_what_was_asked_for(tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ((*BOTH, "--backbone", "micro"), "--backbone is for training"),
-        ((*BOTH, "--steps", "5", "--seeds", "7"), "--seeds, --steps are for training"),
-        ((*BOTH, "--base", "lora"), "to name the arms, type --base-logs NAME=DIR"),  # the default, but typed
-        (("--metric", "acc"), "--metric is for logs, and no logs are named"),
-        (BOTH[:2], "--base-logs is given without --treat-logs"),
-        (BOTH[:4], "--filter strict-match"),
+        ((*BOTH, "--steps", "5"), "No such option: --steps"),
+        (BOTH[:1], "1 arms are named"),
+        (BOTH[:2], "--filter strict-match"),
     ],
 )
 def test_options_that_do_not_go_together(words, says):
@@ -67,15 +64,15 @@ def test_a_trained_comparison_is_not_overwritten(tmp_path):
     assert "would be overwritten" in done.stderr
 
 
-def test_options_for_logs_may_be_repeated(tmp_path):
+def test_a_name_that_is_typed_again_adds_seeds(tmp_path):
     for arm in ("base", "treat"):
         for seed in (0, 1):
             rows = [{"arm": arm, "seed": seed, "task": "t", "item": n, "score": n % 2} for n in range(4)]
             text = "".join(json.dumps(row) + "\n" for row in rows)
             (tmp_path / f"{arm}{seed}.jsonl").write_text(text, encoding="utf-8")
     done = run(
-        "--base-logs", "base0.jsonl", "--base-logs", "base1.jsonl", "--treat-logs", "treat0.jsonl", "--treat-logs",
-        "treat1.jsonl", "--json", "out.json", cwd=tmp_path,
+        "base=base0.jsonl", "base=base1.jsonl", "treat=treat0.jsonl", "treat=treat1.jsonl", "--json", "out.json",
+        cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert Result.from_json((tmp_path / "out.json").read_text(encoding="utf-8")).seeds == (0, 1)
@@ -83,10 +80,49 @@ def test_options_for_logs_may_be_repeated(tmp_path):
 
 def test_logs_are_compared_without_torch():
     code = (
-        "import sys; from talan_eval.cli import compare; from talan_eval.requests.compare import CompareRequest; "
-        f"compare.perform(CompareRequest(base_logs=({str(LOGS / 'base')!r},), treat_logs=({str(LOGS / 'treat')!r},), "
+        "import sys; from talan_eval.cli import compare_logs; "
+        "from talan_eval.requests.compare_logs import CompareLogsRequest; "
+        f"compare_logs.perform(CompareLogsRequest(logs=({str(LOGS / 'base')!r}, {str(LOGS / 'treat')!r}), "
         "filter='strict-match')); "
         "print(sorted({'torch', 'transformers', 'peft', 'lm_eval', 'datasets', 'pyarrow'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [
+        (("--base-logs", "runs/a b", "--treat-logs=runs/dora"), "talan-eval compare-logs 'runs/a b' runs/dora"),
+        (("--base-logs", "lora=x", "--treat-logs", "dora=x"), "talan-eval compare-logs lora=x dora=x"),
+        (
+            ("--base-logs", "a", "--base-logs", "b", "--treat-logs", "c", "--treat-logs", "d"),
+            "talan-eval compare-logs base=a base=b treat=c treat=d",
+        ),
+        (("--metric", "acc"), "talan-eval compare-logs NAME=DIR NAME=DIR"),
+    ],
+)
+def test_former_options_of_compare_say_what_to_type_now(words, fix):
+    done = run(*words, command="compare")
+    assert done.returncode == 2
+    assert done.stderr.rstrip().endswith(f"Type: {fix}")
+
+
+def test_an_experiment_file_holds_logs_and_options(tmp_path):
+    file = tmp_path / "logs.toml"
+    file.write_text(f"logs = {[f'a={BOTH[0]}', f'b={BOTH[1]}']}\nfilter = 'none'\n", encoding="utf-8")
+    done = run(str(file), *BOTH[2:], "--json", "result.json", cwd=tmp_path)  # what is typed comes before the file
+    assert done.returncode == 0, done.stderr
+    result = Result.from_json((tmp_path / "result.json").read_text(encoding="utf-8"))
+    assert (result.base, result.treat) == ("a", "b")
+    swapped = run(str(file), f"c={BOTH[1]}", f"d={BOTH[0]}", *BOTH[2:], "--json", "other.json", cwd=tmp_path)
+    assert swapped.returncode == 0, swapped.stderr
+    assert Result.from_json((tmp_path / "other.json").read_text(encoding="utf-8")).base == "c"
+
+
+def test_a_key_that_has_moved_is_named(tmp_path):
+    file = tmp_path / "experiment.toml"
+    file.write_text("base_logs = 'runs/lora'\n", encoding="utf-8")
+    done = run(str(file), command="compare")
+    assert done.returncode == 2
+    assert "base_logs is for talan-eval compare-logs" in done.stderr

@@ -14,10 +14,11 @@ import yaml
 from typer.testing import CliRunner
 
 from talan_core.errors import UserError
-from talan_eval.cli import compare
 from talan_eval.requests.commands import command_of
 from talan_eval.requests.compare import CompareRequest
+from talan_eval.requests.compare_logs import CompareLogsRequest
 from talan_eval.requests.experiment_file import json_schema, read_options, to_document, variable_of
+from talan_eval.requests.fields import declared
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = json_schema(CompareRequest, "An experiment file of talan-eval compare")
@@ -92,6 +93,8 @@ def test_a_file_that_is_none_is_refused(tmp_path, name):
 
 def test_the_committed_schema_is_that_of_the_options():
     assert json.loads((ROOT / "docs" / "schema" / "experiment-1.json").read_text()) == SCHEMA
+    logs = json_schema(CompareLogsRequest, "An experiment file of talan-eval compare-logs")
+    assert json.loads((ROOT / "docs" / "schema" / "experiment-logs-1.json").read_text()) == logs
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert set(SCHEMA["properties"]) == {field.name for field in dataclasses.fields(CompareRequest)}
     for broken in ({"sedes": 7}, {"limit": "12"}, {"seeds": []}):
@@ -131,20 +134,11 @@ def test_a_typed_default_comes_before_the_file(ask, tmp_path):
     assert ask(written(tmp_path, "seeds = 3"), "--seeds", "7")[0].seeds == "7"
 
 
-def test_a_variable_of_the_other_kind_of_comparison_is_no_mistake_but_a_key_is(tmp_path):
-    app = typer.Typer(pretty_exceptions_enable=False)
-    heard = []
-    app.command()(
-        command_of(
-            CompareRequest, lambda request, _file: heard.append(request), "Say it.", compare.check, from_file=True
-        )
-    )
-    words = ["--base-logs", "a", "--treat-logs", "b"]
-    done = CliRunner().invoke(app, words, env={"TALAN_EVAL_DATA_DIR": "data"}, catch_exceptions=False)
-    assert done.exit_code == 0
-    assert heard[0].base_logs == ("a",)
-    with pytest.raises(UserError, match="--steps"):
-        CliRunner().invoke(app, [str(written(tmp_path, "steps = 3")), *words], catch_exceptions=False)
+def test_options_are_shown_before_those_that_commands_share():
+    names = [field.name for field in declared(CompareLogsRequest)]
+    assert names[0] == "logs"
+    assert names.index("allow_unpaired") < names.index("pairing") < names.index("out") < names.index("alpha")
+    assert set(names) == {field.name for field in dataclasses.fields(CompareLogsRequest)}
 
 
 def test_every_option_has_a_variable(ask):

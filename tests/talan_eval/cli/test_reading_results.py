@@ -229,7 +229,6 @@ def test_init_shows_a_value_for_every_option_and_compare_would_read_all_of_them(
     options = read_options(file, CompareRequest)
     assert set(options) == {field.name for field in dataclasses.fields(CompareRequest)}
     assert options["learning_rate"] == 0.003
-    assert options["base_logs"] == ("runs/lora",)
 
 
 def test_doctor_has_a_line_for_every_extra_and_says_what_is_missing(monkeypatch, tmp_path):

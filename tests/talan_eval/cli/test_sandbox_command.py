@@ -76,14 +76,14 @@ def test_a_comparison_that_runs_programs_is_refused_before_anything_is_written(m
 def test_a_comparison_that_runs_none_needs_no_boundary(monkeypatch, tmp_path):
     monkeypatch.setattr(prepare_module, "find_tier", refuse)
     plain = CompareRequest(tasks="gsm8k_micro", limit=2, out=tmp_path / "out")
-    assert prepare_module.prepare(plain).assignment.sandbox_tier is None
+    assert prepare_module.prepare(plain).assignments[0].sandbox_tier is None
 
 
 def test_the_user_can_opt_out(monkeypatch, tmp_path):
     monkeypatch.setattr(prepare_module, "find_tier", refuse)
     prepared = prepare_module.prepare(request(tmp_path, unsafe_no_sandbox=True))
-    assert prepared.assignment.sandbox_tier is Tier.NONE
+    assert prepared.assignments[0].sandbox_tier is Tier.NONE
 
 
 def test_by_default_the_highest_tier_is_pinned_for_all_cells(tmp_path):
-    assert prepare_module.prepare(request(tmp_path)).assignment.sandbox_tier is find_tier().tier
+    assert prepare_module.prepare(request(tmp_path)).assignments[0].sandbox_tier is find_tier().tier

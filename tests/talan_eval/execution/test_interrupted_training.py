@@ -35,7 +35,7 @@ def train(out, *, save_minutes, stop_at=None):
     asked = prepared(out, save_minutes=save_minutes)
     with open_session(asked) as session:
         run = session.runs[0]
-        failures = Worker(asked.assignment, "cpu").perform(run, report)
+        failures = Worker(asked.assignments[0], "cpu").perform(run, report)
         session.store.tidy()
         return steps, failures, session.store, run.cell_id
 

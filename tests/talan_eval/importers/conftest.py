@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from talan_eval.pipeline.compare_logs import compare_logs
-from talan_eval.requests.compare import CompareRequest
+from talan_eval.requests.compare_logs import CompareLogsRequest
 
 TIME = "2026-01-02T03-04-05.678901"
 
@@ -82,10 +82,15 @@ def run(tmp_path):
 
 @pytest.fixture
 def compared():
-    """Compare and return result and notes; arguments are those of CompareRequest, paths or lists of them."""
+    """Compare two arms and return result and notes; a list of paths without names is one arm under a made-up name."""
 
     def compare(base, treat, **options):
-        listed = [tuple(map(str, side)) if isinstance(side, list) else (str(side),) for side in (base, treat)]
-        return compare_logs(CompareRequest(base_logs=listed[0], treat_logs=listed[1], **options))
+        listed = [
+            f"{arm}={word}" if len(words) > 1 and "=" not in str(word) else str(word)
+            for arm, given in (("base", base), ("treat", treat))
+            for words in (given if isinstance(given, list) else [given],)
+            for word in words
+        ]
+        return compare_logs(CompareLogsRequest(logs=tuple(listed), **options))
 
     return compare

@@ -7,12 +7,13 @@ import json
 import pytest
 
 from talan_eval.execution.worker import sample_name
-from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource
+from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource, TunedBackbone
 from talan_eval.generation.evaluate import Evaluation
-from talan_eval.generation_settings import Asking
+from talan_eval.generation_settings import GenerationSettings
 from talan_eval.grid import plan
 from talan_eval.pipeline.collect import collect
 from talan_eval.records.samples import Sample, write_samples
+from talan_eval.result.contrast import ContrastSpec
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
 
@@ -30,20 +31,24 @@ def experiment():
         items_hash="i",
         train_hash="t",
         runs_code=False,
-        asking=Asking(samples=K, temperature=0.7),
+        generation=GenerationSettings(samples=K, temperature=0.7),
         max_tokens=9,
         stop=("x",),
     )
     return Experiment(
-        backbone=BackboneIdentity(name="micro", commit=None, sha256="0", note=""),
-        base="lora",
-        treat="talan+lora",
+        backbones=(
+            TunedBackbone(
+                identity=BackboneIdentity(name="micro", commit=None, sha256="0", note=""),
+                training={},
+                operating_point={},
+                eval_batch=8,
+            ),
+        ),
+        arms=("lora", "talan+lora"),
+        contrasts=(ContrastSpec("lora", "talan+lora"),),
         seeds=(0, 1, 2),
         tasks=(task,),
         train=(TrainingSource(name="math500", n_train=9, train_hash="t"),),
-        training={},
-        operating_point={},
-        eval_batch=8,
         device="cpu",
         versions={},
     )
@@ -82,7 +87,7 @@ def result(tmp_path):
 
 
 def test_an_item_scores_the_mean_of_its_samples(result):
-    (cell,) = result.cells
+    (cell,) = result.contrasts[0].cells
     assert cell.k == K
     assert cell.base_mean == pytest.approx(100 / 3)
     assert cell.treat_mean == pytest.approx(50)
@@ -95,6 +100,6 @@ def test_disagreements_of_the_two_graders_are_said(result):
     assert "base / treat: 0 / 0 are right by the normaliser alone and 3 / 0 by math-verify alone" in said
 
 
-def test_asking_reads_back_from_json():
+def test_generation_settings_read_back_from_json():
     asked = experiment()
     assert Experiment.model_validate(json.loads(json.dumps(asked.to_json()))) == asked

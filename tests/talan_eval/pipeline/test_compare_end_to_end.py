@@ -22,13 +22,13 @@ FILE = 'seeds = 2\nsteps = 4\nlimit = 12\ntasks = ["gsm8k_micro", "mbpp_micro"]\
 COMMON = ("--seeds", "2", "--steps", "4", "--limit", "12", "--tasks", TASKS, "--workers", "2")
 
 
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "talan_eval.cli.main", "compare", *words]
+def command(*words: str, name: str = "compare") -> list[str]:
+    return [sys.executable, "-m", "talan_eval.cli.main", name, *words]
 
 
-def compare(*words: str) -> subprocess.CompletedProcess[str]:
+def compare(*words: str, name: str = "compare") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(*words), capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "140"}
+        command(*words, name=name), capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "140"}
     )
 
 
@@ -182,7 +182,8 @@ def test_interrupted_it_says_that_finished_cells_are_kept_and_nothing_else(tmp_p
 
 def test_a_results_directory_can_be_compared_as_logs(finished, tmp_path):
     out, _ = finished
-    done = compare("--base-logs", str(out), "--treat-logs", str(out), "--json", str(tmp_path / "logs.json"))
+    logs = (f"lora={out}", f"talan+lora={out}", "--json", str(tmp_path / "logs.json"))
+    done = compare(*logs, name="compare-logs")
     assert done.returncode == 0, done.stderr
     from_logs = {cell["task"]: cell["deltas"] for cell in json.loads((tmp_path / "logs.json").read_text())["cells"]}
     assert from_logs == {cell["task"]: cell["deltas"] for cell in result_of(out)["cells"]}

@@ -11,12 +11,13 @@ import pytest
 
 from talan_core.errors import UserError
 from talan_eval.comparison import StatisticsSettings
-from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource
+from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource, TunedBackbone
 from talan_eval.grid import plan
 from talan_eval.pipeline.dry_run import outlook
 from talan_eval.pipeline.session import IncompleteGridError, open_session
-from talan_eval.records.listing import experiments_in, orphans, status_of
+from talan_eval.records.listing import experiments_in, look_at, orphans, status_of
 from talan_eval.records.samples import Sample, read_samples, write_samples
+from talan_eval.result.contrast import ContrastSpec
 from talan_eval.store.failures import Failure
 
 ITEMS = 30
@@ -29,17 +30,21 @@ def task(name):
     )  # fmt: skip
 
 
-def experiment(seeds=range(3), tasks=("a",), **changes):
+def experiment(seeds=range(3), tasks=("a",), arms=("lora", "talan+lora"), **changes):
     fields = {
-        "backbone": BackboneIdentity(name="micro", commit=None, sha256="0", note=""),
-        "base": "lora",
-        "treat": "talan+lora",
+        "backbones": (
+            TunedBackbone(
+                identity=BackboneIdentity(name="micro", commit=None, sha256="0", note=""),
+                training={"steps": 3},
+                operating_point={},
+                eval_batch=8,
+            ),
+        ),
+        "arms": arms,
+        "contrasts": tuple(ContrastSpec(arms[0], arm) for arm in arms[1:]),
         "seeds": tuple(seeds),
         "tasks": tuple(task(name) for name in tasks),
         "train": (TrainingSource(name="a", n_train=9, train_hash="t"),),
-        "training": {"steps": 3},
-        "operating_point": {},
-        "eval_batch": 8,
         "device": "cpu",
         "versions": {},
     }
@@ -51,7 +56,7 @@ def prepared(tmp_path):
     def make(name="run", asked=None):
         directory = SimpleNamespace(directory=tmp_path / name)
         return SimpleNamespace(
-            experiment=asked or experiment(), assignment=directory, statistics=StatisticsSettings(resamples=300)
+            experiment=asked or experiment(), assignments=(directory,), statistics=StatisticsSettings(resamples=300)
         )
 
     return make
@@ -87,7 +92,7 @@ def finish(asked):
 
 
 def document(asked):
-    content = json.loads((asked.assignment.directory / "result.json").read_text())
+    content = json.loads((asked.assignments[0].directory / "result.json").read_text())
     del content["provenance"]["times"]
     return content
 
@@ -101,7 +106,7 @@ def test_another_benchmark_arm_or_seed_computes_only_what_is_new(prepared):
     wider = {
         "seeds": (experiment(seeds=range(4)), 2),
         "benchmark": (experiment(tasks=("a", "b")), 6),
-        "arm": (experiment(treat="talan+dora"), 3),
+        "arm": (experiment(arms=("lora", "talan+dora")), 3),
     }
     for name, (asked, new) in wider.items():
         expected = outlook(prepared(name, asked))
@@ -124,7 +129,7 @@ def test_what_was_adopted_gives_the_result_of_one_that_computed_all(prepared, tm
 
 def test_two_arms_never_share_a_cell(prepared):
     finish(prepared("first"))
-    with open_session(prepared("swapped", experiment(base="talan+lora", treat="lora"))) as session:
+    with open_session(prepared("swapped", experiment(arms=("talan+lora", "lora")))) as session:
         assert session.missing == ()
         for run in session.runs:
             for cell in run.evaluations:
@@ -141,14 +146,14 @@ def test_a_dry_look_writes_nothing(prepared, tmp_path):
 
 def test_seeds_that_are_added_after_a_look_are_known_to_be(prepared):
     first = finish(prepared("first"))
-    assert first.aggregate.anytime is None
+    assert first.contrasts[0].aggregate.anytime is None
     again = finish(prepared("first"))
     assert again == first
     more = finish(prepared("more", experiment(seeds=range(7))))
-    assert more.aggregate.anytime.at == (3, 7)
+    assert more.contrasts[0].aggregate.anytime.at == (3, 7)
     assert any("seeds were added after a look" in text for text in more.warnings)
     other = finish(prepared("other", experiment(seeds=range(7), training={"steps": 4})))
-    assert other.aggregate.anytime is None
+    assert other.contrasts[0].aggregate.anytime is None
 
 
 def test_a_failed_cell_drops_its_pair_and_ends_in_exit_code_4(prepared):
@@ -161,13 +166,13 @@ def test_a_failed_cell_drops_its_pair_and_ends_in_exit_code_4(prepared):
         with pytest.raises(IncompleteGridError, match="lora seed 1 on a: CUDA out of memory") as caught:
             session.check_complete()
     assert caught.value.exit_code == 4
-    assert [cell.seeds for cell in result.cells] == [(0, 2), (0, 1, 2)]
+    assert [cell.seeds for cell in result.contrasts[0].cells] == [(0, 2), (0, 1, 2)]
     assert [(cell.arm, cell.seed, cell.task) for cell in result.failed_cells] == [("lora", 1, "a")]
     assert any("CUDA out of memory" in text for text in result.warnings)
-    assert status_of(asked.assignment.directory).count("failed") == 1
+    assert status_of(look_at(asked.assignments[0].directory)).count("failed") == 1
     complete = finish(asked)
     assert complete.failed_cells == ()
-    assert complete.aggregate.anytime is None, "seeds that were declared before are not added"
+    assert complete.contrasts[0].aggregate.anytime is None, "seeds that were declared before are not added"
 
 
 def test_without_any_pair_there_is_no_report_but_a_reason(prepared):
@@ -179,7 +184,7 @@ def test_without_any_pair_there_is_no_report_but_a_reason(prepared):
         with pytest.raises(IncompleteGridError, match="the loss is nan") as caught:
             session.write_reports()
     assert caught.value.exit_code == 4
-    assert not (asked.assignment.directory / "result.json").exists()
+    assert not (asked.assignments[0].directory / "result.json").exists()
 
 
 def test_a_failure_whose_cells_were_finished_since_is_none(prepared):
@@ -273,6 +278,7 @@ def test_a_root_without_experiments_is_said_to_be_one(tmp_path):
         experiments_in(tmp_path)
 
 
+@pytest.mark.speed
 def test_a_grid_of_1000_evaluations_is_planned_and_listed_within_2_seconds_of_processor_time(prepared, tmp_path):
     asked = prepared(asked=experiment(seeds=range(125), tasks=("a", "b", "c", "d")))
     with open_session(asked) as session:

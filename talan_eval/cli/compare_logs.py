@@ -1,0 +1,45 @@
+"""``talan-eval compare-logs``: the table of a comparison, made from logs of evaluations that have been run."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from talan_eval.requests.commands import command_of
+from talan_eval.requests.compare_logs import CompareLogsRequest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DOC = """Compare arms from their sample logs, and say whether they differ. Nothing is trained.
+
+Reads lm-eval (--log_samples), inspect_ai, tables of scores (CSV, TSV, Parquet, JSON lines) and results directories of
+talan-eval compare. The first arm is the base. Three and more logs of an arm, one per training seed, say whether
+re-training would give the difference again; one log of each arm speaks of these checkpoints only.
+"""
+EXAMPLES = (
+    "Examples:  talan-eval compare-logs lora=runs/lora dora=runs/dora --json result.json  |  "
+    "talan-eval compare-logs lora='runs/lora-seed*' dora='runs/dora-seed*' --filter strict-match  |  "
+    "talan-eval compare-logs lora=scores.csv dora=scores.csv old=scores-2025.csv:lora"
+)
+
+
+def perform(request: CompareLogsRequest, file: Path | None = None) -> None:
+    """Compare, print the table and write what was asked for."""
+    del file  # what it says is in the request
+    from rich.console import Console  # noqa: PLC0415 - --help must not wait for it
+
+    from talan_eval.pipeline.compare_logs import compare_logs, write_reports  # noqa: PLC0415 - as above
+    from talan_eval.report.terminal import TerminalReport  # noqa: PLC0415 - as above
+
+    compared = compare_logs(request)
+    for note in compared.notes:
+        sys.stderr.write(f"Note: {note}\n")
+    write_reports(compared.result, request.out, request.json)
+    console = Console(highlight=False)
+    console.print(TerminalReport(compared.result))
+    if request.out is not None:
+        console.print(f"Written to {request.out}: report.md, result.json", markup=False, soft_wrap=True)
+
+
+command = command_of(CompareLogsRequest, perform, DOC, from_file=True)

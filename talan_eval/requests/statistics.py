@@ -1,0 +1,57 @@
+"""Options that every comparison has, wherever its scores come from: which statistics, and where results go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path  # noqa: TC003 - the command line reads the annotations at run time
+
+from talan_eval.requests.fields import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatisticsOptions:
+    """What may be asked about the statistics."""
+
+    alpha: float = option(0.05, "Two-sided error rate; intervals have level 1 - alpha.")
+    slices: str | None = option(
+        None, "Labels of the items, such as subject,level; each of their values is tested too.", listed=True
+    )
+    variants_tried: int = option(
+        1, "Variants of the arm under test that were scored before this one was picked; every deciding p times it."
+    )
+    bootstrap: str = option(
+        "auto", "Bootstrap over seeds: auto, bootstrap_t, expanded_percentile, percentile, basic, bca."
+    )
+    also: str | None = option(
+        None,
+        "Tests beside the defaults, by name: wilcoxon, cmh, item-bootstrap, tost, benjamini-yekutieli.",
+        listed=True,
+    )
+    margin: float | None = option(None, "Equivalence margin of --also tost, in points.")
+    resamples: int = option(10_000, "Resamples of the two-way bootstrap.")
+    rng_seed: int = option(0, "Seed of the resampling.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions:
+    """Where results go."""
+
+    out: Path | None = option(
+        None, "Results directory; when left out, compare takes results/<name> and compare-logs none."
+    )
+    json: Path | None = option(None, "Write result.json to this file as well.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContrastOptions:
+    """Which arms are compared, and how their seeds relate."""
+
+    pairs: str = option("base", "base: each arm against the first one. all: each pair of arms, as one family.")
+    pairing: str = option(
+        "paired",
+        "paired: a seed of one arm belongs to the same seed of the others. independent: seeds have nothing to do with "
+        "each other, and arms may have different numbers of them.",
+    )
+    fixed: str | None = option(
+        None, "Name of an arm without training seeds (an untrained model, one published checkpoint): it has one run."
+    )
