@@ -89,7 +89,7 @@ def read_must_pass(file: Path, directory: Path, result: Result) -> tuple[MustPas
         result: Its result.
 
     Returns:
-        Each item once per arm under test, over all backbones.
+        Each item once per arm under test, over all backbones; the arm is named where there are several.
 
     Raises:
         UserError: The file cannot be read, a line has no two words, or no item is named.
@@ -114,7 +114,7 @@ def read_must_pass(file: Path, directory: Path, result: Result) -> tuple[MustPas
             ]
             failed = tuple(sorted({seed for seed, score in scores if score < 1}))
             seeds = tuple(sorted({seed for seed, _ in scores}))
-            items.append(MustPassItem(task, item, failed, seeds))
+            items.append(MustPassItem(task, item, failed, seeds, arm if len(arms) > 1 else ""))
     return tuple(items)
 
 

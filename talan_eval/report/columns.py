@@ -213,7 +213,9 @@ def cell_columns(level: str) -> tuple[ColumnOf[CellLine], ...]:
             value=lambda line: flipped(line.cells),
         ),
         *_adjusted(level),
-        ColumnOf(("MDE", "80 %"), "MDE 80 %", rank=7, kind="score", keys=("mde80",), value=lambda line: line.found.mde80),
+        ColumnOf(
+            ("MDE", "80 %"), "MDE 80 %", rank=7, kind="score", keys=("mde80",), value=lambda line: line.found.mde80
+        ),
         CORRELATION,
         WIDTH_RATIO,
         ColumnOf(("verdict",), "verdict", "left", value=verdict),

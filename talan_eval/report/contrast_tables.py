@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from talan_eval.report import format as fmt
-from talan_eval.report.columns import CORRELATION, WIDTH_RATIO, cell_columns, cell_lines, slice_lines
+from talan_eval.report.columns import CORRELATION, WIDTH_RATIO, CellLine, cell_columns, cell_lines, slice_lines
 from talan_eval.report.table import ColumnOf, tabulate
 from talan_eval.result.names import backbones
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from talan_eval.report.columns import CellLine
     from talan_eval.report.table import Table
     from talan_eval.report.view import View
     from talan_eval.result.schema import Cell, CheckpointPair, ItemFlip, NamedTest

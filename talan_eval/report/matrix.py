@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from talan_eval.report.view import View
-    from talan_eval.result.schema import Arm, E1, Result, TaskScore
+    from talan_eval.result.schema import E1, Arm, Result, TaskScore
 
 
 @dataclass(frozen=True)

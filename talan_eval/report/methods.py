@@ -163,7 +163,8 @@ def _pairing(result: Result) -> Iterator[str]:
             yield f"The arms' training seeds are independent{of}. "
         elif "experiment" in result.provenance:
             yield (
-                f"Both arms of a seed saw the same training examples in the same order and answered the same prompts{of}. "
+                "Both arms of a seed saw the same training examples in the same order and answered the same "
+                f"prompts{of}. "
             )
         else:
             yield f"Both arms of a seed answered the same items{of}. "
