@@ -16,7 +16,7 @@ from talan_core.backbones.load import load_model, load_tokenizer, locate
 from talan_core.backbones.names import find_backbone
 from talan_eval.generation.prompts import chat_renderer
 from talan_eval.generation.sampling import AskedLM
-from talan_eval.generation_settings import Asking
+from talan_eval.generation_settings import GenerationSettings
 from talan_eval.tasks.benchmark import load_benchmark
 
 if TYPE_CHECKING:
@@ -55,13 +55,13 @@ def main() -> None:
     spec = find_backbone(args.backbone)
     revision = locate(spec)
     tokenizer, model = load_tokenizer(revision), load_model(revision, spec.dtype, torch.device("cpu"))
-    asking = Asking()
-    benchmark = load_benchmark(args.task, data_dir=None, limit=args.limit, asking=asking)
-    requests = list(benchmark.requests(chat_renderer(tokenizer, asking)))
+    settings = GenerationSettings()
+    benchmark = load_benchmark(args.task, data_dir=None, limit=args.limit, settings=settings)
+    requests = list(benchmark.requests(chat_renderer(tokenizer, settings)))
     prompts = sorted(
         (str(request.args[0]) for request in requests), key=lambda text: (-len(tokenizer.encode(text)), text)
     )
-    lm = AskedLM(model, tokenizer, spec.eval_batch, asking)
+    lm = AskedLM(model, tokenizer, spec.eval_batch, settings)
     ways = {
         "generate": lambda: direct(model, tokenizer, prompts, spec.eval_batch, benchmark.spec.max_tokens),
         "task path": lambda: lm.answers(requests, 0),

@@ -19,7 +19,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from talan_eval.generation_settings import Asking
+from talan_eval.generation_settings import GenerationSettings
 from talan_eval.grading.graders import grade_answers
 from talan_eval.grading.verdict import Grade, Verdict
 from talan_eval.tasks.benchmark import load_benchmark
@@ -46,7 +46,7 @@ def generate(task: str, data_dir: Path, out: Path, limit: int, max_tokens: int) 
     revision = locate(find_backbone("smollm2-135m"))
     tokenizer = load_tokenizer(revision)
     lm = HFLM(pretrained=load_model(revision, "bfloat16", torch.device("cpu")), tokenizer=tokenizer, batch_size=BATCH)
-    benchmark = load_benchmark(task, data_dir=data_dir, limit=limit, asking=Asking(max_tokens=max_tokens))
+    benchmark = load_benchmark(task, data_dir=data_dir, limit=limit, settings=GenerationSettings(max_tokens=max_tokens))
     path = out / f"{task}.jsonl"
     done = len(path.read_text(encoding="utf-8").splitlines()) if path.exists() else 0
     requests = list(benchmark.requests(lm.apply_chat_template))

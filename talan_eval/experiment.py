@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from talan_core.errors import UserError
-from talan_eval.generation_settings import Asking
+from talan_eval.generation_settings import GenerationSettings
 from talan_eval.result.contrast import ContrastSpec
 from talan_eval.store.canonical import canonical_hash
 
@@ -51,7 +51,7 @@ class TaskIdentity(BaseModel):
     items_hash: str
     train_hash: str
     runs_code: bool
-    asking: Asking = Asking()
+    generation: GenerationSettings = GenerationSettings()
     max_tokens: int = 0
     stop: tuple[str, ...] = ()
 

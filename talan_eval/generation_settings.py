@@ -14,7 +14,7 @@ _LARGEST_SEED: Final = 2**32
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Asking:
+class GenerationSettings:
     """Settings of prompts and answers; part of the identity of every score.
 
     Attributes:
@@ -67,7 +67,7 @@ class Asking:
 
     def label(self) -> str:
         """Return what differs from the default, as in "few_shot=5,plain,k=4,t=0.7"; empty where nothing does."""
-        usual = Asking()
+        usual = GenerationSettings()
         parts = {
             f"few_shot={self.few_shot}": self.few_shot != usual.few_shot,
             "plain": not self.chat_template,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from talan_core.backbones.files import hash_files
 from talan_core.backbones.smollm2 import locate_smollm2
 from talan_core.errors import UserError
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from talan_core.backbones.names import BackboneSpec
 
-_VOCABULARY: Final = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "*.tiktoken")
-
 
 @dataclass(frozen=True, slots=True)
 class Revision:
@@ -26,7 +24,7 @@ class Revision:
     Attributes:
         location: Directory or Hub id.
         commit: Commit hash on the Hub; None for a directory.
-        sha256: Hash over all weight files of a local directory, in the order of their names; None for a Hub id.
+        sha256: Hash over every file of a local directory that can change an answer; None for a Hub id, whose commit says it.
         note: How the weights came to be, where that matters.
     """
 
@@ -54,34 +52,8 @@ def locate(spec: BackboneSpec) -> Revision:
         found = locate_smollm2()
         if found.directory is None:
             return _hub_revision(spec.location)
-        return Revision(str(found.directory), None, hash_weights(found.directory), found.note)
-    return Revision(spec.location, None, hash_weights(Path(spec.location)))
-
-
-def hash_weights(directory: Path) -> str:
-    """Return the sha256 over the weight and tokenizer files of a directory.
-
-    Args:
-        directory: A model directory as written by ``save_pretrained``.
-
-    Raises:
-        UserError: It holds no weights or no tokenizer.
-    """
-    weights = [*directory.glob("*.safetensors"), *directory.glob("*.bin")]
-    vocabulary = [file for pattern in _VOCABULARY for file in directory.glob(pattern)]
-    for what, found in (("weights", weights), ("tokenizer", vocabulary)):
-        if not found:
-            raise UserError(
-                f"The directory {directory} holds no {what}.",
-                "Type --backbone with a directory into which model and tokenizer were saved by save_pretrained.",
-            )
-    files = sorted({*weights, *vocabulary, *directory.glob("tokenizer*"), *directory.glob("*.jinja")})
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.name.encode())
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()
+        return Revision(str(found.directory), None, hash_files(found.directory), found.note)
+    return Revision(spec.location, None, hash_files(Path(spec.location)))
 
 
 def _hub_revision(hub_id: str) -> Revision:

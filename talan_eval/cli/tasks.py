@@ -12,7 +12,7 @@ import typer
 from talan_core.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
-    from talan_eval.generation_settings import Asking
+    from talan_eval.generation_settings import GenerationSettings
     from talan_eval.tasks.benchmark import Benchmark, Item
 
 EXAMPLES = (
@@ -71,19 +71,19 @@ def show(
     """Print one prompt as a model sees it, its target, and how an answer is graded."""
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    from talan_eval.generation_settings import Asking  # noqa: PLC0415 - --help must not wait for it
+    from talan_eval.generation_settings import GenerationSettings  # noqa: PLC0415 - --help must not wait for it
     from talan_eval.grading.graders import EXPLANATIONS, grade_answers  # noqa: PLC0415 - as above
     from talan_eval.tasks.benchmark import check_names, load_benchmark  # noqa: PLC0415 - as above
 
     (short,) = check_names([name])
-    asking = Asking(few_shot=few_shot, thinking=thinking)
-    benchmark = load_benchmark(short, data_dir=data_dir, limit=None, asking=asking)
+    settings = GenerationSettings(few_shot=few_shot, thinking=thinking)
+    benchmark = load_benchmark(short, data_dir=data_dir, limit=None, settings=settings)
     chosen = _chosen(benchmark, item)
     spec = benchmark.spec
     ends = f"after {spec.max_tokens} tokens" + (f" or at {', '.join(map(repr, spec.stop))}" if spec.stop else "")
     sections = [
         f"{spec.name} {spec.version}, item {chosen.item_id}",
-        f"--- prompt\n{_prompt(benchmark, chosen, asking, backbone)}",
+        f"--- prompt\n{_prompt(benchmark, chosen, settings, backbone)}",
         f"--- target\n{_target(benchmark, chosen)}",
         f"--- grading ({spec.grader}, {spec.metric})\n{EXPLANATIONS[spec.grader]} An answer ends {ends}.",
     ]
@@ -107,7 +107,7 @@ def _chosen(benchmark: Benchmark, item_id: str | None) -> Item:
     raise UserError(error.problem, f"{hint}{benchmark.spec.name} has {len(known)} items; type --item {known[0]}.")
 
 
-def _prompt(benchmark: Benchmark, item: Item, asking: Asking, backbone: str | None) -> str:
+def _prompt(benchmark: Benchmark, item: Item, settings: GenerationSettings, backbone: str | None) -> str:
     place = benchmark.items.index(item)
     render = None
     if backbone is not None:
@@ -115,7 +115,7 @@ def _prompt(benchmark: Benchmark, item: Item, asking: Asking, backbone: str | No
         from talan_core.backbones.names import find_backbone  # noqa: PLC0415 - as above
         from talan_eval.generation.prompts import chat_renderer  # noqa: PLC0415 - as above
 
-        render = chat_renderer(load_tokenizer(locate(find_backbone(backbone))), asking)
+        render = chat_renderer(load_tokenizer(locate(find_backbone(backbone))), settings)
     return str(benchmark.requests(render)[place].args[0])
 
 

@@ -80,14 +80,14 @@ class Worker:
         self.assignment = assignment
         self.device = torch.device(device)
         self.tokenizer = load_tokenizer(assignment.revision)
-        if not assignment.asking.chat_template:
+        if not assignment.generation.chat_template:
             self.tokenizer.chat_template = None  # training, probe and evaluation see plain prompts alike
         self.benchmarks = {
             name: load_benchmark(
                 name,
                 data_dir=assignment.data_dir,
                 limit=assignment.limit if name in assignment.tasks else None,
-                asking=assignment.asking,
+                settings=assignment.generation,
             )
             for name in dict.fromkeys((*assignment.tasks, *assignment.train_tasks))
         }

@@ -82,19 +82,19 @@ def evaluate(
     """
     from talan_eval.generation.sampling import AskedLM  # noqa: PLC0415 - heavy
 
-    asking = benchmark.spec.asking
-    lm = AskedLM(model, tokenizer, batch_size, asking)
-    requests = benchmark.requests(chat_renderer(tokenizer, asking))
+    settings = benchmark.spec.generation
+    lm = AskedLM(model, tokenizer, batch_size, settings)
+    requests = benchmark.requests(chat_renderer(tokenizer, settings))
     prompts = [str(request.args[0]) for request in requests]
     check_prompts_fit(benchmark.spec, tokenizer, prompts, lm.max_length)
     answered = answer(
-        cut([len(lm.tok_encode(prompt)) for prompt in prompts], batch_size, asking.samples),
+        cut([len(lm.tok_encode(prompt)) for prompt in prompts], batch_size, settings.samples),
         prompts,
         lambda batch: lm.answers([requests[row] for row in batch.rows], batch.sample),
         record=record,
         on_items=on_items,
     )
-    items = [*benchmark.items] * asking.samples
+    items = [*benchmark.items] * settings.samples
     grades = grade_answers(benchmark.spec.grader, [item.doc for item in items], answered.texts, tier)
     hashes = [hashlib.sha256(prompt.encode()).hexdigest()[:_HASH_LENGTH] for prompt in prompts]
     samples = tuple(

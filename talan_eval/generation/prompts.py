@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from talan_core.backbones.load import Revision
-    from talan_eval.generation_settings import Asking
+    from talan_eval.generation_settings import GenerationSettings
     from talan_eval.tasks.benchmark import Benchmark, TaskSpec
 
 
-def chat_renderer(tokenizer: PreTrainedTokenizerBase, asking: Asking) -> Callable[..., str] | None:
+def chat_renderer(tokenizer: PreTrainedTokenizerBase, settings: GenerationSettings) -> Callable[..., str] | None:
     """Return what turns a conversation into a prompt, or None where prompts are plain text.
 
     Args:
         tokenizer: The backbone's tokenizer.
-        asking: Whether the chat template is used, and with thinking or not where it has that switch. Without the switch
+        settings: Whether the chat template is used, and with thinking or not where it has that switch. Without the switch
             being set, a template may think, while adapters are trained on answers without thinking.
     """
-    if not asking.chat_template or not tokenizer.chat_template:
+    if not settings.chat_template or not tokenizer.chat_template:
         return None
-    switch: dict[str, Any] = {"enable_thinking": asking.thinking} if has_thinking_switch(tokenizer) else {}
+    switch: dict[str, Any] = {"enable_thinking": settings.thinking} if has_thinking_switch(tokenizer) else {}
 
     def render(history: list[dict[str, str]], *, add_generation_prompt: bool = True) -> str:
         return str(
@@ -47,12 +47,12 @@ def has_thinking_switch(tokenizer: PreTrainedTokenizerBase) -> bool:
     return "enable_thinking" in str(tokenizer.chat_template)
 
 
-def check_backbone(revision: Revision, asking: Asking, benchmarks: Sequence[Benchmark]) -> None:
+def check_backbone(revision: Revision, settings: GenerationSettings, benchmarks: Sequence[Benchmark]) -> None:
     """Raise where a backbone cannot be asked as wanted; reads its tokenizer and configuration, not its weights.
 
     Args:
         revision: Where the backbone is.
-        asking: How to ask.
+        settings: How to ask.
         benchmarks: What to ask.
 
     Raises:
@@ -64,7 +64,7 @@ def check_backbone(revision: Revision, asking: Asking, benchmarks: Sequence[Benc
     from talan_core.backbones.load import load_tokenizer  # noqa: PLC0415 - heavy
 
     tokenizer = load_tokenizer(revision)
-    if asking.thinking and not has_thinking_switch(tokenizer):
+    if settings.thinking and not has_thinking_switch(tokenizer):
         raise UserError(
             f"The chat template of {revision.location} has no switch for thinking.",
             "Leave --thinking out, or type --backbone with a model that has it, such as Qwen/Qwen3-8B.",
@@ -72,7 +72,7 @@ def check_backbone(revision: Revision, asking: Asking, benchmarks: Sequence[Benc
     config = AutoConfig.from_pretrained(revision.location, revision=revision.commit)
     context = int(resolve_max_length(config, tokenizer))
     for benchmark in benchmarks:
-        requests = benchmark.requests(chat_renderer(tokenizer, asking))
+        requests = benchmark.requests(chat_renderer(tokenizer, settings))
         check_prompts_fit(benchmark.spec, tokenizer, [str(request.args[0]) for request in requests], context)
 
 

@@ -21,7 +21,7 @@ from transformers import LogitsProcessor
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.generation_settings import Asking
+    from talan_eval.generation_settings import GenerationSettings
 
 _TINY = 1e-20
 
@@ -31,16 +31,16 @@ class SampleDraw(LogitsProcessor):
 
     Args:
         prompts: The batch's prompts, in the order of its rows.
-        asking: Temperature (above 0), top-p and seed.
+        settings: Temperature (above 0), top-p and seed.
         sample: Number of the sample, from 0.
         device: Where the logits are.
     """
 
-    def __init__(self, prompts: Sequence[str], asking: Asking, sample: int, device: torch.device) -> None:
-        self._temperature = asking.temperature
-        self._top_p = asking.top_p
+    def __init__(self, prompts: Sequence[str], settings: GenerationSettings, sample: int, device: torch.device) -> None:
+        self._temperature = settings.temperature
+        self._top_p = settings.top_p
         self._generators = [
-            torch.Generator(device=device).manual_seed(row_seed(prompt, asking.sampling_seed, sample))
+            torch.Generator(device=device).manual_seed(row_seed(prompt, settings.sampling_seed, sample))
             for prompt in prompts
         ]
 
@@ -78,12 +78,12 @@ class AskedLM(HFLM):  # type: ignore[misc]  # lm-eval publishes no types
         model: The adapted model.
         tokenizer: Its tokenizer.
         batch_size: Prompts at a time.
-        asking: How to ask.
+        settings: How to ask.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, batch_size: int, asking: Asking) -> None:  # noqa: ANN401 - lm-eval's types
+    def __init__(self, model: Any, tokenizer: Any, batch_size: int, settings: GenerationSettings) -> None:  # noqa: ANN401 - lm-eval's types
         super().__init__(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
-        self._asking = asking
+        self._settings = settings
         self._sample = 0
         self._prompts: tuple[str, ...] = ()
 
@@ -107,8 +107,8 @@ class AskedLM(HFLM):  # type: ignore[misc]  # lm-eval publishes no types
         return super().tok_batch_encode(list(strings), *args, **kwargs)
 
     def _model_generate(self, context: torch.Tensor, max_length: int, stop: list[str], **options: Any) -> torch.Tensor:  # noqa: ANN401 - as above
-        if self._asking.temperature > 0:
-            draw = SampleDraw(self._prompts, self._asking, self._sample, context.device)
+        if self._settings.temperature > 0:
+            draw = SampleDraw(self._prompts, self._settings, self._sample, context.device)
             options |= {"do_sample": False, "temperature": 0.0, "logits_processor": [draw]}
         answer: torch.Tensor = super()._model_generate(context, max_length, stop, **options)
         return answer

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from talan_core.backbones.load import Revision
     from talan_core.config import TalanConfig
     from talan_core.training.settings import TrainingSettings
-    from talan_eval.generation_settings import Asking
+    from talan_eval.generation_settings import GenerationSettings
     from talan_eval.sandbox.tiers import Tier
 
 
@@ -30,7 +30,7 @@ class Assignment:
         train_tasks: Short names of the tasks on the mix of whose training splits adapters are trained.
         data_dir: Directory of the real benchmarks' data, or None.
         limit: Items evaluated per task, or None for all.
-        asking: How questions are put and answers are drawn.
+        generation: How questions are put and answers are drawn.
         eval_batch: Prompts answered at a time.
         device: torch device name, such as "cpu" or "cuda".
         threads: CPU threads of one worker.
@@ -48,7 +48,7 @@ class Assignment:
     train_tasks: tuple[str, ...]
     data_dir: Path | None
     limit: int | None
-    asking: Asking
+    generation: GenerationSettings
     eval_batch: int
     device: str
     threads: int

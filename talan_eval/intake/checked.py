@@ -11,7 +11,7 @@ from talan_core.backbones.names import find_backbone
 from talan_core.errors import UserError, unknown_name
 from talan_eval.comparison.settings import StatisticsSettings
 from talan_eval.experiment import parse_seeds
-from talan_eval.generation_settings import Asking, temperature_of
+from talan_eval.generation_settings import GenerationSettings, temperature_of
 from talan_eval.intake.arms import AskedArms, read_arms
 from talan_eval.store.atomic import refuse_unwritable
 from talan_eval.tasks.benchmark import MICRO_TASKS, check_names
@@ -44,7 +44,7 @@ class Checked:
     tasks: tuple[str, ...]
     train_tasks: tuple[str, ...]
     backbones: tuple[CheckedBackbone, ...]
-    asking: Asking
+    generation: GenerationSettings
     statistics: StatisticsSettings
 
 
@@ -85,7 +85,7 @@ def check(request: CompareRequest) -> Checked:
         tasks=tasks,
         train_tasks=train_tasks,
         backbones=_backbones(request),
-        asking=_asking(request),
+        generation=_generation_settings(request),
         statistics=StatisticsSettings.of_request(request),
     )
 
@@ -155,8 +155,8 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _asking(request: CompareRequest) -> Asking:
-    return Asking(
+def _generation_settings(request: CompareRequest) -> GenerationSettings:
+    return GenerationSettings(
         few_shot=request.few_shot,
         chat_template=not request.no_chat_template,
         thinking=request.thinking,

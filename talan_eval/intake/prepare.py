@@ -78,7 +78,7 @@ def prepare(request: CompareRequest) -> Prepared:
     revisions = []
     for one in checked.backbones:
         revisions.append(locate(one.spec))
-        check_backbone(revisions[-1], checked.asking, evaluated)
+        check_backbone(revisions[-1], checked.generation, evaluated)
     specs = {name: benchmark.spec for name, benchmark in loaded.items()}
     experiment = _experiment(request, checked, revisions, specs, device).model_copy(
         update={"contaminated": contaminated}
@@ -98,7 +98,7 @@ def prepare(request: CompareRequest) -> Prepared:
             train_tasks=checked.train_tasks,
             data_dir=request.data_dir,
             limit=request.limit,
-            asking=checked.asking,
+            generation=checked.generation,
             eval_batch=one.eval_batch,
             device=device,
             threads=one.spec.threads or max(1, _cores() // workers),
@@ -117,7 +117,7 @@ def _loaded(request: CompareRequest, checked: Checked) -> dict[str, Benchmark]:
             name,
             data_dir=request.data_dir,
             limit=request.limit if name in checked.tasks else None,
-            asking=checked.asking,
+            settings=checked.generation,
         )
         for name in dict.fromkeys((*checked.tasks, *checked.train_tasks))
     }

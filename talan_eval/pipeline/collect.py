@@ -185,7 +185,7 @@ class _Grid:
                 (file,) = self.records[cell.cell_id].files
                 rows = scored_items(run, cell.task, read_samples(self.store.payload_path(file.name)))
                 (columns,) = columns_of(rows, RERUN)
-                k = max(task.asking.samples for task in self.experiment.tasks if task.name == cell.task)
+                k = max(task.generation.samples for task in self.experiment.tasks if task.name == cell.task)
                 yield replace(columns, k=k)
 
 

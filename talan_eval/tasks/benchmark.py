@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from talan_core.errors import UserError, unknown_name
-from talan_eval.generation_settings import Asking
+from talan_eval.generation_settings import GenerationSettings
 from talan_eval.store.canonical import canonical_hash
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class TaskSpec:
         items_hash: Hash over id, prompt and target of the evaluated items, in order, and over all settings below.
         train_hash: Hash over prompt and completion of the training items, in order.
         runs_code: Whether grading runs programs that the model wrote.
-        asking: How questions are put and answers are drawn.
+        generation: How questions are put and answers are drawn.
         max_tokens: Most tokens of an answer.
         stop: Strings that end an answer; they are not part of it.
     """
@@ -55,7 +55,7 @@ class TaskSpec:
     items_hash: str
     train_hash: str
     runs_code: bool
-    asking: Asking
+    generation: GenerationSettings
     max_tokens: int
     stop: tuple[str, ...]
 
@@ -134,7 +134,9 @@ def check_names(names: Sequence[str]) -> tuple[str, ...]:
     return short
 
 
-def load_benchmark(name: str, *, data_dir: Path | None, limit: int | None, asking: Asking | None = None) -> Benchmark:
+def load_benchmark(
+    name: str, *, data_dir: Path | None, limit: int | None, settings: GenerationSettings | None = None
+) -> Benchmark:
     """Load one benchmark and check its data.
 
     Args:
@@ -142,7 +144,7 @@ def load_benchmark(name: str, *, data_dir: Path | None, limit: int | None, askin
         data_dir: Directory of the real benchmarks' data; None for the environment variable, and for the Hub where that
             is not set.
         limit: Evaluate only the first so many items.
-        asking: How questions are put; None for the default.
+        settings: How questions are put; None for the default.
 
     Returns:
         The benchmark with its spec.
@@ -151,9 +153,9 @@ def load_benchmark(name: str, *, data_dir: Path | None, limit: int | None, askin
         UserError: Its data is missing, was changed or cannot be fetched, or it has fewer items or few-shot examples
             than asked for.
     """
-    asking = asking or Asking()
+    settings = settings or GenerationSettings()
     task = _load_task(name, data_dir)
-    _set_up(name, task, asking)
+    _set_up(name, task, settings)
     documents = list(task.eval_docs)
     expected = task.config.metadata["rows"]["test"]
     if len(documents) != expected:
@@ -167,12 +169,12 @@ def load_benchmark(name: str, *, data_dir: Path | None, limit: int | None, askin
         )
     id_field = task.config.metadata["item_id"]
     items = tuple(Item(str(doc[id_field]), str(task.doc_to_text(doc)), dict(doc)) for doc in documents[:limit])
-    delimiter = "" if asking.chat_template else str(task.fewshot_cfg.target_delimiter)
+    delimiter = "" if settings.chat_template else str(task.fewshot_cfg.target_delimiter)
     training = tuple(
         (str(task.doc_to_text(doc)), delimiter + str(task.doc_to_target(doc)))
         for doc in (task.training_docs() if task.has_training_docs() else ())
     )
-    return Benchmark(_spec(name, task, items, training, asking), task, items, training)
+    return Benchmark(_spec(name, task, items, training, settings), task, items, training)
 
 
 def _load_task(name: str, data_dir: Path | None) -> ConfigurableTask:
@@ -193,20 +195,20 @@ def _load_task(name: str, data_dir: Path | None) -> ConfigurableTask:
     return task
 
 
-def _set_up(name: str, task: ConfigurableTask, asking: Asking) -> None:
+def _set_up(name: str, task: ConfigurableTask, settings: GenerationSettings) -> None:
     """Lay the settings over those of the YAML file."""
     available = len(task.sampler.df)
-    if asking.few_shot > available:
+    if settings.few_shot > available:
         raise UserError(
-            f"--few-shot {asking.few_shot} is more than the {available} examples of {name}.",
+            f"--few-shot {settings.few_shot} is more than the {available} examples of {name}.",
             f"Type --few-shot {available} or less.",
         )
-    task.set_config("num_fewshot", asking.few_shot)
+    task.set_config("num_fewshot", settings.few_shot)
     longest = task.config.generation_kwargs["max_gen_toks"]
-    if asking.thinking:
+    if settings.thinking:
         longest = task.config.metadata.get("thinking_max_gen_toks", longest)
-    if asking.max_tokens is not None:
-        longest = asking.max_tokens
+    if settings.max_tokens is not None:
+        longest = settings.max_tokens
     task.set_config("generation_kwargs", {"max_gen_toks": longest}, update=True)
 
 
@@ -215,7 +217,7 @@ def _spec(
     task: ConfigurableTask,
     items: tuple[Item, ...],
     training: tuple[tuple[str, str], ...],
-    asking: Asking,
+    settings: GenerationSettings,
 ) -> TaskSpec:
     metadata = task.config.metadata
     generation = task.config.generation_kwargs
@@ -223,12 +225,12 @@ def _spec(
         "items": [[item.item_id, item.prompt, str(task.doc_to_target(item.doc))] for item in items],
         "generation": generation,
     }
-    if asking != Asking():
-        shots = [[str(task.doc_to_text(d)), str(task.doc_to_target(d))] for d in task.sampler.sample(asking.few_shot)]
-        asked |= {"asking": asdict(asking), "examples": shots}
+    if settings != GenerationSettings():
+        shots = [[str(task.doc_to_text(d)), str(task.doc_to_target(d))] for d in task.sampler.sample(settings.few_shot)]
+        asked |= {"settings": asdict(settings), "examples": shots}
     items_hash = canonical_hash(asked)[:_HASH_LENGTH]
-    learned = {"train": [list(pair) for pair in training]} | ({} if asking.chat_template else {"plain": True})
-    label = asking.label()
+    learned = {"train": [list(pair) for pair in training]} | ({} if settings.chat_template else {"plain": True})
+    label = settings.label()
     return TaskSpec(
         name=name,
         version=f"{metadata['version']}:{items_hash[:8]}" + (f"[{label}]" if label else ""),
@@ -239,7 +241,7 @@ def _spec(
         items_hash=items_hash,
         train_hash=canonical_hash(learned)[:_HASH_LENGTH],
         runs_code=bool(task.config.unsafe_code),
-        asking=asking,
+        generation=settings,
         max_tokens=int(generation["max_gen_toks"]),
         stop=tuple(generation["until"]),
     )

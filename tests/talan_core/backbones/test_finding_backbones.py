@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from talan_core.backbones import smollm2
-from talan_core.backbones.load import hash_weights, load_model, load_tokenizer, locate
+from talan_core.backbones.files import hash_files
+from talan_core.backbones.load import load_model, load_tokenizer, locate
 from talan_core.backbones.names import MICRO_WEIGHTS, find_backbone
 from talan_core.errors import UserError
 
@@ -40,14 +41,14 @@ def test_micro_is_small_and_loads_ready_for_batched_generation():
     assert tokenizer.chat_template
 
 
-def test_a_directory_is_a_backbone_and_its_hash_is_that_of_weights_and_tokenizer(directory):
+def test_a_directory_is_a_backbone_and_its_hash_is_that_of_its_files(directory):
     spec = find_backbone(str(directory))
     assert spec.kind == "directory"
-    assert locate(spec).sha256 == hash_weights(MICRO_WEIGHTS)
+    assert locate(spec).sha256 == hash_files(MICRO_WEIGHTS)
     (directory / "README.md").write_text("other words")
-    assert locate(spec).sha256 == hash_weights(MICRO_WEIGHTS)
+    assert locate(spec).sha256 == hash_files(MICRO_WEIGHTS)
     (directory / "tokenizer.json").write_text("{}")
-    assert locate(spec).sha256 != hash_weights(MICRO_WEIGHTS)
+    assert locate(spec).sha256 != hash_files(MICRO_WEIGHTS)
 
 
 @pytest.mark.parametrize(("missing", "what"), [("model.safetensors", "weights"), ("tokenizer.json", "tokenizer")])

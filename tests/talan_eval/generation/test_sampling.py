@@ -11,28 +11,33 @@ from talan_core.backbones.names import find_backbone
 from talan_eval.generation.evaluate import evaluate
 from talan_eval.generation.prompts import chat_renderer
 from talan_eval.generation.sampling import SampleDraw, row_seed
-from talan_eval.generation_settings import Asking
+from talan_eval.generation_settings import GenerationSettings
 from talan_eval.records.samples import read_samples, write_samples
 from talan_eval.tasks.benchmark import load_benchmark
 
 CPU = torch.device("cpu")
 
 
-def drawn(logits, asking, prompts):
-    draw = SampleDraw(prompts, asking, 0, CPU)
+def drawn(logits, settings, prompts):
+    draw = SampleDraw(prompts, settings, 0, CPU)
     return draw(torch.zeros(len(prompts), 1, dtype=torch.long), logits).argmax(dim=-1)
 
 
 @pytest.mark.parametrize(
-    "asking", [Asking(temperature=1.0), Asking(temperature=0.5), Asking(temperature=1.0, top_p=0.7)]
+    "settings",
+    [
+        GenerationSettings(temperature=1.0),
+        GenerationSettings(temperature=0.5),
+        GenerationSettings(temperature=1.0, top_p=0.7),
+    ],
 )
-def test_tokens_are_drawn_with_the_probabilities_of_the_softmax(asking):
+def test_tokens_are_drawn_with_the_probabilities_of_the_softmax(settings):
     logits = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05]))
     number = 4000
-    tokens = drawn(logits.expand(number, 4), asking, [f"prompt {n}" for n in range(number)])
+    tokens = drawn(logits.expand(number, 4), settings, [f"prompt {n}" for n in range(number)])
     share = np.bincount(tokens.numpy(), minlength=4) / number
-    expected = (logits / asking.temperature).softmax(-1)
-    if asking.top_p < 1:
+    expected = (logits / settings.temperature).softmax(-1)
+    if settings.top_p < 1:
         expected = torch.tensor([0.625, 0.375, 0, 0])
     # Five standard errors of a share.
     assert np.abs(share - expected.numpy()).max() < 5 * np.sqrt(0.25 / number)
@@ -40,12 +45,12 @@ def test_tokens_are_drawn_with_the_probabilities_of_the_softmax(asking):
 
 def test_noise_belongs_to_prompt_sample_and_seed_alone():
     logits = torch.zeros(3, 500)
-    asking = Asking(temperature=1.0)
+    settings = GenerationSettings(temperature=1.0)
     torch.manual_seed(1)
-    together = drawn(logits, asking, ["a", "b", "c"])
+    together = drawn(logits, settings, ["a", "b", "c"])
     torch.manual_seed(2)
     state = torch.get_rng_state()
-    assert drawn(logits[:2], asking, ["c", "a"]).tolist() == [together[2], together[0]]
+    assert drawn(logits[:2], settings, ["c", "a"]).tolist() == [together[2], together[0]]
     assert torch.equal(torch.get_rng_state(), state)
     assert len({row_seed("a", 0, 0), row_seed("a", 0, 1), row_seed("a", 1, 0), row_seed("b", 0, 0)}) == 4
 
@@ -57,8 +62,8 @@ def micro():
 
 
 def answered(micro, batch_size, **changes):
-    asking = Asking(**{"temperature": 1.0, "samples": 3, "max_tokens": 12, **changes})
-    benchmark = load_benchmark("gsm8k_micro", data_dir=None, limit=6, asking=asking)
+    settings = GenerationSettings(**{"temperature": 1.0, "samples": 3, "max_tokens": 12, **changes})
+    benchmark = load_benchmark("gsm8k_micro", data_dir=None, limit=6, settings=settings)
     return evaluate(*micro, benchmark, batch_size)
 
 
@@ -85,7 +90,7 @@ def test_a_template_with_the_switch_thinks_only_when_asked(micro):
             return f"{len(history)} {options.get('enable_thinking')} {options['add_generation_prompt']}"
 
     turn = [{"role": "user", "content": "?"}]
-    assert chat_renderer(Tokenizer(), Asking())(turn) == "1 False True"
-    assert chat_renderer(Tokenizer(), Asking(thinking=True))(turn) == "1 True True"
-    assert chat_renderer(Tokenizer(), Asking(chat_template=False)) is None
-    assert chat_renderer(micro[1], Asking())(turn).startswith("<|im_start|>user")
+    assert chat_renderer(Tokenizer(), GenerationSettings())(turn) == "1 False True"
+    assert chat_renderer(Tokenizer(), GenerationSettings(thinking=True))(turn) == "1 True True"
+    assert chat_renderer(Tokenizer(), GenerationSettings(chat_template=False)) is None
+    assert chat_renderer(micro[1], GenerationSettings())(turn).startswith("<|im_start|>user")

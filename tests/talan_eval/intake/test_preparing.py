@@ -8,7 +8,7 @@ import pytest
 
 from talan_core.errors import UserError
 from talan_eval.generation.prompts import check_prompts_fit
-from talan_eval.generation_settings import Asking
+from talan_eval.generation_settings import GenerationSettings
 from talan_eval.intake.checked import _check_numbers
 from talan_eval.intake.prepare import _check_slices, _check_training
 from talan_eval.requests.compare import CompareRequest
@@ -26,7 +26,7 @@ def spec(name, n_train=5, max_tokens=10):
         items_hash="i",
         train_hash="t",
         runs_code=False,
-        asking=Asking(),
+        generation=GenerationSettings(),
         max_tokens=max_tokens,
         stop=(),
     )

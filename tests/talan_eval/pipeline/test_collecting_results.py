@@ -9,7 +9,7 @@ import pytest
 from talan_eval.execution.worker import sample_name
 from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource, TunedBackbone
 from talan_eval.generation.evaluate import Evaluation
-from talan_eval.generation_settings import Asking
+from talan_eval.generation_settings import GenerationSettings
 from talan_eval.grid import plan
 from talan_eval.pipeline.collect import collect
 from talan_eval.records.samples import Sample, write_samples
@@ -31,7 +31,7 @@ def experiment():
         items_hash="i",
         train_hash="t",
         runs_code=False,
-        asking=Asking(samples=K, temperature=0.7),
+        generation=GenerationSettings(samples=K, temperature=0.7),
         max_tokens=9,
         stop=("x",),
     )
@@ -100,6 +100,6 @@ def test_disagreements_of_the_two_graders_are_said(result):
     assert "base / treat: 0 / 0 are right by the normaliser alone and 3 / 0 by math-verify alone" in said
 
 
-def test_asking_reads_back_from_json():
+def test_generation_settings_read_back_from_json():
     asked = experiment()
     assert Experiment.model_validate(json.loads(json.dumps(asked.to_json()))) == asked
