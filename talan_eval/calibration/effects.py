@@ -18,9 +18,9 @@ def draw_effects(law: EffectLaw, shape: tuple[int, ...], rng: np.random.Generato
     """Draw standardised effects.
 
     Args:
-        law: "normal"; "exponential", with its long tail to gains; "t3", Student's t with three degrees of freedom, whose
-            standard deviation is 0.95 after the cut at ten; "failed", where one training in ten falls ten standard
-            deviations of the others below them.
+        law: "normal"; "exponential", with its long tail to gains; "t3", Student's t with three degrees of freedom (cut
+            at ten, its standard deviation is 0.95); "failed", where one training in ten falls ten standard deviations
+            of the others below them.
         shape: Shape of the result.
         rng: Source of randomness.
     """
