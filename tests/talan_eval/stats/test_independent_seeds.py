@@ -110,9 +110,15 @@ def test_means_over_cells_and_backbones_are_welch_over_each_arm_of_each_backbone
     e2 = guarded_crossed_independent(cells, ALPHA)
     averaged = [sum(c.treat.mean(axis=0) - c.base.mean(axis=0) for c in cells if c.benchmark == t) / 4 for t in "uv"]
     items = sum(a.var(ddof=1) / 30 for a in averaged)
-    errors = sum(mean_squares(arm).error / arm.size / 16 for c in cells for arm in (c.treat, c.base))
-    assert e2.df == pytest.approx(max(1.0, e2.df))
-    assert e2.guard.ci.hi - e2.delta >= stats.norm.ppf(0.975) * math.sqrt(max(items, errors)) - 1e-12
+    errors = [
+        (mean_squares(arm).error / arm.size / 16, (len(arm) - 1) * 29) for c in cells for arm in (c.treat, c.base)
+    ]
+    variance += items - sum(part for part, _ in errors)
+    per_item = [(a.var(ddof=1) / 30, 29) for a in averaged]
+    assert variance > 0
+    assert e2.df == pytest.approx(variance**2 / sum(part**2 / df for part, df in [*parts, *per_item, *errors]))
+    half = max(stats.t.ppf(0.975, e2.df) * math.sqrt(variance), stats.norm.ppf(0.975) * math.sqrt(items))
+    assert e2.guard.ci.hi - e2.delta == pytest.approx(half)
 
 
 def test_clusters_of_copied_items_count_as_one_item_each():
@@ -175,11 +181,13 @@ def test_separated_arms_reach_the_floor_and_equal_ones_do_not():
     assert studentised_permutation([constant]).p == pytest.approx(2 / 70)
 
 
-def test_backbones_permute_independently():
-    rng = np.random.default_rng(6)
+@quick
+@given(st.integers(0, 10_000))
+def test_backbones_permute_independently(seed):
+    rng = np.random.default_rng(seed)
     groups = [
-        SeedGroups(rng.normal(size=3), rng.normal(size=2), 0.25),
-        SeedGroups(rng.normal(size=2), rng.normal(size=3), 0.75),
+        SeedGroups(rng.normal(0.5, 1, size=3), rng.normal(size=2), 0.2),
+        SeedGroups(rng.normal(0.5, 1, size=2), rng.normal(size=3), 0.8),
     ]
     found = []
     for chosen in product(combinations(range(5), 3), combinations(range(5), 2)):
@@ -189,9 +197,11 @@ def test_backbones_permute_independently():
             one, other = values[list(rows)], np.delete(values, rows)
             top += group.weight * (one.mean() - other.mean())
             bottom += group.weight**2 * (one.var(ddof=1) / len(one) + other.var(ddof=1) / len(other))
-        found.append(top / math.sqrt(bottom))
-    found = np.abs(found)
-    assert studentised_permutation(groups).p == pytest.approx((found >= found[0] - 1e-9).mean(), abs=1e-12)
+        found.append(abs(top) / math.sqrt(bottom))
+    want = (np.array(found) >= found[0] * (1 - 1e-9)).mean()
+    got = studentised_permutation(groups)
+    assert got.p == pytest.approx(want, abs=1e-12)
+    assert got.floor == 1 / 100
 
 
 def test_drawn_permutations_agree_with_the_listed_ones_and_repeat():
