@@ -24,7 +24,7 @@ class BackboneIdentity(BaseModel):
     Attributes:
         name: As typed.
         commit: Commit on the Hub, or None for local weights.
-        sha256: Hash of local weights and tokenizer, or None for the Hub.
+        sha256: Hash of all local files that can change an answer, or None for the Hub.
         note: How the weights came to be, where that matters.
     """
 
@@ -79,7 +79,8 @@ class Experiment(BaseModel):
         operating_point: The TALAN configuration that arms' options are laid over (``TalanConfig`` as JSON).
         eval_batch: Prompts answered at a time, the same in both arms.
         device: "cpu" or "cuda".
-        versions: Packages that can change a number, by name.
+        versions: What trains: versions that can change a checkpoint, by name; see :mod:`talan_eval.identity`.
+        answering: What takes and grades answers, by name: no part of a training's identity.
         contaminated: Training items that are also evaluated items; above 0 only where the user allowed it.
     """
 
@@ -96,6 +97,7 @@ class Experiment(BaseModel):
     eval_batch: int
     device: str
     versions: dict[str, str]
+    answering: dict[str, str] = {}
     contaminated: int = 0
 
     def to_json(self) -> JsonObject:

@@ -68,7 +68,7 @@ def plan(experiment: Experiment) -> tuple[Run, ...]:
 
 
 def _run(everything: JsonObject, arm: str, seed: int) -> Run:
-    """Name a run after all that can change its checkpoint, and its evaluations after that and all that asks questions.
+    """Name a run after all that can change its checkpoint, and its evaluations after that and all that takes answers.
 
     Which benchmarks are evaluated is no part of the first, and what a benchmark would be trained on no part of the
     second: another benchmark, arm or seed in an experiment leaves the names of the others as they are.
@@ -85,7 +85,11 @@ def _run(everything: JsonObject, arm: str, seed: int) -> Run:
     evaluations = []
     for task in everything["tasks"]:
         asked = {key: value for key, value in task.items() if key not in _OF_TRAINING}
-        identity = {"training": training, "task": asked, "eval_batch": everything["eval_batch"]}
+        identity = {
+            "training": training,
+            "task": asked,
+            **{key: everything[key] for key in ("eval_batch", "answering")},
+        }
         name = f"eval_{task['name']}_{label}_{canonical_hash(identity)[:_HASH_LENGTH]}"
         evaluations.append(EvaluationCell(name, task["name"]))
     return Run(f"train_{label}_{training[:_HASH_LENGTH]}", arm, seed, tuple(evaluations))

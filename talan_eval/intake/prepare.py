@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import platform
 import shutil
 import sys
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from talan_core.errors import UserError, unknown_name
 from talan_eval.comparison.slices import slice_values
 from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource
+from talan_eval.generation.backend import BackendOptions
+from talan_eval.generation.registry import make_backend
+from talan_eval.grading.graders import GRADING_VERSION
+from talan_eval.identity import AnsweringIdentity, TrainingIdentity
 from talan_eval.intake.assignment import Assignment
 from talan_eval.intake.checked import Checked, check
 from talan_eval.records.samples import LABELS
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from talan_eval.tasks.benchmark import Benchmark, TaskSpec
 
 RESULTS: Final = Path("results")
-PACKAGES: Final = ("talan-eval", "torch", "transformers", "peft", "lm-eval", "tokenizers", "numpy")
 _FREE_BYTES: Final = 64 * 2**20
 _BARE: Final = ("question", "problem")  # where documents keep an item without the instructions around it
 
@@ -69,9 +70,10 @@ def prepare(request: CompareRequest) -> Prepared:
     checked = check(request)
     # From here on torch and lm-eval are loaded.
     from talan_core.backbones.load import locate  # noqa: PLC0415 - names are checked first, and without them
-    from talan_eval.generation.prompts import check_backbone  # noqa: PLC0415 - as above
+    from talan_eval.generation.prompts import check_backbone, settled  # noqa: PLC0415 - as above
 
     revision = locate(checked.spec)
+    checked = replace(checked, generation=settled(checked.generation, [revision]))
     device = _device(request.device)
     loaded = _loaded(request, checked)
     evaluated = [loaded[name] for name in checked.tasks]
@@ -79,7 +81,9 @@ def prepare(request: CompareRequest) -> Prepared:
     check_backbone(revision, checked.generation, evaluated)
     specs = {name: benchmark.spec for name, benchmark in loaded.items()}
     eval_batch = checked.spec.eval_batch if request.eval_batch is None else request.eval_batch
-    experiment = _experiment(checked, revision, specs, eval_batch, device).model_copy(
+    backend = make_backend(request.backend, BackendOptions(checked.training.dtype, device, eval_batch))
+    answering = AnsweringIdentity.here(GRADING_VERSION, backend.identity())
+    experiment = _experiment(checked, revision, specs, answering, eval_batch, device).model_copy(
         update={"contaminated": contaminated}
     )
     tier = _sandbox_tier(request, [specs[name] for name in checked.tasks])
@@ -96,6 +100,7 @@ def prepare(request: CompareRequest) -> Prepared:
         data_dir=request.data_dir,
         limit=request.limit,
         generation=checked.generation,
+        backend=request.backend,
         eval_batch=eval_batch,
         device=device,
         threads=threads,
@@ -171,7 +176,12 @@ def _check_slices(labels: Sequence[str], benchmarks: Sequence[Benchmark]) -> Non
 
 
 def _experiment(
-    checked: Checked, revision: Revision, specs: Mapping[str, TaskSpec], eval_batch: int, device: str
+    checked: Checked,
+    revision: Revision,
+    specs: Mapping[str, TaskSpec],
+    answering: AnsweringIdentity,
+    eval_batch: int,
+    device: str,
 ) -> Experiment:
     return Experiment(
         backbone=BackboneIdentity(
@@ -189,7 +199,8 @@ def _experiment(
         operating_point=checked.spec.talan.to_dict(),
         eval_batch=eval_batch,
         device=device,
-        versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        versions=TrainingIdentity.here().versions(),
+        answering=answering.versions(),
     )
 
 

@@ -45,6 +45,10 @@ class CompareRequest:
     temperature: float | None = _ask(None, "0 is greedy. When left out: 0 for one sample, 0.7 for several.")
     top_p: float = _ask(1.0, "Draw from the likeliest tokens with this probability in all.")
     sampling_seed: int = _ask(0, "Seed of drawn answers, the same in both arms.")
+    template_date: str | None = _ask(
+        None, "Date that a chat template writes instead of today's, as YYYY-MM-DD; 2024-07-26 when left out."
+    )
+    backend: str = _ask("transformers", "What runs the model to answer: transformers.")
     out: Path | None = _ask(None, "Results directory; results/<name> when left out (with logs: none).", "both")
     json: Path | None = _ask(None, "Write result.json to this file as well.", "both")
     steps: int | None = _ask(None, "Optimizer steps of each training; the backbone's recipe when left out.")
