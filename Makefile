@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: install compare test test-slow test-browser test-latex gate gate-result lint docs schema clean
+.PHONY: install compare test test-slow test-browser test-latex coverage dist gate gate-result lint docs schema clean
 
 install: $(STAMP)
 
@@ -23,6 +23,16 @@ test: lint
 
 test-slow: $(STAMP)
 	$(BIN)/pytest -m slow
+
+# Lines and branches that the tests run; tests of speed are left out, because tracing slows what they measure.
+coverage: $(STAMP)
+	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term --cov-report=html -m "not slow and not browser and not latex and not speed and not wheel"
+
+# sdist and wheel as a release has them. The version comes from the last tag.
+dist: $(STAMP)
+	rm -rf dist
+	$(BIN)/python -m build
+	TALAN_EVAL_DIST=dist $(BIN)/pytest -m wheel tests/packaging
 
 # The comparison that ships with the project, gated: minutes.
 gate: gate-result
@@ -56,4 +66,4 @@ schema: $(STAMP)
 	$(BIN)/python -m talan_eval.requests.experiment_file > docs/schema/experiment-1.json
 
 clean:
-	rm -rf $(VENV) dist build site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) dist build site htmlcov .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

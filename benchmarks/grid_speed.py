@@ -83,7 +83,7 @@ def main() -> None:
         each = (time.perf_counter() - began) / cells
         print(f"{cells} cells ({cells * 4 // 5} evaluations); sealing one took {1000 * each:.1f} ms")
         timed("plan", lambda: plan(some))
-        timed("list (runs DIR)", lambda: status_of(Path(root) / "one"))
+        timed("list (runs DIR)", lambda: status_of(Store.load(Path(root) / "one")))
         timed("look for cells in a sibling", lambda: offers(Path(root) / "two"))
         timed("check every hash (start, runs verify)", store.verify)
 

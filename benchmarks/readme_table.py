@@ -21,7 +21,7 @@ WIDTH: Final = 118
 
 def committed_result() -> Result:
     """Return the committed result of the default comparison."""
-    (path,) = (ROOT / "results").glob("micro_lora_vs_talan+lora_*/result.json")
+    path = ROOT / "results" / "micro_lora_vs_talan+lora" / "result.json"
     return Result.from_json(path.read_text(encoding="utf-8"))
 
 

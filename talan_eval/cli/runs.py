@@ -14,7 +14,8 @@ from talan_core.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from talan_eval.records.listing import ExperimentStatus
+    from talan_eval.records.listing import ExperimentStatus, Unlisted
+    from talan_eval.store.store import Store
 
 EXAMPLES = (
     "Examples:  talan-eval runs  |  talan-eval runs results/NAME  |  talan-eval runs verify  |  "
@@ -55,9 +56,10 @@ def runs(context: typer.Context) -> None:
 @app.command("list")
 def list_runs(directory: Directory = _DEFAULT) -> None:
     """List the experiments of a results root with their status; of one experiment, its cells."""
-    from talan_eval.records.listing import experiments_in, status_of  # noqa: PLC0415 - --help must not wait for it
+    from talan_eval.records.listing import Unlisted, experiments_in, status_of  # noqa: PLC0415 - --help must not wait
 
-    found = [status_of(path) for path in experiments_in(directory)]
+    entries = experiments_in(directory)
+    found = [entry if isinstance(entry, Unlisted) else status_of(entry) for entry in entries]
     if found[0].directory == directory:
         _write(_cells(found[0]))
     else:
@@ -66,28 +68,21 @@ def list_runs(directory: Directory = _DEFAULT) -> None:
 
 @app.command()
 def verify(directory: Directory = _DEFAULT) -> None:
-    """Check every checksum of records, samples and checkpoints; exit code 1 if anything is damaged."""
-    from talan_eval.records.listing import experiments_in  # noqa: PLC0415 - --help must not wait for it
-    from talan_eval.store.records import CorruptedError  # noqa: PLC0415 - as above
-    from talan_eval.store.store import Store  # noqa: PLC0415 - as above
+    """Check every checksum of records, samples and checkpoints; exit code 1 if any is damaged or cannot be checked."""
+    from talan_eval.records.listing import Unlisted, experiments_in  # noqa: PLC0415 - --help must not wait for it
 
-    damaged = 0
-    for path in experiments_in(directory):
-        store = Store.load(path)
-        state = store.verify()
-        problems = list(state.problems)
-        names = store.checkpoint_names()
-        for name in names:
-            try:
-                store.check_checkpoint(name)
-            except CorruptedError as error:
-                problems.append(f"Checkpoint {name} counts as missing: {error}.")
+    damaged = unchecked = 0
+    for entry in experiments_in(directory):
+        if isinstance(entry, Unlisted):
+            unchecked += entry.state != "foreign"
+            _write([f"{entry.directory}: {entry.state}, not checked: {entry.reason}"])
+            continue
+        sound, problems = _verified(entry)
         damaged += len(problems)
-        _write(problems)
-        sound = len(state.records) + len(names) + len(state.problems) - len(problems)
-        _write([f"{path}: {sound} sound, {len(problems)} damaged"])
+        _write([*problems, f"{entry.directory}: {sound} sound, {len(problems)} damaged"])
     if damaged:
         _write(["The same compare command computes what is damaged again, and nothing else."])
+    if damaged or unchecked:
         raise typer.Exit(1)
 
 
@@ -101,15 +96,17 @@ def gc(
     yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it they are only listed.")] = False,
 ) -> None:
     """Remove orphan checkpoints: those of no cell of their experiment, damaged ones, and what killed writers left."""
-    from talan_eval.records.listing import experiments_in, orphans  # noqa: PLC0415 - --help must not wait for it
-    from talan_eval.store.store import Store  # noqa: PLC0415 - as above
+    from talan_eval.records.listing import Unlisted, experiments_in, orphans  # noqa: PLC0415 - --help must not wait
 
     total = 0.0
-    for path in experiments_in(directory):
-        store = Store.load(path)
+    for store in experiments_in(directory):
+        if isinstance(store, Unlisted):
+            if store.state != "foreign":
+                _write([f"{store.directory}: {store.state}, left alone: {store.reason}"])
+            continue
         with store.lock():  # which removes what killed writers left
             for name in orphans(store, finished=finished):
-                checkpoint = path / "checkpoints" / name
+                checkpoint = store.directory / "checkpoints" / name
                 size = sum(file.stat().st_size for file in checkpoint.rglob("*") if file.is_file()) / _MEGABYTE
                 total += size
                 if yes:
@@ -124,14 +121,40 @@ def gc(
         _write([f"{total:.1f} MB could be removed. Nothing was; type: {again}"])
 
 
-def _experiments(found: list[ExperimentStatus]) -> Iterator[str]:
-    yield f"{'evaluations':>14}{'failed':>8}  {'state':<12}{'created':<27}experiment"
+def _verified(store: Store) -> tuple[int, list[str]]:
+    """Return how many records and checkpoints are sound, and a sentence for each that is not."""
+    from talan_eval.store.records import CorruptedError  # noqa: PLC0415 - --help must not wait for it
+
+    state = store.verify()
+    problems = list(state.problems)
+    names = store.checkpoint_names()
+    for name in names:
+        try:
+            store.check_checkpoint(name)
+        except CorruptedError as error:
+            problems.append(f"Checkpoint {name} counts as missing: {error}.")
+    return len(state.records) + len(names) + len(state.problems) - len(problems), problems
+
+
+def _experiments(found: list[ExperimentStatus | Unlisted]) -> Iterator[str]:
+    from talan_eval.records.listing import ExperimentStatus  # noqa: PLC0415 - --help must not wait for it
+
+    yield f"{'evaluations':>14}{'failed':>8}  {'state':<14}{'created':<27}experiment"
     for one in found:
-        done = f"{one.count('finished')}/{one.evaluations}" if one.experiment is not None else "?"
-        yield f"{done:>14}{one.count('failed'):>8}  {_state(one):<12}{one.created:<27}{one.directory.name}"
+        name = one.directory.name
+        if isinstance(one, ExperimentStatus):
+            done = f"{one.count('finished')}/{one.evaluations}" if one.experiment is not None else "?"
+            yield f"{done:>14}{one.count('failed'):>8}  {_state(one):<14}{one.created:<27}{name}"
+        else:
+            yield f"{'?':>14}{'?':>8}  {one.state:<14}{'':<27}{name} ({one.reason})"
 
 
-def _cells(one: ExperimentStatus) -> Iterator[str]:
+def _cells(one: ExperimentStatus | Unlisted) -> Iterator[str]:
+    from talan_eval.records.listing import Unlisted  # noqa: PLC0415 - --help must not wait for it
+
+    if isinstance(one, Unlisted):
+        fix = "Restore it from a copy, or move it away: the same compare command then starts again."
+        raise UserError(f"{one.directory} cannot be listed ({one.state}): {one.reason}.", fix)
     if one.experiment is None:
         raise UserError(
             f"{one.directory} was written by a version whose experiments this one cannot list.",
@@ -145,7 +168,7 @@ def _cells(one: ExperimentStatus) -> Iterator[str]:
 
 def _state(one: ExperimentStatus) -> str:
     if one.experiment is None:
-        return "unreadable"
+        return "other version"
     if one.holder:
         return "running"
     if one.count("finished") == one.evaluations:
@@ -154,4 +177,9 @@ def _state(one: ExperimentStatus) -> str:
 
 
 def _write(lines: Iterator[str] | list[str]) -> None:
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    """Write lines; a name in them can neither end a line nor steer the terminal."""
+    sys.stdout.write("".join(f"{_printable(line)}\n" for line in lines))
+
+
+def _printable(line: str) -> str:
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)

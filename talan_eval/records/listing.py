@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import pydantic
 
@@ -11,7 +12,7 @@ from talan_core.errors import UserError
 from talan_eval.experiment import Experiment
 from talan_eval.grid import plan
 from talan_eval.store.lock import holder_of
-from talan_eval.store.records import CorruptedError
+from talan_eval.store.records import CorruptedError, ForeignError, Manifest, OtherVersionError
 from talan_eval.store.store import MANIFEST_NAME, Store
 
 if TYPE_CHECKING:
@@ -20,6 +21,24 @@ if TYPE_CHECKING:
     from talan_eval.grid import Run
 
 Status = Literal["finished", "running", "failed", "missing"]
+State = Literal["foreign", "other version", "damaged", "unreadable"]
+_FOLDERS: Final = ("cells", "samples", "checkpoints", "running", "failures")
+
+
+@dataclass(frozen=True, slots=True)
+class Unlisted:
+    """A directory of a results root that cannot be read as an experiment.
+
+    Attributes:
+        directory: Where it is.
+        state: "foreign" where nothing says that it ever was an experiment, "other version" where another version wrote
+            it, "damaged" where it is ours and broken, "unreadable" where the system does not let us look.
+        reason: Why, as the rest of a sentence.
+    """
+
+    directory: Path
+    state: State
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,35 +91,80 @@ class ExperimentStatus:
         return sum(cell.task != "" for cell in self.cells)
 
 
-def experiments_in(root: Path) -> tuple[Path, ...]:
-    """Return the experiment directories of a results root, or the directory itself where it is one.
+def experiments_in(root: Path) -> tuple[Store | Unlisted, ...]:
+    """Return what is in a results root: one entry for each directory, whatever is in it; files there are not listed.
+
+    Args:
+        root: A results root, or the directory of one experiment.
+
+    Returns:
+        Experiments, opened for reading, and what cannot be read as one, by name; of an experiment its own entry alone.
 
     Raises:
-        UserError: There is none.
+        UserError: No directory there looks like an experiment, or the root cannot be read.
     """
-    if (root / MANIFEST_NAME).is_file():
-        return (root,)
-    found = tuple(sorted(path.parent for path in root.glob(f"*/{MANIFEST_NAME}"))) if root.is_dir() else ()
-    if not found:
-        raise UserError(f"There is no experiment in {root}.", "Type: talan-eval runs DIR, with a results directory.")
-    return found
-
-
-def status_of(directory: Path) -> ExperimentStatus:
-    """Read the status of an experiment from names alone: no payload is opened.
-
-    Raises:
-        UserError: Its manifest is damaged.
-    """
-    store = Store.load(directory)
-    holder = holder_of(directory)
-    reported = (directory / "result.json").is_file()
+    own = look_at(root)
+    if isinstance(own, Store):
+        return (own,)
     try:
-        experiment = Experiment(**store.manifest.experiment)
-    except pydantic.ValidationError:
-        return ExperimentStatus(directory, None, (), store.manifest.created, holder, reported)
-    cells = _cells(store, plan(experiment))
-    return ExperimentStatus(directory, experiment, cells, store.manifest.created, holder, reported)
+        paths = sorted(path for path in root.iterdir() if path.name[0] != "." and (path.is_symlink() or path.is_dir()))
+    except OSError:
+        paths = []
+    if any(map(_may_hold_one, paths)):
+        return tuple(look_at(path) for path in paths)
+    if own.state != "foreign":
+        return (own,)
+    fix = "Type: talan-eval runs DIR, with a results directory."
+    raise UserError(f"There is no experiment in {root}: {own.reason}, here or one level below.", fix)
+
+
+def look_at(directory: Path) -> Store | Unlisted:
+    """Open one directory as an experiment, or say why it is none; no content is a reason to raise."""
+    path = directory / MANIFEST_NAME
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+            return Unlisted(directory, "foreign", f"its {MANIFEST_NAME} is no file")
+        return _with_folders(Store(directory, Manifest.from_bytes(path.read_bytes())))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        missing = isinstance(error, FileNotFoundError)
+        return Unlisted(directory, "foreign", f"there is no {MANIFEST_NAME}" if missing else "it is a file")
+    except ForeignError:
+        return Unlisted(directory, "foreign", f"its {MANIFEST_NAME} is not one of an experiment")
+    except CorruptedError as error:
+        state: State = "other version" if isinstance(error, OtherVersionError) else "damaged"
+        return Unlisted(directory, state, f"{MANIFEST_NAME}: {error}")
+    except OSError as error:
+        return Unlisted(directory, "unreadable", f"{MANIFEST_NAME}: {error.strerror}")
+
+
+def _with_folders(store: Store) -> Store | Unlisted:
+    """Refuse folders that cannot be listed: what is in them would be counted as nothing."""
+    for name in _FOLDERS:
+        folder = store.directory / name
+        try:
+            next(folder.iterdir(), None)
+        except (NotADirectoryError, FileNotFoundError):
+            if folder.is_symlink() or folder.exists():
+                return Unlisted(store.directory, "damaged", f"{name} is no directory")
+        except OSError as error:
+            return Unlisted(store.directory, "unreadable", f"{name}: {error.strerror}")
+    return store
+
+
+def status_of(store: Store) -> ExperimentStatus | Unlisted:
+    """Read the status of an experiment from names alone: no payload is opened."""
+    directory, manifest = store.directory, store.manifest
+    try:
+        holder = holder_of(directory)
+        reported = (directory / "result.json").is_file()
+        try:
+            experiment = Experiment(**manifest.experiment)
+        except pydantic.ValidationError:
+            return ExperimentStatus(directory, None, (), manifest.created, holder, reported)
+        cells = _cells(store, plan(experiment))
+    except OSError as error:
+        return Unlisted(directory, "unreadable", f"{error.strerror}")
+    return ExperimentStatus(directory, experiment, cells, manifest.created, holder, reported)
 
 
 def orphans(store: Store, *, finished: bool) -> tuple[str, ...]:
@@ -123,6 +187,15 @@ def orphans(store: Store, *, finished: bool) -> tuple[str, ...]:
         if not finished or not all(store.has_record(cell.cell_id) for cell in run.evaluations)
     }
     return tuple(name for name in store.checkpoint_names() if name not in kept or not _sound(store, name))
+
+
+def _may_hold_one(path: Path) -> bool:
+    """Return whether a directory has a manifest, or forbids to look."""
+    try:
+        (path / MANIFEST_NAME).lstat()
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return True
 
 
 def _sound(store: Store, name: str) -> bool:

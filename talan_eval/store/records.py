@@ -20,6 +20,14 @@ class CorruptedError(Exception):
     """A file of ours does not hold what it held when it was written; the message says how."""
 
 
+class ForeignError(CorruptedError):
+    """It was never one of ours: JSON without our checksum."""
+
+
+class OtherVersionError(CorruptedError):
+    """It is whole, and a version wrote it whose files this one cannot read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """What was asked for in an experiment directory.
@@ -55,13 +63,13 @@ class Manifest:
         """Read a manifest.
 
         Raises:
-            CorruptedError: The content is truncated, changed, or of another schema.
+            CorruptedError: The content is truncated, changed, foreign, or of another schema.
         """
         content = unsealed_json(data)
-        try:
-            return cls(content["experiment"], content["created"], content["versions"])
-        except KeyError as error:
-            raise CorruptedError(f"the field {error} is missing") from error
+        for name, kind in (("experiment", dict), ("created", str), ("versions", dict)):
+            if not isinstance(content.get(name), kind):
+                raise OtherVersionError(f"it has no field {name!r} that this version can read")
+        return cls(content["experiment"], content["created"], content["versions"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +173,15 @@ def unsealed_json(data: bytes) -> JsonObject:
     """Read what ``sealed_json`` wrote.
 
     Raises:
-        CorruptedError: It is truncated, changed, or of another schema.
+        CorruptedError: It is truncated, changed, foreign, or of another schema.
     """
     try:
         content = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise CorruptedError("it is not JSON, so it was cut off or overwritten") from error
-    if not isinstance(content, dict):
-        raise CorruptedError("it is not a JSON object")
-    checksum = content.pop("sha256", None)
+    if not isinstance(content, dict) or "sha256" not in content:
+        raise ForeignError("it is no file of talan-eval: it has no checksum of its own")
+    checksum = content.pop("sha256")
     try:
         actual = canonical_hash(content)
     except ValueError as error:
@@ -181,5 +189,5 @@ def unsealed_json(data: bytes) -> JsonObject:
     if actual != checksum:
         raise CorruptedError("its checksum does not fit its content")
     if content.get("schema") != SCHEMA:
-        raise CorruptedError(f"it has schema {content.get('schema')!r}, and this version reads {SCHEMA}")
+        raise OtherVersionError(f"it has schema {content.get('schema')!r}, and this version reads {SCHEMA}")
     return content

@@ -25,6 +25,10 @@ def checked(*words: str, cwd: Path, clean: bool = False) -> str:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
+    """The wheel that a release will publish, from the directory in TALAN_EVAL_DIST, or one that is built now."""
+    if "TALAN_EVAL_DIST" in os.environ:
+        (built,) = (ROOT / os.environ["TALAN_EVAL_DIST"]).glob("*.whl")
+        return built
     target = tmp_path_factory.mktemp("dist")
     checked(sys.executable, "-m", "build", "--wheel", "--outdir", str(target), str(ROOT), cwd=target)
     return next(target.glob("*.whl"))
@@ -54,6 +58,8 @@ def test_the_installed_command_compares_from_elsewhere(wheel, tmp_path):
     command = str(environment / "bin" / "talan-eval")
     where = checked(python, "-c", "import talan_eval; print(talan_eval.__file__)", cwd=tmp_path, clean=True)
     assert str(environment) in where
+    said = checked(python, "-c", "import talan_eval; print(talan_eval.__version__)", cwd=tmp_path, clean=True)
+    assert f"talan_eval-{said.strip()}-" in wheel.name
     checked(
         command, "compare", "--seeds", "2", "--steps", "2", "--limit", "4", "--tasks", "gsm8k_micro,mbpp_micro",
         cwd=tmp_path, clean=True,

@@ -13,6 +13,7 @@ from talan_core.errors import UserError
 
 NEW = 6
 STARTS = (5, 2, 0)
+NOISE = 1e-3  # more than logits of these models differ by between two ways to compute them, on any processor
 SOME = pytest.mark.parametrize(("family", "attention"), [("qwen3", "sdpa"), ("gemma3", "eager")])
 
 
@@ -41,8 +42,9 @@ def assert_greedy(model, made, starts=STARTS):
         with torch.no_grad():
             logits = model(sequence).logits[0, -NEW - 1 : -1]
         logits[:, model.config.eos_token_id] = -torch.inf  # generation is not allowed to end early
-        again = logits.argmax(-1)
-        assert again.tolist() == made[row, -NEW:].tolist()
+        first, second = logits.topk(2).values.unbind(-1)
+        assert (first - second).min() > NOISE  # else rounding would decide
+        assert logits.argmax(-1).tolist() == made[row, -NEW:].tolist()
 
 
 def test_generation_with_left_padding_equals_reading_again(any_backbone, opened_arm, tokens):
@@ -97,8 +99,9 @@ def test_assisted_decoding_gives_the_greedy_tokens(backbone, opened_arm, tokens,
     arm = opened_arm(backbone())
     # a draft that is right at times and wrong at times, so that the memory's cache is cropped
     options = {"assistant_model": backbone()} if how == "draft model" else {"prompt_lookup_num_tokens": 3}
-    for row in tokens[:2]:
+    for row in (tokens[0], tokens[2]):
         greedy = generate(arm, row[None])
+        assert_greedy(arm, greedy, (0,))
         assert generate(arm, row[None], **options).tolist() == greedy.tolist()
 
 

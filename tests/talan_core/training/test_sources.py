@@ -138,7 +138,8 @@ def test_a_mixture_is_trained_on_by_weight_and_paired_by_seed(run):
     _, one = run("lora", settings, data=data)
     _, two = run("talan[scope=frozen]+lora", settings, data=data)
     assert one.losses == two.losses
-    assert one.losses != run("lora", settings, data=items)[1].losses  # the control: without weights
+    unweighted = run("lora", settings, data=items)[1]  # the control
+    assert one.losses != pytest.approx(unweighted.losses, rel=1e-3)
 
 
 def test_a_source_of_which_nothing_fits_is_named(tokenizer):

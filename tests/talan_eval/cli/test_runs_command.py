@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
@@ -10,7 +15,7 @@ from talan_eval.cli.main import app
 from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource
 from talan_eval.grid import plan
 from talan_eval.store.failures import Failure
-from talan_eval.store.records import Manifest
+from talan_eval.store.records import Manifest, sealed_json
 from talan_eval.store.store import Store
 
 TASK = TaskIdentity(
@@ -47,7 +52,7 @@ def root(tmp_path):
 def test_experiments_are_listed_with_their_status(root):
     lines = talan_eval(root).splitlines()
     assert lines[1].split() == ["1/4", "1", "incomplete", "2026-01-01T00:00:00+00:00", "one"]
-    assert lines[2].split() == ["?", "0", "unreadable", "2025-01-01T00:00:00+00:00", "two"]
+    assert lines[2].split() == ["?", "0", "other", "version", "2025-01-01T00:00:00+00:00", "two"]
     assert talan_eval("list", root).splitlines() == lines
 
 
@@ -91,3 +96,148 @@ def test_gc_removes_nothing_without_yes_and_keeps_what_is_needed(root):
 def test_no_experiment_says_what_to_type(tmp_path):
     with pytest.raises(UserError, match="no experiment"):
         talan_eval(tmp_path)
+    (tmp_path / "manifest.json").write_text('{"name": "a web page"}')
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"manifest\.json is not one of an experiment, here or one level below"):
+        talan_eval(tmp_path)
+    with pytest.raises(UserError, match="it is a file"):
+        talan_eval(tmp_path / "manifest.json")
+
+
+def newer(content, **changes):
+    """Seal a manifest again as a later version might write it."""
+    return sealed_json(content | changes).decode()
+
+
+def put(text):
+    return lambda path: (path / "manifest.json").write_text(text)
+
+
+def change(**changes):
+    def apply(path):
+        content = json.loads((path / "manifest.json").read_text())
+        del content["sha256"]
+        (path / "manifest.json").write_text(newer(content, **changes))
+
+    return apply
+
+
+def next_schema(monkeypatch):
+    def apply(path):
+        monkeypatch.setattr("talan_eval.store.records.SCHEMA", 2)
+        change()(path)
+        monkeypatch.undo()
+
+    return apply
+
+
+def replace_by(name, make):
+    def apply(path):
+        shutil.rmtree(path / name) if (path / name).is_dir() else (path / name).unlink()
+        make(path / name)
+
+    return apply
+
+
+def loop(path):
+    path.symlink_to(path.name)
+
+
+STRANGERS = {
+    "a manifest of another program": (put('{"command": "calibrate"}'), "foreign", "not one of an experiment"),
+    "a list": (put("[1]"), "foreign", "not one of an experiment"),
+    "a manifest that was cut off": (put('{"created": "2026'), "damaged", "it is not JSON"),
+    "no text": (lambda path: (path / "manifest.json").write_bytes(b"\xff\x00"), "damaged", "it is not JSON"),
+    "deep nesting": (put("[" * 100_000), "damaged", "it is not JSON"),
+    "a changed byte": (
+        lambda path: (path / "manifest.json").write_text((path / "manifest.json").read_text().replace("2026", "2025")),
+        "damaged",
+        "checksum does not fit",
+    ),
+    "another type of field": (change(experiment=["lora"]), "other version", "no field 'experiment'"),
+    "a time as a number": (change(created=3), "other version", "no field 'created'"),
+    "an empty directory": (lambda path: (shutil.rmtree(path), path.mkdir()), "foreign", "no manifest.json"),
+    "a manifest that is a directory": (replace_by("manifest.json", Path.mkdir), "foreign", "is no file"),
+    "a manifest that is a pipe": (replace_by("manifest.json", os.mkfifo), "foreign", "is no file"),
+    "a manifest that links to itself": (replace_by("manifest.json", loop), "unreadable", "symbolic links"),
+    "cells that are a file": (replace_by("cells", Path.touch), "damaged", "cells is no directory"),
+    "cells that link nowhere": (
+        replace_by("cells", lambda path: path.symlink_to("gone")), "damaged", "cells is no directory",
+    ),
+    "samples that link to themselves": (replace_by("samples", loop), "unreadable", "samples: "),
+}  # fmt: skip
+
+
+def make_strange(root, deed):
+    """Copy the sound experiment to a directory between the two others, and do something to it."""
+    path = root / "strange"
+    shutil.copytree(root / "one", path)
+    deed(path)
+
+
+def check_strange(root, state, reason, *, sound):
+    """The row says it, the other rows and their order stay, and verify answers for what it could not check."""
+    lines = talan_eval(root).splitlines()
+    assert [line.split("2026")[0].split("2025")[0].split()[:3] for line in lines[1:]] == [
+        ["1/4", "1", "incomplete"], ["?", "?", state.split()[0]], ["?", "0", "other"],
+    ]  # fmt: skip
+    assert f"?  {state}  " in lines[2]
+    assert reason in lines[2].split("strange (")[1]
+    checked = talan_eval("verify", root, code=0 if sound else 1)
+    assert [line.split(": ")[0] for line in checked.splitlines()[:3]] == [
+        str(root / name) for name in ("one", "strange", "two")
+    ]
+    assert f"strange: {state}, not checked: " in checked
+    assert "3 sound, 0 damaged" in checked
+    assert "Nothing to remove" in talan_eval("gc", root)
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_a_foreign_or_damaged_directory_is_one_row_and_never_the_end_of_the_listing(root, name):
+    deed, state, reason = STRANGERS[name]
+    make_strange(root, deed)
+    check_strange(root, state, reason, sound=state == "foreign")
+    with pytest.raises(UserError, match="no experiment" if state == "foreign" else "cannot be listed"):
+        talan_eval(root / "strange")
+
+
+def test_an_experiment_of_a_newer_schema_is_one_row(root, monkeypatch):
+    make_strange(root, next_schema(monkeypatch))
+    check_strange(root, "other version", "it has schema 2, and this version reads 1", sound=False)
+
+
+def test_a_directory_that_may_not_be_read_is_one_row_and_not_taken_for_an_empty_one(root, monkeypatch):
+    make_strange(root, lambda _: None)
+    names = Path.iterdir
+
+    def guarded(path):
+        if path == root / "strange" / "cells":
+            raise PermissionError(13, "Permission denied")
+        return names(path)
+
+    monkeypatch.setattr(Path, "iterdir", guarded)
+    check_strange(root, "unreadable", "cells: Permission denied", sound=False)
+
+
+def test_names_cannot_end_a_line_or_steer_the_terminal(root):
+    shutil.copytree(root / "one", root / "line\nbreak \x1b[31m red é")
+    (root / os.fsdecode(b"no text \xff")).mkdir()
+    for shown in (talan_eval(root), talan_eval("verify", root)):
+        assert "line\\nbreak \\x1b[31m red é" in shown
+        assert "no text \\udcff" in shown
+        assert "\x1b" not in shown
+
+
+def test_links_that_lead_nowhere_are_rows_and_files_and_hidden_directories_are_not(root):
+    loop(root / "round")
+    (root / "gone").symlink_to("nowhere")
+    (root / "README.md").write_text("# Results")
+    (root / ".cache").mkdir()
+    names = [line.split("  ")[-1].strip() for line in talan_eval(root).splitlines()[1:]]
+    assert [name.split(" (")[0].split("+00:00")[-1] for name in names] == ["gone", "one", "round", "two"]
+
+
+def test_the_committed_study_of_intervals_is_a_foreign_row(root):
+    shutil.copytree(Path(__file__).parents[3] / "results" / "calibration", root / "calibration")
+    assert "foreign" in talan_eval(root).splitlines()[1]
+    assert "calibration: foreign, not checked" in talan_eval("verify", root)

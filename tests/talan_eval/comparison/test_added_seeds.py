@@ -46,10 +46,19 @@ def test_it_is_the_test_of_the_statistics_on_the_mean_over_cells(clear, result):
     assert found.ci[0] <= 100 * expected.ci.lo + 1e-9
 
 
-def test_seeds_count_in_the_order_in_which_they_were_read(clear, result):
-    first, other = (result(clear, settings=after(look)).aggregate.anytime for look in ((0, 1, 2), (5, 6, 7)))
-    assert first.at == other.at == (3, 8)
-    assert first.p != other.p or first.ci != other.ci
+def test_seeds_count_in_the_order_in_which_they_were_read(cell, result):
+    gained = (60, 70, 50, 65, 55, 5, 0, 10)  # of 200 items, by seed: the first five show a gain that all eight do not
+    treat = np.array([[1.0] * count + [0.0] * (200 - count) for count in gained])
+    faded = [cell(seeds=8, items=200, base=np.zeros_like(treat), treat=treat)]
+    looked = ((0, 1, 2, 3, 4), (3, 4, 5, 6, 7))
+    early, late = (result(faded, settings=after(look)).aggregate for look in looked)
+    assert early.anytime.at == late.anytime.at == (5, 8)
+    # five seeds: t^2/nu = 72, so e = 6^(-1/2) (73/13)^(5/2); all eight: t^2/nu = 27/13, so e = 9^(-1/2) (5/2)^4
+    assert early.anytime.p == pytest.approx(6**0.5 * (13 / 73) ** 2.5, rel=1e-9)
+    assert late.anytime.p == pytest.approx(3 / 2.5**4, rel=1e-9)
+    assert (early.verdict, late.verdict) == ("better", "inconclusive")
+    assert early.anytime.ci[0] > 10
+    assert late.anytime.ci[0] < 0
 
 
 def test_a_gain_that_only_many_looks_could_find_is_not_called_better(cell, result):

@@ -109,6 +109,7 @@ def test_no_text_raises_and_at_most_one_letter_is_right(answer):
     assert len({grade.verdict for grade in grades} & {Verdict.UNPARSED}) in {0, 1}
 
 
+@pytest.mark.speed
 @pytest.mark.parametrize("unit", ["A", "A or ", "Answer: ", "answer is ", "(A)\n", "\\boxed{", "is ", " ", "\n", "**"])
 def test_hostile_repetition_takes_linear_time(unit):
     text = unit * (200_000 // len(unit))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import resource
 import time
 
+import pytest
+
 from talan_eval.grading.graders import grade_answers
 from talan_eval.grading.math_answer import grade_math
 from talan_eval.grading.symbolic import SymbolicComparer
@@ -12,6 +14,7 @@ from talan_eval.grading.symbolic import SymbolicComparer
 _WORDS = "She sells 9 eggs at $2 each, so she makes 9 * 2 = $18 a day, and that is 126 dollars a week. "
 
 
+@pytest.mark.speed
 def test_1319_numbers_in_less_than_a_second():
     docs = [{"answer": str(number)} for number in range(1319)]
     answers = [f"{_WORDS * 6}\n#### {number:,}" for number in range(1319)]

@@ -139,6 +139,7 @@ def test_an_answer_matches_itself(inner):
     assert grade_latex(f"\\boxed{{{inner}}}", inner).verdict in {Verdict.MATCH, Verdict.ERROR}
 
 
+@pytest.mark.speed
 @pytest.mark.parametrize("unit", ["\\boxed{", "\\boxed{1", "{", "\\frac", "^{", "\\text{a}", " ", "1,", "\\\\", "$"])
 def test_hostile_repetition_takes_linear_time(unit):
     text = unit * (300_000 // len(unit))

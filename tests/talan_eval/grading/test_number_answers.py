@@ -115,6 +115,7 @@ def test_fractions_are_compared_exactly(top, bottom):
     assert grade_number(f"{top}/{bottom}", f"{top * 7}/{bottom * 7}").score == 1.0
 
 
+@pytest.mark.speed
 @pytest.mark.parametrize("unit", ["1", "1,111", "1,", "####", "#### ", "-", "1/", "1 ", ".", "\\frac{1", "$", "1e"])
 def test_hostile_repetition_takes_linear_time(unit):
     text = unit * (300_000 // len(unit))

@@ -83,6 +83,7 @@ def test_no_text_raises(answer, name):
     assert found is None or isinstance(found, str)
 
 
+@pytest.mark.speed
 @pytest.mark.parametrize("unit", ["`", "```\n", "```python\n", "def f", "def f(:\n", "a", "a=", "[a", "\n", " ", "if "])
 def test_hostile_repetition_takes_linear_time(unit):
     text = unit * (200_000 // len(unit))

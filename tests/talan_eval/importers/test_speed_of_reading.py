@@ -16,6 +16,7 @@ from talan_eval.importers.selection import choose
 SEEDS, TASKS, ITEMS = 7, 16, 1319
 
 
+@pytest.mark.speed
 @pytest.mark.slow
 def test_295_000_lines_are_read_and_paired_in_two_seconds_of_processor_time(run, tmp_path):
     rng = np.random.default_rng(0)

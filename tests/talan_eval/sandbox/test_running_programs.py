@@ -345,6 +345,7 @@ def test_the_description_says_what_there_is(any_tier):
     assert info.kernel.startswith("Linux ")
 
 
+@pytest.mark.speed
 def test_two_hundred_programs_take_little_of_the_callers_time(warm):
     start = time.process_time()
     outcomes = list(warm.run([_GOOD] * 200))

@@ -244,6 +244,7 @@ def test_guarded_t_keeps_its_level_and_the_percentile_bootstrap_does_not():
     assert bootstrap_misses > stats.binom.ppf(0.9, runs, ALPHA)
 
 
+@pytest.mark.speed
 def test_a_cell_of_the_default_size_takes_milliseconds():
     matrix = np.random.default_rng(1).choice([-1.0, 0, 1], size=(7, 1319), p=[0.1, 0.75, 0.15])
     e1(matrix), e2(matrix)
