@@ -1,4 +1,4 @@
-"""Whether a backend keeps the promises of :mod:`talan_eval.generation.backend`; for authors of backends, without pytest.
+"""Whether a backend keeps the promises of :mod:`talan_eval.generation.backend`; for their authors, without pytest.
 
 Two checkpoints of one shape are looked at in one live engine, through the seam alone. Numbers are compared within a
 tolerance; texts must repeat in a share that the caller names, because few backends are exact in low precision.
@@ -131,7 +131,7 @@ def _drawing(generator: Generator, subject: Subject) -> Iterator[str]:
     if _share(drawn(prompts[::-1])[::-1], usual) < subject.equal_share:
         yield "Drawn answers depend on a prompt's place: random numbers do not belong to the prompt."
     for name in ("seed", "sample"):
-        if drawn(**{name: 1}) == usual:
+        if drawn(prompts, **{name: 1}) == usual:
             yield f"Another {name} draws the same answers."
     greedy = _said(generator, prompts, Sampling(max_tokens=subject.max_tokens))
     if _share(drawn(temperature=1e-4), greedy) < subject.equal_share:

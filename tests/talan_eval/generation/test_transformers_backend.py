@@ -16,7 +16,7 @@ from talan_core.training.rendering import render_prompt
 from talan_eval.generation.backend import Checkpoint, Prompt, Sampling
 from talan_eval.generation.evaluate import sampling
 from talan_eval.generation.prompts import chat_renderer
-from talan_eval.generation.transformers_backend import TransformersBackend, TransformersGenerator
+from talan_eval.generation.transformers_backend import TransformersGenerator
 from talan_eval.generation_settings import GenerationSettings
 from talan_eval.tasks.benchmark import load_benchmark
 
@@ -86,7 +86,7 @@ def test_low_precision_sums_in_float32(two):
     assert abs(in_bfloat16 - in_double) > 1e-3  # control
 
 
-def test_what_does_not_fit_is_refused(two, generators):
+def test_what_does_not_fit_is_refused(generators):
     with pytest.raises(UserError, match="tokens, the backbone's context 1024"):
         generators[1].loglikelihood([(Prompt("1 " * 1100), "2")])
 
@@ -115,9 +115,8 @@ def test_the_change_of_logits_is_that_of_the_probe_of_adapters(two, generators):
     question = "What is 17 + 25?"
     prompt = Prompt(render_prompt(two.tokenizer, question))
     assert generators[1].max_logit_change(prompt) == adapter_is_live(two.models[0], two.tokenizer, question) > 0
-    with TransformersBackend(two.backend._options).start(two.revision, None) as engine:
-        with engine.open(Checkpoint(None)) as bare:
-            assert bare.max_logit_change(prompt) == 0.0
+    with two.backend.start(two.revision, None) as engine, engine.open(Checkpoint(None)) as bare:
+        assert bare.max_logit_change(prompt) == 0.0
 
 
 @pytest.mark.parametrize("task", ["gsm8k_micro", "mbpp_micro"])
