@@ -9,6 +9,9 @@ fi
 summary="$(mktemp)"
 trap 'rm -f "$summary"' EXIT
 words=(gate "${TALAN_RESULT:?name the result: input "result"}" --margin "${TALAN_MARGIN:-1.0}" --summary "$summary")
+while IFS= read -r contrast; do
+  [ -n "$contrast" ] && words+=(--contrast "$contrast")
+done <<<"${TALAN_CONTRAST:-}"
 [ "${TALAN_PER_CELL:-false}" = true ] && words+=(--per-cell)
 [ -n "${TALAN_AGAINST:-}" ] && words+=(--against "$TALAN_AGAINST")
 [ -n "${TALAN_MUST_PASS:-}" ] && words+=(--must-pass "$TALAN_MUST_PASS")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import ModuleType
 
-    from talan_eval.result.schema import E1, Result
+    from talan_eval.result.schema import E1, Contrast, Result
 
 PROJECT: Final = "talan-eval"
 TRACKERS: Final = ("trackio", "wandb")
@@ -35,29 +35,37 @@ class Reporter(Protocol):
 
 
 def send(result: Result, reporter: Reporter) -> None:
-    """Send the numbers of a result to a tracker. Names and numbers only: no answers, no items, no paths."""
-    settings = {
-        "base": result.base,
-        "treat": result.treat,
-        "family": result.primary.family_hash,
-        "signature": result.signature,
-        "verdict": result.aggregate.verdict,
-    }
-    reporter.record(f"{result.treat} against {result.base} {result.primary.family_hash}", settings, numbers(result))
+    """Send the numbers of a result to a tracker, one run per contrast.
+
+    Names and numbers only: no answers, no items, no paths.
+    """
+    for contrast in result.contrasts:
+        settings = {
+            "base": contrast.base,
+            "treatment": contrast.treatment,
+            "pairing": contrast.pairing,
+            "family": result.primary.family_hash,
+            "signature": result.signature,
+            "verdict": contrast.aggregate.verdict,
+        }
+        reporter.record(f"{contrast.name} {result.primary.family_hash}", settings, numbers(contrast))
 
 
-def numbers(result: Result) -> dict[str, float]:
-    """Return the numbers by path; what cannot be estimated is left out."""
+def numbers(contrast: Contrast) -> dict[str, float]:
+    """Return the numbers of a contrast by path; what cannot be estimated is left out."""
+    mean = contrast.aggregate
     found: dict[str, float | None] = {
-        "mean/delta": result.aggregate.delta,
-        "mean/mde80": result.aggregate.mde80,
-        **_e1("mean", result.aggregate.e1),
+        "mean/delta": mean.delta,
+        "mean/mde80": mean.mde80,
+        "mean/adjusted_p": mean.adjusted_p,
+        "mean/family_p": mean.family_p,
+        **_e1("mean", mean.e1),
     }
-    for cell in result.cells:
+    for cell in contrast.cells:
         name = f"{cell.backbone}/{cell.task}"
         found |= {
             f"{name}/base": cell.base_mean,
-            f"{name}/treat": cell.treat_mean,
+            f"{name}/treatment": cell.treat_mean,
             f"{name}/delta": cell.delta,
             f"{name}/adjusted_p": cell.adjusted_p,
             **_e1(name, cell.e1),

@@ -7,12 +7,19 @@ from typing import Annotated
 
 import typer
 
-EXAMPLES = "Example:  talan-eval diff old/result.json new/result.json"
+EXAMPLES = (
+    "Examples:  talan-eval diff old/result.json new/result.json  |  "
+    "talan-eval diff results/OLD results/NEW --contrast talan+lora:lora"
+)
 
 
 def command(
     old: Annotated[Path, typer.Argument(help="Older result.json, or the directory of a comparison.")],
     new: Annotated[Path, typer.Argument(help="Newer one of the same family.")],
+    contrast: Annotated[
+        list[str] | None,
+        typer.Option("--contrast", help="TREATMENT:BASE to show; may be repeated. All contrasts when left out."),
+    ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
 ) -> None:
     """Show how the gain of a newer result differs from that of an older one of the same family.
@@ -26,20 +33,24 @@ def command(
     from rich.console import Console  # noqa: PLC0415 - as above
     from rich.text import Text  # noqa: PLC0415 - as above
 
-    from talan_eval.gate.difference import difference_table, sentences  # noqa: PLC0415 - as above
+    from talan_eval.gate.difference import difference_tables, sentences  # noqa: PLC0415 - as above
     from talan_eval.report.clean import clean  # noqa: PLC0415 - as above
     from talan_eval.report.markdown import escape  # noqa: PLC0415 - as above
     from talan_eval.report.markdown import table as markdown_table  # noqa: PLC0415 - as above
     from talan_eval.report.terminal import rich_table  # noqa: PLC0415 - as above
+    from talan_eval.result.choosing import chosen_contrasts  # noqa: PLC0415 - as above
     from talan_eval.result.reading import read_result  # noqa: PLC0415 - as above
 
     before, after = (read_result(path, "talan-eval diff results/OLD results/NEW") for path in (old, new))
-    table, said = difference_table(after, before), sentences(after, before)
+    contrasts = chosen_contrasts(after, contrast) if contrast else ()
+    tables, said = difference_tables(after, before, contrasts), sentences(after, before, contrasts)
     if markdown:
-        parts = [f"## {escape(table.title)}", markdown_table(table), *(escape(line) for line in said)]
+        shown = [part for table in tables for part in (f"## {escape(table.title)}", markdown_table(table))]
+        parts = [*shown, *(escape(line) for line in said)]
         sys.stdout.buffer.write(("\n\n".join(parts) + "\n").encode("utf-8", "replace"))
         return
     console = Console(highlight=False)
-    console.print(rich_table(table.fitted(console.width, 2)[0]))
+    for table in tables:
+        console.print(rich_table(table.fitted(console.width, 2)[0]))
     for line in said:
         console.print(Text(clean(line)))

@@ -23,7 +23,8 @@ Without --from the variance components are assumptions: the defaults are those o
 """
 EXAMPLES = (
     "Examples:  talan-eval power --seeds 7 --items 500 --delta 1.4  |  "
-    "talan-eval power --items 198 --samples 8  |  talan-eval power --from results/NAME --seeds 14 --delta 1"
+    "talan-eval power --items 198 --samples 8  |  talan-eval power --from results/NAME --seeds 14 --delta 1  |  "
+    "talan-eval power --from results/NAME --contrast talan+lora:lora"
 )
 
 _GAP = 2
@@ -67,6 +68,8 @@ def perform(request: PowerRequest) -> None:
 def floors(plan: Plan) -> tuple[str, ...]:
     """Say what sign flips can and cannot show with so many seeds and benchmarks."""
     family = _count(plan.n_cells, "benchmark")
+    if plan.n_contrasts > 1:
+        family = f"the {plan.n_cells} cells of {plan.n_contrasts} contrasts"
     if plan.floor > plan.alpha:
         first = f"Sign flips of {plan.n_seeds} seeds give no p below {plan.floor:.4g}: nothing can be confirmed."
     else:

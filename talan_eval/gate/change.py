@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from talan_core.errors import UserError
-from talan_eval.result.estimates import MEAN, Estimate, error_terms
+from talan_eval.result.choosing import OPTION, typed
+from talan_eval.result.estimates import MEAN, Estimate, error_terms, mean_seeds
 from talan_eval.result.names import cell_names
 from talan_eval.stats.guard import ErrorTerm
 from talan_eval.stats.guarded_t import paired_t
@@ -17,7 +18,7 @@ from talan_eval.stats.guarded_t import paired_t
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.result.schema import E1, Cell, Result
+    from talan_eval.result.schema import E1, Cell, Contrast, Result
 
 _PERCENT = 100.0
 
@@ -41,59 +42,81 @@ class Change:
     identical: bool
 
 
-def check_family(new: Result, old: Result) -> None:
-    """Refuse two results that do not answer the same question.
+def matched(
+    new: Result, old: Result, contrasts: Sequence[Contrast], *, every: bool
+) -> tuple[tuple[Contrast, Contrast], ...]:
+    """Pair contrasts of a result with those of the same arms in an older one.
+
+    Args:
+        new: The newer result.
+        old: The older one.
+        contrasts: Those of the newer result that are looked at.
+        every: Whether these are all it has, so that one which only the older result has would go unnoticed.
+
+    Returns:
+        (contrast, the same in the older result) of each.
 
     Raises:
-        UserError: The family hashes differ; the message says in what.
+        UserError: The contrasts are of different families; the message says in what.
     """
-    if new.primary.family_hash == old.primary.family_hash:
-        return
-    differs = [
-        f"{what} ({theirs} there, {ours} here)"
-        for what, theirs, ours in (
-            ("base arm", old.base, new.base),
-            ("treat arm", old.treat, new.treat),
-            ("benchmarks", ", ".join(_cells(old)), ", ".join(_cells(new))),
-            ("variants tried", str(old.settings.variants_tried), str(new.settings.variants_tried)),
-        )
-        if theirs != ours
-    ]
-    raise UserError(
-        f"The results are of different families ({old.primary.family_hash} and {new.primary.family_hash}): "
-        f"{'; '.join(differs) or 'their slices differ'}.",
-        "Compare results of the same arms, backbones, benchmarks and metrics, or write a new baseline: "
-        "talan-eval compare ... --json BASELINE.json",
-    )
+    single = len(new.contrasts) == len(old.contrasts) == 1
+    if new.primary.family_hash != old.primary.family_hash and (single or _declared(new) == _declared(old)):
+        raise _other_family(new, old, new.contrasts[0], old.contrasts[0])
+    before = {(one.base, one.treatment): one for one in old.contrasts}
+    if every:
+        _check_same(contrasts, old.contrasts)
+    pairs = []
+    for one in contrasts:
+        was = before.get((one.base, one.treatment))
+        if was is None:
+            raise _not_there([one], old.contrasts, "older", contrasts)
+        if _identity(one, new) != _identity(was, old):
+            raise _other_family(new, old, one, was)
+        pairs.append((one, was))
+    return tuple(pairs)
 
 
-def mean_change(new: Result, old: Result) -> Change:
-    """Return how the mean gain changed.
+def _check_same(new: Sequence[Contrast], old: Sequence[Contrast]) -> None:
+    ours, theirs = ({(one.base, one.treatment) for one in these} for these in (new, old))
+    if ours - theirs:
+        raise _not_there([one for one in new if (one.base, one.treatment) not in theirs], old, "older", new)
+    if theirs - ours:
+        raise _not_there([one for one in old if (one.base, one.treatment) not in ours], new, "newer", old)
+
+
+def mean_change(new: Contrast, old: Contrast) -> Change:
+    """Return how the mean gain of a contrast changed.
 
     Each seed's two gains are paired where both results have the same seeds of one backbone, which takes out what the
-    seed fixes. Otherwise the results are independent samples: variances add, degrees of freedom by Welch (1947) and
-    Satterthwaite (1946). The flip and floor terms of both add in quadrature either way.
+    seed fixes. Otherwise, and for arms with independent seeds, the results are independent samples: variances add,
+    degrees of freedom by Welch (1947) and Satterthwaite (1946). The flip and floor terms of both add in quadrature
+    either way.
     """
     mean, was = new.aggregate, old.aggregate
-    same = all(one == two for one, two in zip(_measured(new), _measured(old), strict=True))
-    seeds = mean.seeds if mean.seeds == was.seeds else ()
-    n_seeds = min(len(entry.seeds) for entry in (*mean.backbones, *was.backbones))
+    same = {_key(cell): _numbers(cell) for cell in new.cells} == {_key(cell): _numbers(cell) for cell in old.cells}
     estimate = _estimate(
-        MEAN, (mean.delta, was.delta), (mean.e1, was.e1), (mean.deltas, was.deltas) if seeds else None, n_seeds
-    )
+        MEAN, (mean.delta, was.delta), (mean.e1, was.e1), (mean.deltas, was.deltas) if paired(new, old) else None,
+        min(mean_seeds(new), mean_seeds(old)),
+    )  # fmt: skip
     return Change(MEAN, was.delta, mean.delta, estimate, same)
 
 
-def cell_changes(new: Result, old: Result) -> tuple[Change, ...]:
-    """Return how each cell's gain changed, in the order of the new result."""
-    before = {(cell.backbone, cell.task, cell.metric): cell for cell in old.cells}
+def paired(new: Contrast, old: Contrast) -> bool:
+    """Say whether the mean gains of two results are paired by training seed."""
+    mean, was = new.aggregate, old.aggregate
+    return mean.seeds == was.seeds and bool(mean.deltas) and bool(was.deltas)
+
+
+def cell_changes(result: Result, new: Contrast, old: Contrast) -> tuple[Change, ...]:
+    """Return how each cell's gain changed, in the order of the new contrast, which is one of ``result``."""
+    before = {_key(cell): cell for cell in old.cells}
     changes = []
-    for cell, name in zip(new.cells, cell_names(new), strict=True):
-        was = before[cell.backbone, cell.task, cell.metric]
-        paired = (cell.deltas, was.deltas) if cell.seeds == was.seeds else None
+    for cell, name in zip(new.cells, cell_names(result, new), strict=True):
+        was = before[_key(cell)]
+        pairs = (cell.deltas, was.deltas) if cell.seeds == was.seeds and cell.deltas and was.deltas else None
         n_seeds = min(cell.n_seeds, was.n_seeds)
-        estimate = _estimate(name, (cell.delta, was.delta), (cell.e1, was.e1), paired, n_seeds)
-        changes.append(Change(name, was.delta, cell.delta, estimate, _cell_numbers(cell) == _cell_numbers(was)))
+        estimate = _estimate(name, (cell.delta, was.delta), (cell.e1, was.e1), pairs, n_seeds)
+        changes.append(Change(name, was.delta, cell.delta, estimate, _numbers(cell) == _numbers(was)))
     return tuple(changes)
 
 
@@ -124,14 +147,68 @@ def _sum(one: ErrorTerm, two: ErrorTerm) -> ErrorTerm:
     return ErrorTerm(one.name, math.sqrt(variance), 1 / inverse if inverse > 0 else math.inf)
 
 
-def _measured(result: Result) -> list[object]:
-    return [_cell_numbers(cell) for cell in result.cells]
+def _key(cell: Cell) -> tuple[str, str, str]:
+    return cell.backbone, cell.task, cell.metric
 
 
-def _cell_numbers(cell: Cell) -> object:
+def _numbers(cell: Cell) -> object:
     changed = tuple((pair.seed, pair.lost, pair.gained) for pair in cell.e0)
-    return cell.backbone, cell.task, cell.n_items, cell.deltas, cell.base_by_seed, changed
+    arms = (cell.base_by_seed, cell.treat_by_seed if not cell.deltas else ())
+    return cell.n_items, cell.deltas, arms, changed, cell.diverged_seeds
 
 
-def _cells(result: Result) -> tuple[str, ...]:
-    return tuple(f"{cell.backbone}/{cell.task}/{cell.metric}" for cell in result.cells)
+def _declared(result: Result) -> set[tuple[str, str, str]]:
+    return {(one.base, one.treatment, one.pairing) for one in result.contrasts}
+
+
+def _identity(contrast: Contrast, result: Result) -> object:
+    """Return what two contrasts must share to be of one family; what the family hash of a single contrast is made of."""
+    return (
+        contrast.pairing,
+        sorted(
+            (cell.backbone, cell.task, cell.metric, cell.slice or "") for cell in (*contrast.cells, *contrast.slices)
+        ),
+        result.settings.variants_tried,
+    )
+
+
+def _other_family(new: Result, old: Result, ours: Contrast, theirs: Contrast) -> UserError:
+    several = len(new.contrasts) > 1
+    arms = (
+        (("primary contrast", old.contrasts[0].name, new.contrasts[0].name),)
+        if several
+        else (("base arm", theirs.base, ours.base), ("arm under test", theirs.treatment, ours.treatment))
+    )
+    differs = [
+        f"{what} ({there} there, {here} here)"
+        for what, there, here in (
+            *arms,
+            ("pairing of seeds", theirs.pairing, ours.pairing),
+            ("benchmarks", ", ".join(_cells(theirs)), ", ".join(_cells(ours))),
+            ("variants tried", str(old.settings.variants_tried), str(new.settings.variants_tried)),
+        )
+        if there != here
+    ]
+    return UserError(
+        f"The results are of different families ({old.primary.family_hash} and {new.primary.family_hash}): "
+        f"{'; '.join(differs) or 'their slices differ'}.",
+        "Compare results of the same arms, backbones, benchmarks and metrics, or write a new baseline: "
+        "talan-eval compare ... --json BASELINE.json",
+    )
+
+
+def _not_there(
+    lacking: Sequence[Contrast], there: Sequence[Contrast], which: str, wanted: Sequence[Contrast]
+) -> UserError:
+    known = {typed(one) for one in there}
+    common = " ".join(f"{OPTION} '{typed(one)}'" for one in wanted if typed(one) in known)
+    choose = f"Choose what both have: {common}" if common else "Compare results of the same arms"
+    return UserError(
+        f"The {which} result has no contrast {', '.join(one.name for one in lacking)}; it has "
+        f"{', '.join(one.name for one in there)}.",
+        f"{choose}; or write a new baseline: talan-eval compare ... --json BASELINE.json",
+    )
+
+
+def _cells(contrast: Contrast) -> tuple[str, ...]:
+    return tuple(f"{cell.backbone}/{cell.task}/{cell.metric}" for cell in contrast.cells)

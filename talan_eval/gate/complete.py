@@ -2,62 +2,113 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from talan_eval.report import format as fmt
+from talan_eval.result.names import cell_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pydantic import JsonValue
 
-    from talan_eval.result.schema import Cell, Result
+    from talan_eval.result.schema import Cell, Contrast, Result
 
 
-def missing(result: Result, baseline: Result | None = None) -> tuple[str, ...]:
-    """List what was declared and is not in a result.
+@dataclass(frozen=True)
+class Gap:
+    """Something that was declared and is not there.
+
+    Attributes:
+        name: The benchmark, or the contrast.
+        text: What is missing of it.
+    """
+
+    name: str
+    text: str
+
+
+def missing_contrasts(result: Result) -> tuple[Gap, ...]:
+    """List the declared contrasts of which a result has nothing, because an arm has no finished run."""
+    experiment = result.provenance.get("experiment")
+    declared = experiment.get("contrasts") if isinstance(experiment, dict) else None
+    there = {(one.base, one.treatment) for one in result.contrasts}
+    pairs = [(one.get("base"), one.get("treatment")) for one in _records(declared)]
+    return tuple(
+        Gap(f"{treatment} against {base}", "not in the result")
+        for base, treatment in pairs
+        if (base, treatment) not in there
+    )
+
+
+def missing(result: Result, contrast: Contrast, baseline: Contrast | None = None) -> tuple[Gap, ...]:
+    """List what was declared of a contrast and is not in a result.
+
+    A training that diverged is an outcome, so its seed is not missing.
 
     Args:
         result: The result.
-        baseline: A result of the same family, whose seeds are declared for this one too.
+        contrast: One of its contrasts.
+        baseline: The same contrast in a result whose seeds and items are declared for this one too.
 
     Returns:
-        One phrase for each benchmark that is missing, or that lacks seeds or items. Declared is what the experiment in
+        One gap for each benchmark that is missing, or that lacks seeds or items. Declared is what the experiment in
         the provenance names; results from other harnesses' logs have none, and for them only the baseline counts.
     """
-    return (*_from_experiment(result), *(() if baseline is None else _from_baseline(result, baseline)))
+    before = () if baseline is None else _from_baseline(result, contrast, baseline)
+    return (*_from_experiment(result, contrast), *before)
 
 
-def _from_experiment(result: Result) -> Iterator[str]:
+def _from_experiment(result: Result, contrast: Contrast) -> Iterator[Gap]:
     experiment = result.provenance.get("experiment")
     if not isinstance(experiment, dict):
         return
     declared, seeds = experiment.get("tasks"), experiment.get("seeds")
     if not isinstance(declared, list) or not isinstance(seeds, list):
         return
-    for task in declared:
-        if not isinstance(task, dict):
-            continue
-        cells = [cell for cell in result.cells if cell.task == task.get("name")]
-        if not cells:
-            yield f"{task.get('name')}: not in the result"
-        for cell in cells:
-            yield from _gaps(cell, seeds, task.get("n_items"))
+    backbones = _backbones(experiment)
+    named = list(zip(contrast.cells, cell_names(result, contrast), strict=True))
+    for task in _records(declared):
+        of_task = [(cell, name) for cell, name in named if cell.task == task.get("name")]
+        there = {cell.backbone for cell, _ in of_task}
+        if not of_task:
+            yield Gap(str(task.get("name")), "not in the result")
+        else:
+            yield from (Gap(f"{one}/{task.get('name')}", "not in the result") for one in backbones if one not in there)
+        for cell, name in of_task:
+            yield from _gaps(cell, name, seeds, task.get("n_items"))
 
 
-def _gaps(cell: Cell, seeds: Sequence[JsonValue], n_items: JsonValue) -> Iterator[str]:
-    lacking = [str(seed) for seed in seeds if seed not in cell.seeds]
+def _backbones(experiment: dict[str, JsonValue]) -> tuple[str, ...]:
+    """Return the declared backbones by name; an experiment of one pair of arms names one, which its cells are of."""
+    identities = [one.get("identity") for one in _records(experiment.get("backbones"))]
+    return tuple(str(one.get("name")) for one in _records(identities))
+
+
+def _records(found: JsonValue | Sequence[JsonValue]) -> tuple[dict[str, JsonValue], ...]:
+    return tuple(one for one in found if isinstance(one, dict)) if isinstance(found, list) else ()
+
+
+def _gaps(cell: Cell, name: str, seeds: Sequence[JsonValue], n_items: JsonValue) -> Iterator[Gap]:
+    # base_seeds is empty for an arm without seeds, and None where both arms have the same
+    there = set(cell.seeds) & set(cell.base_seeds) if cell.base_seeds else set(cell.seeds)
+    lacking = [str(seed) for seed in seeds if seed not in there and seed not in cell.diverged_seeds]
     if lacking:
-        yield f"{cell.task}: no complete pair for seed {', '.join(lacking)}"
+        yield Gap(name, f"no complete pair for seed {', '.join(lacking)}")
     if isinstance(n_items, int) and cell.n_items < n_items:
-        yield f"{cell.task}: {cell.n_items} of {fmt.count(n_items, 'item')}"
+        yield Gap(name, f"{cell.n_items} of {fmt.count(n_items, 'item')}")
 
 
-def _from_baseline(result: Result, baseline: Result) -> Iterator[str]:
-    now = {(cell.backbone, cell.task, cell.metric): cell for cell in result.cells}
-    for was in baseline.cells:
-        cell = now[was.backbone, was.task, was.metric]
-        if cell.n_seeds < was.n_seeds:
-            yield f"{cell.task}: {fmt.count(cell.n_seeds, 'seed')}, the baseline has {was.n_seeds}"
+def _from_baseline(result: Result, contrast: Contrast, baseline: Contrast) -> Iterator[Gap]:
+    before = {(cell.backbone, cell.task, cell.metric): cell for cell in baseline.cells}
+    for cell, name in zip(contrast.cells, cell_names(result, contrast), strict=True):
+        was = before[cell.backbone, cell.task, cell.metric]
+        if _trainings(cell) < _trainings(was):
+            yield Gap(name, f"{fmt.count(cell.n_seeds, 'seed')}, the baseline has {was.n_seeds}")
         if cell.n_items < was.n_items:
-            yield f"{cell.task}: {fmt.count(cell.n_items, 'item')}, the baseline has {was.n_items}"
+            yield Gap(name, f"{fmt.count(cell.n_items, 'item')}, the baseline has {was.n_items}")
+
+
+def _trainings(cell: Cell) -> int:
+    return cell.n_seeds + len(cell.diverged_seeds)

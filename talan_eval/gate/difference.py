@@ -4,25 +4,38 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from talan_eval.gate.change import Change, cell_changes, check_family, mean_change
+from talan_eval.gate.change import Change, cell_changes, matched, mean_change, paired
+from talan_eval.gate.wording import diverged_text
 from talan_eval.report import format as fmt
 from talan_eval.report.table import Column, Table
+from talan_eval.result.estimates import diverged
 from talan_eval.result.schema import SPARSE_SEEDS
 from talan_eval.stats.guard import guarded
 from talan_eval.store.canonical import first_difference
 
 if TYPE_CHECKING:
-    from talan_eval.result.schema import Result
+    from collections.abc import Sequence
+
+    from talan_eval.result.schema import Contrast, Pairing, Result
 
 
-def difference_table(new: Result, old: Result) -> Table:
-    """Build the table of old gain, new gain and change, for each cell and the mean.
+def difference_tables(new: Result, old: Result, contrasts: Sequence[Contrast] = ()) -> tuple[Table, ...]:
+    """Build the table of old gain, new gain and change, for each cell and the mean, of each contrast.
+
+    Args:
+        new: The newer result.
+        old: The older one.
+        contrasts: Those of the newer result that are looked at; all of them when empty.
 
     Raises:
         UserError: The results are of different families.
     """
-    check_family(new, old)
-    alpha = new.settings.alpha
+    pairs = matched(new, old, tuple(contrasts) or new.contrasts, every=not contrasts)
+    return tuple(_table(new, one, was) for one, was in pairs)
+
+
+def _table(result: Result, new: Contrast, old: Contrast) -> Table:
+    alpha = result.settings.alpha
     level = fmt.percent(1 - alpha)
     columns = (
         Column(("benchmark",), "benchmark", "left"),
@@ -33,15 +46,17 @@ def difference_table(new: Result, old: Result) -> Table:
         Column(("p",), "p", rank=1),
         Column(("reading",), "reading", "left"),
     )
-    rows = tuple(_row(change, alpha) for change in (*cell_changes(new, old), mean_change(new, old)))
-    return Table(f"Change of the gain of {new.treat} over {new.base}, points", columns, rows, summary=True)
+    rows = tuple(_row(change, alpha) for change in (*cell_changes(result, new, old), mean_change(new, old)))
+    return Table(f"Change of the gain of {new.treatment} over {new.base}, points", columns, rows, summary=True)
 
 
-def sentences(new: Result, old: Result) -> tuple[str, ...]:
-    """Return what else differs between the results, and how the change was computed."""
-    paired = new.aggregate.seeds == old.aggregate.seeds and bool(new.aggregate.seeds)
-    how = "paired by training seed" if paired else "taken as independent samples, because their seeds differ"
-    said = [f"The gains were {how}. p and intervals are not adjusted for the number of benchmarks."]
+def sentences(new: Result, old: Result, contrasts: Sequence[Contrast] = ()) -> tuple[str, ...]:
+    """Return what else differs between the results, and how the changes were computed."""
+    pairs = matched(new, old, tuple(contrasts) or new.contrasts, every=not contrasts)
+    said = [_how([paired(one, was) for one, was in pairs], pairs[0][0].pairing)]
+    said += [
+        f"{one.name}: trainings diverged, now {diverged_text(new, one)}." for one, _ in pairs if diverged(new, one)
+    ]
     if new.signature != old.signature:
         theirs, ours = (dict(part.partition(":")[::2] for part in one.signature.split("|")) for one in (old, new))
         changed = [key for key in dict.fromkeys((*theirs, *ours)) if theirs.get(key) != ours.get(key)]
@@ -51,6 +66,16 @@ def sentences(new: Result, old: Result) -> tuple[str, ...]:
     if found is not None:
         said.append(f"The experiments differ, first in {found[0]}: {found[1]} and {found[2]}.")
     return tuple(said)
+
+
+def _how(pairs: Sequence[bool], pairing: Pairing) -> str:
+    rest = f"p and intervals are not adjusted for the number of {'benchmarks' if len(pairs) == 1 else 'tests'}."
+    if all(pairs):
+        return f"The gains were paired by training seed. {rest}"
+    if any(pairs):
+        return f"Gains were paired by training seed where both results have the same seeds. {rest}"
+    why = "the seeds of their arms are independent" if pairing == "independent" else "their seeds differ"
+    return f"The gains were taken as independent samples, because {why}. {rest}"
 
 
 def _row(change: Change, alpha: float) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ def annotate(report: GateReport) -> tuple[str, ...]:
     """
     lines = [_command(_LEVELS[report.outcome], "talan-eval gate", wording.headline(report))]
     reasons = [check for check in report.checks if check.decides and check.outcome is not Outcome.PASS]
-    lines += [_command(_LEVELS[check.outcome], f"{check.kind} {check.name}", check.text) for check in reasons[1:]]
+    lines += [_command(_LEVELS[check.outcome], check.title, check.text) for check in reasons[1:]]
     if report.worst_flips and report.outcome is not Outcome.PASS:
         flips = "; ".join(wording.flip_text(flip) for flip in report.worst_flips)
         lines.append(_command("notice", "lost most often", flips))

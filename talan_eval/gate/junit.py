@@ -47,8 +47,7 @@ def render(report: GateReport) -> str:
 
 
 def _case(suite: ET.Element, check: Check) -> None:
-    name = f"{check.kind} {check.name}" if check.name != check.kind else check.kind
-    case = ET.SubElement(suite, "testcase", {"classname": "talan_eval.gate", "name": _text(name), "time": "0"})
+    case = ET.SubElement(suite, "testcase", {"classname": "talan_eval.gate", "name": _text(check.title), "time": "0"})
     text = _text(check.text)
     if check.decides and check.outcome is Outcome.FAIL:
         ET.SubElement(case, "failure", {"message": text, "type": "regression"}).text = text

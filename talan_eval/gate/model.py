@@ -66,7 +66,7 @@ class Check:
 
     Attributes:
         kind: What it is about.
-        name: Benchmark, slice, item, or "mean".
+        name: Benchmark, slice, item, or "mean"; after the contrast's name where several are gated.
         outcome: What it says.
         decides: Whether it takes part in the gate's outcome; the others are shown for information.
         text: One sentence with the numbers.
@@ -88,15 +88,20 @@ class Check:
     p_fail: float | None = None
     seeds_to_decide: int | None = None
 
+    @property
+    def title(self) -> str:
+        """Return kind and name, as one heading; the kind alone is not said twice."""
+        return self.name if self.name.rpartition(": ")[2] == self.kind else f"{self.kind} {self.name}"
+
 
 @dataclass(frozen=True)
 class WorstFlip:
-    """An item that the treat arm loses again and again.
+    """An item that the arm under test loses again and again.
 
     Attributes:
         benchmark: Name of the cell.
         item_id: Item identifier.
-        lost: Seeds at which the treat arm scores less.
+        lost: Seeds at which the arm under test scores less.
         gained: Seeds at which it scores more.
         n_seeds: All seeds of the cell.
         adjusted_p: Benjamini-Hochberg over items; exploratory.
@@ -112,19 +117,21 @@ class WorstFlip:
 
 @dataclass(frozen=True)
 class MustPassItem:
-    """An item that the treat arm must answer right at every seed.
+    """An item that the arm under test must answer right at every seed.
 
     Attributes:
         benchmark: Name of the benchmark.
         item_id: Item identifier.
         failed: Seeds at which its score is below 1.
         seeds: Seeds at which it was scored; empty where no answer was found.
+        arm: Whose answers these are; empty where there is one arm under test.
     """
 
     benchmark: str
     item_id: str
     failed: tuple[int, ...]
     seeds: tuple[int, ...]
+    arm: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from talan_eval.gate.model import GateReport
 
 
@@ -22,9 +24,15 @@ class TalanGate(Protocol):
     """What the fixture is."""
 
     def __call__(
-        self, result: str | Path, *, margin: float, per_cell: bool = False, allow_inconclusive: bool = False
+        self,
+        result: str | Path,
+        *,
+        margin: float,
+        per_cell: bool = False,
+        allow_inconclusive: bool = False,
+        contrast: str | Sequence[str] = (),
     ) -> GateReport:
-        """Gate a result; see ``talan-eval gate``."""
+        """Gate a result; see ``talan-eval gate``. ``contrast`` is TREATMENT:BASE, or several; all when empty."""
 
 
 @pytest.fixture
@@ -32,14 +40,22 @@ def talan_gate() -> TalanGate:
     """Return the gate as a function that fails the test where the gate does not pass."""
 
     def gate(
-        result: str | Path, *, margin: float, per_cell: bool = False, allow_inconclusive: bool = False
+        result: str | Path,
+        *,
+        margin: float,
+        per_cell: bool = False,
+        allow_inconclusive: bool = False,
+        contrast: str | Sequence[str] = (),
     ) -> GateReport:
         from talan_eval.gate import GateSettings, Outcome, decide  # noqa: PLC0415 - pytest starts without them
         from talan_eval.gate.wording import headline  # noqa: PLC0415 - as above
+        from talan_eval.result.choosing import chosen_contrasts  # noqa: PLC0415 - as above
         from talan_eval.result.reading import read_result  # noqa: PLC0415 - as above
 
         found = read_result(Path(result), f'talan_gate("results/NAME", margin={margin:g})')
-        report = decide(found, GateSettings(margin, per_cell=per_cell))
+        names = (contrast,) if isinstance(contrast, str) else tuple(contrast)
+        chosen = chosen_contrasts(found, names) if names else ()
+        report = decide(found, GateSettings(margin, per_cell=per_cell), contrasts=chosen)
         accepted = {Outcome.PASS, *([Outcome.INCONCLUSIVE] if allow_inconclusive else [])}
         if report.outcome not in accepted:
             pytest.fail(headline(report), pytrace=False)

@@ -9,6 +9,7 @@ from talan_eval.report import format as fmt
 
 if TYPE_CHECKING:
     from talan_eval.gate.model import Check, GateReport, GateSettings, MustPassItem, WorstFlip
+    from talan_eval.result.schema import Arm, Contrast, Result
 
 
 def headline(report: GateReport) -> str:
@@ -71,6 +72,50 @@ def identical_text() -> str:
     return "Every number is the same as in the baseline, seed by seed: nothing changed."
 
 
+def holm_text(p: float, settings: GateSettings, contrasts: int) -> str:
+    """Return the p of a loss where it is adjusted over several contrasts; empty for one."""
+    if contrasts == 1:
+        return ""
+    return f" p of a loss {fmt.p_value(p, settings.alpha)} after Holm over {contrasts} contrasts."
+
+
+def diverged_text(result: Result, contrast: Contrast) -> str:
+    """Name how many trainings of each arm diverged, on the backbones on which any did."""
+    backbones = dict.fromkeys(cell.backbone for cell in contrast.cells)
+    rates = []
+    for backbone in backbones:
+        own = [
+            arm
+            for name in (contrast.treatment, contrast.base)
+            for arm in result.arms
+            if (arm.name, arm.backbone) == (name, backbone)
+            and (arm.seeds or arm.diverged)  # a fixed arm is not trained
+        ]
+        if any(arm.diverged for arm in own):
+            where = f" on {backbone}" if len(backbones) > 1 else ""
+            rates += [_rate(arm, result.settings.alpha) + where for arm in own]
+    return "; ".join(rates)
+
+
+def _rate(arm: Arm, alpha: float) -> str:
+    trained = len(arm.seeds) + len(arm.diverged)
+    ends = arm.divergence_ci
+    level = fmt.percent(1 - alpha)
+    ci = "" if ends is None else f" ({level} interval {fmt.percent(ends[0])} to {fmt.percent(ends[1])})"
+    return f"{arm.name} {len(arm.diverged)} of {trained}{ci}"
+
+
+def withheld_text(rates: str, *, passed: bool) -> str:
+    """Explain why scores alone do not pass where trainings diverged.
+
+    Args:
+        rates: How many of each arm.
+        passed: Whether the scores that are there would have passed.
+    """
+    what = "PASS is withheld, because trainings diverged" if passed else "Trainings diverged"
+    return f"{what} and their pairs are in no mean: {rates}."
+
+
 def inestimable_text(name: str) -> str:
     """Explain a difference that one training seed, or none in common, cannot give an error for."""
     return f"{name}: how far re-training moves this cannot be told from one training seed; train at least 3."
@@ -81,9 +126,14 @@ def too_few_text(name: str, delta: float, have: int, need: int) -> str:
     return f"{name}: {fmt.gain(delta)} points over {fmt.count(have, 'seed')}; a verdict needs at least {need}."
 
 
+def must_pass_name(item: MustPassItem) -> str:
+    """Name an item, after its arm where there are several."""
+    return f"{item.arm}: {item.benchmark} {item.item_id}" if item.arm else f"{item.benchmark} {item.item_id}"
+
+
 def must_pass_text(item: MustPassItem) -> str:
     """Explain the check of an item that must be right at every seed."""
-    where = f"{item.benchmark} {item.item_id}"
+    where = must_pass_name(item)
     if not item.seeds:
         return f"{where}: declared as must-pass, and no answer to it was found."
     if item.failed:

@@ -23,9 +23,14 @@ _TEXTS: Final = ("verdict", "extracted", "reason", "answer")
 
 @dataclass(frozen=True)
 class Key:
-    """Which evaluation."""
+    """Which evaluation: one run answers one task.
+
+    Attributes:
+        backbone: Its backbone; empty in directories of the first version, which had one.
+    """
 
     arm: str
+    backbone: str
     task: str
     seed: int
 
@@ -115,7 +120,7 @@ def read_graded(directory: Path) -> Mapping[Key, Graded]:
         return {}
     store = Store.load(directory)
     return {
-        Key(record.data["arm"], record.data["task"], record.data["seed"]): Graded(
+        Key(record.data["arm"], record.data.get("backbone", ""), record.data["task"], record.data["seed"]): Graded(
             tuple(store.payload_path(file.name) for file in record.files)
         )
         for record in store.finished().values()

@@ -14,7 +14,7 @@ from talan_eval.stats.variance import Components
 
 if TYPE_CHECKING:
     from talan_eval.result.estimates import Estimate
-    from talan_eval.result.schema import Result
+    from talan_eval.result.schema import Contrast, Result
 
 _PERCENT: Final = 100.0
 _POWER: Final = 0.8
@@ -23,7 +23,7 @@ _CURVE_SEEDS: Final = (3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20, 25, 30, 40)
 _AFFORDABLE: Final = 1000
 
 
-def advise(result: Result, gain: float = 1.0) -> Advice | None:
+def advise(result: Result, gain: float = 1.0, contrast: Contrast | None = None) -> Advice | None:
     """Plan from a result.
 
     The variance of one seed's mean gain is split into what seeds add and what single items add (the flip term); seeds
@@ -32,14 +32,17 @@ def advise(result: Result, gain: float = 1.0) -> Advice | None:
     Args:
         result: The result.
         gain: The true mean gain in points that is to be found with 80 % power.
+        contrast: Whose noise is planned from; that of the primary one when None.
 
     Returns:
-        The numbers, or None where the noise cannot be estimated.
+        The numbers, or None where the noise cannot be estimated, and for arms with independent seeds, which are not
+        covered: their noise is of two arms with numbers of seeds of their own.
     """
-    estimate = mean_estimate(result)
+    one = result.contrasts[0] if contrast is None else contrast
+    estimate = _of_pairs(one)
     if estimate is None:
         return None
-    alpha, k = result.settings.alpha, min(cell.k for cell in result.cells)
+    alpha, k = result.settings.alpha, min(cell.k for cell in one.cells)
     tau2, noise = _split(estimate)
     wanted = gain / _PERCENT
     n_seeds = max(estimate.n_seeds, 2)
@@ -54,14 +57,17 @@ def advise(result: Result, gain: float = 1.0) -> Advice | None:
     )
 
 
-def power_curves(result: Result, gains: tuple[float, ...] = (0.5, 1.0, 2.0)) -> tuple[PowerCurve, ...]:
+def power_curves(
+    result: Result, gains: tuple[float, ...] = (0.5, 1.0, 2.0), contrast: Contrast | None = None
+) -> tuple[PowerCurve, ...]:
     """Return the power of the guarded t over numbers of seeds, at the noise of a result; empty without an estimate.
 
     Args:
         result: The result.
         gains: True mean gains, points.
+        contrast: Whose noise; that of the primary one when None. Independent seeds are not covered.
     """
-    estimate = mean_estimate(result)
+    estimate = _of_pairs(result.contrasts[0] if contrast is None else contrast)
     if estimate is None:
         return ()
     tau2, noise = _split(estimate)
@@ -76,6 +82,10 @@ def power_curves(result: Result, gains: tuple[float, ...] = (0.5, 1.0, 2.0)) -> 
         )
         for gain in gains
     )
+
+
+def _of_pairs(contrast: Contrast) -> Estimate | None:
+    return None if contrast.pairing == "independent" else mean_estimate(contrast)
 
 
 def _split(estimate: Estimate) -> tuple[float, float]:

@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from talan_core.errors import UserError
+from talan_eval.result.choosing import chosen_contrast
+from talan_eval.result.names import cell_names
+from talan_eval.result.reading import read_result
 from talan_eval.stats.mean_squares import MeanSquares
 from talan_eval.stats.planner import (
     Design,
@@ -27,9 +28,11 @@ from talan_eval.stats.signflip import sign_flip_floor
 from talan_eval.stats.variance import Components, component_bounds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from talan_eval.requests.power import PowerRequest
+    from talan_eval.result.schema import Cell, Contrast, Result
 
 POINTS = 100.0
 DEFAULT_SEEDS = 7
@@ -98,7 +101,8 @@ class Plan:
         power: Wanted power.
         delta: Gain to plan for, points, or None.
         basis: Where the variance components come from, a sentence.
-        n_cells: Size of the family.
+        n_cells: Size of the family: the benchmarks of all contrasts.
+        n_contrasts: Contrasts in the family.
         floor: Smallest sign-flip p, 2/2^S; also of joint max-T.
         holm_floor: Smallest Holm-adjusted sign-flip p.
         seeds_for_holm: Seeds from which Holm over sign-flip p can reject.
@@ -116,32 +120,7 @@ class Plan:
     holm_floor: float
     seeds_for_holm: int
     rows: tuple[Row, ...]
-
-
-class _Lenient(BaseModel):
-    # only what a plan needs, so that results of other versions can be read as well
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class _StoredSquares(_Lenient):
-    seed: float
-    item: float | None
-    error: float | None
-
-
-class _StoredCell(_Lenient):
-    backbone: str
-    task: str
-    slice: str | None = None
-    n_items: int
-    n_seeds: int
-    k: int
-    deltas: tuple[float, ...]
-    mean_squares: _StoredSquares | None
-
-
-class _Stored(_Lenient):
-    cells: tuple[_StoredCell, ...]
+    n_contrasts: int = 1
 
 
 def make_plan(request: PowerRequest) -> Plan:
@@ -157,33 +136,22 @@ def make_plan(request: PowerRequest) -> Plan:
         UserError: For options that do not fit together, or a file that is no result with two seeds or more.
     """
     _check(request)
-    if request.from_ is None:
-        sources: tuple[Source, ...] = (_assumed(request),)
-        seeds, k, cells = DEFAULT_SEEDS, 1, 1
-        basis = (
-            f"assumed: tau {request.tau:g} points, phi_train {request.phi_train:g}, phi_decode {request.phi_decode:g}; "
-            "--from RESULT takes them from a run"
-        )
-    else:
-        path = request.from_ / "result.json" if request.from_.is_dir() else request.from_
-        stored = _read(path)
-        sources, cells = _measured(stored, request.items), len(stored)
-        seeds, k = min(cell.n_seeds for cell in stored), stored[0].k
-        basis = f"measured in {path} with {seeds} seeds; a spread from few seeds is known to within a factor of two"
-    n_seeds, k = request.seeds or seeds, request.samples or k
-    n_cells = request.cells or cells
+    basis = _assumptions(request) if request.from_ is None else _stored(request.from_, request)
+    n_seeds, k = request.seeds or basis.n_seeds, request.samples or basis.k
+    n_cells = request.cells or basis.n_cells
     return Plan(
         n_seeds=n_seeds,
         k=k,
         alpha=request.alpha,
         power=request.power,
         delta=request.delta,
-        basis=basis,
+        basis=basis.text,
         n_cells=n_cells,
         floor=sign_flip_floor(n_seeds),
         holm_floor=holm_floor(n_seeds, n_cells),
         seeds_for_holm=seeds_for_holm(n_cells, request.alpha),
-        rows=tuple(_row(source, n_seeds, k, request) for source in sources),
+        rows=tuple(_row(source, n_seeds, k, request) for source in basis.sources),
+        n_contrasts=1 if request.cells else basis.n_contrasts,
     )
 
 
@@ -219,33 +187,70 @@ def _check_assumptions(request: PowerRequest) -> None:
         raise UserError(f"--tau is {request.tau:g} points.", "Type a spread from 0 to 100, such as --tau 1.")
 
 
-def _assumed(request: PowerRequest) -> Source:
-    parts = Components((request.tau / POINTS) ** 2, request.phi_train, request.phi_decode)
-    return Source(f"{request.items:,} items", request.items or 1, (parts,))
+@dataclass(frozen=True)
+class _Basis:
+    """What a plan starts from: variance components, and the design that it takes where the request names none."""
+
+    sources: tuple[Source, ...]
+    n_seeds: int
+    k: int
+    n_cells: int
+    text: str
+    n_contrasts: int = 1
 
 
-def _read(path: Path) -> tuple[_StoredCell, ...]:
-    try:
-        stored = _Stored.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.", "Type --from results/NAME/result.json.") from error
-    except (ValidationError, UnicodeDecodeError) as error:
+def _assumptions(request: PowerRequest) -> _Basis:
+    if request.contrast is not None:
         raise UserError(
-            f"{path} is no result of talan-eval compare.", "Type --from results/NAME/result.json."
-        ) from error
-    cells = tuple(cell for cell in stored.cells if cell.slice is None)
-    if not cells or any(cell.mean_squares is None for cell in cells):
+            "--contrast names a contrast of a result, and there is none without --from.",
+            f"Type --from RESULT --contrast '{request.contrast}', or leave --contrast out.",
+        )
+    parts = Components((request.tau / POINTS) ** 2, request.phi_train, request.phi_decode)
+    text = (
+        f"assumed: tau {request.tau:g} points, phi_train {request.phi_train:g}, phi_decode {request.phi_decode:g}; "
+        "--from RESULT takes them from a run"
+    )
+    return _Basis((Source(f"{request.items:,} items", request.items or 1, (parts,)),), DEFAULT_SEEDS, 1, 1, text)
+
+
+def _stored(path: Path, request: PowerRequest) -> _Basis:
+    result = read_result(path, "talan-eval power --from results/NAME")
+    contrast = chosen_contrast(result, request.contrast)
+    _check_spread(contrast, path)
+    cells = contrast.cells
+    seeds = min(cell.n_seeds for cell in cells)
+    several = len(result.contrasts)
+    others = "; --contrast chooses another" if request.contrast is None else ""
+    which = f" for {contrast.name} (one of {several} contrasts{others})" if several > 1 else ""
+    text = f"measured in {path}{which} with {seeds} seeds; a spread from few seeds is known to within a factor of two"
+    return _Basis(
+        sources=_measured(result, contrast, request.items),
+        n_seeds=seeds,
+        k=cells[0].k,
+        n_cells=sum(len(one.cells) for one in result.contrasts),
+        text=text,
+        n_contrasts=several,
+    )
+
+
+def _check_spread(contrast: Contrast, path: Path) -> None:
+    assume = "--items 500 --tau 1 --phi-train 0.02 --phi-decode 0.2"
+    if contrast.pairing == "independent":
+        raise UserError(
+            f"The seeds of {contrast.name} in {path} are independent, and a plan needs differences by seed.",
+            f"Choose a paired contrast with --contrast, or plan from assumptions: {assume}",
+        )
+    if any(cell.mean_squares is None for cell in contrast.cells):
         raise UserError(
             f"{path} has a benchmark with a single seed, which shows no spread.",
-            "Plan from assumptions instead: --items 500 --tau 1 --phi-train 0.02 --phi-decode 0.2.",
+            f"Plan from assumptions instead: {assume}.",
         )
-    return cells
 
 
-def _measured(cells: tuple[_StoredCell, ...], items: int | None) -> tuple[Source, ...]:
-    several = len({cell.backbone for cell in cells}) > 1
-    sources, noise, squares_of = [], 0.0, []
-    for cell in cells:
+def _measured(result: Result, contrast: Contrast, items: int | None) -> tuple[Source, ...]:
+    cells = contrast.cells
+    sources, noise = [], 0.0
+    for cell, name in zip(cells, cell_names(result, contrast), strict=True):
         stored = cell.mean_squares
         if stored is None or stored.error is None:
             raise UserError(
@@ -258,17 +263,16 @@ def _measured(cells: tuple[_StoredCell, ...], items: int | None) -> tuple[Source
             None if stored.item is None else stored.item / POINTS**2,
             stored.error / POINTS**2,
         )
-        name = f"{cell.backbone}/{cell.task}" if several else cell.task
         sources.append(Source(name, items or cell.n_items, component_bounds(squares, cell.k)))
         noise += (squares.error or 0.0) / cell.n_items / len(cells) ** 2
-        squares_of.append(squares)
-    same_seeds = len({cell.n_seeds for cell in cells}) == 1
-    if len(cells) > 1 and not several and same_seeds and items is None:
+    single = len({cell.backbone for cell in cells}) == 1
+    same_seeds = len({cell.seeds for cell in cells}) == 1
+    if len(cells) > 1 and single and same_seeds and items is None:
         sources.append(_mean(cells, noise, cells[0].k))
     return tuple(sources)
 
 
-def _mean(cells: tuple[_StoredCell, ...], noise: float, k: int) -> Source:
+def _mean(cells: Sequence[Cell], noise: float, k: int) -> Source:
     """The mean over benchmarks as one benchmark of one item: seeds are joint, so the spread is that of their mean."""
     n_seeds = cells[0].n_seeds
     gains = [sum(cell.deltas[seed] for cell in cells) / len(cells) / POINTS for seed in range(n_seeds)]

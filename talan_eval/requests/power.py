@@ -17,6 +17,7 @@ class PowerRequest:
     delta: float | None = option(None, "True gain to plan for, points.")
     samples: int | None = option(None, "Decoding samples per item (k); 1, or those of --from, when left out.")
     from_: Path | None = option(None, "A result.json, or its directory: take the variance components from this run.")
+    contrast: str | None = option(None, "TREATMENT:BASE of --from; the primary contrast when left out.")
     tau: float = option(0.0, "Spread of the true gain between trainings, standard deviation in points.")
     phi_train: float = option(0.02, "Variance per item that training adds and samples do not reduce, 0 to 2.")
     phi_decode: float = option(0.2, "Variance per item of one decoded sample, both arms, 0 to 2; greedy: what flips.")

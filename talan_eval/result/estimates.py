@@ -10,7 +10,7 @@ from talan_eval.result.names import cell_names, slice_names
 from talan_eval.stats.guard import ErrorTerm
 
 if TYPE_CHECKING:
-    from talan_eval.result.schema import E1, Cell, Result
+    from talan_eval.result.schema import E1, Cell, Contrast, Result
 
 MEAN = "mean"
 _PERCENT = 100.0
@@ -24,7 +24,7 @@ class Estimate:
         name: The benchmark, the slice, or "mean".
         delta: A proportion.
         terms: Terms of the guard, proportions.
-        n_seeds: Seeds of each backbone; the smallest number where they differ.
+        n_seeds: Seeds of each backbone and arm; the smallest number where they differ.
     """
 
     name: str
@@ -33,25 +33,43 @@ class Estimate:
     n_seeds: int
 
 
-def mean_estimate(result: Result) -> Estimate | None:
-    """Return the mean over the cells, or None where it cannot be estimated."""
-    mean = result.aggregate
+def mean_estimate(contrast: Contrast) -> Estimate | None:
+    """Return the mean over the cells of a contrast, or None where it cannot be estimated."""
+    mean = contrast.aggregate
     if mean.delta is None or mean.e1 is None:
         return None
-    n_seeds = min(len(entry.seeds) for entry in mean.backbones)
-    return Estimate(MEAN, mean.delta / _PERCENT, error_terms(mean.e1), n_seeds)
+    return Estimate(MEAN, mean.delta / _PERCENT, error_terms(mean.e1), mean_seeds(contrast))
 
 
-def cell_estimates(result: Result) -> tuple[Estimate | None, ...]:
-    """Return the cells in the order of the result; None for one that cannot be estimated."""
-    names = cell_names(result)
-    return tuple(_cell(cell, name) for cell, name in zip(result.cells, names, strict=True))
+def mean_seeds(contrast: Contrast) -> int:
+    """Return the seeds by which rules about the mean go: the smallest number of a backbone, and of either arm."""
+    found = []
+    for entry in contrast.aggregate.backbones:
+        found.append(len(entry.seeds))
+        if contrast.pairing == "independent":
+            own = [set(cell.base_seeds or ()) for cell in contrast.cells if cell.backbone == entry.backbone]
+            found.append(len(set.intersection(*own)))
+    return min(found)
 
 
-def slice_estimates(result: Result) -> tuple[Estimate | None, ...]:
-    """Return the slices in the order of the result; None for one that cannot be estimated."""
-    names = slice_names(result)
-    return tuple(_cell(cell, name) for cell, name in zip(result.slices, names, strict=True))
+def diverged(result: Result, contrast: Contrast) -> bool:
+    """Say whether a training of either arm of a contrast diverged: an outcome that its scores do not show."""
+    arms = {(arm, cell.backbone) for arm in (contrast.base, contrast.treatment) for cell in contrast.cells}
+    return any(cell.diverged_seeds for cell in contrast.cells) or any(
+        arm.diverged for arm in result.arms if (arm.name, arm.backbone) in arms
+    )
+
+
+def cell_estimates(result: Result, contrast: Contrast) -> tuple[Estimate | None, ...]:
+    """Return the cells of a contrast in the order of the result; None for one that cannot be estimated."""
+    names = cell_names(result, contrast)
+    return tuple(_cell(cell, name) for cell, name in zip(contrast.cells, names, strict=True))
+
+
+def slice_estimates(result: Result, contrast: Contrast) -> tuple[Estimate | None, ...]:
+    """Return the slices of a contrast in the order of the result; None for one that cannot be estimated."""
+    names = slice_names(result, contrast)
+    return tuple(_cell(cell, name) for cell, name in zip(contrast.slices, names, strict=True))
 
 
 def error_terms(e1: E1) -> tuple[ErrorTerm, ...]:

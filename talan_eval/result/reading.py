@@ -1,4 +1,4 @@
-"""Results from disk, with an error for whatever is wrong with them."""
+"""Results from disk, of every schema version up to the present one, with an error for whatever is wrong with them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from talan_core.errors import UserError
+from talan_eval.result.consistent import contradictions
 from talan_eval.result.schema import Result
+from talan_eval.result.upgrade import FirstResult, upgraded
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 RESULT_NAME = "result.json"
 _MANIFEST_NAME = "manifest.json"
-_VERSION = 1
+_FIRST, _VERSION = 1, 2
 
 
 class UnfinishedError(UserError):
@@ -33,7 +35,7 @@ def read_result(path: Path, example: str = "results/NAME") -> Result:
 
     Raises:
         UnfinishedError: The directory holds a comparison without its result.
-        UserError: There is no result, or it is damaged or of another schema version.
+        UserError: There is no result, or it is damaged, contradicts itself, or is of a newer schema.
     """
     file = path / RESULT_NAME if path.is_dir() else path
     if path.is_dir() and not file.is_file() and (path / _MANIFEST_NAME).is_file():
@@ -62,20 +64,31 @@ def _parsed(text: str, file: Path) -> Result:
         raise UserError(
             f"{file}, line {error.lineno}: not JSON ({error.msg}).", "Restore the file, or run the comparison again."
         ) from error
+    except RecursionError as error:
+        raise UserError(f"{file} is nested too deeply to be a result.", "Name a result.json.") from error
     if not isinstance(document, dict) or "schema" not in document:
         raise UserError(f"{file} is no result of talan-eval: it has no field 'schema'.", "Name a result.json.")
-    if document["schema"] != _VERSION:
+    version = document["schema"]
+    if type(version) is not int or version not in (_FIRST, _VERSION):
+        newer = type(version) is int and version > _VERSION
         raise UserError(
-            f"{file} follows schema {document['schema']!r} and this talan-eval reads schema {_VERSION}.",
+            f"{file} follows result schema {version!r}{', which is newer' if newer else ''}: this talan-eval reads "
+            f"schemas {_FIRST} and {_VERSION}.",
             "Install the version that wrote it, or the newest one: pip install --upgrade talan-eval",
         )
+    again = "It was changed, or written by another version. Give its compare command again (finished cells are kept)."
     try:
-        return Result.from_json(text)
+        result = Result.from_json(text) if version == _VERSION else upgraded(FirstResult.model_validate_json(text))
     except ValidationError as error:
         first: Any = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the whole"
         raise UserError(
-            f"{file} does not follow result schema {_VERSION}: {place}: {first['msg']} "
+            f"{file} does not follow result schema {version}: {place}: {first['msg']} "
             f"({error.error_count()} such in all).",
-            "It was changed, or written by another version. Give its compare command again (finished cells are kept).",
+            again,
         ) from error
+    wrong = tuple(contradictions(result))
+    if wrong:
+        place = wrong[0].removeprefix("contrasts.0.") if version == _FIRST else wrong[0]
+        raise UserError(f"{file} contradicts itself: {place} ({len(wrong)} such in all).", again)
+    return result
