@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import random
 import shutil
 
+import numpy as np
 import pytest
 
 from talan_core.errors import UserError
@@ -28,10 +28,10 @@ def table(path, arms=("lora", "dora", "noise")):
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["arm", "seed", "task", "item", "score"])
-        for arm in arms:
+        for number, arm in enumerate(arms):
             for seed in range(3):
-                draw = random.Random(f"{arm}{seed}")
-                writer.writerows([arm, seed, "task", f"i{item}", draw.randrange(2)] for item in range(20))
+                scores = np.random.default_rng((number, seed)).integers(0, 2, 20)
+                writer.writerows([arm, seed, "task", f"i{item}", score] for item, score in enumerate(scores))
     return path
 
 
