@@ -67,7 +67,7 @@ def test_a_trained_comparison_is_not_overwritten(tmp_path):
 def test_a_name_that_is_typed_again_adds_seeds(tmp_path):
     for arm in ("base", "treat"):
         for seed in (0, 1):
-            rows = [{"arm": arm, "seed": seed, "task": "t", "item": n, "score": n % 2} for n in range(4)]
+            rows = [{"arm": arm, "seed": seed, "task": "t", "item": n, "score": (n + seed) % 2} for n in range(4)]
             text = "".join(json.dumps(row) + "\n" for row in rows)
             (tmp_path / f"{arm}{seed}.jsonl").write_text(text, encoding="utf-8")
     done = run(
