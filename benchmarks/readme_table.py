@@ -8,8 +8,9 @@ from typing import Final
 
 from rich.console import Console
 
-from talan_eval.report.table import main_table
+from talan_eval.report.contrast_tables import main_table
 from talan_eval.report.terminal import rich_table
+from talan_eval.report.view import View
 from talan_eval.report.wording import headline
 from talan_eval.result.schema import Result
 
@@ -28,9 +29,9 @@ def committed_result() -> Result:
 def block(result: Result) -> str:
     """Return what a terminal of :data:`WIDTH` columns shows: the sentence and the table."""
     console = Console(file=io.StringIO(), width=WIDTH, color_system=None, highlight=False)
-    console.print(headline(result))
+    console.print(headline(View(result)))
     console.print()
-    table, _ = main_table(result).fitted(WIDTH, 2)
+    table, _ = main_table(View(result)).fitted(WIDTH, 2)
     console.print(rich_table(table))
     shown = console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO above
     return "```text\n" + "\n".join(line.rstrip() for line in shown.rstrip().splitlines()) + "\n```\n"

@@ -54,6 +54,7 @@ class TaskIdentity(BaseModel):
     generation: GenerationSettings = GenerationSettings()
     max_tokens: int = 0
     stop: tuple[str, ...] = ()
+    publish_text: bool = False
 
 
 class TrainingSource(BaseModel):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from talan_eval.store.canonical import JsonObject
 
 _HASH_LENGTH = 12
-_OF_TRAINING = frozenset({"n_train", "train_hash"})
+_CHANGE_NO_ANSWER = frozenset({"n_train", "train_hash", "publish_text"})
 _FIXED_SEED = 0  # of an arm without seeds: it is answered once, whatever seeds the others have
 
 
@@ -106,7 +106,7 @@ def _run(everything: JsonObject, backbone: TunedBackbone, asked: JsonObject, arm
     label = f"{file_name(arm)}_seed-{seed}"
     evaluations = []
     for task in everything["tasks"]:
-        wording = {key: value for key, value in task.items() if key not in _OF_TRAINING}
+        wording = {key: value for key, value in task.items() if key not in _CHANGE_NO_ANSWER}
         identity = {"training": training, "task": wording, "eval_batch": asked["eval_batch"]}
         name = f"eval_{task['name']}_{label}_{canonical_hash(identity)[:_HASH_LENGTH]}"
         evaluations.append(Evaluation(name, task["name"]))

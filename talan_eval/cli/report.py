@@ -13,9 +13,8 @@ from talan_core.errors import UserError, unknown_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from talan_eval.report.context import Context
+    from talan_eval.report.context import Context, NotWorse
     from talan_eval.report.plots import Figure
-    from talan_eval.report.table import NotWorse
     from talan_eval.result.schema import Result
 
 EXAMPLES = (
@@ -29,6 +28,7 @@ Formats = dict[str, bytes]
 
 _FIGURES: Final = ("svg", "png")
 _TEXTS: Final = ("md", "tex", "csv", "json", "html", "methods", "bib")
+_SCORES: Final = "scores"
 _NEEDS_FLIPS: Final = frozenset({"html", *_FIGURES})
 
 
@@ -47,8 +47,8 @@ def command(
     """Write the tables of a result in other formats.
 
     Formats: md, tex (booktabs), csv (full precision), json, html (one file, with figures and the answers that
-    flipped), svg and png (figures, extra "plots"), methods (the methods paragraph), bib (its references). One
-    format without --out is printed.
+    flipped), svg and png (figures, extra "plots"), methods (the methods paragraph), bib (its references), scores
+    (raw scores, one CSV of seeds x items per arm, backbone and benchmark). One format without --out is printed.
     """
     from talan_eval.result.reading import read_result  # noqa: PLC0415 - --help must not wait for it
 
@@ -62,7 +62,12 @@ def command(
     if not wanted:
         _print_table(found, margin)
         return
-    files = _render(found, _context(found, result, wanted, margin=margin, gain=gain), wanted)
+    directory = result if result.is_dir() else result.parent
+    files = _render(found, _context(found, directory, wanted, margin=margin, gain=gain), wanted)
+    if _SCORES in wanted:
+        from talan_eval.pipeline.scores import score_files  # noqa: PLC0415 - as above
+
+        files |= score_files(directory, found)
     if out is None:
         _print_only(files)
     else:
@@ -74,8 +79,8 @@ def _names(given: str | None) -> tuple[str, ...]:
     if given is not None and not names:
         raise UserError("--format names no format.", "Type one, such as --format md")
     for name in names:
-        if name not in (*_TEXTS, *_FIGURES):
-            raise unknown_name("format", name, (*_TEXTS, *_FIGURES))
+        if name not in (*_TEXTS, *_FIGURES, _SCORES):
+            raise unknown_name("format", name, (*_TEXTS, *_FIGURES, _SCORES))
     return names
 
 
@@ -86,29 +91,31 @@ def _check(margin: float | None, gain: float) -> None:
         raise UserError(f"The gain {gain:g} is not between 0 and 100 points.", "Type --gain 1.0")
 
 
-def _context(found: Result, path: Path, wanted: tuple[str, ...], *, margin: float | None, gain: float) -> Context:
+def _context(found: Result, directory: Path, wanted: tuple[str, ...], *, margin: float | None, gain: float) -> Context:
     from talan_eval.pipeline.answers import read_flips  # noqa: PLC0415 - as above
     from talan_eval.planning.advice import advise, power_curves  # noqa: PLC0415 - as above
     from talan_eval.report.context import Context, Flips  # noqa: PLC0415 - as above
 
-    directory = path if path.is_dir() else path.parent
     rich = not _NEEDS_FLIPS.isdisjoint(wanted)
     return Context(
         not_worse=_not_worse(found, margin),
-        advice=advise(found, gain),
+        advice=tuple(advise(found, gain, contrast) for contrast in found.contrasts),
         flips=read_flips(directory, found) if rich else Flips(),
         power=power_curves(found, (gain / 2, gain, 2 * gain)) if rich else (),
     )
 
 
-def _not_worse(found: Result, margin: float | None) -> NotWorse | None:
+def _not_worse(found: Result, margin: float | None) -> tuple[NotWorse, ...]:
     if margin is None:
-        return None
+        return ()
     from talan_eval.gate.decide import not_worse  # noqa: PLC0415 - as above
-    from talan_eval.report.table import NotWorse  # noqa: PLC0415 - as above
+    from talan_eval.report.context import NotWorse  # noqa: PLC0415 - as above
 
-    mean, cells = not_worse(found, margin, found.settings.alpha)
-    return NotWorse(margin, cells, mean)
+    shown = []
+    for contrast in found.contrasts:
+        mean, cells = not_worse(found, margin, found.settings.alpha, contrast)
+        shown.append(NotWorse(margin, cells, mean))
+    return tuple(shown)
 
 
 def _render(found: Result, context: Context, wanted: tuple[str, ...]) -> Formats:
@@ -133,7 +140,7 @@ def _render(found: Result, context: Context, wanted: tuple[str, ...]) -> Formats
         if name in faces:
             file, render = faces[name]
             files[file] = render().encode("utf-8", "replace")
-        else:
+        elif name in _FIGURES:
             files |= _figure_files(figures or (), name)
     if "tex" in wanted and "methods" in wanted:
         files["methods.tex"] = methods.latex_paragraph(found).encode()
@@ -153,9 +160,10 @@ def _figure_files(figures: Sequence[Figure], ending: str) -> Formats:
 def _print_table(found: Result, margin: float | None) -> None:
     from rich.console import Console  # noqa: PLC0415 - as above
 
+    from talan_eval.report.context import Context  # noqa: PLC0415 - as above
     from talan_eval.report.terminal import TerminalReport  # noqa: PLC0415 - as above
 
-    Console(highlight=False).print(TerminalReport(found, _not_worse(found, margin)))
+    Console(highlight=False).print(TerminalReport(found, Context(not_worse=_not_worse(found, margin))))
 
 
 def _print_only(files: Formats) -> None:
@@ -169,7 +177,10 @@ def _print_only(files: Formats) -> None:
 def _write(files: Formats, out: Path) -> None:
     from talan_eval.store.atomic import atomic_write_bytes, make_directory  # noqa: PLC0415 - as above
 
-    make_directory(out)
     for name, content in files.items():
+        make_directory((out / name).parent)
         atomic_write_bytes(out / name, content)
-    sys.stdout.write(f"Written to {out}: {', '.join(files)}\n")
+    several = sum(name.startswith(f"{_SCORES}/") for name in files)
+    names = [name for name in files if not name.startswith(f"{_SCORES}/")]
+    names += [f"{_SCORES}/ ({several} files)"] if several else []
+    sys.stdout.write(f"Written to {out}: {', '.join(names)}\n")

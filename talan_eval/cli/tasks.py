@@ -19,7 +19,7 @@ EXAMPLES = (
     "Examples:  talan-eval tasks --data-dir DIR  |  talan-eval tasks show gsm8k_micro --few-shot 2  |  "
     "talan-eval tasks show gsm8k --item test/3 --answer '#### 540'"
 )
-PROTECTED = "Reminder: GPQA's authors ask that no item is published in plain text; name items by Record ID.\n"
+PROTECTED = "Reminder: the authors ask that no item is published in plain text; name items by their id.\n"
 _DATA_DIR = Annotated[
     Path | None, typer.Option(help="Directory of the real benchmarks' data (or set TALAN_EVAL_DATA_DIR); else the Hub.")
 ]
@@ -91,7 +91,7 @@ def show(
         (grade,) = grade_answers(spec.grader, [chosen.doc], [answer])
         sections.append(f"--- verdict on the given answer\n{grade.verdict} (score {grade.score:g}): {grade.reason}")
     sys.stdout.write("\n\n".join(sections) + "\n")
-    if benchmark.task.config.metadata.get("protected"):
+    if not spec.publish_text:
         sys.stderr.write(PROTECTED)
 
 

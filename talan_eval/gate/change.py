@@ -162,7 +162,7 @@ def _declared(result: Result) -> set[tuple[str, str, str]]:
 
 
 def _identity(contrast: Contrast, result: Result) -> object:
-    """Return what contrasts of the same arms must share: what the hash of a family of one is made of, arms aside."""
+    """Return what two contrasts must share to be of one family: what the hash of a single contrast is made of."""
     return (
         contrast.pairing,
         sorted(

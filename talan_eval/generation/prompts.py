@@ -21,8 +21,8 @@ def chat_renderer(tokenizer: PreTrainedTokenizerBase, settings: GenerationSettin
 
     Args:
         tokenizer: The backbone's tokenizer.
-        settings: Whether the chat template is used, and with thinking or not where it has that switch. Without the switch
-            being set, a template may think, while adapters are trained on answers without thinking.
+        settings: Whether the chat template is used, and with thinking or not where it has that switch. Without the
+            switch being set, a template may think, while adapters are trained on answers without thinking.
     """
     if not settings.chat_template or not tokenizer.chat_template:
         return None

@@ -10,48 +10,72 @@ from typing import TYPE_CHECKING, overload
 from talan_eval.pipeline.graded import Key, read_graded
 from talan_eval.report.context import Answers, Flip, Flips
 from talan_eval.result.names import cell_names
+from talan_eval.tasks.catalog import may_publish
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from talan_eval.pipeline.graded import Graded
-    from talan_eval.result.schema import Result
-
-_GATED = "gpqa"  # whose authors ask that its questions be not published; answers may quote them
-_TWIN = "_micro"  # the bundled twins are generated
+    from talan_eval.result.schema import Cell, Contrast, Result
 
 
 def read_flips(directory: Path, result: Result) -> Flips:
-    """Read the items on which the arms differ, with both answers.
+    """Read the items on which the arms of each contrast differ, with both answers.
 
     Args:
         directory: The directory of the comparison.
-        result: Its result; cells of more than one backbone have no answers here.
+        result: Its result. Arms with independent seeds have no pairs, hence no flips.
 
     Returns:
-        The flips; none where the directory holds no answers. Text of GPQA is withheld: its items are named by Record
-        ID, with grade and reason.
+        The flips; none where the directory holds no answers. Where a benchmark's text may not be published, or nobody
+        says that it may, items are named by their id, with grade and reason.
     """
-    if len({cell.backbone for cell in result.cells}) > 1:
-        return Flips()
     graded = read_graded(directory)
     pairs = []
-    withheld: list[str] = []
-    for index, (cell, name) in enumerate(zip(result.cells, cell_names(result), strict=True)):
-        secret = is_gated(cell.task)
-        withheld += [name] if secret else []
-        for seed in cell.seeds:
-            base, treat = (graded.get(Key(arm, cell.task, seed)) for arm in (result.base, result.treat))
-            if base is not None and treat is not None:
-                pairs.append(_Pair(index, seed, base, treat, secret))
+    withheld: dict[str, None] = {}
+    for place, contrast in enumerate(result.contrasts):
+        for index, (cell, name) in enumerate(zip(contrast.cells, cell_names(result, contrast), strict=True)):
+            secret = not publishes(result, cell.task)
+            withheld |= {name: None} if secret else {}
+            for seed, base, treatment in _both(graded, contrast, cell):
+                pairs.append(_Pair((place, index), seed, base, treatment, secret))
     entries = tuple(flip for pair in pairs for flip in pair.flips)
     return Flips(entries, _LazyAnswers(pairs), tuple(withheld))
 
 
-def is_gated(task: str) -> bool:
-    """Return whether a benchmark's text must not be shown; when in doubt it is not shown."""
-    name = task.lower()
-    return _GATED in name and not name.endswith(_TWIN)
+def _both(graded: Mapping[Key, Graded], contrast: Contrast, cell: Cell) -> Iterator[tuple[int, Graded, Graded]]:
+    """Yield each seed at which both arms answered, with their evaluations; the one of a fixed base at each seed."""
+    if contrast.pairing == "independent":
+        return
+    base = _evaluations(graded, contrast.base, cell)
+    treatment = _evaluations(graded, contrast.treatment, cell)
+    for seed in cell.seeds:
+        first = next(iter(base.values()), None) if contrast.pairing == "fixed" else base.get(seed)
+        if first is not None and seed in treatment:
+            yield seed, first, treatment[seed]
+
+
+def _evaluations(graded: Mapping[Key, Graded], arm: str, cell: Cell) -> dict[int, Graded]:
+    """Return an arm's evaluations of a cell's benchmark on its backbone, by seed."""
+    return {
+        key.seed: one
+        for key, one in graded.items()
+        if (key.arm, key.task) == (arm, cell.task) and key.backbone in {cell.backbone, ""}
+    }
+
+
+def publishes(result: Result, task: str) -> bool:
+    """Return whether a benchmark's text may be shown: the experiment says so, else the benchmark itself.
+
+    In doubt it may not: a benchmark that neither the experiment nor this version knows is withheld.
+    """
+    experiment = result.provenance.get("experiment")
+    tasks = experiment.get("tasks") if isinstance(experiment, dict) else None
+    for one in tasks if isinstance(tasks, list) else []:
+        if isinstance(one, dict) and one.get("name") == task and "publish_text" in one:
+            return one["publish_text"] is True
+    return may_publish(task)
 
 
 @dataclass(frozen=True)
@@ -59,25 +83,25 @@ class _Pair:
     """Both arms' evaluations of one benchmark at one seed.
 
     Attributes:
-        cell: Index of the benchmark's cell in the result.
+        place: Index of the contrast in the result, and of the cell in the contrast.
         seed: Training seed.
         base: The base arm's evaluation.
-        treat: The treat arm's.
+        treatment: The treatment's.
         secret: Whether text of the benchmark must not be shown.
     """
 
-    cell: int
+    place: tuple[int, int]
     seed: int
     base: Graded
-    treat: Graded
+    treatment: Graded
     secret: bool
 
     @cached_property
     def flips(self) -> list[Flip]:
         """The items on which the arms differ, in the base arm's order."""
-        theirs = self.treat.scores
+        theirs = self.treatment.scores
         return [
-            Flip(self.cell, self.seed, item, before, after)
+            Flip(*self.place, self.seed, item, before, after)
             for item, before in self.base.scores.items()
             if (after := theirs.get(item)) is not None and after != before
         ]
@@ -86,8 +110,8 @@ class _Pair:
     def answers(self) -> list[Answers]:
         """The answers that show each flip: the best of the arm that gained, the worst of the other."""
         first = [self.base.shown(flip.item_id, best=flip.lost) for flip in self.flips]
-        second = [self.treat.shown(flip.item_id, best=not flip.lost) for flip in self.flips]
-        arms = self.base.answers(first, secret=self.secret), self.treat.answers(second, secret=self.secret)
+        second = [self.treatment.shown(flip.item_id, best=not flip.lost) for flip in self.flips]
+        arms = self.base.answers(first, secret=self.secret), self.treatment.answers(second, secret=self.secret)
         return list(zip(*arms, strict=True))
 
 

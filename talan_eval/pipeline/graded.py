@@ -13,7 +13,7 @@ from talan_eval.store.store import Store
 from talan_eval.store.tables import read_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -23,9 +23,14 @@ _TEXTS: Final = ("verdict", "extracted", "reason", "answer")
 
 @dataclass(frozen=True)
 class Key:
-    """Which evaluation."""
+    """Which evaluation: one run answers one task.
+
+    Attributes:
+        backbone: Its backbone; empty in directories of the first version, which had one.
+    """
 
     arm: str
+    backbone: str
     task: str
     seed: int
 
@@ -110,17 +115,14 @@ def _indices(rows: Sequence[int]) -> pa.Array:
 
 
 def read_graded(directory: Path) -> Mapping[Key, Graded]:
-    """Find the sealed evaluations of a directory of one backbone; a damaged or missing one is left out."""
-    return {key: graded for _, key, graded in sealed_evaluations(directory)}
-
-
-def sealed_evaluations(directory: Path) -> Iterator[tuple[str, Key, Graded]]:
-    """Find the sealed evaluations of a directory, each with its backbone; "" where none was recorded."""
+    """Find the sealed evaluations of a directory; a damaged or missing one is left out."""
     if not (directory / "manifest.json").is_file():
-        return
+        return {}
     store = Store.load(directory)
-    for record in store.finished().values():
-        if record.data.get("kind") == "evaluation" and record.files:
-            key = Key(record.data["arm"], record.data["task"], record.data["seed"])
-            files = tuple(store.payload_path(file.name) for file in record.files)
-            yield record.data.get("backbone", ""), key, Graded(files)
+    return {
+        Key(record.data["arm"], record.data.get("backbone", ""), record.data["task"], record.data["seed"]): Graded(
+            tuple(store.payload_path(file.name) for file in record.files)
+        )
+        for record in store.finished().values()
+        if record.data.get("kind") == "evaluation" and record.files
+    }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from talan_core.errors import UserError
 from talan_eval.gate.model import MustPassItem
-from talan_eval.pipeline.graded import sealed_evaluations
+from talan_eval.pipeline.graded import read_graded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ def read_must_pass(file: Path, directory: Path, result: Result) -> tuple[MustPas
             f"Must-pass items need the graded answers, and {directory} is no directory of a comparison.",
             "Name the directory in place of result.json: talan-eval gate results/NAME --must-pass FILE",
         )
-    evaluations = tuple(sealed_evaluations(directory))
+    evaluations = read_graded(directory)
     places = dict.fromkeys((one.treatment, cell.backbone) for one in result.contrasts for cell in one.cells)
     arms, backbones = ({place[number] for place in places} for number in (0, 1))
     items = []
@@ -45,8 +45,8 @@ def read_must_pass(file: Path, directory: Path, result: Result) -> tuple[MustPas
         for arm, backbone in places:
             scores = {
                 key.seed: graded.scores[item]
-                for where, key, graded in evaluations
-                if where in {"", backbone} and (key.arm, key.task) == (arm, task) and item in graded.scores
+                for key, graded in evaluations.items()
+                if (key.arm, key.task) == (arm, task) and key.backbone in {"", backbone} and item in graded.scores
             }
             failed = tuple(sorted(seed for seed, score in scores.items() if score < 1))
             name = f"{backbone}/{task}" if len(backbones) > 1 else task

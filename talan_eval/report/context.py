@@ -8,7 +8,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.report.table import NotWorse
+
+@dataclass(frozen=True)
+class NotWorse:
+    """What a declared margin lets the tables of one contrast say beyond better, worse and inconclusive.
+
+    Attributes:
+        margin: Tolerated loss in points, declared before results are read.
+        cells: Of each cell, whether a larger loss is excluded after adjustment for the family.
+        mean: The same of the mean.
+    """
+
+    margin: float
+    cells: tuple[bool, ...]
+    mean: bool
+
+    @property
+    def words(self) -> str:
+        """Return the verdict that replaces "inconclusive"."""
+        return f"no worse than {self.margin:g}"
 
 
 @dataclass(frozen=True)
@@ -32,30 +50,32 @@ class Answer:
 
 @dataclass(frozen=True)
 class Flip:
-    """An item on which the arms differ at one training seed.
+    """An item on which the arms of a contrast differ at one training seed.
 
     Attributes:
-        cell: Index of the cell in the result.
+        contrast: Index of the contrast in the result.
+        cell: Index of the cell in the contrast.
         seed: Training seed.
         item_id: Item identifier.
         base: The base arm's score in [0, 1].
-        treat: The treat arm's.
+        treatment: The treatment's.
     """
 
+    contrast: int
     cell: int
     seed: int
     item_id: str
     base: float
-    treat: float
+    treatment: float
 
     @property
     def lost(self) -> bool:
-        """Return whether the treat arm scores less."""
-        return self.treat < self.base
+        """Return whether the treatment scores less."""
+        return self.treatment < self.base
 
 
 Answers = tuple[Answer, Answer]
-"""What the base arm and what the treat arm answered to one item."""
+"""What the base arm and what the treatment answered to one item."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +83,7 @@ class Flips:
     """All items that differ between the arms, with both answers.
 
     Attributes:
-        entries: In the order of the result's cells, then seeds, then items.
+        entries: In the order of the result's contrasts, then cells, then seeds, then items.
         answers: To each entry both answers. A page shows some of many, so they may be read when they are asked for.
         withheld: Benchmarks whose text is not shown, by name.
     """
@@ -113,13 +133,13 @@ class Context:
     """Everything that a report may show beside the result; each part may be missing.
 
     Attributes:
-        not_worse: What a declared margin adds to the verdicts.
-        advice: What to do next.
+        not_worse: What a declared margin adds to the verdicts, by contrast; empty without a margin.
+        advice: What to do next, by contrast; empty where that was not planned.
         flips: Answers to look at.
-        power: Curves of the planner.
+        power: Curves of the planner, for the primary contrast.
     """
 
-    not_worse: NotWorse | None = None
-    advice: Advice | None = None
+    not_worse: tuple[NotWorse, ...] = ()
+    advice: tuple[Advice | None, ...] = ()
     flips: Flips = field(default_factory=Flips)
     power: tuple[PowerCurve, ...] = ()

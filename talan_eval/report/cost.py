@@ -6,17 +6,40 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from talan_eval.report import format as fmt
-from talan_eval.report.table import Column, Table
+from talan_eval.report.table import ColumnOf, Table, tabulate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from talan_eval.report import format as fmt
     from talan_eval.result.schema import Result
 
 _MILLI: Final = 1000
-_GIGABYTE: Final = 1e9
 _TITLE: Final = "Cost; wall-clock times are summed over seeds, and processes side by side slow each other"
+
+
+@dataclass(frozen=True, slots=True)
+class _Time:
+    """How long something took in all.
+
+    Attributes:
+        seconds: Over all seeds.
+        count: How often it was done; None where that is not known.
+        base: Seconds of the base arm.
+    """
+
+    seconds: float
+    count: int | None
+    base: float
+
+    def each(self, unit: float) -> float | None:
+        """Return the time of one, in seconds over the unit."""
+        return unit * self.seconds / self.count if self.count else None
+
+    @property
+    def ratio(self) -> float | None:
+        """Times the base arm's; None where that took no time."""
+        return self.seconds / self.base if self.base > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +47,50 @@ class _Arm:
     """What was recorded of an arm.
 
     Attributes:
-        training: Seconds over all seeds.
-        evaluation: Seconds over all seeds, grading included.
+        name: The arm.
+        training: Its trainings.
+        evaluation: Its answers, grading included.
         parameters: Trained parameters; None where that was not recorded.
         memory: Most bytes of GPU memory in a training; None as well where there was no GPU.
     """
 
-    training: float
-    evaluation: float
+    name: str
+    training: _Time
+    evaluation: _Time
     parameters: int | None
     memory: int | None
+
+
+def _timed(names: tuple[str, str, str, str], unit: float, of: Callable[[_Arm], _Time]) -> tuple[ColumnOf[_Arm], ...]:
+    """Return the columns of how many, their seconds, the time of one, and the ratio to the base arm."""
+    count, seconds, each, ratio = names
+    return (
+        ColumnOf((count,), count, kind="count", value=lambda arm: of(arm).count),
+        ColumnOf((seconds,), seconds, kind="seconds", value=lambda arm: of(arm).seconds),
+        ColumnOf((each,), each, kind="seconds", value=lambda arm: of(arm).each(unit)),
+        ColumnOf((ratio,), ratio, kind="ratio", value=lambda arm: of(arm).ratio),
+    )
+
+
+def _parameters(arm: _Arm) -> fmt.Value:
+    return arm.parameters
+
+
+def _memory(arm: _Arm) -> fmt.Value:
+    return arm.memory
+
+
+_COLUMNS: Final[tuple[ColumnOf[_Arm], ...]] = (
+    ColumnOf(("arm",), "arm", "left", value=lambda arm: arm.name),
+    ColumnOf(("trained parameters",), "trained parameters", kind="count", optional=True, value=_parameters),
+    ColumnOf(("training GPU GB",), "training GPU GB", kind="gigabytes", optional=True, value=_memory),
+    *_timed(
+        ("fine-tunings", "training s", "s per fine-tuning", "training, relative"), 1, lambda arm: arm.training
+    ),
+    *_timed(
+        ("answers", "evaluation s", "ms per answer", "evaluation, relative"), _MILLI, lambda arm: arm.evaluation
+    ),
+)  # fmt: skip
 
 
 def cost_table(result: Result) -> Table:
@@ -41,63 +98,56 @@ def cost_table(result: Result) -> Table:
 
     Per fine-tuning and per answer only where no cell was given up: the times count those too, the numbers would not.
     Trained parameters and GPU memory (the most of a training, backbone included) have columns where a result records
-    them; the memory of a CPU's processes is mostly that of libraries, and is not recorded.
+    them; the memory of a CPU's processes is mostly that of libraries, and is not recorded. Times are compared with
+    those of the primary contrast's base arm.
     """
-    arms = _recorded(result)
-    names = ["fine-tunings", "training s", "s per fine-tuning", "training, relative"]
-    names += ["answers", "evaluation s", "ms per answer", "evaluation, relative"]
-    has_parameters = any(arm.parameters is not None for arm in arms.values())
-    has_memory = any(arm.memory is not None for arm in arms.values())
-    names = ["trained parameters"] * has_parameters + ["training GPU GB"] * has_memory + names
-    columns = (Column(("arm",), "arm", "left"), *(Column((name,), name) for name in names))
-    base = arms.get(result.base)
-    if base is None:
-        return Table(_TITLE, columns, ())
-    whole = not result.failed_cells
-    trained = Counter(probe.arm for probe in result.live_probes if whole)
-    answers = _answers(result) if whole else 0
-    rows = tuple(
-        (
-            name,
-            *((fmt.MISSING if arm.parameters is None else f"{arm.parameters:,}",) * has_parameters),
-            *((fmt.MISSING if arm.memory is None else f"{arm.memory / _GIGABYTE:.2f}",) * has_memory),
-            *_time(arm.training, base.training, trained[name] if arm.training else 0, 1),  # the backbone is not trained
-            *_time(arm.evaluation, base.evaluation, answers, _MILLI),
-        )
-        for name, arm in arms.items()
-    )
-    return Table(_TITLE, columns, rows)
+    return tabulate(_TITLE, _COLUMNS, _recorded(result))
 
 
-def _recorded(result: Result) -> Mapping[str, _Arm]:
-    """Read what each arm cost; the base arm first. Empty where the provenance does not say."""
+def _recorded(result: Result) -> list[_Arm]:
+    """Read what each arm cost, in the order of the result. Empty where the provenance does not say of the base arm."""
     times = result.provenance.get("times")
     arms = times.get("by_arm") if isinstance(times, dict) else None
     if not isinstance(arms, dict):
-        return {}
-    found = {}
-    for arm in (result.base, result.treat):
-        own = arms.get(arm)
-        if isinstance(own, dict):
-            training, evaluation = own.get("training_seconds"), own.get("evaluation_seconds")
-            if isinstance(training, int | float) and isinstance(evaluation, int | float):
-                sizes = [own.get("trained_parameters"), own.get("peak_memory_bytes")]
-                found[arm] = _Arm(
-                    float(training), float(evaluation), *(size if isinstance(size, int) else None for size in sizes)
-                )
+        return []
+    spent = {name: _seconds(arms.get(name)) for name in dict.fromkeys(arm.name for arm in result.arms)}
+    base = spent.get(result.primary.contrast.base)
+    if base is None:
+        return []
+    whole = not result.failed_cells
+    trained = Counter(probe.arm for probe in result.probes if whole)
+    answers = _answers(result) if whole else {}
+    found = []
+    for name, seconds in spent.items():
+        own = arms.get(name)
+        if seconds is None or not isinstance(own, dict):
+            continue
+        count = trained[name] if seconds[0] else 0  # the backbone is not trained
+        sizes = [own.get("trained_parameters"), own.get("peak_memory_bytes")]
+        parameters, memory = (size if isinstance(size, int) else None for size in sizes)
+        training = _Time(seconds[0], count or None, base[0])
+        found.append(_Arm(name, training, _Time(seconds[1], answers.get(name), base[1]), parameters, memory))
     return found
 
 
-def _answers(result: Result) -> int:
-    """Return how many answers each arm gave."""
-    return sum((cell.n_items + cell.n_dropped) * cell.n_seeds * cell.k for cell in result.cells)
+def _seconds(own: object) -> tuple[float, float] | None:
+    if not isinstance(own, dict):
+        return None
+    training, evaluation = own.get("training_seconds"), own.get("evaluation_seconds")
+    if isinstance(training, int | float) and isinstance(evaluation, int | float):
+        return float(training), float(evaluation)
+    return None
 
 
-def _time(seconds: float, base: float, count: int, unit: float) -> tuple[str, ...]:
-    """Return how many (0: not known), their seconds, seconds times unit of one, and the ratio to the base arm."""
-    known = f"{count:,}" if count else fmt.MISSING
-    return known, f"{seconds:.1f}", f"{unit * seconds / count:.1f}" if count else fmt.MISSING, _ratio(seconds, base)
-
-
-def _ratio(value: float, base: float) -> str:
-    return f"{value / base:.2f}x" if base > 0 else fmt.MISSING
+def _answers(result: Result) -> Mapping[str, int]:
+    """Return how many answers each arm gave: every evaluation once, however many contrasts it is in."""
+    given: dict[tuple[str, str, str], int] = {}
+    for contrast in result.contrasts:
+        for cell in contrast.cells:
+            asked = (cell.n_items + cell.n_dropped) * cell.k
+            given[contrast.base, cell.backbone, cell.task] = asked * len(cell.base_by_seed)
+            given[contrast.treatment, cell.backbone, cell.task] = asked * len(cell.seeds)
+    total: Counter[str] = Counter()
+    for (arm, _, _), count in given.items():
+        total[arm] += count
+    return total

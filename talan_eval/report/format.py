@@ -2,8 +2,83 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
 MISSING = "n/a"
+BREAK: Final = "\n"
+"""Between the lines of one cell of a table; text that others wrote has lost its line breaks before."""
 _MOST_DECIMALS = 9  # what is smaller is the rounding of binary fractions
+
+
+class Flipped(NamedTuple):
+    """Items on which the treatment scored less and more, summed over seeds."""
+
+    lost: int
+    gained: int
+
+
+class Spread(NamedTuple):
+    """A difference and the half-width of its E1 interval, points."""
+
+    delta: float | None
+    half_width: float | None
+
+
+class Effect(NamedTuple):
+    """One cell of the matrix: difference, half-width, adjusted p and verdict."""
+
+    delta: float | None
+    half_width: float | None
+    p: float | None
+    verdict: str
+
+
+class Share(NamedTuple):
+    """So many of so many."""
+
+    part: int
+    whole: int
+
+
+Value = str | int | float | tuple[float, float] | Flipped | Spread | Effect | Share | None
+"""What a table holds before a format decides the text; None where it cannot be estimated."""
+
+Kind = Literal[
+    "text", "count", "score", "gain", "interval", "p", "floor", "flips", "spread", "effect", "share", "percent",
+    "percents", "decimals", "ratio", "seconds", "gigabytes",
+]  # fmt: skip
+"""What a column's values are, hence how they are shown."""
+
+
+def shown(value: Value, kind: Kind, alpha: float | None = None) -> str:
+    """Return the text of a value.
+
+    Args:
+        value: The value, of the type that belongs to its kind.
+        kind: What it is.
+        alpha: The error rate that p-values are compared with, if any.
+    """
+    return MISSING if value is None else _TEXTS[kind](value, alpha)
+
+
+def spread(value: Spread) -> str:
+    """Format a difference with the half-width of its interval, where it has one."""
+    if value.half_width is None:
+        return gain(value.delta)
+    return f"{gain(value.delta)} \N{PLUS-MINUS SIGN} {value.half_width:.2f}"
+
+
+def equals(p: float | None, alpha: float | None = None) -> str:
+    """Format a p-value behind its letter: "p = 0.0123", but "p < 0.0001"."""
+    text = p_value(p, alpha)
+    return f"p < {text[1:]}" if text.startswith("<") else f"p = {text}"
+
+
+def _effect(value: Effect, alpha: float | None) -> str:
+    return BREAK.join((spread(Spread(value.delta, value.half_width)), equals(value.p, alpha), value.verdict))
 
 
 def score(value: float | None) -> str:
@@ -80,3 +155,24 @@ def percent(share: float) -> str:
 def count(number: int, noun: str) -> str:
     """Format a count with its noun, in the plural where needed."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+_TEXTS: Final[Mapping[Kind, Callable[[Any, float | None], str]]] = {
+    "text": lambda value, _: str(value),
+    "count": lambda value, _: f"{value:,}",
+    "score": lambda value, _: score(value),
+    "gain": lambda value, _: gain(value),
+    "interval": lambda value, _: interval(value),
+    "p": p_value,
+    "floor": lambda value, _: f"{value:.3g}",
+    "flips": lambda value, _: f"{value.lost}/{value.gained}",
+    "spread": lambda value, _: spread(value),
+    "effect": _effect,
+    "share": lambda value, _: f"{value.part} of {value.whole}",
+    "percent": lambda value, _: percent(value),
+    "percents": lambda value, _: f"{percent(value[0])} to {percent(value[1])}",
+    "decimals": lambda value, _: f"{value:.2f}",
+    "seconds": lambda value, _: f"{value:.1f}",
+    "ratio": lambda value, _: f"{value:.2f}x",
+    "gigabytes": lambda value, _: f"{value / 1e9:.2f}",
+}

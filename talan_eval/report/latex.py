@@ -6,15 +6,19 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, Final
 
+from talan_eval.report import format as fmt
 from talan_eval.report import wording
 from talan_eval.report.clean import one_line
 from talan_eval.report.context import Context
-from talan_eval.report.cost import cost_table
-from talan_eval.report.paper import chance_sentence, cross_table
-from talan_eval.report.table import e0_table, item_table, main_table, seed_table, slice_table
+from talan_eval.report.layout import closing, details, overview
+from talan_eval.report.view import views
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from talan_eval.report.layout import Part
     from talan_eval.report.table import Table
+    from talan_eval.report.view import View
     from talan_eval.result.schema import Result
 
 _SPECIAL: Final = {
@@ -53,22 +57,29 @@ def render(result: Result, context: Context | None = None) -> str:
         context: What else is known.
 
     Returns:
-        ASCII text with one ``table`` per table: paper table, main table, slices, seeds, items, cost; each with a label,
-        a signature, and the notes below the main one.
+        ASCII text with one ``table`` per table: with several contrasts their matrix and the arms; of each contrast main
+        table, slices, paper table, seeds, pairs and items; cost; each with a label, a signature, and the notes below
+        the first main one. Labels of further contrasts end in their number, as in ``tab:main-2``.
     """
-    context = Context() if context is None else context
-    notes = " ".join(f"\\textbf{{{escape(note.label)}}}: {escape(note.text)}" for note in wording.notes(result))
-    tables = [
-        (cross_table(result), "cross", escape(chance_sentence(result))),
-        (main_table(result, context.not_worse), "main", notes),
-        (slice_table(result), "slices", ""),
-        (seed_table(result), "seeds", ""),
-        (e0_table(result), "pairs", ""),
-        (item_table(result), "items", ""),
-        (cost_table(result), "cost", ""),
-    ]
-    blocks = [table(model, f"tab:{label}", result.signature, below) for model, label, below in tables if model.rows]
-    return "\n\n".join((_PREAMBLE, f"% {_comment(wording.headline(result))}", *blocks)) + "\n"
+    every = views(result, Context() if context is None else context)
+    notes = " ".join(f"\\textbf{{{escape(note.label)}}}: {escape(note.text)}" for note in wording.notes(every))
+    blocks = [_block(part, part.key, result) for part in overview(every)]
+    if chosen := wording.selection(result):
+        blocks.append("\n".join(map(escape, chosen)))
+    blocks += [block for view in every for block in _contrast(view, "" if view.place else notes)]
+    blocks += [_block(part, part.key, result) for part in closing(result)]
+    return "\n\n".join((_PREAMBLE, f"% {_comment(wording.headline(every[0]))}", *blocks)) + "\n"
+
+
+def _contrast(view: View, notes: str) -> Iterator[str]:
+    for part in details(view):
+        label = f"{part.key}-{view.place + 1}" if view.place else part.key
+        yield _block(part, label, view.result, notes if part.key == "main" else "")
+
+
+def _block(part: Part, label: str, result: Result, notes: str = "") -> str:
+    below = " ".join(text for text in (escape(part.below), notes) if text)
+    return table(part.table, f"tab:{label}", result.signature, below)
 
 
 def table(model: Table, label: str, signature: str, below: str = "") -> str:
@@ -82,7 +93,7 @@ def table(model: Table, label: str, signature: str, below: str = "") -> str:
     """
     header = " & ".join(escape(column.name) for column in model.columns)
     spec = "".join("l" if column.align == "left" else "r" for column in model.columns)
-    rows = [f"{' & '.join(escape(value) for value in row)} \\\\" for row in model.rows]
+    rows = [f"{' & '.join(map(_lines, row))} \\\\" for row in model.texts()]
     if model.summary:
         rows.insert(len(rows) - 1, r"\midrule")
     notes = (
@@ -98,6 +109,13 @@ def table(model: Table, label: str, signature: str, below: str = "") -> str:
         f"\\par\\smallskip\\begin{{minipage}}{{\\linewidth}}\\tiny\\ttfamily\\raggedright {_signature(signature)}"
         "\\end{minipage}\n\\end{table}"
     )
+
+
+def _lines(text: str) -> str:
+    """Return the text of a cell, its lines one above the other."""
+    lines = [escape(line) for line in text.split(fmt.BREAK)]
+    stacked = " \\\\ ".join(lines)
+    return stacked if len(lines) == 1 else f"\\shortstack[r]{{{stacked}}}"
 
 
 def escape(text: str) -> str:

@@ -6,15 +6,20 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from talan_eval.report import format as fmt
 from talan_eval.report import wording
 from talan_eval.report.clean import one_line
 from talan_eval.report.context import Context
-from talan_eval.report.cost import cost_table
+from talan_eval.report.layout import closing, details, overview
 from talan_eval.report.next_steps import margin_note, next_steps
-from talan_eval.report.paper import chance_sentence, cross_table
-from talan_eval.report.table import Table, also_table, e0_table, item_table, main_table, seed_table, slice_table
+from talan_eval.report.view import views
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from talan_eval.report.layout import Part
+    from talan_eval.report.table import Table
+    from talan_eval.report.view import View
     from talan_eval.result.schema import Result
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~&])")
@@ -30,30 +35,20 @@ def render(result: Result, context: Context | None = None) -> str:
         context: What else is known.
 
     Returns:
-        Title, verdict, main table, differences per seed, checkpoint pairs, notes, warnings and provenance; the
-        signature below every table.
+        Title and verdict; with several contrasts their matrix; of each contrast main table, differences per seed and
+        checkpoint pairs; notes, warnings and provenance. The signature stands below every table.
     """
-    context = Context() if context is None else context
-    signature = result.signature
+    every = views(result, Context() if context is None else context)
     sections = [
-        f"# {escape(result.treat)} against {escape(result.base)}",
-        f"**{escape(wording.headline(result))}**",
-        escape(wording.per_benchmark(result)),
-        escape(wording.sandbox_stamp(result)),
-        *_titled(main_table(result, context.not_worse), signature),
-        *_titled(slice_table(result), signature),
-        *_next(result, context),
-        *_titled(cross_table(result), signature),
-        escape(chance_sentence(result)),
-        *_titled(seed_table(result), signature),
-        *_titled(e0_table(result), signature),
-        *_titled(item_table(result), signature),
-        *_titled(also_table(result), signature),
-        *_titled(cost_table(result), signature),
+        f"# {escape(wording.title(result))}",
+        *_opening(every),
+        *_parts(overview(every), result, "##"),
+        *_selected(result),
+        *(section for view in every for section in _contrast(view)),
+        *_parts(closing(result), result, "##"),
         "## How to read this",
         "\n".join(
-            f"- **{escape(note.label)}**: {escape(note.text)}"
-            for note in (*wording.notes(result), *margin_note(result, context.not_worse))
+            f"- **{escape(note.label)}**: {escape(note.text)}" for note in (*wording.notes(every), *margin_note(every))
         ),
         *_warnings(result),
         "## Provenance",
@@ -74,7 +69,7 @@ def table(model: Table) -> str:
     """Render one table; every name is escaped, so a pipe in it cannot split a column."""
     header = [escape(column.name) for column in model.columns]
     rules = [_RULE[column.align] for column in model.columns]
-    rows = [[escape(value) for value in row] for row in model.rows]
+    rows = [["<br>".join(map(escape, text.split(fmt.BREAK))) for text in row] for row in model.texts()]
     if model.summary and rows:
         rows[-1] = [f"**{value}**" for value in rows[-1]]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rules, *rows))
@@ -103,15 +98,41 @@ def code_span(text: str) -> str:
     return f"{fence}{pad}{flat}{pad}{fence}"
 
 
-def _titled(model: Table, signature: str) -> tuple[str, ...]:
-    if not model.rows:
-        return ()
-    return f"## {escape(model.title)}", table(model), f"Signature: {code_span(signature)}"
+def _opening(every: Sequence[View]) -> Iterator[str]:
+    first = every[0]
+    yield f"**{escape(wording.headline(first))}**"
+    if not first.several:
+        yield escape(wording.per_benchmark(first))
+    yield escape(wording.sandbox_stamp(first.result))
 
 
-def _next(result: Result, context: Context) -> tuple[str, ...]:
-    steps = next_steps(result, context.advice)
-    return ("## What to do next", "\n".join(f"- {escape(step)}" for step in steps)) if steps else ()
+def _contrast(view: View) -> Iterator[str]:
+    """Yield the sections of one contrast, under a heading of its own where there are several."""
+    marks = "##"
+    if view.several:
+        yield f"## {escape(view.contrast.name)}"
+        yield escape(wording.headline(view))
+        yield escape(wording.per_benchmark(view))
+        marks = "###"
+    for part in details(view):
+        yield from _parts((part,), view.result, marks)
+        if part.key == "main" and (steps := next_steps(view)):
+            yield f"{marks} What to do next"
+            yield "\n".join(f"- {escape(step)}" for step in steps)
+
+
+def _parts(parts: Sequence[Part], result: Result, marks: str) -> Iterator[str]:
+    for part in parts:
+        yield f"{marks} {escape(part.table.title)}"
+        yield table(part.table)
+        yield f"Signature: {code_span(result.signature)}"
+        yield escape(part.below)
+
+
+def _selected(result: Result) -> Iterator[str]:
+    if said := wording.selection(result):
+        yield "## The best one"
+        yield from map(escape, said)
 
 
 def _warnings(result: Result) -> tuple[str, ...]:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final
 from talan_eval.report import format as fmt
 from talan_eval.report.clean import one_line
 from talan_eval.report.latex import escape
-from talan_eval.result.names import cell_names
+from talan_eval.report.view import View
+from talan_eval.report.wording import selection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from talan_eval.result.schema import Method, Result
+    from talan_eval.result.schema import Contrast, Method, Pairing, Result
 
 _WHERE: Final[Mapping[str, str]] = {
     "mcnemar": "journal = {Psychometrika}, volume = {12}, number = {2}, pages = {153--157}",
@@ -22,6 +23,10 @@ _WHERE: Final[Mapping[str, str]] = {
     "cluster-robust": "journal = {Biometrika}, volume = {73}, number = {1}, pages = {13--22}",
     "guarded-t": "journal = {Biometrika}, volume = {6}, number = {1}, pages = {1--25}",
     "welch-satterthwaite": "journal = {Biometrika}, volume = {34}, pages = {28--35}",
+    "welch": "journal = {Biometrika}, volume = {34}, pages = {28--35}",
+    "permutation": "journal = {Statistics and Probability Letters}, volume = {36}, number = {1}, pages = {9--21}",
+    "arm-permutation": "publisher = {Wiley}",
+    "simultaneous": "publisher = {Wiley}",
     "sign-flip": "publisher = {Oliver and Boyd}, address = {Edinburgh}",
     "hartigan": "journal = {Journal of the American Statistical Association}, volume = {64}, pages = {1303--1317}",
     "bootstrap-t": "journal = {The Annals of Statistics}, volume = {7}, number = {1}, pages = {1--26}",
@@ -45,6 +50,12 @@ _WHERE: Final[Mapping[str, str]] = {
     "wilcoxon": "journal = {Biometrics Bulletin}, volume = {1}, number = {6}, pages = {80--83}",
     "cmh": "journal = {Journal of the National Cancer Institute}, volume = {22}, number = {4}, pages = {719--748}",
 }
+_T: Final[Mapping[Pairing, str]] = {
+    "paired": "a paired t over seeds",
+    "fixed": "a one-sample t over seeds",
+    "independent": "Welch's t over seeds",
+}
+_CODE: Final[Mapping[Pairing, str]] = {"paired": "guarded-t", "fixed": "guarded-t", "independent": "welch"}
 _KINDS: Final = {"journal": "article", "publisher": "book", "booktitle": "inproceedings"}
 _SMALL: Final = frozenset({"", "a", "an", "the", "on"})
 _REFERENCE: Final = re.compile(r"(?P<authors>.+?) \((?P<year>\d{4})\)\. (?P<title>[^;]+?)\.?(?:; .*)?$")
@@ -91,41 +102,72 @@ def _paragraph(result: Result, text: Callable[[str], str], cite: Callable[[Metho
         said = cite(methods[code]) if code in methods else ""
         return f" {said}" if said else ""
 
+    first = View(result)
+    several = len(result.contrasts) > 1
     level = fmt.percent(1 - result.settings.alpha)
     alpha = f"{result.settings.alpha:g}"
-    items = ", ".join(f"{name} ({cell.n_items})" for cell, name in zip(result.cells, cell_names(result), strict=True))
-    seeds = fmt.count(len(result.seeds), "paired training seed")
-    parts = [
-        text(f"We compared {result.treat} with {result.base} over {seeds} on {items}. "),
-        text(_pairing(result)),
-        text("The primary test, declared before results were read, is that of the equal-weight mean gain over "),
-        text(f"{fmt.count(len(result.cells), 'benchmark')} with training seeds random and items fixed, two-sided at "),
-        text(f"alpha {alpha}: a paired t over seeds"),
-        ref("guarded-t"),
+    parts = [text(_compared(first)), *(text(sentence) for sentence in _pairing(result))]
+    which = f"of {first.contrast.name} " if several else ""
+    parts += [
+        text(
+            f"The primary test, declared before results were read, is that of the equal-weight mean gain {which}over "
+        ),
+        text(f"{fmt.count(len(first.cells), 'benchmark')} with training seeds random and items fixed, two-sided at "),
+        text(f"alpha {alpha}: {_T[first.contrast.pairing]}"),
+        ref(_CODE[first.contrast.pairing]),
         text(" whose standard error is guarded against a seed spread that is small by luck"),
     ]
     if "sign-flip" in methods:
         parts += [text(", confirmed by an exact sign-flip test"), ref("sign-flip")]
     parts += [text(f". Intervals are {level} intervals. ")]
     if "holm" in methods:
+        cells = f"All cells of {len(result.contrasts)} contrasts" if several else "Benchmarks"
         parts += [
-            text("Benchmarks were tested one by one with Holm's correction"), ref("holm"),
+            text(f"{cells} were tested one by one with Holm's correction"), ref("holm"),
             text(" and the joint sign-flip max-T"), ref("max-t"), text("; the larger p decides. "),
         ]  # fmt: skip
+    if several:
+        parts.append(text("The means of all contrasts were adjusted among each other in the same way. "))
     if "guarded-crossed" in methods:
         parts += [text("Intervals for new items use crossed random effects"), ref("guarded-crossed"), text(". ")]
     if result.settings.variants_tried > 1:
         tried = result.settings.variants_tried
         parts += [text(f"p-values were multiplied by the {tried} variants tried"), ref("bonferroni"), text(". ")]
+    parts += [text(f"{sentence} ") for sentence in selection(result)]
     parts.append(text(f"Signature: {result.signature}."))
     return "".join(_glued(parts))
 
 
-def _pairing(result: Result) -> str:
-    """Return how the arms were paired, as far as the provenance bears it out: logs say nothing of training."""
-    if "experiment" in result.provenance:
-        return "Both arms of a seed saw the same training examples in the same order and answered the same prompts. "
-    return "Both arms of a seed answered the same items. "
+def _compared(view: View) -> str:
+    """Return which arms were compared over which seeds on which benchmarks."""
+    items = ", ".join(f"{name} ({cell.n_items})" for cell, name in zip(view.cells, view.cell_names, strict=True))
+    kind = "paired training seed" if view.contrast.pairing == "paired" else "training seed"
+    bases: dict[str, list[str]] = {}
+    for contrast in view.result.contrasts:
+        bases.setdefault(contrast.base, []).append(contrast.treatment)
+    pairs = "; ".join(f"{', '.join(treatments)} with {base}" for base, treatments in bases.items())
+    return f"We compared {pairs} over {fmt.count(len(view.contrast.seeds), kind)} on {items}. "
+
+
+def _pairing(result: Result) -> Iterator[str]:
+    """Yield how the arms were paired, as far as the provenance bears it out: logs say nothing of training."""
+    by_kind: dict[str, list[Contrast]] = {}
+    for contrast in result.contrasts:
+        by_kind.setdefault(contrast.pairing, []).append(contrast)
+    for kind, contrasts in by_kind.items():
+        of = "" if len(by_kind) == 1 else f" ({', '.join(contrast.name for contrast in contrasts)})"
+        if kind == "fixed":
+            bases = ", ".join(dict.fromkeys(contrast.base for contrast in contrasts))
+            yield f"{bases} is one checkpoint without training seeds, the same against each seed{of}. "
+        elif kind == "independent":
+            yield f"The arms' training seeds are independent{of}. "
+        elif "experiment" in result.provenance:
+            yield (
+                "Both arms of a seed saw the same training examples in the same order and answered the same "
+                f"prompts{of}. "
+            )
+        else:
+            yield f"Both arms of a seed answered the same items{of}. "
 
 
 def _glued(parts: list[str]) -> list[str]:

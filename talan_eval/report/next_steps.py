@@ -5,24 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from talan_eval.report import format as fmt
+from talan_eval.report.columns import seeds_of_mean
 from talan_eval.report.wording import Note
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from talan_eval.report.context import Advice
-    from talan_eval.report.table import NotWorse
-    from talan_eval.result.schema import Result
+    from talan_eval.report.view import View
 
 
-def next_steps(result: Result, advice: Advice | None) -> tuple[str, ...]:
-    """Return what would decide the primary test; empty where nothing is to be advised.
-
-    Args:
-        result: The published result.
-        advice: The planner's numbers; None where there is no estimate of the noise.
-    """
+def next_steps(view: View) -> tuple[str, ...]:
+    """Return what would decide the test of a contrast's mean; empty where nothing is to be advised."""
+    advice = view.advice
     if advice is None:
         return ()
-    have = min(len(entry.seeds) for entry in result.aggregate.backbones)
+    have = seeds_of_mean(view.mean)
     steps = [_to_find(advice, have)]
     if advice.seeds_to_decide is not None:
         steps.append(
@@ -30,21 +28,23 @@ def next_steps(result: Result, advice: Advice | None) -> tuple[str, ...]:
             "interval without zero. That is a plan, not a promise: seeds that are added until a test rejects need the "
             "anytime-valid test."
         )
-    elif result.aggregate.verdict == "inconclusive":
+    elif view.mean.verdict == "inconclusive":
         steps.append("At the difference seen here no affordable number of seeds would give an interval without zero.")
     return tuple(steps)
 
 
-def margin_note(result: Result, not_worse: NotWorse | None) -> tuple[Note, ...]:
+def margin_note(views: Sequence[View]) -> tuple[Note, ...]:
     """Return how "no worse than" is to be read; empty without a margin."""
-    if not_worse is None:
+    margin = views[0].not_worse
+    if margin is None:
         return ()
-    level = fmt.percent(1 - result.settings.alpha)
+    level = fmt.percent(1 - views[0].alpha)
+    family = "the benchmarks of a contrast" if views[0].several else "the benchmarks"
     return (
         Note(
-            not_worse.words,
-            f"The one-sided {level} guarded lower bound excludes a loss of more than {fmt.points(not_worse.margin)} "
-            "(E1; Holm over the benchmarks). The margin must be declared before results are read.",
+            margin.words,
+            f"The one-sided {level} guarded lower bound excludes a loss of more than {fmt.points(margin.margin)} "
+            f"(E1; Holm over {family}). The margin must be declared before results are read.",
         ),
     )
 

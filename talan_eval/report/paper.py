@@ -3,107 +3,67 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from talan_eval.report import format as fmt
-from talan_eval.report.table import Column, Table
+from talan_eval.report.matrix import half_width
+from talan_eval.report.table import ColumnOf, Table, tabulate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
-    from talan_eval.result.schema import Cell, Result
-
-MAX_SEEDS: Final = 16  # seeds of a backbone whose sign patterns are enumerated here
-_EQUAL = 1e-9  # points; sums of binary fractions differ by less
+    from talan_eval.report.view import View
+    from talan_eval.result.schema import PositiveCells
 
 
 @dataclass(frozen=True)
-class PositiveCells:
-    """How many cells gained, against what chance gives.
+class _Row:
+    """One backbone, or the mean over all.
 
     Attributes:
-        positive: Cells with a gain above zero.
-        n_cells: All cells.
-        p: Probability of at least as many positive cells if every seed's signs were flipped by a fair coin, jointly
-            over the benchmarks of a backbone; None above 16 seeds of a backbone.
-        median: Median number of positive cells under these flips; None likewise.
-        all_positive: Probability that every cell gains by chance alone; None likewise.
+        name: What it is called.
+        gains: By benchmark.
+        mean: Over its benchmarks.
+        positive: How many of its cells gained.
     """
 
-    positive: int
-    n_cells: int
-    p: float | None
-    median: int | None
-    all_positive: float | None
+    name: str
+    gains: Mapping[str, fmt.Spread]
+    mean: fmt.Spread
+    positive: PositiveCells | None
 
 
-def positive_cells(cells: Sequence[Cell]) -> PositiveCells:
-    """Count positive cells and enumerate the null distribution of that count.
-
-    The benchmarks of a backbone share their training seeds, so their gains are not independent and the count is not
-    binomial: "positive on 4 of 4" is common by chance. One sign per seed and backbone keeps that dependence.
-
-    Args:
-        cells: Cells of one or several backbones.
-    """
-    count = sum(cell.delta > _EQUAL for cell in cells)
-    by_backbone: dict[str, list[Cell]] = {}
-    for cell in cells:
-        by_backbone.setdefault(cell.backbone, []).append(cell)
-    if any(len(_seeds(members)) > MAX_SEEDS for members in by_backbone.values()):
-        return PositiveCells(count, len(cells), None, None, None)
-    law = np.ones(1)
-    for members in by_backbone.values():
-        law = np.convolve(law, _count_law(members))
-    median = int(np.searchsorted(np.cumsum(law), 0.5 - _EQUAL))
-    return PositiveCells(count, len(cells), min(1.0, float(law[count:].sum())), median, float(law[-1]))
-
-
-def passes_g1(cells: Sequence[Cell]) -> bool:
-    """Return whether no cell lost and at least one gained: the audit that this project calls G1.
-
-    It looks at signs of point estimates only. It is no test.
-    """
-    return all(cell.delta >= -_EQUAL for cell in cells) and any(cell.delta > _EQUAL for cell in cells)
-
-
-def cross_table(result: Result) -> Table:
+def cross_table(view: View) -> Table:
     """Build the table of backbones by benchmarks with the mean gain of each backbone and of all."""
-    tasks = tuple(dict.fromkeys(cell.task for cell in result.cells))
-    columns = (
-        Column(("backbone",), "backbone", "left"),
-        *(Column((task,), task) for task in tasks),
-        Column(("mean gain",), "mean gain"),
-        Column(("positive",), "positive"),
-        Column(("p by chance",), "p by chance"),
-        Column(("G1",), "G1", "left"),
+    tasks = tuple(dict.fromkeys(cell.task for cell in view.cells))
+    columns: tuple[ColumnOf[_Row], ...] = (
+        ColumnOf(("backbone",), "backbone", "left", value=lambda row: row.name),
+        *(_task_column(task) for task in tasks),
+        ColumnOf(("mean gain",), "mean gain", kind="spread", value=lambda row: row.mean),
+        ColumnOf(("positive",), "positive", kind="share", value=_positive),
+        ColumnOf(
+            ("p by chance",),
+            "p by chance",
+            kind="p",
+            value=lambda row: None if row.positive is None else row.positive.p,
+        ),
+        ColumnOf(("G1",), "G1", "left", value=_g1),
     )
-    rows = []
-    for entry in result.aggregate.backbones:
-        members = [cell for cell in result.cells if cell.backbone == entry.backbone]
-        by_task = {cell.task: _gain(cell.delta, cell.e1.ci if cell.e1 else None) for cell in members}
-        mean = fmt.gain(entry.delta)
-        if len(result.aggregate.backbones) == 1:
-            mean = _gain(entry.delta, result.aggregate.e1.ci if result.aggregate.e1 else None)
-        rows.append((entry.backbone, *(by_task.get(task, fmt.MISSING) for task in tasks), mean, *_counts(members)))
+    rows = _backbone_rows(view)
     if len(rows) == 1:
-        return Table(_title(result), columns, tuple(rows))
-    means = [fmt.gain(float(np.mean([cell.delta for cell in result.cells if cell.task == task]))) for task in tasks]
-    e1 = result.aggregate.e1
-    last = ("mean", *means, _gain(result.aggregate.delta, e1.ci if e1 else None), *_counts(result.cells))
-    return Table(_title(result), columns, (*rows, last), summary=True)
+        return tabulate(_title(view), columns, rows)
+    return tabulate(_title(view), columns, [*rows, _mean_row(view, tasks)], summary=True)
 
 
-def chance_sentence(result: Result) -> str:
-    """Return what "positive on k of n" is worth."""
-    count = positive_cells(result.cells)
+def chance_sentence(view: View) -> str:
+    """Return what "positive on k of n" is worth; empty where that was not counted."""
+    count = view.mean.positive
+    if count is None:
+        return ""
     said = f"Positive on {count.positive} of {count.n_cells} cells"
-    if count.p is None or count.all_positive is None:
-        return f"{said}; the null distribution is not enumerated above {MAX_SEEDS} seeds."
+    if count.p is None or count.all_positive is None or count.median is None:
+        why = "independent seeds" if view.contrast.pairing == "independent" else "so many seeds"
+        return f"{said}; the null distribution is not enumerated for {why}."
     return (
         f"{said}. If nothing but chance were at work, {count.median} would be typical, at least {count.positive} would "
         f"occur with probability {fmt.p_value(count.p)} and all {count.n_cells} with {fmt.p_value(count.all_positive)} "
@@ -112,30 +72,43 @@ def chance_sentence(result: Result) -> str:
     )
 
 
-def _title(result: Result) -> str:
-    level = fmt.percent(1 - result.settings.alpha)
-    return f"Gain of {result.treat} over {result.base} in points, with the half-width of the E1 {level} interval"
+def _backbone_rows(view: View) -> list[_Row]:
+    entries = view.mean.backbones
+    rows = []
+    for entry in entries:
+        gains = {
+            cell.task: fmt.Spread(cell.delta, half_width(cell.e1))
+            for cell in view.cells
+            if cell.backbone == entry.backbone
+        }
+        alone = len(entries) == 1
+        e1, positive = (view.mean.e1, view.mean.positive) if alone else (entry.e1, entry.positive)
+        rows.append(_Row(entry.backbone, gains, fmt.Spread(entry.delta, half_width(e1)), positive))
+    return rows
 
 
-def _gain(delta: float | None, ci: tuple[float, float] | None) -> str:
-    return fmt.gain(delta) if ci is None else f"{fmt.gain(delta)} ± {(ci[1] - ci[0]) / 2:.2f}"
+def _mean_row(view: View, tasks: tuple[str, ...]) -> _Row:
+    gains = {}
+    for task in tasks:
+        own = [cell.delta for cell in view.cells if cell.task == task]
+        gains[task] = fmt.Spread(sum(own) / len(own), None)
+    return _Row("mean", gains, fmt.Spread(view.mean.delta, half_width(view.mean.e1)), view.mean.positive)
 
 
-def _counts(cells: Sequence[Cell]) -> tuple[str, str, str]:
-    count = positive_cells(cells)
-    return f"{count.positive} of {count.n_cells}", fmt.p_value(count.p), "pass" if passes_g1(cells) else "no"
+def _task_column(task: str) -> ColumnOf[_Row]:
+    return ColumnOf((task,), task, kind="spread", value=lambda row: row.gains.get(task))
 
 
-def _seeds(cells: Sequence[Cell]) -> tuple[int, ...]:
-    return tuple(sorted({seed for cell in cells for seed in cell.seeds}))
+def _positive(row: _Row) -> fmt.Share | None:
+    return None if row.positive is None else fmt.Share(row.positive.positive, row.positive.n_cells)
 
 
-def _count_law(cells: Sequence[Cell]) -> NDArray[np.float64]:
-    """Return the probabilities of 0..C positive cells over all sign patterns of one backbone's seeds."""
-    seeds = _seeds(cells)
-    gains = np.zeros((len(cells), len(seeds)))
-    for row, cell in zip(gains, cells, strict=True):
-        row[[seeds.index(seed) for seed in cell.seeds]] = cell.deltas
-    patterns = 1 - 2 * ((np.arange(2 ** len(seeds))[:, None] >> np.arange(len(seeds))) & 1)
-    counts = (patterns @ gains.T > _EQUAL * len(seeds)).sum(axis=1)
-    return np.bincount(counts, minlength=len(cells) + 1) / len(patterns)
+def _g1(row: _Row) -> str | None:
+    if row.positive is None:
+        return None
+    return "pass" if row.positive.g1 else "no"
+
+
+def _title(view: View) -> str:
+    level = fmt.percent(1 - view.alpha)
+    return f"Gain of {view.treatment} over {view.base} in points, with the half-width of the E1 {level} interval"

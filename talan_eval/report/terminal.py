@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich import box
 from rich.console import Group
@@ -10,16 +10,23 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from talan_eval.report import format as fmt
 from talan_eval.report import wording
 from talan_eval.report.clean import clean
+from talan_eval.report.columns import FLAG
+from talan_eval.report.context import Context
+from talan_eval.report.contrast_tables import also_table, e0_table, main_table, slice_table
+from talan_eval.report.layout import overview
 from talan_eval.report.next_steps import margin_note
-from talan_eval.report.table import NotWorse, Table, also_table, e0_table, main_table, slice_table
+from talan_eval.report.view import views
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
+    from talan_eval.report.table import Column, Table
+    from talan_eval.report.view import View
     from talan_eval.result.schema import Result
 
 _GAP = 2
@@ -31,39 +38,55 @@ class TerminalReport:
 
     Args:
         result: The published result.
-        not_worse: What a declared margin adds to the verdicts.
+        context: What a declared margin adds to the verdicts; the rest is for longer reports.
     """
 
-    def __init__(self, result: Result, not_worse: NotWorse | None = None) -> None:
+    def __init__(self, result: Result, context: Context | None = None) -> None:
         self.result = result
-        self.not_worse = not_worse
+        self.views = views(result, Context() if context is None else context)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield verdict, table, notes, warnings, stamps and signature."""
-        result = self.result
-        yield Text(clean(wording.headline(result)), style="bold")
-        if sentence := wording.per_benchmark(result):
+        """Yield verdict, matrix and tables, notes, warnings, stamps and signature."""
+        result, first = self.result, self.views[0]
+        yield Text(clean(wording.headline(first)), style="bold")
+        if not first.several and (sentence := wording.per_benchmark(first)):
             yield Text(clean(sentence))
-        table, dropped = main_table(result, self.not_worse).fitted(options.max_width, _GAP)
-        yield Padding(rich_table(table), (1, 0))
-        if result.slices:
-            yield Padding(rich_table(slice_table(result).fitted(options.max_width, _GAP)[0]), (0, 0, 1, 0))
-        if (named := also_table(result)).rows:
-            yield Padding(rich_table(named.fitted(options.max_width, _GAP)[0]), (0, 0, 1, 0))
-            yield _labelled(wording.cautions(result))
+        for part in overview(self.views):
+            # beside a matrix, in which every column counts, nothing is left out: it goes on below
+            for piece in part.table.blocks(options.max_width, _GAP):
+                yield Padding(rich_table(piece), (1, 0, 0, 0))
+        for sentence in wording.selection(result):
+            yield Padding(Text(clean(sentence)), (1, 0, 0, 0))
+        dropped: dict[str, Column] = {}
+        for view in self.views:
+            yield from _contrast(view, options.max_width, dropped)
+        if cautions := wording.cautions(self.views):
+            yield _labelled(cautions)
             yield Text()
         if dropped:
-            names = ", ".join(column.name for column in dropped)
-            yield Text(f"Left out at this width: {names}. The Markdown report has every column.", style="dim")
+            yield Text(
+                f"Left out at this width: {', '.join(dropped)}. The Markdown report has every column.", style="dim"
+            )
             yield Text()
-        if len(result.seeds) == 1:  # all there is to say
-            yield Padding(rich_table(e0_table(result)), (0, 0, 1, 0))
-        yield _labelled((*wording.notes(result), *margin_note(result, self.not_worse)))
+        yield _labelled((*wording.notes(self.views), *margin_note(self.views)))
         if result.warnings:
             yield Text()
             yield _labelled(wording.Note("!", warning) for warning in result.warnings)
         yield Text()
         yield Group(*_footer(result))
+
+
+def _contrast(view: View, width: int, dropped: dict[str, Column]) -> Iterator[RenderableType]:
+    """Yield the tables of one contrast; add the columns that the width left out."""
+    table, left_out = main_table(view).fitted(width, _GAP)
+    dropped |= {column.name: column for column in left_out}
+    yield Padding(rich_table(table), (1, 0))
+    if view.slices:
+        yield Padding(rich_table(slice_table(view).fitted(width, _GAP)[0]), (0, 0, 1, 0))
+    if (named := also_table(view)).rows:
+        yield Padding(rich_table(named.fitted(width, _GAP)[0]), (0, 0, 1, 0))
+    if len(view.contrast.seeds) == 1:  # all there is to say
+        yield Padding(rich_table(e0_table(view)), (0, 0, 1, 0))
 
 
 def rich_table(table: Table) -> RichTable:
@@ -72,18 +95,29 @@ def rich_table(table: Table) -> RichTable:
         title=Text(clean(table.title)), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False
     )
     view.padding = (0, _GAP - 1, 0, 0)  # the box adds one blank between columns
+    texts = table.texts()
+    tall = any(fmt.BREAK in text for row in texts for text in row)
     for column, width in zip(table.columns, table.widths(), strict=True):
         header = Text(clean("\n".join(column.header)))
-        view.add_column(header, justify=column.align, min_width=width, overflow="fold", vertical="bottom")
-    for index, row in enumerate(table.rows):
+        place: Literal["top", "bottom"] = "top" if tall else "bottom"
+        view.add_column(header, justify=column.align, min_width=width, overflow="fold", vertical=place)
+    for index, row in enumerate(texts):
         last = table.summary and index == len(table.rows) - 1
-        if last:
+        if last or (tall and index):
             view.add_section()
         # Text, not str: rich would read [brackets] in a name as markup
         cells = [Text(clean(value)) for value in row]
-        cells[-1].stylize(_STYLES.get(row[-1].rstrip("*"), ""))
+        for cell in cells[1:]:
+            _coloured(cell)
         view.add_row(*cells, style="bold" if last else "")
     return view
+
+
+def _coloured(cell: Text) -> None:
+    """Colour a verdict, which is a cell's last line."""
+    word = cell.plain.rpartition(fmt.BREAK)[2]
+    if style := _STYLES.get(word.removesuffix(FLAG)):
+        cell.stylize(style, len(cell.plain) - len(word))
 
 
 def _labelled(entries: Iterable[wording.Note]) -> RichTable:

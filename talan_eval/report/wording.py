@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from talan_eval.report import format as fmt
-from talan_eval.report.table import FLAG
-from talan_eval.result.names import cell_names
+from talan_eval.report.columns import FLAG, seeds_of_mean
+from talan_eval.result.names import backbones, cell_names
 from talan_eval.result.schema import SPARSE_SEEDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pydantic import JsonValue
 
-    from talan_eval.result.schema import Result
+    from talan_eval.report.view import View
+    from talan_eval.result.schema import E1, Aggregate, Result
 
 
 class Note(NamedTuple):
@@ -25,76 +26,143 @@ class Note(NamedTuple):
     text: str
 
 
-def headline(result: Result) -> str:
-    """Return the verdict of the primary test in one or two sentences."""
-    mean = result.aggregate
+def title(result: Result) -> str:
+    """Return what was compared."""
+    contrasts = result.contrasts
+    if len(contrasts) == 1:
+        return contrasts[0].name
+    bases = dict.fromkeys(contrast.base for contrast in contrasts)
+    if len(bases) == 1:
+        treatments = ", ".join(contrast.treatment for contrast in contrasts)
+        return f"{treatments} against {next(iter(bases))}"
+    return ", ".join(contrast.name for contrast in contrasts)
+
+
+def headline(view: View) -> str:
+    """Return the verdict on a contrast's mean in one or two sentences; that of the first is the primary test."""
+    mean, result = view.mean, view.result
+    if mean.verdict == "withheld":
+        return _withheld(view)
     if mean.delta is None or mean.e1 is None or mean.verdict == "not estimable":
-        return _no_verdict(result)
+        return _no_verdict(view)
     over = "on the one benchmark" if mean.n_cells == 1 else f"on average over {mean.n_cells} benchmarks"
-    level = fmt.percent(1 - result.settings.alpha)
-    alpha, tried = result.settings.alpha, result.settings.variants_tried
-    sign = "" if mean.e1.signflip is None else f"; sign-flip p = {fmt.p_value(mean.e1.signflip.p, alpha)}"
-    picked = f"; p = {fmt.p_value(mean.adjusted_p, alpha)} after {tried} variants tried" if tried > 1 else ""
-    evidence = f"(E1 {level} CI {fmt.interval(mean.e1.ci)}, p = {fmt.p_value(mean.e1.p, alpha)}{sign}{picked})"
+    level = fmt.percent(1 - view.alpha)
+    alpha, tried = view.alpha, result.settings.variants_tried
+    picked = f"; {fmt.equals(mean.adjusted_p, alpha)} after {tried} variants tried" if tried > 1 else ""
+    among = _among_means(view)
+    evidence = (
+        f"(E1 {level} CI {fmt.interval(mean.e1.ci)}, {fmt.equals(mean.e1.p, alpha)}{_exact(mean.e1, alpha)}"
+        f"{picked}{among})"
+    )
     size = f"{fmt.gain(mean.delta)} points {over} {evidence}"
     if mean.verdict == "inconclusive":
-        return (
-            f"No significant difference between {result.treat} and {result.base}: {size}. {_what_was_visible(result)}"
-        )
+        return f"No significant difference between {view.treatment} and {view.base}: {size}. {_what_was_visible(view)}"
     basis = "confirmed by both tests" if mean.verdict_basis == "confirmed" else "resting on the t test alone"
-    return f"{result.treat} is {mean.verdict} than {result.base}: {size}, {basis}."
+    return f"{view.treatment} is {mean.verdict} than {view.base}: {size}, {basis}."
 
 
-def per_benchmark(result: Result) -> str:
+def per_benchmark(view: View) -> str:
     """Return which benchmarks stand on their own after adjustment; empty with a single benchmark."""
-    if len(result.cells) == 1:
+    if len(view.cells) == 1:
         return ""
     by_word: dict[str, list[str]] = {}
-    for cell, name in zip(result.cells, cell_names(result), strict=True):
+    for cell, name in zip(view.cells, view.cell_names, strict=True):
         by_word.setdefault(cell.verdict, []).append(name)
     parts = [f"{word} on {', '.join(by_word[word])}" for word in ("better", "worse") if word in by_word]
-    for word in ("inconclusive", "not estimable"):
+    for word in ("inconclusive", "not estimable", "withheld"):
         if word in by_word:
             names = by_word[word]
-            parts.append(f"{word} on {f'all {len(names)}' if len(names) == len(result.cells) else ', '.join(names)}")
-    return f"Per benchmark, adjusted for all {len(result.cells)}: {'; '.join(parts)}."
+            parts.append(f"{word} on {f'all {len(names)}' if len(names) == len(view.cells) else ', '.join(names)}")
+    every = sum(len(contrast.cells) for contrast in view.result.contrasts)
+    family = f"{every} cells of {len(view.result.contrasts)} contrasts" if view.several else f"{every}"
+    return f"Per benchmark, adjusted for all {family}: {'; '.join(parts)}."
 
 
-def cautions(result: Result) -> tuple[Note, ...]:
+def cautions(views: Sequence[View]) -> tuple[Note, ...]:
     """Return what the tests that were asked for by name do not do, each once."""
-    tests = [test for cell in (*result.cells, *result.slices) for test in cell.also]
-    said = {test.name: test.caution for test in (*tests, *result.aggregate.also)}
+    tests = [test for view in views for cell in (*view.cells, *view.slices) for test in cell.also]
+    tests += [test for view in views for test in view.mean.also]
+    said = {test.name: test.caution for test in tests}
     return tuple(Note(name, f"{text[:1].upper()}{text[1:]}.") for name, text in said.items())
 
 
-def notes(result: Result) -> tuple[Note, ...]:
-    """Return how to read the table, in the order in which a reader meets the terms."""
-    alpha = f"{result.settings.alpha:g}"
-    level = fmt.percent(1 - result.settings.alpha)
+def notes(views: Sequence[View]) -> tuple[Note, ...]:
+    """Return how to read the tables, in the order in which a reader meets the terms."""
+    first = views[0]
+    result = first.result
+    alpha = f"{first.alpha:g}"
+    level = fmt.percent(1 - first.alpha)
+    arms = ("the treatment", "the base arm") if first.several else (first.treatment, first.base)
     entries = [
         Note("E0", "This trained pair of checkpoints: items random, one seed. It says nothing about re-training."),
-        Note("E1", "Would re-training give the gain on these benchmarks? Seeds random, items fixed. Guarded paired t."),
+        Note("E1", "Would re-training give the gain on these benchmarks? Seeds random, items fixed. "
+             f"{_guarded(views)}."),
         Note("E2", "Would re-training give the gain on new items of this kind? Seeds and items random."),
         Note("Scope", f"Intervals speak of these benchmarks and {_these_backbones(result)}, not of others."),
-        Note("Primary test", _primary(result)),
-        Note("p", f"How often a difference at least this large would arise if training {result.treat} in place of "
-             f"{result.base} changed nothing (the null). It is not the probability that the arms are equal, and a "
+        Note("Primary test", _primary(first)),
+        Note("p", f"How often a difference at least this large would arise if training {arms[0]} in place of "
+             f"{arms[1]} changed nothing (the null). It is not the probability that the arms are equal, and a "
              "small p says nothing about the size of a difference or about other benchmarks."),
         Note("inconclusive", f"The data fit no effect as well as every effect inside the {level} interval. This is no "
              "evidence that the arms are equal; more seeds or items narrow the interval."),
-        Note("Sign-flip", _sign_flip(result)),
+        *_exact_tests(views),
         Note("bootstrap", "Interval from resampled seeds (E1), beside the guarded one; no verdict rests on it."),
         Note("adjusted p", f"For {_family(result)} together: the larger of Holm's p and the "
-             f"joint sign-flip max-T p; Holm's alone with too few seeds for max-T; {fmt.MISSING} below five seeds."),
+             f"joint sign-flip max-T p; Holm's alone with too few seeds for max-T; {fmt.MISSING} below five seeds."
+             f"{_means_adjusted(first)}"),
+        *_simultaneous(views),
         Note("flips", "Items on which the treat arm scored less (lost) or more (gained), summed over seeds."),
         Note("MDE 80 %", f"The true gain in points that this experiment would have found in 80 % of repetitions at "
              f"alpha {alpha}, at the noise seen here and before adjustment."),
+        *_families(result),
+        *_seeds(views),
+        *_divergence(result),
     ]  # fmt: skip
-    bases = [*(cell.verdict_basis for cell in result.cells), result.aggregate.verdict_basis]
+    bases = [base for view in views for base in (*(c.verdict_basis for c in view.cells), view.mean.verdict_basis)]
     if "normality-based" in bases:
         text = "Rests on the guarded t alone, hence on normal seed differences: no exact test can confirm it here."
         entries.append(Note(FLAG, text))
     return tuple(entries)
+
+
+def selection(result: Result) -> tuple[str, ...]:
+    """Return what choosing the best of several treatments did to its gain, and what fresh seeds say of it."""
+    chosen = result.selection
+    if chosen is None:
+        return ()
+    best = f"{chosen.best.treatment} against {chosen.best.base}"
+    said = [
+        f"The best of {chosen.tried} treatments by the mean gain on {_named_seeds(chosen.selection_seeds)} is {best}: "
+        f"{fmt.gain(chosen.selection_gain)} points. Being the largest exaggerates it"
+        + (
+            "."
+            if chosen.expected_exaggeration is None
+            else f", on average by {fmt.score(chosen.expected_exaggeration)} points at the means seen here"
+            + (
+                "."
+                if chosen.exaggeration_if_equal is None
+                else f" and by {fmt.score(chosen.exaggeration_if_equal)} if all arms were equal (bootstrap)."
+            )
+        )
+    ]
+    mean = chosen.confirmed
+    if mean is None:
+        trained = any(arm.kind == "trained" and arm.name == chosen.best.treatment for arm in result.arms)
+        how = ": --confirm N trains it and its base anew" if trained else ""
+        return (*said, f"It was not confirmed on fresh seeds{how}.")
+    alpha = result.settings.alpha
+    evidence = "no interval"
+    if mean.e1 is not None:
+        evidence = (
+            f"E1 {fmt.percent(1 - alpha)} CI {fmt.interval(mean.e1.ci)}, {fmt.equals(mean.e1.p, alpha)}"
+            f"{_exact(mean.e1, alpha)}"
+        )
+    said.append(
+        f"Confirmed on {_named_seeds(chosen.confirmation_seeds)}, which did not choose it: "
+        f"{fmt.gain(mean.delta)} points ({evidence}), {mean.verdict}; {fmt.gain(chosen.difference)} against "
+        "the gain that chose it. Tested alone, unadjusted. The items are the same, so it speaks of E1 only."
+    )
+    return tuple(said)
 
 
 def sandbox_stamp(result: Result) -> str:
@@ -128,10 +196,13 @@ def provenance_rows(result: Result) -> tuple[tuple[str, str], ...]:
 
 
 def unparsed(result: Result) -> str:
-    """Return the shares of unreadable answers per benchmark and arm; empty if unknown."""
+    """Return the shares of unreadable answers per benchmark and arm; empty if unknown, or where a table has them."""
+    if len(result.contrasts) > 1:
+        return ""
+    contrast = result.contrasts[0]
     parts = [
         f"{name} {fmt.percent(cell.base_unparsed)} / {fmt.percent(cell.treat_unparsed)}"
-        for cell, name in zip(result.cells, cell_names(result), strict=True)
+        for cell, name in zip(contrast.cells, cell_names(result, contrast), strict=True)
         if cell.base_unparsed is not None and cell.treat_unparsed is not None
     ]
     return f"Answers without a readable result, base / treat: {', '.join(parts)}." if parts else ""
@@ -140,7 +211,7 @@ def unparsed(result: Result) -> str:
 def live_probe(result: Result) -> str:
     """Return the weakest probe of each arm: its adapter was active if the logits moved; empty if none was recorded."""
     weakest: dict[str, float] = {}
-    for probe in result.live_probes:
+    for probe in result.probes:
         weakest[probe.arm] = min(probe.max_logit_change, weakest.get(probe.arm, probe.max_logit_change))
     parts = [f"{arm} {change:.3g}" for arm, change in weakest.items()]
     return f"Smallest logit change against the bare backbone over seeds: {', '.join(parts)}." if parts else ""
@@ -166,49 +237,199 @@ def _listed(key: str, value: JsonValue) -> Iterator[tuple[str, JsonValue]]:
         yield f"{key}.{member['name']}", {name: inner for name, inner in member.items() if name != "name"}
 
 
-def _no_verdict(result: Result) -> str:
-    mean = result.aggregate
-    n_seeds = min(len(entry.seeds) for entry in mean.backbones)
+def _exact(e1: E1, alpha: float) -> str:
+    """Return the exact companion's p, where there is one."""
+    if e1.signflip is not None:
+        return f"; sign-flip {fmt.equals(e1.signflip.p, alpha)}"
+    if e1.permutation is not None:
+        return f"; permutation {fmt.equals(e1.permutation.p, alpha)}"
+    return ""
+
+
+def _among_means(view: View) -> str:
+    if not view.several or view.mean.family_p is None:
+        return ""
+    return f"; adjusted among {len(view.result.contrasts)} means {fmt.equals(view.mean.family_p, view.alpha)}"
+
+
+def _no_verdict(view: View) -> str:
+    mean = view.mean
+    common = "training seed" if view.contrast.pairing != "paired" else "common training seed"
     size = "" if mean.delta is None else f" The mean difference is {fmt.gain(mean.delta)} points."
     return (
-        f"No verdict on {result.treat} against {result.base}: {fmt.count(n_seeds, 'common training seed')}, and at "
+        f"No verdict on {view.treatment} against {view.base}: {fmt.count(_fewest(view), common)}, and at "
         f"least {SPARSE_SEEDS} are needed to tell a gain from the luck of a training run.{size}"
     )
 
 
-def _what_was_visible(result: Result) -> str:
-    mean, alpha = result.aggregate, result.settings.alpha
+def _fewest(view: View) -> int:
+    """Return the number of seeds by which rules about few seeds go."""
+    if view.contrast.pairing == "independent":
+        return min(cell.n_seeds for cell in view.cells)
+    return seeds_of_mean(view.mean)
+
+
+def _withheld(view: View) -> str:
+    """Return why there is no verdict although there are numbers."""
+    names = (view.base, view.treatment)
+    rates = [
+        f"{len(arm.diverged)} of {len(arm.diverged) + len(arm.seeds)} of {arm.name} on {arm.backbone}"
+        for arm in view.result.arms
+        if arm.name in names and arm.diverged
+    ]
+    size = "" if view.mean.delta is None else f" The mean over the rest is {fmt.gain(view.mean.delta)} points."
+    return (
+        f"Verdict on {view.treatment} against {view.base} withheld: trainings diverged ({'; '.join(rates)}). That is "
+        f"an outcome of the arm, and the scores of the trainings that did not diverge cannot speak of it.{size}"
+    )
+
+
+def _what_was_visible(view: View) -> str:
+    mean, alpha = view.mean, view.alpha
     floor = f"a true gain of {fmt.score(mean.mde80)} points would have been found in 80 % of such experiments"
     if mean.e1 is None or mean.e1.p >= alpha:
         return f"The effect of re-training lies anywhere inside the interval; {floor}."
     if mean.e1.signflip is not None and mean.e1.signflip.p >= alpha:
         return f"The t test alone rejects, the exact sign-flip test does not, and both must; {floor}."
+    if mean.e1.permutation is not None and mean.e1.permutation.p >= alpha:
+        return f"The t test alone rejects, the permutation test does not, and both must; {floor}."
+    if not view.primary:
+        return f"It would be one without the other contrasts, among which its p is adjusted; {floor}."
     return f"It would be one without the variants that were tried before this one was picked; {floor}."
 
 
 def _these_backbones(result: Result) -> str:
-    return "this backbone" if len(result.aggregate.backbones) == 1 else "these backbones"
+    return "this backbone" if len(backbones(result)) == 1 else "these backbones"
 
 
 def _family(result: Result) -> str:
-    slices = f" and {fmt.count(len(result.slices), 'slice')}" if result.slices else ""
-    return f"{fmt.count(len(result.cells), 'benchmark')}{slices}"
+    if len(result.contrasts) > 1:
+        every = sum(len(contrast.cells) + len(contrast.slices) for contrast in result.contrasts)
+        return f"{fmt.count(every, 'cell')} of {len(result.contrasts)} contrasts"
+    (contrast,) = result.contrasts
+    slices = f" and {fmt.count(len(contrast.slices), 'slice')}" if contrast.slices else ""
+    return f"{fmt.count(len(contrast.cells), 'benchmark')}{slices}"
 
 
-def _primary(result: Result) -> str:
-    cells = fmt.count(len(result.cells), "benchmark")
+def _means_adjusted(view: View) -> str:
+    if not view.several:
+        return ""
+    return " In the rows of means: the same among the means of all contrasts. The primary one is judged by its own p."
+
+
+def _primary(view: View) -> str:
+    result = view.result
+    cells = fmt.count(len(view.cells), "benchmark")
+    which = f" of {view.contrast.name}" if view.several else ""
     return (
-        f"The equal-weight mean gain over {cells}, E1, two-sided at alpha {result.settings.alpha:g}. Called better or "
+        f"The equal-weight mean gain{which} over {cells}, E1, two-sided at alpha {view.alpha:g}. Called better or "
         f"worse when: {result.primary.rule}. Family {result.primary.family_hash} (arms, benchmarks, metrics)."
     )
 
 
-def _sign_flip(result: Result) -> str:
-    e1 = result.aggregate.e1
-    if e1 is None or e1.signflip is None:
+_GUARDED: Final = {
+    "paired": "Guarded paired t",
+    "fixed": "Guarded one-sample t where the base arm has no seeds",
+    "independent": "Guarded Welch t where seeds are independent",
+}
+
+
+def _guarded(views: Sequence[View]) -> str:
+    return "; ".join(dict.fromkeys(_GUARDED[view.contrast.pairing] for view in views))
+
+
+def _exact_tests(views: Sequence[View]) -> Iterator[Note]:
+    """Yield what the exact companions of the t are, by the contrasts that have them."""
+    dependent = [view for view in views if view.contrast.pairing != "independent"]
+    if dependent:
+        yield Note("Sign-flip", _sign_flip(dependent[0].mean))
+    independent = [view for view in views if view.contrast.pairing == "independent"]
+    if independent:
+        e1 = independent[0].mean.e1
+        test = None if e1 is None else e1.permutation
+        floor = "" if test is None else f" Its p cannot fall below 2/C(S1+S2, S1) = {test.floor:.4g}."
+        drawn = "" if test is None or test.enumerated else " A fixed sample of labellings was drawn."
+        yield Note(
+            "Permutation",
+            "Seed labels permuted between two arms with independent seeds, studentised; exact only where both arms' "
+            f"seed effects have one distribution.{floor}{drawn}",
+        )
+
+
+def _sign_flip(mean: Aggregate) -> str:
+    if mean.e1 is None or mean.e1.signflip is None:
         return "Not computed for this number of seeds."
-    n_seeds = sum(len(entry.seeds) for entry in result.aggregate.backbones)
+    n_seeds = sum(len(entry.seeds) for entry in mean.backbones)
     return (
         f"Exact test over all sign patterns of {n_seeds} seed differences; its p cannot fall below 2/2^{n_seeds} = "
-        f"{e1.signflip.floor:.4g}."
+        f"{mean.e1.signflip.floor:.4g}."
     )
+
+
+def _simultaneous(views: Sequence[View]) -> Iterator[Note]:
+    found = [cell.simultaneous_ci for view in views for cell in (*view.cells, *view.slices)]
+    found += [view.mean.simultaneous_ci for view in views]
+    if any(ci is not None for ci in found):
+        yield Note(
+            "simultaneous",
+            "E1 interval that holds for all of its family at once: the wider of Bonferroni's guarded t and single-step "
+            "max-T. The adjusted p is step-down and can reject where this interval still holds zero.",
+        )
+
+
+def _families(result: Result) -> Iterator[Note]:
+    """Yield what is judged together, and whether any arm differs; nothing with one contrast, where it is said above."""
+    if len(result.contrasts) == 1:
+        return
+    for family in result.families:
+        size = f"{fmt.count(family.cells, 'test')} of {fmt.count(family.contrasts, 'contrast')}, hash {family.hash}."
+        p = ""
+        if family.global_p is not None:
+            p = (
+                f" Does any arm differ? {fmt.equals(family.global_p, result.settings.alpha)} (arms permuted within "
+                "seeds, largest difference of two means)."
+            )
+        rough = " Its joint sign flips are approximate, because contrasts share an arm." if family.approximate else ""
+        yield Note(f"Family {family.name}", f"{size}{p}{rough}")
+
+
+def _seeds(views: Sequence[View]) -> Iterator[Note]:
+    """Yield how the seeds of each contrast's arms relate, and what pairing them gained, where that is known."""
+    said = [(view.contrast.name, text) for view in views if (text := _how_paired(view))]
+    if len(views) > 1:
+        said = [(name, f"{name}: {text}") for name, text in said]
+    if said:
+        yield Note("Seeds", " ".join(text for _, text in said))
+
+
+def _how_paired(view: View) -> str:
+    if view.contrast.pairing == "fixed":
+        return (
+            f"{view.base} has no seeds: its answers are those of one checkpoint, the same against every seed of "
+            f"{view.treatment}. Nothing is said of training {view.base} again."
+        )
+    if view.contrast.pairing == "independent":
+        return "Independent, as declared: nothing of one arm's seed is subtracted from the other's."
+    if view.mean.pairedness is None or view.mean.pairedness.correlation is None:
+        return ""
+    ratio = view.mean.pairedness.width_ratio
+    width = "" if ratio is None else f"; without pairing the E1 t interval would be {ratio:.2f} times as wide"
+    return f"Paired; the arms' means correlate over seeds with r = {view.mean.pairedness.correlation:.2f}{width}."
+
+
+def _divergence(result: Result) -> Iterator[Note]:
+    if any(arm.diverged for arm in result.arms):
+        level = fmt.percent(1 - result.settings.alpha)
+        yield Note(
+            "withheld",
+            "A training that diverged is an outcome of its arm, not a missing value: its seed stays out of the means, "
+            f"and no verdict is given. The table of arms has the rates with their {level} Clopper-Pearson intervals.",
+        )
+
+
+def _named_seeds(seeds: Sequence[int]) -> str:
+    """Return "seed 3", "seeds 0 to 6" or "seeds 1, 4, 9"."""
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    whole = len(seeds) > 2 and tuple(seeds) == tuple(range(seeds[0], seeds[0] + len(seeds)))  # noqa: PLR2004 - a range
+    return f"seeds {seeds[0]} to {seeds[-1]}" if whole else f"seeds {', '.join(map(str, seeds))}"

@@ -44,6 +44,7 @@ class TaskSpec:
         generation: How questions are put and answers are drawn.
         max_tokens: Most tokens of an answer.
         stop: Strings that end an answer; they are not part of it.
+        publish_text: Whether reports may show questions and answers; otherwise they name items by their id alone.
     """
 
     name: str
@@ -58,6 +59,7 @@ class TaskSpec:
     generation: GenerationSettings
     max_tokens: int
     stop: tuple[str, ...]
+    publish_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,4 +246,5 @@ def _spec(
         generation=settings,
         max_tokens=int(generation["max_gen_toks"]),
         stop=tuple(generation["until"]),
+        publish_text=bool(metadata["publish_text"]),
     )

@@ -81,3 +81,13 @@ def _entry(name: str, metadata: dict[str, Any], data_dir: Path | None) -> Entry:
         where=where,
         found=bundled or where.endswith(CHECKED),
     )
+
+
+def may_publish(name: str) -> bool:
+    """Return whether a benchmark's questions and answers may be shown; False for one that is not known here.
+
+    Args:
+        name: Its name, with or without the prefix ``talan_``.
+    """
+    file = task_files().get(name.removeprefix("talan_"))
+    return file is not None and read_config(file)["metadata"]["publish_text"] is True

@@ -11,25 +11,42 @@ from typing import TYPE_CHECKING, Final
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from talan_eval.report import format as fmt
 from talan_eval.report import plots, wording
 from talan_eval.report.clean import clean, one_line
+from talan_eval.report.columns import FLAG
 from talan_eval.report.context import Context
-from talan_eval.report.cost import cost_table
+from talan_eval.report.layout import closing, details, overview
 from talan_eval.report.next_steps import margin_note, next_steps
 from talan_eval.report.page.payload import payload
-from talan_eval.report.paper import chance_sentence, cross_table
-from talan_eval.report.table import also_table, e0_table, item_table, main_table, seed_table, slice_table
-from talan_eval.result.names import cell_names
+from talan_eval.report.view import views
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from talan_eval.report.layout import Part
     from talan_eval.report.plots import Figure
-    from talan_eval.report.table import Table
+    from talan_eval.report.view import View
     from talan_eval.result.schema import Result
 
 _ROOM: Final = files("talan_eval.report.page")
+_COLOURED: Final = frozenset({"better", "worse"})
 _MORE: Final = "Needs the extra: pip install 'talan-eval[plots]'"
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """One cell of a table as the page shows it.
+
+    Attributes:
+        lines: Its lines.
+        kind: "left" or "right", and "better" or "worse" where it is such a verdict.
+        order: By what its column is sorted; empty for its text.
+    """
+
+    lines: tuple[str, ...]
+    kind: str
+    order: str
 
 
 @dataclass(frozen=True)
@@ -37,9 +54,19 @@ class _Section:
     """One table of the page."""
 
     key: str
-    table: Table
-    below: str = ""
-    folded: bool = False
+    part: Part
+    rows: tuple[tuple[_Shown, ...], ...]
+
+
+@dataclass(frozen=True)
+class _Contrast:
+    """One contrast of the page."""
+
+    view: View
+    headline: str
+    sentence: str
+    steps: tuple[str, ...]
+    sections: tuple[_Section, ...]
 
 
 @dataclass(frozen=True)
@@ -50,6 +77,7 @@ class _Picture:
     title: str
     description: str
     svg: Markup
+    contrast: int | None
 
 
 def render(result: Result, context: Context | None = None, figures: Sequence[Figure] | None = None) -> str:
@@ -67,6 +95,7 @@ def render(result: Result, context: Context | None = None, figures: Sequence[Fig
         HTML 5 in one file.
     """
     context = Context() if context is None else context
+    every = views(result, context)
     if figures is None and plots.available():
         figures = plots.draw(result, context)
     script, data = _asset("page.js"), payload(context.flips)
@@ -76,16 +105,22 @@ def render(result: Result, context: Context | None = None, figures: Sequence[Fig
     )  # fmt: skip
     return environment.get_template("page.html").render(
         result=result,
-        headline=wording.headline(result),
-        sentences=[wording.per_benchmark(result), wording.sandbox_stamp(result)],
-        steps=next_steps(result, context.advice),
-        sections=_sections(result, context),
+        title=wording.title(result),
+        verdict=every[0].mean.verdict.replace(" ", "-"),
+        headline=wording.headline(every[0]),
+        stamp=wording.sandbox_stamp(result),
+        overview=[_section(part, part.key) for part in overview(every)],
+        selection=wording.selection(result),
+        contrasts=[_contrast(view) for view in every],
+        closing=[_section(part, part.key) for part in closing(result)],
         pictures=_pictures(figures or ()),
         no_figures="" if figures else _MORE,
-        notes=(*wording.notes(result), *margin_note(result, context.not_worse)),
+        notes=(*wording.notes(every), *margin_note(every)),
         origin=[text for text in (wording.unparsed(result), wording.live_probe(result)) if text],
         provenance=wording.provenance_rows(result),
-        names=cell_names(result),
+        names=[_names(view) for view in every],
+        benchmarks=list(dict.fromkeys(name for view in every for name in view.cell_names)),
+        seeds=sorted({seed for view in every for seed in view.contrast.seeds}),
         withheld=context.flips.withheld,
         data=data,
         flips=Markup(data.document),  # noqa: S704 - JSON without <, > and &; see payload
@@ -95,18 +130,33 @@ def render(result: Result, context: Context | None = None, figures: Sequence[Fig
     )
 
 
-def _sections(result: Result, context: Context) -> list[_Section]:
-    sections = [
-        _Section("main", main_table(result, context.not_worse)),
-        _Section("slices", slice_table(result)),
-        _Section("cross", cross_table(result), chance_sentence(result)),
-        _Section("items", item_table(result)),
-        _Section("seeds", seed_table(result), folded=True),
-        _Section("pairs", e0_table(result), folded=True),
-        _Section("also", also_table(result), folded=True),
-        _Section("cost", cost_table(result), folded=True),
-    ]
-    return [section for section in sections if section.table.rows]
+def _contrast(view: View) -> _Contrast:
+    sections = tuple(_section(part, f"{part.key}-{view.place + 1}") for part in details(view))
+    sentence = wording.per_benchmark(view)
+    return _Contrast(view, wording.headline(view), sentence, next_steps(view), sections)
+
+
+def _names(view: View) -> dict[str, object]:
+    """Return what the script calls a contrast, its arms and its benchmarks."""
+    arms = [one_line(arm) for arm in (view.base, view.treatment)]
+    return {"name": one_line(view.contrast.name), "arms": arms, "benchmarks": [*map(one_line, view.cell_names)]}
+
+
+def _section(part: Part, key: str) -> _Section:
+    columns = part.table.columns
+    rows = tuple(
+        tuple(_cell(value, text, column.align) for value, text, column in zip(values, texts, columns, strict=True))
+        for values, texts in zip(part.table.rows, part.table.texts(), strict=True)
+    )
+    return _Section(key, part, rows)
+
+
+def _cell(value: fmt.Value, text: str, align: str) -> _Shown:
+    lines = tuple(text.split(fmt.BREAK))
+    word = lines[-1].removesuffix(FLAG)
+    first = value[0] if isinstance(value, tuple) else value
+    order = "" if isinstance(first, str) or first is None else repr(first)
+    return _Shown(lines, f"{align} {word}" if word in _COLOURED else align, order)
 
 
 def _pictures(figures: Sequence[Figure]) -> list[_Picture]:
@@ -115,7 +165,13 @@ def _pictures(figures: Sequence[Figure]) -> list[_Picture]:
     from talan_eval.report.plots.style import inline  # noqa: PLC0415 - an extra
 
     return [
-        _Picture(one.name, one.title, one.description, Markup(inline(one.svg, one.name)))  # noqa: S704 - matplotlib escapes
+        _Picture(
+            one.name,
+            one.title,
+            one.description,
+            Markup(inline(one.svg, one.name)),  # noqa: S704 - matplotlib escapes
+            one.contrast,
+        )
         for one in figures
     ]
 

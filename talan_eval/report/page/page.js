@@ -4,10 +4,11 @@
     const value = Number.parseFloat(text.replace("<", ""));
     return Number.isNaN(value) ? null : value;
   };
+  const worth = (cell) => number(cell.dataset.order ?? cell.textContent);
   const compare = (one, two) => {
-    const [a, b] = [number(one), number(two)];
+    const [a, b] = [worth(one), worth(two)];
     if (a !== null && b !== null) return a - b;
-    if (a === null && b === null) return one.localeCompare(two);
+    if (a === null && b === null) return one.textContent.localeCompare(two.textContent);
     return a === null ? 1 : -1;
   };
   for (const table of document.querySelectorAll("table[data-sortable]")) {
@@ -19,12 +20,36 @@
         head.setAttribute("aria-sort", up ? "ascending" : "descending");
         const body = table.tBodies[0];
         const rows = [...body.rows].sort((one, two) => {
-          const order = compare(one.cells[place].textContent, two.cells[place].textContent);
+          const order = compare(one.cells[place], two.cells[place]);
           return up ? order : -order;
         });
         body.append(...rows);
       });
     });
+  }
+
+  const chooser = document.getElementById("contrast");
+  if (chooser) {
+    const parts = [...document.querySelectorAll("[data-contrast]")];
+    const choose = () => {
+      for (const part of parts) part.hidden = chooser.value !== "" && part.dataset.contrast !== chooser.value;
+      document.getElementById("chosen").textContent =
+        chooser.value === "" ? `all ${chooser.options.length - 1} contrasts shown` : "shown alone";
+    };
+    const follow = () => {
+      const asked = /^#contrast-(\d+)$/.exec(location.hash);
+      if (!asked) return;
+      chooser.value = String(Number(asked[1]) - 1);
+      chooser.dispatchEvent(new Event("input"));
+      const part = document.getElementById(asked[0].slice(1));
+      part?.scrollIntoView();
+      part?.focus({ preventScroll: true });
+    };
+    chooser.addEventListener("input", choose);
+    addEventListener("hashchange", follow);
+    document.getElementById("switch").hidden = false;
+    choose();
+    follow();
   }
 
   const source = document.getElementById("data");
@@ -45,7 +70,8 @@
     if (kind) element.className = kind;
     return element;
   };
-  const kindOf = (flip) => (flip[4][0] < flip[3][0] ? "lost" : "gained");
+  const kindOf = (flip) => (flip[5][0] < flip[4][0] ? "lost" : "gained");
+  const benchmarkOf = (flip) => names[flip[0]].benchmarks[flip[1]];
   const arm = (title, [score, verdict, extracted, reason, text]) => {
     const box = make("div");
     box.append(make("h3", title));
@@ -57,21 +83,26 @@
       const answer = make("pre", text === "" ? "(empty answer)" : text);
       answer.tabIndex = 0;
       answer.setAttribute("role", "region");
-      answer.setAttribute("aria-label", `Answer of the ${title.toLowerCase()}`);
+      answer.setAttribute("aria-label", `Answer of the ${title}`);
       box.append(answer);
     }
     return box;
+  };
+  const place = (flip) => {
+    const whole = names.length > 1 && chooser?.value === "" ? [names[flip[0]].name] : [];
+    return [...whole, benchmarkOf(flip), `seed ${flip[2]}`, flip[3]].join(" · ");
   };
   const entry = (flip) => {
     const box = make("details", undefined, "flip");
     const head = make("summary");
     const kind = kindOf(flip);
-    head.append(make("span", kind, `tag ${kind}`), ` ${names[flip[0]]} · seed ${flip[1]} · ${flip[2]}`);
+    head.append(make("span", kind, `tag ${kind}`), ` ${place(flip)}`);
     box.append(head);
     box.addEventListener("toggle", () => {
       if (box.childElementCount > 1) return;
       const arms = make("div", undefined, "arms");
-      arms.append(arm("Base arm", flip[3]), arm("Treat arm", flip[4]));
+      const [base, treatment] = names[flip[0]].arms;
+      arms.append(arm(`Base arm: ${base}`, flip[4]), arm(`Treat arm: ${treatment}`, flip[5]));
       box.append(arms);
     });
     return box;
@@ -87,16 +118,18 @@
     const wanted = item.toLowerCase();
     chosen = flips.filter(
       (flip) =>
-        (cell === "" || flip[0] === Number(cell)) &&
-        (seed === "" || flip[1] === Number(seed)) &&
+        (!chooser || chooser.value === "" || flip[0] === Number(chooser.value)) &&
+        (cell === "" || benchmarkOf(flip) === cell) &&
+        (seed === "" || flip[2] === Number(seed)) &&
         (kind === "" || kindOf(flip) === kind) &&
-        flip[2].toLowerCase().includes(wanted),
+        flip[3].toLowerCase().includes(wanted),
     );
     list.replaceChildren();
     shown = 0;
     grow();
   };
   for (const field of fields) field.addEventListener("input", filter);
+  chooser?.addEventListener("input", filter);
   more.addEventListener("click", () => {
     const first = shown;
     grow();

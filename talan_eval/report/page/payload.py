@@ -55,20 +55,20 @@ def payload(flips: Flips, budget: int = BUDGET) -> Payload:
 
 def by_persistence(entries: Sequence[Flip]) -> list[int]:
     """Order flips: items that flip at most seeds in one direction first, losses before gains, seeds ascending."""
-    net: Counter[tuple[int, str]] = Counter()
+    net: Counter[tuple[int, int, str]] = Counter()
     for flip in entries:
-        net[flip.cell, flip.item_id] += -1 if flip.lost else 1
+        net[flip.contrast, flip.cell, flip.item_id] += -1 if flip.lost else 1
 
-    def rank(index: int) -> tuple[int, int, int, str, int]:
+    def rank(index: int) -> tuple[int, int, int, int, str, int]:
         flip = entries[index]
-        balance = net[flip.cell, flip.item_id]
-        return -abs(balance), balance, flip.cell, flip.item_id, flip.seed
+        balance = net[flip.contrast, flip.cell, flip.item_id]
+        return -abs(balance), balance, flip.contrast, flip.cell, flip.item_id, flip.seed
 
     return sorted(range(len(entries)), key=rank)
 
 
 def _row(flip: Flip, answers: Answers) -> list[object]:
-    return [flip.cell, flip.seed, one_line(flip.item_id), *(_answer(answer) for answer in answers)]
+    return [flip.contrast, flip.cell, flip.seed, one_line(flip.item_id), *(_answer(answer) for answer in answers)]
 
 
 def _answer(answer: Answer) -> list[object]:

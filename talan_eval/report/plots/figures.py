@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from talan_eval.report.context import Context
+from talan_eval.report.view import views
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from matplotlib.figure import Figure as MplFigure
 
+    from talan_eval.report.context import Flip
+    from talan_eval.report.view import View
     from talan_eval.result.schema import Result
+
+_MOST_CONTRASTS: Final = 4  # that get figures of their own
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +31,14 @@ class Figure:
         title: What it shows.
         description: The same in a sentence or two for who cannot see it.
         figure: The matplotlib figure.
+        contrast: Index of the contrast that it is about; None for all of them.
     """
 
     name: str
     title: str
     description: str
     figure: MplFigure
+    contrast: int | None = None
 
     @cached_property
     def svg(self) -> str:
@@ -55,7 +62,7 @@ def available() -> bool:
 
 
 def draw(result: Result, context: Context | None = None) -> tuple[Figure, ...]:
-    """Draw what the data allow: forest plot, paired slopes, heat map of flips, power curves.
+    """Draw what the data allow: forest plot of all contrasts; of the first four paired slopes and flips; power curves.
 
     Args:
         result: The published result.
@@ -75,36 +82,52 @@ def draw(result: Result, context: Context | None = None) -> tuple[Figure, ...]:
 
 def _figures(result: Result, context: Context) -> Iterator[Figure]:
     from talan_eval.report.plots.forest import forest  # noqa: PLC0415 - an extra
-    from talan_eval.report.plots.heat import heat_map  # noqa: PLC0415 - an extra
     from talan_eval.report.plots.power import power_plot  # noqa: PLC0415 - an extra
-    from talan_eval.report.plots.slopes import slopes  # noqa: PLC0415 - an extra
 
+    every = views(result, context)
+    grouped = ", grouped by contrast" if len(every) > 1 else ""
     yield Figure(
         "forest",
         "Differences with their intervals",
-        "Every benchmark's difference with its E1 and E2 interval, and their mean. The numbers are in the main table. "
-        "Triangles are verdicts, open circles are inconclusive, the diamond is the mean.",
-        forest(result, context.not_worse),
+        f"Every benchmark's difference with its E1 and E2 interval, and their mean{grouped}. The numbers are in the "
+        "main table. Triangles are verdicts, open circles are inconclusive, the diamond is the mean.",
+        forest(every),
     )
-    yield Figure(
-        "slopes",
-        "Each training seed, base to treat",
-        "One panel per benchmark and one line per training seed from its base score to its treat score. Rising lines "
-        "are solid, falling ones dashed. The numbers are in the table of differences per seed.",
-        slopes(result),
-    )
-    if context.flips.entries:
-        yield Figure(
-            "flips",
-            "Items that flip, seed by seed",
-            "Per benchmark a strip of seeds by items: losses are dark and fill their row, gains are light and fill "
-            "half of it. A column of one kind over all seeds is a systematic flip. The items are listed below.",
-            heat_map(result, context.flips),
-        )
+    for view in every[:_MOST_CONTRASTS]:
+        yield from _of_contrast(view, [flip for flip in context.flips.entries if flip.contrast == view.place])
     if context.power:
         yield Figure(
             "power",
             "What more seeds would find",
             "Power of the guarded t of the mean over numbers of seeds at the noise of this result, for several gains.",
-            power_plot(result, context.power),
+            power_plot(every[0], context.power),
+        )
+
+
+def _of_contrast(view: View, flips: Sequence[Flip]) -> Iterator[Figure]:
+    from talan_eval.report.plots.heat import heat_map  # noqa: PLC0415 - an extra
+    from talan_eval.report.plots.slopes import slopes  # noqa: PLC0415 - an extra
+
+    ending = f"-{view.place + 1}" if view.place else ""
+    of = f": {view.contrast.name}" if view.several else ""
+    count = len(view.result.contrasts)
+    limit = f" Drawn for the first {_MOST_CONTRASTS} of {count} contrasts." if count > _MOST_CONTRASTS else ""
+    lines = (
+        "One panel per benchmark and one mark per training seed of either arm; the seeds are independent. "
+        if view.contrast.pairing == "independent"
+        else "One panel per benchmark and one line per training seed from its base score to its treat score. Rising "
+        "lines are solid, falling ones dashed. "
+    )
+    yield Figure(
+        f"slopes{ending}", f"Each training seed, base to treat{of}",
+        f"{lines}The numbers are in the table by training seed.{limit}", slopes(view), view.place,
+    )  # fmt: skip
+    if flips:
+        yield Figure(
+            f"flips{ending}",
+            f"Items that flip, seed by seed{of}",
+            "Per benchmark a strip of seeds by items: losses are dark and fill their row, gains are light and fill "
+            f"half of it. A column of one kind over all seeds is a systematic flip. The items are listed below.{limit}",
+            heat_map(view, flips),
+            view.place,
         )

@@ -7,47 +7,78 @@ from typing import TYPE_CHECKING, Final
 from talan_eval.report import format as fmt
 from talan_eval.report.clean import one_line
 from talan_eval.report.plots.style import GAINED, GROUND, INK, LOST, NEUTRAL, new_figure, zero_line
-from talan_eval.result.names import cell_names
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from talan_eval.report.table import NotWorse
-    from talan_eval.result.schema import E1, E2, Result
+    from talan_eval.report.view import View
+    from talan_eval.result.schema import E1, E2
 
 _MARKS: Final = {"better": ("^", GAINED), "worse": ("v", LOST)}
-_ROW: Final = 0.34
+_ROW: Final = 0.34  # inches
+_TIGHT: Final = 0.22
+_MANY: Final = 60  # rows from which they stand closer
 
 
-def forest(result: Result, not_worse: NotWorse | None = None) -> Figure:
-    """Draw the forest plot.
+def forest(views: Sequence[View]) -> Figure:
+    """Draw the forest plot, grouped by contrast.
 
     Triangles up and down are verdicts "better" and "worse", open circles everything else; the diamond is the mean. The
     thick line is the E1 interval, the thin one with ends the E2 interval. A dotted line marks the margin where one was
     declared.
     """
-    names = [*cell_names(result), "mean (primary)"]
-    figure = new_figure(7.2, 1.1 + _ROW * len(names))
+    labels = [label for view in views for label in _labels(view)]
+    row = _ROW if len(labels) < _MANY else _TIGHT
+    figure = new_figure(7.2, 1.1 + row * len(labels))
     axes = figure.subplots()
-    for place, cell in enumerate(result.cells):
-        _row(axes, place, cell.delta, (cell.e1, cell.e2), cell.verdict)
-    mean = result.aggregate
-    if mean.delta is not None:
-        _row(axes, len(result.cells), mean.delta, (mean.e1, mean.e2), mean.verdict, mark="D")
-    axes.axhline(len(result.cells) - 0.5, color=INK, linewidth=0.4)
+    place = 0
+    for view in views:
+        place = _group(axes, view, place)
     zero_line(axes)
-    if not_worse is not None:
-        axes.axvline(-not_worse.margin, color=INK, linewidth=0.8, linestyle=":")
-    axes.set_yticks(range(len(names)), [one_line(name) for name in names])
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    level = fmt.percent(1 - result.settings.alpha)
-    axes.set_xlabel(
-        one_line(
-            f"{result.treat} minus {result.base}, points (thick: E1 {level} interval, with ends: E2 {level} interval)"
-        )
-    )
+    margin = views[0].not_worse
+    if margin is not None:
+        axes.axvline(-margin.margin, color=INK, linewidth=0.8, linestyle=":")
+    axes.set_yticks(range(len(labels)), [one_line(label) for label in labels])
+    if len(views) > 1:
+        _set_off(axes, views)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    level = fmt.percent(1 - views[0].alpha)
+    what = "treatment minus base" if len(views) > 1 else f"{views[0].treatment} minus {views[0].base}"
+    axes.set_xlabel(one_line(f"{what}, points (thick: E1 {level} interval, with ends: E2 {level} interval)"))
     return figure
+
+
+def _labels(view: View) -> list[str]:
+    """Return the labels of a contrast's rows, with a heading of its own where there are several."""
+    heading = [view.contrast.name] if view.several else []
+    return [*heading, *view.cell_names, view.mean_name]
+
+
+def _group(axes: Axes, view: View, place: int) -> int:
+    """Draw one contrast from a row on; return the row behind it."""
+    if view.several:
+        if place:
+            axes.axhline(place - 0.5, color=INK, linewidth=0.8)
+        place += 1
+    for cell in view.cells:
+        _row(axes, place, cell.delta, (cell.e1, cell.e2), cell.verdict)
+        place += 1
+    axes.axhline(place - 0.5, color=INK, linewidth=0.4, linestyle=":" if view.several else "-")
+    if view.mean.delta is not None:
+        _row(axes, place, view.mean.delta, (view.mean.e1, view.mean.e2), view.mean.verdict, mark="D")
+    return place + 1
+
+
+def _set_off(axes: Axes, views: Sequence[View]) -> None:
+    """Set the headings of the groups in bold, without a tick."""
+    place = 0
+    for view in views:
+        axes.get_yticklabels()[place].set_fontweight("bold")
+        axes.yaxis.get_major_ticks()[place].tick1line.set_visible(False)
+        place += len(_labels(view))
 
 
 def _row(

@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from talan_eval.report import format as fmt
+from talan_eval.report.columns import seeds_of_mean
 from talan_eval.report.plots.style import GAINED, INK, LOST, NEUTRAL, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from talan_eval.report.context import PowerCurve
-    from talan_eval.result.schema import Result
+    from talan_eval.report.view import View
 
 _LINES: Final = (("o", "-", GAINED), ("s", "--", LOST), ("^", ":", NEUTRAL))
 _TARGET: Final = 0.8
 
 
-def power_plot(result: Result, curves: tuple[PowerCurve, ...]) -> Figure:
+def power_plot(view: View, curves: tuple[PowerCurve, ...]) -> Figure:
     """Draw power against seeds, one line per true gain, with 80 % and the present number of seeds marked."""
     figure = new_figure(7.2, 3.1)
     axes = figure.subplots()
@@ -26,7 +27,7 @@ def power_plot(result: Result, curves: tuple[PowerCurve, ...]) -> Figure:
         label = f"true mean gain {fmt.points(curve.gain)}"
         axes.plot(curve.seeds, curve.power, line, marker=mark, color=colour, markersize=4, linewidth=1.5, label=label)
     axes.axhline(_TARGET, color=INK, linewidth=0.6)
-    have = min(len(entry.seeds) for entry in result.aggregate.backbones)
+    have = seeds_of_mean(view.mean)
     axes.axvline(have, color=INK, linewidth=0.6)
     # above the plot, where no curve can pass
     axes.text(have, 1.03, f"{have} seeds, as run", transform=axes.get_xaxis_transform(), ha="center", fontsize=8)

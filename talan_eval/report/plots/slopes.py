@@ -7,40 +7,48 @@ from typing import TYPE_CHECKING, Final
 
 from talan_eval.report.clean import one_line
 from talan_eval.report.plots.style import GAINED, LOST, NEUTRAL, new_figure
-from talan_eval.result.names import cell_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from talan_eval.result.schema import Cell, Result
+    from talan_eval.report.view import View
+    from talan_eval.result.schema import Cell
 
 _COLUMNS: Final = 4
 _LONGEST: Final = 26  # characters of a panel's title
 
 
-def slopes(result: Result) -> Figure:
-    """Draw one panel per cell and in it one line per seed: solid when rising, dashed when falling, else dotted."""
-    columns = min(_COLUMNS, len(result.cells))
-    rows = math.ceil(len(result.cells) / columns)
+def slopes(view: View) -> Figure:
+    """Draw one panel per cell and in it one line per seed: solid when rising, dashed when falling, else dotted.
+
+    Arms with independent seeds have no lines: there each seed of either arm is a mark.
+    """
+    columns = min(_COLUMNS, len(view.cells))
+    rows = math.ceil(len(view.cells) / columns)
     figure = new_figure(1.9 * columns + 0.6, 2.3 * rows + 0.3)
     grid = figure.subplots(rows, columns, squeeze=False)
     panels = grid.ravel()
-    for axes, cell, name in zip(panels, result.cells, cell_names(result), strict=False):
-        _panel(axes, cell)
+    for axes, cell, name in zip(panels, view.cells, view.cell_names, strict=False):
+        _panel(axes, cell, lines=view.contrast.pairing != "independent")
         title = one_line(name)
         axes.set_title(title if len(title) <= _LONGEST else f"{title[: _LONGEST - 1]}…")
         axes.set_xticks((0, 1), ("base", "treat"))
-    for axes in panels[len(result.cells) :]:
+    for axes in panels[len(view.cells) :]:
         axes.set_axis_off()
     for row in grid:
         row[0].set_ylabel("score, points")
     return figure
 
 
-def _panel(axes: Axes, cell: Cell) -> None:
-    for base, delta in zip(cell.base_by_seed, cell.deltas, strict=True):
-        style, colour = ("-", GAINED) if delta > 0 else ("--", LOST) if delta < 0 else (":", NEUTRAL)
-        axes.plot((0, 1), (base, base + delta), style, color=colour, linewidth=1.4, marker="o", markersize=3.5)
+def _panel(axes: Axes, cell: Cell, *, lines: bool) -> None:
+    if lines:
+        base = cell.base_by_seed if len(cell.base_by_seed) > 1 else cell.base_by_seed * len(cell.deltas)
+        for start, delta in zip(base, cell.deltas, strict=True):
+            style, colour = ("-", GAINED) if delta > 0 else ("--", LOST) if delta < 0 else (":", NEUTRAL)
+            axes.plot((0, 1), (start, start + delta), style, color=colour, linewidth=1.4, marker="o", markersize=3.5)
+    else:
+        for place, scores in enumerate((cell.base_by_seed, cell.treat_by_seed)):
+            axes.plot([place] * len(scores), scores, "o", color=NEUTRAL, markersize=4, alpha=0.8)
     axes.set_xlim(-0.25, 1.25)
     axes.locator_params(axis="y", nbins=4)

@@ -97,7 +97,7 @@ def test_an_item_scores_the_mean_of_its_samples(result):
 
 def test_disagreements_of_the_two_graders_are_said(result):
     (said,) = [text for text in result.warnings if "graders disagree" in text]
-    assert "base / treat: 0 / 0 are right by the normaliser alone and 3 / 0 by math-verify alone" in said
+    assert "lora / talan+lora: 0 / 0 are right by the normaliser alone and 3 / 0 by math-verify alone" in said
 
 
 def test_generation_settings_read_back_from_json():

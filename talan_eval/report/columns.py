@@ -1,0 +1,278 @@
+"""The columns of cells, slices and means: the one list from which every format is derived.
+
+A column that is added here appears in the terminal (as the width allows), in Markdown, LaTeX, the page and the CSV.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from talan_eval.report import format as fmt
+from talan_eval.report.table import ColumnOf
+from talan_eval.result.schema import Aggregate, Cell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from talan_eval.report.view import View
+    from talan_eval.result.schema import E1, E2, Ci, Pairedness
+
+FLAG: Final = "*"
+"""Marks a verdict that rests on the t test alone."""
+
+
+@dataclass(frozen=True)
+class CellLine:
+    """A row about one cell, one slice, or the mean of a contrast.
+
+    Attributes:
+        view: The contrast.
+        name: What the row is called.
+        found: What was found.
+        not_worse: What replaces "inconclusive"; None where no margin says so.
+    """
+
+    view: View
+    name: str
+    found: Cell | Aggregate
+    not_worse: str | None = None
+
+    @property
+    def cell(self) -> Cell | None:
+        """The cell or slice; None in the row of the mean."""
+        return self.found if isinstance(self.found, Cell) else None
+
+    @property
+    def mean(self) -> Aggregate | None:
+        """The mean; None in the row of a cell."""
+        return self.found if isinstance(self.found, Aggregate) else None
+
+    @property
+    def cells(self) -> Sequence[Cell]:
+        """The cells that it sums up."""
+        return self.view.cells if self.cell is None else (self.cell,)
+
+
+def _of_cell(value: Callable[[Cell], fmt.Value]) -> Callable[[CellLine], fmt.Value]:
+    return lambda line: None if line.cell is None else value(line.cell)
+
+
+def _of_e1(value: Callable[[E1], fmt.Value]) -> Callable[[CellLine], fmt.Value]:
+    return lambda line: None if line.found.e1 is None else value(line.found.e1)
+
+
+def _of_e2(value: Callable[[E2], fmt.Value]) -> Callable[[CellLine], fmt.Value]:
+    return lambda line: None if line.found.e2 is None else value(line.found.e2)
+
+
+def _of_pairing(value: Callable[[Pairedness], fmt.Value]) -> Callable[[CellLine], fmt.Value]:
+    return lambda line: None if line.found.pairedness is None else value(line.found.pairedness)
+
+
+def _level(line: CellLine) -> str:
+    if line.cell is None:
+        return "mean"
+    return "cell" if line.cell.slice is None else "slice"
+
+
+def _backbone(line: CellLine) -> str:
+    if line.cell is not None:
+        return line.cell.backbone
+    return "+".join(entry.backbone for entry in line.view.mean.backbones)
+
+
+def seeds_of_mean(mean: Aggregate) -> int:
+    """Return the training seeds of each backbone, the smallest number where they differ."""
+    return min(len(entry.seeds) for entry in mean.backbones)
+
+
+def _seeds(line: CellLine) -> int:
+    return line.cell.n_seeds if line.cell is not None else seeds_of_mean(line.view.mean)
+
+
+def flipped(cells: Sequence[Cell]) -> fmt.Flipped | None:
+    """Return the flips of some cells over all seeds; None where their seeds are not paired."""
+    pairs = [pair for cell in cells for pair in cell.e0]
+    if not pairs:
+        return None
+    return fmt.Flipped(sum(pair.lost for pair in pairs), sum(pair.gained for pair in pairs))
+
+
+def base_mean(line: CellLine) -> float | None:
+    """Return the base arm's mean score, over the cells in the row of the mean."""
+    return line.found.base_mean
+
+
+def treatment_mean(line: CellLine) -> float | None:
+    """Return the treatment's mean score, over the cells in the row of the mean."""
+    return line.found.treat_mean
+
+
+def adjusted_p(line: CellLine) -> float | None:
+    """Return the p that was adjusted for something: a mean's only where there are other contrasts or variants."""
+    if line.mean is None:
+        return line.found.adjusted_p
+    if line.view.several:
+        return line.mean.family_p
+    return line.mean.adjusted_p if line.view.result.settings.variants_tried > 1 else None
+
+
+def verdict(line: CellLine) -> str:
+    """Return the verdict with its mark, or what a margin makes of "inconclusive"."""
+    word = line.found.verdict
+    if word == "inconclusive" and line.not_worse is not None:
+        return line.not_worse
+    return f"{word}{FLAG}" if line.found.verdict_basis == "normality-based" else word
+
+
+def _bootstrap_ci(e1: E1) -> Ci | None:
+    return None if e1.bootstrap is None else e1.bootstrap.ci
+
+
+IDENTITY: Final[tuple[ColumnOf[CellLine], ...]] = tuple(
+    ColumnOf((key,), key, "left", keys=(key,), shown=False, value=value)
+    for key, value in (
+        ("level", _level),
+        ("base", lambda line: line.view.base),
+        ("treatment", lambda line: line.view.treatment),
+        ("pairing", lambda line: line.view.contrast.pairing),
+        ("backbone", _backbone),
+        ("task", _of_cell(lambda cell: cell.task)),
+        ("slice", _of_cell(lambda cell: cell.slice)),
+        ("metric", _of_cell(lambda cell: cell.metric)),
+        ("n_items", _of_cell(lambda cell: cell.n_items)),
+        ("n_dropped", _of_cell(lambda cell: cell.n_dropped)),
+        ("n_seeds", _seeds),
+        ("k", _of_cell(lambda cell: cell.k)),
+    )
+)
+"""What a row of a data file is about."""
+
+CORRELATION: Final = ColumnOf[CellLine](
+    ("r over", "seeds"), "r over seeds", kind="decimals", keys=("r",), shown=False,
+    value=_of_pairing(lambda pairing: pairing.correlation),
+)  # fmt: skip
+WIDTH_RATIO: Final = ColumnOf[CellLine](
+    ("width", "unpaired/paired"), "width unpaired/paired", kind="decimals", keys=("width_ratio",), shown=False,
+    value=_of_pairing(lambda pairing: pairing.width_ratio),
+)  # fmt: skip
+
+
+def cell_columns(level: str) -> tuple[ColumnOf[CellLine], ...]:
+    """Return the columns in reading order.
+
+    Args:
+        level: The intervals' level in words, such as "95 %".
+    """
+    return (
+        *IDENTITY,
+        ColumnOf(("benchmark",), "benchmark", "left", value=lambda line: line.name),
+        ColumnOf(("base", "mean"), "base mean", rank=2, kind="score", keys=("base_mean",), value=base_mean),
+        ColumnOf(("treat", "mean"), "treat mean", rank=2, kind="score", keys=("treat_mean",), value=treatment_mean),
+        ColumnOf(("delta", "points"), "delta", kind="gain", keys=("delta",), value=lambda line: line.found.delta),
+        ColumnOf(
+            (f"E1 {level} CI",), f"E1 {level} CI", kind="interval", keys=("e1_lo", "e1_hi"),
+            value=_of_e1(lambda e1: e1.ci),
+        ),
+        ColumnOf(("E1 p",), "E1 p", rank=1, kind="p", keys=("e1_p",), value=_of_e1(lambda e1: e1.p)),
+        ColumnOf(
+            ("E1", "binding"), "E1 binding", shown=False, keys=("e1_binding",), value=_of_e1(lambda e1: e1.binding)
+        ),
+        ColumnOf(
+            ("sign-", "flip p"), "sign-flip p", rank=3, kind="p", keys=("signflip_p",),
+            value=_of_e1(lambda e1: None if e1.signflip is None else e1.signflip.p),
+        ),
+        ColumnOf(
+            ("flip", "floor"), "sign-flip floor", rank=9, kind="floor", keys=("signflip_floor",),
+            value=_of_e1(lambda e1: None if e1.signflip is None else e1.signflip.floor),
+        ),
+        ColumnOf(
+            ("permu-", "tation p"), "permutation p", rank=3, kind="p", keys=("permutation_p",), optional=True,
+            value=_of_e1(lambda e1: None if e1.permutation is None else e1.permutation.p),
+        ),
+        ColumnOf(
+            ("permutation", "floor"), "permutation floor", rank=9, kind="floor", keys=("permutation_floor",),
+            optional=True, value=_of_e1(lambda e1: None if e1.permutation is None else e1.permutation.floor),
+        ),
+        ColumnOf(
+            ("bootstrap",), "bootstrap", shown=False, keys=("bootstrap_method",),
+            value=_of_e1(lambda e1: None if e1.bootstrap is None else e1.bootstrap.method),
+        ),
+        ColumnOf(
+            (f"bootstrap {level} CI",), f"bootstrap {level} CI", rank=8, kind="interval",
+            keys=("bootstrap_lo", "bootstrap_hi"), value=_of_e1(_bootstrap_ci),
+        ),
+        ColumnOf(
+            (f"E2 {level} CI",), f"E2 {level} CI", rank=5, kind="interval", keys=("e2_lo", "e2_hi"),
+            value=_of_e2(lambda e2: e2.ci),
+        ),
+        ColumnOf(("E2 p",), "E2 p", shown=False, kind="p", keys=("e2_p",), value=_of_e2(lambda e2: e2.p)),
+        ColumnOf(
+            ("flips", "lost/gained"), "flips lost/gained", rank=6, kind="flips", keys=("lost", "gained"),
+            value=lambda line: flipped(line.cells),
+        ),
+        *_adjusted(level),
+        ColumnOf(
+            ("MDE", "80 %"), "MDE 80 %", rank=7, kind="score", keys=("mde80",), value=lambda line: line.found.mde80
+        ),
+        CORRELATION,
+        WIDTH_RATIO,
+        ColumnOf(("verdict",), "verdict", "left", value=verdict),
+        *_ends(),
+    )  # fmt: skip
+
+
+def _adjusted(level: str) -> tuple[ColumnOf[CellLine], ...]:
+    return (
+        ColumnOf(("Holm p",), "Holm p", shown=False, kind="p", keys=("holm_p",), value=_of_cell(lambda c: c.holm_p)),
+        ColumnOf(("max-T p",), "max-T p", shown=False, kind="p", keys=("maxt_p",), value=_of_cell(lambda c: c.maxt_p)),
+        ColumnOf(
+            ("own", "p"), "own p", shown=False, kind="p", keys=("adjusted_p",), value=lambda line: line.found.adjusted_p
+        ),
+        ColumnOf(
+            ("family", "p"), "family p", shown=False, kind="p", keys=("family_p",),
+            value=lambda line: None if line.mean is None else line.mean.family_p,
+        ),
+        ColumnOf(("adjusted", "p"), "adjusted p", rank=4, kind="p", value=adjusted_p),
+        ColumnOf(
+            (f"simultaneous {level} CI",), f"simultaneous {level} CI", rank=10, kind="interval", optional=True,
+            keys=("simultaneous_lo", "simultaneous_hi"), value=lambda line: line.found.simultaneous_ci,
+        ),
+    )  # fmt: skip
+
+
+def _ends() -> tuple[ColumnOf[CellLine], ...]:
+    return tuple(
+        ColumnOf((key,), key, "left", keys=(key,), shown=False, value=value)
+        for key, value in (
+            ("verdict", lambda line: line.found.verdict),
+            ("verdict_basis", lambda line: line.found.verdict_basis),
+            ("signature", lambda line: line.view.result.signature),
+        )
+    )
+
+
+def cell_lines(view: View) -> tuple[CellLine, ...]:
+    """Return the rows of a contrast's cells, as tables for people name them, and of their mean."""
+    margin = view.not_worse
+    words = None if margin is None else margin.words
+    shown = [False] * len(view.cells) if margin is None else margin.cells
+    lines = [
+        CellLine(view, _named(cell, name), cell, words if excluded else None)
+        for cell, name, excluded in zip(view.cells, view.cell_names, shown, strict=True)
+    ]
+    mean = CellLine(view, view.mean_name, view.mean, words if margin is not None and margin.mean else None)
+    return (*lines, mean)
+
+
+def slice_lines(view: View) -> tuple[CellLine, ...]:
+    """Return the rows of a contrast's slices."""
+    return tuple(
+        CellLine(view, f"{name} ({cell.n_items})", cell)
+        for cell, name in zip(view.slices, view.slice_names, strict=True)
+    )
+
+
+def _named(cell: Cell, name: str) -> str:
+    return name if not cell.n_dropped else f"{name} (without {fmt.count(cell.n_dropped, 'item')})"

@@ -1,0 +1,77 @@
+"""Which tables a report has, in which order; every face takes them from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from talan_eval.report.contrast_tables import (
+    also_table,
+    e0_table,
+    item_table,
+    main_table,
+    pairing_table,
+    seed_table,
+    slice_table,
+)
+from talan_eval.report.cost import cost_table
+from talan_eval.report.matrix import arm_table, matrix_table, says_more
+from talan_eval.report.paper import chance_sentence, cross_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from talan_eval.report.table import Table
+    from talan_eval.report.view import View
+    from talan_eval.result.schema import Result
+
+
+@dataclass(frozen=True)
+class Part:
+    """One table of a report.
+
+    Attributes:
+        key: What it is, in a word.
+        table: The table; with rows.
+        below: A sentence that belongs to it.
+        minor: Whether it is a detail that a page folds away.
+    """
+
+    key: str
+    table: Table
+    below: str = ""
+    minor: bool = False
+
+
+def overview(views: Sequence[View]) -> tuple[Part, ...]:
+    """Return the tables about all contrasts: the matrix and the arms. None with one contrast that says as much."""
+    result = views[0].result
+    parts = [Part("matrix", matrix_table(views))]
+    if says_more(result):
+        parts.append(Part("arms", arm_table(result)))
+    return _with_rows(parts)
+
+
+def details(view: View) -> tuple[Part, ...]:
+    """Return the tables of one contrast, the main one first."""
+    return _with_rows(
+        [
+            Part("main", main_table(view)),
+            Part("slices", slice_table(view)),
+            Part("cross", cross_table(view), chance_sentence(view)),
+            Part("seeds", seed_table(view), minor=True),
+            Part("pairs", e0_table(view), minor=True),
+            Part("items", item_table(view)),
+            Part("pairing", pairing_table(view), minor=True),
+            Part("also", also_table(view), minor=True),
+        ]
+    )
+
+
+def closing(result: Result) -> tuple[Part, ...]:
+    """Return the tables about the whole that come last."""
+    return _with_rows([Part("cost", cost_table(result), minor=True)])
+
+
+def _with_rows(parts: Sequence[Part]) -> tuple[Part, ...]:
+    return tuple(part for part in parts if part.table.rows)

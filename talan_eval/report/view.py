@@ -1,0 +1,97 @@
+"""One contrast of a result, as every face that speaks of a contrast gets it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from talan_eval.result.names import cell_names, slice_names
+
+if TYPE_CHECKING:
+    from talan_eval.report.context import Advice, Context, NotWorse
+    from talan_eval.result.schema import Aggregate, Cell, Contrast, Result
+
+
+@dataclass(frozen=True)
+class View:
+    """One contrast, with the result that it belongs to and what is known of it beside the result.
+
+    Attributes:
+        result: The published result.
+        place: Index of the contrast; the primary one is 0.
+        not_worse: What a declared margin adds to its verdicts; None without a margin.
+        advice: What would decide it; None where that was not planned.
+    """
+
+    result: Result
+    place: int = 0
+    not_worse: NotWorse | None = None
+    advice: Advice | None = None
+
+    @property
+    def contrast(self) -> Contrast:
+        """The contrast."""
+        return self.result.contrasts[self.place]
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Its cells."""
+        return self.contrast.cells
+
+    @property
+    def slices(self) -> tuple[Cell, ...]:
+        """Its slices."""
+        return self.contrast.slices
+
+    @property
+    def mean(self) -> Aggregate:
+        """The mean over its cells."""
+        return self.contrast.aggregate
+
+    @property
+    def base(self) -> str:
+        """Its base arm."""
+        return self.contrast.base
+
+    @property
+    def treatment(self) -> str:
+        """The arm under test."""
+        return self.contrast.treatment
+
+    @property
+    def alpha(self) -> float:
+        """The two-sided error rate."""
+        return self.result.settings.alpha
+
+    @property
+    def several(self) -> bool:
+        """Whether the result has other contrasts."""
+        return len(self.result.contrasts) > 1
+
+    @property
+    def primary(self) -> bool:
+        """Whether its mean is the declared primary test."""
+        return self.place == 0
+
+    @property
+    def cell_names(self) -> tuple[str, ...]:
+        """What its cells are called."""
+        return cell_names(self.result, self.contrast)
+
+    @property
+    def slice_names(self) -> tuple[str, ...]:
+        """What its slices are called."""
+        return slice_names(self.result, self.contrast)
+
+    @property
+    def mean_name(self) -> str:
+        """What the row of its mean is called."""
+        return "mean (primary)" if self.primary else "mean"
+
+
+def views(result: Result, context: Context) -> tuple[View, ...]:
+    """Return all contrasts in order, each with what the context says of it."""
+    count = len(result.contrasts)
+    margins = context.not_worse or (None,) * count
+    advice = context.advice or (None,) * count
+    return tuple(View(result, place, margins[place], advice[place]) for place in range(count))
