@@ -45,14 +45,14 @@ def finished(tmp_path, many):
     made = many(arms=ARMS, backbones=("one", "two"), seeds=7, items=300, tasks=("gsm8k_micro",))
     store = Store.open(directory, Manifest({"name": "x"}, "2026-01-01T00:00:00+00:00"))
     for arm in ARMS:
-        for backbone in ("one", "two"):
+        for number, backbone in enumerate(("one", "two")):
             for seed in range(7):
                 wrong = {"i1"} if (arm, backbone, seed) == ("dora", "two", 3) else set()
                 lines = [{"item_id": item, "score": float(item not in wrong)} for item in ("i0", "i1")]
                 store.seal(
-                    f"eval_{backbone}_{arm}_{seed}",
+                    f"eval_{number}_{list(ARMS).index(arm)}_{seed}",
                     {"kind": "evaluation", "arm": arm, "backbone": backbone, "seed": seed, "task": "gsm8k_micro"},
-                    {f"gsm8k_micro/{seed}.jsonl": "".join(json.dumps(line) + "\n" for line in lines).encode()},
+                    {f"gsm8k_micro/{number}-{list(ARMS).index(arm)}-{seed}.jsonl": "".join(json.dumps(line) + "\n" for line in lines).encode()},
                 )
     (directory / "result.json").write_text(made.to_json())
     return directory

@@ -196,7 +196,7 @@ def test_advice_is_about_the_contrast_that_is_asked_for(many):
     assert advise(made) == advise(made, 1.0, first)
     assert power_curves(made) == power_curves(made, contrast=first)
     assert power_curves(made) != power_curves(made, contrast=second)
-    assert advise(made, 1.0, first).seeds_to_decide != advise(made, 1.0, second).seeds_to_decide
+    assert advise(made, 1.0, first).seeds != advise(made, 1.0, second).seeds
 
 
 def test_samples_are_shown_as_a_range():
