@@ -101,7 +101,7 @@ def test_one_format_is_printed_and_several_need_a_place(finished):
 def test_flips_are_what_differs(finished):
     result = read_result(finished)
     flips = read_flips(finished, result)
-    pairs = result.cells[0].e0
+    pairs = result.contrasts[0].cells[0].e0
     assert sum(flip.lost for flip in flips.entries) == sum(pair.lost for pair in pairs)
     assert len(flips.entries) == sum(pair.lost + pair.gained for pair in pairs)
 
