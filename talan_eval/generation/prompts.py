@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from talan_core.backbones.load import Revision
+    from talan_eval.experiment import TaskSpec
     from talan_eval.generation_settings import GenerationSettings
-    from talan_eval.tasks.benchmark import Benchmark, TaskSpec
+    from talan_eval.tasks.benchmark import Benchmark
 
 
 def chat_renderer(tokenizer: PreTrainedTokenizerBase, settings: GenerationSettings) -> Callable[..., str] | None:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from talan_eval.execution.worker import sample_name
-from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource, TunedBackbone
+from talan_eval.experiment import BackboneIdentity, Experiment, TaskSpec, TrainingSource, TunedBackbone
 from talan_eval.generation.evaluate import Evaluation
 from talan_eval.generation_settings import GenerationSettings
 from talan_eval.grid import plan
@@ -21,7 +21,7 @@ K = 2
 
 
 def experiment():
-    task = TaskIdentity(
+    task = TaskSpec(
         name="math500",
         version="1:abc[k=2,t=0.7]",
         metric="exact_match",
