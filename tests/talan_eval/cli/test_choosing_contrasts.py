@@ -52,7 +52,11 @@ def finished(tmp_path, many):
                 store.seal(
                     f"eval_{number}_{list(ARMS).index(arm)}_{seed}",
                     {"kind": "evaluation", "arm": arm, "backbone": backbone, "seed": seed, "task": "gsm8k_micro"},
-                    {f"gsm8k_micro/{number}-{list(ARMS).index(arm)}-{seed}.jsonl": "".join(json.dumps(line) + "\n" for line in lines).encode()},
+                    {
+                        f"gsm8k_micro/{number}-{list(ARMS).index(arm)}-{seed}.jsonl": "".join(
+                            json.dumps(line) + "\n" for line in lines
+                        ).encode()
+                    },
                 )
     (directory / "result.json").write_text(made.to_json())
     return directory
@@ -67,9 +71,7 @@ def test_gate_takes_a_contrast_several_or_all(finished, tmp_path):
     assert codes == [1, 0, 1, 1]
     checks = json.loads(place.read_text())["checks"]
     means = {check["name"]: check["delta"] for check in checks if check["kind"] == "mean"}
-    assert means == {
-        f"{one.name}: mean": pytest.approx(one.aggregate.delta) for one in read_result(finished).contrasts
-    }
+    assert means == {f"{one.name}: mean": pytest.approx(one.aggregate.delta) for one in read_result(finished).contrasts}
     shown = run("gate", finished, "--margin", "1").stdout
     for one in read_result(finished).contrasts:
         assert re.search(rf"{re.escape(one.name)}: mean +{re.escape(fmt.gain(one.aggregate.delta))} ", shown)

@@ -50,9 +50,7 @@ def changed(base, loss, spread=0.0):
 
 def result_of(*cells, provenance=None, base="lora", treatment="talan+lora", pairing="paired", arms=None, **settings):
     matrices = [
-        matrix
-        for cell in cells
-        for matrix in (cell.matrix(base, cell.base), cell.matrix(treatment, cell.treatment))
+        matrix for cell in cells for matrix in (cell.matrix(base, cell.base), cell.matrix(treatment, cell.treatment))
     ]
     where = Origin(provenance=provenance or {}, arms=arms or {})
     contrast = ContrastSpec(base, treatment, pairing)

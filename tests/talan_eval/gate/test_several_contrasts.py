@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from lxml import etree
 
 from talan_core.errors import UserError
-from talan_eval.comparison import ContrastSpec
+from talan_eval.comparison import ContrastSpec, Origin, compare
 from talan_eval.gate import GateSettings, Outcome, decide
 from talan_eval.gate.difference import difference_tables, sentences
 from talan_eval.gate.document import to_json
@@ -27,7 +27,9 @@ ITEMS = 2000
 
 
 def gate(result, margin=1.0, contrasts=(), **options):
-    return decide(result, GateSettings(margin, **options), contrasts=chosen_contrasts(result, contrasts) if contrasts else ())
+    return decide(
+        result, GateSettings(margin, **options), contrasts=chosen_contrasts(result, contrasts) if contrasts else ()
+    )
 
 
 def named(report, name):
@@ -82,12 +84,14 @@ def test_each_mean_stands_under_its_contrast(many):
 
 
 def test_losses_are_judged_after_holm_over_the_contrasts(many):
-    arms = {name: 0.0 for name in "abcdefgh"} | {"z": 0.0035}
+    arms = dict.fromkeys("abcdefgh", 0.0) | {"z": 0.0035}
     found = many(arms, items=300, seeds=7, spread=0.004, rng=3)
     raw = []
     for contrast in found.contrasts:
         mean = contrast.aggregate
-        p = max(tail_p(abs(mean.delta) / t.se, np.inf if t.df is None else t.df) if t.se else 0.0 for t in mean.e1.terms)
+        p = max(
+            tail_p(abs(mean.delta) / t.se, np.inf if t.df is None else t.df) if t.se else 0.0 for t in mean.e1.terms
+        )
         raw.append(p / 2 if mean.delta < 0 else 0.5 if mean.delta == 0 else 1 - p / 2)
     report = gate(found, margin=0.1)
     got = [named(report, f"{contrast.name}: mean").p_fail for contrast in found.contrasts]
@@ -97,7 +101,7 @@ def test_losses_are_judged_after_holm_over_the_contrasts(many):
 
 
 def test_a_loss_that_holds_alone_and_not_after_holm_does_not_fail(many):
-    arms = {name: 0.0 for name in "abcdefgh"} | {"z": 0.02}
+    arms = dict.fromkeys("abcdefgh", 0.0) | {"z": 0.02}
     for items in range(60, 400, 10):
         found = many(arms, items=items, spread=0.02)
         alone, among = gate(found, contrasts=("z:lora",)), gate(found)
@@ -137,7 +141,7 @@ def test_items_that_must_pass_count_for_the_arms_that_are_gated(many):
 def test_every_face_shows_every_check_of_every_contrast(many):
     report = gate(many({"a": 0.05, "b": -0.1}, tasks=("x", "y"), items=400), per_cell=True)
     assert len(report.checks) == 6
-    cases = {case.get("name"): case for case in ET.fromstring(render(report)).iter("testcase")}
+    cases = {case.get("name"): case for case in etree.fromstring(render(report).encode()).iter("testcase")}
     assert set(cases) == {
         "a against lora: mean", "b against lora: mean",
         *(f"benchmark {arm} against lora: {task}" for arm in "ab" for task in "xy"),
@@ -195,12 +199,10 @@ def test_a_declared_backbone_or_benchmark_that_is_missing_is_incomplete(many, wh
     assert said in headline(report)
 
 
-def test_an_arm_without_seeds_lacks_none(cell, result, many):
+def test_an_arm_without_seeds_lacks_none(cell):
     where = {"experiment": {"seeds": list(range(7)), "tasks": [{"name": "gsm8k_micro", "n_items": 200}]}}
     one = cell(seeds=7)
     matrices = [one.matrix("untrained", one.base[:1], (0,)), one.matrix("lora", one.treatment)]
-    from talan_eval.comparison import Origin, compare  # noqa: PLC0415 - two arms of unequal shape, here alone
-
     found = compare(matrices, [ContrastSpec("untrained", "lora", "fixed")], Origin(where))
     assert gate(found, margin=80).outcome is Outcome.PASS
     lacking = {"experiment": {**where["experiment"], "seeds": list(range(9))}}
@@ -257,8 +259,6 @@ def test_another_primary_contrast_is_another_declared_family(many):
 
 
 def test_independent_arms_are_gated_by_the_smaller_number_of_their_seeds(cell):
-    from talan_eval.comparison import Origin, compare  # noqa: PLC0415 - arms of unequal shape
-
     one = cell(seeds=6, items=2000)
     contrast = [ContrastSpec("lora", "a", "independent")]
 

@@ -84,7 +84,9 @@ MEAN = ("contrasts", 0, "aggregate")
         (edit((*MEAN, "deltas"), lambda old: [*old[1:], old[0]]), "aggregate.deltas: that of seed 0 is not the mean"),
         (edit((*MEAN, "backbones"), []), "contrasts.0.aggregate.backbones are not those of the cells"),
         (
-            lambda document: [part.update(base="talan+lora") for part in (document["primary"]["contrast"], document["contrasts"][0])],
+            lambda document: [
+                part.update(base="talan+lora") for part in (document["primary"]["contrast"], document["contrasts"][0])
+            ],
             "contrasts.0: the arm talan+lora is compared with itself",
         ),
         (edit(("contrasts", 0, "base"), "dora"), "primary.contrast is not the first of contrasts"),
