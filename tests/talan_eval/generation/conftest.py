@@ -19,7 +19,7 @@ from talan_eval.generation_settings import GenerationSettings
 from talan_eval.tasks.benchmark import load_benchmark
 
 ARM = "talan[layer=1]+lora[r=4]"
-OPTIONS = BackendOptions("float32", "cpu", 4)
+OPTIONS = BackendOptions("float32", "cpu", 2)
 
 
 def moved(model, seed):
@@ -53,7 +53,7 @@ def two(tmp_path_factory):
         directory = tmp_path_factory.mktemp("checkpoint")
         model.save_pretrained(str(directory))
         checkpoints.append(Checkpoint(directory))
-    benchmark = load_benchmark("gsm8k_micro", data_dir=None, limit=5)
+    benchmark = load_benchmark("gsm8k_micro", data_dir=None, limit=3)
     requests = benchmark.requests(chat_renderer(tokenizer, GenerationSettings()))
     subject = Subject(
         backbone=revision,
@@ -61,6 +61,7 @@ def two(tmp_path_factory):
         first=checkpoints[0],
         second=checkpoints[1],
         prompts=tuple(str(request.args[0]) for request in requests),
+        max_tokens=8,
     )
     return SimpleNamespace(
         revision=revision, tokenizer=tokenizer, models=models, subject=subject, backend=TransformersBackend(OPTIONS)

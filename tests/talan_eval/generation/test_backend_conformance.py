@@ -82,10 +82,10 @@ def in_sum_of_the_batch(likelihoods):
 
 BROKEN = {
     "names no attention": {"identity": lambda: {"name": "fake", "version": "1", "dtype": "float32"}},
-    "answers to 5 prompts are missing": {"answers": lambda found: found[:-1]},
+    "answers to 3 prompts are missing": {"answers": lambda found: found[:-1]},
     "do not follow their prompts": {"answers": lambda found: sorted(found, key=lambda one: one.text)},
     "alone is answered otherwise": {"answers": lambda found: [Answer(f"{one.text} {len(found)}") for one in found]},
-    "max_tokens has no effect": {"settings": setting(max_tokens=12)},
+    "max_tokens has no effect": {"settings": setting(max_tokens=8)},
     "before its stop string": {"settings": setting(stop=())},
     "Another seed draws the same": {"settings": setting(seed=0)},
     "Another sample draws the same": {"settings": setting(sample=0)},
@@ -108,7 +108,7 @@ BROKEN = {
     "it was not opened": {"checkpoint": lambda opened, asked: opened[0] if opened else asked},
     "something of that is left": {"checkpoint": lambda opened, asked: opened[1] if len(opened) > 1 else asked},
 }
-SAID_OTHERWISE = {"answers to 5 prompts are missing": "5 prompts have 4 answers"}
+SAID_OTHERWISE = {"answers to 3 prompts are missing": "3 prompts have 2 answers"}
 
 
 def test_the_backend_of_transformers_conforms(two):

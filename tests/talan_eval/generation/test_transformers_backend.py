@@ -139,6 +139,6 @@ def test_a_checkpoint_that_is_in_memory_is_not_loaded(two):
     prompts = [Prompt(text) for text in two.subject.prompts]
     with two.backend.start(two.revision, two.subject.shape) as engine:
         with engine.open(nowhere) as memory:
-            said = list(memory.generate(prompts, Sampling(max_tokens=12)))
+            said = list(memory.generate(prompts, Sampling(max_tokens=8)))
         with engine.open(two.subject.first) as disk:
-            assert list(disk.generate(prompts, Sampling(max_tokens=12))) == said
+            assert list(disk.generate(prompts, Sampling(max_tokens=8))) == said
