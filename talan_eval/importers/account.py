@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from talan_eval.comparison.signature import package_version
+from talan_eval.importers.seeds import SEED_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _PACKAGES: Final = ("numpy", "scipy")
 _MANY: Final = 8
+_PAIR: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Account:
     def warnings(self) -> tuple[str, ...]:
         """Return what the logs themselves raise: older runs left aside, how runs were paired."""
         said = [note for arm in self.arms for run in arm.runs for note in run.notes]
-        return tuple(dict.fromkeys([*said, *(note for trials in self.trials.values() for note in trials.notes)]))
+        paired = [note for trials in self.trials.values() for note in trials.notes]
+        return tuple(dict.fromkeys([*said, *paired, *self._seeds_as_arms()]))
 
     def provenance(self) -> dict[str, Any]:
         """Return what the result keeps: every file with its SHA-256, by arm and run."""
@@ -83,6 +86,19 @@ class Account:
             }
             for backbone, trials in self.trials.items()
             for trial in trials.arms[arm]
+        ]
+
+    def _seeds_as_arms(self) -> list[str]:
+        """Point out arms whose arguments differ in a seed's number alone, as a shell makes them of a glob."""
+        alike: dict[str, list[str]] = {}
+        for arm in self.arms:
+            for kind in dict.fromkeys(SEED_NUMBER.sub("seed", word) for word in arm.words):
+                alike.setdefault(kind, []).append(arm.words[0])
+        return [
+            f"{' and '.join(words[:_PAIR])} are arms of their own here; to make them seeds of one arm, give them one "
+            f"name: {' '.join(f'NAME={word}' for word in words[:_PAIR])}"
+            for words in alike.values()
+            if len(words) > 1
         ]
 
     def _seeds(self) -> list[str]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TrialAxis = Literal["seed", "sample"]
 AXES: Final = ("seed", "sample")
 PAIRINGS: Final = ("paired", "independent")
-_NUMBER: Final = re.compile(r"(?i)seed[-_=. ]?(\d+)")
+SEED_NUMBER: Final = re.compile(r"(?i)seed[-_=. ]?(\d+)")
 _FIXED_SEED: Final = 0  # an arm without seeds has one run, which needs a number
 
 
@@ -166,7 +166,7 @@ def _stated(arm: LoggedArm) -> tuple[int, ...] | None:
 
 def _named(arm: LoggedArm) -> tuple[int, ...] | None:
     """Return the seed numbers in the paths, or None unless every path has its own."""
-    found = [_NUMBER.findall(str(run.path)) for run in arm.runs]
+    found = [SEED_NUMBER.findall(str(run.path)) for run in arm.runs]
     if not all(found):
         return None
     seeds = tuple(int(numbers[-1]) for numbers in found)

@@ -118,6 +118,15 @@ def test_mistakes_of_typing(refused, words, says, types):
     assert types in said.rsplit("\n", 1)[1]
 
 
+@pytest.mark.usefixtures("arms")
+def test_seeds_that_a_shell_made_arms_are_pointed_out(compare_words):
+    words = ("runs/lora/seed0", "runs/lora/seed1", "runs/dora/seed0")
+    said = "runs/lora/seed0 and runs/lora/seed1 are arms of their own here"
+    assert any(said in text for text in compare_words(*words).result.warnings)
+    named = (f"lora={words[0]}", f"lora={words[1]}", "dora=runs/dora/seed0", "dora=runs/dora/seed1")
+    assert not any("arms of their own" in text for text in compare_words(*named).result.warnings)
+
+
 def test_an_arm_of_two_kinds_of_logs_is_refused(refused, arms):
     file = table(arms / "scores.csv", ("lora",))
     said = refused("lora=runs/lora", f"lora={file}", "dora=runs/dora")
