@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from talan_eval.importers.model import LoggedArm
-    from talan_eval.importers.seeds import Trial, Trials
+    from talan_eval.importers.seeds import SeedRules, Trial, Trials
     from talan_eval.importers.selection import Chosen
 
 _PACKAGES: Final = ("numpy", "scipy")
@@ -30,13 +30,13 @@ class Account:
         arms: All arms, the base first.
         trials: Which run is which seed, by backbone.
         chosen: Filter and metric of each task.
-        pairs: Whether a seed of one arm belongs to the same seed of the others.
+        rules: What the user declared about seeds.
     """
 
     arms: Sequence[LoggedArm]
     trials: Mapping[str, Trials]
     chosen: Sequence[Chosen]
-    pairs: bool
+    rules: SeedRules
 
     def notes(self) -> tuple[str, ...]:
         """Say which arms there are, which run is which seed, and which metric counts; one sentence each."""
@@ -89,16 +89,16 @@ class Account:
         lines = []
         for backbone, trials in self.trials.items():
             start = f"{backbone}, " if len(self.trials) > 1 else ""
-            if self.pairs:
-                by_seed: dict[int, list[str]] = {}
-                for trial in (trial for own in trials.arms.values() for trial in own):
-                    by_seed.setdefault(trial.seed, []).append(_place(trial))
-                lines += [f"{start}seed {seed}: {' with '.join(places)}" for seed, places in by_seed.items()]
-            else:
-                lines += [
-                    f"{start}{arm}: {', '.join(f'seed {trial.seed} {_place(trial)}' for trial in own)}"
-                    for arm, own in trials.arms.items()
-                ]
+            by_seed: dict[int, list[str]] = {}
+            for arm, own in trials.arms.items():
+                if arm in self.rules.fixed:
+                    lines.append(f"{start}{arm}, without seeds: {_place(own[0])}")
+                elif self.rules.independent:
+                    lines.append(f"{start}{arm}: {', '.join(f'seed {trial.seed} {_place(trial)}' for trial in own)}")
+                else:
+                    for trial in own:
+                        by_seed.setdefault(trial.seed, []).append(_place(trial))
+            lines += [f"{start}seed {seed}: {' with '.join(places)}" for seed, places in by_seed.items()]
         return lines if len(lines) <= _MANY else [*lines[:_MANY], f"... and {len(lines) - _MANY} more"]
 
     def _metrics(self) -> list[str]:
