@@ -30,7 +30,8 @@ def score_files(directory: Path, result: Result) -> dict[str, bytes]:
 
     Each matrix has a row per training seed, which its first column "seed" names, and a column per item with its mean
     score over samples, in [0, 1]; a field is empty where the seed has no answer to the item. Item ids that a
-    spreadsheet would run as a formula get a leading apostrophe. Read one with ``pandas.read_csv(file, index_col="seed")``.
+    spreadsheet would run as a formula get a leading apostrophe. Read one with
+    ``pandas.read_csv(file, index_col="seed")``.
 
     Args:
         directory: The directory of the comparison. Every sealed evaluation in it is exported, those on seeds of a
