@@ -42,7 +42,7 @@ def test_the_answers_of_a_flip_belong_to_it(directory, cell, result):
     assert [(flip.item_id, flip.lost) for flip in flips.entries] == [("i1", False), ("i2", True)]
     assert len(flips.answers) == 2
     for flip, (base, treat) in zip(flips.entries, flips.answers, strict=True):
-        assert (base.score, treat.score) == (flip.base, flip.treat)
+        assert (base.score, treat.score) == (flip.base, flip.treatment)
         assert base.text == treat.text == f"{flip.item_id}s0"
         assert base.reason == "because"
     assert flips.answers[0:2] == [flips.answers[0], flips.answers[1]]
