@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import os
@@ -17,7 +18,7 @@ from talan_core.errors import UserError
 from talan_eval.cli.checkup import EXTRAS, examine
 from talan_eval.cli.init import experiment_file
 from talan_eval.cli.main import app
-from talan_eval.pipeline.answers import is_gated, read_flips, read_must_pass
+from talan_eval.pipeline.answers import publishes, read_flips, read_must_pass
 from talan_eval.requests.compare import CompareRequest
 from talan_eval.requests.experiment_file import read_options
 from talan_eval.result.reading import read_result
@@ -100,16 +101,52 @@ def test_one_format_is_printed_and_several_need_a_place(finished):
 def test_flips_are_what_differs(finished):
     result = read_result(finished)
     flips = read_flips(finished, result)
-    pairs = result.cells[0].e0
+    pairs = result.contrasts[0].cells[0].e0
     assert sum(flip.lost for flip in flips.entries) == sum(pair.lost for pair in pairs)
     assert len(flips.entries) == sum(pair.lost + pair.gained for pair in pairs)
 
 
-def test_text_of_gpqa_is_withheld_and_that_of_its_generated_twin_is_not():
-    assert is_gated("gpqa_diamond")
-    assert is_gated("leaderboard_GPQA_main")
-    assert not is_gated("gpqa_diamond_micro")
-    assert not is_gated("gsm8k")
+def test_whether_text_may_be_shown_is_said_by_the_experiment_else_by_the_task_else_it_is_not(result):
+    def found(**tasks):
+        listed = [{"name": name, "publish_text": says} for name, says in tasks.items()]
+        return result(provenance={"experiment": {"tasks": listed}})
+
+    logged = result(provenance={"logs": []})
+    assert not publishes(logged, "gpqa_diamond")
+    assert publishes(logged, "talan_gsm8k")
+    assert publishes(logged, "gpqa_diamond_micro")
+    assert not publishes(logged, "leaderboard_gpqa_main")
+    assert not publishes(logged, "unheard_of")
+    assert publishes(found(unheard_of=True), "unheard_of")
+    assert not publishes(found(gsm8k=False), "gsm8k")
+    older = result(provenance={"experiment": {"tasks": [{"name": "gpqa_diamond"}, {"name": "gsm8k"}]}})
+    assert (publishes(older, "gpqa_diamond"), publishes(older, "gsm8k")) == (False, True)
+
+
+def test_raw_scores_are_exported_as_seeds_by_items(finished, tmp_path, cell):
+    out = tmp_path / "out"
+    done = run("report", finished, "--format", "csv,scores", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "scores/ (3 files)" in done.stdout
+    index = list(csv.DictReader((out / "scores" / "index.csv").open(newline="")))
+    assert [row["arm"] for row in index] == ["lora", "talan+lora"]
+    scores = cell(items=60)
+    for row, values in zip(index, (scores.base, scores.treat), strict=True):
+        assert (row["task"], row["backbone"], row["n_seeds"], row["n_items"]) == ("gsm8k_micro", "micro", "7", "60")
+        header, *lines = csv.reader((out / "scores" / row["file"]).open(newline=""))
+        assert header == ["seed", *scores.item_ids]
+        assert [int(line[0]) for line in lines] == list(scores.seeds)
+        assert [[float(score) for score in line[1:]] for line in lines] == values.tolist()
+
+
+def test_a_directory_without_answers_says_that_it_has_no_raw_scores(finished, tmp_path):
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (alone / "result.json").write_text((finished / "result.json").read_text())
+    done = run("report", alone, "--format", "scores", "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "no graded answers" in done.stderr
+    assert "raw scores are in the logs" in " ".join(done.stderr.split())
 
 
 def test_gate_writes_what_ci_reads(finished, tmp_path):
@@ -129,7 +166,7 @@ def test_must_pass_items_are_read_from_the_answers(finished, tmp_path):
     wanted = tmp_path / "must.txt"
     result = read_result(finished)
     lost = next(flip.item_id for flip in read_flips(finished, result).entries if flip.lost)
-    wanted.write_text(f"# our own\n{result.cells[0].task} {lost}\n{result.cells[0].task} nowhere # gone\n")
+    wanted.write_text(f"# our own\n{result.contrasts[0].cells[0].task} {lost}\n{result.contrasts[0].cells[0].task} nowhere # gone\n")
     first, second = read_must_pass(wanted, finished, result)
     assert first.failed
     assert second.seeds == ()

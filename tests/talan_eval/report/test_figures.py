@@ -64,12 +64,12 @@ def test_a_forest_is_grouped_by_contrast_and_each_has_its_own_slopes_and_flips(m
         for contrast in found.contrasts
         for label in (contrast.name, *names, "mean (primary)" if contrast is found.contrasts[0] else "mean")
     ]
-    marks = {float(line.get_xdata()[0]): line.get_ydata()[0] for line in drawn["forest"].figure.axes[0].lines
-             if line.get_zorder() == 3}  # fmt: skip
+    drawn_at = [line for line in drawn["forest"].figure.axes[0].lines if line.get_zorder() == 3]
+    marks = {int(line.get_ydata()[0]): float(line.get_xdata()[0]) for line in drawn_at}
     for place, contrast in enumerate(found.contrasts):
         for row, cell in enumerate(contrast.cells):
-            assert marks[cell.delta] == place * (len(names) + 2) + 1 + row
-        assert marks[contrast.aggregate.delta] == place * (len(names) + 2) + 1 + len(names)
+            assert marks[place * (len(names) + 2) + 1 + row] == cell.delta
+        assert marks[place * (len(names) + 2) + 1 + len(names)] == contrast.aggregate.delta
     assert drawn["slopes-2"].contrast == 1
     (line, *_) = drawn["slopes-3"].figure.axes[0].lines
     cell = found.contrasts[2].cells[0]
