@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource, TunedBackbone
+from talan_eval.experiment import BackboneIdentity, Experiment, TaskSpec, TrainingSource, TunedBackbone
 from talan_eval.grid import plan
 from talan_eval.records.adoption import offers
 from talan_eval.records.listing import status_of
@@ -47,8 +47,8 @@ def experiment(seeds: int) -> Experiment:
     )
 
 
-def _task(name: str) -> TaskIdentity:
-    return TaskIdentity(
+def _task(name: str) -> TaskSpec:
+    return TaskSpec(
         name=name, version="1:00000000", metric="exact_match", grader="number", n_items=200, n_train=600,
         items_hash="i" * 16, train_hash="t" * 16, runs_code=False,
     )  # fmt: skip

@@ -10,6 +10,9 @@ Each package gets the whole table and does the nearest thing that it offers:
 * scipy.stats.bootstrap: both arms' scores, paired, averaged over seeds; items only, one cell after the other;
 * rliable: its task bootstrap, runs and tasks resampled, where a task is one item of one cell;
 * sacreBLEU: the bootstrap loop of its paired test, items only, for each of the 224 checkpoints.
+
+Beside it the analytic intervals, and the whole statistics of twelve arms on four benchmarks without bootstraps: E1, E2,
+what pairing gained, the adjusted families of cells and of means, the global test, the expected exaggeration.
 """
 
 from __future__ import annotations
@@ -21,16 +24,27 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from sacrebleu.significance import _bootstrap_resample
 from scipy import stats
 
-from talan_eval.stats.backbones import GridCell, pigeonhole_backbones
+from talan_eval.stats.arm_permutation import permute_arms
+from talan_eval.stats.backbones import (
+    GridCell,
+    guarded_crossed_backbones,
+    guarded_t_backbones,
+    pigeonhole_backbones,
+)
+from talan_eval.stats.contrast_family import FamilyMember, FamilyResult, adjust_family
 from talan_eval.stats.crossed import guarded_crossed
 from talan_eval.stats.guarded_t import guarded_t
+from talan_eval.stats.independent import ArmsCell, pairing
+from talan_eval.stats.joint_flips import SeedGains
 from talan_eval.stats.mean_squares import mean_squares
+from talan_eval.stats.selection import expected_exaggeration, gain_covariance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,6 +55,8 @@ SEEDS: Final = 7
 ITEMS: Final = 1319
 CELLS: Final = 16
 BACKBONES: Final = 4
+ARMS: Final = 12
+BENCHMARKS: Final = 4
 RESAMPLES: Final = 10_000
 ALPHA: Final = 0.05
 ONE_THREAD: Final = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -102,6 +118,52 @@ def analytic(cells: Sequence[GridCell]) -> None:
         per_seed = cell.deltas.mean(axis=1)
         guarded_t(per_seed, squares, ALPHA)
         guarded_crossed(per_seed, squares, ALPHA)
+
+
+def example_arms() -> FloatArray:
+    """Return right-or-wrong scores of twelve arms, shape (12, 4, 7, 1319)."""
+    rng = np.random.default_rng(0)
+    chance = rng.uniform(0.2, 0.8, size=(1, BENCHMARKS, 1, ITEMS))
+    return np.asarray(rng.random((ARMS, BENCHMARKS, SEEDS, ITEMS)) < chance, dtype=np.float64)
+
+
+def many_arms(scores: FloatArray, pairs: Sequence[tuple[int, int]]) -> tuple[FamilyResult, ...]:
+    """Do the whole statistics of many arms but for the bootstraps.
+
+    Args:
+        scores: Shape (A, C, S, N).
+        pairs: (base, treat) of each contrast.
+
+    Returns:
+        The family of all cells.
+    """
+    cells, means = [], []
+    for base, treat in pairs:
+        grid = [
+            GridCell("b", f"t{task}", one - other)
+            for task, (one, other) in enumerate(zip(scores[treat], scores[base], strict=True))
+        ]
+        cells += [_member([cell]) for cell in grid]
+        means.append(_member(grid))
+        pairing(
+            [
+                ArmsCell("b", f"t{task}", *arms)
+                for task, arms in enumerate(zip(scores[treat], scores[base], strict=True))
+            ],
+            ALPHA,
+        )
+    adjust_family(means, ALPHA)
+    permute_arms([scores.mean(axis=3).transpose(0, 2, 1)])
+    gains = (scores[1:] - scores[:1]).mean(axis=(1, 3))
+    expected_exaggeration(gains.mean(axis=1), gain_covariance(gains))
+    return adjust_family(cells, ALPHA)
+
+
+def _member(cells: Sequence[GridCell]) -> FamilyMember:
+    found = guarded_t_backbones(cells, ALPHA)
+    guarded_crossed_backbones(cells, ALPHA)
+    per_seed = np.mean([cell.deltas.mean(axis=1) for cell in cells], axis=0)
+    return FamilyMember(found.delta, found.terms, (SeedGains("b", tuple(range(SEEDS)), per_seed),))
 
 
 def with_scipy(base: FloatArray, treat: FloatArray) -> None:
@@ -166,6 +228,14 @@ def report(rliable_python: str | None) -> None:
     for name, took in others.items():
         print(f"{name:<28}{took:>9.3f}{took / ours:>12.1f}{took / four:>12.1f}{TARGETS[name]:>8}")
     print(f"\nanalytic E1 and E2, {CELLS} cells: {1e3 * least_time(lambda: analytic(cells), 50):.2f} ms (target 2)")
+    scores = example_arms()
+    for name, pairs in (
+        ("with the base", [(0, arm) for arm in range(1, ARMS)]),
+        ("all pairs", list(combinations(range(ARMS), 2))),
+    ):
+        took = least_time(lambda chosen=pairs: many_arms(scores, chosen), 3)  # type: ignore[misc]  # bound now
+        what = f"{ARMS} arms, {len(pairs)} contrasts ({name}), {BENCHMARKS} benchmarks"
+        print(f"{what}: {took:.2f} s (target 1)")
     print(f"peak memory of the two-way bootstrap: {peak_memory(two_way(cells)):.0f} MB (target 200)")
 
 

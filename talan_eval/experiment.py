@@ -37,8 +37,25 @@ class BackboneIdentity(BaseModel):
     note: str
 
 
-class TaskIdentity(BaseModel):
-    """Which questions were asked and trained on; see :class:`talan_eval.tasks.benchmark.TaskSpec`."""
+class TaskSpec(BaseModel):
+    """What identifies a benchmark in an experiment: two runs with equal specs ask the same questions.
+
+    Attributes:
+        name: Short name, as typed and shown.
+        version: The task's version, the hash of its evaluated items with all settings, and those settings that are not
+            the default, as in ``1:0123abcd`` or ``1:89abcdef[few_shot=5,plain]``.
+        metric: The score that is compared.
+        grader: Name of the grader.
+        n_items: Items that are evaluated.
+        n_train: Items that adapters may be trained on.
+        items_hash: Hash over id, prompt and target of the evaluated items, in order, and over all settings below.
+        train_hash: Hash over prompt and completion of the training items, in order.
+        runs_code: Whether grading runs programs that the model wrote.
+        generation: How questions are put and answers are drawn.
+        max_tokens: Most tokens of an answer.
+        stop: Strings that end an answer; they are not part of it.
+        publish_text: Whether reports may show questions and answers; otherwise they name items by their id alone.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -115,7 +132,7 @@ class Experiment(BaseModel):
     contrasts: tuple[ContrastSpec, ...]
     seeds: tuple[int, ...]
     confirm: int = 0
-    tasks: tuple[TaskIdentity, ...]
+    tasks: tuple[TaskSpec, ...]
     train: tuple[TrainingSource, ...]
     device: str
     versions: dict[str, str]

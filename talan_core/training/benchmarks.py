@@ -1,6 +1,6 @@
-"""The training splits of the benchmarks: which rows belong, and how prompt and worked solution are worded.
+"""The benchmarks' wording and splits: which rows belong where, and how prompt and worked solution are worded.
 
-The wording is that of the evaluation tasks, so that an adapter is trained on what it will be asked.
+The evaluation tasks (``tasks/``) take prompts and splits from here, so that an adapter is trained on what it is asked.
 """
 
 from __future__ import annotations
@@ -10,11 +10,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 # The source marks each calculation for a calculator, as in <<3*4=12>>; people and models do not write so.
 _CALCULATOR: Final = re.compile(r"<<[^<>]*>>")
-_MBPP_TRAIN: Final = range(601, 975)
+MBPP_SPLITS: Final = {
+    "examples": range(1, 11),
+    "test": range(11, 511),
+    "validation": range(511, 601),
+    "train": range(601, 975),
+}
+"""Task ids of the splits, as the authors of MBPP define them."""
 
 Row = dict[str, Any]
 
@@ -38,32 +44,49 @@ class Benchmark:
     belongs: Callable[[Row], bool] = lambda _: True
 
 
-def _gsm8k(row: Row) -> tuple[str, str]:
-    prompt = f"{row['question']}\n\nReason step by step. End with a last line of the form '#### <number>'."
-    return prompt, _CALCULATOR.sub("", row["answer"]).strip()
+def gsm8k_prompt(question: str) -> str:
+    """Return the prompt of one problem of GSM8K."""
+    return f"{question}\n\nReason step by step. End with a last line of the form '#### <number>'."
 
 
-def _math(row: Row) -> tuple[str, str]:
-    prompt = f"Problem: {row['problem']}\n\nReason step by step. Put the final answer in \\boxed{{}}."
-    return prompt, row["solution"]
+def gsm8k_solution(answer: str) -> str:
+    """Return a worked solution of GSM8K without its marks for a calculator."""
+    return _CALCULATOR.sub("", answer).strip()
 
 
-def _mbpp(row: Row) -> tuple[str, str]:
-    tests = "\n".join(row["test_list"])
-    prompt = f"Task: {row['text']}\nThe code must pass these tests:\n{tests}\n\nAnswer with one block of Python code."
-    code = row["code"].replace("\r\n", "\n").strip()
-    return prompt, f"```python\n{code}\n```"
+def math_prompt(problem: str) -> str:
+    """Return the prompt of one problem of MATH."""
+    return f"Problem: {problem}\n\nReason step by step. Put the final answer in \\boxed{{}}."
+
+
+def mbpp_prompt(task: str, tests: Sequence[str]) -> str:
+    """Return the prompt of one problem of MBPP: the task and all of its assertions, as in the paper."""
+    listed = "\n".join(tests)
+    return f"Task: {task}\nThe code must pass these tests:\n{listed}\n\nAnswer with one block of Python code."
+
+
+def mbpp_solution(code: str) -> str:
+    """Return a program of MBPP as a fenced block, which is how the prompt asks for it."""
+    program = code.replace("\r\n", "\n").strip()
+    return f"```python\n{program}\n```"
 
 
 BENCHMARKS: Final[Mapping[str, Benchmark]] = {
-    "gsm8k": Benchmark("gsm8k/train.jsonl", 7473, ("question", "answer"), _gsm8k),
-    "math": Benchmark("math/train.jsonl", 4500, ("problem", "solution"), _math),
+    "gsm8k": Benchmark(
+        "gsm8k/train.jsonl",
+        7473,
+        ("question", "answer"),
+        lambda row: (gsm8k_prompt(row["question"]), gsm8k_solution(row["answer"])),
+    ),
+    "math": Benchmark(
+        "math/train.jsonl", 4500, ("problem", "solution"), lambda row: (math_prompt(row["problem"]), row["solution"])
+    ),
     "mbpp": Benchmark(
         "mbpp/mbpp.jsonl",
-        len(_MBPP_TRAIN),
+        len(MBPP_SPLITS["train"]),
         ("text", "code", "task_id", "test_list"),
-        _mbpp,
-        lambda row: row["task_id"] in _MBPP_TRAIN,
+        lambda row: (mbpp_prompt(row["text"], row["test_list"]), mbpp_solution(row["code"])),
+        lambda row: row["task_id"] in MBPP_SPLITS["train"],
     ),
 }
 """The named sources. "math" are the 4,500 problems of MATH's test split that MATH-500 leaves out."""

@@ -1,8 +1,8 @@
 """Chat templates that write the date: one fixed date instead of the clock, the same in training and answering.
 
 Templates read a date in two ways: by calling ``strftime_now(FORMAT)``, which transformers binds to the clock (Granite,
-Mistral, Llama 3.2), or from a variable ``date_string`` with a constant to fall back on (Llama 3.1). transformers lets no
-caller replace the function, so the template itself is given a macro of that name in front, which hides it.
+Mistral, Llama 3.2), or from a variable ``date_string`` with a constant to fall back on (Llama 3.1). transformers lets
+no caller replace the function, so the template itself is given a macro of that name in front, which hides it.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import inspect
 import json
 import platform
 import time
@@ -16,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import talan_eval.calibration
-import talan_eval.stats
 from talan_core.errors import UserError
+from talan_eval.calibration.averages import Average, Outcome
 from talan_eval.calibration.counting import Share
 from talan_eval.calibration.settings import SMALL, Setting, full_study, key
-from talan_eval.calibration.tables import Record, all_tables
+from talan_eval.calibration.table_text import Record
+from talan_eval.calibration.tables import all_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 RECORDS = "records.jsonl"
 MANIFEST = "manifest.json"
 TABLES = "tables.md"
+_STUDIED = ("talan_eval.stats", "talan_eval.calibration")
 
 
 @dataclass(frozen=True)
@@ -67,11 +70,14 @@ def make_study(settings: str, replicates: int, seed: int) -> Study:
 
 def simulate(setting: Setting, replicates: int, seed: int) -> Record:
     """Run one setting with a generator that depends on the setting and the seed alone."""
-    name = key(setting)
-    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     began = time.process_time()
-    shares = setting.run(replicates, rng)
-    return Record(setting, shares, time.process_time() - began)
+    found = setting.run(replicates, _generator(setting, seed))
+    outcome = found if isinstance(found, Outcome) else Outcome(found, {})
+    return Record(setting, outcome.shares, time.process_time() - began, outcome.averages)
+
+
+def _generator(setting: Setting, seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, zlib.crc32(key(setting).encode())])
 
 
 def run_study(study: Study, directory: Path, progress: Callable[[int, int], None]) -> tuple[Record, ...]:
@@ -122,19 +128,47 @@ def read_records(path: Path) -> tuple[Record, ...]:
     for line in kept.splitlines():
         stored = json.loads(line)
         shares = {name: Share(hits, trials) for name, (hits, trials) in stored["shares"].items()}
+        averages = {name: Average(*sums) for name, sums in stored.get("averages", {}).items()}
         if stored["setting"] in known:
-            records.append(Record(known[stored["setting"]], shares, stored["seconds"]))
+            records.append(Record(known[stored["setting"]], shares, stored["seconds"], averages))
     return tuple(records)
 
 
-def code_digest() -> str:
-    """Return a digest of the code under study, the statistics and the simulation, without docstrings and comments."""
-    digest = hashlib.sha256()
-    for package in (talan_eval.stats, talan_eval.calibration):
-        for file in sorted(Path(package.__path__[0]).glob("*.py")):
-            if file.name != "tables.py":
-                digest.update(_bare(file.read_text(encoding="utf-8")).encode())
+def code_digest(kind: type[Setting]) -> str:
+    """Return a digest of the code that a kind of setting runs: its module and all that it imports of this study.
+
+    Docstrings, comments and the types of arguments do not count. A new statistic, or a new kind of setting, therefore
+    leaves the records of the others valid.
+    """
+    digest = hashlib.sha256(_bare(inspect.getsource(_generator)).encode())
+    for module in sorted(_closure(kind.__module__)):
+        digest.update(_bare(_source(module)).encode())
     return digest.hexdigest()
+
+
+def _closure(module: str) -> set[str]:
+    """Return a module of the study and every other that it imports, directly or through others."""
+    found, left = set(), [module]
+    while left:
+        name = left.pop()
+        if name not in found and _path(name).exists():
+            found.add(name)
+            left += [
+                inner
+                for node in ast.walk(ast.parse(_source(name)))
+                if isinstance(node, ast.ImportFrom) and node.module is not None and node.module.startswith(_STUDIED)
+                for inner in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+            ]
+    return found
+
+
+def _path(module: str) -> Path:
+    root = Path(talan_eval.calibration.__path__[0]).parents[1]
+    return (root / module.replace(".", "/")).with_suffix(".py")
+
+
+def _source(module: str) -> str:
+    return _path(module).read_text(encoding="utf-8")
 
 
 def _bare(source: str) -> str:
@@ -142,7 +176,16 @@ def _bare(source: str) -> str:
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+        if isinstance(node, ast.arg):
+            node.annotation = None
     return ast.dump(tree)
+
+
+def _digests(study: Study) -> dict[str, str]:
+    kinds = {type(setting).__name__: type(setting) for setting in study.settings}
+    return {name: code_digest(kinds[name]) for name in sorted(kinds)}
 
 
 def _check_same(study: Study, directory: Path) -> None:
@@ -150,8 +193,11 @@ def _check_same(study: Study, directory: Path) -> None:
     if not path.exists():
         return
     stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    wanted = {"replicates": study.replicates, "seed": study.seed, "code": code_digest()}
-    differing = [name for name, value in wanted.items() if stored.get(name) != value]
+    differing = [name for name in ("replicates", "seed") if stored.get(name) != getattr(study, name)]
+    code = stored.get("code")
+    own = code if isinstance(code, dict) else {}
+    changed = [name for name, digest in _digests(study).items() if own.get(name, digest) != digest]
+    differing += [f"code of {name}" for name in changed] if isinstance(code, dict) else ["code"]
     if differing:
         raise UserError(
             f"{directory} holds a study with another {' and another '.join(differing)}.",
@@ -168,7 +214,7 @@ def _manifest(study: Study, records: Sequence[Record]) -> str:
         "replicates": study.replicates,
         "seed": study.seed,
         "processor_seconds": round(sum(record.seconds for record in records), 1),
-        "code": code_digest(),
+        "code": _digests(study),
         "versions": {name: version(name) for name in ("talan-eval", "numpy", "scipy")}
         | {"python": platform.python_version()},
     }
@@ -177,5 +223,7 @@ def _manifest(study: Study, records: Sequence[Record]) -> str:
 
 def _line(record: Record) -> str:
     shares = {name: [share.hits, share.trials] for name, share in record.shares.items()}
-    body = {"setting": key(record.setting), "seconds": round(record.seconds, 2), "shares": shares}
+    body: dict[str, Any] = {"setting": key(record.setting), "seconds": round(record.seconds, 2), "shares": shares}
+    if record.averages:
+        body["averages"] = {name: [a.total, a.squares, a.trials] for name, a in record.averages.items()}
     return json.dumps(body, sort_keys=True)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from talan_eval.calibration.coverage import CoverageSetting
 from talan_eval.calibration.families import FamilySetting
 from talan_eval.calibration.gates import GateSetting, PeekSetting
+from talan_eval.calibration.many_arms_tables import many_arms_tables
+from talan_eval.calibration.table_text import Record, by_seeds, markdown, mean_share
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from talan_eval.calibration.counting import Share
-    from talan_eval.calibration.settings import Setting
+    from collections.abc import Sequence
 
 E1_METHODS = (
     "guarded t",
@@ -39,24 +37,9 @@ CLAIMS = (
 ADJUSTMENTS = ("Holm", "max-T", "larger of Holm and max-T", "Benjamini-Hochberg", "no adjustment")
 
 
-@dataclass(frozen=True)
-class Record:
-    """One simulated setting.
-
-    Attributes:
-        setting: What was simulated.
-        shares: What was counted, by name.
-        seconds: Processor time.
-    """
-
-    setting: Setting
-    shares: dict[str, Share]
-    seconds: float
-
-
 def all_tables(records: Sequence[Record]) -> str:
     """Return every table that the records allow, each under a heading."""
-    # true gains are counted per benchmark, everything else per experiment
+    # true gains are counted one by one, everything else per experiment
     trials = max(share.trials for r in records for name, share in r.shares.items() if not name.startswith("found"))
     error = 100 * (0.05 * 0.95 / trials) ** 0.5
     introduction = (
@@ -77,6 +60,7 @@ def all_tables(records: Sequence[Record]) -> str:
         ("Mean over benchmarks and backbones", means(records)),
         ("Gate with a margin of 1 point", gates(records)),
         ("Looking after every added seed, from the third on", peeking(records)),
+        *many_arms_tables(records),
     ):
         if text:
             parts.append(f"### {heading}\n\n{text}")
@@ -85,42 +69,42 @@ def all_tables(records: Sequence[Record]) -> str:
 
 def e1_coverage(records: Sequence[Record]) -> str:
     """Tabulate E1 coverage by method and seeds, normal trainings and independent items."""
-    return _by_seeds(_plain(records), [(name, f"E1 {name}") for name in E1_METHODS])
+    return by_seeds(_plain(records), [(name, f"E1 {name}") for name in E1_METHODS])
 
 
 def e2_coverage(records: Sequence[Record]) -> str:
     """Tabulate E2 coverage by method and seeds, normal trainings and independent items."""
-    return _by_seeds(_plain(records), [(name, f"E2 {name}") for name in E2_METHODS])
+    return by_seeds(_plain(records), [(name, f"E2 {name}") for name in E2_METHODS])
 
 
 def small_spreads(records: Sequence[Record]) -> str:
     """Tabulate what is left of the coverage where the seeds agreed best."""
     rows = [(name, f"smallest spreads: {name}") for name in ("guarded t", "plain t")]
-    return _by_seeds(_plain(records), rows)
+    return by_seeds(_plain(records), rows)
 
 
 def skewed(records: Sequence[Record]) -> str:
     """Tabulate E1 coverage under a skewed law of the trainings."""
     chosen = [r for r in _coverage(records) if r.setting.world.law == "skewed"]  # type: ignore[union-attr]  # filtered
-    return _by_seeds(chosen, [(name, f"E1 {name}") for name in E1_METHODS if name != "items only"])
+    return by_seeds(chosen, [(name, f"E1 {name}") for name in E1_METHODS if name != "items only"])
 
 
 def clustered(records: Sequence[Record]) -> str:
     """Tabulate E2 and E0 with clusters and with clusters ignored."""
     chosen = [r for r in _coverage(records) if r.setting.world.cluster > 1]  # type: ignore[union-attr]  # filtered
     names = ("E2 guarded crossed", "E2 pigeonhole", "E2 guarded crossed, clusters ignored", "E0 interval")
-    return _by_seeds(chosen, [(name, name) for name in (*names, "E0 interval, clusters ignored")])
+    return by_seeds(chosen, [(name, name) for name in (*names, "E0 interval, clusters ignored")])
 
 
 def e0_coverage(records: Sequence[Record]) -> str:
     """Tabulate the Bonett-Price interval."""
-    return _by_seeds(_plain(records), [("Bonett-Price", "E0 interval")])
+    return by_seeds(_plain(records), [("Bonett-Price", "E0 interval")])
 
 
 def false_claims(records: Sequence[Record]) -> str:
     """Tabulate rejections where re-training gives no gain; here the worst setting is the largest."""
     rows = [(name, f"claims: {name}") for name in CLAIMS]
-    return _by_seeds(_plain(records), rows, worst=max)
+    return by_seeds(_plain(records), rows, worst=max)
 
 
 def families(records: Sequence[Record]) -> str:
@@ -128,7 +112,7 @@ def families(records: Sequence[Record]) -> str:
     chosen = [r for r in records if isinstance(r.setting, FamilySetting) and r.setting.n_backbones == 1]
     rows = [(f"{name}: any false claim", f"any false: {name}") for name in ADJUSTMENTS]
     rows += [(f"{name}: true gains found", f"found: {name}") for name in ADJUSTMENTS]
-    return _by_seeds(chosen, rows, worst=max)
+    return by_seeds(chosen, rows, worst=max)
 
 
 def means(records: Sequence[Record]) -> str:
@@ -138,7 +122,7 @@ def means(records: Sequence[Record]) -> str:
         chosen = [r for r in records if isinstance(r.setting, FamilySetting) and (r.setting.n_backbones > 1) is several]
         names = ["mean E1 guarded", "mean E1, cells taken as independent", "mean E2 guarded"]
         names += ["mean E2, items taken as new per backbone"] if several else []
-        if text := _by_seeds(chosen, [(f"{name[5:]}", name) for name in names]):
+        if text := by_seeds(chosen, [(f"{name[5:]}", name) for name in names]):
             parts.append(f"{title[0].upper()}{title[1:]}:\n\n{text}")
     return "\n\n".join(parts)
 
@@ -155,9 +139,9 @@ def gates(records: Sequence[Record]) -> str:
             if (r.setting.world.n_seeds, -r.setting.world.delta) == (n_seeds, loss)  # type: ignore[union-attr]  # filtered
         ]
         names = ("gate: pass", "gate: inconclusive", "gate: fail", "gate: mean below zero")
-        rows.append([str(n_seeds), f"{-100 * loss:+.1f}", *(_mean([s[name] for s in group]) for name in names)])
+        rows.append([str(n_seeds), f"{-100 * loss:+.1f}", *(mean_share([s[name] for s in group]) for name in names)])
     heading = ["seeds", "true gain, points", "pass", "inconclusive", "fail", '"mean < 0 fails"']
-    return _markdown(heading, rows) if rows else ""
+    return markdown(heading, rows) if rows else ""
 
 
 def peeking(records: Sequence[Record]) -> str:
@@ -171,7 +155,7 @@ def peeking(records: Sequence[Record]) -> str:
         [f"{r.setting.first} to {r.setting.last}", *(f"{100 * r.shares[name].value:.1f}" for name in names)]  # type: ignore[union-attr]  # filtered
         for r in chosen
     ]
-    return _markdown(["seeds", "t at every look", "anytime-valid t", "t at the last look"], rows) if rows else ""
+    return markdown(["seeds", "t at every look", "anytime-valid t", "t at the last look"], rows) if rows else ""
 
 
 def _coverage(records: Sequence[Record]) -> list[Record]:
@@ -184,42 +168,3 @@ def _plain(records: Sequence[Record]) -> list[Record]:
         for record in _coverage(records)
         if record.setting.world.law == "normal" and record.setting.world.cluster == 1  # type: ignore[union-attr]  # filtered
     ]
-
-
-def _by_seeds(
-    records: Sequence[Record],
-    rows: Iterable[tuple[str, str]],
-    *,
-    worst: Callable[[Iterable[float]], float] = min,
-) -> str:
-    seeds = sorted({_seeds(record) for record in records})
-    body = []
-    for label, name in rows:
-        cells = [
-            _cell([r.shares[name] for r in records if _seeds(r) == count and name in r.shares], worst)
-            for count in seeds
-        ]
-        if any(cell != "-" for cell in cells):
-            body.append([label, *cells])
-    return _markdown(["", *(f"S = {count}" for count in seeds)], body) if body else ""
-
-
-def _seeds(record: Record) -> int:
-    setting = record.setting
-    return setting.last if isinstance(setting, PeekSetting) else setting.world.n_seeds
-
-
-def _mean(shares: Sequence[Share]) -> str:
-    return f"{sum(100 * share.value for share in shares) / len(shares):.1f}"
-
-
-def _cell(shares: Sequence[Share], worst: Callable[[Iterable[float]], float]) -> str:
-    values = [100 * share.value for share in shares if share.trials > 0]
-    if not values:
-        return "-"
-    return f"{sum(values) / len(values):.1f} ({worst(values):.1f})"
-
-
-def _markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [list(heading), ["---"] * len(heading), *(list(row) for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -18,8 +18,8 @@ DOC = """Say PASS, FAIL or INCONCLUSIVE about a loss, with an exit code for CI.
 
 PASS (exit code 0): a loss of more than the margin is excluded. FAIL (1): a loss was shown. INCONCLUSIVE (3):
 neither; the report says how many seeds would decide. Incomplete results exit with 4, mistakes with 2. The
-margin must be declared before results are read. Of several contrasts each must pass; the worst one decides. In GitHub Actions the step summary, annotations and outputs are
-written as well.
+margin must be declared before results are read. Of several contrasts each must pass; the worst one decides. In
+GitHub Actions the step summary, annotations and outputs are written as well.
 """
 EXAMPLES = (
     "Examples:  talan-eval gate results/NAME --margin 1.0  |  "

@@ -77,7 +77,7 @@ def _compute(
 
     workload = Workload(
         missing,
-        max(0, len(session.every_run()) - len(missing)),
+        len({run.cell_id for run in (*session.every_run(), *missing)}) - len(missing),
         {one.backbone: one.training.steps for one in prepared.assignments},
         {task.name: task.n_items for task in prepared.experiment.tasks},
         frozenset(session.store.checkpoint_names()),

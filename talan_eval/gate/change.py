@@ -162,7 +162,7 @@ def _declared(result: Result) -> set[tuple[str, str, str]]:
 
 
 def _identity(contrast: Contrast, result: Result) -> object:
-    """Return what two contrasts must share to be of one family; what the family hash of a single contrast is made of."""
+    """Return what two contrasts must share to be of one family: what the hash of a single contrast is made of."""
     return (
         contrast.pairing,
         sorted(

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from talan_core.backbones.load import Revision
+    from talan_eval.experiment import TaskSpec
     from talan_eval.generation_settings import GenerationSettings
-    from talan_eval.tasks.benchmark import Benchmark, TaskSpec
+    from talan_eval.tasks.benchmark import Benchmark
 
 
 def chat_renderer(tokenizer: PreTrainedTokenizerBase, settings: GenerationSettings) -> Callable[..., str] | None:
@@ -21,8 +22,8 @@ def chat_renderer(tokenizer: PreTrainedTokenizerBase, settings: GenerationSettin
 
     Args:
         tokenizer: The backbone's tokenizer.
-        settings: Whether the chat template is used, and with thinking or not where it has that switch. Without the switch
-            being set, a template may think, while adapters are trained on answers without thinking.
+        settings: Whether the chat template is used, and with thinking or not where it has that switch. Without the
+            switch being set, a template may think, while adapters are trained on answers without thinking.
     """
     if not settings.chat_template or not tokenizer.chat_template:
         return None

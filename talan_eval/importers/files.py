@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+_SNIFF = 1 << 16
 _LFS = b"version https://git-lfs.github.com/spec/"
 _MOST_WAITING = 4
 _DIGITS = re.compile(r"(\d+)")
 
 
-class Reader:
+class FileReader:
     """Reads files and stamps them; use it in a ``with`` block.
 
     Hashing releases the interpreter's lock, so it costs no time where a second core is free.
@@ -59,7 +60,7 @@ class Reader:
         except OSError as error:
             raise UserError(f"Cannot read {path}: {error.strerror}.", f"Make it readable: chmod u+r {path}") from error
         if not data or data.isspace():  # which stops at the first letter
-            raise UserError(f"{path} is empty.", "Score this run again, or leave its directory out of the option.")
+            raise UserError(f"{path} is empty.", "Score this run again, or leave its directory out.")
         if data.startswith(_LFS):
             raise UserError(f"{path} is a git-lfs pointer, not the log itself.", f"Fetch it: git lfs pull -I {path}")
         digest = self._pool.submit(_sha256, data)
@@ -78,6 +79,21 @@ class Pending:
     def stamp(self) -> Stamp:
         """Wait for the hash and return the stamp."""
         return Stamp(self._path, self._digest.result(), self._size)
+
+
+def first_bytes(path: Path, *, from_end: bool = False) -> bytes:
+    """Return the first 64 KiB of a file, or the last ones.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            if from_end:
+                file.seek(max(0, path.stat().st_size - _SNIFF))
+            return file.read(_SNIFF)
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror}.", f"Make it readable: chmod u+r {path}") from error
 
 
 def natural(text: object) -> list[tuple[int, int, str]]:

@@ -12,21 +12,22 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from talan_core.errors import UserError
-from talan_eval.importers.files import natural
+from talan_eval.importers.files import first_bytes, natural
+from talan_eval.importers.lm_eval_lines import LineReader
 from talan_eval.importers.model import LoggedRun, Stamp, TaskLog
+from talan_eval.importers.reader import LogReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from talan_eval.importers.files import Pending, Reader
-    from talan_eval.importers.lm_eval_lines import LineReader
+    from talan_eval.importers.files import FileReader, Pending
+    from talan_eval.importers.reader import Place, Source
 
-HARNESS: Final = "lm-eval"
 _TIME: Final = r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(?:\.\d+)?"
 _SAMPLES: Final = re.compile(rf"samples_(?P<task>.+?)(?:_(?P<time>{_TIME}))?\.jsonl")
 _RESULTS: Final = re.compile(rf".+_(?P<time>{_TIME})\.json")
@@ -73,55 +74,76 @@ class _Summary:
         return next((str(arguments[name]) for name in names if arguments.get(name)), None)
 
 
-def is_samples(path: Path) -> bool:
-    """Return whether a file has the name of an lm-eval sample file."""
-    return _SAMPLES.fullmatch(path.name) is not None
+class LmEvalLogs(LogReader):
+    """Reads what ``lm_eval --log_samples`` wrote, each directory as one run."""
 
+    harness: ClassVar[str] = "lm-eval"
+    readable: ClassVar[str] = "lm-eval --log_samples directories"
 
-def read_run(path: Path, files: Sequence[Path], reader: Reader, lines: LineReader) -> LoggedRun:
-    """Read one run.
+    def __init__(self, files: FileReader) -> None:
+        """Take what reads and stamps files."""
+        self._files = files
+        self._lines = LineReader()
 
-    Args:
-        path: The directory, as found.
-        files: Its sample files, at least one.
-        reader: Reads and stamps files.
-        lines: Parses lines.
+    def recognises(self, file: Path, *, typed: bool) -> bool:
+        """Return whether a file has the name of a sample file, or its first line the keys of one."""
+        del typed
+        if file.suffix.lower() != ".jsonl":
+            return False
+        return _SAMPLES.fullmatch(file.name) is not None or b'"doc_id"' in first_bytes(file).split(b"\n", 1)[0]
 
-    Returns:
-        The newest log of each task.
+    def read(self, source: Source) -> list[LoggedRun]:
+        """Read one arm: the newest log of each task in each directory.
 
-    Raises:
-        UserError: A file cannot be read as what its name says.
-    """
-    newest, older = _newest(files)
-    stamps: list[Stamp] = []
-    summaries = {time: _summary(path, time, reader, stamps) for time in sorted({time for time, _ in newest.values()})}
-    tasks: dict[str, TaskLog] = {}
-    pending: list[Pending] = []
-    for task in sorted(newest, key=natural):
-        time, file = newest[task]
-        data, waiting = reader.read(file)
-        pending.append(waiting)
-        summary = summaries[time]
-        tasks[task] = TaskLog(
-            task=task,
-            file=file,
-            answers=lines.read(data, file),
-            version=summary.version(task),
-            settings=summary.settings(task),
-            lower_is_better=summary.lower_is_better(task),
+        Raises:
+            UserError: A file cannot be read as what its name says.
+        """
+        return [self._run(place.path, place.files) for place in _joined(source.places)]
+
+    def _run(self, path: Path, files: Sequence[Path]) -> LoggedRun:
+        newest, older = _newest(files)
+        times = sorted({time for time, _ in newest.values()})
+        stamps: list[Stamp] = []
+        summaries = {time: _summary(path, time, self._files, stamps) for time in times}
+        tasks: dict[str, TaskLog] = {}
+        pending: list[Pending] = []
+        for task in sorted(newest, key=natural):
+            time, file = newest[task]
+            data, waiting = self._files.read(file)
+            pending.append(waiting)
+            summary = summaries[time]
+            tasks[task] = TaskLog(
+                task=task,
+                file=file,
+                answers=self._lines.read(data, file),
+                version=summary.version(task),
+                settings=summary.settings(task),
+                lower_is_better=summary.lower_is_better(task),
+            )
+        latest = summaries[times[-1]]
+        return LoggedRun(
+            path=path,
+            harness=LmEvalLogs.harness,
+            tasks=tasks,
+            files=(*stamps, *(waiting.stamp() for waiting in pending)),
+            model=_model(latest, path),
+            backbone=latest.argument(_MODELS),
+            version=_text(latest.content.get("lm_eval_version")),
+            notes=_notes(path, older, times[-1]),
         )
-    latest = summaries[max(summaries)]
-    return LoggedRun(
-        path=path,
-        harness=HARNESS,
-        tasks=tasks,
-        files=(*stamps, *(waiting.stamp() for waiting in pending)),
-        model=_model(latest, path),
-        backbone=latest.argument(_MODELS),
-        version=_text(latest.content.get("lm_eval_version")),
-        notes=_notes(path, older, max(summaries)),
-    )
+
+
+def _joined(places: Sequence[Place]) -> list[Place]:
+    """Join lone files of one directory, which a glob names one by one: they are the tasks of one run."""
+    by_path: dict[Path, list[Place]] = {}
+    for place in places:
+        by_path.setdefault(place.path.parent if place.path.is_file() else place.path, []).append(place)
+    return [
+        found[0]
+        if len(found) == 1
+        else replace(found[0], path=path, files=tuple(f for one in found for f in one.files))
+        for path, found in by_path.items()
+    ]
 
 
 def _newest(files: Sequence[Path]) -> tuple[dict[str, tuple[str, Path]], int]:
@@ -141,7 +163,7 @@ def _notes(path: Path, older: int, latest: str) -> tuple[str, ...]:
     return (f"{path}: the newest log of each task is used (last {latest}); {count} left aside",)
 
 
-def _summary(directory: Path, time: str, reader: Reader, stamps: list[Stamp]) -> _Summary:
+def _summary(directory: Path, time: str, reader: FileReader, stamps: list[Stamp]) -> _Summary:
     """Read the results file of one time; without one, versions and models are unknown."""
     folder = directory if directory.is_dir() else directory.parent
     named = [file for file in folder.glob("*.json") if (m := _RESULTS.fullmatch(file.name)) and m["time"] == time]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -34,12 +34,14 @@ class _Item:
     labels: Mapping[str, str]
 
 
-def score_columns(chosen: Chosen, trials: Sequence[Trial]) -> tuple[ScoreColumns, ...]:
+def score_columns(chosen: Chosen, trials: Sequence[Trial], arm: str, backbone: str) -> tuple[ScoreColumns, ...]:
     """Return one set of columns per seed; samples of an item are averaged.
 
     Args:
         chosen: Task, filter and metric.
-        trials: The runs of one arm.
+        trials: The runs of one arm on one backbone.
+        arm: Name of the arm.
+        backbone: Name of the backbone.
 
     Returns:
         Columns in ascending order of seeds.
@@ -50,10 +52,11 @@ def score_columns(chosen: Chosen, trials: Sequence[Trial]) -> tuple[ScoreColumns
     by_seed: dict[int, list[Trial]] = {}
     for trial in trials:
         by_seed.setdefault(trial.seed, []).append(trial)
-    return tuple(_columns(chosen, seed, by_seed[seed]) for seed in sorted(by_seed))
+    empty = ScoreColumns(arm, backbone, chosen.task, 0, (), (), np.empty(0))
+    return tuple(_filled(replace(empty, seed=seed), chosen, by_seed[seed]) for seed in sorted(by_seed))
 
 
-def _columns(chosen: Chosen, seed: int, trials: Sequence[Trial]) -> ScoreColumns:
+def _filled(columns: ScoreColumns, chosen: Chosen, trials: Sequence[Trial]) -> ScoreColumns:
     logs = [trial.run.tasks[chosen.task] for trial in trials]
     answers = [log.answers[chosen.filter] for log in logs]
     scores = [_scores(log, one, chosen) for log, one in zip(logs, answers, strict=True)]
@@ -63,9 +66,8 @@ def _columns(chosen: Chosen, seed: int, trials: Sequence[Trial]) -> ScoreColumns
     first = answers[0]
     plain = len(answers) == 1 and len(set(first.items)) == len(first.items)
     if plain and not any(first.clusters) and not any(first.labels):
-        return ScoreColumns(
-            task=chosen.task,
-            seed=seed,
+        return replace(
+            columns,
             item_ids=tuple(first.items),
             prompts=tuple(first.prompts),
             scores=scores[0],
@@ -75,9 +77,8 @@ def _columns(chosen: Chosen, seed: int, trials: Sequence[Trial]) -> ScoreColumns
     items = _gather(logs, answers, scores)
     k = _samples(items, source)
     advice = "Give every item a cluster, or none."
-    return ScoreColumns(
-        task=chosen.task,
-        seed=seed,
+    return replace(
+        columns,
         item_ids=tuple(items),
         prompts=tuple(item.prompt for item in items.values()),
         scores=np.array([item.scores for item in items.values()], dtype=np.float64).mean(axis=1),

@@ -1,4 +1,4 @@
-"""What every log becomes: runs of an arm, each with its tasks, each with its answers by filter."""
+"""What every log becomes: arms with their runs, each with its tasks, each with its answers by filter."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class LoggedRun:
 
     Attributes:
         path: Directory or file that it was read from, as found.
-        harness: "lm-eval", "inspect_ai", "table" or "talan-eval".
+        harness: Who wrote the log, such as "lm-eval".
         tasks: By task name, in natural order.
         files: Everything that was read.
         model: Name of the model, or None where the log does not say.
@@ -100,24 +100,24 @@ class LoggedRun:
     seed: int | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def adapted(self) -> str | None:
+        """Name of the model below an adapter; None where the log names no model below another."""
+        return self.backbone if self.backbone != self.model else None
+
 
 @dataclass(frozen=True, slots=True)
 class LoggedArm:
-    """All runs of one arm, in the order in which they pair.
+    """All runs of one arm, on one backbone or on several, in the order in which they were found.
 
     Attributes:
-        side: "base" or "treat".
         name: For tables and reports.
         runs: At least one.
-        explicit: Whether every run was named on its own, so that the order is the user's and not ours.
+        words: The arguments that name its logs, as typed, at least one.
+        in_order: Whether every run was named on its own, so that the order is the user's and not ours.
     """
 
-    side: str
     name: str
     runs: tuple[LoggedRun, ...]
-    explicit: bool = False
-
-    @property
-    def option(self) -> str:
-        """The option that names this arm's logs."""
-        return f"--{self.side}-logs"
+    words: tuple[str, ...]
+    in_order: bool = False

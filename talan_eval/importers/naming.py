@@ -1,4 +1,4 @@
-"""What the two arms are called: the user's name, the model's, the directory's, or base and treat."""
+"""What arms are called: the user's name, the arm of a file, the model's, the directory's, or a number."""
 
 from __future__ import annotations
 
@@ -7,57 +7,40 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from talan_core.errors import UserError
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from talan_eval.importers.model import LoggedRun
-    from talan_eval.importers.sources import Found
+    from talan_eval.importers.reader import LoggedSource
 
-_ARMS_INSIDE: Final = frozenset({"table", "talan-eval"})
+    _Group = Sequence[LoggedSource]
+
 _HUB_PARTS: Final = 2  # "owner/model"
 _SEED_END: Final = re.compile(r"(?i)[-_./ ]+(seed|run|s)?[-_./ ]*$")
 
 
-def arm_names(
-    base: Sequence[Found], base_runs: Sequence[LoggedRun], treat: Sequence[Found], treat_runs: Sequence[LoggedRun]
-) -> tuple[str, str]:
-    """Choose the first pair of names in which both arms have one and the two differ.
+def arm_names(groups: Sequence[_Group]) -> tuple[str, ...]:
+    """Name the arms by the first rule under which every arm that was not named has a name, and all differ.
 
-    Raises:
-        UserError: One arm was given two names, or both arms the same.
+    Args:
+        groups: The logs of each arm.
+
+    Returns:
+        One name per arm.
     """
-    typed = (_typed(base, "base"), _typed(treat, "treat"))
-    if typed[0] is not None and typed[0] == typed[1] and base_runs[0].harness in _ARMS_INSIDE:
-        typed = (None, None)  # there NAME says which arm of the file is read, and one arm of two files may be compared
-    elif typed[0] is not None and typed[0] == typed[1]:
-        raise UserError(
-            f"Both arms are called {typed[0]!r}.",
-            f"Give them different names: --base-logs base={base[0].text} --treat-logs treat={treat[0].text}",
-        )
-    models = (_model(base_runs), _model(treat_runs))
-    places, parents = ((_place(base, up), _place(treat, up)) for up in (False, True))
-    fallback = ("base", "treat")
-    for first, second in (models, places, parents, fallback):
-        names = (typed[0] or first, typed[1] or second)
-        if names[0] and names[1] and names[0] != names[1]:
-            return names[0], names[1]
-    return fallback
+    rules: tuple[Callable[[_Group], str], ...] = (_model, _place, _parent)
+    for rule in rules:
+        names = tuple(group[0].name or rule(group) for group in groups)
+        if all(names) and len(set(names)) == len(names):
+            return names
+    taken = {group[0].name for group in groups}
+    numbers = (f"arm{number}" for number in range(1, len(groups) + len(taken) + 1))
+    free = (name for name in numbers if name not in taken)
+    return tuple(group[0].name or next(free) for group in groups)
 
 
-def _typed(found: Sequence[Found], side: str) -> str | None:
-    names = list(dict.fromkeys(one.name for one in found if one.name is not None))
-    if len(names) > 1:
-        raise UserError(
-            f"--{side}-logs: one arm has several names: {', '.join(names)}.",
-            f"Name the first directory only: --{side}-logs {names[0]}={found[0].text}",
-        )
-    return names[0] if names else None
-
-
-def _model(runs: Sequence[LoggedRun]) -> str:
+def _model(group: _Group) -> str:
     """Return what the models' names share: "lora" for lora-seed0 and lora-seed1."""
+    runs = [run for source in group for run in source.runs]
     names = [_short(run.model) for run in runs if run.model is not None]
     if len(names) < len(runs):
         return ""
@@ -71,11 +54,18 @@ def _short(model: str) -> str:
     return parts[-1] if is_path and parts else model
 
 
-def _place(found: Sequence[Found], up: bool) -> str:  # noqa: FBT001 - private
-    """Return what the last parts of the paths share, or the parts above them."""
-    paths = [Path(one.text).absolute() for one in found]
-    names = [re.sub(r"[*?\[\]]+", "", (path.parent if up else path).name) for path in paths]
-    return _SEED_END.sub("", _common_start(names))
+def _place(group: _Group) -> str:
+    """Return what the last parts of the paths share."""
+    return _shared([Path(source.source.word.path).absolute() for source in group])
+
+
+def _parent(group: _Group) -> str:
+    """Return what the parts above the last ones share."""
+    return _shared([Path(source.source.word.path).absolute().parent for source in group])
+
+
+def _shared(paths: Sequence[Path]) -> str:
+    return _SEED_END.sub("", _common_start([re.sub(r"[*?\[\]]+", "", path.name) for path in paths]))
 
 
 def _common_start(names: Sequence[str]) -> str:

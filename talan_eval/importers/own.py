@@ -2,94 +2,126 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from talan_core.errors import UserError
 from talan_eval.importers.files import natural
 from talan_eval.importers.model import NO_FILTER, Answers, LoggedRun, Stamp, TaskLog
-from talan_eval.store.store import Store
-from talan_eval.store.tables import read_rows
+from talan_eval.importers.reader import LogReader, chosen_arm
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
+    from talan_eval.importers.files import FileReader
+    from talan_eval.importers.reader import Source
     from talan_eval.store.records import Record
+    from talan_eval.store.store import Store
 
-HARNESS: Final = "talan-eval"
-UNPARSED: Final = "unparsed"
+_MANIFEST: Final = "manifest.json"
+_UNPARSED: Final = "unparsed"
 _LABELS: Final = ("subject", "level")
 
 
-def read_results(directory: Path, arm: str | None, side: str, option: str) -> list[LoggedRun]:
-    """Read one arm of a results directory.
+class _Checkpoint(NamedTuple):
+    """One trained checkpoint of an arm."""
 
-    Args:
-        directory: A results directory of ours.
-        arm: Which arm, or None for the one on the same side as asked for.
-        side: "base" or "treat".
-        option: The option that named it, for messages.
+    backbone: str
+    seed: int
 
-    Returns:
-        One run per seed, in ascending order.
 
-    Raises:
-        UserError: The directory has no such arm, no finished sample, or a file that was changed.
-    """
+class OwnResults(LogReader):
+    """Reads results directories, which hold all arms of a comparison."""
+
+    harness: ClassVar[str] = "talan-eval"
+    readable: ClassVar[str] = "results directories of talan-eval"
+
+    def __init__(self, files: FileReader) -> None:
+        """Take what reads files; the store reads and checks its own."""
+        del files
+
+    def recognises(self, file: Path, *, typed: bool) -> bool:
+        """Return False: a results directory is read as a whole."""
+        del file, typed
+        return False
+
+    def recognises_directory(self, directory: Path, names: Collection[str]) -> bool:
+        """Return whether it is a results directory."""
+        return _MANIFEST in names and (directory / "cells").is_dir()
+
+    def read(self, source: Source) -> list[LoggedRun]:
+        """Read one arm of each results directory.
+
+        Returns:
+            One run per backbone and seed.
+
+        Raises:
+            UserError: A directory has no such arm, no finished sample, or a file that was changed.
+        """
+        return [run for place in source.places for run in _runs(place.path, source)]
+
+
+def _runs(directory: Path, source: Source) -> list[LoggedRun]:
+    from talan_eval.store.store import Store  # noqa: PLC0415 - only results directories need the store
+
     store = Store.load(directory)
     experiment = store.manifest.experiment
-    arms = (str(experiment["base"]), str(experiment["treat"]))
-    chosen = str(experiment[side]) if arm is None else arm
-    if chosen not in arms:
-        raise UserError(
-            f"{directory} has no arm {chosen!r}; it has {' and '.join(map(repr, arms))}.",
-            f"Type {option} '{arms[0]}={directory}'",
-        )
     state = store.verify()
     if state.problems:
         raise UserError(
             f"{directory}: {state.problems[0]}",
             "Run the `talan-eval compare` command that made it again: it repairs it.",
         )
-    versions = {task["name"]: task for task in experiment["tasks"]}
-    found: dict[int, dict[str, tuple[TaskLog, Stamp]]] = {}
-    for record in state.records.values():
-        data = record.data
-        if data["kind"] == "evaluation" and data["arm"] == chosen:
-            task = str(data["task"])
-            found.setdefault(int(data["seed"]), {})[task] = _read(store, record, versions[task])
-    if not found:
+    evaluations = [record for record in state.records.values() if record.data["kind"] == "evaluation"]
+    if not evaluations:
         raise UserError(
-            f"{directory} has no finished samples of the arm {chosen!r}.",
+            f"{directory} has no finished samples.",
             "Finish it first: run the `talan-eval compare` command that made it again.",
         )
-    return [_run(directory, chosen, seed, found[seed], experiment) for seed in sorted(found)]
+    arm = chosen_arm((str(record.data["arm"]) for record in evaluations), source, directory)
+    tasks = {task["name"]: task for task in experiment["tasks"]}
+    found: dict[_Checkpoint, dict[str, tuple[TaskLog, Stamp]]] = {}
+    for record in evaluations:
+        if record.data["arm"] == arm:
+            task = str(record.data["task"])
+            key = _Checkpoint(_backbone(record, experiment), int(record.data["seed"]))
+            found.setdefault(key, {})[task] = _read(store, record, tasks[task])
+    order = sorted(found, key=lambda key: (natural(key.backbone), key.seed))
+    version = str(experiment["versions"].get("talan-eval"))
+    return [_run(directory, arm, key, found[key], version) for key in order]
+
+
+def _backbone(record: Record, experiment: Mapping[str, Any]) -> str:
+    """Return the record's backbone, or that of the experiment where records name none: it had one then."""
+    return str(record.data["backbone"] if "backbone" in record.data else experiment["backbone"]["name"])
 
 
 def _run(
-    directory: Path, arm: str, seed: int, logs: Mapping[str, tuple[TaskLog, Stamp]], experiment: Mapping[str, Any]
+    directory: Path, arm: str, key: _Checkpoint, logs: Mapping[str, tuple[TaskLog, Stamp]], version: str
 ) -> LoggedRun:
     order = sorted(logs, key=natural)
     return LoggedRun(
         path=directory,
-        harness=HARNESS,
+        harness=OwnResults.harness,
         tasks={task: logs[task][0] for task in order},
         files=tuple(logs[task][1] for task in order),
         model=arm,
-        backbone=str(experiment["backbone"]["name"]),
-        version=str(experiment["versions"].get("talan-eval")),
-        seed=seed,
+        backbone=key.backbone,
+        version=version,
+        seed=key.seed,
     )
 
 
 def _read(store: Store, record: Record, task: Mapping[str, Any]) -> tuple[TaskLog, Stamp]:
+    from talan_eval.store.tables import read_rows  # noqa: PLC0415 - as above
+
     (sealed,) = record.files
     path = store.payload_path(sealed.name)
     answers, metric = Answers(), str(task["metric"])
     for number, row in enumerate(read_rows(path), 1):  # the store has checked its hash
         answers.items.append(row["item_id"])
         answers.prompts.append(row["prompt_hash"])
-        answers.values.append({metric: row["score"], UNPARSED: float(row["verdict"] == "unparsed")})
+        answers.values.append({metric: row["score"], _UNPARSED: float(row["verdict"] == "unparsed")})
         answers.lines.append(number)
         answers.samples.append(int(row.get("sample") or 0))
         answers.labels.append({name: str(row[name]) for name in _LABELS if row.get(name)})
@@ -98,6 +130,6 @@ def _read(store: Store, record: Record, task: Mapping[str, Any]) -> tuple[TaskLo
         file=path,
         answers={NO_FILTER: answers},
         version=f"{task['version']}:{task['items_hash']}",
-        lower_is_better=frozenset({UNPARSED}),
+        lower_is_better=frozenset({_UNPARSED}),
     )
     return log, Stamp(path, sealed.sha256, sealed.size)

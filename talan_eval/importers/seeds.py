@@ -1,4 +1,4 @@
-"""Which run of one arm pairs with which of the other, and whether a repeat is a training seed or a sample."""
+"""Which run of one arm pairs with which of the others, and whether a repeat is a training seed or a sample."""
 
 from __future__ import annotations
 
@@ -7,15 +7,35 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from talan_core.errors import UserError
+from talan_eval.importers.words import typed_again
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from talan_eval.importers.model import LoggedArm, LoggedRun
 
 TrialAxis = Literal["seed", "sample"]
 AXES: Final = ("seed", "sample")
+PAIRINGS: Final = ("paired", "independent")
 _NUMBER: Final = re.compile(r"(?i)seed[-_=. ]?(\d+)")
+_FIXED_SEED: Final = 0  # an arm without seeds has one run, which needs a number
+
+
+@dataclass(frozen=True, slots=True)
+class SeedRules:
+    """What the user declared about seeds.
+
+    Attributes:
+        axis: Whether repeats are training seeds or samples of one checkpoint.
+        independent: Whether seeds of different arms have nothing to do with each other.
+        fixed: Arms without seeds.
+        drop: Whether a seed that only some arms have may be left out.
+    """
+
+    axis: TrialAxis = "seed"
+    independent: bool = False
+    fixed: tuple[str, ...] = ()
+    drop: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,76 +55,95 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """Both arms, ready to pair by seed.
+    """All arms of a backbone, ready to be compared.
 
     Attributes:
-        base: Runs of the base arm.
-        treat: Runs of the treat arm.
+        arms: Runs of each arm, by name.
         notes: How they were paired, where the user did not say it.
     """
 
-    base: tuple[Trial, ...]
-    treat: tuple[Trial, ...]
-    notes: tuple[str, ...]
+    arms: Mapping[str, tuple[Trial, ...]]
+    notes: tuple[str, ...] = ()
 
 
-def arrange(base: LoggedArm, treat: LoggedArm, axis: TrialAxis, *, drop: bool) -> Trials:
-    """Number the runs of both arms.
+_Seeds = dict[str, tuple[int, ...]]  # arm -> the seed of each of its runs
+
+
+def arrange(arms: Sequence[LoggedArm], rules: SeedRules) -> Trials:
+    """Number the runs of the arms on one backbone.
 
     Training seeds are taken from the logs where these state them, else from names such as ``seed3`` where every path of
-    both arms has one, else runs pair in the order given.
+    all arms has one, else runs pair in the order given. Arms that are not paired are numbered each on its own.
 
     Args:
-        base: Runs of the base arm.
-        treat: Runs of the treat arm.
-        axis: Whether repeats are training seeds or samples of one checkpoint.
-        drop: Whether a seed that only one arm has may be left out.
+        arms: All arms with their runs.
+        rules: What the user declared.
 
     Returns:
         The runs with their seeds.
 
     Raises:
-        UserError: It is not clear which run pairs with which.
+        UserError: It is not clear which run pairs with which, or an arm without seeds has several runs.
     """
-    if axis == "sample":
-        return _samples(base, treat)
-    stated = tuple(_stated(arm) for arm in (base, treat))
-    if stated[0] is not None and stated[1] is not None:
-        _refuse_lone(stated[0], stated[1], base, treat, drop=drop)
-        return Trials(_trials(base, stated[0]), _trials(treat, stated[1]), ())
-    named = (_named(base), _named(treat))
-    by_order = base.explicit and treat.explicit
-    if named[0] is not None and named[1] is not None and not (by_order and named[0] != named[1]):
-        _refuse_lone(named[0], named[1], base, treat, drop=drop)
-        return Trials(_trials(base, named[0]), _trials(treat, named[1]), ())
-    if len(base.runs) != len(treat.runs):
-        raise UserError(
-            f"{base.option} has {_count(base)} and {treat.option} has {_count(treat)}: {_list(base)} against "
-            f"{_list(treat)}.",
-            "Name as many runs in both arms, in the same order of seeds: "
-            f"{base.option} {base.runs[0].path} ... {treat.option} {treat.runs[0].path} ...",
-        )
-    order = tuple(range(len(base.runs)))
-    return Trials(_trials(base, order), _trials(treat, order), _order_notes(base, treat, *named))
+    if rules.axis == "sample":
+        return _samples(arms)
+    for arm in arms:
+        if arm.name in rules.fixed and len(arm.runs) > 1:
+            raise UserError(
+                f"--fixed {arm.name}: an arm without seeds has one run, and this has {len(arm.runs)}: {_list(arm)}.",
+                f"Name one of them: {typed_again(f'{arm.name}={arm.runs[0].path}')} ...",
+            )
+    seeded = [arm for arm in arms if arm.name not in rules.fixed]
+    notes: tuple[str, ...] = ()
+    if rules.independent or len(seeded) == 1:
+        seeds = {arm.name: _alone(arm) for arm in seeded}
+    else:
+        seeds, notes = _paired(seeded, rules)
+    numbers = {**dict.fromkeys(rules.fixed, (_FIXED_SEED,)), **seeds}
+    return Trials({arm.name: _trials(arm, numbers[arm.name]) for arm in arms}, notes)
 
 
-def _samples(base: LoggedArm, treat: LoggedArm) -> Trials:
-    arms = [tuple(Trial(0, index, run) for index, run in enumerate(arm.runs)) for arm in (base, treat)]
-    if len(arms[0]) != len(arms[1]):
+def _samples(arms: Sequence[LoggedArm]) -> Trials:
+    counts = {len(arm.runs) for arm in arms}
+    if len(counts) > 1:
         raise UserError(
-            f"{base.option} has {_count(base)} and {treat.option} has {_count(treat)}, and samples of one checkpoint "
-            "must be as many in both arms.",
-            f"Name as many in both arms: {base.option} ... {treat.option} ...",
+            f"Samples of one checkpoint must be as many in every arm: {_counts(arms)}.",
+            f"Name as many in every arm: {typed_again(*(f'{arm.name}=DIR' for arm in arms))}",
         )
+    trials = {arm.name: tuple(Trial(0, index, run) for index, run in enumerate(arm.runs)) for arm in arms}
     note = (
-        f"{len(arms[0])} runs of each arm are averaged as samples of one checkpoint (--trial-axis sample), so nothing "
+        f"{max(counts)} runs of each arm are averaged as samples of one checkpoint (--trial-axis sample), so nothing "
         "is said about re-training"
     )
-    return Trials(arms[0], arms[1], (note,) if len(arms[0]) > 1 else ())
+    return Trials(trials, (note,) if max(counts) > 1 else ())
+
+
+def _paired(arms: Sequence[LoggedArm], rules: SeedRules) -> tuple[_Seeds, tuple[str, ...]]:
+    stated = {arm.name: found for arm in arms if (found := _stated(arm)) is not None}
+    if len(stated) == len(arms):
+        _refuse_lone(arms, stated, rules)
+        return stated, ()
+    named = {arm.name: found for arm in arms if (found := _named(arm)) is not None}
+    differ = len(set(named.values())) > 1
+    if len(named) == len(arms) and not (differ and all(arm.in_order for arm in arms)):
+        _refuse_lone(arms, named, rules)
+        return named, ()
+    if len({len(arm.runs) for arm in arms}) > 1:
+        raise UserError(
+            f"The arms have other numbers of runs: {_counts(arms)}; paired seeds need as many in each.",
+            f"{_otherwise(arms)} To pair them, name as many runs of every arm, in the same order of seeds.",
+        )
+    order = tuple(range(len(arms[0].runs)))
+    return dict.fromkeys((arm.name for arm in arms), order), _order_notes(arms, named)
 
 
 def _trials(arm: LoggedArm, seeds: Sequence[int]) -> tuple[Trial, ...]:
     return tuple(Trial(seed, 0, run) for seed, run in zip(seeds, arm.runs, strict=True))
+
+
+def _alone(arm: LoggedArm) -> tuple[int, ...]:
+    """Return the seeds of an arm that pairs with none."""
+    return _stated(arm) or _named(arm) or tuple(range(len(arm.runs)))
 
 
 def _stated(arm: LoggedArm) -> tuple[int, ...] | None:
@@ -114,9 +153,10 @@ def _stated(arm: LoggedArm) -> tuple[int, ...] | None:
         return None
     twice = next((seed for seed in seeds if seeds.count(seed) > 1), None)
     if twice is not None:
-        first, second = (run.path for run in arm.runs if run.seed == twice)
+        first, second, *_ = (run.path for run in arm.runs if run.seed == twice)
         raise UserError(
-            f"{arm.option}: seed {twice} is in {first} and in {second}.", f"Name one of them: {arm.option} {first}"
+            f"{arm.name}: seed {twice} is in {first} and in {second}.",
+            f"Name one of them: {typed_again(f'{arm.name}={first}')} ...",
         )
     return seeds
 
@@ -130,45 +170,54 @@ def _named(arm: LoggedArm) -> tuple[int, ...] | None:
     return seeds if len(set(seeds)) == len(seeds) else None
 
 
-def _refuse_lone(first: Sequence[int], second: Sequence[int], base: LoggedArm, treat: LoggedArm, *, drop: bool) -> None:
-    lone = sorted(set(first) ^ set(second))
-    common = sorted(set(first) & set(second))
-    if not common:
+def _refuse_lone(arms: Sequence[LoggedArm], seeds: _Seeds, rules: SeedRules) -> None:
+    common = set.intersection(*(set(own) for own in seeds.values()))
+    lone = set().union(*seeds.values()) - common
+    listed = "; ".join(f"{name} has {_numbers(own)}" for name, own in seeds.items())
+    base, *others = arms
+    apart = next((arm for arm in others if not set(seeds[base.name]) & set(seeds[arm.name])), None)
+    if apart is not None:
         raise UserError(
-            f"The arms have no seed in common: {base.option} has {_numbers(first)}, {treat.option} has "
-            f"{_numbers(second)}.",
-            "To pair them in the order given, name each run on its own: "
-            f"{base.option} {base.runs[0].path} ... {treat.option} {treat.runs[0].path} ...",
+            f"{base.name} and {apart.name} have no seed in common: {listed}.",
+            f"{_otherwise(arms)} To pair runs in the order given, name each on its own: "
+            f"{typed_again(*(f'{arm.name}={arm.runs[0].path}' for arm in (base, apart)))} ...",
         )
-    if lone and not drop:
+    if lone and not rules.drop:
         raise UserError(
-            f"Seeds {_numbers(lone)} are in one arm only: {base.option} has {_numbers(sorted(first))}, {treat.option} "
-            f"has {_numbers(sorted(second))}.",
-            f"To compare seeds {_numbers(common)}, type --allow-unpaired drop",
+            f"Seeds {_numbers(sorted(lone))} are in some arms only: {listed}.",
+            f"To compare the seeds that both arms have, type --allow-unpaired drop. {_otherwise(arms)}",
         )
 
 
-def _order_notes(
-    base: LoggedArm, treat: LoggedArm, first: Sequence[int] | None, second: Sequence[int] | None
-) -> tuple[str, ...]:
+def _otherwise(arms: Sequence[LoggedArm]) -> str:
+    """Say what to type where the arms are no pairs of trainings."""
+    single = [arm.name for arm in arms if len(arm.runs) == 1]
+    fixed = single[0] if single else "NAME"
+    return (
+        f"If seeds of different arms have nothing to do with each other, type --pairing independent; if {fixed} has no "
+        f"seeds (an untrained model, one published checkpoint), type --fixed {fixed} and name one run of it."
+    )
+
+
+def _order_notes(arms: Sequence[LoggedArm], named: _Seeds) -> tuple[str, ...]:
     notes = []
-    if first is not None and second is not None:
-        notes.append(
-            f"runs are paired in the order given, although their names carry different seeds ({_numbers(first)} "
-            f"against {_numbers(second)})"
-        )
-    if len(base.runs) > 1 and not (base.explicit and treat.explicit):
-        pairs = ", ".join(f"{one.path} with {other.path}" for one, other in zip(base.runs, treat.runs, strict=True))
-        notes.append(f"runs are paired in natural order: {pairs}")
+    if len(named) == len(arms):
+        listed = " against ".join(_numbers(own) for own in dict.fromkeys(named.values()))
+        notes.append(f"runs are paired in the order given, although their names carry different seeds ({listed})")
+    elif len(arms[0].runs) > 1:
+        order = "in the order given" if all(arm.in_order for arm in arms) else "in natural order"
+        rows = zip(*(arm.runs for arm in arms), strict=True)
+        pairs = ", ".join(" with ".join(str(run.path) for run in row) for row in rows)
+        notes.append(f"nothing in the logs states their seeds: runs are paired {order}: {pairs}")
     return tuple(notes)
 
 
 def _numbers(seeds: Sequence[int]) -> str:
-    return ", ".join(map(str, seeds))
+    return ", ".join(map(str, sorted(seeds)))
 
 
-def _count(arm: LoggedArm) -> str:
-    return f"{len(arm.runs)} run{'' if len(arm.runs) == 1 else 's'}"
+def _counts(arms: Sequence[LoggedArm]) -> str:
+    return "; ".join(f"{arm.name} has {len(arm.runs)} ({_list(arm)})" for arm in arms)
 
 
 def _list(arm: LoggedArm) -> str:

@@ -36,15 +36,14 @@ class Chosen:
 
 
 def choose(
-    base: LoggedArm, treat: LoggedArm, tasks: Sequence[str], metrics: Sequence[str], filter_name: str | None
+    arms: Sequence[LoggedArm], tasks: Sequence[str], metrics: Sequence[str], filter_name: str | None
 ) -> tuple[Chosen, ...]:
     """Choose filter and metric of each task.
 
     Without ``--metric`` a task's first metric of which more is better counts: the one that its authors list first.
 
     Args:
-        base: Runs of the base arm.
-        treat: Runs of the treat arm.
+        arms: All arms.
         tasks: Tasks to compare.
         metrics: Values of ``--metric``: a name for all tasks, or TASK=NAME for one.
         filter_name: Value of ``--filter``.
@@ -57,7 +56,7 @@ def choose(
             which less is better.
     """
     general, special = _parse(metrics, tasks)
-    logs = {task: [run.tasks[task] for arm in (base, treat) for run in arm.runs] for task in tasks}
+    logs = {task: [run.tasks[task] for arm in arms for run in arm.runs] for task in tasks}
     filters = {task: _filters(task, logs[task]) for task in tasks}
     if filter_name is not None and not any(filter_name in names for names in filters.values()):
         raise unknown_name("filter", filter_name, {name for names in filters.values() for name in names})
@@ -100,7 +99,7 @@ def _filters(task: str, logs: Sequence[TaskLog]) -> tuple[str, ...]:
             raise UserError(
                 f"Task {task!r} has other filters in {log.file} ({', '.join(log.answers)}) than in {first.file} "
                 f"({', '.join(first.answers)}).",
-                "Score both arms with the same version of the task.",
+                "Score all arms with the same version of the task.",
             )
     return tuple(first.answers)
 
@@ -127,7 +126,7 @@ def _metrics(task: str, answers: Iterable[Answers]) -> tuple[str, ...]:
         listed = " against ".join(", ".join(names) for names in sets)
         raise UserError(
             f"Task {task!r}: the runs have no metric in common ({listed}).",
-            f"Score both arms with the same version of the task, or leave {task!r} out with --tasks.",
+            f"Score all arms with the same version of the task, or leave {task!r} out with --tasks.",
         )
     return shared
 

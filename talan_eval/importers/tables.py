@@ -1,39 +1,48 @@
 """Plain tables: CSV, TSV, Parquet or JSON lines with one row per scored answer.
 
-Columns: ``arm``, ``seed``, ``task``, ``item``, ``score``; optional ``prompt`` (text or hash of the question),
-``sample`` (which of several answers), ``metric``, ``cluster``, and ``label_<name>`` for slices. Other columns are
-ignored, and named in a note.
+Columns: ``arm``, ``seed``, ``task``, ``item``, ``score``; optional ``backbone`` (the model below the adapters),
+``prompt`` (text or hash of the question), ``sample`` (which of several answers), ``metric``, ``cluster``, and
+``label_<name>`` for slices. Other columns are ignored, and named in a note.
 
 Without ``prompt`` nothing but the item id says that two rows are the same question.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from talan_core.errors import UserError
-from talan_eval.importers.files import natural
+from talan_eval.importers.files import first_bytes, natural
 from talan_eval.importers.model import NO_FILTER, Answers, LoggedRun, TaskLog
+from talan_eval.importers.reader import LogReader, chosen_arm
+from talan_eval.importers.table_rows import read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from talan_eval.importers.files import Reader
+    from talan_eval.importers.files import FileReader
     from talan_eval.importers.model import Stamp
+    from talan_eval.importers.reader import Source
+    from talan_eval.importers.table_rows import Row
 
-HARNESS: Final = "table"
 REQUIRED: Final = ("arm", "seed", "task", "item", "score")
-OPTIONAL: Final = ("prompt", "sample", "metric", "cluster")
+OPTIONAL: Final = ("backbone", "prompt", "sample", "metric", "cluster")
 LABEL: Final = "label_"
 _ONLY_METRIC: Final = "score"
-_Row = dict[str, Any]
-_Seeds = dict[int, dict[str, tuple["Path", Answers]]]  # seed -> task -> where the answers are
+_SUFFIXES: Final = frozenset({".csv", ".tsv", ".parquet", ".jsonl"})
+
+
+class _Checkpoint(NamedTuple):
+    """One trained checkpoint of an arm."""
+
+    backbone: str | None
+    seed: int
+
+
+_Runs = dict[_Checkpoint, dict[str, tuple["Path", Answers]]]  # checkpoint -> task -> where the answers are
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -41,73 +50,81 @@ class _Parsed:
     """A whole table.
 
     Attributes:
-        arms: Arm to seed to task to file and answers.
+        arms: Arm to checkpoint to task to file and answers.
         stamps: The files.
         ignored: Columns that mean nothing here.
     """
 
-    arms: dict[str, _Seeds]
+    arms: dict[str, _Runs]
     stamps: tuple[Stamp, ...]
     ignored: tuple[str, ...]
 
 
-class TableReader:
-    """Reads tables, each of them once: usually both arms are in one.
+class Tables(LogReader):
+    """Reads tables, each of them once: usually all arms are in one."""
 
-    Args:
-        reader: Reads and stamps files.
-    """
+    harness: ClassVar[str] = "table"
+    readable: ClassVar[str] = f"tables (.csv, .tsv, .parquet, .jsonl) with the columns {', '.join(REQUIRED)}"
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+    def __init__(self, files: FileReader) -> None:
+        """Take what reads and stamps files."""
+        self._files = files
         self._parsed: dict[tuple[Path, ...], _Parsed] = {}
 
-    def read(self, files: Sequence[Path], arm: str | None, option: str) -> list[LoggedRun]:
-        """Read one arm of a table.
+    def recognises(self, file: Path, *, typed: bool) -> bool:
+        """Return whether a file is a table; training logs and data that lie beside one have other columns."""
+        suffix = file.suffix.lower()
+        if suffix not in _SUFFIXES or typed:
+            return suffix in _SUFFIXES
+        parquet = suffix == ".parquet"  # which keeps the names of its columns at its end
+        head = first_bytes(file, from_end=True) if parquet else first_bytes(file).split(b"\n", 1)[0]
+        return all(name.encode() in head for name in REQUIRED)
 
-        Args:
-            files: Its files; together they are one table.
-            arm: Which arm, or None where there is one only.
-            option: The option that named it, for messages.
+    def read(self, source: Source) -> list[LoggedRun]:
+        """Read one arm of the files, which together are one table.
 
         Returns:
-            One run per seed, in ascending order.
+            One run per backbone and seed.
 
         Raises:
             UserError: A column is missing, a value cannot be read, or it is not clear which arm is meant.
         """
-        key = tuple(files)
-        if key not in self._parsed:
-            self._parsed[key] = _parse(key, self._reader)
-        table = self._parsed[key]
-        name = _choose(table.arms, arm, files[0], option)
-        seeds = table.arms[name]
+        files = tuple(file for place in source.places for file in place.files)
+        if files not in self._parsed:
+            self._parsed[files] = _parse(files, self._files)
+        table = self._parsed[files]
+        if not table.arms:
+            raise UserError(f"{files[0]} has no rows.", f"Write one row per answer with the columns {_required()}.")
+        arm = chosen_arm(table.arms, source, files[0])
+        runs = table.arms[arm]
         ignored = ", ".join(table.ignored)
         return [
             LoggedRun(
                 path=files[0],
-                harness=HARNESS,
-                tasks={
-                    task: TaskLog(task, path, {NO_FILTER: answers}, unit="row")
-                    for task, (path, answers) in sorted(seeds[seed].items(), key=lambda entry: natural(entry[0]))
-                },
+                harness=Tables.harness,
+                tasks={task: _task(task, *runs[key][task]) for task in sorted(runs[key], key=natural)},
                 files=table.stamps,
-                model=name,
-                seed=seed,
+                model=arm,
+                backbone=key.backbone,
+                seed=key.seed,
                 notes=(f"{files[0]}: columns ignored: {ignored}",) if ignored else (),
             )
-            for seed in sorted(seeds)
+            for key in sorted(runs, key=lambda key: (natural(key.backbone or ""), key.seed))
         ]
 
 
-def _parse(files: Sequence[Path], reader: Reader) -> _Parsed:
-    arms: dict[str, _Seeds] = {}
+def _task(task: str, path: Path, answers: Answers) -> TaskLog:
+    return TaskLog(task, path, {NO_FILTER: answers}, unit="row")
+
+
+def _parse(files: Sequence[Path], reader: FileReader) -> _Parsed:
+    arms: dict[str, _Runs] = {}
     stamps: list[Stamp] = []
     labels: dict[tuple[str, ...], tuple[str, ...]] = {}  # by the columns of a row, which are nearly always the same
     metrics: dict[tuple[object, ...], dict[str, object]] = {}
     for path in files:
         data, pending = reader.read(path)
-        for number, row in _rows(path, data):
+        for number, row in read_rows(path, data):
             columns = tuple(row)
             if columns not in labels:
                 _check_columns(row, path, number)
@@ -118,80 +135,11 @@ def _parse(files: Sequence[Path], reader: Reader) -> _Parsed:
     return _Parsed(arms, tuple(stamps), tuple(sorted(ignored)))
 
 
-def _rows(path: Path, data: bytes) -> Iterator[tuple[int, _Row]]:
-    suffix = path.suffix.lower()
-    if suffix == ".parquet":
-        yield from _parquet(path, data)
-        return
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise UserError(f"{path}, line {line}: not UTF-8.", f"Convert it: iconv -t utf-8 '{path}'") from error
-    if suffix == ".jsonl":
-        yield from _json_lines(path, text)
-        return
-    table = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if suffix == ".tsv" else ",", strict=True)
-    try:
-        header = [name.strip() for name in next(table)]
-        twice = next((name for name in header if header.count(name) > 1), None)
-        if twice is not None:
-            raise UserError(
-                f"{path}, line 1: two columns are called {twice!r}.", f"Rename one of them: sed -n 1p '{path}'"
-            )
-        for row in table:
-            if len(row) != len(header) and row:
-                raise UserError(
-                    f"{path}, line {table.line_num}: {'more' if len(row) > len(header) else 'fewer'} fields than the "
-                    "header has.",
-                    f"Look at it: sed -n {table.line_num}p '{path}'",
-                )
-            if "" in row:
-                yield table.line_num, {name: value for name, value in zip(header, row, strict=True) if value != ""}
-            elif row:
-                yield table.line_num, dict(zip(header, row, strict=True))
-    except csv.Error as error:
-        raise UserError(
-            f"{path}, line {table.line_num}: not readable as CSV ({error}).",
-            f"Look at it: sed -n {table.line_num}p '{path}'",
-        ) from error
-
-
-def _json_lines(path: Path, text: str) -> Iterator[tuple[int, _Row]]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise UserError(
-                f"{path}, line {number}: the line is not JSON or was cut off ({error}).",
-                f"Look at it: sed -n {number}p '{path}'",
-            ) from error
-        if not isinstance(row, dict):
-            raise UserError(
-                f"{path}, line {number}: not a JSON object.", f"Write one object with {_required()} per line."
-            )
-        yield number, {name: value for name, value in row.items() if value is not None}
-
-
-def _parquet(path: Path, data: bytes) -> Iterator[tuple[int, _Row]]:
-    import pyarrow as pa  # noqa: PLC0415 - only Parquet needs it
-    import pyarrow.parquet as pq  # noqa: PLC0415 - as above
-
-    try:
-        table = pq.read_table(pa.BufferReader(data))
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path} is not a readable Parquet file ({error}).", "Write it again.") from error
-    for number, row in enumerate(table.to_pylist(), 1):
-        yield number, {name: value for name, value in row.items() if value is not None}
-
-
 def _known(name: str) -> bool:
     return name in REQUIRED or name in OPTIONAL or name.startswith(LABEL)
 
 
-def _check_columns(row: _Row, path: Path, number: int) -> None:
+def _check_columns(row: Row, path: Path, number: int) -> None:
     missing = [name for name in REQUIRED if name not in row]
     if missing:
         raise UserError(
@@ -205,9 +153,9 @@ def _required() -> str:
 
 
 def _add(
-    row: _Row,
+    row: Row,
     where: tuple[Path, int, tuple[str, ...]],
-    arms: dict[str, _Seeds],
+    arms: dict[str, _Runs],
     rows: dict[tuple[object, ...], dict[str, object]],
 ) -> None:
     """Add one row; rows that differ in the metric alone become one answer with several metrics."""
@@ -216,13 +164,14 @@ def _add(
     sample = _whole(row, "sample", path, number) if "sample" in row else 0
     task, item, metric = str(row["task"]), str(row["item"]), str(row.get("metric", _ONLY_METRIC))
     arm = str(row["arm"])
-    key = (arm, seed, task, item, sample)
+    checkpoint = _Checkpoint(None if "backbone" not in row else str(row["backbone"]), seed)
+    key = (arm, checkpoint, task, item, sample)
     values = rows.get(key)
     if values is not None and metric not in values:
         values[metric] = _score(row["score"])
         return
     values = rows[key] = {metric: _score(row["score"])}
-    _, answers = arms.setdefault(arm, {}).setdefault(seed, {}).setdefault(task, (path, Answers()))
+    _, answers = arms.setdefault(arm, {}).setdefault(checkpoint, {}).setdefault(task, (path, Answers()))
     answers.items.append(item)
     answers.prompts.append(_digest(row.get("prompt")))
     answers.values.append(values)
@@ -261,16 +210,3 @@ def _score(value: object) -> object:
 
 def _digest(prompt: object) -> str:
     return "" if prompt is None else hashlib.sha256(str(prompt).encode()).hexdigest()
-
-
-def _choose(arms: Mapping[str, object], arm: str | None, path: Path, option: str) -> str:
-    """Return the name of the arm that is meant."""
-    names = sorted(arms, key=natural)
-    listed = ", ".join(map(repr, names))
-    if not names:
-        raise UserError(f"{path} has no rows.", f"Write one row per answer with the columns {_required()}.")
-    if arm is not None and arm not in arms:
-        raise UserError(f"{path} has no arm {arm!r}; it has {listed}.", f"Type {option} '{names[0]}={path}'")
-    if arm is None and len(names) > 1:
-        raise UserError(f"{path} holds several arms: {listed}.", f"Say which is meant: {option} '{names[0]}={path}'")
-    return names[0] if arm is None else arm

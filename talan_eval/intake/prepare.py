@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from talan_core.errors import UserError, unknown_name
 from talan_eval.comparison.slices import slice_values
-from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource, TunedBackbone
+from talan_eval.experiment import BackboneIdentity, Experiment, TrainingSource, TunedBackbone
 from talan_eval.intake.assignment import Assignment
 from talan_eval.intake.checked import Checked, check
 from talan_eval.records.samples import LABELS
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from talan_core.backbones.load import Revision
     from talan_eval.comparison.settings import StatisticsSettings
+    from talan_eval.experiment import TaskSpec
     from talan_eval.requests.compare import CompareRequest
-    from talan_eval.tasks.benchmark import Benchmark, TaskSpec
+    from talan_eval.tasks.benchmark import Benchmark
 
 RESULTS: Final = Path("results")
 PACKAGES: Final = ("talan-eval", "torch", "transformers", "peft", "lm-eval", "tokenizers", "numpy")
@@ -200,7 +201,7 @@ def _experiment(
         contrasts=checked.arms.contrasts,
         seeds=checked.seeds,
         confirm=request.confirm,
-        tasks=tuple(TaskIdentity(**asdict(specs[name])) for name in checked.tasks),
+        tasks=tuple(specs[name] for name in checked.tasks),
         train=tuple(
             TrainingSource(name=name, n_train=specs[name].n_train, train_hash=specs[name].train_hash)
             for name in checked.train_tasks

@@ -84,7 +84,8 @@ class Session:
     def every_run(self) -> tuple[Run, ...]:
         """Return the runs, and those of the confirmation of which anything is there."""
         names = self.store.record_names() | set(self.store.checkpoint_names()) | set(self.store.failures())
-        fresh = confirmation(self.experiment, self.experiment.arms)
+        own = {run.cell_id for run in self.runs}  # an arm without seeds is not run again
+        fresh = [run for run in confirmation(self.experiment, self.experiment.arms) if run.cell_id not in own]
         return (*self.runs, *(run for run in fresh if run.cell_id in names))
 
     def confirmation(self) -> tuple[Run, ...]:

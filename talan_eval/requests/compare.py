@@ -7,11 +7,11 @@ from pathlib import Path  # noqa: TC003 - the command line reads the annotations
 from typing import ClassVar
 
 from talan_eval.requests.fields import option
-from talan_eval.requests.statistics import OutputOptions, StatisticsOptions
+from talan_eval.requests.statistics import ContrastOptions, OutputOptions, StatisticsOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareRequest(OutputOptions, StatisticsOptions):
+class CompareRequest(ContrastOptions, OutputOptions, StatisticsOptions):
     """The options of ``talan-eval compare``, as typed; nothing is checked yet.
 
     Attributes:
@@ -28,11 +28,6 @@ class CompareRequest(OutputOptions, StatisticsOptions):
         "Arm under test, such as talan+lora, talan[slots=4]+dora; repeat it for several. Values separated by | make a "
         "grid: 'talan[slots=1|2,layer=1|3]+lora' is four arms.",
     )
-    pairs: str = option("base", "base (each --treat against --base) or all (every two arms).")
-    pairing: str = option(
-        "paired", "paired (arms are trained with the same seeds) or independent; declared, never guessed."
-    )
-    fixed: tuple[str, ...] = option((), "Arm of which one checkpoint is taken as it is, without seeds; repeat it.")
     confirm: int = option(0, "Train the best arm and its base anew on so many fresh seeds, which did not choose it.")
     yes: bool = option(default=False, text="More than 200 arms are meant.")
     seeds: str = option("7", "A count (7 means seeds 0 to 6) or a list (0,3,5).", listed=True)

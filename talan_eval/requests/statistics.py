@@ -46,12 +46,12 @@ class OutputOptions:
 class ContrastOptions:
     """Which arms are compared, and how their seeds relate."""
 
-    pairs: str = option("base", "base: each arm against the first one. all: each pair of arms, as one family.")
+    pairs: str = option("base", "base (each arm against the first one) or all (every two arms, as one family).")
     pairing: str = option(
         "paired",
-        "paired: a seed of one arm belongs to the same seed of the others. independent: seeds have nothing to do with "
-        "each other, and arms may have different numbers of them.",
+        "paired (a seed of one arm belongs to the same seed of the others) or independent (it does not, and arms may "
+        "have other numbers of seeds); declared, never guessed.",
     )
-    fixed: str | None = option(
-        None, "Name of an arm without training seeds (an untrained model, one published checkpoint): it has one run."
+    fixed: tuple[str, ...] = option(
+        (), "Arm without training seeds, of which there is one checkpoint (an untrained model); repeat it."
     )

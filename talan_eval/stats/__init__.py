@@ -13,9 +13,13 @@ Three estimands, named on every interval and p-value:
   ``seed_bootstrap``; by name ``wilcoxon`` and ``cmh``)
 * E2: would re-training give the gain on new items of this kind? Both random. (``crossed``, ``pigeonhole``)
 
-Around them: several backbones (``backbones``, ``backbone_flips``), families of cells (``multiplicity``), items in
-clusters (``clusters``), one-sided bounds and gates (``noninferiority``), seeds added after a look (``anytime``), plans
-(``variance``, ``power``, ``planner``) and single items (``items``).
+The arms' seeds may be the same (paired), other ones (``independent``, ``label_permutation``), or the base may have none
+(``fixed_base``).
 
-Not covered: arms that were trained on different seeds, claims about other benchmarks or backbones.
+Around them: several backbones (``backbones``, ``backbone_flips``), families of cells (``multiplicity``) and contrasts
+(``contrast_family``, ``joint_flips``), all arms at once (``arm_permutation``), the best arm (``selection``), trainings
+that diverged (``diverged``), items in clusters (``clusters``), one-sided bounds and gates (``noninferiority``), seeds
+added after a look (``anytime``), plans (``variance``, ``power``, ``planner``) and single items (``items``).
+
+Not covered: claims about other benchmarks or backbones.
 """

@@ -107,8 +107,8 @@ def combine(
         The guarded result.
     """
     variance = max(sum(part for part, _ in seed_parts) + sum(part.item - part.error for part in item_parts), 0.0)
-    components: list[tuple[float, float]] = list(seed_parts)
-    guards: list[tuple[float, float]] = []
+    components = list(seed_parts)
+    guards = []
     for part in item_parts:
         components += [(part.item, part.item_df), *part.errors]
         guards.append((max(part.item, part.error), part.item_df))

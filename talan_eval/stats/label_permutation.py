@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MAX_SPLITS = 200_000  # ten seeds against ten: 184,756
 DRAWS = 19_999
-_TIE = 1e-9  # relative; near-ties count as ties, which can only raise p
+_TIE = 1e-9  # relative
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +40,9 @@ class LabelPermutation:
     """Result of the permutation test.
 
     Attributes:
-        p: Two-sided p-value, twice the smaller tail.
-        floor: The smallest p that so many seeds can give: 2 / C(S1 + S2, S1), multiplied over backbones.
+        p: Two-sided p-value: the share of splits whose |t| is at least the observed one.
+        floor: The smallest p that so many seeds can give: 2 / C(S1 + S2, S1) for S1 = S2, where every split has a
+            mirror image, and 1 / C(S1 + S2, S1) otherwise. Several backbones multiply the number of splits.
         exact: Whether all splits were listed; otherwise 19,999 drawn ones and the observed one.
     """
 
@@ -54,9 +55,10 @@ def studentised_permutation(groups: Sequence[SeedGroups], seed: int = 0) -> Labe
     """Permute which arm a seed belongs to, within each backbone, and compare Welch's t (Janssen 1997).
 
     Exact if a training of one arm has the same law as a training of the other, whatever that law is. If the means agree
-    but the spreads do not, it is approximate: studentising makes it right for many seeds, not for few. The smaller arm
-    having the larger spread is the bad case; docs/statistics.md gives the measured error rates. The guarded t is not
-    exact either, but loses less there.
+    but the spreads do not, it is approximate: studentising makes it right for many seeds, not for few. With three seeds
+    of spread 3 against seven of spread 1 it rejects in about 12 % (21 % without studentising), where Welch's t does so
+    in 6 %; docs/statistics.md gives the measured error rates. Counting |t| is part of this: twice the smaller tail
+    would reject in 16 % there.
 
     Args:
         groups: One per backbone, at least one.
@@ -83,11 +85,11 @@ def studentised_permutation(groups: Sequence[SeedGroups], seed: int = 0) -> Labe
         else:
             difference, variance = difference + own[0], variance + own[1]
     with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = np.where(difference == 0, 0.0, difference / np.sqrt(variance))
-    # the observed split comes first in both lists
-    slack = _TIE * abs(statistic[0]) if math.isfinite(statistic[0]) else 0.0
-    upper, lower = np.mean(statistic >= statistic[0] - slack), np.mean(statistic <= statistic[0] + slack)
-    return LabelPermutation(min(1.0, 2 * float(min(upper, lower))), 2 / len(statistic), exact)
+        statistic = np.abs(np.where(difference == 0, 0.0, difference / np.sqrt(variance)))
+    mirrored = exact and all(len(group.treat) == len(group.base) for group in groups)
+    # the observed split comes first in both lists; near-ties count as ties, which can only raise p
+    reached = statistic >= statistic[0] * (1 - _TIE)
+    return LabelPermutation(float(np.mean(reached)), (2 if mirrored else 1) / len(statistic), exact)
 
 
 def _moments(group: SeedGroups, is_treat: FloatArray) -> tuple[FloatArray, FloatArray]:

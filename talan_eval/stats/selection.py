@@ -159,7 +159,7 @@ def grid_rate(deltas: FloatArray) -> GridRate:
     cells = np.atleast_2d(deltas)
     complete = np.isfinite(cells).all(axis=-1)
     rounded = np.where(np.abs(cells) <= ROUNDING, 0.0, cells)
-    hits = complete & (rounded >= 0).all(axis=-1) & (rounded > 0).any(axis=-1)
+    hits = (rounded >= 0).all(axis=-1) & (rounded > 0).any(axis=-1)  # a missing cell is not at least zero
     return GridRate(int(hits.sum()), int(complete.sum()))
 
 

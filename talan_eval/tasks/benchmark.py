@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from talan_core.errors import UserError, unknown_name
+from talan_eval.experiment import TaskSpec
 from talan_eval.generation_settings import GenerationSettings
 from talan_eval.store.canonical import canonical_hash
 
@@ -24,42 +25,6 @@ if TYPE_CHECKING:
 MICRO_TASKS: Final = ("gpqa_diamond_micro", "gsm8k_micro", "math500_micro", "mbpp_micro")
 _PREFIX: Final = "talan_"
 _HASH_LENGTH: Final = 16
-
-
-@dataclass(frozen=True, slots=True)
-class TaskSpec:
-    """What identifies a benchmark in an experiment: two runs with equal specs ask the same questions.
-
-    Attributes:
-        name: Short name, as typed and shown.
-        version: The task's version, the hash of its evaluated items with all settings, and those settings that are not
-            the default, as in ``1:0123abcd`` or ``1:89abcdef[few_shot=5,plain]``.
-        metric: The score that is compared.
-        grader: Name of the grader.
-        n_items: Items that are evaluated.
-        n_train: Items that adapters may be trained on.
-        items_hash: Hash over id, prompt and target of the evaluated items, in order, and over all settings below.
-        train_hash: Hash over prompt and completion of the training items, in order.
-        runs_code: Whether grading runs programs that the model wrote.
-        generation: How questions are put and answers are drawn.
-        max_tokens: Most tokens of an answer.
-        stop: Strings that end an answer; they are not part of it.
-        publish_text: Whether reports may show questions and answers; otherwise they name items by their id alone.
-    """
-
-    name: str
-    version: str
-    metric: str
-    grader: str
-    n_items: int
-    n_train: int
-    items_hash: str
-    train_hash: str
-    runs_code: bool
-    generation: GenerationSettings
-    max_tokens: int
-    stop: tuple[str, ...]
-    publish_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from datasets import Dataset
 
+from talan_core.training.benchmarks import gsm8k_prompt, gsm8k_solution
 from talan_eval.grading.graders import score_document
 from talan_eval.tasks.datafiles import read_sources
-
-# The source marks each calculation for a calculator, as in <<3*4=12>>; people and models do not write so.
-_CALCULATOR = re.compile(r"<<[^<>]*>>")
 
 
 def load(
@@ -32,7 +29,7 @@ def load(
 
 def document(item_id: str, row: dict[str, Any]) -> dict[str, str]:
     """Split an answer into the worked solution, without calculator marks, and the final number."""
-    worked = _CALCULATOR.sub("", row["answer"]).strip()
+    worked = gsm8k_solution(row["answer"])
     return {
         "id": item_id,
         "question": row["question"],
@@ -43,7 +40,7 @@ def document(item_id: str, row: dict[str, Any]) -> dict[str, str]:
 
 def doc_to_text(doc: dict[str, Any]) -> str:
     """Return the prompt of one problem."""
-    return f"{doc['question']}\n\nReason step by step. End with a last line of the form '#### <number>'."
+    return gsm8k_prompt(doc["question"])
 
 
 def score(doc: dict[str, Any], results: list[str]) -> dict[str, float]:

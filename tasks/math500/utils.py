@@ -8,6 +8,7 @@ from typing import Any, Final
 from datasets import Dataset
 
 from talan_core.errors import UserError
+from talan_core.training.benchmarks import math_prompt
 from talan_eval.grading.graders import score_document
 from talan_eval.grading.latex import last_boxed
 from talan_eval.tasks.datafiles import read_sources
@@ -72,7 +73,7 @@ def training_document(row: dict[str, Any]) -> dict[str, str]:
 
 def doc_to_text(doc: dict[str, Any]) -> str:
     r"""Return the prompt of one problem."""
-    return f"Problem: {doc['problem']}\n\nReason step by step. Put the final answer in \\boxed{{}}."
+    return math_prompt(doc["problem"])
 
 
 def score(doc: dict[str, Any], results: list[str]) -> dict[str, float]:

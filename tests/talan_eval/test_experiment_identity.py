@@ -12,7 +12,7 @@ from talan_core.errors import UserError
 from talan_eval.experiment import (
     BackboneIdentity,
     Experiment,
-    TaskIdentity,
+    TaskSpec,
     TrainingSource,
     TunedBackbone,
     file_name,
@@ -34,7 +34,7 @@ def task(name="gsm8k_micro", **changes):
         "train_hash": "t",
         "runs_code": False,
     }
-    return TaskIdentity(**{**fields, **changes})
+    return TaskSpec(**{**fields, **changes})
 
 
 def source(name="gsm8k_micro", train_hash="t"):

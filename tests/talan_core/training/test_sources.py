@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -19,9 +17,6 @@ from talan_core.training.pairing import mixed_order
 from talan_core.training.settings import TrainingSettings
 from talan_core.training.sources import SourceSpec, load_sources, parse_sources
 from talan_eval.tasks.benchmark import load_benchmark
-
-DATA = Path(os.environ.get("TALAN_EVAL_DATA_DIR", Path(__file__).parents[4] / "shared" / "data"))
-needs_data = pytest.mark.skipif(not (DATA / "gsm8k").is_dir(), reason=f"no benchmark data in {DATA}")
 
 
 def write(path, *rows):
@@ -160,27 +155,29 @@ def test_the_named_benchmarks_need_a_directory_and_their_published_file(tmp_path
         load_sources("gsm8k", tmp_path)
 
 
-@needs_data
-def test_gsm8k_is_worded_as_its_evaluation_words_it():
-    ours = load_sources("gsm8k", DATA)
+@pytest.fixture
+def data(real_data):
+    return real_data("gsm8k/train.jsonl").parents[1]
+
+
+def test_gsm8k_is_worded_as_its_evaluation_words_it(data):
+    ours = load_sources("gsm8k", data)
     assert [(item.prompt, item.completion) for item in ours] == list(
-        load_benchmark("gsm8k", data_dir=DATA, limit=None).training
+        load_benchmark("gsm8k", data_dir=data, limit=None).training
     )
 
 
-@needs_data
 @pytest.mark.parametrize("name", sorted(BENCHMARKS))
-def test_the_published_training_splits_load_whole(name):
-    items = load_sources(name, DATA)
+def test_the_published_training_splits_load_whole(name, data):
+    items = load_sources(name, data)
     assert len(items) == BENCHMARKS[name].items
     assert all(item.prompt.strip() and item.completion.strip() for item in items)
 
 
-@needs_data
-def test_the_published_training_splits_are_clean_but_for_what_is_counted():
+def test_the_published_training_splits_are_clean_but_for_what_is_counted(data):
     tests = {
-        "gsm8k": [json.loads(row)["question"] for row in (DATA / "gsm8k/test.jsonl").read_text().splitlines()],
-        "math": [json.loads(row)["problem"] for row in (DATA / "math/math500_test.jsonl").read_text().splitlines()],
+        "gsm8k": [json.loads(row)["question"] for row in (data / "gsm8k/test.jsonl").read_text().splitlines()],
+        "math": [json.loads(row)["problem"] for row in (data / "math/math500_test.jsonl").read_text().splitlines()],
     }
     asked = {
         "gsm8k": [
@@ -188,5 +185,5 @@ def test_the_published_training_splits_are_clean_but_for_what_is_counted():
         ],
         "math": [f"Problem: {q}\n\nReason step by step. Put the final answer in \\boxed{{}}." for q in tests["math"]],
     }
-    counts = {name: len(screen(load_sources(name, DATA), asked[name], policy="keep").contaminated) for name in asked}
+    counts = {name: len(screen(load_sources(name, data), asked[name], policy="keep").contaminated) for name in asked}
     assert counts == {"gsm8k": 0, "math": 0}

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from talan_core.errors import UserError
+from talan_eval.calibration import study as study_module
+from talan_eval.calibration.contrasts import SelectionSetting
 from talan_eval.calibration.counting import Share
 from talan_eval.calibration.coverage import CoverageSetting
 from talan_eval.calibration.families import FamilySetting
@@ -19,12 +21,14 @@ from talan_eval.calibration.study import (
     TABLES,
     Study,
     _bare,
+    code_digest,
     make_study,
     read_records,
     run_study,
     simulate,
 )
-from talan_eval.calibration.tables import Record, all_tables
+from talan_eval.calibration.table_text import Record
+from talan_eval.calibration.tables import all_tables
 from talan_eval.calibration.world import World
 
 RUNS = 400
@@ -176,3 +180,43 @@ def test_comments_and_docstrings_do_not_make_another_study_and_code_does():
     plain = _bare("def f(x):\n    return x + 1\n")
     assert _bare('"""Module."""\n\n\ndef f(x):\n    """Add."""\n    return x + 1  # one\n') == plain
     assert _bare("def f(x):\n    return x + 2\n") != plain
+
+
+def test_types_of_arguments_do_not_make_another_study():
+    assert _bare("def f(x: int) -> int:\n    return x\n") == _bare("def f(x: float) -> float:\n    return x\n")
+
+
+def test_code_of_one_kind_of_setting_does_not_spoil_the_records_of_another(tmp_path, monkeypatch):
+    source = study_module._source
+
+    def changed(module):
+        return source(module) + ("\nEXTRA = 1\n" if module == "talan_eval.stats.selection" else "")
+
+    before = code_digest(SelectionSetting), code_digest(PeekSetting)
+    selection = Study((SelectionSetting(3, 3),), 100, 0)
+    run_study(selection, tmp_path / "selection", quiet)
+    run_study(tiny_study(), tmp_path / "peek", quiet)
+    monkeypatch.setattr(study_module, "_source", changed)
+    assert code_digest(PeekSetting) == before[1]
+    assert code_digest(SelectionSetting) != before[0]
+    run_study(tiny_study(), tmp_path / "peek", quiet)
+    with pytest.raises(UserError, match="another code of SelectionSetting"):
+        run_study(selection, tmp_path / "selection", quiet)
+
+
+def test_a_study_grows_by_another_kind_and_keeps_what_was_simulated(tmp_path):
+    run_study(tiny_study(), tmp_path, quiet)
+    kept = (tmp_path / RECORDS).read_text().splitlines()
+    grown = Study((*tiny_study().settings, SelectionSetting(3, 3)), 100, 0)
+    records = run_study(grown, tmp_path, quiet)
+    assert (tmp_path / RECORDS).read_text().splitlines()[:3] == kept
+    assert read_records(tmp_path / RECORDS)[3].averages == records[3].averages != {}
+    assert set(json.loads((tmp_path / MANIFEST).read_text())["code"]) == {"PeekSetting", "SelectionSetting"}
+
+
+def test_a_manifest_without_digests_by_kind_is_another_study(tmp_path):
+    run_study(tiny_study(), tmp_path, quiet)
+    manifest = json.loads((tmp_path / MANIFEST).read_text())
+    (tmp_path / MANIFEST).write_text(json.dumps(manifest | {"code": "0123"}))
+    with pytest.raises(UserError, match="another code"):
+        run_study(tiny_study(), tmp_path, quiet)

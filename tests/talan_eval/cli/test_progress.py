@@ -12,7 +12,7 @@ from talan_eval.execution.events import Event
 from talan_eval.grid import Evaluation, Run
 
 RUNS = [Run(f"train-{seed}", "lora", "micro", seed, (Evaluation(f"a-{seed}", "a"),)) for seed in (0, 1)]
-WORK = Workload(RUNS, finished=1, steps=10, items={"a": 20})
+WORK = Workload(RUNS, finished=1, steps={"micro": 10}, items={"a": 20})
 
 
 def event(stage, done=0, total=0, *, seed=0, task="", text=""):
@@ -62,7 +62,7 @@ def test_runs_side_by_side_share_the_rest(clock):
 
 
 def test_a_checkpoint_that_is_there_is_not_trained_again(clock):
-    trained = Workload(RUNS, 0, 10, {"a": 20}, frozenset({"train-0", "train-1"}))
+    trained = Workload(RUNS, 0, {"micro": 10}, {"a": 20}, frozenset({"train-0", "train-1"}))
     forecast = Forecast(trained, clock)
     for done in (10, 20):
         clock.now += 10

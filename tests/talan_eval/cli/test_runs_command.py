@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 
 from talan_core.errors import UserError
 from talan_eval.cli.main import app
-from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource
+from talan_eval.experiment import BackboneIdentity, Experiment, TaskSpec, TrainingSource
 from talan_eval.grid import plan
 from talan_eval.store.failures import Failure
 from talan_eval.store.records import Manifest, sealed_json
 from talan_eval.store.store import Store
 
-TASK = TaskIdentity(
+TASK = TaskSpec(
     name="a", version="1:0", metric="exact_match", grader="number", n_items=3, n_train=9, items_hash="i",
     train_hash="t", runs_code=False,
 )  # fmt: skip

@@ -77,7 +77,7 @@ def test_a_task_that_one_arm_lacks(compared, run):
 
 def test_naming_the_common_tasks_compares_them(compared, run):
     got = compared(run("base", task_a="01", task_b="01"), run("treat", task_a="11"), tasks="task_a").result
-    assert [cell.task for cell in got.cells] == ["task_a"]
+    assert [cell.task for cell in got.contrasts[0].cells] == ["task_a"]
 
 
 def test_different_task_versions(compared, run):
@@ -151,7 +151,7 @@ def test_seeds_and_items_that_were_dropped_are_in_the_table(compared, run, tmp_p
     table = main_table(got)
     assert table.title.endswith("3 training seeds (left out, because one arm lacks it: 3)")
     assert table.rows[0][0] == "task (without 2 items)"
-    assert (got.cells[0].dropped_seeds, got.cells[0].n_dropped) == ((3,), 2)
+    assert (got.contrasts[0].cells[0].dropped_seeds, got.contrasts[0].cells[0].n_dropped) == ((3,), 2)
     assert any("1 seed(s) left out" in warning for warning in got.warnings)
 
 
@@ -167,7 +167,8 @@ def test_a_results_file_that_was_cut_off(compared, run):
 
 def test_one_arm_only_or_an_unknown_choice(compared, run):
     base, treat = run("base", task="01"), run("treat", task="11")
-    assert "1 arms are named" in refused(compared, base, [])
+    assert f"One arm is named ({base})" in refused(compared, base, [])
+    assert "No logs are named" in refused(compared, [], [])
     assert "Did you mean 'sample'" in refused(compared, base, treat, trial_axis="samples")
     assert "Valid: drop" in refused(compared, base, treat, allow_unpaired="yes")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -26,19 +27,26 @@ def package():
 @pytest.mark.usefixtures("package")
 def test_eval_and_json_logs_of_two_seeds(compared):
     got = compared(LOGS / "base", LOGS / "treat").result
-    assert got.seeds == (0, 1)
-    assert [(cell.task, cell.metric, cell.n_items, cell.delta) for cell in got.cells] == [("sums", "match", 4, 25)]
+    assert got.contrasts[0].cells[0].seeds == (0, 1)
+    assert [(cell.task, cell.metric, cell.n_items, cell.delta) for cell in got.contrasts[0].cells] == [
+        ("sums", "match", 4, 25)
+    ]
     assert got.provenance["metrics"]["sums"]["found"] == ["match", "includes"]
     assert got.provenance["harness"].startswith("inspect_ai 0.3")
     assert "sums@2" in got.signature
 
 
 @pytest.mark.usefixtures("package")
-def test_epochs_are_samples_and_a_warning_says_so(compared):
-    got = compared(LOGS / "epochs", f"again={LOGS / 'epochs' / 'sums.eval'}").result
-    assert (got.cells[0].k, got.cells[0].n_seeds, got.cells[0].delta) == (2, 1, 0)
+def test_epochs_are_samples_and_a_warning_says_so(compared, tmp_path):
+    shutil.copy(LOGS / "epochs" / "sums.eval", tmp_path)
+    got = compared(LOGS / "epochs", f"again={tmp_path}").result
+    assert (got.contrasts[0].cells[0].k, got.contrasts[0].cells[0].n_seeds, got.contrasts[0].cells[0].delta) == (
+        2,
+        1,
+        0,
+    )
     assert any("2 answers per item were averaged" in warning for warning in got.warnings)
-    with pytest.raises(UserError, match="unequal numbers of samples per item: 1 in the base arm"):
+    with pytest.raises(UserError, match="unequal numbers of samples per item: 1 in "):
         compared(LOGS / "base" / "seed0", LOGS / "epochs")
 
 
@@ -58,7 +66,7 @@ def test_the_newest_log_of_a_flat_directory_counts(compared, tmp_path):
     for number, log in enumerate((new, old)):
         (tmp_path / f"{number}.eval").write_bytes(log.read_bytes())
     got = compared(LOGS / "base" / "seed0", tmp_path).result
-    assert got.cells[0].treat_mean == 75  # what is in the newer one, whatever the names of the files
+    assert got.contrasts[0].cells[0].treat_mean == 75  # what is in the newer one, whatever the names of the files
     assert "1 older left aside" in got.warnings[0]
 
 
@@ -69,5 +77,9 @@ def test_logs_of_several_models_in_one_directory_are_refused(compared, tmp_path)
     (tmp_path / "two.json").write_bytes(log.read_bytes().replace(b"mockllm/model", b"mockllm/other"))
     with pytest.raises(UserError, match=r"(?s)logs of 2 models.*mockllm/model \(one.json\); mockllm/other"):
         compared(LOGS / "base" / "seed0", tmp_path)
-    got = compared([LOGS / "base" / "seed0", LOGS / "base" / "seed1"], [tmp_path / "one.json", tmp_path / "two.json"])
-    assert got.result.cells[0].n_seeds == 2
+    arms = [LOGS / "base" / "seed0", LOGS / "base" / "seed1"], [tmp_path / "one.json", tmp_path / "two.json"]
+    with pytest.raises(UserError, match="seeds 0 and 1 have the same score on every item"):
+        compared(*arms)
+    two = (tmp_path / "two.json").read_bytes()
+    (tmp_path / "two.json").write_bytes(two.replace(b'"value": "C"', b'"value": "I"', 1))
+    assert compared(*arms).result.contrasts[0].cells[0].n_seeds == 2

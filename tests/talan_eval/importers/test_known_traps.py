@@ -27,7 +27,7 @@ def test_an_unpaired_test_misses_what_mcnemar_sees(compared, run):
     base, treat = paired_rows(right, lost, gained, n)
     p1, p2 = np.mean(base), np.mean(treat)
     unpaired = 2 * norm.sf(abs(p2 - p1) / np.sqrt(p1 * (1 - p1) / n + p2 * (1 - p2) / n))
-    pair = compared(run("base", {"task": base}), run("treat", {"task": treat})).result.cells[0].e0[0]
+    pair = compared(run("base", {"task": base}), run("treat", {"task": treat})).result.contrasts[0].cells[0].e0[0]
     assert unpaired == pytest.approx(0.080, abs=5e-4)
     assert pair.mcnemar_p == pytest.approx(0.008, abs=5e-4)
     assert pair.mcnemar_p == pytest.approx(binomtest(lost, lost + gained).pvalue)
@@ -45,7 +45,7 @@ def test_seeds_are_not_nested_in_items(compared, run, tmp_path):
         lost, gained = lost + (0 if point > 0 else change), gained + (change if point > 0 else 0)
         run(f"base/seed{seed}", {"task": np.roll(base, seed).tolist()})
         run(f"treat/seed{seed}", {"task": np.roll(treat, seed).tolist()})
-    cell = compared(tmp_path / "base", tmp_path / "treat").result.cells[0]
+    cell = compared(tmp_path / "base", tmp_path / "treat").result.contrasts[0].cells[0]
     assert binomtest(lost, lost + gained).pvalue < 1e-5
     assert cell.deltas == pytest.approx(points, abs=0.05)
     assert cell.e1.t.p == pytest.approx(ttest_1samp(cell.deltas, 0).pvalue)
@@ -60,7 +60,7 @@ def test_copies_of_a_run_are_refused_and_would_not_help(compared, run, tmp_path)
     assert binomtest(lost, lost + gained).pvalue == pytest.approx(0.137, abs=5e-4)
     assert binomtest(7 * lost, 7 * (lost + gained)).pvalue == pytest.approx(3e-5, abs=5e-6)
     one = (run("one/base", {"task": base}), run("one/treat", {"task": treat}))
-    alone = compared(*one).result.cells[0].e0[0]
+    alone = compared(*one).result.contrasts[0].cells[0].e0[0]
     for seed in range(7):
         for arm in ("base", "treat"):
             shutil.copytree(tmp_path / "one" / arm, tmp_path / arm / f"seed{seed}")
@@ -71,7 +71,7 @@ def test_copies_of_a_run_are_refused_and_would_not_help(compared, run, tmp_path)
         for seed in range(7):
             rows = [{"acc": value, "seconds": seed / 8} for value in scores]
             run(f"{arm}2/seed{seed}", {"task": rows})
-    with pytest.raises(UserError, match="the same score on all 400 items"):
+    with pytest.raises(UserError, match="the same score on every item of every task"):
         compared(tmp_path / "base2", tmp_path / "treat2")
     assert alone.mcnemar_p == pytest.approx(binomtest(lost, lost + gained).pvalue)
 
@@ -83,7 +83,7 @@ def test_the_mean_over_samples_is_not_whether_all_pass(compared, run, tmp_path):
         for sample, text in enumerate(texts):
             items = [{"acc": float(letter), "seconds": float(sample)} for letter in text]
             run(f"{arm}/try{sample}", {"task": items})
-    cell = compared(tmp_path / "base", tmp_path / "treat", trial_axis="sample").result.cells[0]
+    cell = compared(tmp_path / "base", tmp_path / "treat", trial_axis="sample").result.contrasts[0].cells[0]
     assert (cell.base_mean, cell.treat_mean, cell.delta, cell.k) == (50, 50, 0, 2)
     assert (cell.e0[0].lost, cell.e0[0].gained) == (2, 2)  # items, each of them by half an answer
 
@@ -92,7 +92,7 @@ def test_equal_arms_give_no_difference_and_p_1(compared, run, tmp_path):
     for seed, text in enumerate(("0011", "0110", "1100")):
         run(f"base/seed{seed}", task=text)
         run(f"treat/seed{seed}", task=text)
-    cell = compared(tmp_path / "base", tmp_path / "treat").result.cells[0]
+    cell = compared(tmp_path / "base", tmp_path / "treat").result.contrasts[0].cells[0]
     assert (cell.delta, cell.e1.p) == (0, 1)
     assert all(pair.mcnemar_p == 1 for pair in cell.e0)
 
@@ -101,7 +101,7 @@ def test_swapping_the_arms_mirrors(compared, run, tmp_path):
     for seed, (one, other) in enumerate((("0011", "0111"), ("0110", "1111"), ("1100", "1010"))):
         run(f"base/seed{seed}", task=one)
         run(f"treat/seed{seed}", task=other)
-    there, back = (compared(*pair).result.cells[0] for pair in
+    there, back = (compared(*pair).result.contrasts[0].cells[0] for pair in
                    ((tmp_path / "base", tmp_path / "treat"), (tmp_path / "treat", tmp_path / "base")))  # fmt: skip
     assert there.deltas == tuple(-delta for delta in back.deltas)
     assert (there.e1.p, there.e2.p) == (back.e1.p, back.e2.p)

@@ -21,12 +21,12 @@ LOGS = HERE / "data" / "lm_eval"
 
 def test_two_directories_are_enough(compared):
     got = compared(LOGS / "base", LOGS / "treat", filter="strict-match").result
-    assert [(cell.task, cell.metric, cell.n_items) for cell in got.cells] == [
+    assert [(cell.task, cell.metric, cell.n_items) for cell in got.contrasts[0].cells] == [
         ("sums_chosen", "acc", 6),
         ("sums_written", "exact_match,strict-match", 6),
     ]
-    assert got.cells[0].e0[0].gained == 1  # no item right against the first one
-    assert got.cells[0].e1 is None  # one pair: E0 only
+    assert got.contrasts[0].cells[0].e0[0].gained == 1  # no item right against the first one
+    assert got.contrasts[0].cells[0].e1 is None  # one pair: E0 only
     assert "sums_chosen@1" in got.signature
     assert "sums_written@3" in got.signature
 
@@ -34,20 +34,20 @@ def test_two_directories_are_enough(compared):
 def test_the_installed_lm_eval_writes_what_is_read(compared, tmp_path):
     subprocess.run([sys.executable, str(HERE / "make_lm_eval_logs.py"), str(tmp_path)], check=True, capture_output=True)
     got = compared(tmp_path / "base", tmp_path / "treat", filter="flexible-extract").result
-    chosen, written = got.cells
+    chosen, written = got.contrasts[0].cells
     assert chosen.deltas == pytest.approx([100 / 6, 100 / 6])  # 0 to 1 and 2 to 3 of six items right
     assert written.deltas == pytest.approx([100 / 6, 100 / 6])
     assert got.provenance["harness"].startswith("lm-eval 0.")
-    assert [run["model"] for run in got.provenance["arms"]["base"]["runs"]] == [
+    assert [run["model"] for run in got.provenance["arms"][got.contrasts[0].base]["runs"]] == [
         "adapters/base-seed0",
         "adapters/base-seed1",
     ]
-    assert got.cells[0].backbone == "org/tiny"
+    assert got.contrasts[0].cells[0].backbone == "org/tiny"
 
 
 def test_every_metric_is_listed_and_one_is_chosen(compared):
     got = compared(LOGS / "base", LOGS / "treat", filter="strict-match", metric=("sums_chosen=acc_norm",))
-    assert got.result.cells[0].metric == "acc_norm"
+    assert got.result.contrasts[0].cells[0].metric == "acc_norm"
     assert got.result.provenance["metrics"]["sums_chosen"]["found"] == ["acc", "acc_norm"]
     assert "metric acc_norm of sums_chosen; also logged: acc (--metric)" in got.notes
 
@@ -81,7 +81,7 @@ def test_the_newest_run_of_a_directory_counts_and_is_announced(compared, run):
     run("base", task="0011", time="2026-01-02T00-00-00.000001")
     run("treat", task="0111")
     got = compared(run("base", task="0001", time="2025-12-31T23-59-59.999999"), run("treat", task="0111"))
-    assert got.result.cells[0].base_mean == 50
+    assert got.result.contrasts[0].cells[0].base_mean == 50
     assert "2 older logs left aside" in got.result.warnings[0]
 
 
@@ -89,7 +89,7 @@ def test_tasks_of_one_run_may_carry_different_times(compared, run):
     run("base", task_a="01", time="2026-01-01T00-00-00.000001")
     run("base", task_b="01", time="2026-01-02T00-00-00.000001")
     got = compared(run("base", tasks={}), run("treat", task_a="11", task_b="11")).result
-    assert [cell.task for cell in got.cells] == ["task_a", "task_b"]
+    assert [cell.task for cell in got.contrasts[0].cells] == ["task_a", "task_b"]
     assert not any("older" in warning for warning in got.warnings)
 
 
@@ -103,13 +103,13 @@ def test_logs_without_a_results_file_or_hashes_can_be_read(compared, run):
         file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         shutil.move(file, path / "samples_task.jsonl")
     got = compared(run("base", tasks={}).parent / "base", run("treat", tasks={}))
-    assert got.result.cells[0].delta == 50
+    assert got.result.contrasts[0].cells[0].delta == 50
 
 
 def test_lower_is_better_is_refused_and_never_the_default(compared, run):
     items = [{"err": 1.0, "acc": 0.0}, {"err": 0.0, "acc": 1.0}]
     base, treat = run("base", {"task": items}, lower=("err",)), run("treat", {"task": items}, lower=("err",))
-    assert compared(base, treat).result.cells[0].metric == "acc"
+    assert compared(base, treat).result.contrasts[0].cells[0].metric == "acc"
     with pytest.raises(UserError, match=r"(?s)less is better.*--metric acc"):
         compared(base, treat, metric=("err",))
 

@@ -25,13 +25,13 @@ def test_lm_eval_logs(compared, run):
         ]
         got = compared(*arms).result
         assert any(FLAG in warning for warning in got.warnings)
-        assert got.cells[0].items.same_prompt == 2
+        assert got.contrasts[0].cells[0].items.same_prompt == 2
 
 
 def test_different_questions_are_no_flag(compared, run):
     got = compared(run("base", task="0101"), run("treat", task="0111")).result
     assert not any("another item" in warning for warning in got.warnings)
-    assert got.cells[0].items.same_prompt == 0
+    assert got.contrasts[0].cells[0].items.same_prompt == 0
 
 
 def test_tables_with_and_without_prompts(compared, tmp_path):
@@ -46,4 +46,4 @@ def test_tables_with_and_without_prompts(compared, tmp_path):
         file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         got = compared(f"a={file}", f"b={file}").result
         assert any(FLAG in warning for warning in got.warnings) == (name == "with")
-        assert got.cells[0].items.same_prompt == (2 if name == "with" else None)
+        assert got.contrasts[0].cells[0].items.same_prompt == (2 if name == "with" else None)

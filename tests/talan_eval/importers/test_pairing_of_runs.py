@@ -23,9 +23,9 @@ def test_a_directory_of_directories_is_one_run_per_seed(compared, run, tmp_path)
     seeds_of(run, "base", BASE)
     seeds_of(run, "treat", TREAT)
     got = compared(tmp_path / "base", tmp_path / "treat").result
-    assert got.seeds == (0, 1, 2)
-    assert got.cells[0].deltas == (25, 25, 25)
-    assert (got.base, got.treat) == ("base", "treat")
+    assert got.contrasts[0].cells[0].seeds == (0, 1, 2)
+    assert got.contrasts[0].cells[0].deltas == (25, 25, 25)
+    assert (got.contrasts[0].base, got.contrasts[0].treatment) == ("base", "treat")
 
 
 def test_repeated_options_pair_in_the_order_given(compared, run, tmp_path):
@@ -33,7 +33,7 @@ def test_repeated_options_pair_in_the_order_given(compared, run, tmp_path):
         run(f"b{'xyz'[index]}", task=one)
         run(f"t{'zxy'[index]}", task=other)
     got = compared([tmp_path / f"b{x}" for x in "xyz"], [tmp_path / f"t{x}" for x in "xyz"]).result
-    assert got.cells[0].deltas == (25, 50, 0)  # tx is the second treat run: 0110 against 0001, and so on
+    assert got.contrasts[0].cells[0].deltas == (25, 50, 0)  # tx is the second treat run: 0110 against 0001, and so on
 
 
 def test_ten_comes_after_two(compared, run, tmp_path):
@@ -41,31 +41,33 @@ def test_ten_comes_after_two(compared, run, tmp_path):
         run(f"base/r{number}", task=f"{number:04b}")
         run(f"treat/r{number}", task=f"{12 - number:04b}")
     got = compared(tmp_path / "base" / "r*", tmp_path / "treat").result
-    assert got.seeds == tuple(range(11))
-    assert got.cells[0].deltas == tuple(25 * ((12 - n).bit_count() - n.bit_count()) for n in range(11))
+    assert got.contrasts[0].cells[0].seeds == tuple(range(11))
+    assert got.contrasts[0].cells[0].deltas == tuple(25 * ((12 - n).bit_count() - n.bit_count()) for n in range(11))
     assert any("natural order" in warning for warning in got.warnings)
 
 
 def test_seed_numbers_in_names_are_the_seeds(compared, run, tmp_path):
     seeds_of(run, "base", BASE, name="lora-seed_{}", start=3)
     seeds_of(run, "treat", TREAT, name="dora.seed{}", start=3)
-    assert compared(tmp_path / "base", tmp_path / "treat").result.seeds == (3, 4, 5)
+    assert compared(tmp_path / "base", tmp_path / "treat").result.contrasts[0].cells[0].seeds == (3, 4, 5)
 
 
 def test_a_seed_of_one_arm_only_is_refused_or_dropped_and_counted(compared, run, tmp_path):
     seeds_of(run, "base", BASE)
     seeds_of(run, "treat", TREAT[:2])
-    with pytest.raises(UserError, match=r"(?s)Seeds 2 are in one arm only.*--allow-unpaired drop"):
+    with pytest.raises(
+        UserError, match=r"(?s)Seeds 2 are in some arms only.*--allow-unpaired drop.*--pairing independent.*--fixed"
+    ):
         compared(tmp_path / "base", tmp_path / "treat")
     got = compared(tmp_path / "base", tmp_path / "treat", allow_unpaired="drop").result
-    assert got.seeds == (0, 1)
+    assert got.contrasts[0].cells[0].seeds == (0, 1)
     assert any("1 seed(s) left out because only one arm finished: 2" in warning for warning in got.warnings)
 
 
 def test_shifted_seed_numbers_are_never_paired_by_rank(compared, run, tmp_path):
     seeds_of(run, "base", BASE, start=0)
     seeds_of(run, "treat", TREAT, start=1)
-    with pytest.raises(UserError, match="Seeds 0, 3 are in one arm only"):
+    with pytest.raises(UserError, match="Seeds 0, 3 are in some arms only"):
         compared(tmp_path / "base", tmp_path / "treat")
 
 
@@ -75,14 +77,14 @@ def test_an_order_typed_run_by_run_wins_over_names_with_a_warning(compared, run,
     sides = [[tmp_path / arm / f"seed{n}" / "org__model" for n in numbers]
              for arm, numbers in (("base", (0, 1, 2)), ("treat", (1, 2, 3)))]  # fmt: skip
     got = compared(*sides).result
-    assert got.cells[0].deltas == (25, 25, 25)
+    assert got.contrasts[0].cells[0].deltas == (25, 25, 25)
     assert any("different seeds (0, 1, 2 against 1, 2, 3)" in warning for warning in got.warnings)
 
 
 def test_unequal_counts_without_seed_numbers_are_refused(compared, run, tmp_path):
     seeds_of(run, "base", BASE, name="x{}")
     seeds_of(run, "treat", TREAT[:2], name="x{}")
-    with pytest.raises(UserError, match="--base-logs has 3 runs and --treat-logs has 2 runs"):
+    with pytest.raises(UserError, match=r"(?s)base-x has 3 .*treat-x has 2 .*--pairing independent.*--fixed NAME"):
         compared(tmp_path / "base", tmp_path / "treat")
 
 
@@ -106,24 +108,26 @@ def test_the_same_directory_twice_or_in_both_arms_is_an_error(compared, run):
     base, treat = run("base", task="01"), run("treat", task="11")
     with pytest.raises(UserError, match="is named twice"):
         compared([base, base], [treat, treat])
-    with pytest.raises(UserError, match="Both arms are"):
+    with pytest.raises(UserError, match="an arm is not compared with itself"):
         compared(base, base)
 
 
 def test_name_equals_path_names_the_arm(compared, run):
     base, treat = run("base", task="01"), run("lr=1e-4", task="11")
     got = compared(f"lora={base}", f"talan=new={treat}").result
-    assert (got.base, got.treat) == ("lora", "talan=new")
-    assert compared(base, treat).result.treat == "adapters/lr=1e-4"  # "=" in a path that exists is no name
+    assert (got.contrasts[0].base, got.contrasts[0].treatment) == ("lora", "talan=new")
+    assert (
+        compared(base, treat).result.contrasts[0].treatment == "adapters/lr=1e-4"
+    )  # "=" in a path that exists is no name
 
 
 def test_runs_can_be_samples_of_one_checkpoint(compared, run, tmp_path):
     seeds_of(run, "base", BASE)
     seeds_of(run, "treat", TREAT)
     got = compared(tmp_path / "base", tmp_path / "treat", trial_axis="sample").result
-    assert (got.cells[0].n_seeds, got.cells[0].k) == (1, 3)
-    assert got.cells[0].base_mean == pytest.approx(100 * np.mean([1, 1, 2]) / 4)
-    assert got.cells[0].e1 is None
+    assert (got.contrasts[0].cells[0].n_seeds, got.contrasts[0].cells[0].k) == (1, 3)
+    assert got.contrasts[0].cells[0].base_mean == pytest.approx(100 * np.mean([1, 1, 2]) / 4)
+    assert got.contrasts[0].cells[0].e1 is None
     assert any("averaged as samples of one checkpoint" in warning for warning in got.warnings)
 
 
@@ -133,7 +137,11 @@ def test_what_does_not_pair_is_dropped_on_request_and_said_in_the_table(compared
     with pytest.raises(UserError, match="--allow-unpaired drop"):
         compared(base, treat)
     got = compared(base, treat, allow_unpaired="drop").result
-    assert (got.cells[0].n_items, got.cells[0].n_dropped, got.cells[0].delta) == (4, 1, 50)
+    assert (
+        got.contrasts[0].cells[0].n_items,
+        got.contrasts[0].cells[0].n_dropped,
+        got.contrasts[0].cells[0].delta,
+    ) == (4, 1, 50)
     assert main_table(got).rows[0][0] == "task (without 1 item)"
     assert any("1 of 5 items left out of both arms" in warning for warning in got.warnings)
 
@@ -153,7 +161,7 @@ def test_other_files_beside_the_logs_do_not_matter(compared, run):
     (base / "config.json").write_text("{}", encoding="utf-8")
     (base / ".cache").mkdir()
     (base / ".cache" / "samples_task_x.jsonl").write_text("{}", encoding="utf-8")
-    assert compared(base, treat).result.cells[0].delta == 50
+    assert compared(base, treat).result.contrasts[0].cells[0].delta == 50
 
 
 def test_files_named_by_a_glob_are_the_tasks_of_their_directory(compared, run, tmp_path):
@@ -161,8 +169,8 @@ def test_files_named_by_a_glob_are_the_tasks_of_their_directory(compared, run, t
         run(f"base/seed{seed}", task_a="0" + "01"[seed], task_b="00")
         run(f"treat/seed{seed}", task_a="1" + "01"[seed], task_b="11")
     got = compared(tmp_path / "base/*/samples*", tmp_path / "treat/*/samples*").result
-    assert got.seeds == (0, 1)
-    assert [cell.delta for cell in got.cells] == [50, 100]
+    assert got.contrasts[0].cells[0].seeds == (0, 1)
+    assert [cell.delta for cell in got.contrasts[0].cells] == [50, 100]
 
 
 def test_links_are_followed_but_not_in_circles(compared, run, tmp_path):
@@ -170,4 +178,4 @@ def test_links_are_followed_but_not_in_circles(compared, run, tmp_path):
     (tmp_path / "base").mkdir()
     (tmp_path / "base" / "seed0").symlink_to(tmp_path / "store" / "abc")
     (tmp_path / "store" / "abc" / "up").symlink_to(tmp_path / "base")
-    assert compared(tmp_path / "base", run("treat/seed0", task="11")).result.cells[0].delta == 50
+    assert compared(tmp_path / "base", run("treat/seed0", task="11")).result.contrasts[0].cells[0].delta == 50

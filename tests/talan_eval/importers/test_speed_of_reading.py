@@ -7,10 +7,10 @@ import time
 import numpy as np
 import pytest
 
-from talan_eval.comparison import pair_columns
-from talan_eval.importers.formats import read_arms
+from talan_eval.comparison import score_matrices
+from talan_eval.importers.arms import read_arms
 from talan_eval.importers.logged_scores import score_columns
-from talan_eval.importers.seeds import arrange
+from talan_eval.importers.seeds import SeedRules, arrange
 from talan_eval.importers.selection import choose
 
 SEEDS, TASKS, ITEMS = 7, 16, 1319
@@ -27,11 +27,11 @@ def test_295_000_lines_are_read_and_paired_in_two_seconds_of_processor_time(run,
                 {f"task{n}": rng.integers(0, 2, ITEMS).astype(float).tolist() for n in range(TASKS)},
             )
     before = time.process_time()  # of all threads: hashing counts too
-    base, treat = read_arms([str(tmp_path / "base")], [str(tmp_path / "treat")])
-    trials = arrange(base, treat, "seed", drop=False)
-    chosen = choose(base, treat, [f"task{n}" for n in range(TASKS)], (), None)
-    arms = [[columns for one in chosen for columns in score_columns(one, side)] for side in (trials.base, trials.treat)]
-    cells = pair_columns(*arms, backbone="x", metrics={one.task: one.metric for one in chosen})
+    arms = read_arms([f"{arm}={tmp_path / arm}" for arm in ("base", "treat")])
+    trials = arrange(arms, SeedRules())
+    chosen = choose(arms, [f"task{n}" for n in range(TASKS)], (), None)
+    columns = [c for one in chosen for arm, own in trials.arms.items() for c in score_columns(one, own, arm, "x")]
+    matrices = score_matrices(columns, metrics={one.task: one.metric for one in chosen})
     used = time.process_time() - before
-    assert [cell.base.shape for cell in cells] == [(SEEDS, ITEMS)] * TASKS
+    assert [matrix.scores.shape for matrix in matrices] == [(SEEDS, ITEMS)] * TASKS * 2
     assert used < 2

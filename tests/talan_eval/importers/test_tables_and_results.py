@@ -42,16 +42,20 @@ def write(path, table):
 def test_a_table_says_arm_and_seed_itself(compared, tmp_path, suffix):
     path = write(tmp_path / f"scores{suffix}", rows(prompt="p", note="x"))
     got = compared(f"lora={path}", f"dora={path}").result
-    assert (got.base, got.treat, got.seeds) == ("lora", "dora", (0, 1))
-    assert got.cells[0].deltas == (25, 25)
-    assert got.cells[0].backbone == "table of scores"
+    assert (got.contrasts[0].base, got.contrasts[0].treatment, got.contrasts[0].cells[0].seeds) == (
+        "lora",
+        "dora",
+        (0, 1),
+    )
+    assert got.contrasts[0].cells[0].deltas == (25, 25)
+    assert got.contrasts[0].cells[0].backbone == "table of scores"
     assert any("columns ignored: note" in warning for warning in got.warnings)
 
 
 def test_one_arm_per_file_needs_no_name(compared, tmp_path):
     files = [write(tmp_path / f"{arm}.csv", [row for row in rows() if row["arm"] == arm]) for arm in SCORES]
     got = compared(*files).result
-    assert (got.base, got.treat, got.cells[0].delta) == ("lora", "dora", 25)
+    assert (got.contrasts[0].base, got.contrasts[0].treatment, got.contrasts[0].cells[0].delta) == ("lora", "dora", 25)
 
 
 def test_samples_are_averaged_and_metrics_chosen(compared, tmp_path):
@@ -63,7 +67,11 @@ def test_samples_are_averaged_and_metrics_chosen(compared, tmp_path):
     ]
     path = write(tmp_path / "scores.csv", table)
     got = compared(f"lora={path}", f"dora={path}", metric=("half",)).result
-    assert (got.cells[0].metric, got.cells[0].k, got.cells[0].delta) == ("half", 2, 12.5)
+    assert (got.contrasts[0].cells[0].metric, got.contrasts[0].cells[0].k, got.contrasts[0].cells[0].delta) == (
+        "half",
+        2,
+        12.5,
+    )
     assert any("samples of a checkpoint, not training seeds" in warning for warning in got.warnings)
 
 
@@ -88,9 +96,9 @@ def test_what_a_table_may_not_hold(compared, tmp_path, change, says):
 
 def test_an_arm_that_is_not_there_or_not_named(compared, tmp_path):
     path = write(tmp_path / "scores.csv", rows())
-    with pytest.raises(UserError, match=r"(?s)holds several arms: 'dora', 'lora'.*--base-logs 'dora="):
+    with pytest.raises(UserError, match=r"(?s)holds several arms: 'dora', 'lora'.*compare-logs dora="):
         compared(path, f"dora={path}")
-    with pytest.raises(UserError, match="has no arm 'vera'; it has 'dora', 'lora'"):
+    with pytest.raises(UserError, match=r"there is no arm 'vera' in .*; it has 'dora', 'lora'"):
         compared(f"vera={path}", f"dora={path}")
 
 
@@ -126,7 +134,7 @@ def test_a_copied_seed_shows_in_the_scores_of_a_table(compared, tmp_path):
     ]
     table[120:240] = table[239:119:-1]  # in another order
     path = write(tmp_path / "scores.csv", table)
-    with pytest.raises(UserError, match="seeds 0 and 1 have the same score on all 120 items"):
+    with pytest.raises(UserError, match="seeds 0 and 1 have the same score on every item"):
         compared(f"a={path}", f"b={path}")
 
 
@@ -146,32 +154,45 @@ def results_directory(path, base="lora", treat="talan+lora", seeds=(0, 4)):
     return path
 
 
-def test_a_results_directory_of_ours_gives_its_arm_of_the_same_side(compared, tmp_path):
+def test_a_results_directory_of_ours_gives_the_arm_that_is_named(compared, tmp_path):
     path = results_directory(tmp_path / "one")
-    got = compared(path, path).result
-    assert (got.base, got.treat, got.seeds) == ("lora", "talan+lora", (0, 4))
-    assert got.cells[0].delta == pytest.approx(100 / 3)
-    assert got.cells[0].backbone == "micro"
-    assert got.cells[0].treat_unparsed == pytest.approx(1 / 6)
+    with pytest.raises(UserError, match=r"(?s)holds several arms: 'lora', 'talan\+lora'.*compare-logs lora="):
+        compared(path, path)
+    got = compared(f"lora={path}", f"talan+lora={path}").result
+    assert (got.contrasts[0].base, got.contrasts[0].treatment, got.contrasts[0].cells[0].seeds) == (
+        "lora",
+        "talan+lora",
+        (0, 4),
+    )
+    assert got.contrasts[0].cells[0].delta == pytest.approx(100 / 3)
+    assert got.contrasts[0].cells[0].backbone == "micro"
+    assert got.contrasts[0].cells[0].treat_unparsed == pytest.approx(1 / 6)
     assert "gsm8k_micro@1:ab" in got.signature
 
 
 def test_arms_of_two_results_directories_are_named(compared, tmp_path):
     one, two = results_directory(tmp_path / "one"), results_directory(tmp_path / "two", treat="talan+dora")
     got = compared(f"talan+lora={one}", f"talan+dora={two}").result
-    assert (got.base, got.treat, got.cells[0].delta) == ("talan+lora", "talan+dora", 0)
-    with pytest.raises(UserError, match=r"has no arm 'dora'; it has 'lora' and 'talan\+lora'"):
+    assert (got.contrasts[0].base, got.contrasts[0].treatment, got.contrasts[0].cells[0].delta) == (
+        "talan+lora",
+        "talan+dora",
+        0,
+    )
+    with pytest.raises(UserError, match=r"there is no arm 'dora' in .*; it has 'lora', 'talan\+lora'"):
         compared(f"dora={one}", two)
 
 
 def test_one_name_is_one_arm(compared, tmp_path):
     one, two = results_directory(tmp_path / "one"), results_directory(tmp_path / "two")
-    with pytest.raises(UserError, match="1 arms are named"):  # the same name adds seeds
+    with pytest.raises(UserError, match="One arm is named"):  # the same name adds seeds
         compared(f"lora={one}", f"lora={two}")
+    got = compared(f"old={one}:lora", f"new={two}:lora").result
+    assert (got.contrasts[0].base, got.contrasts[0].treatment) == ("old", "new")
+    assert got.contrasts[0].cells[0].delta == 0
 
 
 def test_a_changed_results_directory_is_refused(compared, tmp_path):
     path = results_directory(tmp_path / "one")
     (path / "samples" / "lora-0.jsonl").write_text("{}\n", encoding="utf-8")
     with pytest.raises(UserError, match="was changed"):
-        compared(path, path)
+        compared(f"lora={path}", f"talan+lora={path}")

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import pytest
 
 from talan_core.errors import UserError
+from talan_eval.experiment import TaskSpec
 from talan_eval.generation.prompts import check_prompts_fit
 from talan_eval.generation_settings import GenerationSettings
 from talan_eval.intake.checked import _check_numbers
 from talan_eval.intake.prepare import _check_slices, _check_training
 from talan_eval.requests.compare import CompareRequest
-from talan_eval.tasks.benchmark import TaskSpec
 
 
 def spec(name, n_train=5, max_tokens=10):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from talan_eval.execution.worker import sample_name
-from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource, TunedBackbone
+from talan_eval.experiment import BackboneIdentity, Experiment, TaskSpec, TrainingSource, TunedBackbone
 from talan_eval.generation.evaluate import Evaluation
 from talan_eval.generation_settings import GenerationSettings
 from talan_eval.grid import plan
@@ -21,7 +21,7 @@ K = 2
 
 
 def experiment():
-    task = TaskIdentity(
+    task = TaskSpec(
         name="math500",
         version="1:abc[k=2,t=0.7]",
         metric="exact_match",
@@ -97,7 +97,7 @@ def test_an_item_scores_the_mean_of_its_samples(result):
 
 def test_disagreements_of_the_two_graders_are_said(result):
     (said,) = [text for text in result.warnings if "graders disagree" in text]
-    assert "base / treat: 0 / 0 are right by the normaliser alone and 3 / 0 by math-verify alone" in said
+    assert "lora / talan+lora: 0 / 0 are right by the normaliser alone and 3 / 0 by math-verify alone" in said
 
 
 def test_generation_settings_read_back_from_json():

@@ -11,7 +11,7 @@ import pytest
 
 from talan_core.errors import UserError
 from talan_eval.comparison import StatisticsSettings
-from talan_eval.experiment import BackboneIdentity, Experiment, TaskIdentity, TrainingSource, TunedBackbone
+from talan_eval.experiment import BackboneIdentity, Experiment, TaskSpec, TrainingSource, TunedBackbone
 from talan_eval.grid import plan
 from talan_eval.pipeline.dry_run import outlook
 from talan_eval.pipeline.session import IncompleteGridError, open_session
@@ -24,7 +24,7 @@ ITEMS = 30
 
 
 def task(name):
-    return TaskIdentity(
+    return TaskSpec(
         name=name, version="1:0", metric="exact_match", grader="number", n_items=ITEMS, n_train=9, items_hash=name,
         train_hash="t", runs_code=False,
     )  # fmt: skip

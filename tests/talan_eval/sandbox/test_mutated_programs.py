@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import random
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import pytest
 
@@ -87,12 +85,8 @@ def mutated(source, rng):
 
 
 @pytest.mark.slow
-def test_a_thousand_mutated_programs_get_the_verdict_of_plain_asserts(tier, tmp_path):
-    root = Path(__file__).parents[3]
-    path = Path(os.environ.get("TALAN_EVAL_DATA_DIR", root.parent / "shared" / "data")) / "mbpp" / "mbpp.jsonl"
-    if not path.exists():
-        pytest.skip(f"MBPP is not on this machine: {path} (set TALAN_EVAL_DATA_DIR)")
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+def test_a_thousand_mutated_programs_get_the_verdict_of_plain_asserts(tier, tmp_path, real_data):
+    rows = [json.loads(line) for line in real_data("mbpp/mbpp.jsonl").read_text(encoding="utf-8").splitlines()]
     rows = [row for row in rows if row["task_id"] != SLOW_TASK]
     rng = random.Random(5)  # noqa: S311 - no secret
     drawn = rng.choices(rows, k=COUNT)

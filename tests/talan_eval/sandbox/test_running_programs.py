@@ -5,7 +5,6 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -353,16 +352,8 @@ def test_two_hundred_programs_take_little_of_the_callers_time(warm):
     assert time.process_time() - start < 1.0
 
 
-def _mbpp() -> list[dict[str, Any]]:
-    root = Path(__file__).parents[3]
-    path = Path(os.environ.get("TALAN_EVAL_DATA_DIR", root.parent / "shared" / "data")) / "mbpp" / "mbpp.jsonl"
-    if not path.exists():
-        pytest.skip(f"MBPP is not on this machine: {path} (set TALAN_EVAL_DATA_DIR)")
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def test_every_reference_solution_of_mbpp_passes_all_its_tests(tier):
-    rows = _mbpp()
+def test_every_reference_solution_of_mbpp_passes_all_its_tests(tier, real_data):
+    rows = [json.loads(line) for line in real_data("mbpp/mbpp.jsonl").read_text(encoding="utf-8").splitlines()]
     jobs = [Job(r["code"], (*r["test_list"], *r["challenge_test_list"]), r["test_setup_code"]) for r in rows]
     outcomes = run_programs(jobs, Limits(), tier=tier)
     assert len(outcomes) == 974

@@ -110,9 +110,15 @@ def test_means_over_cells_and_backbones_are_welch_over_each_arm_of_each_backbone
     e2 = guarded_crossed_independent(cells, ALPHA)
     averaged = [sum(c.treat.mean(axis=0) - c.base.mean(axis=0) for c in cells if c.benchmark == t) / 4 for t in "uv"]
     items = sum(a.var(ddof=1) / 30 for a in averaged)
-    errors = sum(mean_squares(arm).error / arm.size / 16 for c in cells for arm in (c.treat, c.base))
-    assert e2.df == pytest.approx(max(1.0, e2.df))
-    assert e2.guard.ci.hi - e2.delta >= stats.norm.ppf(0.975) * math.sqrt(max(items, errors)) - 1e-12
+    errors = [
+        (mean_squares(arm).error / arm.size / 16, (len(arm) - 1) * 29) for c in cells for arm in (c.treat, c.base)
+    ]
+    variance += items - sum(part for part, _ in errors)
+    per_item = [(a.var(ddof=1) / 30, 29) for a in averaged]
+    assert variance > 0
+    assert e2.df == pytest.approx(variance**2 / sum(part**2 / df for part, df in [*parts, *per_item, *errors]))
+    half = max(stats.t.ppf(0.975, e2.df) * math.sqrt(variance), stats.norm.ppf(0.975) * math.sqrt(items))
+    assert e2.guard.ci.hi - e2.delta == pytest.approx(half)
 
 
 def test_clusters_of_copied_items_count_as_one_item_each():
@@ -146,8 +152,8 @@ def test_correlation_of_the_arms_is_numpys_and_pairing_helps_only_where_it_is_hi
     assert pairing([ArmsCell("b", "t", one, np.ones((7, 400)))], ALPHA).r is None
 
 
-def pooled(one, other):
-    return stats.ttest_ind(one, other, equal_var=False).statistic
+def absolute_t(one, other):
+    return abs(stats.ttest_ind(one, other, equal_var=False).statistic)
 
 
 @quick
@@ -155,29 +161,33 @@ def pooled(one, other):
 def test_permutation_is_scipys_exact_one(seed, sizes):
     rng = np.random.default_rng(seed)
     one, other = rng.normal(size=sizes[0]), rng.normal(size=sizes[1])
-    want = stats.permutation_test((one, other), pooled, n_resamples=np.inf, vectorized=False)
+    want = stats.permutation_test((one, other), absolute_t, n_resamples=np.inf, vectorized=False, alternative="greater")
     got = studentised_permutation([SeedGroups(one, other)])
     assert got.exact
     assert got.p == pytest.approx(want.pvalue, abs=1e-12)
-    assert got.floor == pytest.approx(2 / math.comb(sum(sizes), sizes[0]))
+    assert got.floor == pytest.approx((1 + (sizes[0] == sizes[1])) / math.comb(sum(sizes), sizes[0]))
     assert studentised_permutation([SeedGroups(other, one)]).p == pytest.approx(got.p, abs=1e-12)
     assert studentised_permutation([SeedGroups(one[::-1], other)]).p == pytest.approx(got.p, abs=1e-12)
 
 
 def test_separated_arms_reach_the_floor_and_equal_ones_do_not():
     apart = SeedGroups(np.array([0.9, 0.91, 0.93]), np.array([0.1, 0.12, 0.15, 0.2]))
-    assert studentised_permutation([apart]).p == pytest.approx(2 / 35)
+    assert studentised_permutation([apart]).p == pytest.approx(1 / 35)
+    mirrored = SeedGroups(apart.treat, apart.base[1:])
+    assert studentised_permutation([mirrored]).p == pytest.approx(2 / 20)
     same = SeedGroups(np.full(4, 0.3), np.full(5, 0.3))
     assert studentised_permutation([same]).p == 1.0
     constant = SeedGroups(np.full(4, 0.4), np.full(4, 0.3))  # no spread: the statistic is infinite, the p is not zero
     assert studentised_permutation([constant]).p == pytest.approx(2 / 70)
 
 
-def test_backbones_permute_independently():
-    rng = np.random.default_rng(6)
+@quick
+@given(st.integers(0, 10_000))
+def test_backbones_permute_independently(seed):
+    rng = np.random.default_rng(seed)
     groups = [
-        SeedGroups(rng.normal(size=3), rng.normal(size=2), 0.25),
-        SeedGroups(rng.normal(size=2), rng.normal(size=3), 0.75),
+        SeedGroups(rng.normal(0.5, 1, size=3), rng.normal(size=2), 0.2),
+        SeedGroups(rng.normal(0.5, 1, size=2), rng.normal(size=3), 0.8),
     ]
     found = []
     for chosen in product(combinations(range(5), 3), combinations(range(5), 2)):
@@ -187,10 +197,11 @@ def test_backbones_permute_independently():
             one, other = values[list(rows)], np.delete(values, rows)
             top += group.weight * (one.mean() - other.mean())
             bottom += group.weight**2 * (one.var(ddof=1) / len(one) + other.var(ddof=1) / len(other))
-        found.append(top / math.sqrt(bottom))
-    found = np.array(found)
-    want = 2 * min((found >= found[0] - 1e-9).mean(), (found <= found[0] + 1e-9).mean())
-    assert studentised_permutation(groups).p == pytest.approx(min(1.0, want), abs=1e-12)
+        found.append(abs(top) / math.sqrt(bottom))
+    want = (np.array(found) >= found[0] * (1 - 1e-9)).mean()
+    got = studentised_permutation(groups)
+    assert got.p == pytest.approx(want, abs=1e-12)
+    assert got.floor == 1 / 100
 
 
 def test_drawn_permutations_agree_with_the_listed_ones_and_repeat():
@@ -203,7 +214,7 @@ def test_drawn_permutations_agree_with_the_listed_ones_and_repeat():
     want = stats.ttest_ind(groups[0].treat, groups[0].base, equal_var=False).pvalue
     assert got.p == pytest.approx(want, abs=0.02)
     far = studentised_permutation([SeedGroups(groups[0].treat + 50, groups[0].base)])
-    assert far.p == far.floor == pytest.approx(2 / 20_000)
+    assert far.p == far.floor == pytest.approx(1 / 20_000)
 
 
 def test_unequal_spreads_fool_the_unstudentised_permutation_more():
@@ -213,10 +224,8 @@ def test_unequal_spreads_fool_the_unstudentised_permutation_more():
         one, other = 3 * rng.normal(size=3), rng.normal(size=7)
         ours += studentised_permutation([SeedGroups(one, other)]).p <= ALPHA
         values = np.concatenate([one, other])
-        every = np.array(
-            [2 * values[list(c)].mean() - 2 * np.delete(values, c).mean() for c in combinations(range(10), 3)]
-        )
-        naive += 2 * min((every >= every[0] - 1e-12).mean(), (every <= every[0] + 1e-12).mean()) <= ALPHA
+        every = np.array([values[list(c)].mean() - np.delete(values, c).mean() for c in combinations(range(10), 3)])
+        naive += (np.abs(every) >= abs(every[0]) - 1e-12).mean() <= ALPHA
     assert naive > ours
     assert naive > stats.binom.ppf(0.999, runs, ALPHA)
 

@@ -124,6 +124,23 @@ def test_independent_rates_are_compared_as_scipy_does(treat, base):
     assert not got.paired
 
 
+@pytest.mark.parametrize("chance", [0.02, 0.1, 0.3, 0.5, 0.95])
+def test_intervals_and_comparisons_of_rates_hold_at_every_chance(chance):
+    # no simulation: all outcomes of seven trainings against three are listed with their probabilities
+    one, other = stats.binom.pmf(range(8), 7, chance), stats.binom.pmf(range(4), 3, chance)
+    covered = sum(
+        p for k, p in enumerate(one) if diverged_rate(k, 7, 0.05).ci.lo <= chance <= diverged_rate(k, 7, 0.05).ci.hi
+    )
+    assert covered >= 0.95
+    false = sum(
+        one[k] * other[j]
+        for k in range(8)
+        for j in range(4)
+        if compare_independent_rates([True] * k + [False] * (7 - k), [True] * j + [False] * (3 - j), 0.05).p < 0.05
+    )
+    assert false <= 0.05
+
+
 def test_paired_rates_count_the_seeds_that_differ():
     treat = [True] * 6 + [False, False, True]
     base = [False] * 6 + [False, False, True]

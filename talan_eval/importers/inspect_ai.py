@@ -13,21 +13,23 @@ import hashlib
 import json
 from dataclasses import dataclass
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from zipfile import BadZipFile
 
 from talan_core.errors import UserError
-from talan_eval.importers.files import natural
+from talan_eval.importers.files import first_bytes, natural
 from talan_eval.importers.model import NO_FILTER, Answers, LoggedRun, TaskLog
+from talan_eval.importers.reader import LogReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from talan_eval.importers.files import Reader
+    from talan_eval.importers.files import FileReader
     from talan_eval.importers.model import Stamp
+    from talan_eval.importers.reader import Source
 
-HARNESS: Final = "inspect_ai"
+_KEYS: Final = (b'"eval"', b'"status"')
 _FINISHED: Final = "success"
 _TRANSCRIPT: Final = ("messages", "events", "store")
 _MESSAGE: Final = 200
@@ -51,23 +53,33 @@ class _Log:
         return str(spec.model), json.dumps(spec.model_args, sort_keys=True, default=str)
 
 
-def read_run(path: Path, files: Sequence[Path], option: str, reader: Reader) -> LoggedRun:
-    """Read one run.
+class InspectLogs(LogReader):
+    """Reads logs of inspect_ai, each directory or lone file of them as one run."""
 
-    Args:
-        path: The directory or file, as found.
-        files: Its logs, at least one.
-        option: The option that named it, for messages.
-        reader: Reads and stamps files.
+    harness: ClassVar[str] = "inspect_ai"
+    readable: ClassVar[str] = "inspect_ai logs (.eval, .json)"
 
-    Returns:
-        The newest log of each task.
+    def __init__(self, files: FileReader) -> None:
+        """Take what reads and stamps files."""
+        self._files = files
 
-    Raises:
-        UserError: The package is missing, a log is unreadable or unfinished, or the logs are of several models.
-    """
-    logs = [_open(file, reader) for file in files]
-    _refuse_several_models(path, logs, option)
+    def recognises(self, file: Path, *, typed: bool) -> bool:
+        """Return whether a file is a log: by its name, or by the first keys of its JSON."""
+        del typed
+        suffix = file.suffix.lower()
+        return suffix == ".eval" or (suffix == ".json" and all(key in first_bytes(file) for key in _KEYS))
+
+    def read(self, source: Source) -> list[LoggedRun]:
+        """Read one arm: the newest log of each task in each place.
+
+        Raises:
+            UserError: The package is missing, a log is unreadable or unfinished, or a place has logs of several models.
+        """
+        return [_run(place.path, [_open(file, self._files) for file in place.files], source) for place in source.places]
+
+
+def _run(path: Path, logs: Sequence[_Log], source: Source) -> LoggedRun:
+    _refuse_several_models(path, logs, source)
     newest: dict[str, _Log] = {}
     for log in sorted(logs, key=lambda log: (str(log.content.eval.created), log.path.name)):
         newest[log.task] = log
@@ -77,7 +89,7 @@ def read_run(path: Path, files: Sequence[Path], option: str, reader: Reader) -> 
     spec = next(iter(newest.values())).content.eval
     return LoggedRun(
         path=path,
-        harness=HARNESS,
+        harness=InspectLogs.harness,
         tasks=tasks,
         files=tuple(newest[task].stamp for task in tasks),
         model=str(spec.model),
@@ -86,7 +98,7 @@ def read_run(path: Path, files: Sequence[Path], option: str, reader: Reader) -> 
     )
 
 
-def _open(path: Path, reader: Reader) -> _Log:
+def _open(path: Path, reader: FileReader) -> _Log:
     api = _package(path)
     _, pending = reader.read(path)
     try:
@@ -125,16 +137,17 @@ def _package(path: Path) -> Any:  # noqa: ANN401 - a module of an optional packa
     return api
 
 
-def _refuse_several_models(path: Path, logs: Sequence[_Log], option: str) -> None:
+def _refuse_several_models(path: Path, logs: Sequence[_Log], source: Source) -> None:
     by_model: dict[tuple[str, str], list[_Log]] = {}
     for log in logs:
         by_model.setdefault(log.checkpoint, []).append(log)
     if len(by_model) == 1:
         return
     listed = "; ".join(f"{model} ({found[0].path.name})" for (model, _), found in by_model.items())
+    name = source.word.name or "NAME"
     raise UserError(
-        f"{path} holds logs of {len(by_model)} models or model arguments: {listed}.",
-        f"Name the logs of one arm, one per seed, in the order of the seeds: {option} '{logs[0].path}' {option} ...",
+        f"{source.word.typed}: {path} holds logs of {len(by_model)} models or model arguments: {listed}.",
+        f"Name the logs of one arm, one per seed, in the order of the seeds: {name}={logs[0].path} {name}=...",
     )
 
 

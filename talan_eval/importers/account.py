@@ -1,0 +1,121 @@
+"""An account of what was read and chosen: notes for the terminal, warnings and provenance for the result."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+from talan_eval.comparison.signature import package_version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from talan_eval.importers.model import LoggedArm
+    from talan_eval.importers.seeds import Trial, Trials
+    from talan_eval.importers.selection import Chosen
+
+_PACKAGES: Final = ("numpy", "scipy")
+_MANY: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What was read and chosen.
+
+    Attributes:
+        arms: All arms, the base first.
+        trials: Which run is which seed, by backbone.
+        chosen: Filter and metric of each task.
+        pairs: Whether a seed of one arm belongs to the same seed of the others.
+    """
+
+    arms: Sequence[LoggedArm]
+    trials: Mapping[str, Trials]
+    chosen: Sequence[Chosen]
+    pairs: bool
+
+    def notes(self) -> tuple[str, ...]:
+        """Say which arms there are, which run is which seed, and which metric counts; one sentence each."""
+        names = [arm.name for arm in self.arms]
+        on = f" on {', '.join(self.trials)}" if len(self.trials) > 1 else ""
+        return (f"base is {names[0]}, compared with {', '.join(names[1:])}{on}", *self._seeds(), *self._metrics())
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what the logs themselves raise: older runs left aside, how runs were paired."""
+        said = [note for arm in self.arms for run in arm.runs for note in run.notes]
+        return tuple(dict.fromkeys([*said, *(note for trials in self.trials.values() for note in trials.notes)]))
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what the result keeps: every file with its SHA-256, by arm and run."""
+        runs = [run for arm in self.arms for run in arm.runs]
+        stamps = sorted({(str(stamp.path), stamp.sha256) for run in runs for stamp in run.files})
+        whole = hashlib.sha256("".join(f"{digest}  {path}\n" for path, digest in stamps).encode()).hexdigest()
+        versions = sorted({run.version for run in runs if run.version is not None})
+        return {
+            "harness": " ".join([runs[0].harness, *([", ".join(versions)] if versions else [])]),
+            "files": len(stamps),
+            "files_sha256": whole,
+            "arms": {arm.name: {"logs": list(arm.words), "runs": self._runs(arm.name)} for arm in self.arms},
+            "metrics": {
+                one.task: {"metric": one.metric, "filter": one.filter, "found": list(one.found)} for one in self.chosen
+            },
+            "versions": {
+                "python": platform.python_version(),
+                "talan-eval": package_version(),
+                **{name: version(name) for name in _PACKAGES},
+            },
+        }
+
+    def _runs(self, arm: str) -> list[dict[str, Any]]:
+        return [
+            {
+                "backbone": backbone,
+                "seed": trial.seed,
+                "sample": trial.sample,
+                "path": str(trial.run.path),
+                "model": trial.run.model,
+                "harness_version": trial.run.version,
+                "sha256": {_inside(stamp.path, trial.run.path): stamp.sha256 for stamp in trial.run.files},
+            }
+            for backbone, trials in self.trials.items()
+            for trial in trials.arms[arm]
+        ]
+
+    def _seeds(self) -> list[str]:
+        lines = []
+        for backbone, trials in self.trials.items():
+            start = f"{backbone}, " if len(self.trials) > 1 else ""
+            if self.pairs:
+                by_seed: dict[int, list[str]] = {}
+                for trial in (trial for own in trials.arms.values() for trial in own):
+                    by_seed.setdefault(trial.seed, []).append(_place(trial))
+                lines += [f"{start}seed {seed}: {' with '.join(places)}" for seed, places in by_seed.items()]
+            else:
+                lines += [
+                    f"{start}{arm}: {', '.join(f'seed {trial.seed} {_place(trial)}' for trial in own)}"
+                    for arm, own in trials.arms.items()
+                ]
+        return lines if len(lines) <= _MANY else [*lines[:_MANY], f"... and {len(lines) - _MANY} more"]
+
+    def _metrics(self) -> list[str]:
+        notes: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        for one in self.chosen:
+            others = tuple(name for name in one.found if name != one.metric)
+            notes.setdefault((one.label, others), []).append(one.task)
+        return [
+            f"metric {label} of {', '.join(tasks[:_MANY])}{', ...' if len(tasks) > _MANY else ''}"
+            + (f"; also logged: {', '.join(others)} (--metric)" if others else "")
+            for (label, others), tasks in notes.items()
+        ]
+
+
+def _place(trial: Trial) -> str:
+    return f"{trial.run.path}{'' if trial.run.model is None else f' [{trial.run.model}]'}"
+
+
+def _inside(path: Path, directory: Path) -> str:
+    return path.name if path == directory or not path.is_relative_to(directory) else str(path.relative_to(directory))

@@ -1,0 +1,95 @@
+"""Rows of plain tables: CSV, TSV, Parquet or JSON lines; a missing value is a missing key."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+from talan_core.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Row = dict[str, Any]
+
+
+def read_rows(path: Path, data: bytes) -> Iterator[tuple[int, Row]]:
+    """Read a table.
+
+    Args:
+        path: Its name decides how it is read.
+        data: Its bytes.
+
+    Yields:
+        Number of the line or row, and column name to value.
+
+    Raises:
+        UserError: It is not readable as what its name says; the message has the line.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        yield from _parquet(path, data)
+        return
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise UserError(f"{path}, line {line}: not UTF-8.", f"Convert it: iconv -t utf-8 '{path}'") from error
+    if suffix == ".jsonl":
+        yield from _json_lines(path, text)
+        return
+    table = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if suffix == ".tsv" else ",", strict=True)
+    try:
+        header = [name.strip() for name in next(table)]
+        twice = next((name for name in header if header.count(name) > 1), None)
+        if twice is not None:
+            raise UserError(
+                f"{path}, line 1: two columns are called {twice!r}.", f"Rename one of them: sed -n 1p '{path}'"
+            )
+        for row in table:
+            if len(row) != len(header) and row:
+                raise UserError(
+                    f"{path}, line {table.line_num}: {'more' if len(row) > len(header) else 'fewer'} fields than the "
+                    "header has.",
+                    f"Look at it: sed -n {table.line_num}p '{path}'",
+                )
+            if "" in row:
+                yield table.line_num, {name: value for name, value in zip(header, row, strict=True) if value != ""}
+            elif row:
+                yield table.line_num, dict(zip(header, row, strict=True))
+    except csv.Error as error:
+        raise UserError(
+            f"{path}, line {table.line_num}: not readable as CSV ({error}).",
+            f"Look at it: sed -n {table.line_num}p '{path}'",
+        ) from error
+
+
+def _json_lines(path: Path, text: str) -> Iterator[tuple[int, Row]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise UserError(
+                f"{path}, line {number}: the line is not JSON or was cut off ({error}).",
+                f"Look at it: sed -n {number}p '{path}'",
+            ) from error
+        if not isinstance(row, dict):
+            raise UserError(f"{path}, line {number}: not a JSON object.", "Write one object per line.")
+        yield number, {name: value for name, value in row.items() if value is not None}
+
+
+def _parquet(path: Path, data: bytes) -> Iterator[tuple[int, Row]]:
+    import pyarrow as pa  # noqa: PLC0415 - only Parquet needs it
+    import pyarrow.parquet as pq  # noqa: PLC0415 - as above
+
+    try:
+        table = pq.read_table(pa.BufferReader(data))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path} is not a readable Parquet file ({error}).", "Write it again.") from error
+    for number, row in enumerate(table.to_pylist(), 1):
+        yield number, {name: value for name, value in row.items() if value is not None}
