@@ -128,12 +128,12 @@ def test_raw_scores_are_exported_as_seeds_by_items(finished, tmp_path, cell):
     done = run("report", finished, "--format", "csv,scores", "--out", out)
     assert done.returncode == 0, done.stderr
     assert "scores/ (3 files)" in done.stdout
-    index = list(csv.DictReader((out / "scores" / "index.csv").open(newline="")))
+    index = list(csv.DictReader((out / "scores" / "index.csv").read_text().splitlines()))
     assert [row["arm"] for row in index] == ["lora", "talan+lora"]
     scores = cell(items=60)
     for row, values in zip(index, (scores.base, scores.treat), strict=True):
         assert (row["task"], row["backbone"], row["n_seeds"], row["n_items"]) == ("gsm8k_micro", "micro", "7", "60")
-        header, *lines = csv.reader((out / "scores" / row["file"]).open(newline=""))
+        header, *lines = csv.reader((out / "scores" / row["file"]).read_text().splitlines())
         assert header == ["seed", *scores.item_ids]
         assert [int(line[0]) for line in lines] == list(scores.seeds)
         assert [[float(score) for score in line[1:]] for line in lines] == values.tolist()
