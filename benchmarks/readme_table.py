@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
@@ -12,7 +12,10 @@ from talan_eval.report.contrast_tables import main_table
 from talan_eval.report.terminal import rich_table
 from talan_eval.report.view import View
 from talan_eval.report.wording import headline
-from talan_eval.result.schema import Result
+from talan_eval.result.reading import read_result
+
+if TYPE_CHECKING:
+    from talan_eval.result.schema import Result
 
 ROOT: Final = Path(__file__).parents[1]
 BEGIN: Final = "<!-- table: begin (python benchmarks/readme_table.py writes this block) -->\n"
@@ -22,8 +25,7 @@ WIDTH: Final = 118
 
 def committed_result() -> Result:
     """Return the committed result of the default comparison."""
-    path = ROOT / "results" / "micro_lora_vs_talan+lora" / "result.json"
-    return Result.from_json(path.read_text(encoding="utf-8"))
+    return read_result(ROOT / "results" / "micro_lora_vs_talan+lora")
 
 
 def block(result: Result) -> str:

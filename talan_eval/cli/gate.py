@@ -39,7 +39,7 @@ def perform(request: GateRequest) -> None:
 
 def _decided(request: GateRequest) -> GateReport:
     from talan_eval.gate import GateSettings, decide  # noqa: PLC0415 - as above
-    from talan_eval.pipeline.answers import read_must_pass  # noqa: PLC0415 - --help must not wait for it
+    from talan_eval.pipeline.must_pass import read_must_pass  # noqa: PLC0415 - --help must not wait for it
     from talan_eval.result.choosing import chosen_contrasts  # noqa: PLC0415 - as above
     from talan_eval.result.reading import read_result  # noqa: PLC0415 - as above
 

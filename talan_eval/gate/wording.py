@@ -101,7 +101,7 @@ def _rate(arm: Arm, alpha: float) -> str:
     trained = len(arm.seeds) + len(arm.diverged)
     ends = arm.divergence_ci
     level = fmt.percent(1 - alpha)
-    ci = "" if ends is None else f" ({level} interval {fmt.percent(ends[0])} to {fmt.percent(ends[1])})"
+    ci = "" if ends is None else f" ({level} interval {100 * ends[0]:.1f} to {100 * ends[1]:.1f} %)"
     return f"{arm.name} {len(arm.diverged)} of {trained}{ci}"
 
 

@@ -1,4 +1,4 @@
-"""Graded answers from a results directory: what flipped, and what must pass."""
+"""Graded answers from a results directory: what flipped."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, overload
 
-from talan_core.errors import UserError
-from talan_eval.gate.model import MustPassItem
 from talan_eval.pipeline.graded import Key, read_graded
 from talan_eval.report.context import Answers, Flip, Flips
 from talan_eval.result.names import cell_names
@@ -78,60 +76,6 @@ def publishes(result: Result, task: str) -> bool:
         if isinstance(one, dict) and one.get("name") == task and "publish_text" in one:
             return one["publish_text"] is True
     return may_publish(task)
-
-
-def read_must_pass(file: Path, directory: Path, result: Result) -> tuple[MustPassItem, ...]:
-    """Read which items every arm under test must answer right at every seed, and whether it does.
-
-    Args:
-        file: One "BENCHMARK ITEM" per line; "#" starts a comment.
-        directory: The directory of the comparison.
-        result: Its result.
-
-    Returns:
-        Each item once per arm under test, over all backbones; the arm is named where there are several.
-
-    Raises:
-        UserError: The file cannot be read, a line has no two words, or no item is named.
-    """
-    wanted = tuple(_wanted(file))
-    if not wanted:
-        raise UserError(f"{file} names no item.", "Write one item per line: BENCHMARK ITEM, such as gsm8k gsm8k-0012")
-    if not directory.is_dir():
-        raise UserError(
-            f"Must-pass items need the graded answers, and {directory} is no directory of a comparison.",
-            "Name the directory in place of result.json: talan-eval gate results/NAME --must-pass FILE",
-        )
-    by_key = read_graded(directory)
-    arms = tuple(dict.fromkeys(contrast.treatment for contrast in result.contrasts))
-    items = []
-    for arm in arms:
-        for task, item in wanted:
-            scores = [
-                (key.seed, graded.scores[item])
-                for key, graded in by_key.items()
-                if key.arm == arm and key.task == task and item in graded.scores
-            ]
-            failed = tuple(sorted({seed for seed, score in scores if score < 1}))
-            seeds = tuple(sorted({seed for seed, _ in scores}))
-            items.append(MustPassItem(task, item, failed, seeds, arm if len(arms) > 1 else ""))
-    return tuple(items)
-
-
-def _wanted(file: Path) -> Iterator[tuple[str, str]]:
-    try:
-        lines = file.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"Cannot read {file}.", "Name a text file: --must-pass FILE") from error
-    for number, line in enumerate(lines, 1):
-        words = line.split("#", 1)[0].split(maxsplit=1)
-        if len(words) == 1:
-            raise UserError(
-                f"{file}, line {number}: {words[0]!r} is not a benchmark and an item.",
-                "Write one item per line: BENCHMARK ITEM, such as gsm8k gsm8k-0012",
-            )
-        if words:
-            yield words[0], words[1].strip()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from talan_core.errors import UserError
 from talan_eval.result.choosing import chosen_contrast
 from talan_eval.result.names import cell_names
-from talan_eval.result.reading import read_result
+from talan_eval.result.reading import RESULT_NAME, read_result
 from talan_eval.stats.mean_squares import MeanSquares
 from talan_eval.stats.planner import (
     Design,
@@ -222,7 +222,8 @@ def _stored(path: Path, request: PowerRequest) -> _Basis:
     several = len(result.contrasts)
     others = "; --contrast chooses another" if request.contrast is None else ""
     which = f" for {contrast.name} (one of {several} contrasts{others})" if several > 1 else ""
-    text = f"measured in {path}{which} with {seeds} seeds; a spread from few seeds is known to within a factor of two"
+    file = path / RESULT_NAME if path.is_dir() else path
+    text = f"measured in {file}{which} with {seeds} seeds; a spread from few seeds is known to within a factor of two"
     return _Basis(
         sources=_measured(result, contrast, request.items),
         n_seeds=seeds,

@@ -34,9 +34,9 @@ class CheckpointPair(Record):
     """E0 of one seed: this trained pair of checkpoints, items random. Says nothing about re-training."""
 
     seed: int = Field(description="Training seed of the pair.")
-    delta: Points = Field(description="Treat minus base, points.")
-    lost: int = Field(ge=0, description="Items on which the treat arm scores less.")
-    gained: int = Field(ge=0, description="Items on which the treat arm scores more.")
+    delta: Points = Field(description="Treatment minus base, points.")
+    lost: int = Field(ge=0, description="Items on which the treatment scores less.")
+    gained: int = Field(ge=0, description="Items on which the treatment scores more.")
     mcnemar_p: Probability = Field(description="McNemar, exact up to 1,000 changed items, mid-p above.")
     ci: Ci = Field(description="Bonett-Price interval, points.")
 
@@ -143,8 +143,8 @@ class ItemFlip(Record):
     """An item that the same arm loses or gains again and again."""
 
     item_id: str = Field(description="Item identifier; a Record ID for GPQA.")
-    lost: int = Field(ge=0, description="Seeds in which the treat arm scores less.")
-    gained: int = Field(ge=0, description="Seeds in which the treat arm scores more.")
+    lost: int = Field(ge=0, description="Seeds in which the treatment scores less.")
+    gained: int = Field(ge=0, description="Seeds in which the treatment scores more.")
     p: Probability = Field(description="Exact two-sided sign test over the seeds with a difference.")
     adjusted_p: Probability = Field(description="Benjamini-Hochberg over the items that could be significant (Tarone).")
 

@@ -119,10 +119,10 @@ class Cell(Record):
     )
     k: int = Field(ge=1, description="Decoding samples averaged within an item.")
     base_mean: Points = Field(description="Mean score of the base arm, points.")
-    treat_mean: Points = Field(description="Mean score of the treat arm, points.")
+    treat_mean: Points = Field(description="Mean score of the treatment, points.")
     base_unparsed: Probability | None = Field(description="Share of base answers without a readable result.")
     treat_unparsed: Probability | None = Field(description="Share of treat answers without a readable result.")
-    delta: Points = Field(description="Treat minus base, points.")
+    delta: Points = Field(description="Treatment minus base, points.")
     deltas: tuple[Points, ...] = Field(description="The same per seed; empty where seeds are independent.")
     base_by_seed: tuple[Points, ...] = Field(description="Mean score of the base arm per seed; one of a fixed arm.")
     treat_by_seed: tuple[Points, ...] = Field((), description="Mean score of the treatment per seed.")
@@ -334,7 +334,7 @@ class Settings(Record):
     rng_seed: int = Field(ge=0, description="Seed of their generators.")
     bootstrap: str = Field(description='Seed bootstrap by name, or "auto".')
     variants_tried: int = Field(
-        ge=1, description="Variants of the treat arm that were tried to pick this one; every deciding p is multiplied."
+        ge=1, description="Variants of the treatment that were tried to pick this one; every deciding p is multiplied."
     )
     slices: tuple[str, ...] = Field(description="Labels by which benchmarks were sliced.")
     also: tuple[str, ...] = Field(description="Tests that were asked for by name.")

@@ -35,10 +35,39 @@ def test_a_tracker_gets_one_run_with_finite_numbers(name, result, monkeypatch):
     started, logged, finished = calls
     assert started["project"] == "talan-eval"
     assert started["config"]["signature"] == one.signature
-    assert logged == numbers(one)
-    assert logged["mean/delta"] == one.aggregate.delta
-    assert logged["micro/gsm8k_micro/e1_p"] == one.cells[0].e1.p
+    (contrast,) = one.contrasts
+    assert started["name"] == f"talan+lora against lora {one.primary.family_hash}"
+    assert (started["config"]["base"], started["config"]["treatment"]) == ("lora", "talan+lora")
+    assert started["config"]["verdict"] == contrast.aggregate.verdict
+    assert logged == numbers(contrast)
+    mean, cell = contrast.aggregate, contrast.cells[0]
+    assert {path: logged[f"mean/{path}"] for path in ("delta", "mde80", "adjusted_p", "family_p")} == {
+        path: getattr(mean, path) for path in ("delta", "mde80", "adjusted_p", "family_p")
+    }
+    assert [logged[f"mean/{path}"] for path in ("e1_low", "e1_high", "e1_p")] == [*mean.e1.ci, mean.e1.p]
+    where = f"{cell.backbone}/{cell.task}"
+    assert [logged[f"{where}/{path}"] for path in ("base", "treatment", "delta", "adjusted_p")] == [
+        cell.base_mean, cell.treat_mean, cell.delta, cell.adjusted_p,
+    ]  # fmt: skip
+    assert [logged[f"{where}/{path}"] for path in ("e1_low", "e1_high", "e1_p")] == [*cell.e1.ci, cell.e1.p]
     assert finished == "finish"
+
+
+def test_each_contrast_is_a_run_of_its_own_with_its_own_numbers(many):
+    sent = []
+
+    class Kept:
+        def record(self, run, settings, numbers):
+            sent.append((run, settings, numbers))
+
+    one = many()
+    send(one, Kept())
+    assert [run for run, _, _ in sent] == [f"{arm} against lora {one.primary.family_hash}" for arm in
+                                           ("talan+lora", "noise+lora", "dora")]  # fmt: skip
+    for contrast, (_, settings, logged) in zip(one.contrasts, sent, strict=True):
+        assert settings["treatment"] == contrast.treatment
+        assert logged["mean/delta"] == contrast.aggregate.delta
+    assert len({logged["mean/delta"] for _, _, logged in sent}) == 3
 
 
 @pytest.mark.parametrize("name", TRACKERS)
@@ -74,7 +103,7 @@ def test_trackio_itself_takes_the_numbers(result, tmp_path):
         ((logged,),) = database.execute("select metrics from metrics").fetchall()
         ((config,),) = database.execute("select config from configs").fetchall()
         assert database.execute("select * from system_metrics").fetchall() == []
-    assert json.loads(logged) == numbers(one)
+    assert json.loads(logged) == numbers(one.contrasts[0])
     assert json.loads(config)["signature"] == one.signature
     assert str(tmp_path) not in config.decode()
 
@@ -84,7 +113,7 @@ def test_wandb_itself_takes_the_numbers_and_nothing_of_the_machine(result, tmp_p
     run("wandb", one, tmp_path, WANDB_MODE="offline")
     (file,) = (tmp_path / "wandb").glob("offline-run-*/run-*.wandb")
     sent = file.read_bytes()
-    for path, value in numbers(one).items():
+    for path, value in numbers(one.contrasts[0]).items():
         assert path.encode() in sent
         assert f"{value:.6g}"[:6].encode() in sent
     for unwanted in (str(tmp_path), str(ROOT), sys.executable, "result.json", "requirements.txt", "memory_percent"):
@@ -93,7 +122,7 @@ def test_wandb_itself_takes_the_numbers_and_nothing_of_the_machine(result, tmp_p
 
 
 def test_what_cannot_be_estimated_is_left_out(cell, result):
-    assert "mean/e1_p" not in numbers(result([cell(seeds=1)]))
+    assert "mean/e1_p" not in numbers(result([cell(seeds=1)]).contrasts[0])
 
 
 def test_unknown_trackers_are_refused_by_name():

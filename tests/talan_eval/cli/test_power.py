@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,36 +11,30 @@ import pytest
 
 from talan_core.errors import UserError
 from talan_eval.cli import power
+from talan_eval.comparison import ContrastSpec
+from talan_eval.planning.advice import advise, power_curves
 from talan_eval.planning.forecast import MEAN, TABLE_SEEDS, make_plan
 from talan_eval.requests.power import PowerRequest
-from talan_eval.stats.mean_squares import mean_squares
+from talan_eval.result.reading import read_result
+
+ROOT = Path(__file__).parents[3]
 
 
-def stored_run(path: Path, n_seeds: int = 7, names: tuple[str, ...] = ("one", "two"), k: int = 1) -> Path:
-    """A result with only what a plan reads, plus something that it must not mind."""
-    rng = np.random.default_rng(0)
-    cells = []
-    for name in names:
-        matrix = rng.choice([-1.0, 0, 1], size=(n_seeds, 120), p=[0.1, 0.75, 0.15])
-        squares = mean_squares(matrix) if n_seeds > 1 else None
-        cells.append(
-            {
-                "backbone": "micro",
-                "task": name,
-                "slice": None,
-                "n_items": 120,
-                "n_seeds": n_seeds,
-                "k": k,
-                "deltas": (100 * matrix.mean(axis=1)).tolist(),
-                "mean_squares": None
-                if squares is None
-                else {"seed": 1e4 * squares.seed, "item": 1e4 * squares.item, "error": 1e4 * squares.error},
-                "of_a_later_version": 1,
-            }
-        )
-    path.mkdir(parents=True, exist_ok=True)
-    (path / "result.json").write_text(json.dumps({"schema": 1, "cells": cells}))
-    return path
+@pytest.fixture
+def stored_run(many):
+    """Return a function that writes a result of one or several contrasts."""
+
+    def store(path, n_seeds=7, names=("one", "two"), k=1, arms=None, **grid):
+        made = many(arms=arms or {"lora": 0.0, "talan+lora": 0.05}, tasks=names, seeds=n_seeds, items=120, **grid)
+        contrasts = [
+            one.model_copy(update={"cells": tuple(cell.model_copy(update={"k": k}) for cell in one.cells)})
+            for one in made.contrasts
+        ]
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "result.json").write_text(made.model_copy(update={"contrasts": tuple(contrasts)}).to_json())
+        return path
+
+    return store
 
 
 def test_assumed_components_reproduce_the_specification():
@@ -51,11 +46,11 @@ def test_assumed_components_reproduce_the_specification():
     assert make_plan(PowerRequest(items=198, samples=8)).rows[0].mde == pytest.approx(1.9, abs=0.1)
 
 
-def test_a_stored_run_gives_its_own_spread_back(tmp_path):
+def test_a_stored_run_gives_its_own_spread_back(tmp_path, stored_run):
     run = stored_run(tmp_path / "run")
     plan = make_plan(PowerRequest(from_=run, delta=2.0))
     assert [row.name for row in plan.rows] == ["one", "two", MEAN]
-    cells = json.loads((run / "result.json").read_text())["cells"]
+    cells = json.loads((run / "result.json").read_text())["contrasts"][0]["cells"]
     for row, cell in zip(plan.rows, cells, strict=False):
         squares = cell["mean_squares"]
         # a spread below the noise of the items is raised to it
@@ -67,14 +62,14 @@ def test_a_stored_run_gives_its_own_spread_back(tmp_path):
     assert (plan.n_seeds, plan.k, plan.n_cells) == (7, 1, 2)
 
 
-def test_samples_are_a_range_where_decoding_was_not_measured(tmp_path):
+def test_samples_are_a_range_where_decoding_was_not_measured(tmp_path, stored_run):
     plan = make_plan(PowerRequest(from_=stored_run(tmp_path)))
     low, high = plan.rows[0].table[0][-1]
     assert low < high
     assert plan.rows[0].table[0][0] == pytest.approx((high, high))
 
 
-def test_options_override_the_stored_run(tmp_path):
+def test_options_override_the_stored_run(tmp_path, stored_run):
     run = stored_run(tmp_path)
     plan = make_plan(PowerRequest(from_=run, seeds=14, items=480, samples=4, cells=16))
     assert (plan.n_seeds, plan.k, plan.n_cells) == (14, 4, 16)
@@ -107,7 +102,8 @@ def test_sign_flip_sentences_say_what_holm_can_never_do():
         ({"items": 500, "power": float("nan")}, "such as --power 0.8"),
         ({"items": 500, "phi_decode": 3.0}, "--phi-decode is 3"),
         ({"items": 500, "tau": -1.0}, "--tau is -1"),
-        ({"from_": Path("nowhere")}, "cannot be read"),
+        ({"from_": Path("nowhere")}, "such as: talan-eval power --from results/NAME"),
+        ({"items": 500, "contrast": "a:b"}, "--from RESULT --contrast 'a:b'"),
     ],
 )
 def test_mistakes_end_in_what_to_type(options, says):
@@ -115,15 +111,15 @@ def test_mistakes_end_in_what_to_type(options, says):
         make_plan(PowerRequest(**options))
 
 
-def test_files_that_are_no_basis_for_a_plan_are_refused(tmp_path):
+def test_files_that_are_no_basis_for_a_plan_are_refused(tmp_path, stored_run):
     (tmp_path / "list.json").write_text("[1, 2]")
-    with pytest.raises(UserError, match="no result of talan-eval compare"):
+    with pytest.raises(UserError, match="no result of talan-eval"):
         make_plan(PowerRequest(from_=tmp_path / "list.json"))
     with pytest.raises(UserError, match="single seed"):
         make_plan(PowerRequest(from_=stored_run(tmp_path / "one", n_seeds=1)))
 
 
-def test_the_plan_is_printed_and_written(tmp_path, capsys, monkeypatch):
+def test_the_plan_is_printed_and_written(tmp_path, stored_run, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "140")
     power.perform(PowerRequest(from_=stored_run(tmp_path), delta=1.0, json=tmp_path / "new" / "plan.json"))
     shown = capsys.readouterr().out
@@ -132,7 +128,7 @@ def test_the_plan_is_printed_and_written(tmp_path, capsys, monkeypatch):
     assert json.loads((tmp_path / "new" / "plan.json").read_text())["n_cells"] == 2
 
 
-def test_eighty_columns_cut_no_heading_and_no_name(tmp_path, capsys, monkeypatch):
+def test_eighty_columns_cut_no_heading_and_no_name(tmp_path, stored_run, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     run = stored_run(tmp_path, names=("gpqa_diamond_micro", "math500_micro"))
     power.perform(PowerRequest(from_=run, delta=1.0))
@@ -141,6 +137,66 @@ def test_eighty_columns_cut_no_heading_and_no_name(tmp_path, capsys, monkeypatch
     assert "…" not in shown
     for words in ("gpqa_diamond_micro  ", f"{MEAN}  ", "guarded", "stated", "Left out at this width: sd of a seed."):
         assert words in shown
+
+
+def test_a_contrast_is_chosen_by_name_and_the_primary_one_is_the_default(tmp_path, stored_run):
+    arms = {"lora": 0.0, "talan+lora": 0.05, "dora": -0.1}
+    run = stored_run(tmp_path, arms=arms)
+    primary, first, second = (
+        make_plan(PowerRequest(from_=run, contrast=name)) for name in (None, "talan+lora:lora", "dora:lora")
+    )
+    assert primary.rows == first.rows != second.rows
+    stored = json.loads((run / "result.json").read_text())["contrasts"]
+    for plan, contrast in ((first, stored[0]), (second, stored[1])):
+        for row, cell in zip(plan.rows, contrast["cells"], strict=False):
+            squares = cell["mean_squares"]
+            assert row.seed_sd == pytest.approx(np.sqrt(max(squares["seed"], squares["error"]) / 120))
+        assert (plan.n_cells, plan.n_contrasts) == (4, 2)
+        assert plan.holm_floor == pytest.approx(4 * 2**-6)
+    assert "for talan+lora against lora (one of 2 contrasts; --contrast chooses another)" in primary.basis
+    assert "for dora against lora (one of 2 contrasts) with 7 seeds" in second.basis
+    assert "Holm over the 4 cells of 2 contrasts gives" in power.floors(second)[1]
+    with pytest.raises(UserError, match="Did you mean --contrast 'dora:lora'"):
+        make_plan(PowerRequest(from_=run, contrast="dorra:lora"))
+
+
+def test_a_plan_from_the_first_schema_is_that_of_the_same_numbers_today(tmp_path):
+    first = ROOT / "tests" / "data" / "result_schema_1.json"
+    (tmp_path / "result.json").write_text(read_result(first).to_json())
+    old, new = make_plan(PowerRequest(from_=first, delta=1.0)), make_plan(PowerRequest(from_=tmp_path, delta=1.0))
+    assert old.rows == new.rows
+    assert [row.name for row in old.rows] == [
+        "gpqa_diamond_micro", "gsm8k_micro", "math500_micro", "mbpp_micro", MEAN,
+    ]  # fmt: skip
+
+
+def test_benchmarks_with_other_seeds_have_no_mean_to_plan(tmp_path, cell, result):
+    shifted = cell("mbpp_micro", seeds=7)
+    same = result([cell(seeds=7), shifted])
+    other = result([cell(seeds=7), dataclasses.replace(shifted, seeds=tuple(range(1, 8)))])
+    names = []
+    for one in (same, other):
+        (tmp_path / "result.json").write_text(one.to_json())
+        names.append([row.name for row in make_plan(PowerRequest(from_=tmp_path)).rows])
+    assert [MEAN in found for found in names] == [True, False]
+
+
+def test_independent_seeds_are_no_basis_for_a_plan(tmp_path, many):
+    made = many(arms={"lora": 0.0, "dora": 0.1}, contrasts=[ContrastSpec("lora", "dora", "independent")])
+    (tmp_path / "result.json").write_text(made.to_json())
+    with pytest.raises(UserError, match="are independent, and a plan needs differences by seed"):
+        make_plan(PowerRequest(from_=tmp_path))
+    assert advise(made) is None
+    assert power_curves(made) == ()
+
+
+def test_advice_is_about_the_contrast_that_is_asked_for(many):
+    made = many(arms={"lora": 0.0, "talan+lora": 0.02, "dora": 0.3})
+    first, second = made.contrasts
+    assert advise(made) == advise(made, 1.0, first)
+    assert power_curves(made) == power_curves(made, contrast=first)
+    assert power_curves(made) != power_curves(made, contrast=second)
+    assert advise(made, 1.0, first).seeds != advise(made, 1.0, second).seeds
 
 
 def test_samples_are_shown_as_a_range():

@@ -18,7 +18,8 @@ from talan_core.errors import UserError
 from talan_eval.cli.checkup import EXTRAS, examine
 from talan_eval.cli.init import experiment_file
 from talan_eval.cli.main import app
-from talan_eval.pipeline.answers import publishes, read_flips, read_must_pass
+from talan_eval.pipeline.answers import publishes, read_flips
+from talan_eval.pipeline.must_pass import read_must_pass
 from talan_eval.requests.compare import CompareRequest
 from talan_eval.requests.experiment_file import read_options
 from talan_eval.result.reading import read_result
@@ -165,8 +166,9 @@ def test_gate_writes_what_ci_reads(finished, tmp_path):
 def test_must_pass_items_are_read_from_the_answers(finished, tmp_path):
     wanted = tmp_path / "must.txt"
     result = read_result(finished)
-    lost = next(flip.item_id for flip in read_flips(finished, result).entries if flip.lost)
-    wanted.write_text(f"# our own\n{result.contrasts[0].cells[0].task} {lost}\n{result.contrasts[0].cells[0].task} nowhere # gone\n")
+    lost = next(flip.item_id for flip in result.contrasts[0].cells[0].items.flips if flip.lost)
+    task = result.contrasts[0].cells[0].task
+    wanted.write_text(f"# our own\n{task} {lost}\n{task} nowhere # gone\n")
     first, second = read_must_pass(wanted, finished, result)
     assert first.failed
     assert second.seeds == ()
@@ -185,11 +187,11 @@ def broken(finished, change):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda d: d.update(schema=2), "pip install --upgrade talan-eval"),
+        (lambda d: d.update(schema=3), "pip install --upgrade talan-eval"),
         (lambda d: d.pop("schema"), "no result of talan-eval"),
-        (lambda d: d.pop("cells"), "cells: Field required"),
-        (lambda d: d["cells"][0].update(delta="NaN"), "cells.0.delta"),
-        (lambda d: d.update(base="\ud800"), "does not follow result schema 1"),
+        (lambda d: d.pop("contrasts"), "contrasts: Field required"),
+        (lambda d: d["contrasts"][0]["cells"][0].update(delta="NaN"), "contrasts.0.cells.0.delta"),
+        (lambda d: d["contrasts"][0].update(base="\ud800"), "does not follow result schema 2"),
     ],
 )
 def test_results_of_another_form_are_refused_with_a_reason(finished, change, said):

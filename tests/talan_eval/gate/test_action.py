@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,17 @@ def test_an_undecided_gate_may_be_let_through_and_a_regression_may_not(shell):
     undecided, _ = shell(items=60, spread=0.1, TALAN_INCONCLUSIVE="pass")
     lost, _ = shell(loss=0.2, TALAN_INCONCLUSIVE="pass")
     assert (undecided.returncode, lost.returncode) == (0, 1)
+
+
+def test_contrasts_are_given_one_a_line(tmp_path, action_script, many):
+    found = many({"talan[slots=4,layer=1]+lora": 0.0, "b": 0.2}, items=2000)
+    (tmp_path / "result.json").write_text(found.to_json())
+    good, bad = "talan[slots=4,layer=1]+lora:lora", "b:lora"
+    for lines, code, checks in (("", 1, 2), (good, 0, 1), (f"{good}\n{bad}\n", 1, 2), ("$(touch broken):lora", 2, 0)):
+        done = action_script({"TALAN_RESULT": str(tmp_path / "result.json"), "TALAN_CONTRAST": lines})
+        assert done.returncode == code, done.stderr
+        assert len(re.findall(r"^(?:.* against lora: )?mean +[+-]?\d", done.stdout, re.MULTILINE)) == checks
+    assert not (tmp_path / "broken").exists()
 
 
 @pytest.mark.parametrize(("known", "word"), [("", "POST"), ("4711", "PATCH repos/some/model/issues/comments/4711")])

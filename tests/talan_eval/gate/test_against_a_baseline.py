@@ -11,7 +11,7 @@ from scipy import stats
 from talan_core.errors import UserError
 from talan_eval.gate import GateSettings, Outcome, decide
 from talan_eval.gate.change import mean_change
-from talan_eval.gate.difference import difference_table, sentences
+from talan_eval.gate.difference import difference_tables, sentences
 
 
 def test_the_same_numbers_pass_because_nothing_changed(cell, result):
@@ -31,8 +31,9 @@ def test_a_gain_that_was_lost_fails(cell, result):
 
 def test_the_paired_term_is_the_t_test_of_seed_differences(cell, result):
     old, new = result(cell(items=400, spread=0.02)), result(cell(items=400, loss=0.03, spread=0.05, rng=1))
-    change = mean_change(new, old)
-    difference = np.subtract(new.aggregate.deltas, old.aggregate.deltas) / 100
+    (one,), (was,) = new.contrasts, old.contrasts
+    change = mean_change(one, was)
+    difference = np.subtract(one.aggregate.deltas, was.aggregate.deltas) / 100
     expected = stats.ttest_1samp(difference, 0)
     term = change.estimate.terms[0]
     assert change.estimate.delta / term.se == pytest.approx(expected.statistic)
@@ -41,8 +42,9 @@ def test_the_paired_term_is_the_t_test_of_seed_differences(cell, result):
 
 def test_other_seeds_make_independent_samples(cell, result):
     old, new = result(cell(seeds=5, spread=0.02)), result(cell(seeds=7, loss=0.03, spread=0.05))
-    change = mean_change(new, old)
-    expected = stats.ttest_ind(new.aggregate.deltas, old.aggregate.deltas, equal_var=False)
+    (one,), (was,) = new.contrasts, old.contrasts
+    change = mean_change(one, was)
+    expected = stats.ttest_ind(one.aggregate.deltas, was.aggregate.deltas, equal_var=False)
     term = change.estimate.terms[0]
     assert change.estimate.delta / term.se == pytest.approx(expected.statistic)
     assert term.df == pytest.approx(expected.df)
@@ -61,10 +63,11 @@ def test_fewer_seeds_than_the_baseline_are_incomplete(cell, result):
 
 def test_the_difference_says_what_changed_and_how_it_was_computed(cell, result):
     old, new = result(cell(items=400, loss=-0.1)), result(cell(items=400, rng=1))
-    rows = difference_table(new, old).rows
+    (table,) = difference_tables(new, old)
+    rows = table.rows
     assert rows[-1][0] == "mean (primary)"
     assert rows[-1][-1] == "smaller gain"
     said = " ".join(sentences(new, old))
     assert "paired by training seed" in said
     assert "items 400" not in said
-    assert difference_table(old, old).rows[-1][-1] == "identical"
+    assert difference_tables(old, old)[0].rows[-1][-1] == "identical"

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from talan_eval.result.reading import read_result
+
 ROOT = Path(__file__).parents[3]
 WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "checks.yml").read_text())
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
@@ -39,10 +41,13 @@ def place(directory, document):
 
 
 def shifted(document, points):
-    """Move every difference of a result by so many points."""
-    for part in (*document["cells"], document["aggregate"]):
-        part["delta"] += points
-        part["deltas"] = [delta + points for delta in part["deltas"]]
+    """Move every difference of a result by so many points, and the treatment's scores with it."""
+    for contrast in document.get("contrasts", [document]):  # the first schema has one contrast, the document itself
+        for part in contrast["cells"]:
+            part["treat_mean"] += points
+        for part in (*contrast["cells"], contrast["aggregate"]):
+            part["delta"] += points
+            part["deltas"] = [delta + points for delta in part["deltas"]]
     return document
 
 
@@ -63,9 +68,10 @@ def test_it_gates_the_result_that_it_makes_against_one_of_the_same_command():
     assert len(GATES) == 2
     options = made_with()
     assert {step["with"]["result"] for step in GATES} == {options["--out"]}
-    committed = json.loads(BASELINE.read_text())
-    assert (committed["base"], committed["treat"]) == (options["--base"], options["--treat"])
-    assert len(committed["seeds"]) == int(options["--seeds"])
+    committed = read_result(BASELINE)
+    (contrast,) = committed.contrasts
+    assert (contrast.base, contrast.treatment) == (options["--base"], options["--treat"])
+    assert len(contrast.seeds) == int(options["--seeds"])
 
 
 @pytest.mark.parametrize("step", GATES, ids=lambda step: step["name"])

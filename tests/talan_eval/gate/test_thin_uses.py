@@ -41,3 +41,18 @@ def test_a_test_fails_where_the_gate_does_not_pass(cell, result, tmp_path, case,
     got, shown = outcome(tmp_path, result(cell(**case)), call)
     assert got == code, shown
     assert said in shown
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        ("margin=1.0", 1),
+        ("margin=1.0, contrast='a:lora'", 0),
+        ("margin=1.0, contrast=['a:lora', 'b:lora']", 1),
+        ("margin=1.0, contrast=['nobody:lora']", 1),
+    ],
+)
+def test_contrasts_are_chosen_by_name(many, tmp_path, call, code):
+    got, shown = outcome(tmp_path, many({"a": 0.0, "b": 0.2}, items=2000), call)
+    assert got == code, shown
+    assert ("has no contrast" in shown) == ("nobody" in call)
