@@ -64,7 +64,10 @@ def read_markdown(text):
 
 def read_latex(text):
     found = []
-    pattern = r"\\caption\{(?P<title>[^\n]*)\}\n\\label.*?\\toprule\n(?P<header>.*?) \\\\\n\\midrule\n(?P<body>.*?)\n\\bottomrule"
+    pattern = (
+        r"\\caption\{(?P<title>[^\n]*)\}\n\\label.*?\\toprule\n"
+        r"(?P<header>.*?) \\\\\n\\midrule\n(?P<body>.*?)\n\\bottomrule"
+    )
     for match in re.finditer(pattern, text, re.DOTALL):
         lines = [line for line in match["body"].splitlines() if line != r"\midrule"]
         assert all(line.endswith(r" \\") for line in lines)
@@ -119,13 +122,13 @@ def every_face(result, context):
     }
 
 
-def agrees(text, value, scale=1.0):
+def agrees(text, value):
     """Return whether a printed text is a value within the accuracy with which it was printed."""
     if value is None:
         return text == "n/a"
     if isinstance(value, str):
         return text == value
-    numbers = [number * scale for number in (value if isinstance(value, tuple | list) else (value,)) if number is not None]
+    numbers = [number for number in (value if isinstance(value, tuple | list) else (value,)) if number is not None]
     bare = text.removeprefix("p ").removeprefix("= ")
     if bare.startswith("<"):
         return len(numbers) == 1 and numbers[0] < float(bare.removeprefix("<").strip())

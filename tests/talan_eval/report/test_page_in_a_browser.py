@@ -222,8 +222,11 @@ def test_the_switch_shows_one_contrast_with_its_figures_and_flips_from_the_keybo
     assert browser.run(SEEN) == ["1"]
     assert browser.run(SHOWN_FIGURES) == ["figure-slopes-2", "figure-flips-2"]
     browser.run("document.querySelector('#flips details').open = true")
-    titles = "new Promise(d => setTimeout(() => d([...document.querySelectorAll('#flips h3')].map(h => h.textContent)), 50))"
-    assert browser.run(titles) == ["Base arm: lora", "Treat arm: dora"]
+    titles = "[...document.querySelectorAll('#flips h3')].map(h => h.textContent)"
+    assert browser.run(f"new Promise(done => setTimeout(() => done({titles}), 50))") == [
+        "Base arm: lora",
+        "Treat arm: dora",
+    ]
     browser.press("ArrowDown", 40)
     assert browser.run(SEEN) == ["0", "1"]
     assert browser.run("document.getElementById('count').textContent") == "50 of 840 shown"
@@ -241,9 +244,9 @@ def test_a_row_of_the_matrix_leads_to_its_contrast(browser, several):
 
 def test_the_matrix_sorts_by_the_difference(browser, several):
     browser.open(several)
+    rows = "[...document.querySelectorAll('[aria-labelledby=h-matrix] tbody tr')]"
     browser.run("document.querySelectorAll('[aria-labelledby=h-matrix] thead button')[1].click()")
-    column = "[...document.querySelectorAll('[aria-labelledby=h-matrix] tbody tr')].map(r => parseFloat(r.cells[1].textContent))"
-    values = browser.run(column)
+    values = browser.run(f"{rows}.map(row => parseFloat(row.cells[1].textContent))")
     assert values == sorted(values)
 
 

@@ -132,9 +132,8 @@ def test_the_best_arm_is_said_to_be_exaggerated_and_a_confirmation_stands_beside
 
 def test_a_diverged_training_withholds_the_verdict_and_its_rate_is_shown(many):
     facts = {("talan+lora", "micro"): ArmFacts("trained", (0, 1), 99)}
-    found = many(
-        [ContrastSpec("lora", "talan+lora")], origin=Origin(provenance={}, arms=facts), arms={"lora": 0.0, "talan+lora": 0.0}
-    )
+    arms = {"lora": 0.0, "talan+lora": 0.0}
+    found = many([ContrastSpec("lora", "talan+lora")], origin=Origin(provenance={}, arms=facts), arms=arms)
     for text in (render(found), shown(found, 100)):
         flat = " ".join(text.split())
         assert "withheld: trainings diverged (2 of 9 of talan+lora on micro)" in flat

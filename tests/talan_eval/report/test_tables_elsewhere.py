@@ -39,7 +39,7 @@ OURS = (
 RARELY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.fixture(scope="module", params=[("talan+lora",), ("talan+lora", "dora")], ids=["one contrast", "two contrasts"])
+@pytest.fixture(scope="module", params=[("talan+lora",), ("talan+lora", "dora")], ids=["one", "two"])
 def one(request):
     contrasts = [ContrastSpec("lora", arm) for arm in request.param]
     matrices = [
@@ -145,7 +145,9 @@ def test_cleaned_text_can_be_encoded_and_cleaning_again_changes_nothing(text):
 
 
 def test_the_page_loads_nothing_and_names_its_only_script(one):
-    html = page(one, Context(flips=flips("x"), power=power_curves(one), advice=tuple(advise(one) for _ in one.contrasts)))
+    html = page(
+        one, Context(flips=flips("x"), power=power_curves(one), advice=tuple(advise(one) for _ in one.contrasts))
+    )
     assert "default-src 'none'" in html
     assert not re.findall(r'(?:src|href)="(?!#|data:)[^"]+', re.sub(r'xmlns(:\w+)?="[^"]*"', "", html))
     ids = re.findall(r'\bid="([^"]+)"', html)
