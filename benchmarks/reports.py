@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from talan_eval.comparison import CellScores, StatisticsSettings, compare
+from talan_eval.comparison import ContrastSpec, Items, Origin, ScoreMatrix, StatisticsSettings, compare
 from talan_eval.records.samples import Sample, write_samples
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
@@ -41,26 +41,24 @@ def build(directory: Path) -> None:
     draw = np.random.default_rng(0)
     words = draw.integers(0, 5000, 100_000)  # answers are pieces of this text: no two alike, as hard to pack as prose
     text = " ".join(f"word{word}" for word in words)
-    cells = []
+    matrices = []
     store = Store.open(directory, Manifest({"name": "benchmark"}, "2026-01-01T00:00:00+00:00"))
     for number in range(CELLS):
         ability = draw.beta(2, 2, size=ITEMS)
         base, treat = (np.clip(draw.random((SEEDS, ITEMS)) * 0.3 + ability, 0, 1) > 0.65 for _ in range(2))  # noqa: PLR2004 - some right, some wrong
         ids = tuple(f"item-{n}" for n in range(ITEMS))
-        cell = CellScores(
-            "micro", f"task{number}", "acc", tuple(range(SEEDS)), ids, base.astype(float), treat.astype(float)
-        )
-        cells.append(cell)
+        items = Items(f"task{number}", "acc", ids, "0" * 12)
         for arm, scores in (("lora", base), ("talan+lora", treat)):
+            matrices.append(ScoreMatrix("micro", arm, items, tuple(range(SEEDS)), scores.astype(float)))
             for seed in range(SEEDS):
                 starts = draw.integers(0, len(text) - LENGTH, ITEMS).tolist()
                 answers = [text[start : start + LENGTH] for start in starts]
                 graded = zip(ids, scores[seed].tolist(), answers, strict=True)
                 payload = write_samples([sample(item, answer, right=right) for item, right, answer in graded])
-                data = {"kind": "evaluation", "arm": arm, "seed": seed, "task": cell.task}
-                store.seal(f"eval_{cell.task}_{arm}_{seed}", data, {f"{cell.task}/{arm}-{seed}.parquet": payload})
+                data = {"kind": "evaluation", "arm": arm, "backbone": "micro", "seed": seed, "task": items.task}
+                store.seal(f"eval_{items.task}_{arm}_{seed}", data, {f"{items.task}/{arm}-{seed}.parquet": payload})
     quick = StatisticsSettings(resamples=100)
-    result = compare(cells, base="lora", treat="talan+lora", provenance={}, sandbox={}, settings=quick)
+    result = compare(matrices, [ContrastSpec("lora", "talan+lora")], Origin(provenance={}), quick)
     (directory / "result.json").write_text(result.to_json())
 
 

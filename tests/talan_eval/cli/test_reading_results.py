@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import os
@@ -106,9 +107,47 @@ def test_flips_are_what_differs(finished):
     assert len(flips.entries) == sum(pair.lost + pair.gained for pair in pairs)
 
 
-def test_text_of_gpqa_is_withheld_and_that_of_its_generated_twin_is_not(result):
-    shown = {name: publishes(result(), name) for name in ("gpqa_diamond", "gpqa_diamond_micro", "gsm8k", "unheard_of")}
-    assert shown == {"gpqa_diamond": False, "gpqa_diamond_micro": True, "gsm8k": True, "unheard_of": False}
+def test_whether_text_may_be_shown_is_said_by_the_experiment_else_by_the_task_else_it_is_not(result):
+    def found(**tasks):
+        listed = [{"name": name, "publish_text": says} for name, says in tasks.items()]
+        return result(provenance={"experiment": {"tasks": listed}})
+
+    logged = result(provenance={"logs": []})
+    assert not publishes(logged, "gpqa_diamond")
+    assert publishes(logged, "talan_gsm8k")
+    assert publishes(logged, "gpqa_diamond_micro")
+    assert not publishes(logged, "leaderboard_gpqa_main")
+    assert not publishes(logged, "unheard_of")
+    assert publishes(found(unheard_of=True), "unheard_of")
+    assert not publishes(found(gsm8k=False), "gsm8k")
+    older = result(provenance={"experiment": {"tasks": [{"name": "gpqa_diamond"}, {"name": "gsm8k"}]}})
+    assert (publishes(older, "gpqa_diamond"), publishes(older, "gsm8k")) == (False, True)
+
+
+def test_raw_scores_are_exported_as_seeds_by_items(finished, tmp_path, cell):
+    out = tmp_path / "out"
+    done = run("report", finished, "--format", "csv,scores", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "scores/ (3 files)" in done.stdout
+    index = list(csv.DictReader((out / "scores" / "index.csv").read_text().splitlines()))
+    assert [row["arm"] for row in index] == ["lora", "talan+lora"]
+    scores = cell(items=60)
+    for row, values in zip(index, (scores.base, scores.treat), strict=True):
+        assert (row["task"], row["backbone"], row["n_seeds"], row["n_items"]) == ("gsm8k_micro", "micro", "7", "60")
+        header, *lines = csv.reader((out / "scores" / row["file"]).read_text().splitlines())
+        assert header == ["seed", *scores.item_ids]
+        assert [int(line[0]) for line in lines] == list(scores.seeds)
+        assert [[float(score) for score in line[1:]] for line in lines] == values.tolist()
+
+
+def test_a_directory_without_answers_says_that_it_has_no_raw_scores(finished, tmp_path):
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (alone / "result.json").write_text((finished / "result.json").read_text())
+    done = run("report", alone, "--format", "scores", "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "no graded answers" in done.stderr
+    assert "raw scores are in the logs" in " ".join(done.stderr.split())
 
 
 def test_gate_writes_what_ci_reads(finished, tmp_path):

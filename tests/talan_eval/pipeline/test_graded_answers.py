@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from talan_eval.comparison import ContrastSpec
 from talan_eval.pipeline import graded
 from talan_eval.pipeline.answers import read_flips
 from talan_eval.pipeline.graded import Graded
+from talan_eval.pipeline.scores import score_files
 from talan_eval.records.samples import Sample, write_samples
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
@@ -42,7 +44,7 @@ def test_the_answers_of_a_flip_belong_to_it(directory, cell, result):
     assert [(flip.item_id, flip.lost) for flip in flips.entries] == [("i1", False), ("i2", True)]
     assert len(flips.answers) == 2
     for flip, (base, treat) in zip(flips.entries, flips.answers, strict=True):
-        assert (base.score, treat.score) == (flip.base, flip.treat)
+        assert (base.score, treat.score) == (flip.base, flip.treatment)
         assert base.text == treat.text == f"{flip.item_id}s0"
         assert base.reason == "because"
     assert flips.answers[0:2] == [flips.answers[0], flips.answers[1]]
@@ -83,3 +85,52 @@ def test_a_payload_in_two_files_is_one_evaluation(tmp_path):
         files.append(tmp_path / f"{part}.parquet")
         files[-1].write_bytes(write_samples(rows))
     assert Graded(tuple(files)).scores == {"p00": 1.0, "p10": 0.0, "p11": 1.0}
+
+
+def sealed(store, arm, backbone, seed, scores, task=TASK):
+    data = {"kind": "evaluation", "arm": arm, "backbone": backbone, "seed": seed, "task": task}
+    files = {f"{task}/{backbone}-{arm}-{seed}.parquet": write_samples(answers(scores))}
+    store.seal(f"eval_{backbone}_{arm}_{seed}", data, files)
+
+
+def test_flips_belong_to_their_contrast_backbone_and_seed(tmp_path, many):
+    store = Store.open(tmp_path / "run", Manifest({"name": "x"}, "2026-01-01T00:00:00+00:00"))
+    right = {("one", 0): [1, 0, 0], ("one", 1): [1, 1, 0], ("two", 0): [0, 0, 1], ("two", 1): [0, 1, 1]}
+    for (backbone, seed), scores in right.items():
+        sealed(store, "lora", backbone, seed, scores)
+        sealed(store, "talan+lora", backbone, seed, [1, 0, 0])
+        sealed(store, "dora", backbone, seed, [0, 0, 0])
+    found = many(arms={"lora": 0.0, "talan+lora": 0.0, "dora": 0.0}, backbones=("one", "two"), tasks=(TASK,), seeds=2)
+    flips = read_flips(tmp_path / "run", found)
+    assert [(f.contrast, f.cell, f.seed, f.item_id, f.lost) for f in flips.entries] == [
+        (0, 0, 1, "i1", True),
+        (0, 1, 0, "i0", False), (0, 1, 0, "i2", True),
+        (0, 1, 1, "i0", False), (0, 1, 1, "i1", True), (0, 1, 1, "i2", True),
+        (1, 0, 0, "i0", True), (1, 0, 1, "i0", True), (1, 0, 1, "i1", True),
+        (1, 1, 0, "i2", True), (1, 1, 1, "i1", True), (1, 1, 1, "i2", True),
+    ]  # fmt: skip
+    for flip, (base, treatment) in zip(flips.entries, flips.answers, strict=True):
+        assert (base.score, treatment.score) == (flip.base, flip.treatment)
+
+
+def test_a_base_without_seeds_is_held_against_every_seed(tmp_path, many):
+    store = Store.open(tmp_path / "run", Manifest({"name": "x"}, "2026-01-01T00:00:00+00:00"))
+    sealed(store, "none", "micro", 0, [1, 0])
+    for seed in (0, 1):
+        sealed(store, "lora", "micro", seed, [seed, 0])
+    made = many([ContrastSpec("none", "lora", "paired")], arms={"none": 0.0, "lora": 0.1}, tasks=(TASK,), seeds=2)
+    for pairing, seeds in (("fixed", [0]), ("independent", [])):
+        contrasts = tuple(one.model_copy(update={"pairing": pairing}) for one in made.contrasts)
+        flips = read_flips(tmp_path / "run", made.model_copy(update={"contrasts": contrasts}))
+        assert [flip.seed for flip in flips.entries] == seeds
+
+
+def test_matrices_of_arms_with_like_names_have_files_of_their_own(tmp_path, many):
+    store = Store.open(tmp_path / "run", Manifest({"name": "x"}, "2026-01-01T00:00:00+00:00"))
+    for number, arm in enumerate(("talan[slots=1]", "talan-slots=1")):
+        data = {"kind": "evaluation", "arm": arm, "backbone": "micro", "seed": 3, "task": TASK}
+        store.seal(f"eval_{number}", data, {f"{number}.parquet": write_samples(answers([number, 0.5]))})
+    files = score_files(tmp_path / "run", many())
+    assert len(files) == 3
+    texts = [text.decode() for name, text in files.items() if name != "scores/index.csv"]
+    assert sorted(texts) == ["seed,i0,i1\r\n3,0.0,0.5\r\n", "seed,i0,i1\r\n3,1.0,0.5\r\n"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from talan_eval.comparison import ContrastSpec
 from talan_eval.report.context import Context, Flip, Flips, PowerCurve
 from talan_eval.report.plots import draw
 
@@ -13,7 +14,7 @@ pytest.importorskip("matplotlib")
 @pytest.fixture
 def figures(cell, result):
     found = result([cell("a", seeds=3), cell("b", seeds=3)])
-    entries = (Flip(0, 0, "i0", 1.0, 0.0), Flip(0, 1, "i0", 1.0, 0.0), Flip(0, 2, "i1", 0.0, 1.0))
+    entries = (Flip(0, 0, 0, "i0", 1.0, 0.0), Flip(0, 0, 1, "i0", 1.0, 0.0), Flip(0, 0, 2, "i1", 0.0, 1.0))
     curve = PowerCurve(1.0, (3, 7), (0.3, 0.9))
     return {one.name: one for one in draw(found, Context(flips=Flips(entries), power=(curve,)))}
 
@@ -49,3 +50,38 @@ def test_labels_stay_inside_the_figure(figures):
             box = axes.get_tightbbox()
             assert whole.x0 <= box.x0 < box.x1 <= whole.x1
             assert whole.y0 <= box.y0 < box.y1 <= whole.y1
+
+
+def test_a_forest_is_grouped_by_contrast_and_each_has_its_own_slopes_and_flips(many):
+    found = many()
+    entries = tuple(Flip(place, 0, 0, f"i{n}", 1.0, 0.0) for place in (0, 2) for n in range(place + 1))
+    drawn = {one.name: one for one in draw(found, Context(flips=Flips(entries)))}
+    assert set(drawn) == {"forest", "slopes", "slopes-2", "slopes-3", "flips", "flips-3"}
+    labels = [label.get_text() for label in drawn["forest"].figure.axes[0].get_yticklabels()]
+    names = [cell.task for cell in found.contrasts[0].cells]
+    assert labels == [
+        label
+        for contrast in found.contrasts
+        for label in (contrast.name, *names, "mean (primary)" if contrast is found.contrasts[0] else "mean")
+    ]
+    drawn_at = [line for line in drawn["forest"].figure.axes[0].lines if line.get_zorder() == 3]
+    marks = {int(line.get_ydata()[0]): float(line.get_xdata()[0]) for line in drawn_at}
+    for place, contrast in enumerate(found.contrasts):
+        for row, cell in enumerate(contrast.cells):
+            assert marks[place * (len(names) + 2) + 1 + row] == cell.delta
+        assert marks[place * (len(names) + 2) + 1 + len(names)] == contrast.aggregate.delta
+    assert drawn["slopes-2"].contrast == 1
+    (line, *_) = drawn["slopes-3"].figure.axes[0].lines
+    cell = found.contrasts[2].cells[0]
+    assert list(line.get_ydata()) == pytest.approx([cell.base_by_seed[0], cell.treat_by_seed[0]])
+    assert "3 of 60 items" in drawn["flips-3"].figure.axes[0].get_title(loc="left")
+
+
+def test_arms_with_independent_seeds_are_marks_without_lines(many):
+    found = many([ContrastSpec("lora", "dora", "independent")])
+    (panel, *_) = {one.name: one for one in draw(found)}["slopes"].figure.axes
+    assert [line.get_linestyle() for line in panel.lines] == ["None", "None"]
+    assert [list(line.get_ydata()) for line in panel.lines] == [
+        list(found.contrasts[0].cells[0].base_by_seed),
+        list(found.contrasts[0].cells[0].treat_by_seed),
+    ]

@@ -9,8 +9,7 @@ import pytest
 
 from talan_eval.gate.decide import not_worse
 from talan_eval.report import latex, methods
-from talan_eval.report.context import Context
-from talan_eval.report.table import NotWorse
+from talan_eval.report.context import Context, NotWorse
 
 pytestmark = pytest.mark.latex
 NAMES = [
@@ -23,15 +22,21 @@ NAMES = [
 ]
 
 
-def test_the_tables_compile(cell, result, tmp_path):
+def test_the_tables_compile(many, tmp_path):
     if shutil.which("latexmk") is None:
         pytest.skip("needs LaTeX: apt-get install latexmk texlive-latex-recommended texlive-latex-extra")
-    found = result([cell(f"task{n}") for n in range(len(NAMES))])
-    cells = tuple(one.model_copy(update={"task": name}) for one, name in zip(found.cells, NAMES, strict=True))
-    changes = {"cells": cells, "treat": r"\undefined{}", "signature": f"{found.signature}|{NAMES[2]}"}
+    found = many(tasks=tuple(f"task{n}" for n in range(len(NAMES))))
+    contrasts = []
+    for contrast in found.contrasts:
+        cells = tuple(one.model_copy(update={"task": name}) for one, name in zip(contrast.cells, NAMES, strict=True))
+        contrasts.append(contrast.model_copy(update={"cells": cells, "treatment": r"\undefined{}"}))
+    changes = {"contrasts": tuple(contrasts), "signature": f"{found.signature}|{NAMES[2]}"}
     found = found.model_copy(update=changes)
-    mean, cells = not_worse(found, 30, 0.05)
-    (tmp_path / "tables.tex").write_text(latex.render(found, Context(not_worse=NotWorse(30, cells, mean))), "ascii")
+    margins = []
+    for contrast in found.contrasts:
+        mean, cells = not_worse(found, 30, 0.05, contrast)
+        margins.append(NotWorse(30, cells, mean))
+    (tmp_path / "tables.tex").write_text(latex.render(found, Context(not_worse=tuple(margins))), "ascii")
     (tmp_path / "methods.tex").write_text(methods.latex_paragraph(found), "ascii")
     (tmp_path / "references.bib").write_text(methods.bibliography(found), "ascii")
     (tmp_path / "paper.tex").write_text(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from talan_eval.comparison import CellScores, compare
+from talan_eval.comparison import ContrastSpec, Items, Origin, ScoreMatrix, compare
 from talan_eval.planning.advice import advise, power_curves
 from talan_eval.report.context import Answer, Context, Flip, Flips
 from talan_eval.report.page import render
@@ -86,29 +87,44 @@ class Browser:
         return json.loads(message)
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory):
+TASKS = ("gsm8k_micro", "mbpp_micro", "math500_micro")
+ARMS = {"lora": (0.5, 0.5, 0.5), "talan+lora": (0.5, 0.8, 0.2), "dora": (0.4, 0.5, 0.6)}
+
+
+def written(file, treatments):
+    """Write the page of some treatments against lora, with hostile answers."""
     draw = np.random.default_rng(0)
-    cells = [
-        CellScores(
-            backbone="micro", task=task, metric="acc", seeds=tuple(range(7)),
-            item_ids=tuple(f"i{n}" for n in range(80)),
-            base=(draw.random((7, 80)) < 0.5).astype(float), treat=(draw.random((7, 80)) < share).astype(float),
+    matrices = [
+        ScoreMatrix(
+            "micro", arm, Items(task, "acc", tuple(f"i{n}" for n in range(80)), "0" * 12), tuple(range(7)),
+            (draw.random((7, 80)) < ARMS[arm][place]).astype(float),
         )
-        for task, share in (("gsm8k_micro", 0.5), ("mbpp_micro", 0.8), ("math500_micro", 0.2))
+        for place, task in enumerate(TASKS) for arm in ("lora", *treatments)
     ]  # fmt: skip
-    result = compare(cells, base="lora", treat="talan+lora", provenance={"note": HOSTILE[:20]}, sandbox={})
+    contrasts = [ContrastSpec("lora", arm) for arm in treatments]
+    result = compare(matrices, contrasts, Origin(provenance={"note": HOSTILE[:20]}))
     right, wrong = Answer(1.0, "match", "4", "equal", HOSTILE), Answer(0.0, "mismatch", None, HOSTILE, HOSTILE)
-    places = [(cell, seed, item) for cell in range(3) for seed in range(7) for item in range(20)]
-    answers = [(right, wrong) if item % 3 else (wrong, right) for _, _, item in places]
+    places = [(n, cell, seed, item) for n in range(len(contrasts)) for cell in range(3) for seed in range(7)
+              for item in range(20)]  # fmt: skip
+    answers = [(right, wrong) if item % 3 else (wrong, right) for *_, item in places]
     entries = tuple(
-        Flip(cell, seed, f"i{item}", base.score, treat.score)
-        for (cell, seed, item), (base, treat) in zip(places, answers, strict=True)
+        Flip(number, cell, seed, f"i{item}", base.score, treatment.score)
+        for (number, cell, seed, item), (base, treatment) in zip(places, answers, strict=True)
     )
-    file = tmp_path_factory.mktemp("page") / "report.html"
-    context = Context(flips=Flips(entries, answers), power=power_curves(result), advice=advise(result))
+    advice = tuple(advise(result) for _ in contrasts)
+    context = Context(flips=Flips(entries, answers), power=power_curves(result), advice=advice)
     file.write_text(render(result, context), encoding="utf-8")
     return file
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("page") / "report.html", ("talan+lora",))
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("page") / "several.html", ("talan+lora", "dora"))
 
 
 @pytest.fixture
@@ -191,3 +207,58 @@ def test_accessibility_has_no_serious_finding(browser, scheme):
         "axe.run().then(r => r.violations.map(v => [v.id, v.impact, v.nodes.map(n => n.html + n.failureSummary)]))"
     )
     assert [finding for finding in found if finding[1] in {"serious", "critical"}] == []
+
+
+SEEN = "[...document.querySelectorAll('.contrast')].filter(one => !one.hidden).map(one => one.dataset.contrast)"
+SHOWN_FIGURES = "[...document.querySelectorAll('figure[data-contrast]')].filter(f => !f.hidden).map(f => f.id)"
+
+
+def test_the_switch_shows_one_contrast_with_its_figures_and_flips_from_the_keyboard(browser, several):
+    browser.open(several)
+    assert browser.run(SEEN) == ["0"]
+    assert browser.run("document.getElementById('count').textContent") == "50 of 420 shown"
+    browser.run("document.getElementById('contrast').focus()")
+    browser.press("ArrowDown", 40)
+    assert browser.run(SEEN) == ["1"]
+    assert browser.run(SHOWN_FIGURES) == ["figure-slopes-2", "figure-flips-2"]
+    browser.run("document.querySelector('#flips details').open = true")
+    titles = "[...document.querySelectorAll('#flips h3')].map(h => h.textContent)"
+    assert browser.run(f"new Promise(done => setTimeout(() => done({titles}), 50))") == [
+        "Base arm: lora",
+        "Treat arm: dora",
+    ]
+    browser.press("ArrowDown", 40)
+    assert browser.run(SEEN) == ["0", "1"]
+    assert browser.run("document.getElementById('count').textContent") == "50 of 840 shown"
+
+
+def test_a_row_of_the_matrix_leads_to_its_contrast(browser, several):
+    browser.open(several)
+    browser.run("document.querySelectorAll('[aria-labelledby=h-matrix] tbody a')[1].focus()")
+    browser.press("Enter", 13)
+    browser.run("new Promise(done => setTimeout(done, 200))")
+    assert browser.run(SEEN) == ["1"]
+    assert browser.run("document.getElementById('contrast').value") == "1"
+    assert browser.run("document.activeElement.id") == "contrast-2"
+
+
+def test_the_matrix_sorts_by_the_difference(browser, several):
+    browser.open(several)
+    rows = "[...document.querySelectorAll('[aria-labelledby=h-matrix] tbody tr')]"
+    browser.run("document.querySelectorAll('[aria-labelledby=h-matrix] thead button')[1].click()")
+    values = browser.run(f"{rows}.map(row => parseFloat(row.cells[1].textContent))")
+    assert values == sorted(values)
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_no_page_is_wider_than_its_window(browser, page, several, width):
+    browser.tell("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500)
+    for file in (page, several):
+        browser.open(file)
+        assert browser.run("document.documentElement.scrollWidth") <= width
+
+
+def test_without_scripts_every_contrast_is_shown(several):
+    html = several.read_text(encoding="utf-8")
+    assert html.count('class="contrast"') == 2
+    assert not re.search(r'<div class="contrast"[^>]*hidden', html)

@@ -15,15 +15,16 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from talan_eval.comparison import CellScores, compare
+from talan_eval.comparison import ContrastSpec, Items, Origin, ScoreMatrix, compare
 from talan_eval.planning.advice import advise, power_curves
 from talan_eval.report import delimited, latex, markdown, methods, plots
 from talan_eval.report.clean import clean
-from talan_eval.report.context import Answer, Context, Flip, Flips
+from talan_eval.report.context import Answer, Context, Flip, Flips, NotWorse
+from talan_eval.report.contrast_tables import main_table
 from talan_eval.report.page import render as page
 from talan_eval.report.page.payload import payload
-from talan_eval.report.table import NotWorse, main_table
 from talan_eval.report.terminal import TerminalReport
+from talan_eval.report.view import View
 
 GFM = MarkdownIt("gfm-like", {"linkify": False, "html": True})
 HOSTILE = st.text(max_size=40) | st.sampled_from(
@@ -38,30 +39,35 @@ OURS = (
 RARELY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.fixture(scope="module")
-def one():
-    return compare(
-        [_cell("gsm8k_micro"), _cell("mbpp_micro")], base="lora", treat="talan+lora", provenance={}, sandbox={}
-    )
+@pytest.fixture(scope="module", params=[("talan+lora",), ("talan+lora", "dora")], ids=["one", "two"])
+def one(request):
+    contrasts = [ContrastSpec("lora", arm) for arm in request.param]
+    matrices = [
+        matrix for task in ("gsm8k_micro", "mbpp_micro") for matrix in _matrices(task, ("lora", *request.param))
+    ]
+    return compare(matrices, contrasts, Origin(provenance={}))
 
 
-def _cell(task):
+def _matrices(task, arms):
     draw = np.random.default_rng(len(task))
-    scores = (draw.random((2, 7, 40)) < 0.5).astype(float)
-    return CellScores(
-        backbone="micro", task=task, metric="acc", seeds=tuple(range(7)), item_ids=tuple(f"i{n}" for n in range(40)),
-        base=scores[0], treat=scores[1],
-    )  # fmt: skip
+    items = Items(task, "acc", tuple(f"i{n}" for n in range(40)), "0" * 12)
+    scores = (draw.random((3, 7, 40)) < 0.5).astype(float)
+    return [ScoreMatrix("micro", arm, items, tuple(range(7)), scores[n]) for n, arm in enumerate(arms)]
 
 
 def renamed(result, name):
-    cells = tuple(cell.model_copy(update={"task": name}) for cell in result.cells)
-    return result.model_copy(update={"cells": cells, "treat": name, "warnings": (name,), "signature": name})
+    contrasts = []
+    for contrast in result.contrasts:
+        cells = tuple(cell.model_copy(update={"task": name}) for cell in contrast.cells)
+        contrasts.append(contrast.model_copy(update={"cells": cells, "treatment": name}))
+    arms = tuple(arm.model_copy(update={"name": name, "backbone": name}) for arm in result.arms)
+    changes = {"contrasts": tuple(contrasts), "arms": arms, "warnings": (name,), "signature": name}
+    return result.model_copy(update=changes)
 
 
 def flips(text):
     right, wrong = Answer(1.0, "match", text, "equal", text), Answer(0.0, "mismatch", None, text, text)
-    return Flips((Flip(0, 0, text, 1.0, 0.0), Flip(1, 3, "i1", 0.0, 1.0)), ((right, wrong), (wrong, right)))
+    return Flips((Flip(0, 0, 0, text, 1.0, 0.0), Flip(0, 1, 3, "i1", 0.0, 1.0)), ((right, wrong), (wrong, right)))
 
 
 @RARELY
@@ -99,19 +105,12 @@ def test_latex_is_ascii_and_has_no_command_that_is_not_ours(one, name):
 @given(name=HOSTILE)
 def test_csv_keeps_its_columns_and_starts_no_formula(one, name):
     rows = list(csv.reader(io.StringIO(delimited.render(renamed(one, name)), newline="")))
-    assert [len(row) for row in rows] == [len(delimited.HEADER)] * 4
+    assert len(rows) == 1 + 3 * len(one.contrasts)
+    assert {len(row) for row in rows} == {len(rows[0])}
     for row in rows[1:]:
-        for key, value in zip(delimited.HEADER, row, strict=True):
+        for key, value in zip(rows[0], row, strict=True):
             assert not value.startswith(("=", "@")), key
             assert not value.startswith(("+", "-")) or float(value) is not None
-
-
-def test_csv_has_full_precision(one):
-    rows = list(csv.DictReader(io.StringIO(delimited.render(one), newline="")))
-    assert float(rows[0]["delta"]) == one.cells[0].delta
-    assert float(rows[0]["e1_lo"]) == one.cells[0].e1.ci[0]
-    assert rows[-1]["level"] == "mean"
-    assert float(rows[-1]["e1_p"]) == one.aggregate.e1.p
 
 
 @RARELY
@@ -123,7 +122,7 @@ def test_the_page_is_valid_html_and_runs_nothing_that_others_wrote(one, text):
     tree = parser.parse(html)
     scripts = tree.findall(".//script")
     assert [script.get("type") for script in scripts] == ["application/json", "application/json", None]
-    assert json.loads(scripts[0].text)[0][1] in {0, 3}
+    assert json.loads(scripts[0].text)[0][2] in {0, 3}
     assert not [e for e in tree.iter() if any(key.startswith("on") for key in e.attrib)]
     assert not tree.findall(".//img")
     assert "\x1b" not in html
@@ -146,17 +145,19 @@ def test_cleaned_text_can_be_encoded_and_cleaning_again_changes_nothing(text):
 
 
 def test_the_page_loads_nothing_and_names_its_only_script(one):
-    html = page(one, Context(flips=flips("x"), power=power_curves(one), advice=advise(one)))
+    html = page(
+        one, Context(flips=flips("x"), power=power_curves(one), advice=tuple(advise(one) for _ in one.contrasts))
+    )
     assert "default-src 'none'" in html
     assert not re.findall(r'(?:src|href)="(?!#|data:)[^"]+', re.sub(r'xmlns(:\w+)?="[^"]*"', "", html))
     ids = re.findall(r'\bid="([^"]+)"', html)
     assert len(ids) == len(set(ids))
-    assert html.count("<figure") == 4
+    assert html.count("<figure") == 3 + len(one.contrasts)
 
 
 def test_answers_beyond_the_budget_are_left_out_and_counted():
     right, wrong = Answer(1.0, "match", None, "", "y" * 5000), Answer(0.0, "mismatch", None, "", "n")
-    entries = tuple(Flip(0, seed, f"i{n}", 1.0, 0.0) for n in range(50) for seed in range(3))
+    entries = tuple(Flip(0, 0, seed, f"i{n}", 1.0, 0.0) for n in range(50) for seed in range(3))
     many = Flips(entries, ((right, wrong),) * len(entries))
     small = payload(many, budget=40_000)
     assert len(small.document) <= 40_002
@@ -166,14 +167,14 @@ def test_answers_beyond_the_budget_are_left_out_and_counted():
 
 def test_a_withheld_text_is_in_no_part_of_the_page(one):
     secret = Answer(1.0, "match", "B", "choices agree", None)
-    flipped = Flips((Flip(0, 0, "rec1", 1.0, 0.0),), ((secret, secret),), ("gpqa_diamond",))
+    flipped = Flips((Flip(0, 0, 0, "rec1", 1.0, 0.0),), ((secret, secret),), ("gpqa_diamond",))
     html = page(one, Context(flips=flipped), figures=())
     assert "named by Record ID" in html
-    assert json.loads(re.search(r'id="data">(.*?)</script>', html).group(1))[0][3][4] is None
+    assert json.loads(re.search(r'id="data">(.*?)</script>', html).group(1))[0][4][4] is None
 
 
 def test_a_margin_adds_a_verdict_and_takes_none_away(one):
-    table = main_table(one, NotWorse(30.0, (True, False), mean=True))
+    table = main_table(View(one, 0, NotWorse(30.0, (True, False), mean=True)))
     assert [row[-1] for row in table.rows] == ["no worse than 30", "inconclusive", "no worse than 30"]
 
 
