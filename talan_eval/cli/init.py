@@ -29,6 +29,7 @@ _FOR_EXAMPLE: Final[Mapping[str, str | int | float | list[str]]] = {
     "data_dir": "data",
     "max_tokens": 256,
     "temperature": 0.7,
+    "template_date": "2024-07-26",
     "out": "results/main",
     "json": "result.json",
     "steps": 96,
