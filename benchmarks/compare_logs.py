@@ -1,13 +1,13 @@
-"""Time ``talan-eval compare --base-logs ... --treat-logs ...`` on 360 MB of logs, from the start to the table.
+"""Time ``talan-eval compare-logs``, from starting the interpreter to the table.
 
     python benchmarks/compare_logs.py
 
-Writes what ``lm_eval --log_samples`` leaves behind for 7 seeds x 2 arms x 16 tasks x 1,319 items into a temporary
-directory, and runs the command on it several times, each in a process of its own. The first run finds the files in the
-page cache as the others do, since they were just written.
+Writes what ``lm_eval --log_samples`` leaves behind into a temporary directory, and runs the command on it several
+times, each in a process of its own: 2 arms x 7 seeds x 16 tasks x 1,319 items (360 MB), and 12 arms x 7 seeds x 4 tasks
+x 1,319 items (540 MB). The first run finds the files in the page cache as the others do: they were just written.
 
-``wall`` is from starting the interpreter to its end, ``CPU`` the processor time of all its threads: on a busy machine
-only the latter says something. ``memory`` is the peak resident size of the whole process.
+``CPU`` is the processor time of all threads, with one thread per library; ``wall`` says something on an idle machine
+only. ``memory`` is the peak resident size of the whole process.
 """
 
 from __future__ import annotations
@@ -28,15 +28,31 @@ from typing import Final
 import numpy as np
 
 SEEDS: Final = 7
-TASKS: Final = 16
 ITEMS: Final = 1319
 TIME: Final = "2026-01-02T03-04-05.678901"
 COMMAND: Final = (sys.executable, "-m", "talan_eval.cli.main")
-WALL_TARGET: Final = 2.0
+ONE_THREAD: Final = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _STORY: Final = (
     "Every week Ana packs 12 boxes with pears and sells two thirds of them at the market for 3 dollars each. "
 )
 _ANSWER: Final = "First we count what is left, then we multiply by the price and add both numbers. "
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """So many arms and tasks, and what the command may take: CPU seconds, and megabytes where there is a bound."""
+
+    arms: int
+    tasks: int
+    cpu: float
+    memory: float | None = None
+
+    def names(self) -> list[str]:
+        """Return the names of the arms, the base first."""
+        return ["base", *(f"arm{number}" for number in range(1, self.arms))]
+
+
+SIZES: Final = (Size(2, 16, 2.0), Size(12, 4, 4.0, 500))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,44 +68,48 @@ def main() -> None:
     """Write the logs, run the command, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=SEEDS)
-    parser.add_argument("--tasks", type=int, default=TASKS)
     parser.add_argument("--items", type=int, default=ITEMS)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--keep", type=Path, help="write the logs to this directory and leave them there")
+    parser.add_argument("--keep", type=Path, help="write the logs below this directory and leave them there")
     chosen = parser.parse_args()
+    print(f"{platform.machine()}, {os.cpu_count()} cores ({_processor()}), Python {platform.python_version()}")
     with tempfile.TemporaryDirectory() as temporary:
-        root = Path(temporary) if chosen.keep is None else chosen.keep
-        if not (root / "base").exists():
-            write_logs(root, chosen.seeds, chosen.tasks, chosen.items)
-        size = sum(path.stat().st_size for path in root.rglob("samples_*.jsonl")) / 1e6
-        print(f"{chosen.seeds} seeds x 2 arms x {chosen.tasks} tasks x {chosen.items:,} items, {size:.0f} MB of logs")
-        print(f"{platform.machine()}, {os.cpu_count()} cores ({_processor()}), Python {platform.python_version()}\n")
-        print(f"{'':<24}{'wall, s':>9}{'CPU, s':>9}{'memory, MB':>12}")
-        logs = [option for side in ("base", "treat") for option in (f"--{side}-logs", str(root / side))]
-        _row("compare, best of runs", [*COMMAND, "compare", *logs, "--json", str(root / "out.json")], chosen.repeats)
-        _row("compare --help", [*COMMAND, "compare", "--help"], chosen.repeats)
-        print(f"\ntarget of compare: {WALL_TARGET:g} s wall, with both cores of a machine of two idle")
+        for size in SIZES:
+            root = (Path(temporary) if chosen.keep is None else chosen.keep) / f"{size.arms}x{size.tasks}"
+            if not root.exists():
+                write_logs(root, size, chosen.seeds, chosen.items)
+            megabytes = sum(path.stat().st_size for path in root.rglob("samples_*.jsonl")) / 1e6
+            print(f"\n{size.arms} arms x {chosen.seeds} seeds x {size.tasks} tasks x {chosen.items:,} items, ", end="")
+            print(f"{megabytes:.0f} MB of logs\n{'':<28}{'wall, s':>9}{'CPU, s':>9}{'memory, MB':>12}")
+            logs = [f"{name}={root / name}" for name in size.names()]
+            command = [*COMMAND, "compare-logs", *logs, "--json", str(root / "out.json")]
+            _row("compare-logs, best of runs", command, chosen.repeats)
+            bound = "" if size.memory is None else f", {size.memory:g} MB"
+            print(f"target: {size.cpu:g} s CPU{bound}")
+        print()
+        _row("compare-logs --help", [*COMMAND, "compare-logs", "--help"], chosen.repeats)
 
 
-def write_logs(root: Path, seeds: int, tasks: int, items: int) -> None:
-    """Write base/seedN and treat/seedN below ``root``, as lm-eval does: the keys of a line in its order."""
+def write_logs(root: Path, size: Size, seeds: int, items: int) -> None:
+    """Write ARM/seedN below ``root``, as lm-eval does: the keys of a line in its order."""
     rng = np.random.default_rng(0)
-    for task in range(tasks):
+    for task in range(size.tasks):
         easy = rng.beta(2, 2, size=items)
         heads = [_head(task, item) for item in range(items)]
         for seed in range(seeds):
-            for arm, gain in (("base", 0.0), ("treat", 0.01)):
-                right = (rng.random(items) < easy + gain).astype(float).tolist()
+            for number, arm in enumerate(size.names()):
+                right = (rng.random(items) < easy + 0.01 * number).astype(float).tolist()
                 lines = [_line(head, score, seed) for head, score in zip(heads, right, strict=True)]
                 directory = root / arm / f"seed{seed}"
                 directory.mkdir(parents=True, exist_ok=True)
                 (directory / f"samples_task{task}_{TIME}.jsonl").write_text("".join(lines), encoding="utf-8")
-    for arm in ("base", "treat"):
+    tasks = [f"task{task}" for task in range(size.tasks)]
+    for arm in size.names():
         for seed in range(seeds):
             summary = {
-                "versions": {f"task{task}": 1 for task in range(tasks)},
-                "n-shot": {f"task{task}": 0 for task in range(tasks)},
-                "higher_is_better": {f"task{task}": {"exact_match": True} for task in range(tasks)},
+                "versions": dict.fromkeys(tasks, 1),
+                "n-shot": dict.fromkeys(tasks, 0),
+                "higher_is_better": {task: {"exact_match": True} for task in tasks},
                 "config": {"model": "hf", "model_args": {"pretrained": "org/model", "peft": f"out/{arm}-seed{seed}"}},
                 "lm_eval_version": "0.4.13",
             }
@@ -129,12 +149,14 @@ def _digest(text: str) -> str:
 def _row(name: str, command: list[str], repeats: int) -> None:
     runs = [_timed(command) for _ in range(repeats)]
     wall, cpu, memory = min(run.wall for run in runs), min(run.cpu for run in runs), max(run.memory for run in runs)
-    print(f"{name:<24}{wall:>9.2f}{cpu:>9.2f}{memory:>12.0f}")
+    print(f"{name:<28}{wall:>9.2f}{cpu:>9.2f}{memory:>12.0f}")
 
 
 def _timed(command: list[str]) -> Run:
     began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - ourselves
+    process = subprocess.Popen(  # noqa: S603 - ourselves
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | ONE_THREAD
+    )
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)

@@ -14,8 +14,10 @@ import torch
 
 from talan_core.backbones.load import load_model, load_tokenizer, locate
 from talan_core.backbones.names import find_backbone
+from talan_eval.generation.backend import Prompt
+from talan_eval.generation.evaluate import sampling
 from talan_eval.generation.prompts import chat_renderer
-from talan_eval.generation.sampling import AskedLM
+from talan_eval.generation.transformers_backend import TransformersGenerator
 from talan_eval.generation_settings import GenerationSettings
 from talan_eval.tasks.benchmark import load_benchmark
 
@@ -61,10 +63,10 @@ def main() -> None:
     prompts = sorted(
         (str(request.args[0]) for request in requests), key=lambda text: (-len(tokenizer.encode(text)), text)
     )
-    lm = AskedLM(model, tokenizer, spec.eval_batch, settings)
+    generator = TransformersGenerator(model, tokenizer, spec.eval_batch)
     ways = {
         "generate": lambda: direct(model, tokenizer, prompts, spec.eval_batch, benchmark.spec.max_tokens),
-        "task path": lambda: lm.answers(requests, 0),
+        "task path": lambda: list(generator.generate([Prompt(text) for text in prompts], sampling(benchmark.spec, 0))),
     }
     best = dict.fromkeys(ways, float("inf"))
     for _ in range(args.repeats):

@@ -15,6 +15,7 @@ import torch
 from talan_core.backbones.load import load_model, load_tokenizer, locate
 from talan_core.backbones.names import find_backbone
 from talan_eval.generation.evaluate import evaluate
+from talan_eval.generation.transformers_backend import TransformersGenerator
 from talan_eval.result.reading import read_result
 from talan_eval.tasks.benchmark import load_benchmark
 
@@ -25,11 +26,12 @@ def main(path: str) -> None:
     spec = find_backbone("micro")
     revision = locate(spec)
     model, tokenizer = load_model(revision, spec.dtype, torch.device("cpu")), load_tokenizer(revision)
+    generator = TransformersGenerator(model, tokenizer, spec.eval_batch)
     print(f"| benchmark | items | bare backbone | {contrast.base}, mean of {len(contrast.seeds)} seeds |")
     print("|---|---:|---:|---:|")
     for cell in contrast.cells:
         benchmark = load_benchmark(cell.task, data_dir=None, limit=None)
-        samples = evaluate(model, tokenizer, benchmark, spec.eval_batch).samples
+        samples = evaluate(generator, tokenizer, benchmark, spec.eval_batch).samples
         bare = 100 * sum(sample.score for sample in samples) / len(samples)
         print(f"| {cell.task} | {len(samples)} | {bare:.1f} | {cell.base_mean:.1f} |")
     parameters = sum(p.numel() for p in model.parameters())

@@ -66,7 +66,7 @@ class BlockCarrier(nn.Module):
         del self.talans[name]
 
     @contextlib.contextmanager
-    def _blocks_off(self) -> Iterator[None]:
+    def blocks_off(self) -> Iterator[None]:
         """Switch all blocks off inside. Nests."""
         blocks = self._attachments()
         before = [block.enabled for block in blocks]

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 
+from talan_core.carrier import BlockCarrier
 from talan_core.training.data import render_prompt
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from talan_core.plain import PlainModel
 
 
-@torch.no_grad()
 def adapter_is_live(model: PeftModel | PlainModel, tokenizer: PreTrainedTokenizerBase, prompt: str) -> float:
     """Measure how far adapter and block together move the logits of a probe prompt.
 
@@ -29,10 +29,21 @@ def adapter_is_live(model: PeftModel | PlainModel, tokenizer: PreTrainedTokenize
     """
     text = render_prompt(tokenizer, prompt)
     encoded = cast("Any", tokenizer(text, return_tensors="pt", add_special_tokens=not tokenizer.chat_template))
-    inputs = {
-        "input_ids": encoded["input_ids"].to(model.device),
-        "attention_mask": encoded["attention_mask"].to(model.device),
-    }
+    return largest_logit_change(model, encoded["input_ids"])
+
+
+@torch.no_grad()
+def largest_logit_change(model: PeftModel | PlainModel, input_ids: torch.Tensor) -> float:
+    """Measure how far adapter and block together move the logits of a sequence, at any position.
+
+    Args:
+        model: As for `adapter_is_live`.
+        input_ids: Token ids without padding, (1, length), on any device.
+
+    Returns:
+        The largest absolute difference of a logit to the model with adapter and block disabled.
+    """
+    inputs = {"input_ids": input_ids.to(model.device), "attention_mask": torch.ones_like(input_ids).to(model.device)}
     training = model.training
     model.eval()
     try:
@@ -42,3 +53,37 @@ def adapter_is_live(model: PeftModel | PlainModel, tokenizer: PreTrainedTokenize
     finally:
         model.train(training)
     return float((adapted.float() - plain.float()).abs().max())
+
+
+@torch.no_grad()
+def next_token(
+    model: PeftModel | PlainModel | PreTrainedModel, input_ids: torch.Tensor
+) -> dict[Literal["11", "10", "00"], torch.Tensor]:
+    """Return the log-probabilities of the token after a sequence in each state that a model has.
+
+    Args:
+        model: An arm's model or a bare backbone, in evaluation mode.
+        input_ids: Token ids without padding, (1, length), on any device.
+
+    Returns:
+        By state, (vocabulary,) in float32 on the CPU. "11" is adapter and block, "10" the adapter with its block off,
+        "00" the backbone. A model without a block has no "11", a bare backbone "00" alone.
+    """
+    inputs = {"input_ids": input_ids.to(model.device), "attention_mask": torch.ones_like(input_ids).to(model.device)}
+
+    def last() -> torch.Tensor:
+        logits = cast("Any", model)(**inputs).logits[0, -1]
+        return cast("torch.Tensor", logits).float().log_softmax(-1).cpu()
+
+    if not hasattr(model, "disable_adapter"):
+        return {"00": last()}
+    states: dict[Literal["11", "10", "00"], torch.Tensor] = {}
+    if isinstance(model, BlockCarrier) and len(model.talans):
+        states["11"] = last()
+        with model.blocks_off():
+            states["10"] = last()
+    else:
+        states["10"] = last()
+    with cast("PeftModel", model).disable_adapter():
+        states["00"] = last()
+    return states

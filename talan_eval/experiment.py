@@ -25,7 +25,7 @@ class BackboneIdentity(BaseModel):
     Attributes:
         name: As typed.
         commit: Commit on the Hub, or None for local weights.
-        sha256: Hash of local weights and tokenizer, or None for the Hub.
+        sha256: Hash of all local files that can change an answer, or None for the Hub.
         note: How the weights came to be, where that matters.
     """
 
@@ -92,6 +92,7 @@ class TunedBackbone(BaseModel):
         training: The recipe (``TrainingSettings`` as JSON).
         operating_point: The TALAN configuration that arms' options are laid over (``TalanConfig`` as JSON).
         eval_batch: Prompts answered at a time, the same for all arms.
+        answering: What takes and grades answers, by name: no part of a training's identity.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -100,6 +101,7 @@ class TunedBackbone(BaseModel):
     training: dict[str, Any]
     operating_point: dict[str, Any]
     eval_batch: int
+    answering: dict[str, str] = {}
 
     @property
     def name(self) -> str:
@@ -120,7 +122,7 @@ class Experiment(BaseModel):
         tasks: Benchmarks in the order of the table.
         train: Benchmarks on the mix of whose training splits adapters are trained, in order.
         device: "cpu" or "cuda".
-        versions: Packages that can change a number, by name.
+        versions: What trains: versions that can change a checkpoint, by name; see :mod:`talan_eval.identity`.
         contaminated: Training items that are also evaluated items; above 0 only where the user allowed it.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from dataclasses import dataclass
 from typing import Final
@@ -10,6 +11,8 @@ from talan_core.errors import UserError
 
 SAMPLING_TEMPERATURE: Final = 0.7
 """Temperature where several samples are asked for and none is named."""
+DEFAULT_TEMPLATE_DATE: Final = "2024-07-26"
+"""What chat templates write for today where nothing is asked: the date that those of Llama 3 fall back on."""
 _LARGEST_SEED: Final = 2**32
 
 
@@ -25,6 +28,8 @@ class GenerationSettings:
         samples: Answers to each question. The score of an item is their mean.
         temperature: 0 takes the likeliest token; above 0 tokens are drawn.
         top_p: Tokens are drawn from the smallest set with at least this probability.
+        template_date: The date, as YYYY-MM-DD, that the chat template writes in place of today's; None where it writes
+            none, so that it is no part of the identity there.
         sampling_seed: Seed of the drawing. Arms with the same seed use the same random numbers, question by question.
 
     Raises:
@@ -39,12 +44,29 @@ class GenerationSettings:
     temperature: float = 0.0
     top_p: float = 1.0
     sampling_seed: int = 0
+    template_date: str | None = None
 
     def __post_init__(self) -> None:
         """Check all settings and raise one error that names each wrong one."""
+        problems = [*self._of_prompts(), *self._of_answers()]
+        if problems:
+            raise UserError(
+                "The settings of prompts and answers are wrong:\n" + "\n".join(f"  {problem}" for problem in problems),
+                "Leave these options out, or type valid ones, for example --samples-per-item 4 --temperature 0.7.",
+            )
+
+    def _of_prompts(self) -> list[str]:
         problems = []
         if self.few_shot < 0:
             problems.append(f"--few-shot {self.few_shot}: must be 0 or more")
+        if self.template_date is not None and not _is_date(self.template_date):
+            problems.append(f"--template-date {self.template_date}: must be a date such as {DEFAULT_TEMPLATE_DATE}")
+        if self.thinking and not self.chat_template:
+            problems.append("--thinking --no-chat-template: thinking is a switch of chat templates")
+        return problems
+
+    def _of_answers(self) -> list[str]:
+        problems = []
         if self.max_tokens is not None and self.max_tokens < 1:
             problems.append(f"--max-tokens {self.max_tokens}: must be 1 or more")
         if self.samples < 1:
@@ -57,13 +79,7 @@ class GenerationSettings:
             problems.append(f"--sampling-seed {self.sampling_seed}: must be from 0 and below 2^32")
         if self.samples > 1 and self.temperature == 0:
             problems.append(f"--samples-per-item {self.samples} --temperature 0: the samples would be copies")
-        if self.thinking and not self.chat_template:
-            problems.append("--thinking --no-chat-template: thinking is a switch of chat templates")
-        if problems:
-            raise UserError(
-                "The settings of prompts and answers are wrong:\n" + "\n".join(f"  {problem}" for problem in problems),
-                "Leave these options out, or type valid ones, for example --samples-per-item 4 --temperature 0.7.",
-            )
+        return problems
 
     def label(self) -> str:
         """Return what differs from the default, as in "few_shot=5,plain,k=4,t=0.7"; empty where nothing does."""
@@ -77,6 +93,7 @@ class GenerationSettings:
             f"t={self.temperature:g}": self.temperature != usual.temperature,
             f"top_p={self.top_p:g}": self.top_p != usual.top_p,
             f"sampling_seed={self.sampling_seed}": self.sampling_seed != usual.sampling_seed,
+            f"date={self.template_date}": self.template_date is not None,
         }
         return ",".join(part for part, shown in parts.items() if shown)
 
@@ -86,3 +103,10 @@ def temperature_of(asked: float | None, samples: int) -> float:
     if asked is not None:
         return asked
     return 0.0 if samples == 1 else SAMPLING_TEMPERATURE
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return dt.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

@@ -88,7 +88,7 @@ def _runs(experiment: Experiment, arms: Sequence[str], seeds: Sequence[int]) -> 
 
 
 def _run(everything: JsonObject, backbone: TunedBackbone, asked: JsonObject, arm: str, seed: int) -> Run:
-    """Name a run after all that can change its checkpoint, and its evaluations after that and all that asks questions.
+    """Name a run after all that can change its checkpoint, and its evaluations after that and all that takes answers.
 
     Which benchmarks are evaluated is no part of the first, and what a benchmark would be trained on no part of the
     second: another benchmark, backbone, arm or seed in an experiment leaves the names of the others as they are.
@@ -107,7 +107,7 @@ def _run(everything: JsonObject, backbone: TunedBackbone, asked: JsonObject, arm
     evaluations = []
     for task in everything["tasks"]:
         wording = {key: value for key, value in task.items() if key not in _CHANGE_NO_ANSWER}
-        identity = {"training": training, "task": wording, "eval_batch": asked["eval_batch"]}
+        identity = {"training": training, "task": wording, **{key: asked[key] for key in ("eval_batch", "answering")}}
         name = f"eval_{task['name']}_{label}_{canonical_hash(identity)[:_HASH_LENGTH]}"
         evaluations.append(Evaluation(name, task["name"]))
     return Run(f"train_{label}_{training[:_HASH_LENGTH]}", arm, backbone.name, seed, tuple(evaluations))

@@ -24,8 +24,7 @@ class Revision:
     Attributes:
         location: Directory or Hub id.
         commit: Commit hash on the Hub; None for a directory.
-        sha256: Hash over every file of a local directory that can change an answer; None for a Hub id, whose commit
-            says it.
+        sha256: Hash over every file of a local directory that can change an answer; None for a Hub id.
         note: How the weights came to be, where that matters.
     """
 

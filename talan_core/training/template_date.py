@@ -1,8 +1,9 @@
 """Chat templates that write the date: one fixed date instead of the clock, the same in training and answering.
 
 Templates read a date in two ways: by calling ``strftime_now(FORMAT)``, which transformers binds to the clock (Granite,
-Mistral, Llama 3.2), or from a variable ``date_string`` with a constant to fall back on (Llama 3.1). transformers lets
-no caller replace the function, so the template itself is given a macro of that name in front, which hides it.
+Mistral, Llama 3.2), or from a variable ``date_string`` with a constant to fall back on (Llama 3.1: "26 Jul 2024").
+transformers lets no caller replace the function, so the template itself is given a macro of that name in front, which
+hides it.
 """
 
 from __future__ import annotations
@@ -14,9 +15,6 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-DEFAULT_DATE: Final = dt.date(2024, 7, 26)
-"""The date that the templates of Llama 3.1 and 3.2 write where they are given none: "26 Jul 2024"."""
 
 _CLOCK: Final = re.compile(r"\bstrftime_now\b")
 _VARIABLE: Final = re.compile(r"\bdate_string\b")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -111,11 +112,13 @@ def _prompt(benchmark: Benchmark, item: Item, settings: GenerationSettings, back
     place = benchmark.items.index(item)
     render = None
     if backbone is not None:
-        from talan_core.backbones.load import load_tokenizer, locate  # noqa: PLC0415 - heavy
+        from talan_core.backbones.load import locate  # noqa: PLC0415 - heavy
         from talan_core.backbones.names import find_backbone  # noqa: PLC0415 - as above
-        from talan_eval.generation.prompts import chat_renderer  # noqa: PLC0415 - as above
+        from talan_eval.generation.prompts import chat_renderer, open_tokenizer  # noqa: PLC0415 - as above
+        from talan_eval.generation_settings import DEFAULT_TEMPLATE_DATE  # noqa: PLC0415 - as above
 
-        render = chat_renderer(load_tokenizer(locate(find_backbone(backbone))), settings)
+        dated = dataclasses.replace(settings, template_date=DEFAULT_TEMPLATE_DATE)
+        render = chat_renderer(open_tokenizer(locate(find_backbone(backbone)), dated), settings)
     return str(benchmark.requests(render)[place].args[0])
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from talan_eval.execution.worker import Worker
+    from talan_eval.generation.backend import Generator
     from talan_eval.intake.assignment import Assignment
 
 _STEPS = 3
@@ -93,6 +94,7 @@ def _measured(assignment: Assignment, arm: str) -> Pilot:
     from talan_core.quiet import library_warnings_silenced  # noqa: PLC0415 - as above
     from talan_core.training.fit import fit  # noqa: PLC0415 - as above
     from talan_eval.execution.worker import Worker  # noqa: PLC0415 - as above
+    from talan_eval.generation.backend import Checkpoint  # noqa: PLC0415 - as above
 
     torch.set_num_threads(assignment.threads)
     worker = Worker(assignment, assignment.device)
@@ -113,7 +115,8 @@ def _measured(assignment: Assignment, arm: str) -> Pilot:
         with library_warnings_silenced():
             model.save_pretrained(directory)
         checkpoint_bytes = sum(path.stat().st_size for path in Path(directory).rglob("*") if path.is_file())
-    answered = {name: _answered(worker, model, name) for name in assignment.tasks}
+        with worker.engine_for(arm).open(Checkpoint(Path(directory), trained=model)) as generator:
+            answered = {name: _answered(worker, generator, name) for name in assignment.tasks}
     return Pilot(
         start_seconds=start_seconds,
         step_seconds=(ticks[-1] - ticks[0]) / (len(ticks) - 1) if len(ticks) > 1 else 0.0,
@@ -125,7 +128,7 @@ def _measured(assignment: Assignment, arm: str) -> Pilot:
     )
 
 
-def _answered(worker: Worker, model: object, name: str) -> tuple[float, float]:
+def _answered(worker: Worker, generator: Generator, name: str) -> tuple[float, float]:
     """Answer one batch of the longest prompts; return seconds and bytes of an answer."""
     from talan_eval.generation.evaluate import evaluate  # noqa: PLC0415 - heavy
     from talan_eval.records.samples import write_samples  # noqa: PLC0415 - as above
@@ -134,6 +137,6 @@ def _answered(worker: Worker, model: object, name: str) -> tuple[float, float]:
     longest = sorted(benchmark.items, key=lambda item: -len(item.prompt))[: worker.assignment.eval_batch]
     kept = tuple(item for item in benchmark.items if item in longest)
     began = time.perf_counter()
-    evaluation = evaluate(model, worker.tokenizer, replace(benchmark, items=kept), len(kept))  # type: ignore[arg-type]  # any arm's model
+    evaluation = evaluate(generator, worker.tokenizer, replace(benchmark, items=kept), len(kept))
     seconds = time.perf_counter() - began
     return seconds / len(kept), len(write_samples(evaluation.samples)) / len(kept)

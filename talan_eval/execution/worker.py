@@ -5,23 +5,27 @@ from __future__ import annotations
 import gc
 import json
 import time
+import weakref
+from contextlib import ExitStack
 from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
 
-import talan_core
 from talan_core.arms import build, parse_arm
-from talan_core.backbones.load import load_model, load_tokenizer
-from talan_core.probe import adapter_is_live
+from talan_core.backbones.load import load_model
 from talan_core.quiet import library_warnings_silenced
 from talan_core.training.data import Example, encode
 from talan_core.training.fit import fit
+from talan_core.training.rendering import render_prompt
 from talan_core.training.state import OtherRunError
 from talan_eval.execution.attempts import failure_of
 from talan_eval.execution.events import Event
+from talan_eval.generation.backend import BackendOptions, BlockShape, Checkpoint, Prompt
 from talan_eval.generation.evaluate import evaluate
+from talan_eval.generation.prompts import open_tokenizer
+from talan_eval.generation.registry import make_backend
 from talan_eval.records.samples import write_samples
 from talan_eval.store.canonical import readable_json
 from talan_eval.store.store import Store
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
     from talan_core.plain import PlainModel
     from talan_core.training.data import EncodedData
     from talan_core.training.trainer import TrainingLog
+    from talan_eval.generation.backend import Engine, Generator
     from talan_eval.grid import Evaluation, Run
     from talan_eval.intake.assignment import Assignment
     from talan_eval.store.failures import Failure
@@ -68,8 +73,9 @@ class Crew:
 class Worker:
     """What is loaded once and used by all runs of a process.
 
-    The backbone's weights are not among it: each run takes them anew from the memory-mapped file, which costs less than
-    a copy (SmolLM2-135M: 0.2 s against 5 s) and leaves no way for one arm's adapter to stay in another's backbone.
+    The backbone's weights are not among it: each training takes them anew from the memory-mapped file, which costs less
+    than a copy (SmolLM2-135M: 0.2 s against 5 s) and leaves no way for one arm's adapter to stay in another's backbone.
+    What answers is the backend's matter; an engine is kept until a run needs one for another shape of block.
 
     Args:
         assignment: The experiment, as a worker sees it.
@@ -79,9 +85,13 @@ class Worker:
     def __init__(self, assignment: Assignment, device: str) -> None:
         self.assignment = assignment
         self.device = torch.device(device)
-        self.tokenizer = load_tokenizer(assignment.revision)
-        if not assignment.generation.chat_template:
-            self.tokenizer.chat_template = None  # training, probe and evaluation see plain prompts alike
+        self.tokenizer = open_tokenizer(assignment.revision, assignment.generation)
+        self.backend = make_backend(
+            assignment.backend, BackendOptions(assignment.training.dtype, device, assignment.eval_batch)
+        )
+        self._engine: tuple[BlockShape | None, Engine] | None = None
+        self._engine_stack = ExitStack()
+        weakref.finalize(self, self._engine_stack.close)
         self.benchmarks = {
             name: load_benchmark(
                 name,
@@ -129,23 +139,39 @@ class Worker:
                 torch.cuda.empty_cache()
 
     def _perform(self, run: Run, report: Callable[[Event], None]) -> tuple[Failure, ...]:
-        try:
-            checkpoint = self.store.checkpoint(run.cell_id)
-            model = self._trained(run, report) if checkpoint is None else self._loaded(run, checkpoint)
-        except Exception as error:  # noqa: BLE001 - whatever one run does, the others go on; the traceback is kept
-            return (failure_of(run, run.cell_id, "", error),)
+        with ExitStack() as opened:
+            try:
+                directory = self.store.checkpoint(run.cell_id)
+                checkpoint = self._train(run, report) if directory is None else self._sealed(run, directory)
+                generator = opened.enter_context(self.engine_for(run.arm).open(checkpoint))
+            except Exception as error:  # noqa: BLE001 - whatever one run does, the others go on; the traceback is kept
+                return (failure_of(run, run.cell_id, "", error),)
+            return self._answer(generator, run, report)
+
+    def _answer(self, generator: Generator, run: Run, report: Callable[[Event], None]) -> tuple[Failure, ...]:
         failures = []
         for done, cell in enumerate(run.evaluations, 1):
             try:
                 if not self.store.is_sound(cell.cell_id):  # an attempt that was killed may have sealed it
-                    self._evaluate(model, run, cell, report)
+                    self._evaluate(generator, run, cell, report)
             except Exception as error:  # noqa: BLE001 - as above
                 failures.append(failure_of(run, cell.cell_id, cell.task, error))
             else:
                 report(Event(run.cell_id, run.arm, run.seed, "sealed", done, len(run.evaluations), cell.task))
         return tuple(failures)
 
-    def _trained(self, run: Run, report: Callable[[Event], None]) -> PeftModel | PlainModel:
+    def engine_for(self, arm: str) -> Engine:
+        """Return the live engine if it takes the block of an arm, else a new one in its place."""
+        block = parse_arm(arm).block
+        shape = None if block is None else BlockShape.of(block.config(self.assignment.operating_point))
+        if self._engine is None or self._engine[0] != shape:
+            self._engine = None
+            self._engine_stack.close()
+            engine = self._engine_stack.enter_context(self.backend.start(self.assignment.revision, shape))
+            self._engine = (shape, engine)
+        return self._engine[1]
+
+    def _train(self, run: Run, report: Callable[[Event], None]) -> Checkpoint:
         a = self.assignment
         backbone = load_model(a.revision, a.training.dtype, self.device)
         model = build(backbone, parse_arm(run.arm), seed=run.seed, defaults=a.operating_point)
@@ -162,7 +188,7 @@ class Worker:
             (directory / TRAINING_LOG).write_bytes(readable_json({**asdict(log), **self._size(model)}))
         self._seal_training(run, directory=self.store.checkpoint(run.cell_id))
         self.store.forget_training(run.cell_id)
-        return model
+        return Checkpoint(self.store.checkpoint(run.cell_id), trained=model)
 
     def _fitted(self, model: PeftModel | PlainModel, run: Run, report: Callable[[Event], None]) -> TrainingLog:
         return fit(
@@ -182,12 +208,10 @@ class Worker:
         memory = torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None
         return {"trained_parameters": trained, "peak_memory_bytes": memory}
 
-    def _loaded(self, run: Run, checkpoint: Path) -> PeftModel | PlainModel:
+    def _sealed(self, run: Run, directory: Path) -> Checkpoint:
         if not self.store.has_record(run.cell_id):  # killed between the two
-            self._seal_training(run, checkpoint)
-        a = self.assignment
-        backbone = load_model(a.revision, a.training.dtype, self.device)
-        return talan_core.load(checkpoint, backbone).eval()
+            self._seal_training(run, directory)
+        return Checkpoint(directory)
 
     def _seal_training(self, run: Run, directory: Path | None) -> None:
         if directory is not None:
@@ -197,15 +221,13 @@ class Worker:
                 {"kind": "training", "arm": run.arm, "backbone": run.backbone, "seed": run.seed, "log": log},
             )
 
-    def _evaluate(
-        self, model: PeftModel | PlainModel, run: Run, cell: Evaluation, report: Callable[[Event], None]
-    ) -> None:
+    def _evaluate(self, generator: Generator, run: Run, cell: Evaluation, report: Callable[[Event], None]) -> None:
         benchmark = self.benchmarks[cell.task]
         weights = self.store.checkpoint_digest(run.cell_id)
         began = time.perf_counter()
-        probe = adapter_is_live(model, self.tokenizer, benchmark.items[0].prompt)
+        probe = generator.max_logit_change(Prompt(render_prompt(self.tokenizer, benchmark.items[0].prompt)))
         evaluation = evaluate(
-            model,
+            generator,
             self.tokenizer,
             benchmark,
             self.assignment.eval_batch,

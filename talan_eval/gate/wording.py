@@ -113,7 +113,7 @@ def withheld_text(rates: str, *, passed: bool) -> str:
         passed: Whether the scores that are there would have passed.
     """
     what = "PASS is withheld, because trainings diverged" if passed else "Trainings diverged"
-    return f"{what} and their pairs are in no mean: {rates}."
+    return f"{what} and their pairs are in no mean{': ' if rates else ''}{rates}."
 
 
 def inestimable_text(name: str) -> str:

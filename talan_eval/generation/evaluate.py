@@ -1,4 +1,4 @@
-"""A checkpoint answers a benchmark: lm-eval builds the prompts and generates, our graders grade."""
+"""A checkpoint answers a benchmark: lm-eval builds the prompts, a generator answers, our graders grade."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from talan_eval.generation.backend import Prompt, Sampling
 from talan_eval.generation.batches import answer, cut
 from talan_eval.generation.prompts import chat_renderer, check_prompts_fit
 from talan_eval.grading.graders import grade_answers
@@ -15,10 +16,10 @@ from talan_eval.records.samples import Sample
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from peft import PeftModel
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
-    from talan_core.plain import PlainModel
+    from talan_eval.experiment import TaskSpec
+    from talan_eval.generation.backend import Generator
     from talan_eval.generation.batches import Recorder
     from talan_eval.grading.verdict import Grade
     from talan_eval.sandbox.tiers import Tier
@@ -54,7 +55,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: PeftModel | PlainModel | PreTrainedModel,
+    generator: Generator,
     tokenizer: PreTrainedTokenizerBase,
     benchmark: Benchmark,
     batch_size: int,
@@ -66,9 +67,9 @@ def evaluate(
     """Answer and grade all items of a benchmark.
 
     Args:
-        model: The adapted model (or a bare backbone), in evaluation mode.
-        tokenizer: Its tokenizer, padding on the left.
-        benchmark: The questions, with the settings of how to ask them.
+        generator: What answers.
+        tokenizer: The backbone's tokenizer, from :func:`talan_eval.generation.prompts.open_tokenizer`.
+        benchmark: The questions, with the settings of how to put them.
         batch_size: Prompts at a time. Part of the experiment: in low precision it can change an answer.
         tier: The boundary around model-written programs; the highest that holds here when None.
         record: Opens the journal that keeps finished batches; None keeps nothing.
@@ -80,28 +81,42 @@ def evaluate(
     Raises:
         UserError: A prompt does not fit into the backbone's context with its answer.
     """
-    from talan_eval.generation.sampling import AskedLM  # noqa: PLC0415 - heavy
-
-    settings = benchmark.spec.generation
-    lm = AskedLM(model, tokenizer, batch_size, settings)
-    requests = benchmark.requests(chat_renderer(tokenizer, settings))
-    prompts = [str(request.args[0]) for request in requests]
-    check_prompts_fit(benchmark.spec, tokenizer, prompts, lm.max_length)
+    samples_per_item = benchmark.spec.generation.samples
+    requests = benchmark.requests(chat_renderer(tokenizer, benchmark.spec.generation))
+    prompts = [Prompt(str(request.args[0])) for request in requests]
+    texts = [prompt.text for prompt in prompts]
+    check_prompts_fit(benchmark.spec, tokenizer, texts, generator.max_length)
     answered = answer(
-        cut([len(lm.tok_encode(prompt)) for prompt in prompts], batch_size, settings.samples),
-        prompts,
-        lambda batch: lm.answers([requests[row] for row in batch.rows], batch.sample),
+        cut([len(tokenizer.encode(text)) for text in texts], batch_size, samples_per_item),
+        texts,
+        lambda batch: [
+            said.text
+            for said in generator.generate([prompts[row] for row in batch.rows], sampling(benchmark.spec, batch.sample))
+        ],
         record=record,
         on_items=on_items,
     )
-    items = [*benchmark.items] * settings.samples
+    items = [*benchmark.items] * samples_per_item
     grades = grade_answers(benchmark.spec.grader, [item.doc for item in items], answered.texts, tier)
-    hashes = [hashlib.sha256(prompt.encode()).hexdigest()[:_HASH_LENGTH] for prompt in prompts]
+    hashes = [hashlib.sha256(text.encode()).hexdigest()[:_HASH_LENGTH] for text in texts]
     samples = tuple(
         _sample(item, hashes[place % len(hashes)], place // len(hashes), said, grade)
         for place, (item, said, grade) in enumerate(zip(items, answered.texts, grades, strict=True))
     )
     return Evaluation(samples, _sandbox(benchmark, tier), answered.seconds_before)
+
+
+def sampling(spec: TaskSpec, sample: int) -> Sampling:
+    """Return how the answers with this number to a benchmark are taken."""
+    settings = spec.generation
+    return Sampling(
+        max_tokens=spec.max_tokens,
+        stop=spec.stop,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        seed=settings.sampling_seed,
+        sample=sample,
+    )
 
 
 def _sample(item: Item, prompt_hash: str, number: int, said: str, grade: Grade) -> Sample:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from talan_core.errors import UserError
+from talan_core.training.template_date import fix_date, reads_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,6 +18,40 @@ if TYPE_CHECKING:
     from talan_eval.experiment import TaskSpec
     from talan_eval.generation_settings import GenerationSettings
     from talan_eval.tasks.benchmark import Benchmark
+
+
+def open_tokenizer(revision: Revision, settings: GenerationSettings) -> PreTrainedTokenizerBase:
+    """Load a backbone's tokenizer as training, probe and evaluation all see it.
+
+    Args:
+        revision: Where the backbone is.
+        settings: Whether there are chat turns, and the date that their template writes.
+
+    Returns:
+        The tokenizer, its chat template writing the fixed date, or without one where prompts are plain.
+    """
+    from talan_core.backbones.load import load_tokenizer  # noqa: PLC0415 - heavy
+
+    tokenizer = load_tokenizer(revision)
+    if not settings.chat_template:
+        tokenizer.chat_template = None
+    elif settings.template_date is not None:
+        fix_date(tokenizer, dt.date.fromisoformat(settings.template_date))
+    return tokenizer
+
+
+def settled(settings: GenerationSettings, revisions: Sequence[Revision]) -> GenerationSettings:
+    """Drop the date where no chat template reads one, so that it is no part of the identity there.
+
+    Args:
+        settings: As asked for, with a date.
+        revisions: The backbones of an experiment.
+    """
+    from talan_core.backbones.load import load_tokenizer  # noqa: PLC0415 - heavy
+
+    if settings.chat_template and any(reads_date(load_tokenizer(revision).chat_template) for revision in revisions):
+        return settings
+    return dataclasses.replace(settings, template_date=None)
 
 
 def chat_renderer(tokenizer: PreTrainedTokenizerBase, settings: GenerationSettings) -> Callable[..., str] | None:
@@ -62,9 +99,7 @@ def check_backbone(revision: Revision, settings: GenerationSettings, benchmarks:
     from lm_eval.models.utils import resolve_max_length  # noqa: PLC0415 - heavy
     from transformers import AutoConfig  # noqa: PLC0415 - heavy
 
-    from talan_core.backbones.load import load_tokenizer  # noqa: PLC0415 - heavy
-
-    tokenizer = load_tokenizer(revision)
+    tokenizer = open_tokenizer(revision, settings)
     if settings.thinking and not has_thinking_switch(tokenizer):
         raise UserError(
             f"The chat template of {revision.location} has no switch for thinking.",

@@ -12,16 +12,15 @@ experiment's identity.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from lm_eval.models.huggingface import HFLM
 from transformers import LogitsProcessor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.generation_settings import GenerationSettings
+    from talan_eval.generation.backend import Sampling
 
 _TINY = 1e-20
 
@@ -31,16 +30,15 @@ class SampleDraw(LogitsProcessor):
 
     Args:
         prompts: The batch's prompts, in the order of its rows.
-        settings: Temperature (above 0), top-p and seed.
-        sample: Number of the sample, from 0.
+        settings: Temperature (above 0), top-p, seed and number of the sample.
         device: Where the logits are.
     """
 
-    def __init__(self, prompts: Sequence[str], settings: GenerationSettings, sample: int, device: torch.device) -> None:
+    def __init__(self, prompts: Sequence[str], settings: Sampling, device: torch.device) -> None:
         self._temperature = settings.temperature
         self._top_p = settings.top_p
         self._generators = [
-            torch.Generator(device=device).manual_seed(row_seed(prompt, settings.sampling_seed, sample))
+            torch.Generator(device=device).manual_seed(row_seed(prompt, settings.seed, settings.sample))
             for prompt in prompts
         ]
 
@@ -69,46 +67,3 @@ def _nucleus(scores: torch.Tensor, top_p: float) -> torch.Tensor:
     dropped = probability.cumsum(dim=-1) - probability >= top_p
     dropped[:, 0] = False
     return scores.masked_fill(torch.zeros_like(dropped).scatter(1, places, dropped), -torch.inf)
-
-
-class AskedLM(HFLM):  # type: ignore[misc]  # lm-eval publishes no types
-    """lm-eval's Hugging Face model, asked as the settings say.
-
-    Args:
-        model: The adapted model.
-        tokenizer: Its tokenizer.
-        batch_size: Prompts at a time.
-        settings: How to ask.
-    """
-
-    def __init__(self, model: Any, tokenizer: Any, batch_size: int, settings: GenerationSettings) -> None:  # noqa: ANN401 - lm-eval's types
-        super().__init__(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
-        self._settings = settings
-        self._sample = 0
-        self._prompts: tuple[str, ...] = ()
-
-    def answers(self, requests: Sequence[Any], sample: int) -> list[str]:
-        """Answer requests once.
-
-        Args:
-            requests: lm-eval's requests.
-            sample: Number of the sample, from 0; without effect at temperature 0.
-
-        Returns:
-            One answer per request, in order, cut at the first stop string.
-        """
-        self._sample = sample
-        said: list[str] = self.generate_until(list(requests), disable_tqdm=True)
-        return said
-
-    def tok_batch_encode(self, strings: Sequence[str], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - passed through
-        """Encode a batch, and remember whose it is."""
-        self._prompts = tuple(strings)
-        return super().tok_batch_encode(list(strings), *args, **kwargs)
-
-    def _model_generate(self, context: torch.Tensor, max_length: int, stop: list[str], **options: Any) -> torch.Tensor:  # noqa: ANN401 - as above
-        if self._settings.temperature > 0:
-            draw = SampleDraw(self._prompts, self._settings, self._sample, context.device)
-            options |= {"do_sample": False, "temperature": 0.0, "logits_processor": [draw]}
-        answer: torch.Tensor = super()._model_generate(context, max_length, stop, **options)
-        return answer

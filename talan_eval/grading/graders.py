@@ -23,6 +23,8 @@ _BY_TEXT: Final[dict[str, Callable[[str, str], Grade]]] = {
     "latex": grade_latex,
     "choice": grade_choice,
 }
+GRADING_VERSION: Final = "1"
+"""Part of the identity of every score; raised whenever a grader may judge any answer differently."""
 CODE: Final = "code"
 MATH: Final = "math"
 GRADERS: Final = (*_BY_TEXT, MATH, CODE)

@@ -9,17 +9,19 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from talan_eval.comparison.signature import package_version
+from talan_eval.importers.seeds import SEED_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from talan_eval.importers.model import LoggedArm
-    from talan_eval.importers.seeds import Trial, Trials
+    from talan_eval.importers.seeds import SeedRules, Trial, Trials
     from talan_eval.importers.selection import Chosen
 
 _PACKAGES: Final = ("numpy", "scipy")
 _MANY: Final = 8
+_PAIR: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,13 @@ class Account:
         arms: All arms, the base first.
         trials: Which run is which seed, by backbone.
         chosen: Filter and metric of each task.
-        pairs: Whether a seed of one arm belongs to the same seed of the others.
+        rules: What the user declared about seeds.
     """
 
     arms: Sequence[LoggedArm]
     trials: Mapping[str, Trials]
     chosen: Sequence[Chosen]
-    pairs: bool
+    rules: SeedRules
 
     def notes(self) -> tuple[str, ...]:
         """Say which arms there are, which run is which seed, and which metric counts; one sentence each."""
@@ -47,7 +49,8 @@ class Account:
     def warnings(self) -> tuple[str, ...]:
         """Return what the logs themselves raise: older runs left aside, how runs were paired."""
         said = [note for arm in self.arms for run in arm.runs for note in run.notes]
-        return tuple(dict.fromkeys([*said, *(note for trials in self.trials.values() for note in trials.notes)]))
+        paired = [note for trials in self.trials.values() for note in trials.notes]
+        return tuple(dict.fromkeys([*said, *paired, *self._seeds_as_arms()]))
 
     def provenance(self) -> dict[str, Any]:
         """Return what the result keeps: every file with its SHA-256, by arm and run."""
@@ -85,20 +88,33 @@ class Account:
             for trial in trials.arms[arm]
         ]
 
+    def _seeds_as_arms(self) -> list[str]:
+        """Point out arms whose arguments differ in a seed's number alone, as a shell makes them of a glob."""
+        alike: dict[str, list[str]] = {}
+        for arm in self.arms:
+            for kind in dict.fromkeys(SEED_NUMBER.sub("seed", word) for word in arm.words):
+                alike.setdefault(kind, []).append(arm.words[0])
+        return [
+            f"{' and '.join(words[:_PAIR])} are arms of their own here; to make them seeds of one arm, give them one "
+            f"name: {' '.join(f'NAME={word}' for word in words[:_PAIR])}"
+            for words in alike.values()
+            if len(words) > 1
+        ]
+
     def _seeds(self) -> list[str]:
         lines = []
         for backbone, trials in self.trials.items():
             start = f"{backbone}, " if len(self.trials) > 1 else ""
-            if self.pairs:
-                by_seed: dict[int, list[str]] = {}
-                for trial in (trial for own in trials.arms.values() for trial in own):
-                    by_seed.setdefault(trial.seed, []).append(_place(trial))
-                lines += [f"{start}seed {seed}: {' with '.join(places)}" for seed, places in by_seed.items()]
-            else:
-                lines += [
-                    f"{start}{arm}: {', '.join(f'seed {trial.seed} {_place(trial)}' for trial in own)}"
-                    for arm, own in trials.arms.items()
-                ]
+            by_seed: dict[int, list[str]] = {}
+            for arm, own in trials.arms.items():
+                if arm in self.rules.fixed:
+                    lines.append(f"{start}{arm}, without seeds: {_place(own[0])}")
+                elif self.rules.independent:
+                    lines.append(f"{start}{arm}: {', '.join(f'seed {trial.seed} {_place(trial)}' for trial in own)}")
+                else:
+                    for trial in own:
+                        by_seed.setdefault(trial.seed, []).append(_place(trial))
+            lines += [f"{start}seed {seed}: {' with '.join(places)}" for seed, places in by_seed.items()]
         return lines if len(lines) <= _MANY else [*lines[:_MANY], f"... and {len(lines) - _MANY} more"]
 
     def _metrics(self) -> list[str]:

@@ -42,6 +42,10 @@ def read_arms(typed: Sequence[str]) -> tuple[LoggedArm, ...]:
         found = [find(word, readers) for word in words]
         sources = [LoggedSource(source, tuple(source.reader.read(source))) for source in found]
     groups = _groups(sources)
+    for group in groups:
+        _refuse_mixed(group)
+        for source in group:
+            _refuse_crowded(source)
     _refuse_twice(groups)
     if len(groups) < _LEAST:
         only = f"One arm is named ({groups[0][0].typed})" if groups else "No logs are named"
@@ -49,10 +53,6 @@ def read_arms(typed: Sequence[str]) -> tuple[LoggedArm, ...]:
             f"{only}; a comparison needs two or more.",
             f"Type: {COMMAND} NAME=DIR NAME=DIR, the base first; a NAME that is typed again adds seeds to its arm.",
         )
-    for group in groups:
-        _refuse_mixed(group)
-        for source in group:
-            _refuse_crowded(source)
     return tuple(
         LoggedArm(
             name=name,

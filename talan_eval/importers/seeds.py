@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING, Final, Literal
 
 from talan_core.errors import UserError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 TrialAxis = Literal["seed", "sample"]
 AXES: Final = ("seed", "sample")
 PAIRINGS: Final = ("paired", "independent")
-_NUMBER: Final = re.compile(r"(?i)seed[-_=. ]?(\d+)")
+SEED_NUMBER: Final = re.compile(r"(?i)seed[-_=. ]?(\d+)")
 _FIXED_SEED: Final = 0  # an arm without seeds has one run, which needs a number
 
 
@@ -30,12 +31,14 @@ class SeedRules:
         independent: Whether seeds of different arms have nothing to do with each other.
         fixed: Arms without seeds.
         drop: Whether a seed that only some arms have may be left out.
+        every_pair: Whether every two arms are compared, or each with the first one.
     """
 
     axis: TrialAxis = "seed"
     independent: bool = False
     fixed: tuple[str, ...] = ()
     drop: bool = False
+    every_pair: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,7 @@ def _stated(arm: LoggedArm) -> tuple[int, ...] | None:
 
 def _named(arm: LoggedArm) -> tuple[int, ...] | None:
     """Return the seed numbers in the paths, or None unless every path has its own."""
-    found = [_NUMBER.findall(str(run.path)) for run in arm.runs]
+    found = [SEED_NUMBER.findall(str(run.path)) for run in arm.runs]
     if not all(found):
         return None
     seeds = tuple(int(numbers[-1]) for numbers in found)
@@ -174,14 +177,14 @@ def _refuse_lone(arms: Sequence[LoggedArm], seeds: _Seeds, rules: SeedRules) -> 
     common = set.intersection(*(set(own) for own in seeds.values()))
     lone = set().union(*seeds.values()) - common
     listed = "; ".join(f"{name} has {_numbers(own)}" for name, own in seeds.items())
-    base, *others = arms
-    apart = next((arm for arm in others if not set(seeds[base.name]) & set(seeds[arm.name])), None)
-    if apart is not None:
-        raise UserError(
-            f"{base.name} and {apart.name} have no seed in common: {listed}.",
-            f"{_otherwise(arms)} To pair runs in the order given, name each on its own: "
-            f"{typed_again(*(f'{arm.name}={arm.runs[0].path}' for arm in (base, apart)))} ...",
-        )
+    pairs = list(combinations(arms, 2))
+    for pair in pairs if rules.every_pair else pairs[: len(arms) - 1]:
+        if not set.intersection(*(set(seeds[arm.name]) for arm in pair)):
+            raise UserError(
+                f"{' and '.join(arm.name for arm in pair)} have no seed in common: {listed}.",
+                f"{_otherwise(arms)} To pair runs in the order given, name each on its own: "
+                f"{typed_again(*(f'{arm.name}={arm.runs[0].path}' for arm in pair))} ...",
+            )
     if lone and not rules.drop:
         raise UserError(
             f"Seeds {_numbers(sorted(lone))} are in some arms only: {listed}.",

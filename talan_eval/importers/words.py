@@ -12,7 +12,7 @@ from talan_core.errors import UserError
 from talan_eval.importers.files import natural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 COMMAND: Final = "talan-eval compare-logs"
 _WILD: Final = frozenset("*?[")
@@ -107,11 +107,11 @@ def _nothing(typed: str) -> UserError:
     )
 
 
-def _outside_brackets(typed: str) -> Sequence[str]:
-    """Return name and path; the "=" of an arm such as talan[slots=4]+lora does not part them."""
+def _outside_brackets(typed: str) -> tuple[str | None, str]:
+    """Return name and path as they were probably meant: an "=" in brackets or after a "/" is no name's end."""
     depth = 0
     for index, letter in enumerate(typed):
         depth += (letter == "[") - (letter == "]")
-        if letter == "=" and depth <= 0:
+        if letter == "=" and depth <= 0 and "/" not in typed[:index]:
             return typed[:index], typed[index + 1 :]
-    return "path", typed
+    return None, typed

@@ -31,6 +31,7 @@ class Assignment:
         data_dir: Directory of the real benchmarks' data, or None.
         limit: Items evaluated per task, or None for all.
         generation: How questions are put and answers are drawn.
+        backend: What runs the model to answer, by its registered name.
         eval_batch: Prompts answered at a time.
         device: torch device name, such as "cpu" or "cuda".
         threads: CPU threads of one worker.
@@ -49,6 +50,7 @@ class Assignment:
     data_dir: Path | None
     limit: int | None
     generation: GenerationSettings
+    backend: str
     eval_batch: int
     device: str
     threads: int

@@ -11,7 +11,8 @@ from talan_core.backbones.names import find_backbone
 from talan_core.errors import UserError, unknown_name
 from talan_eval.comparison.settings import StatisticsSettings
 from talan_eval.experiment import parse_seeds
-from talan_eval.generation_settings import GenerationSettings, temperature_of
+from talan_eval.generation.registry import check_backend_name
+from talan_eval.generation_settings import DEFAULT_TEMPLATE_DATE, GenerationSettings, temperature_of
 from talan_eval.intake.arms import AskedArms, read_arms
 from talan_eval.store.atomic import refuse_unwritable
 from talan_eval.tasks.benchmark import MICRO_TASKS, check_names
@@ -71,6 +72,7 @@ def check(request: CompareRequest) -> Checked:
         raise UserError(
             f"The device {request.device!r} is not known.", f"Type --device with one of {', '.join(_DEVICES)}."
         )
+    check_backend_name(request.backend)
     refuse_unwritable(request.json, "--json")
     if "cmh" in (request.also or "") and request.samples_per_item > 1:
         raise UserError(
@@ -165,4 +167,5 @@ def _generation_settings(request: CompareRequest) -> GenerationSettings:
         temperature=temperature_of(request.temperature, request.samples_per_item),
         top_p=request.top_p,
         sampling_seed=request.sampling_seed,
+        template_date=DEFAULT_TEMPLATE_DATE if request.template_date is None else request.template_date,
     )

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import platform
 import shutil
 import sys
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from talan_core.errors import UserError, unknown_name
 from talan_eval.comparison.slices import slice_values
 from talan_eval.experiment import BackboneIdentity, Experiment, TrainingSource, TunedBackbone
+from talan_eval.generation.backend import BackendOptions
+from talan_eval.generation.registry import make_backend
+from talan_eval.grading.graders import GRADING_VERSION
+from talan_eval.identity import AnsweringIdentity, TrainingIdentity
 from talan_eval.intake.assignment import Assignment
 from talan_eval.intake.checked import Checked, check
 from talan_eval.records.samples import LABELS
@@ -27,11 +29,11 @@ if TYPE_CHECKING:
     from talan_core.backbones.load import Revision
     from talan_eval.comparison.settings import StatisticsSettings
     from talan_eval.experiment import TaskSpec
+    from talan_eval.intake.checked import CheckedBackbone
     from talan_eval.requests.compare import CompareRequest
     from talan_eval.tasks.benchmark import Benchmark
 
 RESULTS: Final = Path("results")
-PACKAGES: Final = ("talan-eval", "torch", "transformers", "peft", "lm-eval", "tokenizers", "numpy")
 _FREE_BYTES: Final = 64 * 2**20
 _BARE: Final = ("question", "problem")  # where documents keep an item without the instructions around it
 
@@ -70,16 +72,16 @@ def prepare(request: CompareRequest) -> Prepared:
     checked = check(request)
     # From here on torch and lm-eval are loaded.
     from talan_core.backbones.load import locate  # noqa: PLC0415 - names are checked first, and without them
-    from talan_eval.generation.prompts import check_backbone  # noqa: PLC0415 - as above
+    from talan_eval.generation.prompts import check_backbone, settled  # noqa: PLC0415 - as above
 
+    revisions = [locate(one.spec) for one in checked.backbones]
+    checked = replace(checked, generation=settled(checked.generation, revisions))
     device = _device(request.device)
     loaded = _loaded(request, checked)
     evaluated = [loaded[name] for name in checked.tasks]
     contaminated = _contaminated(request, [loaded[name] for name in checked.train_tasks], evaluated)
-    revisions = []
-    for one in checked.backbones:
-        revisions.append(locate(one.spec))
-        check_backbone(revisions[-1], checked.generation, evaluated)
+    for revision in revisions:
+        check_backbone(revision, checked.generation, evaluated)
     specs = {name: benchmark.spec for name, benchmark in loaded.items()}
     experiment = _experiment(request, checked, revisions, specs, device).model_copy(
         update={"contaminated": contaminated}
@@ -100,6 +102,7 @@ def prepare(request: CompareRequest) -> Prepared:
             data_dir=request.data_dir,
             limit=request.limit,
             generation=checked.generation,
+            backend=request.backend,
             eval_batch=one.eval_batch,
             device=device,
             threads=one.spec.threads or max(1, _cores() // workers),
@@ -176,6 +179,11 @@ def _check_slices(labels: Sequence[str], benchmarks: Sequence[Benchmark]) -> Non
             )
 
 
+def _answering(request: CompareRequest, one: CheckedBackbone, device: str) -> AnsweringIdentity:
+    backend = make_backend(request.backend, BackendOptions(one.training.dtype, device, one.eval_batch))
+    return AnsweringIdentity.here(GRADING_VERSION, backend.identity())
+
+
 def _experiment(
     request: CompareRequest,
     checked: Checked,
@@ -191,6 +199,7 @@ def _experiment(
             training=asdict(one.training),
             operating_point=one.spec.talan.to_dict(),
             eval_batch=one.eval_batch,
+            answering=_answering(request, one, device).versions(),
         )
         for one, revision in zip(checked.backbones, revisions, strict=True)
     )
@@ -207,7 +216,7 @@ def _experiment(
             for name in checked.train_tasks
         ),
         device=device,
-        versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        versions=TrainingIdentity.here().versions(),
     )
 
 

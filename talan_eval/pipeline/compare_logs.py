@@ -63,7 +63,7 @@ def compare_logs(request: CompareLogsRequest) -> LogsComparison:
     _check_place(request.out)
     refuse_unwritable(request.json, "--json")
     arms = read_arms(request.logs)
-    contrasts = _contrasts(arms, rules, every_pair=request.pairs == _EVERY_PAIR)
+    contrasts = _contrasts(arms, rules)
     named = None if request.tasks is None else [task.strip() for task in request.tasks.split(",") if task.strip()]
     tasks = common_tasks(arms, named)
     versions = task_versions(arms, tasks)
@@ -86,7 +86,7 @@ def compare_logs(request: CompareLogsRequest) -> LogsComparison:
         advice=_advice(different_settings(arms, tasks), drop=rules.drop),
     )
     copies = equal_seeds(matrices, contrasts)
-    account = Account(arms, trials, chosen, pairs=not rules.independent)
+    account = Account(arms, trials, chosen, rules)
     result = compare(matrices, contrasts, Origin(account.provenance(), _SANDBOX, versions), statistics)
     warnings = tuple(f"{text}." for text in (*account.warnings(), *copies, *_sampled(columns)))
     result = result.model_copy(update={"warnings": (*warnings, *result.warnings)})
@@ -133,15 +133,16 @@ def _rules(request: CompareLogsRequest) -> SeedRules:
         independent=independent,
         fixed=request.fixed,
         drop=request.allow_unpaired == _DROP,
+        every_pair=request.pairs == _EVERY_PAIR,
     )
 
 
-def _contrasts(arms: Sequence[LoggedArm], rules: SeedRules, *, every_pair: bool) -> tuple[ContrastSpec, ...]:
+def _contrasts(arms: Sequence[LoggedArm], rules: SeedRules) -> tuple[ContrastSpec, ...]:
     names = [arm.name for arm in arms]
     for name in rules.fixed:
         if name not in names:
             raise unknown_name("arm", name, names)
-    found = declare(names, rules.fixed, every_pair=every_pair, independent=rules.independent)
+    found = declare(names, rules.fixed, every_pair=rules.every_pair, independent=rules.independent)
     if not found:
         raise UserError(
             f"No arm has training seeds: all of {', '.join(names)} are --fixed.",

@@ -53,6 +53,10 @@ class CompareRequest(ContrastOptions, OutputOptions, StatisticsOptions):
     temperature: float | None = option(None, "0 is greedy. When left out: 0 for one sample, 0.7 for several.")
     top_p: float = option(1.0, "Draw from the likeliest tokens with this probability in all.")
     sampling_seed: int = option(0, "Seed of drawn answers, the same in both arms.")
+    template_date: str | None = option(
+        None, "Date that a chat template writes instead of today's, as YYYY-MM-DD; 2024-07-26 when left out."
+    )
+    backend: str = option("transformers", "What runs the model to answer: transformers.")
     steps: int | None = option(None, "Optimizer steps of each training; the backbone's recipe when left out.")
     batch_size: int | None = option(None, "Examples in a training step; the backbone's recipe when left out.")
     learning_rate: float | None = option(None, "Peak learning rate; the backbone's recipe when left out.")

@@ -85,7 +85,7 @@ def json_schema(request: type, title: str) -> dict[str, Any]:
         content = _schema_of(kind, listed=field.metadata.get("listed", False))
         content["description"] = field.metadata["help"]
         if field.default is not None and field.default != ():
-            content["default"] = field.default
+            content["default"] = list(field.default) if isinstance(field.default, tuple) else field.default
         properties[field.name] = content
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -196,7 +196,11 @@ def _spec(
         shots = [[str(task.doc_to_text(d)), str(task.doc_to_target(d))] for d in task.sampler.sample(settings.few_shot)]
         asked |= {"settings": asdict(settings), "examples": shots}
     items_hash = canonical_hash(asked)[:_HASH_LENGTH]
-    learned = {"train": [list(pair) for pair in training]} | ({} if settings.chat_template else {"plain": True})
+    learned: dict[str, Any] = {"train": [list(pair) for pair in training]} | (
+        {} if settings.chat_template else {"plain": True}
+    )
+    if settings.template_date is not None:
+        learned["template_date"] = settings.template_date  # training items are rendered with it
     label = settings.label()
     return TaskSpec(
         name=name,

@@ -9,8 +9,9 @@ from transformers.utils import chat_template_utils
 
 from talan_core.training.data import Example, encode
 from talan_core.training.rendering import render_prompt
-from talan_core.training.template_date import DEFAULT_DATE, fix_date, reads_date, with_date
+from talan_core.training.template_date import fix_date, reads_date, with_date
 
+DATE = dt.date(2024, 7, 26)
 BODY = (
     "{% for message in messages %}<{{ message['role'] }}>{{ message['content'] }}<end>\n{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
@@ -60,7 +61,7 @@ def test_a_day_that_passes_changes_no_prompt_and_no_training_sequence(tokenizer,
     sums = [Example("1+1=", "2", "sums")]
     tokenizer.chat_template = template
     unfixed = render_prompt(tokenizer, "2+2=")
-    fix_date(tokenizer, DEFAULT_DATE)
+    fix_date(tokenizer, DATE)
     fixed = render_prompt(tokenizer, "2+2=")
     trained = encode(tokenizer, sums, 200)
     another_day()
@@ -84,13 +85,13 @@ def test_a_template_without_a_date_stays_as_it_is(tokenizer):
     before = tokenizer.chat_template
     assert not reads_date(before)
     assert not reads_date(None)
-    fix_date(tokenizer, DEFAULT_DATE)
+    fix_date(tokenizer, DATE)
     assert tokenizer.chat_template == before
     tokenizer.chat_template = None
-    fix_date(tokenizer, DEFAULT_DATE)
+    fix_date(tokenizer, DATE)
     assert tokenizer.chat_template is None
     tokenizer.chat_template = {"default": before, "tool_use": CLOCK}
-    fix_date(tokenizer, DEFAULT_DATE)
+    fix_date(tokenizer, DATE)
     assert tokenizer.chat_template["default"] == before
     assert tokenizer.chat_template["tool_use"].endswith(CLOCK)
     assert len(tokenizer.chat_template["tool_use"]) > len(CLOCK)

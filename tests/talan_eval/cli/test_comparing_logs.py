@@ -36,7 +36,7 @@ def test_one_command_prints_the_table_and_writes_what_was_asked_for(tmp_path):
     text = (tmp_path / "new" / "result.json").read_text(encoding="utf-8")
     assert text == (tmp_path / "report" / "result.json").read_text(encoding="utf-8")
     result = Result.from_json(text)
-    files = result.provenance["arms"]["base"]["runs"][0]["sha256"]
+    files = result.provenance["arms"][result.contrasts[0].base]["runs"][0]["sha256"]
     assert [name.split("_2")[0] for name in files] == ["results", "samples_sums_chosen", "samples_sums_written"]
     assert "Single checkpoint pairs" in (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "report"]  # and nothing else
@@ -46,7 +46,7 @@ def test_one_command_prints_the_table_and_writes_what_was_asked_for(tmp_path):
     ("words", "says"),
     [
         ((*BOTH, "--steps", "5"), "No such option: --steps"),
-        (BOTH[:1], "1 arms are named"),
+        (BOTH[:1], "One arm is named"),
         (BOTH[:2], "--filter strict-match"),
     ],
 )
@@ -67,7 +67,7 @@ def test_a_trained_comparison_is_not_overwritten(tmp_path):
 def test_a_name_that_is_typed_again_adds_seeds(tmp_path):
     for arm in ("base", "treat"):
         for seed in (0, 1):
-            rows = [{"arm": arm, "seed": seed, "task": "t", "item": n, "score": n % 2} for n in range(4)]
+            rows = [{"arm": arm, "seed": seed, "task": "t", "item": n, "score": (n + seed) % 2} for n in range(4)]
             text = "".join(json.dumps(row) + "\n" for row in rows)
             (tmp_path / f"{arm}{seed}.jsonl").write_text(text, encoding="utf-8")
     done = run(
@@ -75,7 +75,7 @@ def test_a_name_that_is_typed_again_adds_seeds(tmp_path):
         cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert Result.from_json((tmp_path / "out.json").read_text(encoding="utf-8")).seeds == (0, 1)
+    assert Result.from_json((tmp_path / "out.json").read_text(encoding="utf-8")).contrasts[0].cells[0].seeds == (0, 1)
 
 
 def test_logs_are_compared_without_torch():
@@ -88,6 +88,28 @@ def test_logs_are_compared_without_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_arms_pairs_and_arms_without_seeds_are_typed_as_the_help_says(tmp_path):
+    lines = [
+        json.dumps({"arm": arm, "seed": seed, "task": "t", "item": item, "score": (item * 7 + seed * place) % 3 // 2})
+        for place, arm in enumerate(("raw", "lora", "dora"), 1)
+        for seed in range(1 if arm == "raw" else 3)
+        for item in range(8)
+    ]
+    (tmp_path / "all.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    words = ("untrained=all.jsonl:raw", "lora=all.jsonl", "dora=all.jsonl", "--pairs", "all", "--json", "out.json")
+    refused = run(*words, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "--pairing independent" in refused.stderr
+    assert "--fixed untrained" in refused.stderr
+    done = run(*words, "--fixed", "untrained", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = Result.from_json((tmp_path / "out.json").read_text(encoding="utf-8"))
+    found = [(one.base, one.treatment, one.pairing) for one in result.contrasts]
+    assert found == [("untrained", "lora", "fixed"), ("untrained", "dora", "fixed"), ("lora", "dora", "paired")]
+    assert "Note: base is untrained, compared with lora, dora" in done.stderr
+    assert "dora against lora" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -114,10 +136,10 @@ def test_an_experiment_file_holds_logs_and_options(tmp_path):
     done = run(str(file), *BOTH[2:], "--json", "result.json", cwd=tmp_path)  # what is typed comes before the file
     assert done.returncode == 0, done.stderr
     result = Result.from_json((tmp_path / "result.json").read_text(encoding="utf-8"))
-    assert (result.base, result.treat) == ("a", "b")
+    assert (result.contrasts[0].base, result.contrasts[0].treatment) == ("a", "b")
     swapped = run(str(file), f"c={BOTH[1]}", f"d={BOTH[0]}", *BOTH[2:], "--json", "other.json", cwd=tmp_path)
     assert swapped.returncode == 0, swapped.stderr
-    assert Result.from_json((tmp_path / "other.json").read_text(encoding="utf-8")).base == "c"
+    assert Result.from_json((tmp_path / "other.json").read_text(encoding="utf-8")).contrasts[0].base == "c"
 
 
 def test_a_key_that_has_moved_is_named(tmp_path):

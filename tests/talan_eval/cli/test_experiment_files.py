@@ -31,7 +31,7 @@ limit = 12
 out = "results/mine"
 """
 READ = {
-    "treat": "talan[slots=4]+dora",
+    "treat": ("talan[slots=4]+dora",),
     "seeds": "0,3,5",
     "tasks": "gsm8k_micro,mbpp_micro",
     "learning_rate": 1.0,

@@ -31,6 +31,15 @@ def test_what_would_pass_is_withheld_and_the_rates_are_named_by_arm(cell, result
     assert report.checks[0].lower == pytest.approx(gate(sound).checks[0].lower)
 
 
+def test_either_record_of_it_is_enough_to_withhold(cell, result, diverging):
+    gone = result(cell(items=2000), arms=diverging("talan+lora", 7))
+    arms = tuple(arm.model_copy(update={"diverged": ()}) for arm in gone.arms)
+    sound = result(cell(items=2000))
+    for one in (gone.model_copy(update={"arms": arms}), sound.model_copy(update={"arms": gone.arms})):
+        assert gate(one).outcome is Outcome.INCONCLUSIVE
+        assert "PASS is withheld, because trainings diverged" in headline(gate(one))
+
+
 def test_the_base_arms_trainings_count_as_well(cell, result, diverging):
     report = gate(result(cell(items=2000), arms=diverging("lora", 7)))
     assert report.outcome is Outcome.INCONCLUSIVE

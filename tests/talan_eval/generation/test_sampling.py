@@ -8,9 +8,11 @@ import torch
 
 from talan_core.backbones.load import load_model, load_tokenizer, locate
 from talan_core.backbones.names import find_backbone
+from talan_eval.generation.backend import Sampling
 from talan_eval.generation.evaluate import evaluate
 from talan_eval.generation.prompts import chat_renderer
 from talan_eval.generation.sampling import SampleDraw, row_seed
+from talan_eval.generation.transformers_backend import TransformersGenerator
 from talan_eval.generation_settings import GenerationSettings
 from talan_eval.records.samples import read_samples, write_samples
 from talan_eval.tasks.benchmark import load_benchmark
@@ -19,7 +21,10 @@ CPU = torch.device("cpu")
 
 
 def drawn(logits, settings, prompts):
-    draw = SampleDraw(prompts, settings, 0, CPU)
+    sampling = Sampling(
+        max_tokens=1, temperature=settings.temperature, top_p=settings.top_p, seed=settings.sampling_seed
+    )
+    draw = SampleDraw(prompts, sampling, CPU)
     return draw(torch.zeros(len(prompts), 1, dtype=torch.long), logits).argmax(dim=-1)
 
 
@@ -64,7 +69,8 @@ def micro():
 def answered(micro, batch_size, **changes):
     settings = GenerationSettings(**{"temperature": 1.0, "samples": 3, "max_tokens": 12, **changes})
     benchmark = load_benchmark("gsm8k_micro", data_dir=None, limit=6, settings=settings)
-    return evaluate(*micro, benchmark, batch_size)
+    model, tokenizer = micro
+    return evaluate(TransformersGenerator(model, tokenizer, batch_size), tokenizer, benchmark, batch_size)
 
 
 def test_batch_size_changes_no_drawn_answer_and_samples_differ(micro, tmp_path):

@@ -81,6 +81,16 @@ def run(tmp_path):
 
 
 @pytest.fixture
+def compare_words():
+    """Compare what is typed: words, then options."""
+
+    def compare(*words, **options):
+        return compare_logs(CompareLogsRequest(logs=tuple(map(str, words)), **options))
+
+    return compare
+
+
+@pytest.fixture
 def compared():
     """Compare two arms and return result and notes; a list of paths without names is one arm under a made-up name."""
 

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from talan_core.errors import UserError
-from talan_eval.report.table import main_table
+from talan_eval.report.contrast_tables import main_table
+from talan_eval.report.view import View
 
 
 def refused(compared, base, treat, **options):
@@ -148,7 +149,7 @@ def test_seeds_and_items_that_were_dropped_are_in_the_table(compared, run, tmp_p
             run(f"{arm}/seed{seed}", {"task": [float(item % (seed + 2) == 0) for item in range(12)]})
     rewrite(tmp_path / "treat" / "seed1", lambda lines: lines[:-2])
     got = compared(tmp_path / "base", tmp_path / "treat", allow_unpaired="drop").result
-    table = main_table(got)
+    table = main_table(View(got))
     assert table.title.endswith("3 training seeds (left out, because one arm lacks it: 3)")
     assert table.rows[0][0] == "task (without 2 items)"
     assert (got.contrasts[0].cells[0].dropped_seeds, got.contrasts[0].cells[0].n_dropped) == ((3,), 2)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from talan_core.errors import UserError
-from talan_eval.report.table import main_table
+from talan_eval.report.contrast_tables import main_table
+from talan_eval.report.view import View
 
 
 def seeds_of(run, arm, scores, name="seed{}", start=0):
@@ -142,8 +143,8 @@ def test_what_does_not_pair_is_dropped_on_request_and_said_in_the_table(compared
         got.contrasts[0].cells[0].n_dropped,
         got.contrasts[0].cells[0].delta,
     ) == (4, 1, 50)
-    assert main_table(got).rows[0][0] == "task (without 1 item)"
-    assert any("1 of 5 items left out of both arms" in warning for warning in got.warnings)
+    assert main_table(View(got)).rows[0][0] == "task (without 1 item)"
+    assert any("1 of 5 items left out of all arms" in warning for warning in got.warnings)
 
 
 def test_nothing_in_common_cannot_be_dropped(compared, run):

@@ -1,0 +1,231 @@
+"""The seam between a checkpoint and its answers: Backend -> Engine -> Generator.
+
+A backend is a library that runs models. It is made from :class:`BackendOptions`, starts one engine per backbone and
+block shape, and the engine opens one checkpoint after the other. What is opened answers, scores given texts, and shows
+its next-token distribution. ``generation/registry.py`` holds the backends by name, ``generation/conformance.py`` checks
+that one keeps these promises.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from peft import PeftModel
+
+    from talan_core.backbones.load import Revision
+    from talan_core.config import TalanConfig
+    from talan_core.plain import PlainModel
+
+State = Literal["11", "10", "00"]
+"""Block and adapter on, block off, both off; a model without a block has no "11", a bare backbone has "00" alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendOptions:
+    """What every backend is made from.
+
+    Attributes:
+        dtype: Type of weights and activations, "float32" or "bfloat16".
+        device: torch device name, such as "cpu" or "cuda:1".
+        batch_size: Most sequences in one pass. A backend that schedules by itself may take it as a hint.
+    """
+
+    dtype: str
+    device: str
+    batch_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockShape:
+    """What two TALAN blocks must share for one engine to carry the one after the other.
+
+    Attributes:
+        layer: Insertion point, as in :class:`talan_core.config.TalanConfig`.
+        slots: Memory slots.
+        mixer: Name of stage 2.
+        writeback: Name of stage 3.
+        d_mem: Width; None for the backbone's default.
+        heads: Attention heads.
+        components: Components of the mixer.
+    """
+
+    layer: int | float
+    slots: int
+    mixer: str
+    writeback: str
+    d_mem: int | None
+    heads: int | None
+    components: int | None
+
+    @classmethod
+    def of(cls, config: TalanConfig) -> BlockShape:
+        """Return the shape of a block with this configuration."""
+        return cls(
+            layer=config.layer,
+            slots=config.slots,
+            mixer=config.mixer,
+            writeback=config.writeback,
+            d_mem=config.d_mem,
+            heads=config.heads,
+            components=config.components,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What is to answer.
+
+    Attributes:
+        directory: What ``save_pretrained`` wrote; None for the bare backbone.
+        trained: The same as a model of this process that was just trained, which spares a backend that can use it the
+            loading. It answers as the directory does. It is neither copied nor compared.
+    """
+
+    directory: Path | None
+    trained: PeftModel | PlainModel | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt as the model sees it: the chat template has been applied. Its drawn tokens depend on this text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How one answer to each prompt is taken.
+
+    Attributes:
+        max_tokens: Most tokens of an answer.
+        stop: Strings that end an answer and are no part of it; the end-of-sequence token always does.
+        temperature: 0 takes the likeliest token; above 0 tokens are drawn.
+        top_p: Tokens are drawn from the smallest set with at least this probability.
+        seed: Seed of the drawing.
+        sample: Number of the answer to each prompt, from 0; without effect at temperature 0.
+    """
+
+    max_tokens: int
+    stop: tuple[str, ...] = ()
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+    sample: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said, without the prompt, special tokens and the stop string."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """How likely a text is after a prompt.
+
+    Attributes:
+        log_probability: Sum of the natural logarithms of its tokens' probabilities; 0 for an empty text.
+        tokens: How many tokens it has.
+    """
+
+    log_probability: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LogProbabilities:
+    """The distribution of the token after a prompt.
+
+    Attributes:
+        states: Natural logarithms of probabilities, (vocabulary,) in float32, for each state that can be shown.
+    """
+
+    states: Mapping[State, NDArray[np.float32]]
+
+
+class Generator(Protocol):
+    """One opened checkpoint."""
+
+    @property
+    def max_length(self) -> int:
+        """Most tokens of prompt and answer together."""
+        ...
+
+    def generate(self, prompts: Sequence[Prompt], settings: Sampling) -> Iterator[Answer]:
+        """Answer each prompt once.
+
+        At temperature 0, and with equal seed and sample above, equal prompts have equal answers within what the backend
+        promises of batches; random numbers belong to seed, sample and prompt, never to a prompt's place.
+
+        Args:
+            prompts: Any number of them, each short enough to leave ``settings.max_tokens`` of :attr:`max_length`.
+            settings: How.
+
+        Yields:
+            One answer per prompt, in the order of the prompts.
+        """
+        ...
+
+    def loglikelihood(self, pairs: Sequence[tuple[Prompt, str]]) -> Sequence[Likelihood]:
+        """Score texts as continuations of prompts, every token given all before it.
+
+        Args:
+            pairs: Prompt and continuation. The prompt has the tokens that :meth:`generate` starts from; nothing is
+                added after the continuation, no end-of-sequence token either.
+
+        Returns:
+            One likelihood per pair, in order, summed in float32 or better. Neither the order of the pairs nor which of
+            them share a pass changes one beyond rounding.
+
+        Raises:
+            UserError: A pair is longer than :attr:`max_length`.
+        """
+        ...
+
+    def probe(self, prompt: Prompt) -> LogProbabilities:
+        """Return the distribution of the first token of an answer, in every state that the backend can show."""
+        ...
+
+    def max_logit_change(self, prompt: Prompt) -> float:
+        """Return how far adapter and block move the logits of a prompt; see :mod:`talan_core.probe`. 0.0 is not live.
+
+        A backend that only sees log-probabilities takes the largest difference of those of :meth:`probe`.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """A backbone in memory, ready for checkpoints of one block shape."""
+
+    def open(self, checkpoint: Checkpoint) -> AbstractContextManager[Generator]:
+        """Open a checkpoint; one at a time. Nothing of it is left for the next."""
+        ...
+
+
+class Backend(Protocol):
+    """A library that runs models; constructed from :class:`BackendOptions`, which loads no weights."""
+
+    def identity(self) -> dict[str, str]:
+        """Return what of the backend can change an answer: at least "name", "version", "dtype" and "attention".
+
+        Part of an evaluation's identity, never of a training's.
+        """
+        ...
+
+    def start(self, backbone: Revision, shape: BlockShape | None) -> AbstractContextManager[Engine]:
+        """Start an engine.
+
+        Args:
+            backbone: Where the weights are.
+            shape: Of the blocks that its checkpoints carry; None where they carry none.
+        """
+        ...

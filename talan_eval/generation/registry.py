@@ -1,0 +1,47 @@
+"""The backends by name. A new one is a file that implements :class:`talan_eval.generation.backend.Backend`, and a line.
+
+Not covered: backends of other packages; there are no entry points yet.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, cast
+
+from talan_core.errors import unknown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from talan_eval.generation.backend import Backend, BackendOptions
+
+BACKENDS: Final[Mapping[str, str]] = {
+    "transformers": "talan_eval.generation.transformers_backend:TransformersBackend",
+}
+"""Where each backend's class is; its module is imported when it is made, because it loads a heavy library."""
+
+
+def check_backend_name(name: str, known: Mapping[str, str] = BACKENDS) -> str:
+    """Return the name of a backend if there is one.
+
+    Raises:
+        UserError: There is none of that name.
+    """
+    if name not in known:
+        raise unknown_name("backend", name, known)
+    return name
+
+
+def make_backend(name: str, options: BackendOptions, known: Mapping[str, str] = BACKENDS) -> Backend:
+    """Make a backend; no weights are loaded.
+
+    Args:
+        name: As registered.
+        options: What every backend is made from.
+        known: The registry.
+
+    Raises:
+        UserError: There is none of that name.
+    """
+    module, _, cls = known[check_backend_name(name, known)].partition(":")
+    return cast("Backend", getattr(import_module(module), cls)(options))

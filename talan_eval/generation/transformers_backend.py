@@ -1,0 +1,213 @@
+"""The backend "transformers": models of this process, generation by lm-eval's Hugging Face model."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from lm_eval.models.huggingface import HFLM
+
+import talan_core
+from talan_core.backbones.load import load_model, load_tokenizer
+from talan_core.errors import UserError
+from talan_core.probe import largest_logit_change, next_token
+from talan_core.training.data import collate
+from talan_core.training.encoding import EncodedExample
+from talan_core.training.rendering import pad_token
+from talan_eval.generation.backend import Answer, Likelihood, LogProbabilities
+from talan_eval.generation.batches import cut
+from talan_eval.generation.sampling import SampleDraw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from peft import PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from talan_core.backbones.load import Revision
+    from talan_core.plain import PlainModel
+    from talan_eval.generation.backend import BackendOptions, BlockShape, Checkpoint, Prompt, Sampling
+
+
+class TransformersBackend:
+    """Runs models with transformers, any block of any shape.
+
+    Args:
+        options: What every backend is made from.
+    """
+
+    def __init__(self, options: BackendOptions) -> None:
+        self._options = options
+
+    def identity(self) -> dict[str, str]:
+        """Return name, version, dtype and attention.
+
+        The attention is the library's own choice for an architecture, so version, configuration and device fix it.
+        """
+        return {
+            "name": "transformers",
+            "version": version("transformers"),
+            "dtype": self._options.dtype,
+            "attention": "chosen by transformers",
+        }
+
+    @contextlib.contextmanager
+    def start(self, backbone: Revision, shape: BlockShape | None) -> Iterator[TransformersEngine]:
+        """Start an engine; it holds the tokenizer alone, and takes blocks of any shape."""
+        del shape
+        yield TransformersEngine(backbone, self._options)
+
+
+class TransformersEngine:
+    """Opens checkpoints, each on backbone weights of its own.
+
+    They are taken anew from the memory-mapped file, which costs less than a copy (SmolLM2-135M: 0.2 s against 5 s) and
+    leaves no way for one checkpoint to stay in another's backbone. A model that was just trained is used as it is.
+
+    Args:
+        backbone: Where the weights are.
+        options: As for the backend.
+    """
+
+    def __init__(self, backbone: Revision, options: BackendOptions) -> None:
+        self._backbone = backbone
+        self._options = options
+
+    @cached_property
+    def _tokenizer(self) -> PreTrainedTokenizerBase:
+        return load_tokenizer(self._backbone)
+
+    @contextlib.contextmanager
+    def open(self, checkpoint: Checkpoint) -> Iterator[TransformersGenerator]:
+        """Open a checkpoint."""
+        yield TransformersGenerator(self._model(checkpoint), self._tokenizer, self._options.batch_size)
+
+    def _model(self, checkpoint: Checkpoint) -> PeftModel | PlainModel | PreTrainedModel:
+        if checkpoint.trained is not None:
+            return checkpoint.trained
+        backbone = load_model(self._backbone, self._options.dtype, torch.device(self._options.device))
+        return backbone if checkpoint.directory is None else talan_core.load(checkpoint.directory, backbone).eval()
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What lm-eval reads of its requests: the prompt and how to answer it."""
+
+    args: tuple[str, dict[str, Any]]
+
+
+class TransformersGenerator:
+    """A model of this process as a generator.
+
+    Args:
+        model: An arm's model or a bare backbone; it is put into evaluation mode.
+        tokenizer: Its tokenizer, padding on the left.
+        batch_size: Most sequences in one pass.
+    """
+
+    def __init__(
+        self, model: PeftModel | PlainModel | PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch_size: int
+    ) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._batch_size = batch_size
+        self._lm = _DrawingLM(model, tokenizer, batch_size)
+
+    @property
+    def max_length(self) -> int:
+        """Most tokens of prompt and answer together."""
+        return int(self._lm.max_length)
+
+    def generate(self, prompts: Sequence[Prompt], settings: Sampling) -> Iterator[Answer]:
+        """Answer each prompt once; see :class:`talan_eval.generation.backend.Generator`.
+
+        In float32 an answer does not depend on who shares its batch; in lower precision it can.
+        """
+        for said in self._lm.answers([prompt.text for prompt in prompts], settings):
+            yield Answer(said)
+
+    @torch.no_grad()
+    def loglikelihood(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Likelihood]:
+        """Score texts as continuations of prompts; see :class:`talan_eval.generation.backend.Generator`.
+
+        Sequences are padded on the right, as in training, and the longest go first. Log-softmax and sum are in float32,
+        whatever the model's type.
+        """
+        encoded = [self._encode(prompt, text) for prompt, text in pairs]
+        lengths = [len(sequence.input_ids) for sequence in encoded]
+        if max(lengths, default=0) > self.max_length:
+            raise UserError(
+                f"A prompt with its continuation has {max(lengths)} tokens, the backbone's context {self.max_length}.",
+                "Score shorter texts, or take a --backbone with a longer context.",
+            )
+        found: dict[int, Likelihood] = {}
+        for batch in cut(lengths, self._batch_size):
+            sequences = [encoded[row] for row in batch.rows]
+            found.update(zip(batch.rows, self._score(sequences), strict=True))
+        return [found[row] for row in range(len(pairs))]
+
+    def probe(self, prompt: Prompt) -> LogProbabilities:
+        """Return the distribution of the first token of an answer in every state that the model has."""
+        states = next_token(self._model, self._ids(prompt))
+        return LogProbabilities({state: values.numpy() for state, values in states.items()})
+
+    def max_logit_change(self, prompt: Prompt) -> float:
+        """Return how far adapter and block move the logits of a prompt, at any position; 0.0 for a bare backbone."""
+        if not hasattr(self._model, "disable_adapter"):
+            return 0.0
+        return largest_logit_change(cast("PeftModel", self._model), self._ids(prompt))
+
+    def _ids(self, prompt: Prompt) -> torch.Tensor:
+        return torch.tensor([self._lm.tok_encode(prompt.text)])
+
+    def _encode(self, prompt: Prompt, text: str) -> EncodedExample:
+        """Put the continuation's tokens after those of the prompt, also where one token would span the border."""
+        prefix = list(self._lm.tok_encode(prompt.text))
+        whole = list(self._lm.tok_encode(prompt.text + text))
+        if whole[: len(prefix)] != prefix:
+            whole = prefix + list(self._tokenizer.encode(text, add_special_tokens=False))
+        return EncodedExample(tuple(whole), len(prefix))
+
+    def _score(self, sequences: Sequence[EncodedExample]) -> list[Likelihood]:
+        batch = collate(sequences, pad_token(self._tokenizer))
+        inputs = {name: batch[name].to(self._model.device) for name in ("input_ids", "attention_mask")}
+        logits = cast("Any", self._model)(**inputs).logits
+        scores = []
+        for row, sequence in enumerate(sequences):
+            begin, end = sequence.prompt_length, len(sequence.input_ids)
+            targets = inputs["input_ids"][row, begin:end, None]
+            each = logits[row, begin - 1 : end - 1].float().log_softmax(-1).gather(1, targets)
+            scores.append(Likelihood(float(each.sum()), end - begin))
+        return scores
+
+
+class _DrawingLM(HFLM):  # type: ignore[misc]  # lm-eval publishes no types
+    """lm-eval's Hugging Face model, which draws with random numbers that belong to the prompt."""
+
+    def __init__(self, model: Any, tokenizer: Any, batch_size: int) -> None:  # noqa: ANN401 - lm-eval's types
+        super().__init__(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
+        self._settings: Sampling | None = None
+        self._prompts: tuple[str, ...] = ()
+
+    def answers(self, prompts: Sequence[str], settings: Sampling) -> list[str]:
+        """Answer prompts once, in order, each answer cut at the first stop string."""
+        self._settings = settings
+        options = {"until": list(settings.stop), "max_gen_toks": settings.max_tokens}
+        options |= {"do_sample": False, "temperature": 0.0}  # drawing is a matter of the logits, see SampleDraw
+        said: list[str] = self.generate_until([_Request((text, options)) for text in prompts], disable_tqdm=True)
+        return said
+
+    def tok_batch_encode(self, strings: Sequence[str], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - passed through
+        """Encode a batch, and remember whose it is."""
+        self._prompts = tuple(strings)
+        return super().tok_batch_encode(list(strings), *args, **kwargs)
+
+    def _model_generate(self, context: torch.Tensor, max_length: int, stop: list[str], **options: Any) -> torch.Tensor:  # noqa: ANN401 - as above
+        if self._settings is not None and self._settings.temperature > 0:
+            options["logits_processor"] = [SampleDraw(self._prompts, self._settings, context.device)]
+        answer: torch.Tensor = super()._model_generate(context, max_length, stop, **options)
+        return answer
