@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from talan_eval.report.layout import Part
     from talan_eval.report.plots import Figure
+    from talan_eval.report.table import Column
     from talan_eval.report.view import View
     from talan_eval.result.schema import Result
 
@@ -40,7 +41,7 @@ class _Shown:
 
     Attributes:
         lines: Its lines.
-        kind: "left" or "right", and "better" or "worse" where it is such a verdict.
+        kind: The classes of its column, and "better" or "worse" where it is such a verdict.
         order: By what its column is sorted; empty for its text.
     """
 
@@ -55,6 +56,7 @@ class _Section:
 
     key: str
     part: Part
+    headings: tuple[tuple[str, str], ...]
     rows: tuple[tuple[_Shown, ...], ...]
 
 
@@ -145,18 +147,23 @@ def _names(view: View) -> dict[str, object]:
 def _section(part: Part, key: str) -> _Section:
     columns = part.table.columns
     rows = tuple(
-        tuple(_cell(value, text, column.align) for value, text, column in zip(values, texts, columns, strict=True))
+        tuple(_cell(value, text, _class(column)) for value, text, column in zip(values, texts, columns, strict=True))
         for values, texts in zip(part.table.rows, part.table.texts(), strict=True)
     )
-    return _Section(key, part, rows)
+    return _Section(key, part, tuple((_class(column), column.name) for column in columns), rows)
 
 
-def _cell(value: fmt.Value, text: str, align: str) -> _Shown:
+def _class(column: Column) -> str:
+    """Return the class of a column: its side, and whether it stays in sight where the table is wider than its place."""
+    return f"{column.align} stays" if column.name == "verdict" else column.align
+
+
+def _cell(value: fmt.Value, text: str, kind: str) -> _Shown:
     lines = tuple(text.split(fmt.BREAK))
     word = lines[-1].removesuffix(FLAG)
     first = value[0] if isinstance(value, tuple) else value
     order = "" if isinstance(first, str) or first is None else repr(first)
-    return _Shown(lines, f"{align} {word}" if word in _COLOURED else align, order)
+    return _Shown(lines, f"{kind} {word}" if word in _COLOURED else kind, order)
 
 
 def _pictures(figures: Sequence[Figure]) -> list[_Picture]:

@@ -197,9 +197,12 @@ def test_filters_choose_and_more_continues(browser):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_accessibility_has_no_serious_finding(browser, scheme):
+@pytest.mark.parametrize("contrasts", [1, 2])
+def test_accessibility_has_no_serious_finding(browser, several, contrasts, scheme):
     if not AXE.is_file():
         pytest.skip("needs axe-core: npm install --prefix build/axe axe-core")
+    if contrasts > 1:
+        browser.open(several)
     browser.tell("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
     browser.run("document.querySelector('#flips details').open = true")
     browser.run(AXE.read_text())
