@@ -25,6 +25,7 @@ _WIDTH = 100
 _ACTIVE = ("base", "treat", "seeds", "backbone")
 _FOR_EXAMPLE: Final[Mapping[str, str | int | float | list[str]]] = {
     "tasks": "gsm8k_micro,mbpp_micro",
+    "fixed": ["lora"],
     "limit": 50,
     "data_dir": "data",
     "max_tokens": 256,

@@ -60,6 +60,7 @@ def workplace(tmp_path, monkeypatch):
     for name in (
         "results/NAME/result.json",
         "results/OLD/result.json",
+        "results/NEW/result.json",
         "baseline.json",
         "old/result.json",
         "new/result.json",
