@@ -394,6 +394,7 @@ def _followed(root: Path) -> list[list[Frame]]:
             keys = [f"{arm},{seed},{task},{item}" for seed in range(7) for task in "tu" for item in range(20)]
             rows = [f"{key},{int(draw.random() < gain)}\n" for key in keys]
             (place / f"{arm}.csv").write_text("arm,seed,task,item,score\n" + "".join(rows), encoding="utf-8")
+        said = []
         for words in COMMANDS:
             done = subprocess.run(  # noqa: S603 - ourselves
                 [sys.executable, "-P", str(Path(__file__).resolve()), _MARK, str(root), "stacks.json", *words],
@@ -401,8 +402,9 @@ def _followed(root: Path) -> list[list[Frame]]:
             )  # fmt: skip
             if done.returncode == 0:
                 break
+            said.append(done.stderr[-2000:])
         else:
-            sys.exit(f"Error: no comparison of two tables ran in {root}; the last said\n{done.stderr[-2000:]}")
+            sys.exit("\n".join([f"Error: no comparison of two tables ran in {root}:", *said]))
         stacks = json.loads((place / "stacks.json").read_text(encoding="utf-8"))
     if len(stacks) < len(STATIONS):
         station, names = list(STATIONS.items())[len(stacks)]
@@ -472,11 +474,13 @@ def _follow(root: str, out: str, words: list[str]) -> None:
     """Run the command of the checkout under ``root`` in this process, and write the stacks to ``out``."""
     sys.path.insert(0, root)
     sys.argv = ["talan-eval", *words]
-    main_of_checkout = importlib.import_module("talan_eval.cli.main").main
+    module = importlib.import_module("talan_eval.cli.main")
+    if not Path(module.__file__ or "").is_relative_to(root):
+        sys.exit(f"{root} holds no talan_eval.cli.main; another one is installed: {module.__file__}")
     follower = _Follower(Path(root))
     sys.setprofile(follower)
     try:
-        main_of_checkout()
+        module.main()
     finally:
         sys.setprofile(None)
         Path(out).write_text(json.dumps(follower.stacks), encoding="utf-8")
