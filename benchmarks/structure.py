@@ -18,9 +18,9 @@ or talan_core; rooms have floors among themselves likewise. The packages that an
 (``a/__init__.py`` of ``import a.b``) count only if they are named, and modules that are loaded by a string do not.
 
 The way of a number is followed in a run: two tables of scores (two tasks, 7 seeds, 20 items) are compared under
-``sys.setprofile``. At each of STATIONS, in their order, the call stack is taken at the first call of one of its
-candidates; where that is a class, the class's file ends the stack. Somebody who reads along goes down the first stack,
-returns to the file from which the next stack branches off, goes down that, and so on. Counted are
+``sys.setprofile``. At each of the stations of follow_number.py, in their order, the call stack is taken at the first
+call of one of its candidates; where that is a class, the class's file ends the stack. Somebody who reads along goes
+down the first stack, returns to the file from which the next stack branches off, goes down that, and so on. Counted are
 
 * files: distinct files of the packages on all of these stacks,
 * climbs: calls from a file into one on a higher floor, on the way down; frames of other packages are passed over,
@@ -36,7 +36,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import importlib
 import json
 import os
 import random
@@ -52,7 +51,6 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from types import FrameType
 
 PACKAGES: Final = ("talan_eval", "talan_core", "tasks")
 LONG_FILE: Final = 500
@@ -61,44 +59,13 @@ MANY_PARAMETERS: Final = 8
 WORD: Final = "treat"
 _ROOM_DEPTH: Final = 2
 _UNNAMED: Final = ("__init__", "__main__")  # stems that every package may have
-_MARK: Final = "--follow"
+_FOLLOWER: Final = Path(__file__).resolve().with_name("follow_number.py")
 
 COMMANDS: Final = (
     ("compare-logs", "a=a.csv", "b=b.csv"),
     ("compare", "--base-logs", "a.csv", "--treat-logs", "b.csv"),
 )
 """The comparison of two tables as versions of the command line ask for it; the first that works is followed."""
-
-STATIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "the request is read": (
-        "talan_eval.requests.compare_logs.CompareLogsRequest",
-        "talan_eval.request.CompareRequest",
-    ),
-    "the rows of a file are read": ("talan_eval.importers.table_rows.read_rows", "talan_eval.importers.tables._rows"),
-    "scores of a seed become columns": ("talan_eval.comparison.columns.ScoreColumns",),
-    "columns become a matrix": (
-        "talan_eval.comparison.matrix.ScoreMatrix",
-        "talan_eval.comparison.pairing.CellScores",
-    ),
-    "base and treatment become a cell": (
-        "talan_eval.comparison.contrast.CellScores",
-        "talan_eval.comparison.pairing.CellScores.ordered",  # the first version's cells are pairs from the start
-    ),
-    "the guarded t is computed": ("talan_eval.stats.guard.guarded",),
-    "its record is made": (
-        "talan_eval.result.evidence.E1",
-        "talan_eval.result.schema.E1",
-        "talan_eval.schema.E1",
-    ),
-    "the result is made": ("talan_eval.result.schema.Result", "talan_eval.schema.Result"),
-    "a row of the table is made": (
-        "talan_eval.report.contrast_tables.main_table",
-        "talan_eval.report.table.main_table",
-    ),
-    "the interval is written": ("talan_eval.report.format.interval",),
-    "the table is printed": ("talan_eval.report.terminal.rich_table",),
-}
-"""Where the stack is taken, in order: dotted names of functions or classes, under all names that they have had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,92 +361,19 @@ def _followed(root: Path) -> list[list[Frame]]:
             keys = [f"{arm},{seed},{task},{item}" for seed in range(7) for task in "tu" for item in range(20)]
             rows = [f"{key},{int(draw.random() < gain)}\n" for key in keys]
             (place / f"{arm}.csv").write_text("arm,seed,task,item,score\n" + "".join(rows), encoding="utf-8")
+        said = []
         for words in COMMANDS:
             done = subprocess.run(  # noqa: S603 - ourselves
-                [sys.executable, "-P", str(Path(__file__).resolve()), _MARK, str(root), "stacks.json", *words],
+                [sys.executable, "-P", str(_FOLLOWER), str(root), "stacks.json", *words],
                 cwd=place, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200"},
             )  # fmt: skip
             if done.returncode == 0:
                 break
+            said.append(done.stderr[-2000:])
         else:
-            sys.exit(f"Error: no comparison of two tables ran in {root}; the last said\n{done.stderr[-2000:]}")
+            sys.exit("\n".join([f"Error: no comparison of two tables ran in {root}:", *said]))
         stacks = json.loads((place / "stacks.json").read_text(encoding="utf-8"))
-    if len(stacks) < len(STATIONS):
-        station, names = list(STATIONS.items())[len(stacks)]
-        sys.exit(
-            f"Error: {root}: after {len(stacks)} stations, none of {', '.join(names)} was called ({station}).\n"
-            f"Add to STATIONS in {Path(__file__).name} what does this now."
-        )
     return [[Frame(number, file) for number, file in stack] for stack in stacks]
-
-
-class _Follower:
-    """A profile function that takes the stack at each station."""
-
-    def __init__(self, root: Path) -> None:
-        self._packages = tuple(f"{root / name}{os.sep}" for name in PACKAGES)
-        self._root = root
-        self._seen: dict[FrameType, int] = {}  # keeps the frames alive, so that no two have one identity
-        self.stacks: list[list[tuple[int, str]]] = []
-        self._candidates = list(STATIONS.values())
-
-    def __call__(self, frame: FrameType, event: str, _: object) -> None:
-        if event != "call" or len(self.stacks) == len(self._candidates):
-            return
-        names = self._candidates[len(self.stacks)]
-        made = _made(frame)
-        if made is not None and f"{made.__module__}.{made.__qualname__}" in names:
-            home = sys.modules[made.__module__].__file__
-            assert home is not None  # noqa: S101 - the module was loaded from a file
-            stack = [*self._stack(frame.f_back), (-len(self.stacks) - 1, self._path(home))]
-        elif f"{frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}" in names:
-            stack = self._stack(frame)
-        else:
-            return
-        if not _loading(frame):  # what a module makes while it is loaded belongs to no number
-            self.stacks.append(stack)
-
-    def _stack(self, top: FrameType | None) -> list[tuple[int, str]]:
-        found = []
-        while top is not None:
-            if top.f_code.co_filename.startswith(self._packages):
-                number = self._seen.setdefault(top, len(self._seen))
-                found.append((number, self._path(top.f_code.co_filename)))
-            top = top.f_back
-        return found[::-1]
-
-    def _path(self, file: str) -> str:
-        return Path(file).relative_to(self._root).as_posix()
-
-
-def _made(frame: FrameType) -> type | None:
-    """Return the class of which this call makes a record: by its constructor, or by pydantic's validation."""
-    name, values = frame.f_code.co_name, frame.f_locals
-    if name == "__init__" and "self" in values:
-        return type(values["self"])
-    return values["cls"] if name == "model_validate" and isinstance(values.get("cls"), type) else None
-
-
-def _loading(frame: FrameType | None) -> bool:
-    while frame is not None and frame.f_globals.get("__name__") != "__main__":
-        if frame.f_code.co_name == "<module>":
-            return True
-        frame = frame.f_back
-    return False
-
-
-def _follow(root: str, out: str, words: list[str]) -> None:
-    """Run the command of the checkout under ``root`` in this process, and write the stacks to ``out``."""
-    sys.path.insert(0, root)
-    sys.argv = ["talan-eval", *words]
-    main_of_checkout = importlib.import_module("talan_eval.cli.main").main
-    follower = _Follower(Path(root))
-    sys.setprofile(follower)
-    try:
-        main_of_checkout()
-    finally:
-        sys.setprofile(None)
-        Path(out).write_text(json.dumps(follower.stacks), encoding="utf-8")
 
 
 def measures(checkout: Checkout) -> dict[str, int]:
@@ -531,9 +425,6 @@ def _listed(checkout: Checkout) -> Iterator[str]:
 
 def main() -> None:
     """Print the table."""
-    if sys.argv[1:2] == [_MARK]:
-        _follow(sys.argv[2], sys.argv[3], sys.argv[4:])
-        return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkouts", nargs="*", type=Path, default=[Path(__file__).parents[1]], metavar="CHECKOUT")
     parser.add_argument("--names", action="store_true", help="list the names, files and imports that are counted")
