@@ -25,10 +25,12 @@ _WIDTH = 100
 _ACTIVE = ("base", "treat", "seeds", "backbone")
 _FOR_EXAMPLE: Final[Mapping[str, str | int | float | list[str]]] = {
     "tasks": "gsm8k_micro,mbpp_micro",
+    "fixed": ["lora"],
     "limit": 50,
     "data_dir": "data",
     "max_tokens": 256,
     "temperature": 0.7,
+    "template_date": "2024-07-26",
     "out": "results/main",
     "json": "result.json",
     "steps": 96,

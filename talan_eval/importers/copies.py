@@ -44,12 +44,15 @@ def refuse_identical_files(arms: Iterable[LoggedArm], tasks: Sequence[str]) -> N
                 )
 
 
-def equal_seeds(matrices: Sequence[ScoreMatrix], contrasts: Iterable[ContrastSpec]) -> tuple[str, ...]:
+def equal_seeds(
+    matrices: Sequence[ScoreMatrix], contrasts: Iterable[ContrastSpec], *, proven: bool = False
+) -> tuple[str, ...]:
     """Look for seeds with equal scores on every item of every task: without answers this is how a copy shows.
 
     Args:
         matrices: Scores of all arms.
         contrasts: What is compared.
+        proven: Whether the logs prove that all checkpoints were trained apart; equal scores are then chance.
 
     Returns:
         A warning for each arm that has such seeds.
@@ -62,7 +65,7 @@ def equal_seeds(matrices: Sequence[ScoreMatrix], contrasts: Iterable[ContrastSpe
     """
     found = _equal(matrices)
     for contrast in contrasts:
-        if contrast.pairing != "paired":
+        if proven or contrast.pairing != "paired":
             continue
         for backbone in dict.fromkeys(matrix.backbone for matrix in matrices):
             both = found[contrast.base, backbone] & found[contrast.treatment, backbone]

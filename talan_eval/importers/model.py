@@ -88,6 +88,7 @@ class LoggedRun:
         version: Version of the harness, or None.
         seed: Training seed where the log itself states it, else None.
         notes: What the user should know: older runs left aside, columns ignored.
+        proven: Whether the log proves that its checkpoint was trained apart from those of other seeds.
     """
 
     path: Path
@@ -99,6 +100,7 @@ class LoggedRun:
     version: str | None = None
     seed: int | None = None
     notes: tuple[str, ...] = ()
+    proven: bool = False
 
     @property
     def adapted(self) -> str | None:

@@ -109,6 +109,7 @@ def _run(
         backbone=key.backbone,
         version=version,
         seed=key.seed,
+        proven=True,  # each training is sealed under an identity of its own
     )
 
 

@@ -85,7 +85,7 @@ def compare_logs(request: CompareLogsRequest) -> LogsComparison:
         unpaired="drop" if rules.drop else "refuse",
         advice=_advice(different_settings(arms, tasks), drop=rules.drop),
     )
-    copies = equal_seeds(matrices, contrasts)
+    copies = equal_seeds(matrices, contrasts, proven=all(run.proven for arm in arms for run in arm.runs))
     account = Account(arms, trials, chosen, rules)
     result = compare(matrices, contrasts, Origin(account.provenance(), _SANDBOX, versions), statistics)
     warnings = tuple(f"{text}." for text in (*account.warnings(), *copies, *_sampled(columns)))

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from talan_eval.cli.init import experiment_file
 from talan_eval.cli.main import app
-from talan_eval.comparison import CellScores, StatisticsSettings, compare
+from talan_eval.comparison import ContrastSpec, Items, Origin, ScoreMatrix, StatisticsSettings, compare
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -52,15 +52,15 @@ def scores(draw, share):
 def workplace(tmp_path, monkeypatch):
     """A directory in which the names that the documentation uses exist."""
     draw = np.random.default_rng(0)
-    cell = CellScores(
-        backbone="micro", task="gsm8k_micro", metric="exact_match", seeds=tuple(range(7)),
-        item_ids=tuple(f"i{n}" for n in range(50)), base=scores(draw, 0.5), treat=scores(draw, 0.5),
-    )  # fmt: skip
+    items = Items("gsm8k_micro", "exact_match", tuple(f"i{n}" for n in range(50)), "0" * 12)
+    arms = ("lora", "talan+lora")
+    matrices = [ScoreMatrix("micro", arm, items, tuple(range(7)), scores(draw, 0.5)) for arm in arms]
     quick = StatisticsSettings(resamples=50)
-    text = compare([cell], base="lora", treat="talan+lora", provenance={}, sandbox={}, settings=quick).to_json()
+    text = compare(matrices, [ContrastSpec(*arms)], Origin({}), quick).to_json()
     for name in (
         "results/NAME/result.json",
         "results/OLD/result.json",
+        "results/NEW/result.json",
         "baseline.json",
         "old/result.json",
         "new/result.json",

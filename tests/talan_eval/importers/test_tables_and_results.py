@@ -170,6 +170,13 @@ def test_a_results_directory_of_ours_gives_the_arm_that_is_named(compared, tmp_p
     assert "gsm8k_micro@1:ab" in got.signature
 
 
+def test_our_own_seeds_are_known_to_be_trained_apart(compared, tmp_path):
+    path = results_directory(tmp_path / "one", seeds=(4, 5))  # of which all scores are equal
+    got = compared(f"lora={path}", f"talan+lora={path}").result
+    assert got.contrasts[0].cells[0].seeds == (4, 5)
+    assert any("lora on micro: seeds 4 and 5 have the same score" in warning for warning in got.warnings)
+
+
 def test_arms_of_two_results_directories_are_named(compared, tmp_path):
     one, two = results_directory(tmp_path / "one"), results_directory(tmp_path / "two", treat="talan+dora")
     got = compared(f"talan+lora={one}", f"talan+dora={two}").result
