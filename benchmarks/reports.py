@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from talan_eval.comparison import ContrastSpec, Items, Origin, ScoreMatrix, Stat
 from talan_eval.records.samples import Sample, write_samples
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 CELLS, SEEDS, ITEMS = 16, 7, 1319
 LENGTH = 320  # characters of an answer
@@ -58,7 +62,9 @@ def build(directory: Path) -> None:
                 data = {"kind": "evaluation", "arm": arm, "backbone": "micro", "seed": seed, "task": items.task}
                 store.seal(f"eval_{items.task}_{arm}_{seed}", data, {f"{items.task}/{arm}-{seed}.parquet": payload})
     quick = StatisticsSettings(resamples=100)
-    result = compare(matrices, [ContrastSpec("lora", "talan+lora")], Origin(provenance={}), quick)
+    tasks: list[JsonValue] = [{"name": f"task{number}", "publish_text": True} for number in range(CELLS)]
+    origin = Origin(provenance={"experiment": {"tasks": tasks}})
+    result = compare(matrices, [ContrastSpec("lora", "talan+lora")], origin, quick)
     (directory / "result.json").write_text(result.to_json())
 
 
