@@ -25,7 +25,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from talan_eval.grading.text import final_part
+from talan_eval.grading.thinking import final_part
 from talan_eval.grading.verdict import Grade, Verdict
 from talan_eval.sandbox.job import Outcome, Status
 

@@ -22,7 +22,8 @@ import re
 from typing import Final
 
 from talan_eval.grading.latex_form import UnreadableError, canonical
-from talan_eval.grading.text import final_part, quoted
+from talan_eval.grading.text import quoted
+from talan_eval.grading.thinking import NEVER_ENDED, final_part
 from talan_eval.grading.verdict import Grade, Verdict
 
 MAX_CHARACTERS: Final = 4_000
@@ -48,7 +49,7 @@ def last_boxed(text: str) -> str | None:
     return None
 
 
-def grade_latex(answer: str, target: str) -> Grade:
+def grade_latex(answer: str, target: str, *, thinking: bool = False) -> Grade:
     r"""Grade a LaTeX answer by strict normal forms.
 
     Args:
@@ -64,7 +65,10 @@ def grade_latex(answer: str, target: str) -> Grade:
         right = _form(wanted)
     except UnreadableError as error:
         return Grade(Verdict.ERROR, None, f"the target {quoted(wanted)} is unreadable: {error}")
-    found = last_boxed(final_part(answer))
+    final = final_part(answer, opened=thinking)
+    if final is None:
+        return Grade(Verdict.UNPARSED, None, NEVER_ENDED)
+    found = last_boxed(final)
     if found is None:
         return Grade(Verdict.UNPARSED, None, "no \\boxed{...} with balanced braces")
     try:
