@@ -25,23 +25,8 @@ _SPACING: Final = re.compile(
     r"|\\(?:[bB]igg?[lrm]?)(?![A-Za-z])|\\[()\[\]]|\$"
 )
 _DEGREES: Final = re.compile(r"\^\s?(?:\{\s?\\circ\s?\}|\\circ(?![A-Za-z]))|\\degree(?![A-Za-z])|°")
-_UNIT: Final = re.compile(
-    r"(?<=[0-9}])\s{0,8}\\(?:text|mbox|textrm|mathrm|rm)\s?\{[A-Za-z./ ]{1,40}\}\s?(?:\^\s?\{?[23]\}?)?[\s.]{0,8}$"
-)
 _TEXT: Final = re.compile(r"\\(?:text|textbf|textit|textrm|mbox|mathrm|mathbf|mathit|operatorname|rm)(?![A-Za-z])\s?")
 _TOKEN: Final = re.compile(r"\\(?:begin|end)\s?\{[A-Za-z*]{1,20}\}|\\[A-Za-z]+|\\.|[0-9]+|\S", re.DOTALL)
-_CHARACTERS: Final = {
-    "\u2212": "-",
-    "\u03c0": "\\pi ",
-    "\u221e": "\\infty ",
-    "\u2264": "\\le ",
-    "\u2265": "\\ge ",
-    "\u222a": "\\cup ",
-    "\u2208": "\\in ",
-    "\u00b1": "\\pm ",
-    "\u00d7": "\\times ",
-    "\u00b7": "\\cdot ",
-}
 _SAME_COMMAND: Final = {
     "\\dfrac": "\\frac",
     "\\tfrac": "\\frac",
@@ -118,14 +103,11 @@ def canonical(latex: str) -> tuple[str, ...]:
 
 
 def _clean(latex: str) -> str:
-    """Remove what carries no meaning and bring characters to commands."""
-    for character, command in _CHARACTERS.items():
-        latex = latex.replace(character, command)
+    """Remove what carries no meaning."""
     latex = latex.replace("\\$", "").replace("\\%", "").replace("%", "").replace("{,}", ",")
     latex = _DEGREES.sub("", latex.strip())
     # "\\" ends a row of a matrix: cut there first, or the second backslash and a space would read as a spacing command.
     rows = [_SPACING.sub(" ", row) for row in latex.split("\\\\")]
-    rows[-1] = _UNIT.sub("", rows[-1])
     return "\\\\".join(_TEXT.sub(" ", row) for row in rows)
 
 
