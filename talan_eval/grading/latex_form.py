@@ -70,6 +70,7 @@ _SEPARATORS: Final = frozenset(
     }
 )
 _DIGIT_GROUPS: Final = re.compile(r"[-+]?[0-9]{1,3}(?:,[0-9]{3}){1,12}(?:\.[0-9]+)?")
+_LISTED: Final = re.compile(r",\s+[0-9]")
 _DECIMAL: Final = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)"
 _PLAIN: Final = re.compile(rf"([-+]*)({_DECIMAL})")
 _SLASHED: Final = re.compile(rf"([-+]*)({_DECIMAL})/([-+]?)({_DECIMAL})")
@@ -96,7 +97,7 @@ def canonical(latex: str) -> tuple[str, ...]:
     while parts and parts[0] == "+":
         del parts[0]
     whole = "".join(parts)
-    if _DIGIT_GROUPS.fullmatch(whole):
+    if _DIGIT_GROUPS.fullmatch(whole) and _LISTED.search(latex) is None:
         parts = [whole.replace(",", "")]
     label = _LABEL.fullmatch(whole)
     return (label[1],) if label else tuple(_with_numbers(parts))

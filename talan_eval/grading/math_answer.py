@@ -26,7 +26,7 @@ from talan_eval.grading.latex import NO_BOX, Expression, boxes, compare_content,
 from talan_eval.grading.latex_clean import clean, is_vector
 from talan_eval.grading.latex_form import UnreadableError
 from talan_eval.grading.question import asked_expressions, repeats
-from talan_eval.grading.relations import Reading, as_interval, is_interval, is_set, read
+from talan_eval.grading.relations import Reading, as_interval, has_unknowns, is_interval, is_set, read
 from talan_eval.grading.symbolic import Comparison, Pair, SymbolicComparer, shared_comparer
 from talan_eval.grading.text import quoted
 from talan_eval.grading.thinking import NEVER_ENDED, final_part
@@ -139,7 +139,8 @@ def _claims(answer: str, target: str, question: str, *, opened: bool) -> list[_C
     first = _claim(contents[0], known, names)
     if first.strict.verdict not in _READ:
         return first.strict
-    return [first, *(_claim(content, known, names) for content in contents[1:])]
+    others = [_claim(content, known, names) for content in contents[1:]]
+    return [first, *others, *_as_shares(first, known)]
 
 
 def _contents(final: str, found: list[Box], target: _Target) -> list[str]:
@@ -170,6 +171,17 @@ def _claim(content: str, target: _Target, names: frozenset[str]) -> _Claim:
         return _Claim(content, strict, objection=objection)
     pair, reason = _pair(given, reading, target, vector=is_vector(content))
     return _Claim(content, strict, pair, reason)
+
+
+def _as_shares(claim: _Claim, target: _Target) -> list[_Claim]:
+    """Return a claim with "50 %" read as a half, where only one side is a percentage."""
+    unit = expression(claim.content).unit
+    if claim.pair is None or claim.strict.verdict is Verdict.MATCH or {unit, target.expression.unit} != {"percent", None}:
+        return []
+    share = "\\frac{%s}{100}"
+    if unit == "percent":
+        return [dataclasses.replace(claim, pair=claim.pair._replace(answer=share % claim.pair.answer))]
+    return [dataclasses.replace(claim, pair=claim.pair._replace(gold=share % claim.pair.gold, digits=None))]
 
 
 def _objection(given: Expression, target: _Target) -> str:
@@ -216,12 +228,17 @@ def _both_related(given: Expression, reading: Reading, target: _Target, digits: 
     values = reading.value is not None and right.value is not None
     if values and _bare(reading.name) == _bare(right.name) and reading.relations == right.relations:
         return Pair(right.value or "", reading.value or "", digits, reading.equal), ""
-    if right.relations & {"\\in"} or reading.relations & {"\\in"}:
+    if (right.relations | reading.relations) & {"\\in"}:
         sides = [reading.value or as_interval(given.latex), right.value or as_interval(target.expression.latex)]
         if None not in sides:
             return Pair(sides[1] or "", sides[0] or "", digits), ""
+        if reading.value is not None:
+            return Pair(target.expression.latex, reading.value, inequality=True), ""
     if not reading.relations <= right.relations | {"=", "<", ">", "\\le", "\\ge"}:
         return None, reading.reason or "another relation than the target's"
+    solved = right.value is not None and not has_unknowns(right.value) and right.name.strip()
+    if reading.equation is not None and solved and solved in "".join(reading.equation):
+        return Pair(right.value or "", reading.equation[0], digits, solve=reading.equation[1]), ""
     if reading.equal:
         return Pair(target.expression.latex, f"{reading.name}={reading.value}", None), ""
     return Pair(target.expression.latex, given.latex), ""

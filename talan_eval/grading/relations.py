@@ -5,6 +5,7 @@ r"""What an answer with a relation in it claims: a value, an interval, or nothin
 - ``x = 2 + 3 = 5`` and ``2 + 3 = 5`` count by the last side, if all sides are equal.
 - ``2x = 10`` counts by its solution, if it is linear in one unknown.
 - ``x < 3`` and ``-2 \le x \le 7`` are intervals; ``x \in S`` is S.
+- ``\frac13 \approx 0.33`` and ``x = \frac13 \approx 0.33`` count by what stands before the sign.
 - Everything else (``|x| = 3``, ``x^2 = 4``, ``3a = 7b``, ``4 = 5``, ``x \approx 3``, ``3 \mod 5``) is no value.
 
 A list of assignments (``x = 1, x = 2``) is the list of its values.
@@ -111,6 +112,9 @@ def read(latex: str, asked: Iterable[str] = ()) -> Reading:
         asked: Expressions of the question without spaces: each is a name for what it asks.
     """
     names = frozenset(asked)
+    systems = _systems(latex)
+    if systems is not None:
+        return systems
     items = _split(latex, {",", ";", "and", "or"})
     if len(items) > 1 and any(_relations(item) for item in items):
         return _list(latex, items, names)
@@ -166,9 +170,12 @@ def is_interval(latex: str) -> bool:
 
 def _single(latex: str, names: frozenset[str]) -> Reading:
     sides, signs = _sides(latex)
+    if "\\approx" in signs and sides[0].strip() and (signs[0] == "=" or not has_unknowns(sides[0])):
+        exact = signs.index("\\approx")
+        sides, signs = sides[: exact + 1], signs[:exact]
     relations = frozenset(signs)
     if not signs:
-        return Reading(latex)
+        return Reading(sides[0])
     found = relations & set(_NO_VALUE.values())
     if found:
         return Reading(None, reason=f"{min(found)} gives no exact value", relations=relations)
@@ -188,9 +195,9 @@ def _equation(sides: list[str], relations: frozenset[str], names: frozenset[str]
         return Reading(last, tuple(given[:-1]), relations=relations) if ends else Reading(None, reason="half an equation", relations=relations)
     if _is_name(first, names) and not _holds(sides[1:], first):
         return Reading(last, tuple(sides[1:-1]), relations=relations, name=first.strip())
-    if len(sides) == 2 and _is_name(last, names) and not _holds([first], last) and not _letters(first):  # noqa: PLR2004 - "5 = x"
+    if len(sides) == 2 and _is_name(last, names) and not _holds([first], last) and not has_unknowns(first):  # noqa: PLR2004 - "5 = x"
         return Reading(first, relations=relations, name=last.strip())
-    if not any(map(_letters, sides)):
+    if not any(map(has_unknowns, sides)):
         return Reading(last, tuple(sides[:-1]), relations=relations)
     if len(sides) == 2:  # noqa: PLR2004 - an equation
         return Reading(None, equation=(first, last), reason="an equation that is no assignment and not linear in one unknown", relations=relations)
@@ -214,6 +221,20 @@ def _list(latex: str, items: list[str], names: frozenset[str]) -> Reading:
     return Reading(None, reason="a list that holds more than values", relations=relations)
 
 
+def _systems(latex: str) -> Reading | None:
+    """Read solutions of a system, ``p=5,q=2;p=7,q=2``, as points; None where that is not what stands there."""
+    for separators in ({";"}, {"or", "and", ";"}):
+        groups = [_split(group, {","}) for group in _split(latex, separators)]
+        if len(groups) < 2 or min(map(len, groups)) < 2:  # noqa: PLR2004 - at least two points of two coordinates
+            continue
+        named = [[_single(item, frozenset()) for item in group] for group in groups]
+        names = {tuple(reading.name for reading in group) for group in named}
+        if len(names) == 1 and "" not in next(iter(names)):
+            points = [f"({','.join((reading.value or '').strip() for reading in group)})" for group in named]
+            return Reading(",".join(points), relations=frozenset({"="}), name=",".join(next(iter(names))))
+    return None
+
+
 def _is_name(side: str, names: frozenset[str]) -> bool:
     asked = "".join(side.split()) in names and not side.strip().isdigit()
     return asked or (_NAME.fullmatch(side) is not None and _TRIVIAL.fullmatch(side) is None)
@@ -223,7 +244,7 @@ def _is_unknown(side: str) -> bool:
     return _SYMBOL.fullmatch(side) is not None or re.fullmatch(rf"\s*{_VARIABLE}\s*\([a-z]\)\s*", side) is not None
 
 
-def _letters(side: str) -> bool:
+def has_unknowns(side: str) -> bool:
     """Tell whether a side holds unknowns: letters that are no commands, no numbers e and i, no text."""
     bare = re.sub(r"\\(?:text|mbox|mathrm|operatorname)\s?\{[^{}]*\}|\\[A-Za-z]+", " ", side)
     greek = re.search(r"\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|varphi|omega|sigma|tau|rho)(?![A-Za-z])", side)

@@ -74,7 +74,7 @@ def compare(pair: dict[str, Any]) -> tuple[str, str]:
         return _unreadable_target()
     if pair.get("digits") is not None:
         return _at_digits(right[0], given[0], pair["digits"])
-    if pair.get("inequality") and not _is_linear(right[0], given[0]):
+    if pair.get("inequality") and not _is_linear(given[0]):
         return MISMATCH, "an inequality that is not solved"
     if _equal(right, given, relations_are_sets=bool(pair.get("inequality"))):
         return MATCH, "equal by math-verify"
@@ -210,17 +210,13 @@ def _solution(left: list[Any], right: list[Any]) -> Any | None:  # noqa: ANN401 
     return -difference.coeff(unknown, 0) / difference.coeff(unknown, 1)
 
 
-def _is_linear(*sides: Any) -> bool:  # noqa: ANN401 - as above
-    """Tell whether the inequalities among two sides are linear in one unknown: others are not solved."""
-    for side in sides:
-        parts = side.args if not isinstance(side, Relational) and side.has(Relational) else (side,)
-        for part in parts:
-            if isinstance(part, Relational):
-                difference = sympy.expand(part.lhs - part.rhs)
-                if len(difference.free_symbols) != 1 or not difference.is_polynomial():
-                    return False
-                if sympy.degree(difference) != 1:
-                    return False
+def _is_linear(side: Any) -> bool:  # noqa: ANN401 - as above
+    """Tell whether the inequalities in an answer are linear in one unknown: others are not solved."""
+    for part in side.args if not isinstance(side, Relational) and side.has(Relational) else (side,):
+        if isinstance(part, Relational):
+            difference = sympy.expand(part.lhs - part.rhs)
+            if len(difference.free_symbols) != 1 or not difference.is_polynomial() or sympy.degree(difference) != 1:
+                return False
     return True
 
 

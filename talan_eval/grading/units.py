@@ -115,7 +115,7 @@ _POWER: Final = r"(?:\s?\^\s?\{?\s?(?P<power>[23])\s?\}?)?"
 _SPACE: Final = r"(?:\s|\\[,;:! ]|~|\\quad|\\qquad)*"
 _TEXT_UNIT: Final = re.compile(rf"{_SPACE}{_FONT}\{{(?P<words>[^{{}}]{{1,60}})\}}{_POWER}[\s.]*\Z")
 _BARE_UNIT: Final = re.compile(
-    r"(?:(?<=[0-9}).])|(?<=\\pi)(?=\s))(?P<space>(?:\s|\\[,;:! ]|~|-)*)(?P<words>[A-Za-z]{1,14}\.?(?:(?:\s|-)[A-Za-z]{2,14}\.?){0,3}(?:/[A-Za-z]{1,10})?)"
+    r"(?:(?<=[0-9})])|(?<=[0-9]\.)|(?<=\\pi)(?=\s))(?P<space>(?:\s|\\[,;:! ]|~|-)*)(?P<words>[A-Za-z]{1,14}\.?(?:(?:\s|-)[A-Za-z]{2,14}\.?){0,3}(?:/[A-Za-z]{1,10})?)"
     + _POWER
     + r"[\s.]*\Z"
 )
