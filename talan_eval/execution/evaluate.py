@@ -10,6 +10,7 @@ from talan_eval.execution.answering import answer, cut
 from talan_eval.execution.prompts import chat_renderer, check_prompts_fit
 from talan_eval.execution.samples import Sample
 from talan_eval.grading.graders import grade_answers
+from talan_eval.grading.thinking import opens_thinking
 from talan_eval.grading.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -95,7 +96,9 @@ def evaluate(
         on_items=on_items,
     )
     items = [*benchmark.items] * asking.samples
-    grades = grade_answers(benchmark.spec.grader, [item.doc for item in items], answered.texts, tier)
+    opened = [asking.thinking or opens_thinking(prompt) for prompt in prompts] * asking.samples
+    docs = [item.doc for item in items]
+    grades = grade_answers(benchmark.spec.grader, docs, answered.texts, tier, thinking=opened)
     hashes = [hashlib.sha256(prompt.encode()).hexdigest()[:_HASH_LENGTH] for prompt in prompts]
     samples = tuple(
         _sample(item, hashes[place % len(hashes)], place // len(hashes), said, grade)

@@ -12,11 +12,15 @@ experiment's identity.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from lm_eval.models.huggingface import HFLM
 from transformers import LogitsProcessor
+
+from talan_eval.execution.prompts import has_thinking_switch
+from talan_eval.grading.thinking import cut_at_stops, mark_tokens, mentions_thinking, opens_thinking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,6 +90,11 @@ class AskedLM(HFLM):  # type: ignore[misc]  # lm-eval publishes no types
         self._asking = asking
         self._sample = 0
         self._prompts: tuple[str, ...] = ()
+        template = str(tokenizer.chat_template)
+        self._may_think = asking.chat_template and not has_thinking_switch(tokenizer) and mentions_thinking(template)
+        special = tuple(str(token) for token in tokenizer.all_special_tokens)
+        marks = mark_tokens(special)
+        self._dropped = tuple(token for token in special if token not in marks) if marks else ()
 
     def answers(self, requests: Sequence[Any], sample: int) -> list[str]:
         """Answer requests once.
@@ -95,11 +104,31 @@ class AskedLM(HFLM):  # type: ignore[misc]  # lm-eval publishes no types
             sample: Number of the sample, from 0; without effect at temperature 0.
 
         Returns:
-            One answer per request, in order, cut at the first stop string.
+            One answer per request, in order, cut at the first stop string outside its thinking.
         """
         self._sample = sample
-        said: list[str] = self.generate_until(list(requests), disable_tqdm=True)
-        return said
+        opened = [self._asking.thinking or opens_thinking(str(request.args[0])) for request in requests]
+        if not any(opened) and not self._may_think:
+            said: list[str] = self.generate_until(list(requests), disable_tqdm=True)
+            return said
+        # lm-eval's stop strings end the thinking, too; without them a model goes on to its end-of-turn token.
+        free = [
+            replace(request, arguments=(request.args[0], {**request.args[1], "until": []})) for request in requests
+        ]
+        whole: list[str] = self.generate_until(free, disable_tqdm=True)
+        return [
+            cut_at_stops(text, request.args[1].get("until", ()), opened=begins)
+            for text, request, begins in zip(whole, requests, opened, strict=True)
+        ]
+
+    def tok_decode(self, tokens: Any, skip_special_tokens: bool = True) -> str:  # noqa: ANN401, FBT001, FBT002 - lm-eval's signature
+        """Decode tokens; marks of thinking that are special tokens stay, or nobody could tell thinking from answer."""
+        if not skip_special_tokens or not self._dropped:
+            return str(super().tok_decode(tokens, skip_special_tokens))
+        text = str(super().tok_decode(tokens, skip_special_tokens=False))
+        for token in self._dropped:
+            text = text.replace(token, "")
+        return text
 
     def tok_batch_encode(self, strings: Sequence[str], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - passed through
         """Encode a batch, and remember whose it is."""

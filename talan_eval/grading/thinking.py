@@ -58,6 +58,7 @@ _MARK: Final = re.compile("|".join(map(re.escape, sorted(_FAMILY, key=len, rever
 _LINE_START: Final = re.compile(r"(?:^|\n)(?:\s|<\|[^|>\n]{1,40}\|>|<(?:s|bos)>|[A-Za-z]{1,20}:(?=\s)){0,20}\Z")
 _QUOTES: Final = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d", "\u2018": "\u2019", "\u00ab": "\u00bb"}
 _LOOK_BACK: Final = 200
+_SHORTEST_TOKEN: Final = 5
 _CHANNEL: Final = re.compile(r"<\|channel\|>\s*(\w{1,20})[^<\n]{0,80}(?:<\|constrain\|>[^<\n]{0,40})?<\|message\|>")
 _CHANNEL_END: Final = re.compile(r"<\|(?:end|return|start|call)\|>")
 _BARE_ANALYSIS: Final = re.compile(r"\s*analysis(?=[A-Z0-9\"'(\[])")
@@ -89,8 +90,16 @@ def opens_thinking(prompt: str) -> bool:
 
 
 def mentions_thinking(template: str) -> bool:
-    """Tell whether a chat template knows any mark: models with such a template may think unasked."""
+    """Tell whether a chat template knows any mark: a model with such a template may think unasked."""
     return _MARK.search(template) is not None or "<|channel|>" in template
+
+
+def mark_tokens(special_tokens: Sequence[str]) -> frozenset[str]:
+    """Return those of a tokenizer's special tokens that mark thinking: dropping them in decoding would hide it."""
+    channels = {"<|channel|>", "<|message|>", "<|start|>", "<|end|>", "<|return|>"}
+    # Gemma writes "<|channel>" and the word "thought", of which only the first is a token.
+    marks = {token for token in special_tokens if len(token) >= _SHORTEST_TOKEN and any(mark.startswith(token.lower()) for mark in _FAMILY)}
+    return frozenset(marks | (channels & set(special_tokens) if "<|channel|>" in special_tokens else set()))
 
 
 def cut_at_stops(answer: str, stops: Sequence[str], *, opened: bool = False) -> str:
