@@ -31,19 +31,20 @@ DEFAULT_LETTERS: Final = "ABCD"
 _DECORATION: Final = re.compile(r"[*_`$\"'\u201c\u201d\u2018\u2019]|\\[()\[\]]|\\[,;! ]|\\(?:left|right)(?![A-Za-z])")
 _FONT: Final = re.compile(r"\\(?:text(?:bf|it|rm|sf)?|math(?:rm|bf|sf)|mbox|bf|rm)\s?\{([^{}]{0,40})\}")
 _TAG: Final = re.compile(r"</?(?:answer|response|final|output|solution|final_answer|option|choice)>", re.IGNORECASE)
+_OTHER_TAG: Final = re.compile(r"</?[A-Za-z][A-Za-z_:]{1,19}>|\[/?THINK\]")
 _PLACEHOLDER: Final = re.compile(r"<[ ]?([A-Za-z])[ ]?>")
 _ALSO: Final = re.compile(r"[ ]?(?:,|/|&|\bor\b|\band\b)[ ]?(?:or[ ]|and[ ])?")
 _AFTER_PRONOUN: Final = re.compile(r"[ \t]+(?:because|since|as|and|or|which|with|for|due|based)\b")
 _BOX: Final = re.compile(r"\\(?:boxed|fbox)\s?\{")
 _NOUN: Final = r"(?i:answer|option|choice|letter)"
 _VERB: Final = r"(?i:is|are|would be|should be|must be|will be)"
-_THEN: Final = r"(?i:(?:therefore|thus|hence|then|clearly|indeed|simply|most likely|likely|probably|,)\s{1,3}){0,2}"
+_THEN: Final = r"(?i:(?:therefore|thus|hence|then|clearly|indeed|simply|most likely|likely|probably|for sure|surely|certainly|definitely|obviously|,)\s{1,3}){0,2}"
 _LINE_LEAD: Final = re.compile(
     r"[ \t]*(?:[-#>\u2022]+[ \t]*){0,3}(?i:(?:so|thus|therefore|hence|finally|in conclusion),?[ ])?(?i:the[ ]|my[ ])?"
     rf"(?i:final[ ]|correct[ ]|right[ ]|best[ ]){{0,2}}(?i:answer|\u7b54\u6848)[ ]?"
     rf"(?:{_VERB}[ ]?[:=]?|[:=]|[-\u2013\u2014](?=\s)|\u662f|\u4e3a|(?=[ ][A-Za-z(\[]))[ \t]*{_THEN}(?:(?i:the[ ])?{_NOUN}[ ]?:?[ ]?)?\s{{0,4}}"
 )
-_HYPOTHETICAL: Final = re.compile(r"(?i:\b(?:if|suppose|assume|assuming|were|whether|unless|say))[^.!?\n]{0,40}\Z")
+_HYPOTHETICAL: Final = re.compile(r"(?i:\b(?:if|suppose|assume|assuming|were|whether|unless|had|say))[^.!?\n]{0,40}\Z")
 
 
 def grade_choice(answer: str, target: str, letters: str = DEFAULT_LETTERS, *, thinking: bool = False) -> Grade:
@@ -77,7 +78,7 @@ def grade_choice(answer: str, target: str, letters: str = DEFAULT_LETTERS, *, th
 def claimed_letters(answer: str, letters: str = DEFAULT_LETTERS) -> tuple[str, ...]:
     """Return the different letters that an answer claims, sorted; see the module's text for the rules."""
     plain = _PLACEHOLDER.sub(r"(\1)", half_width(answer).replace("[[", "(").replace("]]", ")"))
-    text = _FONT.sub(r"\1", _DECORATION.sub("", _TAG.sub(_line_break, plain)))
+    text = _FONT.sub(r"\1", _DECORATION.sub("", _OTHER_TAG.sub(" ", _TAG.sub(_line_break, plain))))
     decided = _by_answer_line(text, letters)
     if decided is None:
         decided = _boxed(text, letters) | _explicit(text, letters) or _by_layout(text, letters)
@@ -156,7 +157,8 @@ def _explicit(text: str, letters: str) -> set[str]:
     lead_ins = re.compile(
         rf"\b(?i:answer)s?[ ]?(?:{_VERB}|[:=])+\s*{_THEN}(?i:that[ ])?(?:(?i:the[ ])?{_NOUN}\s?:?\s*)?"
         rf"|\b(?i:correct|right|best|final)[ ](?i:option|choice|letter)[ ]?(?:{_VERB}|[:=])+\s*{_THEN}(?:{_NOUN}\s?:?\s*)?"
-        rf"|\bI[ ](?i:choose|select|pick|would choose|will choose|go with)[ ](?:(?i:the[ ])?{_NOUN}[ ])?"
+        rf"|\bI(?:d|ll|[ ]would|[ ]will)?[ ](?i:choose|select|pick|go with|say)[ ](?:(?i:the[ ])?{_NOUN}[ ])?"
+        rf"|\bI[ ](?i:think|believe)[ ](?i:that[ ])?(?i:its|it is)[ ](?:(?i:the[ ])?{_NOUN}[ ])?"
     )
     found: set[str] = set()
     for lead_in in lead_ins.finditer(text):

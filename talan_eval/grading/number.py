@@ -98,7 +98,7 @@ _VULGAR: Final = {
     "\u215d": "5/8",
     "\u215e": "7/8",
 }
-_VULGAR_FRACTION: Final = re.compile(f"([0-9])?[ ]?([{''.join(_VULGAR)}])")
+_VULGAR_FRACTION: Final = re.compile(f"(?:([0-9])[ ]?)?([{''.join(_VULGAR)}])")
 
 
 class FoundNumber(NamedTuple):

@@ -78,6 +78,9 @@ def compare(pair: dict[str, Any]) -> tuple[str, str]:
         return MISMATCH, "an inequality that is not solved"
     if _equal(right, given, relations_are_sets=bool(pair.get("inequality"))):
         return MATCH, "equal by math-verify"
+    places = {sympy.Rational(int(found[2] + found[3]), 10 ** len(found[3])): len(found[3]) for found in _DECIMAL.finditer(pair["gold"])}
+    if places and _equal_parts(right[0], given[0], places):
+        return MATCH, "equal at the decimal places of the target's parts"
     return MISMATCH, "different by math-verify"
 
 
@@ -179,6 +182,25 @@ def _same_number(gold: Any, answer: Any) -> bool:  # noqa: ANN401 - as above
         return False
     left, right = _value(gold, {}), _value(answer, {})
     return left is not None and right is not None and left != 0 and not _far(left, right)
+
+
+def _equal_parts(gold: Any, answer: Any, places: dict[Any, int]) -> bool:  # noqa: ANN401 - as above
+    """Compare tuples, intervals and matrices part by part; decimals of the target at the places that they show."""
+    if isinstance(gold, sympy.FiniteSet) and len(gold.args) == 1 and isinstance(gold.args[0], sympy.MatrixBase):
+        (gold,) = gold.args  # a matrix in parentheses
+    if isinstance(gold, sympy.MatrixBase) and isinstance(answer, sympy.MatrixBase):
+        parts = list(zip(gold.flat(), answer.flat(), strict=False)) if gold.shape == answer.shape else []
+    elif isinstance(gold, sympy.Tuple) and isinstance(answer, sympy.Tuple):
+        parts = list(zip(gold.args, answer.args, strict=False)) if len(gold) == len(answer) else []
+    elif isinstance(gold, sympy.Interval) and isinstance(answer, sympy.Interval):
+        same = gold.left_open == answer.left_open and gold.right_open == answer.right_open
+        parts = [(gold.start, answer.start), (gold.end, answer.end)] if same else []
+    else:
+        return False
+    return bool(parts) and all(
+        _at_digits(one, other, places[abs(one)])[0] == MATCH if abs(one) in places else _equal([one], [other])
+        for one, other in parts
+    )
 
 
 def _at_digits(gold: Any, answer: Any, digits: int) -> tuple[str, str]:  # noqa: ANN401 - as above
