@@ -1,7 +1,7 @@
 """Write the generated parts of docs/grading.md: the rules, the marks of thinking, and the agreement with other graders.
 
-    python benchmarks/grading_page.py          # writes them
-    python benchmarks/grading_page.py --check  # exit status 1 where the page is not what the code says
+python benchmarks/grading_page.py          # writes them
+python benchmarks/grading_page.py --check  # exit status 1 where the page is not what the code says
 """
 
 from __future__ import annotations

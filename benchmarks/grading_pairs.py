@@ -1,12 +1,12 @@
 """Grade pairs of answer and target that others hold to be right or wrong, and show every disagreement.
 
     python benchmarks/grading_pairs.py table     # the tables of docs/grading.md
-    python benchmarks/grading_pairs.py check     # grade all pairs again; exit status 1 where a verdict is not the recorded one
+    python benchmarks/grading_pairs.py check     # grade all again; exit status 1 where a verdict is another one
 
-The pairs are facts from the tests of math-verify, inspect_ai, lm-eval and lighteval and from public reports of users, each
-with its source: what was answered, what is right, and what the source says (``theirs``). ``before`` is what this project's
-grader said before its rules of 2026-11, ``ours`` what it says now; where that differs from the source, ``why`` was judged
-by hand, and ``kind`` says whether the source is wrong ("judged") or this grader is ("limit").
+The pairs are facts from the tests of math-verify, inspect_ai, lm-eval and lighteval and from public reports of users,
+each with its source: what was answered, what is right, and what the source says (``theirs``). ``before`` is what this
+project's grader said before its present rules, ``ours`` what it says now; where that differs from the source,
+``why`` was judged by hand, and ``kind`` says whether the source is wrong ("judged") or this grader is ("limit").
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def graded(pairs: list[Pair]) -> dict[Pair, int]:
 
 def group(source: str) -> str:
     """Return the row of the table that a source belongs to."""
-    return "public reports" if source.startswith("reported: ") else source.split()[0] + "'s tests"
+    return "public reports" if source.startswith("reported: ") else source.partition(" ")[0] + "'s tests"
 
 
 def tables(pairs: list[Pair]) -> str:
@@ -85,14 +85,19 @@ def tables(pairs: list[Pair]) -> str:
             )
             if holds
         )
-        cells = (len(some), *(counts[key] for key in ("agree before", "agree now", "right before", "right now", "lost")))
+        cells = (
+            len(some),
+            *(counts[key] for key in ("agree before", "agree now", "right before", "right now", "lost")),
+        )
         lines.append(f"| {name} | {' | '.join(map(str, cells))} |")
     lines += ["", "| source | answer | target | theirs | ours | why |", "|---|---|---|---:|---:|---|"]
     for pair in pairs:
         if pair.ours != pair.theirs:
             why = f"{'Known limit. ' if pair.kind == 'limit' else ''}{pair.why}"
             source = pair.source.removeprefix("reported: ")
-            lines.append(f"| {source} | {shown(pair.answer)} | {shown(pair.target)} | {pair.theirs} | {pair.ours} | {why} |")
+            lines.append(
+                f"| {source} | {shown(pair.answer)} | {shown(pair.target)} | {pair.theirs} | {pair.ours} | {why} |"
+            )
     return "\n".join(lines)
 
 

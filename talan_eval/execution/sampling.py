@@ -112,9 +112,7 @@ class AskedLM(HFLM):  # type: ignore[misc]  # lm-eval publishes no types
             said: list[str] = self.generate_until(list(requests), disable_tqdm=True)
             return said
         # lm-eval's stop strings end the thinking, too; without them a model goes on to its end-of-turn token.
-        free = [
-            replace(request, arguments=(request.args[0], {**request.args[1], "until": []})) for request in requests
-        ]
+        free = [replace(request, arguments=(request.args[0], {**request.args[1], "until": []})) for request in requests]
         whole: list[str] = self.generate_until(free, disable_tqdm=True)
         return [
             cut_at_stops(text, request.args[1].get("until", ()), opened=begins)

@@ -38,11 +38,15 @@ _AFTER_PRONOUN: Final = re.compile(r"[ \t]+(?:because|since|as|and|or|which|with
 _BOX: Final = re.compile(r"\\(?:boxed|fbox)\s?\{")
 _NOUN: Final = r"(?i:answer|option|choice|letter)"
 _VERB: Final = r"(?i:is|are|would be|should be|must be|will be)"
-_THEN: Final = r"(?i:(?:therefore|thus|hence|then|clearly|indeed|simply|most likely|likely|probably|for sure|surely|certainly|definitely|obviously|,)\s{1,3}){0,2}"
+_THEN: Final = (
+    r"(?i:(?:therefore|thus|hence|then|clearly|indeed|simply|most likely|likely|probably|for sure|surely|certainly"
+    r"|definitely|obviously|,)\s{1,3}){0,2}"
+)
 _LINE_LEAD: Final = re.compile(
     r"[ \t]*(?:[-#>\u2022]+[ \t]*){0,3}(?i:(?:so|thus|therefore|hence|finally|in conclusion),?[ ])?(?i:the[ ]|my[ ])?"
     rf"(?i:final[ ]|correct[ ]|right[ ]|best[ ]){{0,2}}(?i:answer|\u7b54\u6848)[ ]?"
-    rf"(?:{_VERB}[ ]?[:=]?|[:=]|[-\u2013\u2014](?=\s)|\u662f|\u4e3a|(?=[ ][A-Za-z(\[]))[ \t]*{_THEN}(?:(?i:the[ ])?{_NOUN}[ ]?:?[ ]?)?\s{{0,4}}"
+    rf"(?:{_VERB}[ ]?[:=]?|[:=]|[-\u2013\u2014](?=\s)|\u662f|\u4e3a|(?=[ ][A-Za-z(\[]))[ \t]*"
+    rf"{_THEN}(?:(?i:the[ ])?{_NOUN}[ ]?:?[ ]?)?\s{{0,4}}"
 )
 _HYPOTHETICAL: Final = re.compile(r"(?i:\b(?:if|suppose|assume|assuming|were|whether|unless|had|say))[^.!?\n]{0,40}\Z")
 
@@ -144,11 +148,17 @@ def _box_content(text: str, start: int) -> str:
 def _claimed_in_box(content: str, letters: str) -> set[str]:
     """Return the letters that a box claims: a letter, a list of letters, or a label with its text."""
     both = f"{letters}{letters.lower()}"
-    body = re.sub(rf"^\s*(?:(?i:the)\s)?(?:{_NOUN}\s?(?:is\b|[:=])?\s*)?", "", content.replace("{", " ").replace("}", " "))
+    body = re.sub(
+        rf"^\s*(?:(?i:the)\s)?(?:{_NOUN}\s?(?:is\b|[:=])?\s*)?", "", content.replace("{", " ").replace("}", " ")
+    )
     one = rf"(?:\(\s?([{both}])\s?\)|\[\s?([{both}])\s?\]|([{both}]))"
-    if re.fullmatch(rf"\s*{one}\s*[).:]?\s*", body) or re.fullmatch(rf"\s*{one}(?:\s*(?:,|/|&|or|and)\s*{one}){{1,5}}\s*\.?\s*", body):
+    if re.fullmatch(rf"\s*{one}\s*[).:]?\s*", body) or re.fullmatch(
+        rf"\s*{one}(?:\s*(?:,|/|&|or|and)\s*{one}){{1,5}}\s*\.?\s*", body
+    ):
         return {found.upper() for found in re.findall(rf"(?<![A-Za-z])[{both}](?![A-Za-z])", body)}
-    label = re.match(rf"\s*(?:\(\s?([{both}])\s?\)|\[\s?([{both}])\s?\]|([{letters}])\s?[).:](?=\s|[A-Za-z]))\s*\S", body)
+    label = re.match(
+        rf"\s*(?:\(\s?([{both}])\s?\)|\[\s?([{both}])\s?\]|([{letters}])\s?[).:](?=\s|[A-Za-z]))\s*\S", body
+    )
     return set() if label is None else {next(group for group in label.groups() if group).upper()}
 
 
@@ -156,7 +166,8 @@ def _explicit(text: str, letters: str) -> set[str]:
     letter = re.compile(_letter_pattern(letters))
     lead_ins = re.compile(
         rf"\b(?i:answer)s?[ ]?(?:{_VERB}|[:=])+\s*{_THEN}(?i:that[ ])?(?:(?i:the[ ])?{_NOUN}\s?:?\s*)?"
-        rf"|\b(?i:correct|right|best|final)[ ](?i:option|choice|letter)[ ]?(?:{_VERB}|[:=])+\s*{_THEN}(?:{_NOUN}\s?:?\s*)?"
+        rf"|\b(?i:correct|right|best|final)[ ](?i:option|choice|letter)[ ]?"
+        rf"(?:{_VERB}|[:=])+\s*{_THEN}(?:{_NOUN}\s?:?\s*)?"
         rf"|\bI(?:d|ll|[ ]would|[ ]will)?[ ](?i:choose|select|pick|go with|say)[ ](?:(?i:the[ ])?{_NOUN}[ ])?"
         rf"|\bI[ ](?i:think|believe)[ ](?i:that[ ])?(?i:its|it is)[ ](?:(?i:the[ ])?{_NOUN}[ ])?"
     )

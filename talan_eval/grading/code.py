@@ -3,9 +3,9 @@
 Which part of an answer is the program:
 
 1. Fenced blocks (:mod:`talan_eval.grading.fences`); empty ones are none. Blocks marked as Python are preferred to
-   unmarked ones, those to all others. Among several, the *last* one that defines the wanted function counts: drafts come
-   first, and usage examples and tests do not define it. Where no name is wanted, or none defines it, the first block with
-   a definition counts, because what follows the solution is mostly its use; then the first block.
+   unmarked ones, those to all others. Among several, the *last* one that defines the wanted function counts: drafts
+   come first, and usage examples and tests do not define it. Where no name is wanted, or none defines it, the first
+   block with a definition counts, because what follows the solution is mostly its use; then the first block.
 2. Blocks before it that hold nothing but imports, definitions and constants, and do not name the wanted function, are
    joined with it: models put imports and helpers into blocks of their own. No other block is joined: an example would
    run with the solution. Helpers in a block behind the solution are not joined.
@@ -50,7 +50,9 @@ _HELPER: Final = re.compile(
     r"[ \t#)\]}]|(?:async[ ]+def|def|class)[ ]+\w|import[ ]+\w|from[ ]+[\w.]+[ ]+import\b|@\w|\Z"
     r"|[A-Za-z_]\w*[ ]*(?::[^=\n]{1,80})?=(?!=)[^=\n]*\Z|(?:if|try|except|else|finally)\b[^\n]*:[ \t]*(?:#[^\n]*)?\Z"
 )
-_SUBSTANCE: Final = re.compile(r"^(?:import[ ]+\w|from[ ]+[\w.]+[ ]+import\b|(?:async[ ]+)?def[ ]+\w|class[ ]+\w|\w+[ ]*=)", re.MULTILINE)
+_SUBSTANCE: Final = re.compile(
+    r"^(?:import[ ]+\w|from[ ]+[\w.]+[ ]+import\b|(?:async[ ]+)?def[ ]+\w|class[ ]+\w|\w+[ ]*=)", re.MULTILINE
+)
 
 
 def extract_program(answer: str, entry_point: str | None = None, *, thinking: bool = False) -> str | None:

@@ -15,9 +15,13 @@ import re
 from typing import Final, NamedTuple
 
 _LANGUAGE: Final = r"[A-Za-z][A-Za-z0-9_+.#-]{0,20}"
-_OPENING: Final = re.compile(rf"([ \t]{{0,12}})(`{{3,}}|~{{3,}})[ \t]*({_LANGUAGE})?(?:[ \t]*\{{[^}}\n]{{0,80}}\}}|[ \t]+[\w=.\"':-]{{1,80}})?[ \t]*")
+_OPENING: Final = re.compile(
+    rf"([ \t]{{0,12}})(`{{3,}}|~{{3,}})[ \t]*({_LANGUAGE})?"
+    r"(?:[ \t]*\{[^}\n]{0,80}\}|[ \t]+[\w=.\"':-]{1,80})?[ \t]*"
+)
 _CODE_BEHIND: Final = re.compile(
-    rf"([ \t]{{0,12}})(`{{3,}}|~{{3,}})[ \t]*(?:(python3?|py)[ \t]*|{_LANGUAGE}[ \t]+)?((?:async[ ]+def|def|class|from|import)[ ]+\w[^\n]*|@\w[^\n]*)"
+    rf"([ \t]{{0,12}})(`{{3,}}|~{{3,}})[ \t]*(?:(python3?|py)[ \t]*|{_LANGUAGE}[ \t]+)?"
+    r"((?:async[ ]+def|def|class|from|import)[ ]+\w[^\n]*|@\w[^\n]*)"
 )
 _GLUED_OPENING: Final = re.compile(rf"[^\n`~]*[^\n`~\s](`{{3,}}|~{{3,}})({_LANGUAGE})?[ \t]*")
 _FENCE_LINE: Final = re.compile(r"([ \t]*)(`{3,}|~{3,})[ \t]*([^\n]*)")
@@ -93,7 +97,8 @@ class _Reader:
             return number + 1
         if self.first_line is None:
             self.first_line = number
-            self.first_is_bare = opening is not None and opening[3] is None or (glued is not None and glued[2] is None)
+            language = opening[3] if opening is not None else glued[2] if glued is not None else ""
+            self.first_is_bare = language is None
         if opening is not None:
             self._open(opening[2], len(opening[1]), opening[3])
         elif behind is not None:

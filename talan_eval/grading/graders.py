@@ -29,13 +29,13 @@ CODE: Final = "code"
 MATH: Final = "math"
 GRADERS: Final = (*_BY_TEXT, MATH, CODE)
 EXPLANATIONS: Final = {
-    "number": "The number or the calculation behind the first '####' counts, else the last number of the answer. It must "
-    "equal the target exactly; separators, currency, units and the way of writing a fraction do not matter.",
+    "number": "The number or the calculation behind the first '####' counts, else the last number of the answer. It "
+    "must equal the target exactly; separators, currency, units and the way of writing a fraction do not matter.",
     "latex": "The content of the last \\boxed{...} counts. It must have the same strict normal form as the target.",
     "math": "The content of the last \\boxed{...} counts. It must have the same strict normal form as the target, or "
     "be equal to it by math-verify with nothing that speaks against it; both verdicts are kept.",
-    "choice": "The last line 'Answer: B' decides, else the one letter that the answer claims, as in \\boxed{B}. Several "
-    "letters earn nothing.",
+    "choice": "The last line 'Answer: B' decides, else the one letter that the answer claims, as in \\boxed{B}. "
+    "Several letters earn nothing.",
     "code": "The program is taken from the fenced block that defines the wanted function, else from the plain text. It "
     "must pass all assertions within the limits of the runner.",
 }

@@ -106,6 +106,7 @@ def grade_latex(answer: str, target: str, *, thinking: bool = False) -> Grade:
     Args:
         answer: What the model wrote, with ``\boxed{...}``.
         target: The bare target, or a reference solution with ``\boxed{...}``.
+        thinking: Whether the answer begins inside the thinking.
 
     Returns:
         The grade; ``ERROR`` where the target cannot be normalised.

@@ -1,9 +1,10 @@
 r"""The same LaTeX for both readers of an answer: one way to write what people write in many.
 
-Characters outside ASCII become commands or digits (full width, ``½``, ``²``, ``√``), spacing and fonts of single letters
-go, ``\\[4pt]`` ends a row as ``\\`` does, ``aligned`` and its ``&`` are dropped, ``\langle 1,2\rangle`` becomes a vector
-in parentheses, labels ("Answer:") in front of an answer go, a degree sign inside a trigonometric function becomes
-``\cdot\pi/180``, and a repeating decimal (``0.1\overline{6}``) its fraction. Nothing here knows a target.
+Characters outside ASCII become commands or digits (full width, ``½``, ``²``, ``√``), spacing and fonts of single
+letters go, ``\\[4pt]`` ends a row as ``\\`` does, ``aligned`` and its ``&`` are dropped, ``\langle 1,2\rangle``
+becomes a vector in parentheses, labels ("Answer:") in front of an answer go, a degree sign inside a trigonometric
+function becomes ``\cdot\pi/180``, and a repeating decimal (``0.1\overline{6}``) its fraction. Nothing here knows a
+target.
 """
 
 from __future__ import annotations
@@ -76,7 +77,9 @@ _VULGAR: Final = {
     "\u215d": (5, 8),
     "\u215e": (7, 8),
 }
-_SUPERSCRIPTS: Final = str.maketrans("\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207a\u207b\u207f", "0123456789+-n")
+_SUPERSCRIPTS: Final = str.maketrans(
+    "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207a\u207b\u207f", "0123456789+-n"
+)
 _SUBSCRIPTS: Final = str.maketrans("\u2080\u2081\u2082\u2083\u2084\u2085\u2086\u2087\u2088\u2089", "0123456789")
 _SUPERSCRIPT: Final = re.compile("[\u2070\u00b9\u00b2\u00b3\u2074-\u2079\u207a\u207b\u207f]+")
 _SUBSCRIPT: Final = re.compile("[\u2080-\u2089]+")
@@ -89,28 +92,44 @@ _ROW_SPACE: Final = re.compile(r"\\\\\s?\[\s?-?[0-9.]+\s?(?:pt|em|ex|mm|cm|in|px
 _ALIGNED: Final = re.compile(r"\\begin\s?\{(aligned|align\*?|gathered|split|alignedat)\}(.*?)\\end\s?\{\1\}", re.DOTALL)
 _SYSTEM: Final = re.compile(r"\\begin\s?\{(cases)\}((?:[^&=\\]*=[^&=\\]*(?:\\\\)?)+)\\end\s?\{cases\}")
 _LEFT_ANGLE: Final = re.compile(r"\\left\s?\\langle|\\langle")
-_STYLE: Final = re.compile(r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|thinspace|,|;|!|:|>)(?![A-Za-z])|\\(?:hspace|vspace|phantom)\*?\s?\{[^{}]{0,20}\}")
+_STYLE: Final = re.compile(
+    r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|thinspace|,|;|!|:|>)(?![A-Za-z])|\\(?:hspace|vspace|phantom)\*?\s?\{[^{}]{0,20}\}"
+)
 _SPACE: Final = re.compile(r"(?<!\\)\\(?: |\Z)|\\(?:quad|qquad|enspace)(?![A-Za-z])|~")
-_LETTER_FONT: Final = re.compile(r"([\^_]\s?)?\\(?:mathrm|mathbf|mathit|mathsf|boldsymbol|bm|vec|text|textrm|textbf|textit)\s?\{\s?([A-Za-z]|-?[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?)\s?\}")
+_LETTER_FONT: Final = re.compile(
+    r"([\^_]\s?)?\\(?:mathrm|mathbf|mathit|mathsf|boldsymbol|bm|vec|text|textrm|textbf|textit)\s?\{\s?([A-Za-z]|-?[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?)\s?\}"
+)
 _GROUPED_ARGUMENT: Final = re.compile(r"(?<=[{ ])[0-9]{1,3}(?:,[0-9]{3}){1,9}(?=\s?\})")
 _TEXT_WORDS: Final = re.compile(r"\\(?:text|mbox|textrm)\s?\{[^{}]*\}")
 _FILLERS: Final = re.compile(r"(?<![A-Za-z])(?:the|all|an)[ ]")
 _TEXT_NUMBER: Final = re.compile(r"\A\s*\\(?:text(?:rm|bf|it|normal)?|mbox|mathrm|mathbf|textsf)\s?\{([^{}]*)\}\s*\Z")
 _TEXT_LABEL: Final = re.compile(
-    r"\A\s*\\(?:text(?:rm|bf|it)?|mbox|mathrm|mathbf)\s?\{\s*(?:[A-Za-z][A-Za-z ']{0,40}?(?::|\bis:?)|(?i:so|thus|hence|therefore),?)\s*\}\s*:?\s*(?=\S)"
+    r"\A\s*\\(?:text(?:rm|bf|it)?|mbox|mathrm|mathbf)\s?\{"
+    r"\s*(?:[A-Za-z][A-Za-z ']{0,40}?(?::|\bis:?)|(?i:so|thus|hence|therefore),?)\s*\}\s*:?\s*(?=\S)"
 )
-_COLON_BEHIND: Final = re.compile(r"\A\s*\\(?:text(?:rm|bf|it)?|mbox|mathrm|mathbf)\s?\{\s*(?i:(?:the )?(?:final )?(?:answer|solution|result))\s*\}\s*(?::|=|\\text\s?\{\s*is:?\s*\})\s*(?=\S)")
-_BARE_LABEL: Final = re.compile(r"\A\s*(?i:(?:the )?(?:final )?(?:answer|solution|result)s?\s*(?::|\bis\b:?|=))\s*(?=\S)")
+_COLON_BEHIND: Final = re.compile(
+    r"\A\s*\\(?:text(?:rm|bf|it)?|mbox|mathrm|mathbf)\s?\{"
+    r"\s*(?i:(?:the )?(?:final )?(?:answer|solution|result))\s*\}\s*(?::|=|\\text\s?\{\s*is:?\s*\})\s*(?=\S)"
+)
+_BARE_LABEL: Final = re.compile(
+    r"\A\s*(?i:(?:the )?(?:final )?(?:answer|solution|result)s?\s*(?::|\bis\b:?|=))\s*(?=\S)"
+)
 _TRIGONOMETRIC: Final = re.compile(r"\\?(?:sin|cos|tan|cot|sec|csc|cis)(?![a-z])|e\s?\^")
-_DEGREES_INSIDE: Final = re.compile(r"(\\frac\s?\{[0-9]+\}\{[0-9]+\}|[0-9]+(?:\.[0-9]+)?)\s?\}?\s?\^\s?\{?\s?(?:\\circ(?![A-Za-z]))\s?\}?")
-_BARE_FUNCTION: Final = re.compile(r"(?<![\\A-Za-z])(sin|cos|tan|cot|sec|csc|exp|ln|log|sqrt|pi|infty|infinity)(?![A-Za-z])")
+_DEGREES_INSIDE: Final = re.compile(
+    r"(\\frac\s?\{[0-9]+\}\{[0-9]+\}|[0-9]+(?:\.[0-9]+)?)\s?\}?\s?\^\s?\{?\s?(?:\\circ(?![A-Za-z]))\s?\}?"
+)
+_BARE_FUNCTION: Final = re.compile(
+    r"(?<![\\A-Za-z])(sin|cos|tan|cot|sec|csc|exp|ln|log|sqrt|pi|infty|infinity)(?![A-Za-z])"
+)
 _ROOT_IN_BRACKETS: Final = re.compile(r"\\sqrt\s*\(([^()]{1,60})\)")
 _POWER_IN_BRACKETS: Final = re.compile(r"\^\s?\(([^()]{1,40})\)")
 _REPEATING: Final = re.compile(r"(?<![0-9.])([0-9]{0,9})\.([0-9]{0,9})\\overline\s?\{?\s?([0-9]{1,9})\s?\}?")
 _GROUPED: Final = re.compile(r"\A\s*[-+]?[0-9]{1,3}(?:(?:,|\{,\}| )[0-9]{3}(?![0-9])){1,12}(?:\.[0-9]+)?\s*\Z")
 _DOLLARS: Final = re.compile(r"\A\s*(?:\$\$?|\\\(|\\\[)(?P<inner>.*?)(?:\$\$?|\\\)|\\\])[.\s]*\Z", re.DOTALL)
 _GROUP_MARK: Final = re.compile(r"(?<=[0-9])\s?(?:,\s?\\!|\\,|\\!|\{,\}|\{,\s?\}|\{ ,\s?\})\s?(?=[0-9]{3}(?![0-9]))")
-_SLASHED_COMMAND: Final = re.compile(r"\\\\(?=(?:frac|dfrac|sqrt|pi|le|ge|leq|geq|text|cup|infty|left|right|cdot|times|pm)(?![A-Za-z]))")
+_SLASHED_COMMAND: Final = re.compile(
+    r"\\\\(?=(?:frac|dfrac|sqrt|pi|le|ge|leq|geq|text|cup|infty|left|right|cdot|times|pm)(?![A-Za-z]))"
+)
 
 
 def clean(latex: str) -> str:
@@ -144,7 +163,7 @@ def clean(latex: str) -> str:
 
 
 def braced(latex: str) -> str:
-    r"""Return a text in which ``\frac`` and ``\sqrt`` have their arguments in braces: ``\frac12`` is ``\frac{1}{2}``."""
+    r"""Return a text in which ``\frac`` and ``\sqrt`` have arguments in braces: ``\frac12`` is ``\frac{1}{2}``."""
     for command in reversed(list(_ARGUMENTS.finditer(latex))):
         position, arguments = command.end(), []
         root = _ROOT_INDEX.match(latex, position) if command[1] == "sqrt" else None
@@ -158,7 +177,13 @@ def braced(latex: str) -> str:
             arguments.append(bare if bare.startswith("{") else f"{{{bare}}}")
             position = end
         name = "\\sqrt" if command[1] == "sqrt" else "\\frac"
-        latex = latex[: command.start()] + name + (root.group().strip() if root else "") + "".join(arguments) + latex[position:]
+        latex = (
+            latex[: command.start()]
+            + name
+            + (root.group().strip() if root else "")
+            + "".join(arguments)
+            + latex[position:]
+        )
     return latex
 
 
@@ -210,13 +235,13 @@ def _rows_listed(block: re.Match[str]) -> str:
 
 
 def _unlabelled(text: str) -> str:
-    r"""Return an answer without "Answer:" in front of it, and without ``\text{}`` around all of it where that is a number."""
+    r"""Return an answer without "Answer:" in front of it, and without ``\text{}`` around a number."""
     for pattern in (_TEXT_LABEL, _COLON_BEHIND, _BARE_LABEL):
         text = pattern.sub("", text)
     whole = _TEXT_NUMBER.match(text)
     if whole is not None:
         inner = _BARE_LABEL.sub("", whole[1]).strip()
-        if inner[:1].isdigit() or inner[:1] in "-.$\\" and inner[1:2].isdigit():
+        if inner[:1].isdigit() or (inner[:1] in "-.$\\" and inner[1:2].isdigit()):
             return inner
     return text
 

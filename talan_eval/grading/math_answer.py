@@ -1,19 +1,19 @@
 r"""Answers to MATH: the strict normaliser and math-verify side by side, on the same ``\boxed{...}``.
 
-The answer is right where the normaliser says so, or where math-verify does and nothing speaks against it: the normaliser
-knows no algebra (``2\sqrt{3}/2``), math-verify reads too much into an answer. What speaks against it is written down in
-:mod:`talan_eval.grading.relations` (an equation is no value), :mod:`talan_eval.grading.units` (other units),
-``symbolic_worker`` (values differ, decimals), and here: words that only one side has, dots, an expression that the
-question holds. docs/grading.md shows each rule with an example. Where the normaliser sees a difference and math-verify
-does not finish, the verdict is ``TIMEOUT``, which earns nothing. Both verdicts are kept, so that their disagreements can
-be counted and read.
+The answer is right where the normaliser says so, or where math-verify does and nothing speaks against it: the
+normaliser knows no algebra (``2\sqrt{3}/2``), math-verify reads too much into an answer. What speaks against it is
+written down in :mod:`talan_eval.grading.relations` (an equation is no value), :mod:`talan_eval.grading.units` (other
+units), ``symbolic_worker`` (values differ, decimals), and here: words that only one side has, dots, an expression
+that the question holds. docs/grading.md shows each rule with an example. Where the normaliser sees a difference and
+math-verify does not finish, the verdict is ``TIMEOUT``, which earns nothing. Both verdicts are kept, so that their
+disagreements can be counted and read.
 
 The last box counts. Boxes that are joined ("\boxed{1} or \boxed{2}") are one list; where the target is a set, all boxes
 of the answer are tried as one, too.
 
 An expression that the question itself holds earns nothing for being equal to the target: "factor ab+5b+2a+10" is not
-answered by ab+5b+2a+10. Not covered: other forms that a question may ask for; an expanded product or an unsimplified root
-is right where it is equal.
+answered by ab+5b+2a+10. Not covered: other forms that a question may ask for; an expanded product or an unsimplified
+root is right where it is equal.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ _DECIMAL: Final = re.compile(r"\s*[-+]?[0-9]*\.([0-9]+)\s*")
 _DOTS: Final = re.compile(r"\\(?:ldots|cdots|dots|dotsc|dotsb)(?![A-Za-z])|\.\.\.|\u2026")
 _TEXT: Final = re.compile(r"\\(?:text(?:rm|bf|it|normal)?|mbox|mathrm|operatorname)\s?\{([^{}]*)\}")
 _WORD: Final = re.compile(r"[A-Za-z]{2,}")
-_SMALL_WORDS: Final = frozenset("and or if for where when the is are to of with all real any".split())
+_SMALL_WORDS: Final = frozenset(
+    ("and", "or", "if", "for", "where", "when", "the", "is", "are", "to", "of", "with", "all", "real", "any")
+)
 _COLUMN: Final = re.compile(r"\\begin\s?\{[pbv]?matrix\}(.*?)\\end\s?\{[pbv]?matrix\}", re.DOTALL)
 _MOST_CLAIMS: Final = 3
 _MOST_LISTED: Final = 12
@@ -144,7 +146,7 @@ def _claims(answer: str, target: str, question: str, *, opened: bool) -> list[_C
 
 
 def _contents(final: str, found: list[Box], target: _Target) -> list[str]:
-    """Return what may be the answer: the last box, the boxes joined to it, and all of them where the target is a set."""
+    """Return what may be the answer: the last box, those joined to it, and all of them where the target is a set."""
     joined = [found[-1].content]
     for before, behind in zip(found[-2::-1], found[:0:-1], strict=True):
         between = final[before.end : behind.start]
@@ -176,7 +178,11 @@ def _claim(content: str, target: _Target, names: frozenset[str]) -> _Claim:
 def _as_shares(claim: _Claim, target: _Target) -> list[_Claim]:
     """Return a claim with "50 %" read as a half, where only one side is a percentage."""
     unit = expression(claim.content).unit
-    if claim.pair is None or claim.strict.verdict is Verdict.MATCH or {unit, target.expression.unit} != {"percent", None}:
+    if (
+        claim.pair is None
+        or claim.strict.verdict is Verdict.MATCH
+        or {unit, target.expression.unit} != {"percent", None}
+    ):
         return []
     share = "\\frac{%s}{100}"
     if unit == "percent":
@@ -197,7 +203,11 @@ def _objection(given: Expression, target: _Target) -> str:
         letters = "".join(re.findall("[A-Za-z]", other)).casefold()
         named = read(one).name
         for text in _TEXT.findall(one.replace(named, " ") if named else one):
-            lonely = [word for word in _WORD.findall(text) if word.casefold() not in _SMALL_WORDS and word.casefold() not in letters]
+            lonely = [
+                word
+                for word in _WORD.findall(text)
+                if word.casefold() not in _SMALL_WORDS and word.casefold() not in letters
+            ]
             if lonely:
                 return f"the word {quoted(lonely[0])} stands on one side only"
     return ""
@@ -228,20 +238,18 @@ def _both_related(given: Expression, reading: Reading, target: _Target, digits: 
     values = reading.value is not None and right.value is not None
     if values and _bare(reading.name) == _bare(right.name) and reading.relations == right.relations:
         return Pair(right.value or "", reading.value or "", digits, reading.equal), ""
-    if (right.relations | reading.relations) & {"\\in"}:
-        sides = [reading.value or as_interval(given.latex), right.value or as_interval(target.expression.latex)]
-        if None not in sides:
-            return Pair(sides[1] or "", sides[0] or "", digits), ""
-        if reading.value is not None:
-            return Pair(target.expression.latex, reading.value, inequality=True), ""
+    membership = (right.relations | reading.relations) & {"\\in"}
+    claimed = reading.value or (as_interval(given.latex) if membership else None)
+    if membership and claimed is not None:
+        wanted = right.value or as_interval(target.expression.latex)
+        return Pair(wanted or target.expression.latex, claimed, digits, inequality=wanted is None), ""
     if not reading.relations <= right.relations | {"=", "<", ">", "\\le", "\\ge"}:
         return None, reading.reason or "another relation than the target's"
     solved = right.value is not None and not has_unknowns(right.value) and right.name.strip()
     if reading.equation is not None and solved and solved in "".join(reading.equation):
         return Pair(right.value or "", reading.equation[0], digits, solve=reading.equation[1]), ""
-    if reading.equal:
-        return Pair(target.expression.latex, f"{reading.name}={reading.value}", None), ""
-    return Pair(target.expression.latex, given.latex), ""
+    # A chain of equations counts by its ends, and its sides were compared where both name the same.
+    return Pair(target.expression.latex, f"{reading.name}={reading.value}" if reading.equal else given.latex), ""
 
 
 def _only_answer_related(given: Expression, reading: Reading, gold: str, digits: int | None) -> tuple[Pair | None, str]:

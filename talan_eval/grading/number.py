@@ -9,9 +9,11 @@ Which number of the answer counts:
 2. Otherwise the last number of the text, as lm-eval's ``flexible-extract``. "The answer is n" has no rule of its own: a
    phrase list would favour the arm that happens to use its phrases, and the last number is nearly always the same one.
 
-What is one number: digits with thousands separators (``1,234``, ``1{,}234``, ``1'234``, ``1 234``), a sign, sign or code in front, a decimal part, an exponent (``1.5e3``), a fraction (``3/4``, ``\frac{3}{4}``, ``½``) or a mixed
-number (``1 1/2``). Full-width digits are digits. Units and percent signs behind it are dropped: "50%" is 50. Digits that
-belong to a word, an index or an exponent ("H2O", "x_2", "cm^2") are none. Values are compared exactly, as fractions.
+What is one number: digits with thousands separators (``1,234``, ``1{,}234``, ``1'234``, ``1 234``), a sign, a
+currency sign or code in front, a decimal part, an exponent (``1.5e3``), a fraction (``3/4``, ``\frac{3}{4}``, ``½``)
+or a mixed number (``1 1/2``). Full-width digits are digits. Units and percent signs behind it are dropped: "50%" is
+50. Digits that belong to a word, an index or an exponent ("H2O", "x_2", "cm^2") are none. Values are compared
+exactly, as fractions.
 
 Not covered: numbers in words ("twelve", "2 million"), powers left undone ("10^2"), European decimal commas, Indian
 grouping.
@@ -80,7 +82,9 @@ _REPLACED: Final = (
 )
 _THIN_GROUP: Final = re.compile(r"(?<=[0-9])(?:\\,|[\u00a0\u2009\u202f'\u2019])(?=[0-9]{3}(?![0-9]))")
 # A plain space groups digits only where the whole number is grouped: "1 000 000", but not "12 1000" or "5 100/3".
-_SPACED: Final = re.compile(r"(?<![0-9.,/^_A-Za-z])(?<![0-9] )[1-9][0-9]{0,2}(?:[ ][0-9]{3}){1,12}(?![0-9/]|[ ][0-9]|,[0-9])")
+_SPACED: Final = re.compile(
+    r"(?<![0-9.,/^_A-Za-z])(?<![0-9] )[1-9][0-9]{0,2}(?:[ ][0-9]{3}){1,12}(?![0-9/]|[ ][0-9]|,[0-9])"
+)
 _VULGAR: Final = {
     "\u00bd": "1/2",
     "\u2153": "1/3",

@@ -32,7 +32,10 @@ _WRONG_BECAUSE: Final = (
     (re.compile(r"the unit .* is not "), "wrong, another unit"),
     (re.compile(r"stands on one side only|dots on one side|does not read dots"), "wrong, words or dots that count"),
     (
-        re.compile(r"no exact value|no value|no assignment|sides are not equal|names no unknown|half an equation|not solved|more than values|another relation"),
+        re.compile(
+            r"no exact value|no value|no assignment|sides are not equal|names no unknown"
+            r"|half an equation|not solved|more than values|another relation"
+        ),
         "wrong, an equation or relation that is no value",
     ),
     (re.compile(r"different bases"), "wrong, another base"),

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 _OPEN: Final = frozenset({"{", "(", "[", "\\{", "\\begin"})
 _CLOSE: Final = frozenset({"}", ")", "]", "\\}", "\\end"})
-_TOKEN: Final = re.compile(r"\\(?:begin|end)\s?\{[A-Za-z*]{1,20}\}|\\(?:text|mbox)\s?\{\s*(?:and|or|,)\s*\}|\\[A-Za-z]+|\\.|\b(?:and|or)\b|[<>]=|!=|.", re.DOTALL)
+_TOKEN: Final = re.compile(
+    r"\\(?:begin|end)\s?\{[A-Za-z*]{1,20}\}|\\(?:text|mbox)\s?\{\s*(?:and|or|,)\s*\}|\\[A-Za-z]+|\\.|\b(?:and|or)\b|[<>]=|!=|.",
+    re.DOTALL,
+)
 _SIGNS: Final = {
     "=": "=",
     "<": "<",
@@ -63,7 +66,10 @@ _NO_VALUE: Final = {
 }
 _UNION: Final = frozenset({"or", "\\cup", "\\lor", "\\vee"})
 _SUBSCRIPT: Final = r"(?:\s*_\s*(?:\{[^{}]{1,12}\}|[A-Za-z0-9]))?"
-_LETTER: Final = r"(?:[A-Za-z]|\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|varphi|omega|sigma|tau|rho|epsilon|varepsilon|ell|Delta|Omega|angle\s?[A-Za-z]))"
+_LETTER: Final = (
+    r"(?:[A-Za-z]|\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|varphi|omega|sigma|tau|rho|epsilon"
+    r"|varepsilon|ell|Delta|Omega|angle\s?[A-Za-z]))"
+)
 _VARIABLE: Final = rf"\{{?\s*{_LETTER}\s*\}}?{_SUBSCRIPT}\s*(?:'|\\prime|\^\s*\{{?\s*(?:'|\\prime|\\ast|\*)\s*\}}?)*"
 _SYMBOL: Final = re.compile(rf"\s*{_VARIABLE}\s*")
 _NAME: Final = re.compile(
@@ -74,12 +80,18 @@ _NAME: Final = re.compile(
     r"|\|?\\?(?:overline|overrightarrow|vec|widehat|overarc|arc)?\s?\{?\s*[A-Z]{2,5}\s*\}?\|?"
     r"|\[\s*[A-Z]{3,6}\s*\]"
     r"|\|\s*(?:\\overline\s?\{)?[A-Z]{2,3}\}?\s*\|"
-    r"|\\(?:text|mbox|mathrm|textbf|operatorname)\s?\{[A-Za-z][A-Za-z .'-]{0,60}\}(?:\s*_\s*(?:\{[^{}]{1,20}\}|[A-Za-z0-9]))?(?:\s*\([^()=<>]{1,30}\))?"
+    r"|\\(?:text|mbox|mathrm|textbf|operatorname)\s?\{[A-Za-z][A-Za-z .'-]{0,60}\}"
+    r"(?:\s*_\s*(?:\{[^{}]{1,20}\}|[A-Za-z0-9]))?(?:\s*\([^()=<>]{1,30}\))?"
     rf"|\(\s*{_VARIABLE}(?:\s*,\s*{_VARIABLE}){{1,5}}\s*\)"
     r")\s*"
 )
 _TRIVIAL: Final = re.compile(r"\s*(?:\\pi|e|i)\s*")
-_INFINITE: Final = {"<": ("(-\\infty,", ")"), "\\le": ("(-\\infty,", "]"), ">": ("(", ",\\infty)"), "\\ge": ("[", ",\\infty)")}
+_INFINITE: Final = {
+    "<": ("(-\\infty,", ")"),
+    "\\le": ("(-\\infty,", "]"),
+    ">": ("(", ",\\infty)"),
+    "\\ge": ("[", ",\\infty)"),
+}
 _FLIPPED: Final = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le"}
 
 
@@ -124,7 +136,7 @@ def read(latex: str, asked: Iterable[str] = ()) -> Reading:
 def as_interval(latex: str) -> str | None:
     r"""Return an inequality in one unknown as an interval or a union of some, or None where it is none.
 
-    Read are ``x < a``, ``a < x \le b``, ``x \ne a``, ``|x| < a``, ``|x| > a``, ``x \in S`` and such joined by "or" or "and".
+    Read are ``x < a``, ``a < x \le b``, ``x \ne a``, ``|x| < a``, ``|x| > a``, ``x \in S``, joined by "or" or "and".
     """
     parts = _split(latex, _UNION)
     if len(parts) > 1:
@@ -134,7 +146,11 @@ def as_interval(latex: str) -> str | None:
     both = _split(latex, {"and", ",", "\\land", "\\wedge"})
     if len(both) == 2:  # noqa: PLR2004 - a lower and an upper bound
         return _intersection(*both)
-    sides, signs = _sides(latex)
+    return _bounds(*_sides(latex))
+
+
+def _bounds(sides: list[str], signs: list[str]) -> str | None:
+    """Return the interval of one chain of inequalities."""
     if set(signs) == {"\\in"}:
         return sides[-1].strip()
     if signs == ["\\ne"] and _SYMBOL.fullmatch(sides[0]):
@@ -142,11 +158,9 @@ def as_interval(latex: str) -> str | None:
     if len(signs) == 1 and signs[0] in _FLIPPED:
         return _one_sided(sides, signs[0])
     if len(signs) == 2 and set(signs) <= set(_FLIPPED) and _is_unknown(sides[1]):  # noqa: PLR2004 - two bounds
-        rising, falling = {"<", "\\le"}, {">", "\\ge"}
-        if set(signs) <= rising:
+        if set(signs) <= {"<", "\\le"}:
             return _between(sides[0], signs[0], sides[2], signs[1])
-        if set(signs) <= falling:
-            return _between(sides[2], signs[1], sides[0], signs[0])
+        return _between(sides[2], signs[1], sides[0], signs[0]) if set(signs) <= {">", "\\ge"} else None
     return None
 
 
@@ -192,7 +206,11 @@ def _equation(sides: list[str], relations: frozenset[str], names: frozenset[str]
         # "= 5" gives a value, "x =" does not.
         given = [side for side in sides if side.strip()]
         ends = bool(last.strip()) and len(given) == len(sides) - 1 and not first.strip()
-        return Reading(last, tuple(given[:-1]), relations=relations) if ends else Reading(None, reason="half an equation", relations=relations)
+        return (
+            Reading(last, tuple(given[:-1]), relations=relations)
+            if ends
+            else Reading(None, reason="half an equation", relations=relations)
+        )
     if _is_name(first, names) and not _holds(sides[1:], first):
         return Reading(last, tuple(sides[1:-1]), relations=relations, name=first.strip())
     if len(sides) == 2 and _is_name(last, names) and not _holds([first], last) and not has_unknowns(first):  # noqa: PLR2004 - "5 = x"
@@ -200,7 +218,12 @@ def _equation(sides: list[str], relations: frozenset[str], names: frozenset[str]
     if not any(map(has_unknowns, sides)):
         return Reading(last, tuple(sides[:-1]), relations=relations)
     if len(sides) == 2:  # noqa: PLR2004 - an equation
-        return Reading(None, equation=(first, last), reason="an equation that is no assignment and not linear in one unknown", relations=relations)
+        return Reading(
+            None,
+            equation=(first, last),
+            reason="an equation that is no assignment and not linear in one unknown",
+            relations=relations,
+        )
     return Reading(None, reason="a chain of equations that names no unknown", relations=relations)
 
 
@@ -211,7 +234,12 @@ def _list(latex: str, items: list[str], names: frozenset[str]) -> Reading:
     if relations <= {"="} and all(reading.value is not None for reading in readings):
         values = ",".join(reading.value or "" for reading in readings)
         named = [reading.name for reading in readings if reading.name]
-        return Reading(values, tuple(side for reading in readings for side in reading.equal), relations=relations, name=",".join(named))
+        return Reading(
+            values,
+            tuple(side for reading in readings for side in reading.equal),
+            relations=relations,
+            name=",".join(named),
+        )
     whole = _single(latex, names)
     if relations == {"\\in"} and whole.value is not None:
         return whole
@@ -256,7 +284,13 @@ def _holds(sides: Iterable[str], name: str) -> bool:
     symbol = name.strip().strip("{}")
     if _SYMBOL.fullmatch(name) is None:
         return False
-    return any(re.search(rf"(?<![A-Za-z\\]){re.escape(symbol)}(?![A-Za-z])", re.sub(r"\\[A-Za-z]+", " ", side) if len(symbol) == 1 else side) for side in sides)
+    return any(
+        re.search(
+            rf"(?<![A-Za-z\\]){re.escape(symbol)}(?![A-Za-z])",
+            re.sub(r"\\[A-Za-z]+", " ", side) if len(symbol) == 1 else side,
+        )
+        for side in sides
+    )
 
 
 def _relations(latex: str) -> list[str]:
@@ -264,7 +298,7 @@ def _relations(latex: str) -> list[str]:
 
 
 def _sides(latex: str) -> tuple[list[str], list[str]]:
-    """Cut at the relation signs of the top level; ``\\mod`` counts wherever it stands."""
+    r"""Cut at the relation signs of the top level; ``\mod`` counts wherever it stands."""
     sides, signs, depth = [""], [], 0
     for token in _TOKEN.findall(latex):
         depth += _depth_change(token)
@@ -285,7 +319,9 @@ def _split(latex: str, separators: Iterable[str]) -> list[str]:
     parts, depth = [""], 0
     for token in _TOKEN.findall(latex):
         depth += _depth_change(token)
-        plain = re.sub(r"\A\\(?:text|mbox)\s?\{\s*|\s*\}\Z", "", token) if token.startswith(("\\text", "\\mbox")) else token
+        plain = (
+            re.sub(r"\A\\(?:text|mbox)\s?\{\s*|\s*\}\Z", "", token) if token.startswith(("\\text", "\\mbox")) else token
+        )
         if depth <= 0 and plain in wanted:
             parts.append("")
         else:

@@ -1,4 +1,4 @@
-r"""Every rule of the graders with an example that shows it; docs/grading.md is made of this, and tests run the examples."""
+r"""Every rule of the graders with an example that shows it; docs/grading.md is made of it, and tests run it."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ RULES: Final = (
     Rule("all", "Thinking is no answer; what follows it is.", "<think>#### 4</think>#### 5", "5", 1),
     Rule("all", "Thinking that never ends leaves the answer unparsed.", "<think>#### 5", "5", 0),
     Rule("all", "Marks of other families are known.", "[THINK]#### 4[/THINK]#### 5", "5", 1),
-    Rule("all", "A mark that the answer quotes erases nothing.", "<think>a</think>#### 5 (I close with </think>)", "5", 1),
+    Rule("all", "A quoted mark erases nothing.", "<think>a</think>#### 5 (I close with </think>)", "5", 1),
     Rule("number", "The number behind the first `####` counts.", "#### 5\n\nQuestion: ...\n#### 9", "5", 1),
     Rule("number", "Else the last number counts.", "She has 3 and 2, so 5 apples.", "5", 1),
-    Rule("number", "A calculation behind `####` counts by the result that it states.", "#### 4 weeks * 5 = 20", "20", 1),
+    Rule("number", "A calculation behind `####` counts by its stated result.", "#### 4 weeks * 5 = 20", "20", 1),
     Rule("number", "The result may stand first.", "#### 20 = 4*5", "20", 1),
     Rule("number", "Without a stated result it counts by what it comes to.", "#### 4 * 5", "20", 1),
     Rule("number", "Groups of three digits are one number.", "#### 1 000", "1000", 1),
     Rule("number", "Values are compared exactly.", "#### 3.33", "10/3", 0),
     Rule("choice", "The last line `Answer: X` decides.", "Answer: B\nNo, wait.\nAnswer: C", "C", 1),
-    Rule("choice", "A claim inside a sentence is reasoning then.", "Answer: D\nNote that answer: C would need more.", "D", 1),
+    Rule("choice", "Claims in sentences are reasoning then.", "Answer: D\nNote that answer: C needs more.", "D", 1),
     Rule("choice", "Brackets, tags, placeholders and either case are letters.", "<answer>c</answer>", "C", 1),
     Rule("choice", "A formula that begins with a letter is no claim.", "\\boxed{A = 3 m}\nAnswer: D", "D", 1),
     Rule("choice", "What stands behind 'if' is no claim.", "If the answer is A, x < 0. So the answer is B.", "B", 1),
@@ -60,7 +60,7 @@ RULES: Final = (
     Rule("math", "Other equations are no value.", "|x| = 3", "3", 0),
     Rule("math", "A calculation is no value where its sides differ.", "4 = 5", "5", 0),
     Rule("math", "An approximation is no value.", "x \\approx 3", "3", 0),
-    Rule("math", "What stands before the sign of approximation is.", "x = \\frac13 \\approx 0.33", "\\frac13", 1),
+    Rule("math", "What stands before that sign is.", "x = \\frac13 \\approx 0.33", "\\frac13", 1),
     Rule("math", "A remainder with its modulus is no value.", "3 \\mod 5", "3", 0),
     Rule("math", "Where the target is no decimal, only an equal decimal counts.", "0.333333", "\\frac13", 0),
     Rule("math", "Where it is one, the digits that it shows count.", "3.1416", "3.14", 1),
@@ -78,7 +78,7 @@ RULES: Final = (
     Rule("math", "So does an interval its inequality.", "(-\\infty,3)", "x < 3", 1),
     Rule("math", "An inequality that is not solved does not.", "x^2 < 9", "(-3,3)", 0),
     Rule("math", "A degree inside a function is an angle.", "\\sin 30^\\circ", "\\frac12", 1),
-    Rule("math", "Vectors may be written in angle brackets.", "\\langle 1,2\\rangle", "\\begin{pmatrix}1\\\\2\\end{pmatrix}", 1),
+    Rule("math", "Angle brackets hold vectors.", "\\langle 1,2\\rangle", "\\begin{pmatrix}1\\\\2\\end{pmatrix}", 1),
     Rule("math", "Row spacing, alignment and labels say nothing.", "\\text{Answer: }5", "5", 1),
     Rule("math", "Where the target is a set, all boxes are one.", "$x=\\boxed{1}$ or $x=\\boxed{2}$", "1,2", 1),
     Rule("math", "Boxes joined by 'or' are one list.", "\\boxed{1} or \\boxed{2}", "2", 0),
@@ -87,7 +87,7 @@ RULES: Final = (
     Rule("math", "Dots are compared as they stand.", "1,3,\\ldots,n", "1,2,\\ldots,n", 0),
     Rule("math", "The question's own expression earns nothing.", "2^{10}", "1024", 0, "Compute $2^{10}$."),
     Rule("math", "Only a whole expression is its own.", "2^{10}", "1024", 1, "Compute $2^{10} + 0$."),
-    Rule("math", "A choice that it offers may be repeated.", "2^{10}", "1024", 1, "Which is larger, $2^{10}$ or $10^3$?"),
+    Rule("math", "A choice of its may be repeated.", "2^{10}", "1024", 1, "Which is larger, $2^{10}$ or $10^3$?"),
     Rule("math", "Algebra is math-verify's.", "\\frac{2\\sqrt3}{2}", "\\sqrt3", 1),
 )  # fmt: skip
 
@@ -97,7 +97,9 @@ def rules_table() -> str:
     lines = ["| grader | rule | answer | target | earns |", "|---|---|---|---|---:|"]
     for rule in RULES:
         asked = f", asked: {_code(rule.question)}" if rule.question else ""
-        lines.append(f"| {rule.grader} | {rule.text} | {_code(rule.answer)}{asked} | {_code(rule.target)} | {rule.score} |")
+        lines.append(
+            f"| {rule.grader} | {rule.text} | {_code(rule.answer)}{asked} | {_code(rule.target)} | {rule.score} |"
+        )
     return "\n".join(lines)
 
 

@@ -5,9 +5,9 @@ compared in a child that is forked for it, so that no pair can change another's 
 the kernel's limits on CPU time and memory end a hostile one without costing the next a new import. CPU time is what is
 limited: wall time would make a verdict depend on the load of the machine; it is only a backstop.
 
-math-verify says that two expressions are equal; it is believed only where nothing proves them different. What proves it
-is their values to 50 digits, at two points where they have free symbols, compared relatively: math-verify rounds decimals
-to six places and takes what is below its precision for zero. Decimals are exact fractions here.
+math-verify says that two expressions are equal; it is believed only where nothing proves them different. What proves
+it is their values to 50 digits, at two points where they have free symbols, compared relatively: math-verify rounds
+decimals to six places and takes what is below its precision for zero. Decimals are exact fractions here.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _WARM_UP = (
     (r"\begin{pmatrix}1\\2\end{pmatrix}", r"2\sqrt{3}+5i"),
     (r"\sin {\frac{30\pi}{180}}", r"\frac{1}{2}"),
 )
-# The box and nothing else is read, by LaTeX rules and nothing else: math-verify would otherwise look for any number. Units
-# and the braces of fractions are brought to one form before, by rules of ours.
+# The box and nothing else is read, by LaTeX rules and nothing else: math-verify would otherwise look for any number.
+# Units and the braces of fractions are brought to one form before, by rules of ours.
 _CONFIG = (
     LatexExtractionConfig(
         boxed_match_priority=0,
@@ -50,47 +50,52 @@ _CONFIG = (
 _DIGITS = 50
 _NEAR = sympy.Float("1e-35", 60)
 _PRECISE_BITS = 100
-_POINTS = ((137, 100), (271, 50), (89, 70), (613, 200), (47, 30), (211, 90)), ((59, 40), (33, 25), (401, 90), (77, 60), (311, 80), (29, 12))
+_POINTS = (
+    ((137, 100), (271, 50), (89, 70), (613, 200), (47, 30), (211, 90)),
+    ((59, 40), (33, 25), (401, 90), (77, 60), (311, 80), (29, 12)),
+)
 _DECIMAL = re.compile(r"(\^\s*)?(?<![0-9._])([0-9]*)\.([0-9]+)(?![0-9]|\s*_|\.[0-9])")
 
 
 def compare(pair: dict[str, Any]) -> tuple[str, str]:
     """Compare two LaTeX expressions; raises whatever math-verify and sympy raise."""
     right, given = _parsed(pair["gold"]), _parsed(pair["answer"])
-    if not right or not given:
-        return (UNPARSED, "not an expression that math-verify reads") if not given else _unreadable_target()
-    if pair.get("solve") is not None:
+    if given and pair.get("solve") is not None:
         solution = _solution(given, _parsed(pair["solve"]))
         if solution is None:
             return MISMATCH, "an equation that is no assignment and not linear in one unknown"
         given = [solution]
-    for side in pair.get("equal", ()):
-        other = _parsed(side)
-        if not other or not _equal(given, other):
-            return MISMATCH, "a calculation whose sides are not equal"
     if all(isinstance(found, str) for found in given):
-        return UNPARSED, "not an expression that math-verify reads"
+        same = bool(right) and bool(given) and _equal(right, given)
+        return (MATCH, "equal by math-verify") if same else (UNPARSED, "not an expression that math-verify reads")
+    if any(not _equal(given, other) if (other := _parsed(side)) else True for side in pair.get("equal", ())):
+        return MISMATCH, "a calculation whose sides are not equal"
     if all(isinstance(found, str) for found in right):
-        return _unreadable_target()
+        return ERROR, "the target is not an expression that math-verify reads"
+    return _compare_values(pair, right, given)
+
+
+def _compare_values(pair: dict[str, Any], right: list[Any], given: list[Any]) -> tuple[str, str]:
     if pair.get("digits") is not None:
         return _at_digits(right[0], given[0], pair["digits"])
     if pair.get("inequality") and not _is_linear(given[0]):
         return MISMATCH, "an inequality that is not solved"
     if _equal(right, given, relations_are_sets=bool(pair.get("inequality"))):
         return MATCH, "equal by math-verify"
-    places = {sympy.Rational(int(found[2] + found[3]), 10 ** len(found[3])): len(found[3]) for found in _DECIMAL.finditer(pair["gold"])}
+    decimals = _DECIMAL.finditer(pair["gold"])
+    places = {sympy.Rational(int(found[2] + found[3]), 10 ** len(found[3])): len(found[3]) for found in decimals}
     if places and _equal_parts(right[0], given[0], places):
         return MATCH, "equal at the decimal places of the target's parts"
     return MISMATCH, "different by math-verify"
 
 
-def _unreadable_target() -> tuple[str, str]:
-    return ERROR, "the target is not an expression that math-verify reads"
-
-
 def _parsed(latex: str) -> list[Any]:
     found: list[Any] = parse(
-        f"\\boxed{{{_DECIMAL.sub(_fraction, latex)}}}", _CONFIG, extraction_mode="first_match", parsing_timeout=None, raise_on_error=True
+        f"\\boxed{{{_DECIMAL.sub(_fraction, latex)}}}",
+        _CONFIG,
+        extraction_mode="first_match",
+        parsing_timeout=None,
+        raise_on_error=True,
     )
     return found
 
@@ -121,22 +126,28 @@ def differ(gold: Any, answer: Any) -> bool:  # noqa: ANN401 - sympy's classes ha
     """Tell whether two parsed expressions are proved to differ; where nothing is proved, they may be equal."""
     if isinstance(gold, str) or isinstance(answer, str):
         return False
+    if isinstance(gold, sympy.Eq) and not isinstance(answer, Relational):
+        gold = gold.rhs
+    if isinstance(gold, sympy.Expr) and isinstance(answer, sympy.Expr):
+        return _values_differ(gold, answer)
     if isinstance(gold, sympy.Eq) and isinstance(answer, sympy.Eq):
         return gold.lhs == answer.lhs and differ(gold.rhs, answer.rhs)
-    if isinstance(gold, sympy.Eq) and not isinstance(answer, Relational):
-        return differ(gold.rhs, answer)
     if isinstance(gold, sympy.FiniteSet) and isinstance(answer, sympy.FiniteSet):
         lonely = any(all(differ(one, other) for other in answer.args) for one in gold.args)
         return lonely or any(all(differ(one, other) for one in gold.args) for other in answer.args)
-    if isinstance(gold, sympy.Interval) and isinstance(answer, sympy.Interval):
-        return differ(gold.start, answer.start) or differ(gold.end, answer.end)
-    if isinstance(gold, sympy.Tuple) and isinstance(answer, sympy.Tuple):
-        return len(gold) != len(answer) or any(map(differ, gold.args, answer.args))
-    if isinstance(gold, sympy.MatrixBase) and isinstance(answer, sympy.MatrixBase):
-        return gold.shape != answer.shape or any(map(differ, gold.flat(), answer.flat()))
-    if not isinstance(gold, sympy.Expr) or not isinstance(answer, sympy.Expr):
-        return False
-    return _values_differ(gold, answer)
+    return any(map(differ, *parts)) if (parts := _parts(gold, answer)) is not None else False
+
+
+def _parts(gold: Any, answer: Any) -> tuple[list[Any], list[Any]] | None:  # noqa: ANN401 - as above
+    """Return the parts of two tuples, matrices or intervals of one shape, in order; None for everything else."""
+    if isinstance(gold, sympy.MatrixBase) and isinstance(answer, sympy.MatrixBase) and gold.shape == answer.shape:
+        return list(gold.flat()), list(answer.flat())
+    if isinstance(gold, sympy.Tuple) and isinstance(answer, sympy.Tuple) and len(gold) == len(answer):
+        return list(gold.args), list(answer.args)
+    if not isinstance(gold, sympy.Interval) or not isinstance(answer, sympy.Interval):
+        return None
+    same = (gold.left_open, gold.right_open) == (answer.left_open, answer.right_open)
+    return ([gold.start, gold.end], [answer.start, answer.end]) if same else None
 
 
 def _values_differ(gold: sympy.Expr, answer: sympy.Expr) -> bool:
@@ -188,18 +199,10 @@ def _equal_parts(gold: Any, answer: Any, places: dict[Any, int]) -> bool:  # noq
     """Compare tuples, intervals and matrices part by part; decimals of the target at the places that they show."""
     if isinstance(gold, sympy.FiniteSet) and len(gold.args) == 1 and isinstance(gold.args[0], sympy.MatrixBase):
         (gold,) = gold.args  # a matrix in parentheses
-    if isinstance(gold, sympy.MatrixBase) and isinstance(answer, sympy.MatrixBase):
-        parts = list(zip(gold.flat(), answer.flat(), strict=False)) if gold.shape == answer.shape else []
-    elif isinstance(gold, sympy.Tuple) and isinstance(answer, sympy.Tuple):
-        parts = list(zip(gold.args, answer.args, strict=False)) if len(gold) == len(answer) else []
-    elif isinstance(gold, sympy.Interval) and isinstance(answer, sympy.Interval):
-        same = gold.left_open == answer.left_open and gold.right_open == answer.right_open
-        parts = [(gold.start, answer.start), (gold.end, answer.end)] if same else []
-    else:
-        return False
-    return bool(parts) and all(
+    parts = _parts(gold, answer)
+    return parts is not None and all(
         _at_digits(one, other, places[abs(one)])[0] == MATCH if abs(one) in places else _equal([one], [other])
-        for one, other in parts
+        for one, other in zip(*parts, strict=True)
     )
 
 
@@ -209,7 +212,9 @@ def _at_digits(gold: Any, answer: Any, digits: int) -> tuple[str, str]:  # noqa:
         gold = gold.rhs
     if isinstance(answer, sympy.FiniteSet) and len(answer.args) == 1:
         (answer,) = answer.args
-    left, right = (_value(side, {}) if isinstance(side, sympy.Expr) and not side.free_symbols else None for side in (gold, answer))
+    left, right = (
+        _value(side, {}) if isinstance(side, sympy.Expr) and not side.free_symbols else None for side in (gold, answer)
+    )
     if left is None or right is None or not right.is_real:
         return MISMATCH, "no number to compare with the target's decimal"
     half_a_place = sympy.Rational(1, 2 * 10**digits)

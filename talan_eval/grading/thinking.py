@@ -7,8 +7,8 @@ Families mark their thinking differently; :data:`MARKS` is the table. Rules:
 2. A closing mark without an opening one belongs to thinking that the chat template opened: it began with the text.
 3. Marks that are quoted (in quotes, backquotes or before a closing bracket), or that stand in a sentence of the answer,
    are words. A pair in the middle of a line is left out, and what stands before it stays.
-4. In the channels of gpt-oss, the last ``final`` channel is the answer. Its marks are often dropped in decoding; what is
-   left of them (``analysis...assistantfinal...``) is known too.
+4. In the channels of gpt-oss, the last ``final`` channel is the answer. Its marks are often dropped in decoding; what
+   is left of them (``analysis...assistantfinal...``) is known too.
 
 Not covered: thinking without marks ("Here is my thought process:"), and marks of a family that is not in the table.
 """
@@ -98,7 +98,11 @@ def mark_tokens(special_tokens: Sequence[str]) -> frozenset[str]:
     """Return those of a tokenizer's special tokens that mark thinking: dropping them in decoding would hide it."""
     channels = {"<|channel|>", "<|message|>", "<|start|>", "<|end|>", "<|return|>"}
     # Gemma writes "<|channel>" and the word "thought", of which only the first is a token.
-    marks = {token for token in special_tokens if len(token) >= _SHORTEST_TOKEN and any(mark.startswith(token.lower()) for mark in _FAMILY)}
+    marks = {
+        token
+        for token in special_tokens
+        if len(token) >= _SHORTEST_TOKEN and any(mark.startswith(token.lower()) for mark in _FAMILY)
+    }
     return frozenset(marks | (channels & set(special_tokens) if "<|channel|>" in special_tokens else set()))
 
 

@@ -1,8 +1,8 @@
 r"""Units behind an answer: which may be dropped, and which two contradict each other.
 
 A unit in the table may be missing on either side; where both sides name one, they must be the same, cents are not
-dollars. Nouns of things that are counted ("people", "ways") may be dropped and are not compared. Everything else counts:
-"a.m.", "squared" and unknown words are part of the answer, and "5 million" is 5,000,000.
+dollars. Nouns of things that are counted ("people", "ways") may be dropped and are not compared. Everything else
+counts: "a.m.", "squared" and unknown words are part of the answer, and "5 million" is 5,000,000.
 
 Not covered: converting units (100 cm and 1 m), units in front of a number other than currency signs.
 """
@@ -83,26 +83,35 @@ _MEASURES: Final = {
     "MB": "MB",
     "GB": "GB",
 }
-_COUNTED: Final = frozenset(
-    """unit person people man men woman women boy girl child children kid student teacher player member friend guest
-    customer worker employee passenger voter vote way time point mark integer number digit solution root value element term item object
-    thing piece part set pair group row column page book word letter apple orange banana pear egg fish cow horse dog cat bird
-    chicken animal pet tree plant flower rose seed marble ball coin bead card stamp sticker pencil pen crayon box bag
-    bottle can jar carton pack package packet basket ticket meal cookie cake cupcake brownie pie pizza slice sandwich candy candie
-    chocolate donut doughnut muffin game match trip lap step mile-marker car bus buses truck bike bicycle wheel house room
-    floor seat chair table window door tile brick block square triangle rectangle circle cube sphere side edge face vertex
-    vertices angle diagonal line segment path route walk handshake arrangement permutation combination outcome possibility possibilitie
-    choice option subset function sequence pattern factor divisor multiple prime zero zeroe question problem answer song movie
-    photo picture painting shirt hat sock shoe dress dresses toy doll balloon candle towel tourist soldier monkey bug insect
-    ant bee spider leg shell seashell egg-carton pill message email episode goal run hit shot light lamp bulb stick sheet rope
-    serving scoop batch batche load shelf shelves stair rung rock stone star day-old nickel dime quarter penny pennie pennies
-    bill team club class classe classes school city citie country countrie town store shop family familie household adult
-    senior male female widget gumball jellybean lollipop tomato tomatoe potato potatoe onion carrot pepper lemon peach peache grape
-    strawberry strawberrie blueberry blueberrie cherry cherrie watermelon mango mangoe nut chip loaf loaves roll bun hamburger burger
-    sub taco hotdog fruit vegetable""".split()
-)
+_COUNTED_WORDS: Final = """
+adult angle animal answer ant apple arrangement bag ball balloon banana basket batch batche bead bee bicycle
+bike bill bird block blueberrie blueberry book bottle box boy brick brownie bug bulb bun burger bus buses cake
+can candie candle candy car card carrot carton cat chair cherrie cherry chicken child children chip chocolate
+choice circle citie city class classe classes club coin column combination cookie countrie country cow crayon
+cube cupcake customer day-old diagonal digit dime divisor dog doll donut door doughnut dress dresses edge egg
+egg-carton element email employee episode face factor familie family female fish floor flower friend fruit
+function game girl goal grape group guest gumball hamburger handshake hat hit horse hotdog house household
+insect integer item jar jellybean kid lamp lap leg lemon letter light line load loaf loaves lollipop male man
+mango mangoe marble mark match meal member men message mile-marker monkey movie muffin multiple nickel number
+nut object onion option orange outcome pack package packet page painting pair part passenger path pattern peach
+peache pear pen pencil pennie pennies penny people pepper permutation person pet photo picture pie piece pill
+pizza plant player point possibilitie possibility potato potatoe prime problem quarter question rectangle rock
+roll room root rope rose route row run rung sandwich school scoop seashell seat seed segment senior sequence
+serving set sheet shelf shell shelves shirt shoe shop shot side slice sock soldier solution song sphere spider
+square stair stamp star step stick sticker stone store strawberrie strawberry student sub subset table taco
+teacher team term thing ticket tile time tomato tomatoe tourist towel town toy tree triangle trip truck unit
+value vegetable vertex vertices vote voter walk watermelon way wheel widget window woman women word worker zero
+zeroe
+"""
+_COUNTED: Final = frozenset(_COUNTED_WORDS.split())
 _PLURAL_KEEPS: Final = frozenset({"mins", "classes"})
-_BY_NAME: Final = {name.casefold() if len(name) > 2 else name: key for key, names in _MEASURES.items() for name in names.split()}
+_LONGEST_SYMBOL: Final = 2
+"""The case of a unit's name matters up to this length: mm and Mm."""
+_BY_NAME: Final = {
+    name.casefold() if len(name) > _LONGEST_SYMBOL else name: key
+    for key, names in _MEASURES.items()
+    for name in names.split()
+}
 _ALSO_LOWER: Final = {"ft", "in", "lb", "oz", "hr", "yd", "mi", "km", "cm", "mm", "kg", "mg", "yr", "pt", "qt"}
 _SINGLE: Final = frozenset("mgshlLJNWVK")
 """Units of one letter: without ``\\text`` they are units only behind a number and a space."""
@@ -115,18 +124,30 @@ _POWER: Final = r"(?:\s?\^\s?\{?\s?(?P<power>[23])\s?\}?)?"
 _SPACE: Final = r"(?:\s|\\[,;:! ]|~|\\quad|\\qquad)*"
 _TEXT_UNIT: Final = re.compile(rf"{_SPACE}{_FONT}\{{(?P<words>[^{{}}]{{1,60}})\}}{_POWER}[\s.]*\Z")
 _BARE_UNIT: Final = re.compile(
-    r"(?:(?<=[0-9})])|(?<=[0-9]\.)|(?<=\\pi)(?=\s))(?P<space>(?:\s|\\[,;:! ]|~|-)*)(?P<words>[A-Za-z]{1,14}\.?(?:(?:\s|-)[A-Za-z]{2,14}\.?){0,3}(?:/[A-Za-z]{1,10})?)"
-    + _POWER
-    + r"[\s.]*\Z"
+    r"(?:(?<=[0-9})])|(?<=[0-9]\.)|(?<=\\pi)(?=\s))(?P<space>(?:\s|\\[,;:! ]|~|-)*)"
+    r"(?P<words>[A-Za-z]{1,14}\.?(?:(?:\s|-)[A-Za-z]{2,14}\.?){0,3}(?:/[A-Za-z]{1,10})?)" + _POWER + r"[\s.]*\Z"
 )
 _SCALE_WORD: Final = re.compile(
     rf"(?P<number>[0-9][0-9.,]*){_SPACE}(?:{_FONT}\{{\s*(?P<inner>hundred|thousand|million|billion|trillion)(?P<rest>[^{{}}]{{0,40}})\}}"
     r"|(?P<bare>hundred|thousand|million|billion|trillion)\b)"
 )
-_CURRENCY: Final = {"\\$": "dollar", "$": "dollar", "\u20ac": "euro", "\u00a3": "pound sterling", "\u00a5": "yen", "\u20b9": "rupee", "\\pounds": "pound sterling", "\\euro": "euro"}
-_SIGN_IN_FRONT: Final = re.compile(r"(?P<minus>-?)\s*(?P<sign>\\\$|\u20ac|\u00a3|\u00a5|\u20b9|\\pounds|\\euro|(?<!\S)(?:USD|US\\\$)\s)\s*(?=[-0-9.\\])")
+_CURRENCY: Final = {
+    "\\$": "dollar",
+    "$": "dollar",
+    "\u20ac": "euro",
+    "\u00a3": "pound sterling",
+    "\u00a5": "yen",
+    "\u20b9": "rupee",
+    "\\pounds": "pound sterling",
+    "\\euro": "euro",
+}
+_SIGN_IN_FRONT: Final = re.compile(
+    r"(?P<minus>-?)\s*(?P<sign>\\\$|\u20ac|\u00a3|\u00a5|\u20b9|\\pounds|\\euro|(?<!\S)(?:USD|US\\\$)\s)\s*(?=[-0-9.\\])"
+)
 _PERCENT: Final = re.compile(r"\s*(?:\\?%)[\s.]*\Z")
-_DEGREES: Final = re.compile(rf"{_SPACE}\^?\s?\{{?\s?(?:\\circ(?![A-Za-z])|\\degree(?![A-Za-z])|\u00b0)\s?\}}?{_SPACE}(?:{_FONT}\{{\s?([CF])\s?\}}|([CF]))?[\s.]*\Z")
+_DEGREES: Final = re.compile(
+    rf"{_SPACE}\^?\s?\{{?\s?(?:\\circ(?![A-Za-z])|\\degree(?![A-Za-z])|\u00b0)\s?\}}?{_SPACE}(?:{_FONT}\{{\s?([CF])\s?\}}|([CF]))?[\s.]*\Z"
+)
 
 
 def split_unit(latex: str) -> tuple[str, str | None]:
@@ -216,12 +237,38 @@ def unit_named(words: str, power: str | None = None) -> str | None:
     if len(parts) > 1:
         # "children tickets", "blue marbles": what is counted stands last; "dollars and" is no unit.
         known = [unit_named(part) for part in parts]
-        return GENERIC if known[-1] == GENERIC and all(part.isalpha() for part in parts) and not _tells(parts[:-1]) else None
+        return (
+            GENERIC
+            if known[-1] == GENERIC and all(part.isalpha() for part in parts) and not _tells(parts[:-1])
+            else None
+        )
     name = _named(parts[0])
     return name if name in {None, GENERIC} or power is None else f"{name}^{power}"
 
 
-_TELLING: Final = frozenset("and or less more fewer plus minus times not half squared cubed million thousand hundred billion dozen if over".split())
+_TELLING: Final = frozenset(
+    (
+        "and",
+        "or",
+        "less",
+        "more",
+        "fewer",
+        "plus",
+        "minus",
+        "times",
+        "not",
+        "half",
+        "squared",
+        "cubed",
+        "million",
+        "thousand",
+        "hundred",
+        "billion",
+        "dozen",
+        "if",
+        "over",
+    )
+)
 
 
 def _tells(words: list[str]) -> bool:
@@ -236,7 +283,7 @@ def _named(word: str) -> str | None:
         return None if inner in {None, GENERIC} else f"{inner}^{exponent[2]}"
     folded = plain.casefold()
     for form in (plain, folded, folded.removesuffix("s"), folded.removesuffix("es"), plain.removesuffix("s")):
-        if len(form) <= 2 and form not in _BY_NAME:  # noqa: PLR2004 - a short symbol, whose case may matter
+        if len(form) <= _LONGEST_SYMBOL and form not in _BY_NAME:
             continue
         if form in _BY_NAME:
             return _BY_NAME[form]

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from talan_eval.stats.arrays import FloatArray
 from talan_eval.stats.guarded_t import guarded_t
 from talan_eval.stats.mcnemar import checkpoint_pair
 from talan_eval.stats.mean_squares import mean_squares
@@ -21,8 +20,8 @@ from talan_eval.stats.multiplicity import holm
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from talan_eval.stats.arrays import FloatArray, Interval
     from talan_eval.stats.clusters import Labels
-    from talan_eval.stats.guard import Interval
 
 ALPHA = 0.05
 """Familywise error rate of all flags of one report together."""
@@ -70,9 +69,9 @@ def share_difference(
         return ShareDifference(*shares, 1.0, None)
     if len(deltas) == 1:
         pair = checkpoint_pair(deltas[0], alpha, clusters)
-        return ShareDifference(*shares, 1.0 if pair.p is None else pair.p, pair.ci)
+        return ShareDifference(*shares, pair.p, pair.ci)
     guard = guarded_t(deltas.mean(axis=1), [mean_squares(deltas, clusters)], alpha).guard
-    return ShareDifference(*shares, 1.0 if guard.p is None else guard.p, guard.ci)
+    return ShareDifference(*shares, guard.p, guard.ci)
 
 
 def more_than_chance(differences: Sequence[ShareDifference], alpha: float = ALPHA) -> tuple[bool, ...]:

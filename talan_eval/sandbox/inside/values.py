@@ -69,6 +69,11 @@ def _written(value: object, depth: int, left: list[int]) -> str:
             return f'{{"{tag}": {text}}}' if tag else text
     if isinstance(value, dict):
         return f'{{"d": {_all(dict.items(value), depth, left, pairs=True)}}}'
+    return _written_rare(value, depth, left)
+
+
+def _written_rare(value: object, depth: int, left: list[int]) -> str:
+    """Return a value as text that is neither of a plain type nor a common container."""
     for base, write in _SCALARS.items():
         if isinstance(value, base):
             return write(value)
@@ -76,9 +81,9 @@ def _written(value: object, depth: int, left: list[int]) -> str:
         if isinstance(value, kind):
             return _written(plain(value), depth, left)
     if isinstance(value, _ITEMS):
-        return f'{{"s": {_all(iter(value), depth, left)}}}'
+        return f'{{"s": {_all(list(value), depth, left)}}}'
     if isinstance(value, _VALUES):
-        return f'{{"v": {_all(iter(value), depth, left)}}}'
+        return f'{{"v": {_all(list(value), depth, left)}}}'
     for module, name, write_exact in _EXACT:
         # Only a program that has loaded its module can hold one.
         exact = getattr(sys.modules.get(module), name, None)
@@ -148,8 +153,8 @@ _EXACT: Final[tuple[tuple[str, str, Callable[[Any, Any], str]], ...]] = (
     ("datetime", "timedelta", lambda _, value: f'{{"w": "{value.days} {value.seconds} {value.microseconds}"}}'),
     ("datetime", "timezone", lambda _, value: f'{{"w": "timezone {value.utcoffset(None)}"}}'),
 )
-_ITEMS: Final = type({}.items())
-_VALUES: Final = type({}.values())
+_ITEMS: Final[type[Any]] = type({}.items())
+_VALUES: Final[type[Any]] = type({}.values())
 _PLAIN: Final[tuple[tuple[type, Callable[[Any], object]], ...]] = (
     (collections.UserList, list),
     (collections.UserString, str),

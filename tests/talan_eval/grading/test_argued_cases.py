@@ -1,4 +1,4 @@
-"""Answers where people argue: each kind of case with its right score, and pairs that other graders and their users hold."""
+"""Answers where people argue: each kind of case with its right score, and pairs of other graders and their users."""
 
 from __future__ import annotations
 
@@ -98,7 +98,11 @@ def test_an_expression_of_the_question_is_compared_as_a_whole():
 
 def test_a_repetition_earns_nothing_and_a_choice_does():
     answers = ["\\boxed{2^{10}}", "\\boxed{2^{10}}", "\\boxed{\\sqrt{50}}"]
-    questions = ["Compute $2^{10}$.", "Which is larger, $2^{10}$ or $10^3$?", "Simplify $\\sqrt{50}+\\sqrt{18}$ and so on."]
+    questions = [
+        "Compute $2^{10}$.",
+        "Which is larger, $2^{10}$ or $10^3$?",
+        "Simplify $\\sqrt{50}+\\sqrt{18}$ and so on.",
+    ]
     grades = grade_math(answers, ["1024", "1024", "5\\sqrt2"], questions=questions)
     assert [grade.score for grade in grades] == [0.0, 1.0, 1.0]
 
@@ -145,7 +149,7 @@ def test_a_thousand_mutated_answers_to_math_earn_nothing():
     if not path.exists():
         pytest.skip(f"the benchmark's data is not on this machine: {path}")
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    draw = random.Random(0)
+    draw = random.Random(0)  # noqa: S311 - a fixed choice of mutations
     wrong = [(row["answer"], text) for row in rows * 3 if (text := _mutated(row["answer"], draw)) is not None][:1000]
     assert len(wrong) == 1000
     grades = grade_math([f"\\boxed{{{text}}}" for _, text in wrong], [target for target, _ in wrong])

@@ -62,7 +62,11 @@ def test_programs_have_their_classes():
 
 
 def test_counts_name_every_answer_once():
-    answers = [Said("match", "equal numbers")] * 3 + [Said("unparsed", "no number in the answer")] * 2 + [Said("mismatch", "differs from 5")] * 2
+    answers = (
+        [Said("match", "equal numbers")] * 3
+        + [Said("unparsed", "no number in the answer")] * 2
+        + [Said("mismatch", "differs from 5")] * 2
+    )
     counted = count_reasons(answers)
     assert list(counted.items()) == [("right", 3), (UNPARSED, 2), ("wrong", 2)]
     assert [is_unparsed(answer) for answer in answers].count(True) == 2
@@ -104,9 +108,7 @@ def test_false_alarms_stay_below_the_level(n_seeds, clustered):
 
 def test_without_its_clusters_the_same_data_raise_false_alarms():
     rng = np.random.default_rng(1)
-    arms = [
-        [np.repeat((rng.random((1, 30)) < 0.3).astype(float), 4, axis=1) for _ in range(2)] for _ in range(400)
-    ]
+    arms = [[np.repeat((rng.random((1, 30)) < 0.3).astype(float), 4, axis=1) for _ in range(2)] for _ in range(400)]
     assert sum(share_difference(base, treat).p < 0.05 for base, treat in arms) > 400 * 0.05 + 3 * 19**0.5
 
 

@@ -65,7 +65,9 @@ def test_thinking_that_never_ended_has_no_final_part_and_earns_nothing(answer):
     for grader, target in (("choice", "C"), ("number", "5"), ("latex", "5"), ("math", "5")):
         (grade,) = grade_answers(grader, [{"answer": target}], [f"{answer} #### 5 \\boxed{{5}}"])
         assert (grade.verdict, grade.reason) == ("unparsed", "the thinking never ended")
-    (grade,) = grade_answers("code", [{"tests": ["assert f(1) == 1"]}], [f"{answer}\n```python\ndef f(x): return x\n```"])
+    (grade,) = grade_answers(
+        "code", [{"tests": ["assert f(1) == 1"]}], [f"{answer}\n```python\ndef f(x): return x\n```"]
+    )
     assert (grade.verdict, grade.reason) == ("unparsed", "the thinking never ended")
 
 
@@ -125,7 +127,9 @@ def test_no_text_raises(answer, opened):
     assert isinstance(cut_at_stops(answer, ["x"], opened=opened), str)
 
 
-@pytest.mark.parametrize("unit", ["<think>", "</think>", "a <think> ", "<think></think>", "\n<think>\n", "<|channel|>", "<"])
+@pytest.mark.parametrize(
+    "unit", ["<think>", "</think>", "a <think> ", "<think></think>", "\n<think>\n", "<|channel|>", "<"]
+)
 def test_hostile_repetition_takes_linear_time(unit):
     text = unit * (200_000 // len(unit))
     start = time.process_time()

@@ -90,7 +90,11 @@ def test_a_mapping_that_holds_itself_is_too_large():
     ("program", "test", "right"),
     [
         ("import datetime\ndef f(): return datetime.date(2024, 1, 2)", "assert f() == datetime.date(2024, 1, 2)", True),
-        ("import datetime\ndef f(): return datetime.date(2024, 1, 3)", "assert f() == datetime.date(2024, 1, 2)", False),
+        (
+            "import datetime\ndef f(): return datetime.date(2024, 1, 3)",
+            "assert f() == datetime.date(2024, 1, 2)",
+            False,
+        ),
         ("def f(): return {1: 2}.items()", "assert f() == {(1, 2)}", True),
         ("def f(): return ...", "assert f() == ...", True),
         ("def f(): return 'Ellipsis'", "assert f() == ...", False),
