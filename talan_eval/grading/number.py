@@ -204,9 +204,11 @@ def _plain(text: str) -> str:
     text = half_width(text)
     for old, new in _REPLACED:
         text = text.replace(old, new)
-    text = _VULGAR_FRACTION.sub(_vulgar, text)
+    if not text.isascii():
+        text = _VULGAR_FRACTION.sub(_vulgar, text)
+    if "\\" in text:
+        text = _FRACTION_COMMAND.sub(r" \1/\2 ", text)
     text = _SPACED.sub(lambda grouped: grouped.group().replace(" ", ","), text)
-    text = _FRACTION_COMMAND.sub(r" \1/\2 ", text)
     return _THIN_GROUP.sub(",", text)
 
 
@@ -226,7 +228,9 @@ def _found(match: re.Match[str]) -> FoundNumber:
     elif match["top"] is not None:
         value = _ratio(match["top"], match["bottom"])
     else:
-        value = _decimal(match["plain"]) * Fraction(10) ** int(match["exponent"] or 0)
+        value = _decimal(match["plain"])
+        if match["exponent"] is not None:
+            value *= Fraction(10) ** int(match["exponent"])
     return FoundNumber(value if value is None or not negative else -value, text)
 
 

@@ -16,4 +16,4 @@ def quoted(text: str) -> str:
 
 def half_width(text: str) -> str:
     """Return ``text`` with full-width letters, digits and signs as ASCII, and without byte-order marks."""
-    return text.translate(_FULL_WIDTH)
+    return text if text.isascii() else text.translate(_FULL_WIDTH)

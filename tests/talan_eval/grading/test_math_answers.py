@@ -38,7 +38,7 @@ _FORMS = [
     (r"\pi", "3.14", "match mismatch match"),
     (r"\pi", "3.15", "mismatch mismatch mismatch"),
     ("3.14", r"\pi", "mismatch mismatch mismatch"),
-    (r"\text{even}", r"\text{odd}", "mismatch mismatch mismatch"),
+    (r"\text{even}", r"\text{odd}", "mismatch mismatch None"),
     ("12_5", "12_7", "mismatch mismatch mismatch"),
     ("4210", "4210_{5}", "mismatch mismatch mismatch"),
     ("4210_5", "4210_{5}", "match match match"),
