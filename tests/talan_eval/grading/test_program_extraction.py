@@ -65,6 +65,10 @@ _FORMS = {
         "```python\ndef f(x):\n    # ```\n    return x + 1\n```",
         "def f(x):\n    # ```\n    return x + 1",
     ),
+    "a fence that is indented too far to close": (
+        "```python\ndef f(x):\n    s = '\n    ```\n    return x + 1\n```\nDone.",
+        "def f(x):\n    s = '\n    ```\n    return x + 1",
+    ),
     "imports in a block of their own": (f"```python\nimport math\n```\n```python\n{_F}\n```", f"import math\n\n{_F}"),
     "imports in a bare block": (f"```\nimport math\n```\n```python\n{_F}\n```", f"import math\n\n{_F}"),
     "a helper in a block of its own": (
