@@ -91,7 +91,7 @@ _BRACE: Final = re.compile(r"\\.|[{}]", re.DOTALL)
 _ROW_SPACE: Final = re.compile(r"\\\\\s?\[\s?-?[0-9.]+\s?(?:pt|em|ex|mm|cm|in|px)\s?\]")
 _ALIGNED: Final = re.compile(r"\\begin\s?\{(aligned|align\*?|gathered|split|alignedat)\}(.*?)\\end\s?\{\1\}", re.DOTALL)
 _SYSTEM: Final = re.compile(r"\\begin\s?\{(cases)\}((?:[^&=\\]*=[^&=\\]*(?:\\\\)?)+)\\end\s?\{cases\}")
-_LEFT_ANGLE: Final = re.compile(r"\\left\s?\\langle|\\langle")
+_LEFT_ANGLE: Final = re.compile(r"\\langle|\\left\s?<")
 _STYLE: Final = re.compile(
     r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|thinspace|,|;|!|:|>)(?![A-Za-z])|\\(?:hspace|vspace|phantom)\*?\s?\{[^{}]{0,20}\}"
 )
@@ -139,6 +139,7 @@ def clean(latex: str) -> str:
     if wrapped is not None and "$" not in wrapped["inner"]:
         text = wrapped["inner"]
     text = _ROW_SPACE.sub(r"\\\\", text)
+    text = text.replace("\\left<", "\\langle ").replace("\\right>", "\\rangle ")
     if "matrix" not in text and "array" not in text and "cases" not in text:
         text = _SLASHED_COMMAND.sub(r"\\", text)
     text = _SYSTEM.sub(_rows_listed, _ALIGNED.sub(_rows_listed, text))

@@ -15,8 +15,8 @@ or a mixed number (``1 1/2``). Full-width digits are digits. Units and percent s
 50. Digits that belong to a word, an index or an exponent ("H2O", "x_2", "cm^2") are none. Values are compared
 exactly, as fractions.
 
-Not covered: numbers in words ("twelve", "2 million"), powers left undone ("10^2"), European decimal commas, Indian
-grouping.
+Not covered: numbers in words ("twelve", "2 million"), powers and brackets left undone ("10^2", "2*(3+4)"), European
+decimal commas, Indian grouping.
 """
 
 from __future__ import annotations

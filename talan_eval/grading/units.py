@@ -84,6 +84,7 @@ _MEASURES: Final = {
     "GB": "GB",
 }
 _COUNTED_WORDS: Final = """
+beat breath gizmo gadget tower chapter lesson exam test score vertex cookie quiz quizze volunteer pupil athlete racer
 adult angle animal answer ant apple arrangement bag ball balloon banana basket batch batche bead bee bicycle
 bike bill bird block blueberrie blueberry book bottle box boy brick brownie bug bulb bun burger bus buses cake
 can candie candle candy car card carrot carton cat chair cherrie cherry chicken child children chip chocolate
@@ -104,6 +105,8 @@ value vegetable vertex vertices vote voter walk watermelon way wheel widget wind
 zeroe
 """
 _COUNTED: Final = frozenset(_COUNTED_WORDS.split())
+_BEHIND: Final = frozenset(("old", "long", "wide", "tall", "high", "deep"))
+"""What may stand behind a unit: "5 years old", "3 feet tall"."""
 _PLURAL_KEEPS: Final = frozenset({"mins", "classes"})
 _LONGEST_SYMBOL: Final = 2
 """The case of a unit's name matters up to this length: mm and Mm."""
@@ -232,6 +235,8 @@ def unit_named(words: str, power: str | None = None) -> str | None:
     parts = numerator.split()
     while len(parts) > 1 and parts[0].casefold() in {"square", "sq", "sq.", "cubic", "cu", "cu."}:
         power = "2" if parts.pop(0).casefold().startswith("s") else "3"
+    if len(parts) > 1 and parts[-1] in _BEHIND:
+        parts.pop()
     if not parts:
         return None
     if len(parts) > 1:
