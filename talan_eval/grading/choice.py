@@ -36,6 +36,8 @@ _PLACEHOLDER: Final = re.compile(r"<[ ]?([A-Za-z])[ ]?>")
 _ALSO: Final = re.compile(r"[ ]?(?:,|/|&|\bor\b|\band\b)[ ]?(?:or[ ]|and[ ])?")
 _AFTER_PRONOUN: Final = re.compile(r"[ \t]+(?:because|since|as|and|or|which|with|for|due|based)\b")
 _BOX: Final = re.compile(r"\\(?:boxed|fbox)\s?\{")
+_MAX_BOXES: Final = 200
+"""So many boxes are read from the end of the text."""
 _NOUN: Final = r"(?i:answer|option|choice|letter)"
 _VERB: Final = r"(?i:is|are|would be|should be|must be|will be)"
 _THEN: Final = (
@@ -130,7 +132,7 @@ def _by_answer_line(text: str, letters: str) -> set[str] | None:
 
 def _boxed(text: str, letters: str) -> set[str]:
     found: set[str] = set()
-    for box in _BOX.finditer(text):
+    for box in list(_BOX.finditer(text))[-_MAX_BOXES:]:
         found |= _claimed_in_box(_box_content(text, box.end()), letters)
     return found
 
