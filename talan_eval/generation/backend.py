@@ -111,6 +111,8 @@ class Sampling:
         top_p: Tokens are drawn from the smallest set with at least this probability.
         seed: Seed of the drawing.
         sample: Number of the answer to each prompt, from 0; without effect at temperature 0.
+        thinking: Whether the model was told to think first: stop strings then act on the answer, not on the thinking.
+        chat_template: Whether prompts were made by the chat template, whose models may think unasked.
     """
 
     max_tokens: int
@@ -119,6 +121,8 @@ class Sampling:
     top_p: float = 1.0
     seed: int = 0
     sample: int = 0
+    thinking: bool = False
+    chat_template: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from talan_eval.generation.backend import Prompt, Sampling
 from talan_eval.generation.batches import answer, cut
 from talan_eval.generation.prompts import chat_renderer, check_prompts_fit
 from talan_eval.grading.graders import grade_answers
+from talan_eval.grading.thinking import opens_thinking
 from talan_eval.grading.verdict import Verdict
 from talan_eval.records.samples import Sample
 
@@ -97,7 +98,10 @@ def evaluate(
         on_items=on_items,
     )
     items = [*benchmark.items] * samples_per_item
-    grades = grade_answers(benchmark.spec.grader, [item.doc for item in items], answered.texts, tier)
+    told = benchmark.spec.generation.thinking
+    opened = [told or opens_thinking(text) for text in texts] * samples_per_item
+    docs = [item.doc for item in items]
+    grades = grade_answers(benchmark.spec.grader, docs, answered.texts, tier, thinking=opened)
     hashes = [hashlib.sha256(text.encode()).hexdigest()[:_HASH_LENGTH] for text in texts]
     samples = tuple(
         _sample(item, hashes[place % len(hashes)], place // len(hashes), said, grade)
@@ -116,6 +120,8 @@ def sampling(spec: TaskSpec, sample: int) -> Sampling:
         top_p=settings.top_p,
         seed=settings.sampling_seed,
         sample=sample,
+        thinking=settings.thinking,
+        chat_template=settings.chat_template,
     )
 
 

@@ -20,7 +20,9 @@ from talan_core.training.encoding import EncodedExample
 from talan_core.training.rendering import pad_token
 from talan_eval.generation.backend import Answer, Likelihood, LogProbabilities
 from talan_eval.generation.batches import cut
+from talan_eval.generation.prompts import has_thinking_switch
 from talan_eval.generation.sampling import SampleDraw
+from talan_eval.grading.thinking import cut_at_stops, mark_tokens, mentions_thinking, opens_thinking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -192,14 +194,32 @@ class _DrawingLM(HFLM):  # type: ignore[misc]  # lm-eval publishes no types
         super().__init__(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
         self._settings: Sampling | None = None
         self._prompts: tuple[str, ...] = ()
+        self._thinks_unasked = not has_thinking_switch(tokenizer) and mentions_thinking(str(tokenizer.chat_template))
+        special = tuple(str(token) for token in tokenizer.all_special_tokens)
+        marks = mark_tokens(special)
+        self._dropped = tuple(token for token in special if token not in marks) if marks else ()
 
     def answers(self, prompts: Sequence[str], settings: Sampling) -> list[str]:
-        """Answer prompts once, in order, each answer cut at the first stop string."""
+        """Answer prompts once, in order, each answer cut at the first stop string outside its thinking."""
         self._settings = settings
-        options = {"until": list(settings.stop), "max_gen_toks": settings.max_tokens}
+        opened = [settings.thinking or opens_thinking(text) for text in prompts]
+        # lm-eval's stop strings end the thinking, too; without them a model goes on to its end-of-turn token
+        free = any(opened) or (settings.chat_template and self._thinks_unasked)
+        options = {"until": [] if free else list(settings.stop), "max_gen_toks": settings.max_tokens}
         options |= {"do_sample": False, "temperature": 0.0}  # drawing is a matter of the logits, see SampleDraw
         said: list[str] = self.generate_until([_Request((text, options)) for text in prompts], disable_tqdm=True)
-        return said
+        if not free:
+            return said
+        return [cut_at_stops(text, settings.stop, opened=begins) for text, begins in zip(said, opened, strict=True)]
+
+    def tok_decode(self, tokens: Any, skip_special_tokens: bool = True) -> str:  # noqa: ANN401, FBT001, FBT002 - lm-eval's signature
+        """Decode tokens; marks of thinking that are special tokens stay, or nobody could tell thinking from answer."""
+        if not skip_special_tokens or not self._dropped:
+            return str(super().tok_decode(tokens, skip_special_tokens))
+        text = str(super().tok_decode(tokens, skip_special_tokens=False))
+        for token in self._dropped:
+            text = text.replace(token, "")
+        return text
 
     def tok_batch_encode(self, strings: Sequence[str], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - passed through
         """Encode a batch, and remember whose it is."""

@@ -2,14 +2,16 @@
 
 Which part of an answer is the program:
 
-1. Fenced blocks (three backquotes or tildes). Blocks marked as Python are preferred to unmarked ones, those to all
-   others. Among several, the *last* one that defines the wanted function counts: drafts come first, and usage examples
-   and tests do not define it. Where no name is wanted, or none defines it, the first block with a definition counts,
-   because what follows the solution is mostly its use; then the first block. Blocks are never joined: an example would
-   run with the solution.
-2. A fence that is opened and never closed (the answer was cut) runs to the end. A fence that is closed and never opened
+1. Fenced blocks (:mod:`talan_eval.grading.fences`); empty ones are none. Blocks marked as Python are preferred to
+   unmarked ones, those to all others. Among several, the *last* one that defines the wanted function counts: drafts
+   come first, and usage examples and tests do not define it. Where no name is wanted, or none defines it, the first
+   block with a definition counts, because what follows the solution is mostly its use; then the first block.
+2. Blocks before it that hold nothing but imports, definitions and constants, and do not name the wanted function, are
+   joined with it: models put imports and helpers into blocks of their own. No other block is joined: an example would
+   run with the solution. Helpers in a block behind the solution are not joined.
+3. A fence that is opened and never closed (the answer was cut) runs to the end. A fence that is closed and never opened
    (the prompt opened it) ends the program that stands before it.
-3. Without fences, the program starts at the first line at the margin that is a definition, an import, a decorator or an
+4. Without fences, the program starts at the first line at the margin that is a definition, an import, a decorator or an
    assignment, and ends before the first line at the margin that is not Python-like (prose behind the program).
 
 ``[BEGIN]`` and ``[DONE]``, the marks of MBPP's few-shot prompt (Austin et al., 2021, arXiv:2108.07732), bound what is
@@ -23,16 +25,16 @@ import builtins
 import itertools
 import re
 import textwrap
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from talan_eval.grading.text import final_part
+from talan_eval.grading.fences import Block, fenced_blocks
+from talan_eval.grading.thinking import final_part
 from talan_eval.grading.verdict import Grade, Verdict
 from talan_eval.sandbox.job import Outcome, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_FENCE: Final = re.compile(r"[ \t]{0,12}(`{3,}|~{3,})[ \t]*([A-Za-z0-9_+.-]{0,20})[^\n`]{0,200}")
 _DEFINITION: Final = re.compile(r"^[ \t]*(?:async[ ]+)?(?:def|class)[ ]+\w", re.MULTILINE)
 _START: Final = re.compile(
     r"(?:async[ ]+def|def|class)[ ]+\w|import[ ]+\w|from[ ]+[\w.]+[ ]+import\b|@\w"
@@ -42,32 +44,38 @@ _GOES_ON: Final = re.compile(
     r"[ \t]|[)\]}#@\"']|(?:if|for|while|with|try|except|finally|else|elif)\b[^\n]*:|(?:assert|del|raise|pass)\b"
     r"|[A-Za-z_][\w.]*(?:\[[^\n\]]{0,80}\])?[ ]*(?:[-+*/%|&^]|//|\*\*)?=|[A-Za-z_][\w.]*\("
 )
-_PYTHON: Final = frozenset({"python", "py", "python3"})
+_PYTHON: Final = frozenset({"python", "py", "python3", "python2", "ipython", "pycon"})
+# What a block of imports and helpers may have at the margin: nothing there runs more than a constant's value.
+_HELPER: Final = re.compile(
+    r"[ \t#)\]}]|(?:async[ ]+def|def|class)[ ]+\w|import[ ]+\w|from[ ]+[\w.]+[ ]+import\b|@\w|\Z"
+    r"|[A-Za-z_]\w*[ ]*(?::[^=\n]{1,80})?=(?!=)[^=\n]*\Z|(?:if|try|except|else|finally)\b[^\n]*:[ \t]*(?:#[^\n]*)?\Z"
+)
+_SUBSTANCE: Final = re.compile(
+    r"^(?:import[ ]+\w|from[ ]+[\w.]+[ ]+import\b|(?:async[ ]+)?def[ ]+\w|class[ ]+\w|\w+[ ]*=)", re.MULTILINE
+)
 
 
-class _Block(NamedTuple):
-    language: str
-    source: str
-
-
-def extract_program(answer: str, entry_point: str | None = None) -> str | None:
+def extract_program(answer: str, entry_point: str | None = None, *, thinking: bool = False) -> str | None:
     """Return the program in a model's answer, or None where there is none.
 
     Args:
         answer: What the model wrote.
         entry_point: The name of the wanted function, which decides between several blocks.
+        thinking: Whether the answer begins inside the thinking.
     """
-    text = final_part(answer).replace("\r\n", "\n").split("[DONE]", 1)[0]
+    final = final_part(answer, opened=thinking)
+    if final is None:
+        return None
+    text = final.replace("\r\n", "\n").replace("\ufeff", "").split("[DONE]", 1)[0]
     begun = text.rpartition("[BEGIN]")[2]
-    blocks, before_first = _blocks(begun)
-    candidates = [block.source for block in _preferred(blocks) if block.source.strip()]
-    if before_first is not None:
-        candidates.insert(0, before_first)
-    if candidates:
-        chosen = _chosen(candidates, entry_point)
-        # A block inside a list is indented as a whole; dedent() would also touch blank lines of one that is not.
-        return textwrap.dedent(chosen) if chosen.lstrip("\n")[:1].isspace() else chosen
-    return None if blocks else _unfenced(begun)
+    fenced = fenced_blocks(begun)
+    lines = begun.split("\n")
+    if fenced.first_line is not None and fenced.first_is_bare and _closes_unopened(lines, fenced.first_line):
+        return _dedented(_line_end_dropped("\n".join(lines[: fenced.first_line + 1])))
+    filled = [block for block in fenced.blocks if block.source.strip()]
+    if filled:
+        return _with_helpers(filled, _chosen(filled, entry_point), entry_point)
+    return None if fenced.blocks else _unfenced(begun)
 
 
 def wanted_function(tests: Iterable[str]) -> str | None:
@@ -105,49 +113,64 @@ def grade_program(program: str | None, outcome: Outcome | None) -> Grade:
     return Grade(verdict, program, f"{outcome.status.value}: {outcome.detail}")
 
 
-def _blocks(text: str) -> tuple[list[_Block], str | None]:
-    """Return the fenced blocks and, for a fence that the prompt had opened, the program before its end."""
-    blocks: list[_Block] = []
-    lines = text.split("\n")
-    fence: str | None = None
-    language, start = "", 0
-    for number, line in enumerate(lines):
-        match = _FENCE.fullmatch(line)
-        if match is None:
-            continue
-        if fence is None:
-            if not blocks and not match[2] and _closes_unopened(lines, number):
-                return [], "\n".join(lines[:number])
-            fence, language, start = match[1], match[2].lower(), number + 1
-        elif match[1].startswith(fence) and not match[2]:
-            blocks.append(_Block(language, "\n".join(lines[start:number])))
-            fence = None
-    if fence is not None:
-        blocks.append(_Block(language, "\n".join(lines[start:])))
-    return blocks, None
-
-
 def _closes_unopened(lines: list[str], number: int) -> bool:
     """Tell whether the first fence of a text ends a program: one is defined before it, none up to the next."""
-    inside = itertools.takewhile(lambda line: not _FENCE.fullmatch(line), lines[number + 1 :])
+    inside = itertools.takewhile(lambda line: not line.lstrip().startswith(("```", "~~~")), lines[number + 1 :])
     return any(map(_DEFINITION.match, lines[:number])) and not any(map(_DEFINITION.match, inside))
 
 
-def _preferred(blocks: list[_Block]) -> list[_Block]:
+def _line_end_dropped(text: str) -> str:
+    """Return a text without the fence at its end, and what stands before that on its line."""
+    return text.rstrip().rstrip("`~").rstrip(" \t")
+
+
+def _dedented(source: str) -> str:
+    """A block inside a list is indented as a whole; ``dedent`` would also touch blank lines of one that is not."""
+    return textwrap.dedent(source) if source.lstrip("\n")[:1].isspace() else source
+
+
+def _with_helpers(blocks: list[Block], chosen: Block, entry_point: str | None) -> str:
+    """Return the chosen block behind the imports and helpers that stand in blocks of their own before it."""
+    joined: list[str] = []
+    for block in blocks:
+        if block is chosen:
+            break
+        source = _dedented(block.source)
+        if block.language in (*_PYTHON, "") and _is_helper(source, entry_point):
+            joined.append(source.strip("\n"))
+    return "\n\n".join([*joined, _dedented(chosen.source)])
+
+
+def _is_helper(source: str, entry_point: str | None) -> bool:
+    named = entry_point is not None and re.search(rf"\b{re.escape(entry_point)}\b", source) is not None
+    if named or _SUBSTANCE.search(source) is None:
+        return False
+    in_string = False
+    for line in source.split("\n"):
+        if not in_string and _HELPER.match(line) is None:
+            return False
+        in_string ^= (line.count('"""') + line.count("'''")) % 2 == 1
+    return entry_point is not None or _DEFINITION.search(source) is None
+
+
+def _preferred(blocks: list[Block]) -> list[Block]:
     marked = [block for block in blocks if block.language in _PYTHON]
     return marked or [block for block in blocks if not block.language] or blocks
 
 
-def _chosen(candidates: list[str], entry_point: str | None) -> str:
+def _chosen(blocks: list[Block], entry_point: str | None) -> Block:
+    """Return the block that is the solution: of the best-marked ones that define the wanted function, the last."""
+    preferred = _preferred(blocks)
     if entry_point is not None:
         wanted = re.compile(
             rf"^[ \t]*(?:async[ ]+)?(?:def|class)[ ]+{re.escape(entry_point)}\b|^{re.escape(entry_point)}[ ]*=",
             re.MULTILINE,
         )
-        defining = [source for source in candidates if wanted.search(source)]
-        if defining:
-            return defining[-1]
-    return next((source for source in candidates if _DEFINITION.search(source)), candidates[0])
+        for group in (preferred, [block for block in blocks if not block.language]):
+            defining = [block for block in group if wanted.search(block.source)]
+            if defining:
+                return defining[-1]
+    return next((block for block in preferred if _DEFINITION.search(block.source)), preferred[0])
 
 
 def _unfenced(text: str) -> str | None:

@@ -9,16 +9,18 @@ from talan_eval.grading.code import extract_program, grade_program, wanted_funct
 from talan_eval.grading.latex import grade_latex
 from talan_eval.grading.math_answer import grade_math
 from talan_eval.grading.number import grade_number
+from talan_eval.grading.thinking import NEVER_ENDED, final_part
 from talan_eval.grading.verdict import Grade, Verdict
 from talan_eval.sandbox.job import Job, Limits
 from talan_eval.sandbox.runner import run_programs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from talan_eval.sandbox.job import Outcome
     from talan_eval.sandbox.tiers import Tier
 
-_BY_TEXT: Final[dict[str, Callable[[str, str], Grade]]] = {
+_BY_TEXT: Final[dict[str, Callable[..., Grade]]] = {
     "number": grade_number,
     "latex": grade_latex,
     "choice": grade_choice,
@@ -29,13 +31,13 @@ CODE: Final = "code"
 MATH: Final = "math"
 GRADERS: Final = (*_BY_TEXT, MATH, CODE)
 EXPLANATIONS: Final = {
-    "number": "The number behind the first '####' counts, else the last number of the answer. It must equal the "
-    "target exactly; separators, currency, units, trailing zeros and the way of writing a fraction do not matter.",
+    "number": "The number or the calculation behind the first '####' counts, else the last number of the answer. It "
+    "must equal the target exactly; separators, currency, units and the way of writing a fraction do not matter.",
     "latex": "The content of the last \\boxed{...} counts. It must have the same strict normal form as the target.",
     "math": "The content of the last \\boxed{...} counts. It must have the same strict normal form as the target, or "
-    "be equal to it by math-verify without repeating the question; both verdicts are kept.",
-    "choice": "The one letter that the answer claims counts, as in 'Answer: B' or \\boxed{B}. Several letters earn "
-    "nothing.",
+    "be equal to it by math-verify with nothing that speaks against it; both verdicts are kept.",
+    "choice": "The last line 'Answer: B' decides, else the one letter that the answer claims, as in \\boxed{B}. "
+    "Several letters earn nothing.",
     "code": "The program is taken from the fenced block that defines the wanted function, else from the plain text. It "
     "must pass all assertions within the limits of the runner.",
 }
@@ -43,7 +45,12 @@ EXPLANATIONS: Final = {
 
 
 def grade_answers(
-    grader: str, docs: Sequence[Mapping[str, Any]], answers: Sequence[str], tier: Tier | None = None
+    grader: str,
+    docs: Sequence[Mapping[str, Any]],
+    answers: Sequence[str],
+    tier: Tier | None = None,
+    *,
+    thinking: Sequence[bool] | None = None,
 ) -> list[Grade]:
     """Grade a batch of answers.
 
@@ -54,6 +61,8 @@ def grade_answers(
             ``tests`` (a list of assertions) and, if there is one, ``test_setup_code``.
         answers: What the model wrote, in the same order.
         tier: The boundary around programs, for "code"; the highest that holds here when None.
+        thinking: Whether each answer begins inside the thinking, because its prompt opened it or the model was told to
+            think: then it is unparsed where the thinking never ends. None where none does.
 
     Returns:
         One grade per answer, in order.
@@ -62,13 +71,17 @@ def grade_answers(
         SandboxError: No boundary holds here, or it fails: nothing is known about the programs then.
         KeyError: The grader does not exist, or a document lacks its field: a mistake in a task, not in an answer.
     """
+    opened = [False] * len(answers) if thinking is None else thinking
     if grader == CODE:
-        return _grade_programs(docs, answers, tier)
+        return _grade_programs(docs, answers, opened, tier)
     if grader == MATH:
         questions = [str(doc.get("problem", "")) for doc in docs]
-        return grade_math(answers, [str(doc["answer"]) for doc in docs], questions=questions)
+        return grade_math(answers, [str(doc["answer"]) for doc in docs], questions=questions, thinking=opened)
     grade = _BY_TEXT[grader]
-    return [grade(answer, str(doc["answer"])) for doc, answer in zip(docs, answers, strict=True)]
+    return [
+        grade(answer, str(doc["answer"]), thinking=begins)
+        for doc, answer, begins in zip(docs, answers, opened, strict=True)
+    ]
 
 
 def score_document(grader: str, metric: str, doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
@@ -87,9 +100,12 @@ def score_document(grader: str, metric: str, doc: Mapping[str, Any], results: Se
     return {metric: grade.score, "unparsed": float(grade.verdict is Verdict.UNPARSED)}
 
 
-def _grade_programs(docs: Sequence[Mapping[str, Any]], answers: Sequence[str], tier: Tier | None) -> list[Grade]:
+def _grade_programs(
+    docs: Sequence[Mapping[str, Any]], answers: Sequence[str], opened: Sequence[bool], tier: Tier | None
+) -> list[Grade]:
     programs = [
-        extract_program(answer, wanted_function(doc["tests"])) for doc, answer in zip(docs, answers, strict=True)
+        extract_program(answer, wanted_function(doc["tests"]), thinking=begins)
+        for doc, answer, begins in zip(docs, answers, opened, strict=True)
     ]
     jobs = [
         Job(program, tuple(doc["tests"]), str(doc.get("test_setup_code") or ""))
@@ -97,4 +113,15 @@ def _grade_programs(docs: Sequence[Mapping[str, Any]], answers: Sequence[str], t
         if program is not None
     ]
     outcomes = iter(run_programs(jobs, Limits(), workers=1, tier=tier))
-    return [grade_program(program, None if program is None else next(outcomes)) for program in programs]
+    return [
+        _unfinished() if final_part(answer, opened=begins) is None else _graded(program, outcomes)
+        for program, answer, begins in zip(programs, answers, opened, strict=True)
+    ]
+
+
+def _unfinished() -> Grade:
+    return Grade(Verdict.UNPARSED, None, NEVER_ENDED)
+
+
+def _graded(program: str | None, outcomes: Iterator[Outcome]) -> Grade:
+    return grade_program(program, None if program is None else next(outcomes))

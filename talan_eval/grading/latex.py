@@ -7,8 +7,9 @@ sides are brought to one form and must then be equal, part by part. Equal are:
   ``\le``;
 - rational numbers, also inside tuples, intervals and matrices: ``0.5``, ``.5``, ``1/2``, ``\frac{2}{4}``, ``+1/2``,
   ``1\frac12`` (a mixed number); ``10,\!080`` and ``10080``;
-- with and without degrees, ``\%``, ``\$`` or a unit in ``\text{}`` at the end (``15\text{ cm}^2``), as in the
-  benchmark's own normaliser; ``\text{(B)}`` and ``B``; words in either case;
+- with and without a unit that may be dropped (``30^\circ``, ``50\%``, ``\$5``, ``15\text{ cm}^2``, ``5 people``; see
+  :mod:`talan_eval.grading.units`), where the two sides do not name different ones;
+- ``\text{(B)}`` and ``B``; words in either case; what :mod:`talan_eval.grading.latex_clean` writes in one way;
 - ``x = 5`` and ``5``, ``x \in [0,1]`` and ``[0,1]``, where one side only names the unknown.
 
 Nothing is simplified: ``\frac{2\sqrt{3}}{2}`` is not ``\sqrt{3}``, ``2x+1`` is not ``1+2x`` and ``1,2`` is not
@@ -19,19 +20,42 @@ such forms. Size and depth are bounded, time is linear in the size of the text.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
+from talan_eval.grading.latex_clean import clean
 from talan_eval.grading.latex_form import UnreadableError, canonical
-from talan_eval.grading.text import final_part, quoted
+from talan_eval.grading.text import quoted
+from talan_eval.grading.thinking import NEVER_ENDED, final_part
+from talan_eval.grading.units import contradict, scaled, split_unit
 from talan_eval.grading.verdict import Grade, Verdict
 
 MAX_CHARACTERS: Final = 4_000
 """A longer boxed answer is refused; the longest target of MATH-500 has 55 characters."""
 MAX_BOXES: Final = 200
 """So many boxes are tried from the end of the text before it counts as unparsed."""
+NO_BOX: Final = "no \\boxed{...} with balanced braces"
 _BOX: Final = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s?")
 _BRACE: Final = re.compile(r"\\.|[{}]", re.DOTALL)
 _WORD: Final = re.compile(r"[A-Za-z]{3,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box with balanced braces, and where it stands in its text."""
+
+    content: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """An answer as it is compared: cleaned LaTeX, the unit that was split off, and the strict normal form."""
+
+    latex: str
+    unit: str | None
+    form: tuple[str, ...]
 
 
 def last_boxed(text: str) -> str | None:
@@ -40,20 +64,49 @@ def last_boxed(text: str) -> str | None:
     ``\boxed 5`` without braces holds what follows up to white space or ``$``. Escaped braces do not count. A box longer
     than ``MAX_CHARACTERS`` is passed over.
     """
-    boxes = list(_BOX.finditer(text))
-    for box in reversed(boxes[-MAX_BOXES:]):
-        content = _content(text, box.end())
+    found = boxes(text, most=1)
+    return found[-1].content if found else None
+
+
+def boxes(text: str, most: int = MAX_BOXES) -> list[Box]:
+    """Return the last boxes of a text with balanced braces, in their order.
+
+    Args:
+        text: An answer.
+        most: So many at most.
+    """
+    found: list[Box] = []
+    for box in reversed(list(_BOX.finditer(text))[-MAX_BOXES:]):
+        content, end = _content(text, box.end())
         if content is not None:
-            return content
-    return None
+            found.append(Box(content, box.start(), end))
+        if len(found) == most:
+            break
+    return found[::-1]
 
 
-def grade_latex(answer: str, target: str) -> Grade:
+def expression(latex: str) -> Expression:
+    """Read one side of a comparison.
+
+    Raises:
+        UnreadableError: It is too long, too deep or empty.
+    """
+    if len(latex) > MAX_CHARACTERS:
+        raise UnreadableError(f"longer than {MAX_CHARACTERS} characters")
+    value, unit = split_unit(scaled(clean(latex)))
+    form = canonical(value)
+    if not form:
+        raise UnreadableError("empty")
+    return Expression(clean(value), unit, form)
+
+
+def grade_latex(answer: str, target: str, *, thinking: bool = False) -> Grade:
     r"""Grade a LaTeX answer by strict normal forms.
 
     Args:
         answer: What the model wrote, with ``\boxed{...}``.
         target: The bare target, or a reference solution with ``\boxed{...}``.
+        thinking: Whether the answer begins inside the thinking.
 
     Returns:
         The grade; ``ERROR`` where the target cannot be normalised.
@@ -61,29 +114,35 @@ def grade_latex(answer: str, target: str) -> Grade:
     boxed_target = last_boxed(target)
     wanted = target if boxed_target is None else boxed_target
     try:
-        right = _form(wanted)
+        right = expression(wanted)
     except UnreadableError as error:
         return Grade(Verdict.ERROR, None, f"the target {quoted(wanted)} is unreadable: {error}")
-    found = last_boxed(final_part(answer))
+    final = final_part(answer, opened=thinking)
+    if final is None:
+        return Grade(Verdict.UNPARSED, None, NEVER_ENDED)
+    found = last_boxed(final)
     if found is None:
-        return Grade(Verdict.UNPARSED, None, "no \\boxed{...} with balanced braces")
+        return Grade(Verdict.UNPARSED, None, NO_BOX)
+    return compare_content(found, right, wanted)
+
+
+def compare_content(content: str, right: Expression, wanted: str) -> Grade:
+    """Compare the content of a box with what is right.
+
+    Args:
+        content: What the box holds.
+        right: What is right.
+        wanted: The same as it was given, for the reason.
+    """
     try:
-        form = _form(found)
+        claimed = expression(content)
     except UnreadableError as error:
-        return Grade(Verdict.UNPARSED, found, f"unreadable: {error}")
-    if _equal(form, right):
-        return Grade(Verdict.MATCH, found, "equal normal forms")
-    return Grade(Verdict.MISMATCH, found, f"differs from {quoted(wanted)}")
-
-
-def _form(latex: str) -> tuple[str, ...]:
-    """Return a normal form that is not empty."""
-    if len(latex) > MAX_CHARACTERS:
-        raise UnreadableError(f"longer than {MAX_CHARACTERS} characters")
-    form = canonical(latex)
-    if not form:
-        raise UnreadableError("empty")
-    return form
+        return Grade(Verdict.UNPARSED, content, f"unreadable: {error}")
+    if contradict(claimed.unit, right.unit):
+        return Grade(Verdict.MISMATCH, content, f"the unit {claimed.unit} is not {right.unit}")
+    if _equal(claimed.form, right.form):
+        return Grade(Verdict.MATCH, content, "equal normal forms")
+    return Grade(Verdict.MISMATCH, content, f"differs from {quoted(wanted)}")
 
 
 def _equal(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
@@ -102,11 +161,11 @@ def _without_unknown(form: tuple[str, ...], sign: str) -> tuple[str, ...]:
     return form[2:] if named else form
 
 
-def _content(text: str, start: int) -> str | None:
-    """Return what the box that opens at ``start`` holds, or None where its braces do not balance soon enough."""
+def _content(text: str, start: int) -> tuple[str | None, int]:
+    """Return what the box that opens at ``start`` holds and where it ends; None where its braces do not balance."""
     if not text.startswith("{", start):
         rest = re.compile(r"[^\s${}]{1,40}").match(text, start)
-        return None if rest is None else rest.group()
+        return (None, start) if rest is None else (rest.group(), rest.end())
     depth = 0
     for brace in _BRACE.finditer(text, start, start + MAX_CHARACTERS + 2):
         if brace.group() == "{":
@@ -114,5 +173,5 @@ def _content(text: str, start: int) -> str | None:
         elif brace.group() == "}":
             depth -= 1
             if depth == 0:
-                return text[start + 1 : brace.start()]
-    return None
+                return text[start + 1 : brace.start()], brace.end()
+    return None, start

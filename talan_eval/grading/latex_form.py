@@ -25,23 +25,8 @@ _SPACING: Final = re.compile(
     r"|\\(?:[bB]igg?[lrm]?)(?![A-Za-z])|\\[()\[\]]|\$"
 )
 _DEGREES: Final = re.compile(r"\^\s?(?:\{\s?\\circ\s?\}|\\circ(?![A-Za-z]))|\\degree(?![A-Za-z])|°")
-_UNIT: Final = re.compile(
-    r"(?<=[0-9}])\s{0,8}\\(?:text|mbox|textrm|mathrm|rm)\s?\{[A-Za-z./ ]{1,40}\}\s?(?:\^\s?\{?[23]\}?)?[\s.]{0,8}$"
-)
 _TEXT: Final = re.compile(r"\\(?:text|textbf|textit|textrm|mbox|mathrm|mathbf|mathit|operatorname|rm)(?![A-Za-z])\s?")
 _TOKEN: Final = re.compile(r"\\(?:begin|end)\s?\{[A-Za-z*]{1,20}\}|\\[A-Za-z]+|\\.|[0-9]+|\S", re.DOTALL)
-_CHARACTERS: Final = {
-    "\u2212": "-",
-    "\u03c0": "\\pi ",
-    "\u221e": "\\infty ",
-    "\u2264": "\\le ",
-    "\u2265": "\\ge ",
-    "\u222a": "\\cup ",
-    "\u2208": "\\in ",
-    "\u00b1": "\\pm ",
-    "\u00d7": "\\times ",
-    "\u00b7": "\\cdot ",
-}
 _SAME_COMMAND: Final = {
     "\\dfrac": "\\frac",
     "\\tfrac": "\\frac",
@@ -85,6 +70,7 @@ _SEPARATORS: Final = frozenset(
     }
 )
 _DIGIT_GROUPS: Final = re.compile(r"[-+]?[0-9]{1,3}(?:,[0-9]{3}){1,12}(?:\.[0-9]+)?")
+_LISTED: Final = re.compile(r",\s+[0-9]")
 _DECIMAL: Final = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)"
 _PLAIN: Final = re.compile(rf"([-+]*)({_DECIMAL})")
 _SLASHED: Final = re.compile(rf"([-+]*)({_DECIMAL})/([-+]?)({_DECIMAL})")
@@ -111,21 +97,18 @@ def canonical(latex: str) -> tuple[str, ...]:
     while parts and parts[0] == "+":
         del parts[0]
     whole = "".join(parts)
-    if _DIGIT_GROUPS.fullmatch(whole):
+    if _DIGIT_GROUPS.fullmatch(whole) and _LISTED.search(latex) is None:
         parts = [whole.replace(",", "")]
     label = _LABEL.fullmatch(whole)
     return (label[1],) if label else tuple(_with_numbers(parts))
 
 
 def _clean(latex: str) -> str:
-    """Remove what carries no meaning and bring characters to commands."""
-    for character, command in _CHARACTERS.items():
-        latex = latex.replace(character, command)
+    """Remove what carries no meaning."""
     latex = latex.replace("\\$", "").replace("\\%", "").replace("%", "").replace("{,}", ",")
     latex = _DEGREES.sub("", latex.strip())
     # "\\" ends a row of a matrix: cut there first, or the second backslash and a space would read as a spacing command.
     rows = [_SPACING.sub(" ", row) for row in latex.split("\\\\")]
-    rows[-1] = _UNIT.sub("", rows[-1])
     return "\\\\".join(_TEXT.sub(" ", row) for row in rows)
 
 

@@ -4,7 +4,8 @@ math-verify bounds its time by alarms, which work in a main thread only and do n
 and by default it turns its own errors into "not equal". Here it runs in processes of its own with its alarms off and
 its errors on; the kernel ends a comparison that needs too much. See :mod:`talan_eval.grading.symbolic_worker`.
 
-What it reads too generously is taken back: it drops the base of a numeral, so ``12_5`` and ``12_7`` would be equal.
+What it reads too generously is taken back, here and in the worker: it drops the base of a numeral, so ``12_5`` and
+``12_7`` would be equal, and it has absolute tolerances, so ``1/2^{98}`` and ``1/2^{99}`` would be.
 
 Not covered: a boundary. A comparison cannot run code, but nothing keeps math-verify or sympy from it. POSIX only.
 """
@@ -22,7 +23,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, Self
+from typing import IO, TYPE_CHECKING, Final, NamedTuple, Self
 
 from talan_eval.grading.verdict import Verdict
 
@@ -51,6 +52,26 @@ class Comparison:
 
     verdict: Verdict
     reason: str
+
+
+class Pair(NamedTuple):
+    """What is compared.
+
+    Attributes:
+        gold: The right expression, bare LaTeX.
+        answer: What is claimed, bare LaTeX; the left side of an equation where ``solve`` is given.
+        digits: Decimal places that ``gold`` shows, at which an answer is compared; None where it is no decimal.
+        equal: Expressions that must all equal the answer, or it is no value.
+        solve: Right side of an equation that is to be solved for its only unknown, which must be linear in it.
+        inequality: Whether an inequality may equal the set of its solutions.
+    """
+
+    gold: str
+    answer: str
+    digits: int | None = None
+    equal: tuple[str, ...] = ()
+    solve: str | None = None
+    inequality: bool = False
 
 
 class SymbolicComparer:
@@ -87,11 +108,11 @@ class SymbolicComparer:
             _pipe(process.stdout).close()
         self._processes.clear()
 
-    def compare(self, pairs: Sequence[tuple[str, str]]) -> list[Comparison]:
+    def compare(self, pairs: Sequence[Pair | tuple[str, str]]) -> list[Comparison]:
         """Compare answers with what is right.
 
         Args:
-            pairs: The right expression and the answer, each bare LaTeX.
+            pairs: The right expression and the answer, each bare LaTeX, with what there is to know about them.
 
         Returns:
             One comparison per pair, in order. Equal pairs are compared once.
@@ -99,7 +120,8 @@ class SymbolicComparer:
         Raises:
             SymbolicError: A worker failed for a reason of its own.
         """
-        distinct = list(dict.fromkeys(pairs))
+        wanted = [Pair(*pair) for pair in pairs]
+        distinct = list(dict.fromkeys(wanted))
         count = min(self._most, 1 + len(distinct) // _PAIRS_PER_WORKER)
         while len(self._processes) < count and distinct:
             self._processes.append(self._start())
@@ -111,7 +133,7 @@ class SymbolicComparer:
             for share, done in zip(shares, answers, strict=False)
             for pair, said in zip(share, done, strict=True)
         }
-        return [known[pair] for pair in pairs]
+        return [known[pair] for pair in wanted]
 
     def _start(self) -> subprocess.Popen[str]:
         # A fixed hash seed: sympy orders some of its work by hashes.
@@ -133,13 +155,13 @@ def shared_comparer() -> SymbolicComparer:
     return comparer
 
 
-def _serve(process: subprocess.Popen[str], pairs: Sequence[tuple[str, str]]) -> list[Comparison]:
-    return [_ask(process, gold, answer) for gold, answer in pairs]
+def _serve(process: subprocess.Popen[str], pairs: Sequence[Pair]) -> list[Comparison]:
+    return [_ask(process, pair) for pair in pairs]
 
 
-def _ask(process: subprocess.Popen[str], gold: str, answer: str) -> Comparison:
+def _ask(process: subprocess.Popen[str], pair: Pair) -> Comparison:
     try:
-        _pipe(process.stdin).write(json.dumps([gold, answer]) + "\n")
+        _pipe(process.stdin).write(json.dumps(pair._asdict()) + "\n")
         _pipe(process.stdin).flush()
         line = _pipe(process.stdout).readline()
     except BrokenPipeError:
@@ -147,7 +169,7 @@ def _ask(process: subprocess.Popen[str], gold: str, answer: str) -> Comparison:
     if not line:
         raise SymbolicError(f"the worker of math-verify ended with status {process.wait()}; is math-verify installed?")
     verdict, reason = json.loads(line)
-    if verdict == Verdict.MATCH and _base(gold) != _base(answer):
+    if verdict == Verdict.MATCH and _base(pair.gold) != _base(pair.answer):
         return Comparison(Verdict.MISMATCH, "equal digits in different bases")
     return Comparison(Verdict(verdict), reason)
 

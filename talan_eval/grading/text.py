@@ -1,22 +1,19 @@
-"""What all graders do to an answer before they look for anything in it."""
+"""What graders share: quoting for reasons, and characters that stand for others."""
 
 from __future__ import annotations
 
 from typing import Final
 
-THINKING_END: Final = "</think>"
 MAX_QUOTED: Final = 80
-
-
-def final_part(answer: str) -> str:
-    """Return what follows the last ``</think>``; the whole text where there is none.
-
-    Numbers, letters and programs inside a closed chain of thought are drafts, not answers.
-    """
-    return answer.rpartition(THINKING_END)[2]
+_FULL_WIDTH: Final = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20, 0xFEFF: None}
 
 
 def quoted(text: str) -> str:
     """Return ``text`` in quotes on one line of bounded length, for use in a reason."""
     short = text if len(text) <= MAX_QUOTED else f"{text[: MAX_QUOTED - 1]}…"
     return repr(short)
+
+
+def half_width(text: str) -> str:
+    """Return ``text`` with full-width letters, digits and signs as ASCII, and without byte-order marks."""
+    return text if text.isascii() else text.translate(_FULL_WIDTH)

@@ -61,7 +61,9 @@ class Permutation(Record):
     """Studentised permutation of seed labels between two arms with independent seeds."""
 
     p: Probability = Field(description="Two-sided p; exact only where both arms' seed effects have one distribution.")
-    floor: Probability = Field(description="Smallest p that these numbers of seeds can give, 2/C(S1+S2, S1).")
+    floor: Probability = Field(
+        description="Smallest p that these numbers of seeds can give: 2/C(2S, S), or 1/C(S1+S2, S1)."
+    )
     enumerated: bool = Field(description="Whether all labellings were listed; false for fixed draws of them.")
 
 

@@ -39,7 +39,7 @@ def same(expected: Any, value: Any) -> bool:  # noqa: ANN401 - JSON has no narro
 
 def _same_tagged(tag: str, expected: Any, value: Any) -> bool:  # noqa: ANN401 - JSON has no narrower type
     """Compare what stands behind the same tag on both sides."""
-    if tag == "y":
+    if tag in {"y", "w", "o"}:
         return bool(expected == value)
     if tag == "u" or not isinstance(value, list):
         return False

@@ -40,6 +40,46 @@ _FORMS = {
     "cut off": (f"Sure:\n```python\n{_F}", _F),
     "only the closing fence": (f"{_F}\n```\nThis adds one.", _F),
     "thinking first": (f"<think>\n```python\ndef f(x): pass\n```\n</think>\n```python\n{_F}\n```", _F),
+    "a byte-order mark": (f"\ufeff```python\n{_F}\n```", _F),
+    "a byte-order mark before plain code": (f"\ufeff{_F}", _F),
+    "an empty block first": (f"```python\n```\n```python\n{_F}\n```", _F),
+    "an empty marked block and a bare one": (f"```python\n\n```\n```\n{_F}\n```", _F),
+    "a closing fence glued to the code": (f"```python\n{_F}```\nDone.", _F),
+    "an opening fence glued to prose": (f"Here it is:```python\n{_F}\n```", _F),
+    "fences glued to each other": (f"```python\nimport math\n``````python\n{_F}\n```", f"import math\n\n{_F}"),
+    "all on one line": ("```python def f(x): return x + 1```", "def f(x): return x + 1"),
+    "a language glued to the code": ("```pythondef f(x): return x + 1```", "def f(x): return x + 1"),
+    "words behind the closing fence": (f"```python\n{_F}\n``` This adds one.", _F),
+    "attributes behind the language": (f'```python title="f.py"\n{_F}\n```', _F),
+    "a longer fence around a short one": (f"````python\n{_F}\nX = '```'\n````", f"{_F}\nX = '```'"),
+    "a fence in an indented docstring": (
+        '```python\ndef f(x):\n    """E:\n    ```\n    f(1)\n    ```\n    """\n    return x + 1\n```',
+        'def f(x):\n    """E:\n    ```\n    f(1)\n    ```\n    """\n    return x + 1',
+    ),
+    "a fence in a string at the margin": (
+        '```python\ndef f(x):\n    s = """\n```\n"""\n    return x + 1\n```\nDone.',
+        'def f(x):\n    s = """\n```\n"""\n    return x + 1',
+    ),
+    "a string that never ends": ('```python\ndef f(x):\n    """E\n```\nDone.\n', 'def f(x):\n    """E'),
+    "a fence in a comment": (
+        "```python\ndef f(x):\n    # ```\n    return x + 1\n```",
+        "def f(x):\n    # ```\n    return x + 1",
+    ),
+    "a fence that is indented too far to close": (
+        "```python\ndef f(x):\n    s = '\n    ```\n    return x + 1\n```\nDone.",
+        "def f(x):\n    s = '\n    ```\n    return x + 1",
+    ),
+    "imports in a block of their own": (f"```python\nimport math\n```\n```python\n{_F}\n```", f"import math\n\n{_F}"),
+    "imports in a bare block": (f"```\nimport math\n```\n```python\n{_F}\n```", f"import math\n\n{_F}"),
+    "a helper in a block of its own": (
+        f"```python\ndef g(x):\n    return x\n```\nthen\n```python\n{_F}\n```",
+        f"def g(x):\n    return x\n\n{_F}",
+    ),
+    "constants in a block of their own": (f"```python\nN = 10**9\n```\n```python\n{_F}\n```", f"N = 10**9\n\n{_F}"),
+    "an example before": (f"```python\nprint(f(1))\n```\n```python\n{_F}\n```", _F),
+    "an assigned example before": (f"```python\ny = f(1)\n```\n```python\n{_F}\n```", _F),
+    "a script before": (f"```python\nimport sys\nprint(sys.argv)\n```\n```python\n{_F}\n```", _F),
+    "marked imports and a bare solution": (f"```python\nimport os\n```\n```\n{_F}\n```", f"import os\n\n{_F}"),
     "a docstring with a fence-like line": (f'{_F}\n\nX = """`a`"""', f'{_F}\n\nX = """`a`"""'),
 }
 
@@ -84,7 +124,26 @@ def test_no_text_raises(answer, name):
 
 
 @pytest.mark.speed
-@pytest.mark.parametrize("unit", ["`", "```\n", "```python\n", "def f", "def f(:\n", "a", "a=", "[a", "\n", " ", "if "])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "`",
+        "```\n",
+        "```python\n",
+        '```\n"""\n',
+        '"""\n```\n',
+        "x```\n",
+        "``````python\n",
+        "def f",
+        "def f(:\n",
+        "a",
+        "a=",
+        "[a",
+        "\n",
+        " ",
+        "if ",
+    ],
+)
 def test_hostile_repetition_takes_linear_time(unit):
     text = unit * (200_000 // len(unit))
     start = time.process_time()

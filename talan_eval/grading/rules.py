@@ -1,0 +1,107 @@
+r"""Every rule of the graders with an example that shows it; docs/grading.md is made of it, and tests run it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule and an example of it.
+
+    Attributes:
+        grader: Which grader follows it.
+        text: What it says, in a sentence.
+        answer: What a model wrote; for "math" what its box holds, where no box is named.
+        target: What is right.
+        score: What the answer earns.
+        question: What was asked, where that matters.
+    """
+
+    grader: str
+    text: str
+    answer: str
+    target: str
+    score: int
+    question: str = ""
+
+    @property
+    def written(self) -> str:
+        r"""The answer as the model wrote it, with its ``\boxed{}``."""
+        boxed = self.grader != "math" or "\\boxed" in self.answer
+        return self.answer if boxed else f"\\boxed{{{self.answer}}}"
+
+
+RULES: Final = (
+    Rule("all", "Thinking is no answer; what follows it is.", "<think>#### 4</think>#### 5", "5", 1),
+    Rule("all", "Thinking that never ends leaves the answer unparsed.", "<think>#### 5", "5", 0),
+    Rule("all", "Marks of other families are known.", "[THINK]#### 4[/THINK]#### 5", "5", 1),
+    Rule("all", "A quoted mark erases nothing.", "<think>a</think>#### 5 (I close with </think>)", "5", 1),
+    Rule("number", "The number behind the first `####` counts.", "#### 5\n\nQuestion: ...\n#### 9", "5", 1),
+    Rule("number", "Else the last number counts.", "She has 3 and 2, so 5 apples.", "5", 1),
+    Rule("number", "A calculation behind `####` counts by its stated result.", "#### 4 weeks * 5 = 20", "20", 1),
+    Rule("number", "The result may stand first.", "#### 20 = 4*5", "20", 1),
+    Rule("number", "Without a stated result it counts by what it comes to.", "#### 4 * 5", "20", 1),
+    Rule("number", "Groups of three digits are one number.", "#### 1 000", "1000", 1),
+    Rule("number", "Values are compared exactly.", "#### 3.33", "10/3", 0),
+    Rule("choice", "The last line `Answer: X` decides.", "Answer: B\nNo, wait.\nAnswer: C", "C", 1),
+    Rule("choice", "Claims in sentences are reasoning then.", "Answer: D\nNote that answer: C needs more.", "D", 1),
+    Rule("choice", "Brackets, tags, placeholders and either case are letters.", "<answer>c</answer>", "C", 1),
+    Rule("choice", "A formula that begins with a letter is no claim.", "\\boxed{A = 3 m}\nAnswer: D", "D", 1),
+    Rule("choice", "What stands behind 'if' is no claim.", "If the answer is A, x < 0. So the answer is B.", "B", 1),
+    Rule("choice", "Several letters earn nothing.", "Answer: A or B", "A", 0),
+    Rule("choice", "The article is no letter.", "The answer is a cell.", "A", 0),
+    Rule("math", "An assignment counts by its value.", "x = 5", "5", 1),
+    Rule("math", "So does what names a quantity.", "\\angle ABC = 30^\\circ", "30", 1),
+    Rule("math", "So does an expression that the question asks for.", "m+n = 5", "5", 1, "Find $m+n$."),
+    Rule("math", "A linear equation in one unknown counts by its solution.", "2x = 10", "5", 1),
+    Rule("math", "It does not count by its right side.", "2x = 10", "10", 0),
+    Rule("math", "Other equations are no value.", "|x| = 3", "3", 0),
+    Rule("math", "A calculation is no value where its sides differ.", "4 = 5", "5", 0),
+    Rule("math", "An approximation is no value.", "x \\approx 3", "3", 0),
+    Rule("math", "What stands before that sign is.", "x = \\frac13 \\approx 0.33", "\\frac13", 1),
+    Rule("math", "A remainder with its modulus is no value.", "3 \\mod 5", "3", 0),
+    Rule("math", "Where the target is no decimal, only an equal decimal counts.", "0.333333", "\\frac13", 0),
+    Rule("math", "Where it is one, the digits that it shows count.", "3.1416", "3.14", 1),
+    Rule("math", "So they do for exact values.", "\\frac13", "0.33", 1),
+    Rule("math", "There is no absolute tolerance.", "\\frac{1}{2^{98}}", "\\frac{1}{2^{99}}", 0),
+    Rule("math", "A percentage equals its number.", "50\\%", "50", 1),
+    Rule("math", "A percentage equals its share.", "50\\%", "\\frac12", 1),
+    Rule("math", "A unit in the table may be missing.", "5 cm^2", "5", 1),
+    Rule("math", "Nouns of what is counted may be, too.", "5 people", "5", 1),
+    Rule("math", "Two different units are two answers.", "5.4\\text{ dollars}", "5.4\\text{ cents}", 0),
+    Rule("math", "Other words count.", "5\\text{ squared}", "5", 0),
+    Rule("math", "The time of day counts.", "9\\text{ p.m.}", "9\\text{ a.m.}", 0),
+    Rule("math", "Million is a factor.", "5\\text{ million}", "5,000,000", 1),
+    Rule("math", "An inequality equals its interval.", "-2 \\le x \\le 7", "[-2,7]", 1),
+    Rule("math", "So does an interval its inequality.", "(-\\infty,3)", "x < 3", 1),
+    Rule("math", "An inequality that is not solved does not.", "x^2 < 9", "(-3,3)", 0),
+    Rule("math", "A degree inside a function is an angle.", "\\sin 30^\\circ", "\\frac12", 1),
+    Rule("math", "Angle brackets hold vectors.", "\\langle 1,2\\rangle", "\\begin{pmatrix}1\\\\2\\end{pmatrix}", 1),
+    Rule("math", "Row spacing, alignment and labels say nothing.", "\\text{Answer: }5", "5", 1),
+    Rule("math", "Where the target is a set, all boxes are one.", "$x=\\boxed{1}$ or $x=\\boxed{2}$", "1,2", 1),
+    Rule("math", "Boxes joined by 'or' are one list.", "\\boxed{1} or \\boxed{2}", "2", 0),
+    Rule("math", "The last of other boxes counts.", "\\boxed{4}, no: it is \\boxed{5}", "5", 1),
+    Rule("math", "A base counts.", "12_5", "12_7", 0),
+    Rule("math", "Dots are compared as they stand.", "1,3,\\ldots,n", "1,2,\\ldots,n", 0),
+    Rule("math", "The question's own expression earns nothing.", "2^{10}", "1024", 0, "Compute $2^{10}$."),
+    Rule("math", "Only a whole expression is its own.", "2^{10}", "1024", 1, "Compute $2^{10} + 0$."),
+    Rule("math", "A choice of its may be repeated.", "2^{10}", "1024", 1, "Which is larger, $2^{10}$ or $10^3$?"),
+    Rule("math", "Algebra is math-verify's.", "\\frac{2\\sqrt3}{2}", "\\sqrt3", 1),
+)  # fmt: skip
+
+
+def rules_table() -> str:
+    """Return the rules as a table in Markdown."""
+    lines = ["| grader | rule | answer | target | earns |", "|---|---|---|---|---:|"]
+    for rule in RULES:
+        asked = f", asked: {_code(rule.question)}" if rule.question else ""
+        lines.append(
+            f"| {rule.grader} | {rule.text} | {_code(rule.answer)}{asked} | {_code(rule.target)} | {rule.score} |"
+        )
+    return "\n".join(lines)
+
+
+def _code(text: str) -> str:
+    return "`" + text.replace("\n", " / ").replace("|", "\\|") + "`"
