@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,11 +26,13 @@ class ArmFacts:
         kind: Where its checkpoints come from.
         diverged: Seeds whose training diverged: outcomes without scores.
         trained_parameters: How many parameters were trained; None where that was not recorded.
+        reasons: By benchmark, its answers by why they were graded so.
     """
 
     kind: schema.ArmKind = "logged"
     diverged: tuple[int, ...] = ()
     trained_parameters: int | None = None
+    reasons: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def published_arms(
@@ -63,13 +65,13 @@ def published_arms(
                 diverged=known.diverged,
                 divergence_ci=None if rate is None else (rate.ci.lo, rate.ci.hi),
                 trained_parameters=known.trained_parameters,
-                scores=tuple(_score(matrix) for matrix in own),
+                scores=tuple(_score(matrix, known.reasons.get(matrix.task, {})) for matrix in own),
             )
         )
     return tuple(found)
 
 
-def _score(matrix: ScoreMatrix) -> schema.TaskScore:
+def _score(matrix: ScoreMatrix, reasons: Mapping[str, int]) -> schema.TaskScore:
     return schema.TaskScore(
         task=matrix.task,
         metric=matrix.items.metric,
@@ -79,4 +81,5 @@ def _score(matrix: ScoreMatrix) -> schema.TaskScore:
         by_seed=tuple(points(float(value)) for value in matrix.scores.mean(axis=1)),
         seeds=matrix.seeds,
         unparsed=None if matrix.unparsed is None else float(np.mean(matrix.unparsed)),
+        reasons=dict(reasons),
     )

@@ -9,7 +9,7 @@ from talan_core.errors import UserError
 from talan_eval.comparison.arms import ArmFacts, published_arms
 from talan_eval.comparison.contrast import cells_of, check_contrasts
 from talan_eval.comparison.family import FamilyTest, adjust, analyse, cell_test, check_family, generator
-from talan_eval.comparison.flags import AGGREGATE, Remark, cell_flags, grouped
+from talan_eval.comparison.flags import AGGREGATE, Remark, cell_flags, grouped, share_flags
 from talan_eval.comparison.independent import pairedness
 from talan_eval.comparison.item_level import clustering, item_level
 from talan_eval.comparison.mean import contrast_mean, judged
@@ -185,7 +185,7 @@ def _settings(settings: StatisticsSettings) -> schema.Settings:
 
 
 def _warnings(analysed: Sequence[AnalysedContrast], means: Sequence[Mean]) -> tuple[str, ...]:
-    remarks: list[Remark] = []
+    remarks: list[Remark] = [*share_flags([[item.scores for item in one.whole] for one in analysed])]
     of_tests: list[Remark] = []
     for one, mean in zip(analysed, means, strict=True):
         name = one.whole[0].scores.contrast.name

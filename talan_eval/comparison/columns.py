@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from talan_eval.stats.arrays import FloatArray
 
+UNPARSED: Final = "unparsed answers"
+SYMBOLIC_ONLY: Final = "answers that math-verify alone credits"
+"""Marks of answers whose share may differ between arms; see :func:`talan_eval.stats.shares.share_difference`."""
+
 PROMPT_END: Final = ":"
 """Ends the prompt's own hash where that of the expected answer follows: both must agree to be the same question."""
 
@@ -32,6 +36,7 @@ class ScoredItem:
         prompt_hash: Hash of the exact prompt. Equal ids under different prompts are different questions.
         score: In [0, 1].
         unparsed: Whether no result could be read from the answer; the share where there were several.
+        symbolic_only: Whether a computer algebra system alone credits the answer; the share likewise.
         cluster: Which items belong together (one passage, one author), or None where the benchmark has no clusters.
         labels: (name, value) pairs that put the item into slices, such as (("subject", "algebra"),).
         sample: Which of several answers of the same checkpoint to the same item; they are averaged.
@@ -48,6 +53,7 @@ class ScoredItem:
     cluster: str | None = None
     labels: tuple[tuple[str, str], ...] = ()
     sample: int = 0
+    symbolic_only: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +71,8 @@ class ScoreColumns:
         scores: Mean score of each item, shape (N,), in [0, 1].
         k: Samples that each score averages.
         unparsed: Share of answers without a readable result, or None if unknown.
+        marks: What is known of each item's answers beside their score: by name of the mark the share of answers that
+            bear it, shape (N,), such as "unparsed".
         clusters: Cluster of each item, shape (N,), or None without clusters.
         labels: Per label name one value per item, "" where an item has none.
         source: Where the scores were read, for messages; "" where that says nothing.
@@ -79,6 +87,7 @@ class ScoreColumns:
     scores: FloatArray
     k: int = 1
     unparsed: float | None = None
+    marks: Mapping[str, FloatArray] = field(default_factory=dict)
     clusters: tuple[str, ...] | None = None
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     source: str = ""
@@ -193,6 +202,10 @@ def _columns(run: _Run, rows: Sequence[ScoredItem], advice: str) -> ScoreColumns
         scores=np.array([[row.score for row in samples] for samples in items.values()], dtype=np.float64).mean(axis=1),
         k=len(first),
         unparsed=float(np.mean([row.unparsed for row in rows])),
+        marks={
+            UNPARSED: np.array([np.mean([row.unparsed for row in found]) for found in items.values()]),
+            SYMBOLIC_ONLY: np.array([np.mean([row.symbolic_only for row in found]) for found in items.values()]),
+        },
         clusters=cluster_column([row.cluster for row in ones], run.where, advice),
         labels=label_columns([dict(row.labels) for row in ones]),
     )

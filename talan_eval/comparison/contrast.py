@@ -35,6 +35,8 @@ class CellScores:
         k: Decoding samples that each score averages.
         base_unparsed: Share of unparsed base answers, or None if unknown.
         treatment_unparsed: Share of unparsed answers of the treatment, or None if unknown.
+        marks: Of each mark that both arms' answers may bear, the shares of the base arm and of the treatment, in the
+            shapes of their scores.
         dropped_seeds: Seeds that only one arm finished; the pair is left out.
         diverged_seeds: Seeds at which the training of either arm diverged.
         part: "label=value" of a slice, or None for the whole benchmark.
@@ -50,6 +52,7 @@ class CellScores:
     k: int = 1
     base_unparsed: float | None = None
     treatment_unparsed: float | None = None
+    marks: Mapping[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
     dropped_seeds: tuple[int, ...] = ()
     diverged_seeds: tuple[int, ...] = ()
     part: str | None = field(default=None)
@@ -94,6 +97,7 @@ class CellScores:
             treatment=self.treatment[:, chosen],
             base_unparsed=None,
             treatment_unparsed=None,
+            marks={},
             part=part,
         )
 
@@ -180,6 +184,7 @@ def _cell(
         k=base.k,
         base_unparsed=_mean_share(base),
         treatment_unparsed=_mean_share(treatment),
+        marks={name: (base.marks[name], treatment.marks[name]) for name in base.marks if name in treatment.marks},
         dropped_seeds=dropped,
         diverged_seeds=diverged,
     )

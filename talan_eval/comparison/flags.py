@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from talan_eval.comparison.columns import UNPARSED
 from talan_eval.stats.copies import MIN_ITEMS, copied_seeds
 from talan_eval.stats.items import concentration, saturation
+from talan_eval.stats.shares import more_than_chance, share_difference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from talan_eval.comparison.contrast import CellScores
+    from talan_eval.stats.shares import ShareDifference
 
 AGGREGATE = "aggregate"
-_UNPARSED_GAP = 0.05
+_UNPARSED_GAP = 0.05  # where it cannot be tested
 _CONSTANT = 1e-9
 _SATURATED = 0.1  # share of informative items below which N overstates what a benchmark can show
 _FEW_FLIPS = 20  # with fewer, a share of them says little
@@ -37,17 +40,43 @@ def cell_flags(cell: CellScores) -> tuple[str, ...]:
     """List what looks wrong in one cell.
 
     Dropped seeds and items, identical arms, copied seeds, one prompt under several items, one constant shift of every
-    item, a saturated benchmark, flips that concentrate in one place, unequal unparsed rates.
+    item, a saturated benchmark, flips that concentrate in one place.
     """
-    flags = [*_suspicious_items(cell), *_left_out(cell), *_repeated(cell)]
-    if cell.base_unparsed is not None and cell.treatment_unparsed is not None:
-        gap = cell.treatment_unparsed - cell.base_unparsed
-        if abs(gap) > _UNPARSED_GAP:
-            flags.append(
-                f"unparsed answers differ between the arms (base {cell.base_unparsed:.1%}, treat "
-                f"{cell.treatment_unparsed:.1%}); part of the difference may be format, not skill"
-            )
-    return tuple(flags)
+    return (*_suspicious_items(cell), *_left_out(cell), *_repeated(cell))
+
+
+def share_flags(contrasts: Sequence[Sequence[CellScores]]) -> Iterator[Remark]:
+    """Name the shares of answers that differ between the arms of a contrast by more than chance (Holm over all).
+
+    Unparsed answers, and answers that math-verify alone credits: where one arm has more of them, part of a difference
+    in scores may be format, not skill. Where only the shares are known and not whose answers they are, as in logs, a
+    gap of more than five points is named. Independent seeds make no pairs of answers and are judged by that gap, too.
+    """
+    found: list[tuple[CellScores, str, ShareDifference]] = []
+    for cell in (cell for contrast in contrasts for cell in contrast):
+        if cell.contrast.pairing == "independent" or not cell.marks:
+            yield from _share_gap(cell)
+            continue
+        for name, (base, treatment) in cell.marks.items():
+            whole = np.broadcast_to(base, treatment.shape)
+            found.append((cell, name, share_difference(whole, treatment, clusters=cell.items.clusters)))
+    for (cell, name, share), differs in zip(found, more_than_chance([share for *_, share in found]), strict=True):
+        if differs:
+            yield Remark(cell.contrast.name, cell.label, _share_text(name, share.base, share.treat, share.p))
+
+
+def _share_gap(cell: CellScores) -> Iterator[Remark]:
+    base, treatment = cell.base_unparsed, cell.treatment_unparsed
+    if base is not None and treatment is not None and abs(treatment - base) > _UNPARSED_GAP:
+        yield Remark(cell.contrast.name, cell.label, _share_text(UNPARSED, base, treatment, None))
+
+
+def _share_text(name: str, base: float, treatment: float, p: float | None) -> str:
+    by_chance = "" if p is None else f", p = {p:.2g}"
+    return (
+        f"{name} differ between the arms (base {base:.1%}, treat {treatment:.1%}{by_chance}); part of the difference "
+        "may be format, not skill"
+    )
 
 
 def _left_out(cell: CellScores) -> list[str]:

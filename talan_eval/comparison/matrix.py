@@ -80,6 +80,7 @@ class ScoreMatrix:
         scores: Shape (S, N), in [0, 1].
         k: Decoding samples that each score averages.
         unparsed: Share of answers without a readable result of each seed, shape (S,); None if unknown.
+        marks: By name of a mark the share of answers that bear it, shape (S, N); none where answers are not known.
     """
 
     backbone: str
@@ -89,6 +90,7 @@ class ScoreMatrix:
     scores: FloatArray
     k: int = 1
     unparsed: tuple[float, ...] | None = None
+    marks: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` if shapes, ranges or seeds cannot be a score matrix."""
@@ -116,7 +118,8 @@ class ScoreMatrix:
         """Return the rows of some seeds, in their order."""
         rows = [self.seeds.index(seed) for seed in seeds]
         unparsed = None if self.unparsed is None else tuple(self.unparsed[row] for row in rows)
-        return replace(self, seeds=tuple(seeds), scores=self.scores[rows], unparsed=unparsed)
+        marks = {name: values[rows] for name, values in self.marks.items()}
+        return replace(self, seeds=tuple(seeds), scores=self.scores[rows], unparsed=unparsed, marks=marks)
 
     def ordered(self) -> ScoreMatrix:
         """Return the same matrix with seeds and items sorted, so that input order cannot change a result."""
@@ -131,9 +134,9 @@ class ScoreMatrix:
         )
         scores = np.asarray(self.scores, dtype=np.float64)[np.ix_(rows, columns)]
         unparsed = None if self.unparsed is None else tuple(self.unparsed[row] for row in rows)
-        return replace(
-            self, items=items, seeds=tuple(self.seeds[row] for row in rows), scores=scores, unparsed=unparsed
-        )
+        marks = {name: values[np.ix_(rows, columns)] for name, values in self.marks.items()}
+        seeds = tuple(self.seeds[row] for row in rows)
+        return replace(self, items=items, seeds=seeds, scores=scores, unparsed=unparsed, marks=marks)
 
 
 @dataclass(frozen=True)
@@ -234,6 +237,7 @@ def _matrix(backbone: str, arm: str, items: Items, runs: Sequence[ScoreColumns],
             where = {item: index for index, item in enumerate(run.item_ids)}
             orders[run.item_ids] = [where[item] for item in items.item_ids]
     shares = tuple(run.unparsed for run in runs if run.unparsed is not None)
+    marked = set.intersection(*(set(run.marks) for run in runs))
     return ScoreMatrix(
         backbone=backbone,
         arm=arm,
@@ -242,6 +246,7 @@ def _matrix(backbone: str, arm: str, items: Items, runs: Sequence[ScoreColumns],
         scores=np.stack([np.asarray(run.scores, dtype=np.float64)[orders[run.item_ids]] for run in runs]),
         k=k,
         unparsed=shares if len(shares) == len(runs) else None,
+        marks={name: np.stack([run.marks[name][orders[run.item_ids]] for run in runs]) for name in sorted(marked)},
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from talan_eval.comparison import (
@@ -19,7 +20,7 @@ from talan_eval.comparison import (
 )
 from talan_eval.comparison.matrix import RERUN
 from talan_eval.comparison.selection import confirmed
-from talan_eval.grading.verdict import Verdict
+from talan_eval.grading.reasons import Said, count_reasons, is_by_math_verify_alone, is_unparsed
 from talan_eval.records.notes import (
     contamination,
     failed_evaluations,
@@ -80,7 +81,7 @@ def collect(
     look = _look(experiment, contrasts, matrices)
     looks, damaged = ledger.read()
     known = replace(settings, earlier_looks=earlier_looks(looks, look))
-    result = compare(matrices, contrasts, grid.origin(), known)
+    result = compare(matrices, contrasts, grid.origin(experiment.seeds), known)
     ledger.enter(look)
     if experiment.confirm and result.selection is not None:
         result = _confirmed(result, result.selection, grid, settings)
@@ -135,6 +136,18 @@ def comparable(
 
 
 @dataclass(frozen=True)
+class _Answered:
+    """One evaluation: its scores, and its answers by why they were graded so."""
+
+    columns: ScoreColumns
+    reasons: Mapping[str, int]
+
+
+def _said(sample: Sample) -> Said:
+    return Said(sample.verdict, sample.reason, sample.strict, sample.symbolic)
+
+
+@dataclass(frozen=True)
 class _Grid:
     """The sealed cells of an experiment, as a comparison needs them."""
 
@@ -143,17 +156,18 @@ class _Grid:
     runs: tuple[Run, ...]
     records: Mapping[str, Record]
     failures: Mapping[str, Failure]
+    _known: dict[str, _Answered] = field(default_factory=dict)
 
     def matrices(self, seeds: Sequence[int]) -> tuple[ScoreMatrix, ...]:
         """Return the scores of all arms at some seeds; arms without seeds have theirs whatever the seeds."""
         wanted = [run for run in self.runs if run.seed in seeds or run.arm in self.experiment.fixed]
-        columns = [one for run in wanted for one in self._columns(run)]
+        columns = [one.columns for run in wanted for one in self._answered(run)]
         order = {arm: place for place, arm in enumerate(self.experiment.arms)}
         columns.sort(key=lambda one: order[one.arm])
         return score_matrices(columns, metrics={task.name: task.metric for task in self.experiment.tasks})
 
-    def origin(self) -> Origin:
-        """Return where the scores come from."""
+    def origin(self, seeds: Sequence[int]) -> Origin:
+        """Return where the scores at some seeds come from."""
         finished = [self.records[name] for name in _names(self.runs) if name in self.records]
         return Origin(
             provenance=provenance(self.store, self.experiment, finished),
@@ -161,32 +175,41 @@ class _Grid:
             task_versions={task.name: task.version for task in self.experiment.tasks},
             probes=_probes(self.runs, self.records),
             arms={
-                (arm, backbone.name): self._facts(arm, backbone.name)
+                (arm, backbone.name): self._facts(arm, backbone.name, seeds)
                 for backbone in self.experiment.backbones
                 for arm in self.experiment.arms
             },
         )
 
-    def _facts(self, arm: str, backbone: str) -> ArmFacts:
-        own = [run for run in self.runs if (run.arm, run.backbone) == (arm, backbone)]
+    def _facts(self, arm: str, backbone: str, seeds: Sequence[int]) -> ArmFacts:
+        fixed = arm in self.experiment.fixed
+        own = [run for run in self.runs if (run.arm, run.backbone) == (arm, backbone) and (fixed or run.seed in seeds)]
         logs = [self.records[run.cell_id].data["log"] for run in own if run.cell_id in self.records]
         sizes = [log["trained_parameters"] for log in logs if log.get("trained_parameters") is not None]
         diverged = [run.seed for run in own if self._diverged(run)]
-        kind: ArmKind = "fixed" if arm in self.experiment.fixed else "trained"
-        return ArmFacts(kind, tuple(diverged), max(sizes, default=None))
+        kind: ArmKind = "fixed" if fixed else "trained"
+        reasons: dict[str, Counter[str]] = {task.name: Counter() for task in self.experiment.tasks}
+        for run in own:
+            for one in self._answered(run):
+                reasons[one.columns.task].update(one.reasons)
+        counted = {task: dict(found.most_common()) for task, found in reasons.items()}
+        return ArmFacts(kind, tuple(diverged), max(sizes, default=None), counted)
 
     def _diverged(self, run: Run) -> bool:
         failure = self.failures.get(run.cell_id)
         return failure is not None and failure.kind == "diverged"
 
-    def _columns(self, run: Run) -> Iterator[ScoreColumns]:
+    def _answered(self, run: Run) -> Iterator[_Answered]:
+        """Read the finished evaluations of a run, each once."""
         for cell in run.evaluations:
-            if cell.cell_id in self.records:
+            if cell.cell_id in self.records and cell.cell_id not in self._known:
                 (file,) = self.records[cell.cell_id].files
-                rows = scored_items(run, cell.task, read_samples(self.store.payload_path(file.name)))
-                (columns,) = columns_of(rows, RERUN)
+                samples = read_samples(self.store.payload_path(file.name))
+                (columns,) = columns_of(scored_items(run, cell.task, samples), RERUN)
                 k = max(task.generation.samples for task in self.experiment.tasks if task.name == cell.task)
-                yield replace(columns, k=k)
+                self._known[cell.cell_id] = _Answered(replace(columns, k=k), count_reasons(map(_said, samples)))
+            if cell.cell_id in self._known:
+                yield self._known[cell.cell_id]
 
 
 def scored_items(run: Run, task: str, samples: Iterable[Sample]) -> Iterator[ScoredItem]:
@@ -203,7 +226,8 @@ def scored_items(run: Run, task: str, samples: Iterable[Sample]) -> Iterator[Sco
             item_id=item_id,
             prompt_hash=found[0].prompt_hash,
             score=sum(sample.score for sample in found) / len(found),
-            unparsed=sum(sample.verdict == Verdict.UNPARSED for sample in found) / len(found),
+            unparsed=sum(is_unparsed(_said(sample)) for sample in found) / len(found),
+            symbolic_only=sum(is_by_math_verify_alone(_said(sample)) for sample in found) / len(found),
             labels=found[0].labels,
         )
 
@@ -215,7 +239,7 @@ def _confirmed(result: Result, selection: Selection, grid: _Grid, settings: Stat
     fresh = [one for one in grid.matrices(grid.experiment.fresh_seeds) if one.arm in (best.base, best.treatment)]
     if not comparable([spec], fresh)[0] or len({one.arm for one in fresh}) < 2:  # noqa: PLR2004 - both arms
         return result
-    found = compare(fresh, [spec], grid.origin(), settings).contrasts[0]
+    found = compare(fresh, [spec], grid.origin(grid.experiment.fresh_seeds), settings).contrasts[0]
     return result.model_copy(update={"selection": confirmed(selection, found)})
 
 

@@ -17,6 +17,7 @@ from talan_eval.report.contrast_tables import (
 from talan_eval.report.cost import cost_table
 from talan_eval.report.matrix import arm_table, matrix_table, says_more
 from talan_eval.report.paper import chance_sentence, cross_table
+from talan_eval.report.reasons import reason_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +71,7 @@ def details(view: View) -> tuple[Part, ...]:
 
 def closing(result: Result) -> tuple[Part, ...]:
     """Return the tables about the whole that come last."""
-    return _with_rows([Part("cost", cost_table(result), minor=True)])
+    return _with_rows([Part("reasons", reason_table(result), minor=True), Part("cost", cost_table(result), minor=True)])
 
 
 def _with_rows(parts: Sequence[Part]) -> tuple[Part, ...]:

@@ -265,6 +265,9 @@ class TaskScore(Record):
     by_seed: tuple[Points, ...] = Field(description="Mean per seed, in the order of seeds.")
     seeds: tuple[int, ...] = Field(description="Seeds of these scores.")
     unparsed: Probability | None = Field(description="Share of answers without a readable result; null if unknown.")
+    reasons: dict[str, int] = Field(
+        {}, description="Answers by why they were graded so; empty where the answers are not known."
+    )
 
 
 class Arm(Record):
