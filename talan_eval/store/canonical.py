@@ -49,6 +49,10 @@ def first_difference(left: object, right: object, path: str = "") -> tuple[str, 
             if found is not None:
                 return found
         return None
+    if isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
+        pairs = zip(left, right, strict=True)
+        found_inside = (first_difference(one, other, f"{path}.{place}") for place, (one, other) in enumerate(pairs))
+        return next((found for found in found_inside if found is not None), None)
     if canonical_json(left) == canonical_json(right):
         return None
     return path or "the whole", _short(left), _short(right)

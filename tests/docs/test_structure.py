@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 FILES = 24
 RETURNS = 10
 CLIMBS = 8
-SHARING = {"classes": 53, "stems": 86}  # files that share a name, counted for each name
+SHARING = {"classes": 61, "stems": 92}  # files that share a name, counted for each name
 LONGEST = {"talan_eval/report/columns.py:cell_columns": 62}  # one list of columns, in reading order
 FOR_TYPES = frozenset({"talan_core.backbones.micro.model_card", "talan_core.backbones.micro.pretrain"})
 
@@ -37,6 +37,8 @@ ONE_THING = {
     "gate": COMMAND,
     "grid": COMMAND,
     "power": COMMAND,
+    "reasons": "why answers were graded so: in classes, and as a table",
+    "registry": "what is known by name, a line each",
     "methods": "the methods of a result, as it states them and as a paper does",
     "contrast": "two arms, as declared and with their scores",
     "copies": "seeds that are copies: found in scores, and refused in logs",
@@ -48,13 +50,28 @@ ONE_THING = {
 
 TWO_MEANINGS = {
     "classes": {
-        *("Answers", "Arm", "Benchmark", "Check", "Evaluation", "Exaggeration", "Finding", "Found", "Items", "Look"),
+        *(
+            "Answer",
+            "Prompt",
+            "Expression",
+            "_Reader",
+            "Answers",
+            "Arm",
+            "Benchmark",
+            "Check",
+            "Evaluation",
+            "Exaggeration",
+            "Finding",
+            "Found",
+            "Items",
+            "Look",
+        ),
         *("Outcome", "Part", "Record", "Share", "Source", "Verdict", "View", "Worker", "_Pair", "_Row"),
     },
     "stems": {
         *("arms", "backbones", "build", "columns", "compare", "families", "files", "latex", "local", "matrix", "model"),
         *("names", "plain", "probe", "prompts", "report", "selection", "settings", "sources", "tables", "verdict"),
-        "worker",
+        *("worker", "rules"),
     },
 }
 

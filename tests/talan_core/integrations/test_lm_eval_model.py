@@ -21,6 +21,7 @@ from talan_core.errors import UserError
 from talan_core.integrations.lm_eval import register
 from talan_core.integrations.lm_eval.model import TalanLM
 from talan_eval.generation.evaluate import evaluate
+from talan_eval.generation.transformers_backend import TransformersGenerator
 from talan_eval.tasks.benchmark import load_benchmark
 
 ROOT = Path(__file__).parents[3]
@@ -67,7 +68,9 @@ def run_lm_eval(*model_args, out):
 
 
 def answers_of(model):
-    ours = evaluate(model, load_tokenizer(locate(MICRO)), load_benchmark(TASK, data_dir=None, limit=4), 4)
+    tokenizer = load_tokenizer(locate(MICRO))
+    generator = TransformersGenerator(model, tokenizer, 4)
+    ours = evaluate(generator, tokenizer, load_benchmark(TASK, data_dir=None, limit=4), 4)
     return [sample.answer for sample in ours.samples]
 
 

@@ -256,8 +256,8 @@ def test_init_writes_a_file_that_compare_reads(tmp_path):
     file = tmp_path / "experiment.toml"
     assert run("init", file).returncode == 0
     options = tomllib.loads(file.read_text())
-    assert options["treat"] == "talan+lora"
-    file.write_text(file.read_text().replace('treat = "talan+lora"', 'treat = "talan+lorra"'))
+    assert options["treat"] == ["talan+lora"]
+    file.write_text(file.read_text().replace('treat = ["talan+lora"]', 'treat = ["talan+lorra"]'))
     assert "Did you mean 'lora'" in run("compare", file).stderr
     assert "The arms are the same" in run("compare", file, "--treat", "lora").stderr
 

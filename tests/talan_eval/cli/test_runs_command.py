@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 from talan_core.errors import UserError
 from talan_eval.cli.main import app
-from talan_eval.experiment import BackboneIdentity, Experiment, TaskSpec, TrainingSource
+from talan_eval.experiment import BackboneIdentity, Experiment, TaskSpec, TrainingSource, TunedBackbone
 from talan_eval.grid import plan
+from talan_eval.result.contrast import ContrastSpec
 from talan_eval.store.failures import Failure
 from talan_eval.store.records import Manifest, sealed_json
 from talan_eval.store.store import Store
@@ -23,9 +24,14 @@ TASK = TaskSpec(
     train_hash="t", runs_code=False,
 )  # fmt: skip
 ASKED = Experiment(
-    backbone=BackboneIdentity(name="micro", commit=None, sha256="0", note=""), base="lora", treat="talan+lora",
-    seeds=(0, 1), tasks=(TASK,), train=(TrainingSource(name="a", n_train=9, train_hash="t"),), training={},
-    operating_point={}, eval_batch=8, device="cpu", versions={},
+    backbones=(
+        TunedBackbone(
+            identity=BackboneIdentity(name="micro", commit=None, sha256="0", note=""), training={}, operating_point={},
+            eval_batch=8,
+        ),
+    ),
+    arms=("lora", "talan+lora"), contrasts=(ContrastSpec("lora", "talan+lora"),), seeds=(0, 1), tasks=(TASK,),
+    train=(TrainingSource(name="a", n_train=9, train_hash="t"),), device="cpu", versions={},
 )  # fmt: skip
 
 

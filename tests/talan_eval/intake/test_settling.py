@@ -19,7 +19,14 @@ DATED = "<|im_start|>system\nNow: {{ strftime_now('%d %b %Y %H:%M') }}<|im_end|>
 
 
 def prepared(backbone="micro", **changes):
-    asked = {"seeds": "1", "tasks": "gsm8k_micro", "limit": 2, "steps": 2, "backbone": str(backbone), "device": "cpu"}
+    asked = {
+        "seeds": "1",
+        "tasks": "gsm8k_micro",
+        "limit": 2,
+        "steps": 2,
+        "backbone": (str(backbone),),
+        "device": "cpu",
+    }
     return prepare(CompareRequest(**{**asked, "out": Path("nowhere"), **changes}))
 
 
@@ -53,7 +60,7 @@ def test_a_date_changes_nothing_where_the_template_writes_none():
 
 
 def test_training_and_answering_write_the_same_date(dated):
-    assignment = prepared(dated, template_date="2025-01-31").assignment
+    assignment = prepared(dated, template_date="2025-01-31").assignments[0]
     tokenizer = open_tokenizer(assignment.revision, assignment.generation)
     trained = render_prompt(tokenizer, "2+2=")
     asked = chat_renderer(tokenizer, assignment.generation)([{"role": "user", "content": "2+2="}])
@@ -91,7 +98,7 @@ def test_changed_files_of_a_backbone_make_every_cell_new(tmp_path):
 
 
 def test_what_answers_is_named_in_the_experiment():
-    answering = prepared().experiment.answering
+    answering = prepared().experiment.backbones[0].answering
     assert answering["backend.name"] == "transformers"
     assert answering["backend.dtype"] == "float32"
     assert {"lm-eval", "grading", "backend.version", "backend.attention"} <= answering.keys()

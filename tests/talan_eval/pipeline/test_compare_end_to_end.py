@@ -80,22 +80,23 @@ def test_a_comparison_leaves_what_the_readme_promises(finished):
 
 def test_the_result_validates_against_the_published_schema(finished):
     out, _ = finished
-    schema = json.loads((ROOT / "docs" / "schema" / "result-1.json").read_text())
+    schema = json.loads((ROOT / "docs" / "schema" / "result-2.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(result_of(out), schema)
-    broken = result_of(out) | {"cells": []}
+    broken = result_of(out) | {"contrasts": []}
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(broken, schema)
 
 
 def test_every_adapter_was_alive_and_every_cell_has_its_origin(finished):
     result = result_of(finished[0])
-    assert {(p["arm"], p["seed"]) for p in result["live_probes"]} == {
+    assert {(p["arm"], p["seed"]) for p in result["probes"]} == {
         (arm, seed) for arm in ("lora", "talan+lora") for seed in (0, 1)
     }
-    assert all(p["max_logit_change"] > 0 for p in result["live_probes"])
+    assert all(p["max_logit_change"] > 0 for p in result["probes"])
     experiment = result["provenance"]["experiment"]
-    assert experiment["backbone"]["sha256"]
+    assert experiment["backbones"][0]["identity"]["sha256"]
+    assert experiment["backbones"][0]["answering"]["backend.name"] == "transformers"
     assert experiment["versions"]["torch"]
     assert [task["n_items"] for task in experiment["tasks"]] == [12, 12]
 

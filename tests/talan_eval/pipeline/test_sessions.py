@@ -152,7 +152,9 @@ def test_seeds_that_are_added_after_a_look_are_known_to_be(prepared):
     more = finish(prepared("more", experiment(seeds=range(7))))
     assert more.contrasts[0].aggregate.anytime.at == (3, 7)
     assert any("seeds were added after a look" in text for text in more.warnings)
-    other = finish(prepared("other", experiment(seeds=range(7), training={"steps": 4})))
+    (backbone,) = experiment().backbones
+    longer = (backbone.model_copy(update={"training": {"steps": 4}}),)
+    other = finish(prepared("other", experiment(seeds=range(7), backbones=longer)))
     assert other.contrasts[0].aggregate.anytime is None
 
 

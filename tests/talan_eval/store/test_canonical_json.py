@@ -46,7 +46,7 @@ def test_text_that_utf8_cannot_hold_is_kept():
 @pytest.mark.parametrize(
     ("left", "right", "expected"),
     [
-        ({"a": 1, "b": {"c": [1, 2]}}, {"a": 1, "b": {"c": [1, 3]}}, ("b.c", "[1,2]", "[1,3]")),
+        ({"a": 1, "b": {"c": [1, 2]}}, {"a": 1, "b": {"c": [1, 3]}}, ("b.c.1", "2", "3")),
         ({"z": 1, "b": 1}, {"z": 2, "b": 2}, ("b", "1", "2")),
         ({"a": 1}, {}, ("a", "1", '"(absent)"')),
         ({"a": 0}, {"a": False}, ("a", "0", "false")),
