@@ -22,7 +22,7 @@ import torch
 
 from talan_core.training import state
 from talan_core.training.trainer import TalanTrainer
-from talan_eval.execution import worker as cell
+from talan_eval.execution import run_worker as cell
 from talan_eval.intake.prepare import prepare
 from talan_eval.pipeline.session import open_session
 from talan_eval.requests.compare import CompareRequest
@@ -93,7 +93,7 @@ def main() -> None:
             )
         )
         with open_session(prepared) as session:
-            worker = cell.Worker(prepared.assignments[0], "cpu")
+            worker = cell.RunWorker(prepared.assignments[0], "cpu")
             began = time.perf_counter()
             with watched(clock):
                 failures = worker.perform(session.runs[0], lambda _event: None)

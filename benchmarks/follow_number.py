@@ -27,7 +27,7 @@ STATIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "talan_eval.requests.compare.CompareRequest",
     ),
     "the rows of a file are read": ("talan_eval.importers.table_rows.read_rows", "talan_eval.importers.tables._rows"),
-    "scores of a seed become columns": ("talan_eval.comparison.columns.ScoreColumns",),
+    "scores of a seed become columns": ("talan_eval.comparison.score_columns.ScoreColumns",),
     "columns become a matrix": (
         "talan_eval.comparison.matrix.ScoreMatrix",
         "talan_eval.comparison.pairing.CellScores",

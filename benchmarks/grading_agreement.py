@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from talan_eval.generation_settings import GenerationSettings
+from talan_eval.grading.grade import Grade, Verdict
 from talan_eval.grading.graders import grade_answers
-from talan_eval.grading.verdict import Grade, Verdict
 from talan_eval.tasks.benchmark import load_benchmark
 from talan_eval.tasks.catalog import read_config
 

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from grading_pairs import read_pairs, tables
 
-from talan_eval.grading.rules import rules_table
+from talan_eval.grading.rule_list import rules_table
 from talan_eval.grading.thinking import MARKS
 
 PAGE = Path(__file__).parents[1] / "docs" / "grading.md"

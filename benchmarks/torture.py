@@ -79,7 +79,7 @@ def load_libraries() -> None:
     import torch  # noqa: PLC0415 - as above
 
     import talan_eval.cli.grid  # noqa: PLC0415 - as above
-    import talan_eval.execution.worker  # noqa: PLC0415 - as above
+    import talan_eval.execution.run_worker  # noqa: PLC0415 - as above
     import talan_eval.intake.prepare  # noqa: PLC0415 - as above
     import talan_eval.pipeline.session  # noqa: F401, PLC0415 - as above
 
@@ -112,7 +112,7 @@ def start(out: Path, seeds: int) -> int:
 
 def _compare(out: Path, seeds: int) -> None:
     from talan_eval.cli import grid  # noqa: PLC0415 - loaded before
-    from talan_eval.execution.local import LocalExecutor  # noqa: PLC0415 - as above
+    from talan_eval.execution.local_executor import LocalExecutor  # noqa: PLC0415 - as above
     from talan_eval.requests.compare import CompareRequest  # noqa: PLC0415 - as above
 
     grid._local = lambda prepared: LocalExecutor(prepared.workers, method="fork")  # noqa: SLF001 - see the module
@@ -188,7 +188,7 @@ def moment(out: Path, evaluations: int) -> str:
 
 def content(out: Path) -> tuple[str, dict[str, Any]]:
     """Return the result without its times, as text, and all samples by file."""
-    from talan_eval.store.tables import read_rows  # noqa: PLC0415 - loaded before
+    from talan_eval.store.sealed_rows import read_rows  # noqa: PLC0415 - loaded before
 
     result = json.loads((out / "result.json").read_text())
     del result["provenance"]["times"]

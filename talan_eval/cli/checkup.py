@@ -39,7 +39,7 @@ _ROOMY: Final = 20.0  # GiB; a backbone from the Hub and its checkpoints
 
 
 @dataclass(frozen=True)
-class Finding:
+class Examined:
     """One thing that was looked at.
 
     Attributes:
@@ -55,7 +55,7 @@ class Finding:
     fix: str | None = None
 
 
-def examine(data_dir: Path | None, place: Path, *, offline: bool) -> tuple[Finding, ...]:
+def examine(data_dir: Path | None, place: Path, *, offline: bool) -> tuple[Examined, ...]:
     """Look at this machine.
 
     Args:
@@ -75,25 +75,25 @@ def examine(data_dir: Path | None, place: Path, *, offline: bool) -> tuple[Findi
     )
 
 
-def _python() -> Finding:
+def _python() -> Examined:
     where = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
-    return Finding("python", "ok", f"{where} ({sys.executable})")
+    return Examined("python", "ok", f"{where} ({sys.executable})")
 
 
-def _packages() -> Iterator[Finding]:
+def _packages() -> Iterator[Examined]:
     found, lacking = [], []
     for name in NEEDED:
         try:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             lacking.append(name)
-    yield Finding("packages", "ok", ", ".join(found))
+    yield Examined("packages", "ok", ", ".join(found))
     if lacking:
         fix = f"pip install {' '.join(lacking)} -c constraints.txt"
-        yield Finding("packages", "problem", f"not installed: {', '.join(lacking)}", fix)
+        yield Examined("packages", "problem", f"not installed: {', '.join(lacking)}", fix)
 
 
-def _devices() -> Iterator[Finding]:
+def _devices() -> Iterator[Examined]:
     if find_spec("torch") is None:
         return
     import torch  # noqa: PLC0415 - heavy
@@ -101,77 +101,77 @@ def _devices() -> Iterator[Finding]:
     build = f"torch {torch.__version__}"
     if torch.cuda.is_available():
         names = ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
-        yield Finding("device", "ok", f"{build}, CUDA {torch.version.cuda}: {names}")
+        yield Examined("device", "ok", f"{build}, CUDA {torch.version.cuda}: {names}")
         return
     has_gpu = shutil.which("nvidia-smi") is not None
     if has_gpu and torch.version.cuda is None:
         fix = "pip install --force-reinstall torch --index-url https://download.pytorch.org/whl/cu128"
-        yield Finding("device", "note", f"{build}: a build for the CPU on a machine with an NVIDIA driver", fix)
+        yield Examined("device", "note", f"{build}: a build for the CPU on a machine with an NVIDIA driver", fix)
     elif has_gpu:
         fix = "Check the driver with: nvidia-smi"
-        yield Finding("device", "note", f"{build}: built for CUDA {torch.version.cuda}, but no GPU answers", fix)
+        yield Examined("device", "note", f"{build}: built for CUDA {torch.version.cuda}, but no GPU answers", fix)
     else:
-        yield Finding("device", "ok", f"{build}: CPU, {torch.get_num_threads()} threads")
+        yield Examined("device", "ok", f"{build}: CPU, {torch.get_num_threads()} threads")
 
 
-def _sandbox() -> Finding:
+def _sandbox() -> Examined:
     from talan_eval.sandbox.info import boundary_in_words  # noqa: PLC0415 - tries boundaries, not needed for --help
     from talan_eval.sandbox.tiers import SandboxUnavailableError, find_tier  # noqa: PLC0415 - as above
 
     try:
         found = find_tier()
     except SandboxUnavailableError as error:
-        return Finding("sandbox", "problem", error.problem, error.fix)
+        return Examined("sandbox", "problem", error.problem, error.fix)
     above = "".join(f"; tier {tier.value} is not available: {why}" for tier, why in found.tried)
-    return Finding("sandbox", "ok", f"tier {found.tier.value}: {boundary_in_words(found.tier)}{above}")
+    return Examined("sandbox", "ok", f"tier {found.tier.value}: {boundary_in_words(found.tier)}{above}")
 
 
-def _data(given: Path | None) -> Iterator[Finding]:
+def _data(given: Path | None) -> Iterator[Examined]:
     from talan_eval.tasks.catalog import catalog  # noqa: PLC0415 - reads the data
 
     try:
         entries = catalog(given)
     except UserError as error:
-        yield Finding("data", "note", error.problem, error.fix)
+        yield Examined("data", "note", error.problem, error.fix)
         return
     bundled = [entry.name for entry in entries if entry.where == "bundled"]
-    yield Finding("benchmarks", "ok", f"bundled: {', '.join(bundled)}")
+    yield Examined("benchmarks", "ok", f"bundled: {', '.join(bundled)}")
     for entry in entries:
         if entry.name not in bundled:
             fix = None if entry.found else f"Name the directory of its files: export {DATA_DIR_VARIABLE}=DIR"
-            yield Finding("data", "ok" if entry.found else "note", f"{entry.name}: {entry.where}", fix)
+            yield Examined("data", "ok" if entry.found else "note", f"{entry.name}: {entry.where}", fix)
 
 
-def _hub(*, offline: bool) -> Finding:
+def _hub(*, offline: bool) -> Examined:
     if offline or os.environ.get("HF_HUB_OFFLINE", "0") not in {"0", ""}:
-        return Finding("hub", "ok", "not tried (offline)")
+        return Examined("hub", "ok", "not tried (offline)")
     address = os.environ.get("HF_ENDPOINT", _HUB)
     if not address.startswith(("http://", "https://")):
-        return Finding("hub", "note", f"HF_ENDPOINT={address} is no web address", "Unset it: unset HF_ENDPOINT")
+        return Examined("hub", "note", f"HF_ENDPOINT={address} is no web address", "Unset it: unset HF_ENDPOINT")
     try:
         with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=_SECONDS):  # noqa: S310 - http only, see above
-            return Finding("hub", "ok", f"{address} answers")
+            return Examined("hub", "ok", f"{address} answers")
     except urllib.error.HTTPError:
-        return Finding("hub", "ok", f"{address} answers")  # a refusal is an answer
+        return Examined("hub", "ok", f"{address} answers")  # a refusal is an answer
     except OSError as error:
         fix = "Only backbones from the Hub need it. Without a network: export HF_HUB_OFFLINE=1 and give a directory."
-        return Finding("hub", "note", f"{address} cannot be reached ({error})", fix)
+        return Examined("hub", "note", f"{address} cannot be reached ({error})", fix)
 
 
-def _disk(place: Path) -> Finding:
+def _disk(place: Path) -> Examined:
     free = shutil.disk_usage(place).free / _GIB
     found = f"{free:.1f} GiB free in {place}"
     if free < _LEAST_FREE:
-        return Finding("disk", "problem", found, f"Free some space (df -h {place}) or write elsewhere: --out DIR")
+        return Examined("disk", "problem", found, f"Free some space (df -h {place}) or write elsewhere: --out DIR")
     if free < _ROOMY:
-        return Finding("disk", "note", f"{found}: little for backbones from the Hub", "Use another disk: --out DIR")
-    return Finding("disk", "ok", found)
+        return Examined("disk", "note", f"{found}: little for backbones from the Hub", "Use another disk: --out DIR")
+    return Examined("disk", "ok", found)
 
 
-def _extras() -> Iterator[Finding]:
+def _extras() -> Iterator[Examined]:
     for extra, (name, purpose) in EXTRAS.items():
         try:
-            yield Finding(f"extra {extra}", "ok", f"{name} {version(name)}")
+            yield Examined(f"extra {extra}", "ok", f"{name} {version(name)}")
         except PackageNotFoundError:
             fix = f"pip install 'talan-eval[{extra}]'"
-            yield Finding(f"extra {extra}", "note", f"{name} is not installed; needed for {purpose}", fix)
+            yield Examined(f"extra {extra}", "note", f"{name} is not installed; needed for {purpose}", fix)

@@ -55,7 +55,7 @@ def _decided(request: GateRequest) -> GateReport:
 
 
 def _write(report: GateReport, request: GateRequest) -> None:
-    from talan_eval.cli.files import write_named  # noqa: PLC0415 - as above
+    from talan_eval.cli.outputs import write_named  # noqa: PLC0415 - as above
     from talan_eval.gate import junit  # noqa: PLC0415 - as above
     from talan_eval.gate.document import to_json  # noqa: PLC0415 - as above
     from talan_eval.gate.table import markdown  # noqa: PLC0415 - as above

@@ -125,7 +125,7 @@ def _executor(request: CompareRequest, prepared: Prepared) -> Executor:
 
 
 def _local(prepared: Prepared) -> Executor:
-    from talan_eval.execution.local import LocalExecutor  # noqa: PLC0415 - see perform_grid
+    from talan_eval.execution.local_executor import LocalExecutor  # noqa: PLC0415 - see perform_grid
 
     return LocalExecutor(prepared.workers)
 

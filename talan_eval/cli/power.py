@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from talan_eval.cli.files import write_named
+from talan_eval.cli.outputs import write_named
 from talan_eval.requests.commands import command_of
 from talan_eval.requests.power import PowerRequest
 

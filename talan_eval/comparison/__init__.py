@@ -1,9 +1,9 @@
 """Score matrices in, a published result out: contrasts, inference, families, verdicts, signature."""
 
-from talan_eval.comparison.arms import ArmFacts
+from talan_eval.comparison.arm_records import ArmFacts
 from talan_eval.comparison.build import Origin, compare
-from talan_eval.comparison.columns import ScoreColumns, ScoredItem, columns_of
 from talan_eval.comparison.matrix import Items, ScoreMatrix, score_matrices
+from talan_eval.comparison.score_columns import ScoreColumns, ScoredItem, columns_of
 from talan_eval.comparison.settings import StatisticsSettings
 from talan_eval.comparison.signature import family_hash
 from talan_eval.result.contrast import ContrastSpec

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from talan_core.errors import UserError
-from talan_eval.comparison.arms import ArmFacts, published_arms
+from talan_eval.comparison.arm_records import ArmFacts, published_arms
 from talan_eval.comparison.contrast import cells_of, check_contrasts
 from talan_eval.comparison.family import FamilyTest, adjust, analyse, cell_test, check_family, generator
 from talan_eval.comparison.flags import AGGREGATE, Remark, cell_flags, grouped, share_flags
@@ -20,7 +20,7 @@ from talan_eval.comparison.selection import global_p, select
 from talan_eval.comparison.settings import StatisticsSettings
 from talan_eval.comparison.signature import family_hash, signature
 from talan_eval.comparison.slices import check_labels, slice_cell
-from talan_eval.comparison.verdicts import RULE, Verdict, cell_verdict, deciding_p
+from talan_eval.comparison.verdicts import RULE, Decision, cell_verdict, deciding_p
 from talan_eval.result import schema
 from talan_eval.stats.mean_squares import mean_squares
 
@@ -203,7 +203,7 @@ def _cell(item: Analysed, adjusted: Adjusted, settings: StatisticsSettings) -> s
     delta, p = points(test.delta), deciding_p(scores.n_seeds, adjusted, settings.alpha)
     verdict = cell_verdict(delta, scores.n_seeds, p, adjusted, settings.alpha)
     if scores.diverged_seeds and verdict.word != "not estimable":
-        verdict = Verdict("withheld")
+        verdict = Decision("withheld")
     items, pairs = scores.items, scores.contrast.pairing != "independent"
     return schema.Cell(
         backbone=scores.backbone,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from talan_eval.comparison.columns import UNPARSED
+from talan_eval.comparison.score_columns import UNPARSED
 from talan_eval.stats.copies import MIN_ITEMS, copied_seeds
 from talan_eval.stats.items import concentration, saturation
 from talan_eval.stats.shares import more_than_chance, share_difference

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from talan_core.errors import UserError
-from talan_eval.comparison.columns import PROMPT_END, ScoreColumns
+from talan_eval.comparison.score_columns import PROMPT_END, ScoreColumns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -15,7 +15,7 @@ from talan_eval.comparison.inference import grid_cell, infer
 from talan_eval.comparison.named import equivalence_test
 from talan_eval.comparison.positive import positive_cells
 from talan_eval.comparison.published import ci_points, points
-from talan_eval.comparison.verdicts import Verdict, judge_mean, mean_p
+from talan_eval.comparison.verdicts import Decision, judge_mean, mean_p
 from talan_eval.result import schema
 from talan_eval.stats.aggregate import interquartile_mean, probability_of_improvement
 from talan_eval.stats.joint_flips import SeedGains
@@ -122,7 +122,7 @@ def judged(
     decides = own if primary else family
     verdict = judge_mean(0.0 if record.delta is None else record.delta, mean.sizes, decides, record.e1, alpha)
     if withheld and verdict.word != "not estimable":
-        verdict = Verdict("withheld")
+        verdict = Decision("withheld")
     interval = adjusted.interval if several and own is not None else None
     return record.model_copy(
         update={

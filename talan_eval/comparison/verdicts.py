@@ -37,7 +37,7 @@ RULE = (
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Decision:
     """A verdict and, for better or worse, what it rests on."""
 
     word: VerdictWord
@@ -65,10 +65,10 @@ def mean_p(sizes: Sequence[int], e1: E1 | None, settings: StatisticsSettings) ->
     return min(1.0, p * settings.variants_tried)
 
 
-def judge_mean(delta: float, sizes: Sequence[int], p: float | None, e1: E1 | None, alpha: float) -> Verdict:
+def judge_mean(delta: float, sizes: Sequence[int], p: float | None, e1: E1 | None, alpha: float) -> Decision:
     """Judge a mean by its deciding p."""
     if p is None:
-        return Verdict("not estimable")
+        return Decision("not estimable")
     both = sign_flip_decides(sizes, alpha) and e1 is not None and e1.signflip is not None
     return _judge(delta, p, alpha, "confirmed" if both else "normality-based")
 
@@ -82,17 +82,17 @@ def deciding_p(n_seeds: int, adjusted: Adjusted, alpha: float) -> float | None:
     return adjusted.holm_p
 
 
-def cell_verdict(delta: float, n_seeds: int, p: float | None, adjusted: Adjusted, alpha: float) -> Verdict:
+def cell_verdict(delta: float, n_seeds: int, p: float | None, adjusted: Adjusted, alpha: float) -> Decision:
     """Judge one cell by its deciding p."""
     if n_seeds < SPARSE_SEEDS:
-        return Verdict("not estimable")
+        return Decision("not estimable")
     if p is None:
-        return Verdict("inconclusive")
+        return Decision("inconclusive")
     confirmed = sign_flip_decides([n_seeds], alpha) and adjusted.maxt_p is not None
     return _judge(delta, p, alpha, "confirmed" if confirmed else "normality-based")
 
 
-def _judge(delta: float, p: float, alpha: float, basis: Basis) -> Verdict:
+def _judge(delta: float, p: float, alpha: float, basis: Basis) -> Decision:
     if p >= alpha or delta == 0:
-        return Verdict("inconclusive")
-    return Verdict("better" if delta > 0 else "worse", basis)
+        return Decision("inconclusive")
+    return Decision("better" if delta > 0 else "worse", basis)

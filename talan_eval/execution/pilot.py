@@ -15,7 +15,7 @@ from talan_core.errors import UserError
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from talan_eval.execution.worker import Worker
+    from talan_eval.execution.run_worker import RunWorker
     from talan_eval.generation.backend import Generator
     from talan_eval.intake.assignment import Assignment
 
@@ -93,11 +93,11 @@ def _measured(assignment: Assignment, arm: str) -> Pilot:
     from talan_core.backbones.load import load_model  # noqa: PLC0415 - as above
     from talan_core.quiet import library_warnings_silenced  # noqa: PLC0415 - as above
     from talan_core.training.fit import fit  # noqa: PLC0415 - as above
-    from talan_eval.execution.worker import Worker  # noqa: PLC0415 - as above
+    from talan_eval.execution.run_worker import RunWorker  # noqa: PLC0415 - as above
     from talan_eval.generation.backend import Checkpoint  # noqa: PLC0415 - as above
 
     torch.set_num_threads(assignment.threads)
-    worker = Worker(assignment, assignment.device)
+    worker = RunWorker(assignment, assignment.device)
     start_seconds = time.perf_counter() - began
     backbone = load_model(assignment.revision, assignment.training.dtype, worker.device)
     model = build(backbone, parse_arm(arm), seed=_SEED, defaults=assignment.operating_point)
@@ -128,7 +128,7 @@ def _measured(assignment: Assignment, arm: str) -> Pilot:
     )
 
 
-def _answered(worker: Worker, generator: Generator, name: str) -> tuple[float, float]:
+def _answered(worker: RunWorker, generator: Generator, name: str) -> tuple[float, float]:
     """Answer one batch of the longest prompts; return seconds and bytes of an answer."""
     from talan_eval.generation.evaluate import evaluate  # noqa: PLC0415 - heavy
     from talan_eval.records.samples import write_samples  # noqa: PLC0415 - as above

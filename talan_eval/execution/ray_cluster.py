@@ -40,7 +40,7 @@ _MOST_LOSSES: Final = 20
 
 def load_worker(assignments: tuple[Assignment, ...]) -> Performer:
     """Load what a Ray process keeps; Ray has hidden all devices but its own from it."""
-    from talan_eval.execution.worker import Crew  # noqa: PLC0415 - heavy, only in workers
+    from talan_eval.execution.run_worker import Crew  # noqa: PLC0415 - heavy, only in workers
 
     return Crew(assignments, assignments[0].device)
 

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from talan_eval.gate.change import cell_changes
+from talan_eval.gate.facts import Check, Outcome
 from talan_eval.gate.gated import PERCENT, numbers_of
-from talan_eval.gate.model import Check, Outcome
 from talan_eval.gate.wording import cell_text, identical_text, inestimable_text, too_few_text
 from talan_eval.result.estimates import cell_estimates, slice_estimates
-from talan_eval.result.names import cell_names, slice_names
+from talan_eval.result.labels import cell_names, slice_names
 from talan_eval.result.schema import CELL_SEEDS
 from talan_eval.stats.multiplicity import holm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from talan_eval.gate.facts import GateSettings, Kind
     from talan_eval.gate.gated import Gated
-    from talan_eval.gate.model import GateSettings, Kind
     from talan_eval.result.estimates import Estimate
     from talan_eval.stats.noninferiority import GateNumbers
 

@@ -11,7 +11,7 @@ import numpy as np
 from talan_core.errors import UserError
 from talan_eval.result.choosing import OPTION, typed
 from talan_eval.result.estimates import MEAN, Estimate, error_terms, mean_seeds
-from talan_eval.result.names import cell_names
+from talan_eval.result.labels import cell_names
 from talan_eval.stats.guard import ErrorTerm
 from talan_eval.stats.guarded_t import paired_t
 

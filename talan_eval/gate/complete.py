@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from talan_eval.report import format as fmt
-from talan_eval.result.names import cell_names
+from talan_eval.result.labels import cell_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

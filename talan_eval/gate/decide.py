@@ -9,12 +9,12 @@ import numpy as np
 from talan_core.errors import UserError
 from talan_eval.gate.cells import cell_checks
 from talan_eval.gate.complete import missing, missing_contrasts
+from talan_eval.gate.facts import Check, GateReport, GateSettings, Outcome, WorstFlip
 from talan_eval.gate.gated import PERCENT, gated_contrasts, subject
 from talan_eval.gate.means import mean_checks
-from talan_eval.gate.model import Check, GateReport, GateSettings, Outcome, WorstFlip
 from talan_eval.gate.wording import must_pass_name, must_pass_text
 from talan_eval.result.estimates import cell_estimates, diverged, mean_estimate
-from talan_eval.result.names import cell_names
+from talan_eval.result.labels import cell_names
 from talan_eval.result.schema import CELL_SEEDS, SPARSE_SEEDS
 from talan_eval.stats.multiplicity import holm
 from talan_eval.stats.noninferiority import gate_numbers
@@ -22,8 +22,8 @@ from talan_eval.stats.noninferiority import gate_numbers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from talan_eval.gate.facts import MustPassItem
     from talan_eval.gate.gated import Gated
-    from talan_eval.gate.model import MustPassItem
     from talan_eval.result.estimates import Estimate
     from talan_eval.result.schema import Contrast, Result
     from talan_eval.stats.noninferiority import GateNumbers

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from talan_eval.gate.model import GateReport
+    from talan_eval.gate.facts import GateReport
 
 
 def to_json(report: GateReport) -> str:

@@ -12,7 +12,7 @@ from talan_eval.stats.noninferiority import gate_numbers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.gate.model import GateSettings
+    from talan_eval.gate.facts import GateSettings
     from talan_eval.result.estimates import Estimate
     from talan_eval.result.schema import Contrast, Result
     from talan_eval.stats.noninferiority import GateNumbers

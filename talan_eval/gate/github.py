@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from talan_eval.gate import wording
-from talan_eval.gate.model import Outcome
+from talan_eval.gate.facts import Outcome
 from talan_eval.report.clean import one_line
 
 if TYPE_CHECKING:
-    from talan_eval.gate.model import GateReport
+    from talan_eval.gate.facts import GateReport
 
 _LEVELS = {
     Outcome.PASS: "notice",

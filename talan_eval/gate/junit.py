@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from talan_eval.gate import wording
-from talan_eval.gate.model import Outcome
+from talan_eval.gate.facts import Outcome
 from talan_eval.report.clean import clean
 
 if TYPE_CHECKING:
-    from talan_eval.gate.model import Check, GateReport
+    from talan_eval.gate.facts import Check, GateReport
 
 _NONCHARACTERS = dict.fromkeys((0xFFFE, 0xFFFF), "\N{REPLACEMENT CHARACTER}")  # XML 1.0 forbids them
 

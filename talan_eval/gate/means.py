@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from talan_eval.gate.change import mean_change
+from talan_eval.gate.facts import Check, Outcome
 from talan_eval.gate.gated import PERCENT, numbers_of
-from talan_eval.gate.model import Check, Outcome
 from talan_eval.gate.wording import (
     diverged_text,
     holm_text,
@@ -29,8 +29,8 @@ from talan_eval.stats.noninferiority import GateOutcome
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from talan_eval.gate.facts import GateSettings
     from talan_eval.gate.gated import Gated
-    from talan_eval.gate.model import GateSettings
     from talan_eval.result.estimates import Estimate
     from talan_eval.result.schema import Contrast
     from talan_eval.stats.noninferiority import GateNumbers

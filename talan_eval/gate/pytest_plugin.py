@@ -17,7 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.gate.model import GateReport
+    from talan_eval.gate.facts import GateReport
 
 
 class TalanGate(Protocol):

@@ -11,7 +11,7 @@ from talan_eval.report.markdown import table as markdown_table
 from talan_eval.report.table import Column, Table
 
 if TYPE_CHECKING:
-    from talan_eval.gate.model import Check, GateReport, GateSettings
+    from talan_eval.gate.facts import Check, GateReport, GateSettings
 
 MARKER = "<!-- talan-eval gate -->"
 """First line of the Markdown: by it a comment on a pull request is found again and edited in place."""

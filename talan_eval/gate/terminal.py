@@ -15,7 +15,7 @@ from talan_eval.report.terminal import rich_table
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
-    from talan_eval.gate.model import GateReport
+    from talan_eval.gate.facts import GateReport
 
 _GAP = 2
 _STYLES = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow", "incomplete": "bold yellow"}

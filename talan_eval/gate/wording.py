@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from talan_eval.gate.model import Outcome
+from talan_eval.gate.facts import Outcome
 from talan_eval.report import format as fmt
 
 if TYPE_CHECKING:
-    from talan_eval.gate.model import Check, GateReport, GateSettings, MustPassItem, WorstFlip
+    from talan_eval.gate.facts import Check, GateReport, GateSettings, MustPassItem, WorstFlip
     from talan_eval.result.schema import Arm, Contrast, Result
 
 

@@ -28,7 +28,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class Replies:
     """What a model said.
 
     Attributes:
@@ -56,7 +56,7 @@ def cut(lengths: Sequence[int], size: int, samples: int = 1) -> tuple[Batch, ...
     Args:
         lengths: Tokens of each prompt.
         size: Prompts in a batch.
-        samples: Answers to each prompt.
+        samples: Replies to each prompt.
     """
     order = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
     rows = [tuple(order[start : start + size]) for start in range(0, len(order), size)]
@@ -70,13 +70,13 @@ def answer(
     *,
     record: Recorder | None = None,
     on_items: Callable[[int, int], None] | None = None,
-) -> Answers:
+) -> Replies:
     """Answer all batches that a journal does not hold yet.
 
     Args:
         batches: From :func:`cut`.
         prompts: The prompts, to which kept answers must belong.
-        ask: Answers one batch: one text per row, in order.
+        ask: Replies one batch: one text per row, in order.
         record: Opens the journal; None keeps nothing.
         on_items: Told the number of answers that are there and of all.
 
@@ -97,7 +97,7 @@ def answer(
         answers.update(zip(((batch.sample, row) for row in batch.rows), said, strict=True))
         if on_items is not None:
             on_items(len(answers), total)
-    return Answers(tuple(answers[place] for place in sorted(answers)), before)
+    return Replies(tuple(answers[place] for place in sorted(answers)), before)
 
 
 def _plan_hash(batches: Sequence[Batch], prompts: Sequence[str]) -> str:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from talan_eval.generation.backend import Prompt, Sampling
 from talan_eval.generation.batches import answer, cut
 from talan_eval.generation.prompts import chat_renderer, check_prompts_fit
+from talan_eval.grading.grade import Verdict
 from talan_eval.grading.graders import grade_answers
 from talan_eval.grading.thinking import opens_thinking
-from talan_eval.grading.verdict import Verdict
 from talan_eval.records.samples import Sample
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from talan_eval.experiment import TaskSpec
     from talan_eval.generation.backend import Generator
     from talan_eval.generation.batches import Recorder
-    from talan_eval.grading.verdict import Grade
+    from talan_eval.grading.grade import Grade
     from talan_eval.sandbox.tiers import Tier
     from talan_eval.tasks.benchmark import Benchmark, Item
 
@@ -31,7 +31,7 @@ _HASH_LENGTH = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class EvaluatedAnswers:
     """The answers of one checkpoint to one benchmark.
 
     Attributes:
@@ -64,7 +64,7 @@ def evaluate(
     tier: Tier | None = None,
     record: Recorder | None = None,
     on_items: Callable[[int, int], None] | None = None,
-) -> Evaluation:
+) -> EvaluatedAnswers:
     """Answer and grade all items of a benchmark.
 
     Args:
@@ -107,7 +107,7 @@ def evaluate(
         _sample(item, hashes[place % len(hashes)], place // len(hashes), said, grade)
         for place, (item, said, grade) in enumerate(zip(items, answered.texts, grades, strict=True))
     )
-    return Evaluation(samples, _sandbox(benchmark, tier), answered.seconds_before)
+    return EvaluatedAnswers(samples, _sandbox(benchmark, tier), answered.seconds_before)
 
 
 def sampling(spec: TaskSpec, sample: int) -> Sampling:

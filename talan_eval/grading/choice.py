@@ -23,9 +23,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from talan_eval.grading.grade import Grade, Verdict
 from talan_eval.grading.text import half_width, quoted
 from talan_eval.grading.thinking import NEVER_ENDED, final_part
-from talan_eval.grading.verdict import Grade, Verdict
 
 DEFAULT_LETTERS: Final = "ABCD"
 _DECORATION: Final = re.compile(r"[*_`$\"'\u201c\u201d\u2018\u2019]|\\[()\[\]]|\\[,;! ]|\\(?:left|right)(?![A-Za-z])")

@@ -28,8 +28,8 @@ import textwrap
 from typing import TYPE_CHECKING, Final
 
 from talan_eval.grading.fences import Block, fenced_blocks
+from talan_eval.grading.grade import Grade, Verdict
 from talan_eval.grading.thinking import final_part
-from talan_eval.grading.verdict import Grade, Verdict
 from talan_eval.sandbox.job import Outcome, Status
 
 if TYPE_CHECKING:

@@ -56,12 +56,12 @@ class Fenced(NamedTuple):
 
 def fenced_blocks(text: str) -> Fenced:
     """Return the fenced blocks of a text; a block that is never closed runs to its end."""
-    reader = _Reader(text.split("\n"))
+    reader = _FenceReader(text.split("\n"))
     reader.read()
     return Fenced(reader.blocks, reader.first_line, reader.first_is_bare)
 
 
-class _Reader:
+class _FenceReader:
     """Reads lines once from the first to the last."""
 
     def __init__(self, lines: list[str]) -> None:

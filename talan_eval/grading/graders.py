@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from talan_eval.grading.choice import grade_choice
 from talan_eval.grading.code import extract_program, grade_program, wanted_function
-from talan_eval.grading.latex import grade_latex
+from talan_eval.grading.grade import Grade, Verdict
+from talan_eval.grading.latex_answer import grade_latex
 from talan_eval.grading.math_answer import grade_math
 from talan_eval.grading.number import grade_number
 from talan_eval.grading.thinking import NEVER_ENDED, final_part
-from talan_eval.grading.verdict import Grade, Verdict
 from talan_eval.sandbox.job import Job, Limits
 from talan_eval.sandbox.runner import run_programs
 

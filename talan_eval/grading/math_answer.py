@@ -22,7 +22,8 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING, Final
 
-from talan_eval.grading.latex import NO_BOX, Expression, boxes, compare_content, expression, last_boxed
+from talan_eval.grading.grade import Grade, Verdict
+from talan_eval.grading.latex_answer import NO_BOX, Expression, boxes, compare_content, expression, last_boxed
 from talan_eval.grading.latex_clean import clean, is_vector
 from talan_eval.grading.latex_form import UnreadableError
 from talan_eval.grading.question import asked_expressions, repeats
@@ -31,12 +32,11 @@ from talan_eval.grading.symbolic import Comparison, Pair, SymbolicComparer, shar
 from talan_eval.grading.text import quoted
 from talan_eval.grading.thinking import NEVER_ENDED, final_part
 from talan_eval.grading.units import contradict
-from talan_eval.grading.verdict import Grade, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from talan_eval.grading.latex import Box
+    from talan_eval.grading.latex_answer import Box
 
 _READ: Final = (Verdict.MATCH, Verdict.MISMATCH)
 _JOINED: Final = re.compile(

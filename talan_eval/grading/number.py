@@ -26,9 +26,9 @@ from collections import deque
 from fractions import Fraction
 from typing import Final, NamedTuple
 
+from talan_eval.grading.grade import Grade, Verdict
 from talan_eval.grading.text import half_width, quoted
 from talan_eval.grading.thinking import NEVER_ENDED, final_part
-from talan_eval.grading.verdict import Grade, Verdict
 
 MAX_DIGITS: Final = 400
 """Longer digit strings are refused: no answer needs them, and converting them takes more than linear time."""

@@ -10,8 +10,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from talan_eval.grading.grade import Verdict
 from talan_eval.grading.thinking import NEVER_ENDED
-from talan_eval.grading.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, NamedTuple, Self
 
-from talan_eval.grading.verdict import Verdict
+from talan_eval.grading.grade import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

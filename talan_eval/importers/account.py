@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from talan_eval.importers.model import LoggedArm
+    from talan_eval.importers.logged import LoggedArm
+    from talan_eval.importers.metrics import Chosen
     from talan_eval.importers.seeds import SeedRules, Trial, Trials
-    from talan_eval.importers.selection import Chosen
 
 _PACKAGES: Final = ("numpy", "scipy")
 _MANY: Final = 8

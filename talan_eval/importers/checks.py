@@ -11,7 +11,7 @@ from talan_eval.importers.words import typed_again
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from talan_eval.importers.model import LoggedArm, LoggedRun
+    from talan_eval.importers.logged import LoggedArm, LoggedRun
 
 
 def common_tasks(arms: Sequence[LoggedArm], named: Sequence[str] | None) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from talan_eval.comparison import ScoreMatrix
-    from talan_eval.importers.model import LoggedArm
+    from talan_eval.importers.logged import LoggedArm
     from talan_eval.result.contrast import ContrastSpec
     from talan_eval.stats.arrays import FloatArray
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from talan_core.errors import UserError
-from talan_eval.importers.model import Stamp
+from talan_eval.importers.logged import Stamp
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -18,7 +18,7 @@ from zipfile import BadZipFile
 
 from talan_core.errors import UserError
 from talan_eval.importers.files import first_bytes, natural
-from talan_eval.importers.model import NO_FILTER, Answers, LoggedRun, TaskLog
+from talan_eval.importers.logged import NO_FILTER, Answers, LoggedRun, TaskLog
 from talan_eval.importers.reader import LogReader
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from talan_eval.importers.files import FileReader
-    from talan_eval.importers.model import Stamp
+    from talan_eval.importers.logged import Stamp
     from talan_eval.importers.reader import Source
 
 _KEYS: Final = (b'"eval"', b'"status"')

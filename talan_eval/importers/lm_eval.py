@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from talan_core.errors import UserError
 from talan_eval.importers.files import first_bytes, natural
 from talan_eval.importers.lm_eval_lines import LineReader
-from talan_eval.importers.model import LoggedRun, Stamp, TaskLog
+from talan_eval.importers.logged import LoggedRun, Stamp, TaskLog
 from talan_eval.importers.reader import LogReader
 
 if TYPE_CHECKING:

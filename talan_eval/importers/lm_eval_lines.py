@@ -19,7 +19,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from talan_core.errors import UserError
-from talan_eval.importers.model import Answers
+from talan_eval.importers.logged import Answers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

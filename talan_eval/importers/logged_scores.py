@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from talan_core.errors import UserError
-from talan_eval.comparison.columns import ScoreColumns, cluster_column, label_columns
+from talan_eval.comparison.score_columns import ScoreColumns, cluster_column, label_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from talan_eval.importers.model import Answers, TaskLog
+    from talan_eval.importers.logged import Answers, TaskLog
+    from talan_eval.importers.metrics import Chosen
     from talan_eval.importers.seeds import Trial
-    from talan_eval.importers.selection import Chosen
     from talan_eval.stats.arrays import FloatArray
 
 _NUMBERS: Final = frozenset({float, int, bool})

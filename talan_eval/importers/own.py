@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from talan_core.errors import UserError
 from talan_eval.importers.files import natural
-from talan_eval.importers.model import NO_FILTER, Answers, LoggedRun, Stamp, TaskLog
+from talan_eval.importers.logged import NO_FILTER, Answers, LoggedRun, Stamp, TaskLog
 from talan_eval.importers.reader import LogReader, chosen_arm
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from talan_eval.importers.files import FileReader
     from talan_eval.importers.reader import Source
-    from talan_eval.store.records import Record
+    from talan_eval.store.records import SealedRecord
     from talan_eval.store.store import Store
 
 _MANIFEST: Final = "manifest.json"
@@ -91,7 +91,7 @@ def _runs(directory: Path, source: Source) -> list[LoggedRun]:
     return [_run(directory, arm, key, found[key], version) for key in order]
 
 
-def _backbone(record: Record, experiment: Mapping[str, Any]) -> str:
+def _backbone(record: SealedRecord, experiment: Mapping[str, Any]) -> str:
     """Return the record's backbone, or that of the experiment where records name none: it had one then."""
     return str(record.data["backbone"] if "backbone" in record.data else experiment["backbone"]["name"])
 
@@ -113,8 +113,8 @@ def _run(
     )
 
 
-def _read(store: Store, record: Record, task: Mapping[str, Any]) -> tuple[TaskLog, Stamp]:
-    from talan_eval.store.tables import read_rows  # noqa: PLC0415 - as above
+def _read(store: Store, record: SealedRecord, task: Mapping[str, Any]) -> tuple[TaskLog, Stamp]:
+    from talan_eval.store.sealed_rows import read_rows  # noqa: PLC0415 - as above
 
     (sealed,) = record.files
     path = store.payload_path(sealed.name)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from talan_eval.importers.files import FileReader
-    from talan_eval.importers.model import LoggedRun
+    from talan_eval.importers.logged import LoggedRun
     from talan_eval.importers.words import Word
 
 

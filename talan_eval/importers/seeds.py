@@ -13,7 +13,7 @@ from talan_eval.importers.words import typed_again
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from talan_eval.importers.model import LoggedArm, LoggedRun
+    from talan_eval.importers.logged import LoggedArm, LoggedRun
 
 TrialAxis = Literal["seed", "sample"]
 AXES: Final = ("seed", "sample")

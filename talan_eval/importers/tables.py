@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from talan_core.errors import UserError
 from talan_eval.importers.files import first_bytes, natural
-from talan_eval.importers.model import NO_FILTER, Answers, LoggedRun, TaskLog
+from talan_eval.importers.logged import NO_FILTER, Answers, LoggedRun, TaskLog
 from talan_eval.importers.reader import LogReader, chosen_arm
 from talan_eval.importers.table_rows import read_rows
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from talan_eval.importers.files import FileReader
-    from talan_eval.importers.model import Stamp
+    from talan_eval.importers.logged import Stamp
     from talan_eval.importers.reader import Source
     from talan_eval.importers.table_rows import Row
 

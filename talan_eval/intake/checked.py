@@ -13,14 +13,14 @@ from talan_eval.comparison.settings import StatisticsSettings
 from talan_eval.experiment import parse_seeds
 from talan_eval.generation.registry import check_backend_name
 from talan_eval.generation_settings import DEFAULT_TEMPLATE_DATE, GenerationSettings, temperature_of
-from talan_eval.intake.arms import AskedArms, read_arms
+from talan_eval.intake.arm_grids import AskedArms, read_arms
 from talan_eval.store.atomic import refuse_unwritable
 from talan_eval.tasks.benchmark import MICRO_TASKS, check_names
 
 if TYPE_CHECKING:
     from talan_core.backbones.names import BackboneSpec
     from talan_core.training.settings import TrainingSettings
-    from talan_eval.intake.arms import Arms
+    from talan_eval.intake.arm_grids import Arms
     from talan_eval.requests.compare import CompareRequest
 
 _DEVICES: Final = ("auto", "cpu", "cuda")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, overload
 
 from talan_eval.pipeline.graded import Key, read_graded
 from talan_eval.report.context import Answers, Flip, Flips
-from talan_eval.result.names import cell_names
+from talan_eval.result.labels import cell_names
 from talan_eval.tasks.catalog import may_publish
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def read_flips(directory: Path, result: Result) -> Flips:
             secret = not publishes(result, cell.task)
             withheld |= {name: None} if secret else {}
             for seed, base, treatment in _both(graded, contrast, cell):
-                pairs.append(_Pair((place, index), seed, base, treatment, secret))
+                pairs.append(_AnswerPair((place, index), seed, base, treatment, secret))
     entries = tuple(flip for pair in pairs for flip in pair.flips)
     return Flips(entries, _LazyAnswers(pairs), tuple(withheld))
 
@@ -79,7 +79,7 @@ def publishes(result: Result, task: str) -> bool:
 
 
 @dataclass(frozen=True)
-class _Pair:
+class _AnswerPair:
     """Both arms' evaluations of one benchmark at one seed.
 
     Attributes:
@@ -118,7 +118,7 @@ class _Pair:
 class _LazyAnswers(Sequence[Answers]):
     """The answers of all flips in their order; files are read when an answer in them is first asked for."""
 
-    def __init__(self, pairs: Sequence[_Pair]) -> None:
+    def __init__(self, pairs: Sequence[_AnswerPair]) -> None:
         self._places = [(pair, place) for pair in pairs for place in range(len(pair.flips))]
 
     def __len__(self) -> int:

@@ -32,7 +32,7 @@ from talan_eval.records.provenance import provenance
 from talan_eval.records.samples import read_samples
 from talan_eval.result.schema import LiveProbe
 from talan_eval.store.canonical import canonical_hash
-from talan_eval.store.ledger import Ledger, Look, earlier_looks
+from talan_eval.store.ledger import Ledger, Reading, earlier_looks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from talan_eval.records.samples import Sample
     from talan_eval.result.schema import ArmKind, Result, Selection
     from talan_eval.store.failures import Failure
-    from talan_eval.store.records import Record
+    from talan_eval.store.records import SealedRecord
     from talan_eval.store.store import Store
 
 _HASH_LENGTH: Final = 12
@@ -154,7 +154,7 @@ class _Grid:
     store: Store
     experiment: Experiment
     runs: tuple[Run, ...]
-    records: Mapping[str, Record]
+    records: Mapping[str, SealedRecord]
     failures: Mapping[str, Failure]
     _known: dict[str, _Answered] = field(default_factory=dict)
 
@@ -249,11 +249,11 @@ def _root(directory: Path) -> Path:
     return parent if os.access(parent, os.W_OK) else directory
 
 
-def _look(experiment: Experiment, contrasts: Sequence[ContrastSpec], matrices: Sequence[ScoreMatrix]) -> Look:
+def _look(experiment: Experiment, contrasts: Sequence[ContrastSpec], matrices: Sequence[ScoreMatrix]) -> Reading:
     primary = [one for one in matrices if one.arm in (contrasts[0].base, contrasts[0].treatment)]
     of_seeds = [set(one.seeds) for one in primary if one.arm not in experiment.fixed]
     cells = {(one.backbone, one.task): one.items for one in primary}
-    return Look(
+    return Reading(
         time=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         experiment=experiment.digest,
         recipe=experiment.recipe_digest,
@@ -268,7 +268,7 @@ def _names(runs: Sequence[Run]) -> list[str]:
     return [name for run in runs for name in (run.cell_id, *(cell.cell_id for cell in run.evaluations))]
 
 
-def _probes(runs: Sequence[Run], records: Mapping[str, Record]) -> list[LiveProbe]:
+def _probes(runs: Sequence[Run], records: Mapping[str, SealedRecord]) -> list[LiveProbe]:
     """Return the weakest probe of each run: an adapter must be alive in every one of its evaluations."""
     probes = []
     for run in runs:
@@ -280,7 +280,7 @@ def _probes(runs: Sequence[Run], records: Mapping[str, Record]) -> list[LiveProb
     return probes
 
 
-def _sandbox(records: Mapping[str, Record]) -> dict[str, Any]:
+def _sandbox(records: Mapping[str, SealedRecord]) -> dict[str, Any]:
     """Return how programs were run; empty where no benchmark runs any.
 
     Where cells were computed under different boundaries, the weakest one speaks for all, and the others are named.

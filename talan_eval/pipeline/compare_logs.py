@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final, cast
 from talan_core.errors import UserError, unknown_name
 from talan_eval.comparison import Origin, StatisticsSettings, compare, score_matrices
 from talan_eval.importers.account import Account
-from talan_eval.importers.arms import read_arms
-from talan_eval.importers.backbones import by_backbone
 from talan_eval.importers.checks import common_tasks, different_settings, task_versions
 from talan_eval.importers.copies import equal_seeds, refuse_identical_files
+from talan_eval.importers.logged_arms import read_arms
 from talan_eval.importers.logged_scores import score_columns
+from talan_eval.importers.metrics import choose
+from talan_eval.importers.models_below import by_backbone
 from talan_eval.importers.seeds import AXES, PAIRINGS, SeedRules, TrialAxis, arrange
-from talan_eval.importers.selection import choose
 from talan_eval.result.contrast import declare
 from talan_eval.store.atomic import atomic_write_bytes, make_directory, refuse_unwritable
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from talan_eval.comparison import ScoreColumns
-    from talan_eval.importers.model import LoggedArm
+    from talan_eval.importers.logged import LoggedArm
     from talan_eval.requests.compare_logs import CompareLogsRequest
     from talan_eval.result.contrast import ContrastSpec
     from talan_eval.result.schema import Result

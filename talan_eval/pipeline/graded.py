@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from talan_eval.report.context import Answer
+from talan_eval.report.context import GradedAnswer
+from talan_eval.store.sealed_rows import read_columns
 from talan_eval.store.store import Store
-from talan_eval.store.tables import read_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ class Graded:
             return self._only[item]
         return (max if best else min)(self._rows[item], key=self._scored[1].__getitem__)
 
-    def answers(self, rows: Sequence[int], *, secret: bool) -> list[Answer]:
+    def answers(self, rows: Sequence[int], *, secret: bool) -> list[GradedAnswer]:
         """Read the answers in some rows.
 
         Args:
@@ -77,7 +77,7 @@ class Graded:
             item = self._scored[0][row]
             count = 1 if self._only else len(self._rows[item])
             of = f" (one of {count} answers)" if count > 1 else ""
-            answers.append(Answer(self.scores[item], verdict, extracted, f"{reason}{of}", text))
+            answers.append(GradedAnswer(self.scores[item], verdict, extracted, f"{reason}{of}", text))
         return answers
 
     @cached_property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from talan_core.errors import UserError
-from talan_eval.gate.model import MustPassItem
+from talan_eval.gate.facts import MustPassItem
 from talan_eval.pipeline.graded import read_graded
 
 if TYPE_CHECKING:

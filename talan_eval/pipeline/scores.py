@@ -11,7 +11,7 @@ from talan_core.errors import UserError
 from talan_eval.experiment import file_name
 from talan_eval.pipeline.graded import read_graded
 from talan_eval.report.delimited import written
-from talan_eval.result.names import backbones
+from talan_eval.result.labels import backbones
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from talan_core.errors import UserError
 from talan_eval.result.choosing import chosen_contrast
-from talan_eval.result.names import cell_names
+from talan_eval.result.labels import cell_names
 from talan_eval.result.reading import RESULT_NAME, read_result
 from talan_eval.stats.mean_squares import MeanSquares
 from talan_eval.stats.planner import (
@@ -45,7 +45,7 @@ _MAX_PHI = 2.0  # two independent right-or-wrong answers differ by at most 1, wi
 
 
 @dataclass(frozen=True)
-class Source:
+class KnownNoise:
     """What a plan knows about one benchmark.
 
     Attributes:
@@ -191,7 +191,7 @@ def _check_assumptions(request: PowerRequest) -> None:
 class _Basis:
     """What a plan starts from: variance components, and the design that it takes where the request names none."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[KnownNoise, ...]
     n_seeds: int
     k: int
     n_cells: int
@@ -210,7 +210,7 @@ def _assumptions(request: PowerRequest) -> _Basis:
         f"assumed: tau {request.tau:g} points, phi_train {request.phi_train:g}, phi_decode {request.phi_decode:g}; "
         "--from RESULT takes them from a run"
     )
-    return _Basis((Source(f"{request.items:,} items", request.items or 1, (parts,)),), DEFAULT_SEEDS, 1, 1, text)
+    return _Basis((KnownNoise(f"{request.items:,} items", request.items or 1, (parts,)),), DEFAULT_SEEDS, 1, 1, text)
 
 
 def _stored(path: Path, request: PowerRequest) -> _Basis:
@@ -248,7 +248,7 @@ def _check_spread(contrast: Contrast, path: Path) -> None:
         )
 
 
-def _measured(result: Result, contrast: Contrast, items: int | None) -> tuple[Source, ...]:
+def _measured(result: Result, contrast: Contrast, items: int | None) -> tuple[KnownNoise, ...]:
     cells = contrast.cells
     sources, noise = [], 0.0
     for cell, name in zip(cells, cell_names(result, contrast), strict=True):
@@ -264,7 +264,7 @@ def _measured(result: Result, contrast: Contrast, items: int | None) -> tuple[So
             None if stored.item is None else stored.item / POINTS**2,
             stored.error / POINTS**2,
         )
-        sources.append(Source(name, items or cell.n_items, component_bounds(squares, cell.k)))
+        sources.append(KnownNoise(name, items or cell.n_items, component_bounds(squares, cell.k)))
         noise += (squares.error or 0.0) / cell.n_items / len(cells) ** 2
     single = len({cell.backbone for cell in cells}) == 1
     same_seeds = len({cell.seeds for cell in cells}) == 1
@@ -273,7 +273,7 @@ def _measured(result: Result, contrast: Contrast, items: int | None) -> tuple[So
     return tuple(sources)
 
 
-def _mean(cells: Sequence[Cell], noise: float, k: int) -> Source:
+def _mean(cells: Sequence[Cell], noise: float, k: int) -> KnownNoise:
     """The mean over benchmarks as one benchmark of one item: seeds are joint, so the spread is that of their mean."""
     n_seeds = cells[0].n_seeds
     gains = [sum(cell.deltas[seed] for cell in cells) / len(cells) / POINTS for seed in range(n_seeds)]
@@ -281,10 +281,10 @@ def _mean(cells: Sequence[Cell], noise: float, k: int) -> Source:
     spread = sum((gain - centre) ** 2 for gain in gains) / (n_seeds - 1)
     tau2 = max(spread - noise, 0.0)
     rest = max(spread - tau2, noise)
-    return Source(MEAN, 1, (Components(tau2, 0.0, rest * k), Components(tau2, rest, 0.0)), guarded=False)
+    return KnownNoise(MEAN, 1, (Components(tau2, 0.0, rest * k), Components(tau2, rest, 0.0)), guarded=False)
 
 
-def _row(source: Source, n_seeds: int, k: int, request: PowerRequest) -> Row:
+def _row(source: KnownNoise, n_seeds: int, k: int, request: PowerRequest) -> Row:
     def design(seeds: int, samples: int) -> Design:
         return Design(seeds, source.n_items, samples, request.alpha)
 

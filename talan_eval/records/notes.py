@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from talan_eval.experiment import Experiment
     from talan_eval.grid import Run
     from talan_eval.store.failures import Failure
-    from talan_eval.store.records import Record
+    from talan_eval.store.records import SealedRecord
 
 
 def failed_evaluations(
-    runs: Sequence[Run], records: Mapping[str, Record], failures: Mapping[str, Failure]
+    runs: Sequence[Run], records: Mapping[str, SealedRecord], failures: Mapping[str, Failure]
 ) -> tuple[FailedCell, ...]:
     """Return the evaluations without result in the order of the grid."""
     failed = []
@@ -44,7 +44,7 @@ def failure_notes(failed: Sequence[FailedCell]) -> list[str]:
     ]
 
 
-def mixed_checkpoints(runs: Sequence[Run], records: Mapping[str, Record]) -> list[str]:
+def mixed_checkpoints(runs: Sequence[Run], records: Mapping[str, SealedRecord]) -> list[str]:
     """Name the runs whose benchmarks were answered by different weights: trained twice, and not bit-equal."""
     notes = []
     for run in runs:
@@ -57,7 +57,9 @@ def mixed_checkpoints(runs: Sequence[Run], records: Mapping[str, Record]) -> lis
     return notes
 
 
-def grader_disagreements(experiment: Experiment, runs: Sequence[Run], records: Mapping[str, Record]) -> Iterator[str]:
+def grader_disagreements(
+    experiment: Experiment, runs: Sequence[Run], records: Mapping[str, SealedRecord]
+) -> Iterator[str]:
     """Say on how many answers the two graders of a benchmark differ, where one has two."""
     for task in experiment.tasks:
         counted: dict[str, Counter[str]] = {arm: Counter() for arm in experiment.arms}

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from talan_eval.experiment import Experiment
-    from talan_eval.store.records import Record
+    from talan_eval.store.records import SealedRecord
     from talan_eval.store.store import Store
 
 
-def provenance(store: Store, experiment: Experiment, records: Sequence[Record]) -> dict[str, Any]:
+def provenance(store: Store, experiment: Experiment, records: Sequence[SealedRecord]) -> dict[str, Any]:
     """Describe an experiment's origin.
 
     Args:
@@ -41,12 +41,12 @@ def provenance(store: Store, experiment: Experiment, records: Sequence[Record]) 
     }
 
 
-def _total(records: Sequence[Record], kind: str) -> float:
+def _total(records: Sequence[SealedRecord], kind: str) -> float:
     data = [record.data for record in records if record.data["kind"] == kind]
     return sum(float(d["log"]["seconds"] if kind == "training" else d["seconds"]) for d in data)
 
 
-def _by_arm(records: Sequence[Record]) -> dict[str, Any]:
+def _by_arm(records: Sequence[SealedRecord]) -> dict[str, Any]:
     """Return what each arm cost, for the cost columns of reports: times, trained parameters, GPU memory in training."""
     arms = dict.fromkeys(record.data["arm"] for record in records)
     own = {arm: [record for record in records if record.data["arm"] == arm] for arm in arms}
@@ -59,7 +59,7 @@ def _by_arm(records: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-def _most(records: Sequence[Record], name: str) -> int | None:
+def _most(records: Sequence[SealedRecord], name: str) -> int | None:
     """Return the largest number of that name in the logs of trainings; None where none has it."""
     logs = [record.data["log"] for record in records if record.data["kind"] == "training"]
     return max((log[name] for log in logs if log.get(name) is not None), default=None)

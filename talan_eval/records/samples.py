@@ -6,7 +6,7 @@ import typing
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Final
 
-from talan_eval.store.tables import Kinds, read_rows, to_parquet
+from talan_eval.store.sealed_rows import Kinds, read_rows, to_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ class Sample:
         item_id: Id of the item, unique within its benchmark.
         prompt_hash: Hash of the prompt exactly as the model saw it.
         score: Credit in [0, 1].
-        verdict: What the grader said; see :class:`talan_eval.grading.verdict.Verdict`.
+        verdict: What the grader said; see :class:`talan_eval.grading.grade.Verdict`.
         extracted: The part of the answer that was compared, or None.
         reason: Why, in a phrase.
         answer: What the model wrote.

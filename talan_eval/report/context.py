@@ -30,7 +30,7 @@ class NotWorse:
 
 
 @dataclass(frozen=True)
-class Answer:
+class GradedAnswer:
     """One arm's graded answer to one item.
 
     Attributes:
@@ -74,7 +74,7 @@ class Flip:
         return self.treatment < self.base
 
 
-Answers = tuple[Answer, Answer]
+Answers = tuple[GradedAnswer, GradedAnswer]
 """What the base arm and what the treatment answered to one item."""
 
 

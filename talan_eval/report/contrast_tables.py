@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from talan_eval.report import format as fmt
 from talan_eval.report.columns import CORRELATION, WIDTH_RATIO, CellLine, cell_columns, cell_lines, slice_lines
 from talan_eval.report.table import ColumnOf, tabulate
-from talan_eval.result.names import backbones
+from talan_eval.result.labels import backbones
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -36,14 +36,14 @@ class Effect(NamedTuple):
     verdict: str
 
 
-class Share(NamedTuple):
+class Fraction(NamedTuple):
     """So many of so many."""
 
     part: int
     whole: int
 
 
-Value = str | int | float | tuple[float, float] | Flipped | Spread | Effect | Share | None
+Value = str | int | float | tuple[float, float] | Flipped | Spread | Effect | Fraction | None
 """What a table holds before a format decides the text; None where it cannot be estimated."""
 
 Kind = Literal[

@@ -16,7 +16,7 @@ from talan_eval.report.view import views
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from talan_eval.report.layout import Part
+    from talan_eval.report.layout import ReportTable
     from talan_eval.report.table import Table
     from talan_eval.report.view import View
     from talan_eval.result.schema import Result
@@ -77,7 +77,7 @@ def _contrast(view: View, notes: str) -> Iterator[str]:
         yield _block(part, label, view.result, notes if part.key == "main" else "")
 
 
-def _block(part: Part, label: str, result: Result, notes: str = "") -> str:
+def _block(part: ReportTable, label: str, result: Result, notes: str = "") -> str:
     below = " ".join(text for text in (escape(part.below), notes) if text)
     return table(part.table, f"tab:{label}", result.signature, below)
 

@@ -15,7 +15,7 @@ from talan_eval.report.contrast_tables import (
     slice_table,
 )
 from talan_eval.report.cost import cost_table
-from talan_eval.report.matrix import arm_table, matrix_table, says_more
+from talan_eval.report.overview import arm_table, matrix_table, says_more
 from talan_eval.report.paper import chance_sentence, cross_table
 from talan_eval.report.reasons import reason_table
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Part:
+class ReportTable:
     """One table of a report.
 
     Attributes:
@@ -44,35 +44,37 @@ class Part:
     minor: bool = False
 
 
-def overview(views: Sequence[View]) -> tuple[Part, ...]:
+def overview(views: Sequence[View]) -> tuple[ReportTable, ...]:
     """Return the tables about all contrasts: the matrix and the arms. None with one contrast that says as much."""
     result = views[0].result
-    parts = [Part("matrix", matrix_table(views))]
+    parts = [ReportTable("matrix", matrix_table(views))]
     if says_more(result):
-        parts.append(Part("arms", arm_table(result)))
+        parts.append(ReportTable("arms", arm_table(result)))
     return _with_rows(parts)
 
 
-def details(view: View) -> tuple[Part, ...]:
+def details(view: View) -> tuple[ReportTable, ...]:
     """Return the tables of one contrast, the main one first."""
     return _with_rows(
         [
-            Part("main", main_table(view)),
-            Part("slices", slice_table(view)),
-            Part("cross", cross_table(view), chance_sentence(view)),
-            Part("seeds", seed_table(view), minor=True),
-            Part("pairs", e0_table(view), minor=True),
-            Part("items", item_table(view)),
-            Part("pairing", pairing_table(view), minor=True),
-            Part("also", also_table(view), minor=True),
+            ReportTable("main", main_table(view)),
+            ReportTable("slices", slice_table(view)),
+            ReportTable("cross", cross_table(view), chance_sentence(view)),
+            ReportTable("seeds", seed_table(view), minor=True),
+            ReportTable("pairs", e0_table(view), minor=True),
+            ReportTable("items", item_table(view)),
+            ReportTable("pairing", pairing_table(view), minor=True),
+            ReportTable("also", also_table(view), minor=True),
         ]
     )
 
 
-def closing(result: Result) -> tuple[Part, ...]:
+def closing(result: Result) -> tuple[ReportTable, ...]:
     """Return the tables about the whole that come last."""
-    return _with_rows([Part("reasons", reason_table(result), minor=True), Part("cost", cost_table(result), minor=True)])
+    return _with_rows(
+        [ReportTable("reasons", reason_table(result), minor=True), ReportTable("cost", cost_table(result), minor=True)]
+    )
 
 
-def _with_rows(parts: Sequence[Part]) -> tuple[Part, ...]:
+def _with_rows(parts: Sequence[ReportTable]) -> tuple[ReportTable, ...]:
     return tuple(part for part in parts if part.table.rows)

@@ -17,7 +17,7 @@ from talan_eval.report.view import views
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from talan_eval.report.layout import Part
+    from talan_eval.report.layout import ReportTable
     from talan_eval.report.table import Table
     from talan_eval.report.view import View
     from talan_eval.result.schema import Result
@@ -121,7 +121,7 @@ def _contrast(view: View) -> Iterator[str]:
             yield "\n".join(f"- {escape(step)}" for step in steps)
 
 
-def _parts(parts: Sequence[Part], result: Result, marks: str) -> Iterator[str]:
+def _parts(parts: Sequence[ReportTable], result: Result, marks: str) -> Iterator[str]:
     for part in parts:
         yield f"{marks} {escape(part.table.title)}"
         yield table(part.table)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from talan_eval.report import format as fmt
-from talan_eval.report.matrix import half_width
+from talan_eval.report.overview import half_width
 from talan_eval.report.table import ColumnOf, Table, tabulate
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Row:
+class _BackboneRow:
     """One backbone, or the mean over all.
 
     Attributes:
@@ -36,7 +36,7 @@ class _Row:
 def cross_table(view: View) -> Table:
     """Build the table of backbones by benchmarks with the mean gain of each backbone and of all."""
     tasks = tuple(dict.fromkeys(cell.task for cell in view.cells))
-    columns: tuple[ColumnOf[_Row], ...] = (
+    columns: tuple[ColumnOf[_BackboneRow], ...] = (
         ColumnOf(("backbone",), "backbone", "left", value=lambda row: row.name),
         *(_task_column(task) for task in tasks),
         ColumnOf(("mean gain",), "mean gain", kind="spread", value=lambda row: row.mean),
@@ -72,7 +72,7 @@ def chance_sentence(view: View) -> str:
     )
 
 
-def _backbone_rows(view: View) -> list[_Row]:
+def _backbone_rows(view: View) -> list[_BackboneRow]:
     entries = view.mean.backbones
     rows = []
     for entry in entries:
@@ -83,27 +83,27 @@ def _backbone_rows(view: View) -> list[_Row]:
         }
         alone = len(entries) == 1
         e1, positive = (view.mean.e1, view.mean.positive) if alone else (entry.e1, entry.positive)
-        rows.append(_Row(entry.backbone, gains, fmt.Spread(entry.delta, half_width(e1)), positive))
+        rows.append(_BackboneRow(entry.backbone, gains, fmt.Spread(entry.delta, half_width(e1)), positive))
     return rows
 
 
-def _mean_row(view: View, tasks: tuple[str, ...]) -> _Row:
+def _mean_row(view: View, tasks: tuple[str, ...]) -> _BackboneRow:
     gains = {}
     for task in tasks:
         own = [cell.delta for cell in view.cells if cell.task == task]
         gains[task] = fmt.Spread(sum(own) / len(own), None)
-    return _Row("mean", gains, fmt.Spread(view.mean.delta, half_width(view.mean.e1)), view.mean.positive)
+    return _BackboneRow("mean", gains, fmt.Spread(view.mean.delta, half_width(view.mean.e1)), view.mean.positive)
 
 
-def _task_column(task: str) -> ColumnOf[_Row]:
+def _task_column(task: str) -> ColumnOf[_BackboneRow]:
     return ColumnOf((task,), task, kind="spread", value=lambda row: row.gains.get(task))
 
 
-def _positive(row: _Row) -> fmt.Share | None:
-    return None if row.positive is None else fmt.Share(row.positive.positive, row.positive.n_cells)
+def _positive(row: _BackboneRow) -> fmt.Fraction | None:
+    return None if row.positive is None else fmt.Fraction(row.positive.positive, row.positive.n_cells)
 
 
-def _g1(row: _Row) -> str | None:
+def _g1(row: _BackboneRow) -> str | None:
     if row.positive is None:
         return None
     return "pass" if row.positive.g1 else "no"

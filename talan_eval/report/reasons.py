@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from talan_eval.report.table import ColumnOf, Table, tabulate
-from talan_eval.result.names import backbones
+from talan_eval.result.labels import backbones
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

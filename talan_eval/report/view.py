@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from talan_eval.result.names import cell_names, slice_names
+from talan_eval.result.labels import cell_names, slice_names
 
 if TYPE_CHECKING:
     from talan_eval.report.context import Advice, Context, NotWorse

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from talan_eval.report import format as fmt
 from talan_eval.report.columns import FLAG, seeds_of_mean
-from talan_eval.result.names import backbones, cell_names
+from talan_eval.result.labels import backbones, cell_names
 from talan_eval.result.schema import SPARSE_SEEDS
 
 if TYPE_CHECKING:

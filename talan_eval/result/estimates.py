@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from talan_eval.result.names import cell_names, slice_names
+from talan_eval.result.labels import cell_names, slice_names
 from talan_eval.stats.guard import ErrorTerm
 
 if TYPE_CHECKING:

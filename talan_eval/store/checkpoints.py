@@ -18,7 +18,7 @@ from talan_eval.store.atomic import (
     sha256_of,
     temporary_sibling,
 )
-from talan_eval.store.records import CorruptedError, Record, SealedFile, read_record
+from talan_eval.store.records import CorruptedError, SealedFile, SealedRecord, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,10 +42,10 @@ def building(final: Path) -> Iterator[Path]:
     with _renamed(final) as directory:
         yield directory
         files = tuple(_described(directory, path) for path in sorted(directory.rglob("*")) if path.is_file())
-        (directory / INDEX).write_bytes(Record(final.name, {}, files).to_bytes())
+        (directory / INDEX).write_bytes(SealedRecord(final.name, {}, files).to_bytes())
 
 
-def read_index(directory: Path) -> Record:
+def read_index(directory: Path) -> SealedRecord:
     """Read what a checkpoint holds.
 
     Raises:
@@ -54,7 +54,7 @@ def read_index(directory: Path) -> Record:
     return read_record(directory / INDEX, directory.name)
 
 
-def check(directory: Path) -> Record:
+def check(directory: Path) -> SealedRecord:
     """Check every file of a checkpoint against its index.
 
     Raises:

@@ -90,7 +90,7 @@ class SealedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class SealedRecord:
     """A finished cell, or a whole checkpoint.
 
     Args:
@@ -112,7 +112,7 @@ class Record:
         return sealed_json({"cell": self.cell_id, "data": self.data, "files": files, **origin})
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Record:
+    def from_bytes(cls, data: bytes) -> SealedRecord:
         """Read a record.
 
         Raises:
@@ -126,7 +126,7 @@ class Record:
             raise CorruptedError(f"the field {error} is missing") from error
 
 
-def read_record(path: Path, name: str) -> Record:
+def read_record(path: Path, name: str) -> SealedRecord:
     """Read the sealed record in a file.
 
     Args:
@@ -137,7 +137,7 @@ def read_record(path: Path, name: str) -> Record:
         CorruptedError: It cannot be read, is damaged, or is another's; the message names the file.
     """
     try:
-        record = Record.from_bytes(path.read_bytes())
+        record = SealedRecord.from_bytes(path.read_bytes())
     except OSError as error:
         raise CorruptedError(f"{path} cannot be read ({error.strerror})") from error
     except CorruptedError as error:

@@ -40,8 +40,8 @@ from talan_eval.store.atomic import (
 from talan_eval.store.canonical import JsonObject, canonical_hash, first_difference
 from talan_eval.store.journal import Journal
 from talan_eval.store.lock import LOCK_NAMES, exclusive
-from talan_eval.store.records import CorruptedError, Manifest, Record, SealedFile, check_name, read_record
-from talan_eval.store.tables import count_rows
+from talan_eval.store.records import CorruptedError, Manifest, SealedFile, SealedRecord, check_name, read_record
+from talan_eval.store.sealed_rows import count_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ class Verification:
         problems: One sentence for each cell that was sealed and is not sound any more; it counts as missing.
     """
 
-    records: dict[str, Record]
+    records: dict[str, SealedRecord]
     problems: tuple[str, ...]
 
 
@@ -152,7 +152,7 @@ class Store:
             remove_leftovers(self.directory)
             yield
 
-    def seal(self, cell_id: str, record: JsonObject, payload: dict[str, bytes | Path] | None = None) -> Record:
+    def seal(self, cell_id: str, record: JsonObject, payload: dict[str, bytes | Path] | None = None) -> SealedRecord:
         """Record a cell as finished: its payload first, its record last.
 
         Args:
@@ -169,7 +169,7 @@ class Store:
         """
         path = self._record_path(cell_id)
         contents = {check_name(name, nested=True): content for name, content in (payload or {}).items()}
-        Record(cell_id, record, ()).to_bytes()  # a record without JSON form is refused before anything is written
+        SealedRecord(cell_id, record, ()).to_bytes()  # a record without JSON form is refused before anything is written
         remove(path)  # sealing again: an old record must not stand beside new payload
         files = []
         for name, content in sorted(contents.items()):
@@ -180,11 +180,11 @@ class Store:
             else:
                 atomic_write_bytes(target, content)
             files.append(SealedFile(name, sha256_of(target), target.stat().st_size, count_rows(target)))
-        sealed = Record(cell_id, record, tuple(files))
+        sealed = SealedRecord(cell_id, record, tuple(files))
         self._write_record(sealed)
         return sealed
 
-    def adopt(self, cell_id: str, sibling: Path) -> Record:
+    def adopt(self, cell_id: str, sibling: Path) -> SealedRecord:
         """Take a finished cell from another experiment's directory, by hard links where the file system has them.
 
         Args:
@@ -209,7 +209,7 @@ class Store:
             finally:
                 temporary.unlink(missing_ok=True)
         origin = sibling.name if theirs.adopted_from is None else theirs.adopted_from
-        sealed = Record(cell_id, theirs.data, theirs.files, origin)
+        sealed = SealedRecord(cell_id, theirs.data, theirs.files, origin)
         self._write_record(sealed)
         return sealed
 
@@ -279,7 +279,7 @@ class Store:
         """Return whether a cell was sealed; its payload may have been damaged since."""
         return self._record_path(cell_id).exists()
 
-    def record(self, cell_id: str) -> Record:
+    def record(self, cell_id: str) -> SealedRecord:
         """Return a finished cell without checking its payload.
 
         Raises:
@@ -299,13 +299,13 @@ class Store:
         """Return the cells that were given up and have not succeeded since."""
         return failures.read(self.directory)
 
-    def finished(self) -> dict[str, Record]:
+    def finished(self) -> dict[str, SealedRecord]:
         """Return the finished cells whose record and payload are sound, by id; see ``verify`` for the others."""
         return self.verify().records
 
     def verify(self) -> Verification:
         """Check every sealed record and the size and hash of every payload file."""
-        records: dict[str, Record] = {}
+        records: dict[str, SealedRecord] = {}
         problems: list[str] = []
         for path in sorted((self.directory / "cells").glob("*.json")):
             if path.name.startswith(TEMPORARY_PREFIX):
@@ -364,7 +364,7 @@ class Store:
         """
         return checkpoints.building(self._checkpoint_path(cell_id))
 
-    def _checked(self, path: Path) -> Record:
+    def _checked(self, path: Path) -> SealedRecord:
         """Read one record and check its payload.
 
         Raises:
@@ -375,7 +375,7 @@ class Store:
             checkpoints.check_file(self.payload_path(file.name), file)
         return record
 
-    def _write_record(self, record: Record) -> None:
+    def _write_record(self, record: SealedRecord) -> None:
         """Finish a cell; from here on its journal and its failure mean nothing."""
         atomic_write_bytes(self._record_path(record.cell_id), record.to_bytes())
         remove(self._journal_path(record.cell_id))

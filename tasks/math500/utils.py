@@ -10,7 +10,7 @@ from datasets import Dataset
 from talan_core.errors import UserError
 from talan_core.training.benchmarks import math_prompt
 from talan_eval.grading.graders import score_document
-from talan_eval.grading.latex import last_boxed
+from talan_eval.grading.latex_answer import last_boxed
 from talan_eval.tasks.datafiles import read_sources
 
 MAX_EXAMPLES: Final = 8

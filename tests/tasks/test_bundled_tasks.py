@@ -12,8 +12,8 @@ import yaml
 
 from talan_core.backbones.micro.world.families import BENCHMARKS
 from talan_core.errors import UserError
+from talan_eval.grading.grade import Verdict
 from talan_eval.grading.graders import grade_answers
-from talan_eval.grading.verdict import Verdict
 from talan_eval.tasks.benchmark import MICRO_TASKS, check_names, load_benchmark, task_files
 from talan_eval.tasks.datafiles import DataFile, read_rows
 

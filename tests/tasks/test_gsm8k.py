@@ -7,8 +7,8 @@ import json
 import pytest
 
 from talan_core.errors import UserError
+from talan_eval.grading.grade import Verdict
 from talan_eval.grading.graders import grade_answers
-from talan_eval.grading.verdict import Verdict
 from talan_eval.tasks.benchmark import load_benchmark
 
 

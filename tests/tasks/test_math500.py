@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from talan_eval.grading.grade import Verdict
 from talan_eval.grading.graders import grade_answers
-from talan_eval.grading.verdict import Verdict
 from talan_eval.tasks.benchmark import load_benchmark
 
 # Neighbours whose answers are equal although they are written differently ("5" and "x=5").

@@ -12,7 +12,7 @@ from talan_eval.report.clean import clean, one_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.report.context import Answer, Answers, Flip, Flips
+    from talan_eval.report.context import Answers, Flip, Flips, GradedAnswer
 
 BUDGET: Final = 7_000_000  # bytes of answers in the page; figures and tables take well below 3 MB more
 LONGEST: Final = 3_000  # characters of one answer
@@ -71,7 +71,7 @@ def _row(flip: Flip, answers: Answers) -> list[object]:
     return [flip.contrast, flip.cell, flip.seed, one_line(flip.item_id), *(_answer(answer) for answer in answers)]
 
 
-def _answer(answer: Answer) -> list[object]:
+def _answer(answer: GradedAnswer) -> list[object]:
     return [
         round(answer.score, 4),
         one_line(answer.verdict),

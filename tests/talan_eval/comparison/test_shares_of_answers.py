@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from talan_eval.comparison import ContrastSpec, Items, Origin, ScoreMatrix, StatisticsSettings, compare
-from talan_eval.comparison.arms import ArmFacts
-from talan_eval.comparison.columns import SYMBOLIC_ONLY, UNPARSED
+from talan_eval.comparison.arm_records import ArmFacts
+from talan_eval.comparison.score_columns import SYMBOLIC_ONLY, UNPARSED
 
 QUICK = StatisticsSettings(resamples=50)
 SEEDS, ITEMS = 7, 200

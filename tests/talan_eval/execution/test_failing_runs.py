@@ -9,7 +9,7 @@ import pytest
 
 from talan_core.errors import UserError
 from talan_eval.execution.attempts import Attempts
-from talan_eval.execution.local import LocalExecutor, device_of
+from talan_eval.execution.local_executor import LocalExecutor, device_of
 from talan_eval.grid import Evaluation, Run
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store

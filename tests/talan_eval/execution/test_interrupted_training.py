@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from talan_core.training import trainer
-from talan_eval.execution.worker import Worker
+from talan_eval.execution.run_worker import RunWorker
 from talan_eval.intake.prepare import prepare
 from talan_eval.pipeline.session import open_session
 from talan_eval.requests.compare import CompareRequest
@@ -35,7 +35,7 @@ def train(out, *, save_minutes, stop_at=None):
     asked = prepared(out, save_minutes=save_minutes)
     with open_session(asked) as session:
         run = session.runs[0]
-        failures = Worker(asked.assignments[0], "cpu").perform(run, report)
+        failures = RunWorker(asked.assignments[0], "cpu").perform(run, report)
         session.store.tidy()
         return steps, failures, session.store, run.cell_id
 

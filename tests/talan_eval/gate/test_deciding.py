@@ -6,7 +6,7 @@ import pytest
 
 from talan_core.errors import UserError
 from talan_eval.gate import GateSettings, Outcome, decide
-from talan_eval.gate.model import MustPassItem
+from talan_eval.gate.facts import MustPassItem
 from talan_eval.gate.wording import headline
 
 

@@ -12,9 +12,9 @@ from markdown_it import MarkdownIt
 
 from talan_eval.gate import GateSettings, decide
 from talan_eval.gate.document import to_json
+from talan_eval.gate.facts import Check, GateReport, Outcome, WorstFlip
 from talan_eval.gate.github import annotate, outputs
 from talan_eval.gate.junit import render
-from talan_eval.gate.model import Check, GateReport, Outcome, WorstFlip
 from talan_eval.gate.table import MARKER, markdown
 
 # What a gate writes, and narrower than the schemas of others. Passing, failing, undecided and incomplete reports, and

@@ -13,9 +13,9 @@ from talan_eval.comparison import ContrastSpec, Origin, compare
 from talan_eval.gate import GateSettings, Outcome, decide
 from talan_eval.gate.difference import difference_tables, sentences
 from talan_eval.gate.document import to_json
+from talan_eval.gate.facts import MustPassItem
 from talan_eval.gate.github import annotate
 from talan_eval.gate.junit import render
-from talan_eval.gate.model import MustPassItem
 from talan_eval.gate.table import check_table, markdown
 from talan_eval.gate.wording import headline
 from talan_eval.report import format as fmt

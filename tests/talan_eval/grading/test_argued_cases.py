@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from talan_eval.grading.grade import Verdict
 from talan_eval.grading.graders import grade_answers
 from talan_eval.grading.math_answer import grade_math
 from talan_eval.grading.question import asked_expressions, repeats
 from talan_eval.grading.relations import as_interval, read
 from talan_eval.grading.symbolic import Pair, SymbolicComparer
 from talan_eval.grading.units import contradict, split_unit
-from talan_eval.grading.verdict import Verdict
 
 _KINDS = json.loads(Path(__file__).with_name("argued_cases.json").read_text(encoding="utf-8"))
 _BENCHMARKS = Path(__file__).parents[3] / "benchmarks"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from talan_eval.grading.choice import grade_choice
-from talan_eval.grading.verdict import Verdict
+from talan_eval.grading.grade import Verdict
 
 _CLAIMS_B = [
     "B",

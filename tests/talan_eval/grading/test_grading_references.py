@@ -5,7 +5,7 @@ import json
 import pytest
 
 from talan_eval.grading.code import extract_program, wanted_function
-from talan_eval.grading.latex import grade_latex
+from talan_eval.grading.latex_answer import grade_latex
 from talan_eval.grading.number import grade_number
 
 

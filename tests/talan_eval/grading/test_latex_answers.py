@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from talan_eval.grading.latex import grade_latex, last_boxed
-from talan_eval.grading.verdict import Verdict
+from talan_eval.grading.grade import Verdict
+from talan_eval.grading.latex_answer import grade_latex, last_boxed
 
 _EQUAL = [
     (r"\frac{1}{2}", r"\frac{1}{2}"),

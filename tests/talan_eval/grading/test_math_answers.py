@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from talan_eval.grading.grade import Verdict
 from talan_eval.grading.graders import score_document
 from talan_eval.grading.math_answer import grade_math
 from talan_eval.grading.symbolic import SymbolicComparer, SymbolicError, shared_comparer
-from talan_eval.grading.verdict import Verdict
 
 # Answer, target, and the three verdicts: of both, of the normaliser, of math-verify.
 _FORMS = [

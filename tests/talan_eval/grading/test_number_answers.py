@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from talan_eval.grading.grade import Verdict
 from talan_eval.grading.number import find_number, grade_number
-from talan_eval.grading.verdict import Verdict
 
 _FORMS = [
     ("So 3 * 6 = 18.\n#### 18", "18", "match"),

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from talan_eval.grading.code import extract_program, grade_program, wanted_function
-from talan_eval.grading.verdict import Verdict
+from talan_eval.grading.grade import Verdict
 from talan_eval.sandbox.job import Outcome, Status
 
 _F = "def f(x):\n    return x + 1"

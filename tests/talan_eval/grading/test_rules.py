@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from talan_eval.grading.graders import GRADERS, grade_answers
-from talan_eval.grading.rules import RULES, rules_table
+from talan_eval.grading.rule_list import RULES, rules_table
 from talan_eval.grading.thinking import MARKS
 
 _PAGE = Path(__file__).parents[3] / "docs" / "grading.md"

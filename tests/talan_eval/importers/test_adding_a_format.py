@@ -6,7 +6,7 @@ import pytest
 
 from talan_core.errors import UserError
 from talan_eval.importers import registry
-from talan_eval.importers.model import NO_FILTER, Answers, LoggedRun, TaskLog
+from talan_eval.importers.logged import NO_FILTER, Answers, LoggedRun, TaskLog
 from talan_eval.importers.reader import LogReader
 
 

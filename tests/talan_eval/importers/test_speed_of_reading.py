@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from talan_eval.comparison import score_matrices
-from talan_eval.importers.arms import read_arms
+from talan_eval.importers.logged_arms import read_arms
 from talan_eval.importers.logged_scores import score_columns
+from talan_eval.importers.metrics import choose
 from talan_eval.importers.seeds import SeedRules, arrange
-from talan_eval.importers.selection import choose
 
 SEEDS, TASKS, ITEMS = 7, 16, 1319
 

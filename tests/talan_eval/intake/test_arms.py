@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from talan_core.errors import UserError
-from talan_eval.intake.arms import AskedArms, read_arms, written_out
+from talan_eval.intake.arm_grids import AskedArms, read_arms, written_out
 from talan_eval.result.contrast import ContrastSpec
 
 

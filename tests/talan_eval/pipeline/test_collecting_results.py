@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from talan_eval.execution.worker import sample_name
+from talan_eval.execution.run_worker import sample_name
 from talan_eval.experiment import BackboneIdentity, Experiment, TaskSpec, TrainingSource, TunedBackbone
-from talan_eval.generation.evaluate import Evaluation
+from talan_eval.generation.evaluate import EvaluatedAnswers
 from talan_eval.generation_settings import GenerationSettings
 from talan_eval.grid import plan
 from talan_eval.pipeline.collect import collect
@@ -72,7 +72,7 @@ def result(tmp_path):
     store = Store.open(tmp_path / "out", Manifest(asked.to_json(), "2026-01-01T00:00:00+00:00"))
     for run in plan(asked):
         for cell in run.evaluations:
-            evaluation = Evaluation(tuple(samples(run.arm, run.seed)), {})
+            evaluation = EvaluatedAnswers(tuple(samples(run.arm, run.seed)), {})
             record = {
                 "kind": "evaluation",
                 "arm": run.arm,

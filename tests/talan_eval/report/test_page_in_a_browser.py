@@ -14,7 +14,7 @@ import pytest
 
 from talan_eval.comparison import ContrastSpec, Items, Origin, ScoreMatrix, compare
 from talan_eval.planning.advice import advise, power_curves
-from talan_eval.report.context import Answer, Context, Flip, Flips
+from talan_eval.report.context import Context, Flip, Flips, GradedAnswer
 from talan_eval.report.page import render
 
 pytestmark = pytest.mark.browser
@@ -103,7 +103,10 @@ def written(file, treatments):
     ]  # fmt: skip
     contrasts = [ContrastSpec("lora", arm) for arm in treatments]
     result = compare(matrices, contrasts, Origin(provenance={"note": HOSTILE[:20]}))
-    right, wrong = Answer(1.0, "match", "4", "equal", HOSTILE), Answer(0.0, "mismatch", None, HOSTILE, HOSTILE)
+    right, wrong = (
+        GradedAnswer(1.0, "match", "4", "equal", HOSTILE),
+        GradedAnswer(0.0, "mismatch", None, HOSTILE, HOSTILE),
+    )
     places = [(n, cell, seed, item) for n in range(len(contrasts)) for cell in range(3) for seed in range(7)
               for item in range(20)]  # fmt: skip
     answers = [(right, wrong) if item % 3 else (wrong, right) for *_, item in places]

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from talan_eval.comparison import ContrastSpec, Origin, StatisticsSettings, compare
-from talan_eval.comparison.arms import ArmFacts
+from talan_eval.comparison.arm_records import ArmFacts
 from talan_eval.report.columns import cell_columns
 from talan_eval.report.context import Context, NotWorse
 from talan_eval.report.layout import closing, details, overview

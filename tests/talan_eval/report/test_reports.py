@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from talan_eval.comparison import ContrastSpec, Origin, compare
-from talan_eval.comparison.arms import ArmFacts
+from talan_eval.comparison.arm_records import ArmFacts
 from talan_eval.report.markdown import render
 from talan_eval.report.methods import paragraph
 from talan_eval.report.terminal import TerminalReport

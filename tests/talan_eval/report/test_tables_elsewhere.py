@@ -19,7 +19,7 @@ from talan_eval.comparison import ContrastSpec, Items, Origin, ScoreMatrix, comp
 from talan_eval.planning.advice import advise, power_curves
 from talan_eval.report import delimited, latex, markdown, methods, plots
 from talan_eval.report.clean import clean
-from talan_eval.report.context import Answer, Context, Flip, Flips, NotWorse
+from talan_eval.report.context import Context, Flip, Flips, GradedAnswer, NotWorse
 from talan_eval.report.contrast_tables import main_table
 from talan_eval.report.page import render as page
 from talan_eval.report.page.payload import payload
@@ -66,7 +66,7 @@ def renamed(result, name):
 
 
 def flips(text):
-    right, wrong = Answer(1.0, "match", text, "equal", text), Answer(0.0, "mismatch", None, text, text)
+    right, wrong = GradedAnswer(1.0, "match", text, "equal", text), GradedAnswer(0.0, "mismatch", None, text, text)
     return Flips((Flip(0, 0, 0, text, 1.0, 0.0), Flip(0, 1, 3, "i1", 0.0, 1.0)), ((right, wrong), (wrong, right)))
 
 
@@ -156,7 +156,7 @@ def test_the_page_loads_nothing_and_names_its_only_script(one):
 
 
 def test_answers_beyond_the_budget_are_left_out_and_counted():
-    right, wrong = Answer(1.0, "match", None, "", "y" * 5000), Answer(0.0, "mismatch", None, "", "n")
+    right, wrong = GradedAnswer(1.0, "match", None, "", "y" * 5000), GradedAnswer(0.0, "mismatch", None, "", "n")
     entries = tuple(Flip(0, 0, seed, f"i{n}", 1.0, 0.0) for n in range(50) for seed in range(3))
     many = Flips(entries, ((right, wrong),) * len(entries))
     small = payload(many, budget=40_000)
@@ -166,7 +166,7 @@ def test_answers_beyond_the_budget_are_left_out_and_counted():
 
 
 def test_a_withheld_text_is_in_no_part_of_the_page(one):
-    secret = Answer(1.0, "match", "B", "choices agree", None)
+    secret = GradedAnswer(1.0, "match", "B", "choices agree", None)
     flipped = Flips((Flip(0, 0, 0, "rec1", 1.0, 0.0),), ((secret, secret),), ("gpqa_diamond",))
     html = page(one, Context(flips=flipped), figures=())
     assert "named by Record ID" in html

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from talan_eval.store.records import CorruptedError
-from talan_eval.store.tables import count_rows, read_columns, read_rows, to_parquet
+from talan_eval.store.sealed_rows import count_rows, read_columns, read_rows, to_parquet
 
 KINDS = {"item": str, "score": float, "sample": int, "extracted": str}
 ROW = st.fixed_dictionaries(

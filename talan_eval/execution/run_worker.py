@@ -59,18 +59,18 @@ class Crew:
     def __init__(self, assignments: Sequence[Assignment], device: str) -> None:
         self._assignments = {assignment.backbone: assignment for assignment in assignments}
         self._device = device
-        self._workers: dict[str, Worker] = {}
+        self._workers: dict[str, RunWorker] = {}
 
     def perform(self, run: Run, report: Callable[[Event], None]) -> tuple[Failure, ...]:
         """Do what is missing of a run; see :meth:`Worker.perform`."""
         assignment = self._assignments[run.backbone]
         torch.set_num_threads(assignment.threads)
         if run.backbone not in self._workers:
-            self._workers[run.backbone] = Worker(assignment, self._device)
+            self._workers[run.backbone] = RunWorker(assignment, self._device)
         return self._workers[run.backbone].perform(run, report)
 
 
-class Worker:
+class RunWorker:
     """What is loaded once and used by all runs of a process.
 
     The backbone's weights are not among it: each training takes them anew from the memory-mapped file, which costs less

@@ -23,12 +23,12 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from talan_eval.grading.grade import Grade, Verdict
 from talan_eval.grading.latex_clean import clean
 from talan_eval.grading.latex_form import UnreadableError, canonical
 from talan_eval.grading.text import quoted
 from talan_eval.grading.thinking import NEVER_ENDED, final_part
 from talan_eval.grading.units import contradict, scaled, split_unit
-from talan_eval.grading.verdict import Grade, Verdict
 
 MAX_CHARACTERS: Final = 4_000
 """A longer boxed answer is refused; the longest target of MATH-500 has 55 characters."""

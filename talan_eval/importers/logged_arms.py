@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Final
 from talan_core.errors import UserError
 from talan_eval.importers import registry
 from talan_eval.importers.files import FileReader
-from talan_eval.importers.model import LoggedArm
+from talan_eval.importers.logged import LoggedArm
 from talan_eval.importers.naming import arm_names
+from talan_eval.importers.places import find
 from talan_eval.importers.reader import LoggedSource
-from talan_eval.importers.sources import find
 from talan_eval.importers.words import COMMAND, split, typed_again
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from talan_eval.importers.model import LoggedRun
+    from talan_eval.importers.logged import LoggedRun
 
 _LEAST: Final = 2
 _EXAMPLES: Final = 3

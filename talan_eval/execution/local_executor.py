@@ -43,7 +43,7 @@ def load_worker(assignments: Sequence[Assignment], number: int) -> Performer:
     """
     import torch  # noqa: PLC0415 - heavy, only in workers
 
-    from talan_eval.execution.worker import Crew  # noqa: PLC0415 - as above
+    from talan_eval.execution.run_worker import Crew  # noqa: PLC0415 - as above
 
     crew = Crew(assignments, device_of(assignments[0].device, number, torch.cuda.device_count()))
     gc.collect()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from talan_eval.report import format as fmt
 from talan_eval.report.columns import CellLine, adjusted_p, cell_lines, verdict
 from talan_eval.report.table import ColumnOf, Table, tabulate
-from talan_eval.result.names import backbones
+from talan_eval.result.labels import backbones
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,7 +115,7 @@ def _unparsed_column(task: str) -> ColumnOf[Arm]:
     )  # fmt: skip
 
 
-def _diverged(arm: Arm) -> fmt.Share | None:
+def _diverged(arm: Arm) -> fmt.Fraction | None:
     if not arm.diverged:
         return None
-    return fmt.Share(len(arm.diverged), len(arm.diverged) + len(arm.seeds))
+    return fmt.Fraction(len(arm.diverged), len(arm.diverged) + len(arm.seeds))

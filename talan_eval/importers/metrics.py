@@ -10,7 +10,7 @@ from talan_core.errors import UserError, unknown_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from talan_eval.importers.model import Answers, LoggedArm, TaskLog
+    from talan_eval.importers.logged import Answers, LoggedArm, TaskLog
 
 
 @dataclass(frozen=True, slots=True)

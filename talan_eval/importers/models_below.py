@@ -11,7 +11,7 @@ from talan_eval.importers.files import natural
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.importers.model import LoggedArm, LoggedRun
+    from talan_eval.importers.logged import LoggedArm, LoggedRun
 
 
 @dataclass(frozen=True, slots=True)

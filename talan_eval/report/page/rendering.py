@@ -24,7 +24,7 @@ from talan_eval.report.view import views
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.report.layout import Part
+    from talan_eval.report.layout import ReportTable
     from talan_eval.report.plots import Figure
     from talan_eval.report.table import Column
     from talan_eval.report.view import View
@@ -55,7 +55,7 @@ class _Section:
     """One table of the page."""
 
     key: str
-    part: Part
+    part: ReportTable
     headings: tuple[tuple[str, str], ...]
     rows: tuple[tuple[_Shown, ...], ...]
 
@@ -144,7 +144,7 @@ def _names(view: View) -> dict[str, object]:
     return {"name": one_line(view.contrast.name), "arms": arms, "benchmarks": [*map(one_line, view.cell_names)]}
 
 
-def _section(part: Part, key: str) -> _Section:
+def _section(part: ReportTable, key: str) -> _Section:
     columns = part.table.columns
     rows = tuple(
         tuple(_cell(value, text, _class(column)) for value, text, column in zip(values, texts, columns, strict=True))
