@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from talan_eval.comparison import ContrastSpec, Items, Origin, ScoreMatrix, StatisticsSettings, compare
+from talan_eval.comparison import ContrastSpec, ItemTable, Origin, ScoreMatrix, StatisticsSettings, compare
 from talan_eval.records.samples import Sample, write_samples
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
@@ -51,7 +51,7 @@ def build(directory: Path) -> None:
         ability = draw.beta(2, 2, size=ITEMS)
         base, treat = (np.clip(draw.random((SEEDS, ITEMS)) * 0.3 + ability, 0, 1) > 0.65 for _ in range(2))  # noqa: PLR2004 - some right, some wrong
         ids = tuple(f"item-{n}" for n in range(ITEMS))
-        items = Items(f"task{number}", "acc", ids, "0" * 12)
+        items = ItemTable(f"task{number}", "acc", ids, "0" * 12)
         for arm, scores in (("lora", base), ("talan+lora", treat)):
             matrices.append(ScoreMatrix("micro", arm, items, tuple(range(SEEDS)), scores.astype(float)))
             for seed in range(SEEDS):

@@ -40,7 +40,7 @@ def published_arms(
     contrasts: Sequence[ContrastSpec],
     facts: Mapping[tuple[str, str], ArmFacts],
     alpha: float,
-) -> tuple[schema.Arm, ...]:
+) -> tuple[schema.ArmRecord, ...]:
     """Describe the arms, by backbone, in the order of the matrices.
 
     Args:
@@ -57,7 +57,7 @@ def published_arms(
         seeds = tuple(sorted({seed for matrix in own for seed in matrix.seeds}))
         rate = diverged_rate(len(known.diverged), len(known.diverged) + len(seeds), alpha) if known.diverged else None
         found.append(
-            schema.Arm(
+            schema.ArmRecord(
                 name=arm,
                 kind="fixed" if arm in fixed else known.kind,
                 backbone=backbone,

@@ -12,7 +12,7 @@ from talan_core.errors import UserError, unknown_name
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from talan_eval.comparison.matrix import Items, ScoreMatrix
+    from talan_eval.comparison.matrix import ItemTable, ScoreMatrix
     from talan_eval.result.contrast import ContrastSpec
     from talan_eval.stats.arrays import FloatArray
 
@@ -44,7 +44,7 @@ class CellScores:
 
     contrast: ContrastSpec
     backbone: str
-    items: Items
+    items: ItemTable
     seeds: tuple[int, ...]
     base_seeds: tuple[int, ...]
     base: FloatArray

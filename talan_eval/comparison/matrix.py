@@ -23,7 +23,7 @@ _EXAMPLES: Final = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Items:
+class ItemTable:
     """The items of one benchmark on one backbone: the same for all arms.
 
     Attributes:
@@ -33,9 +33,9 @@ class Items:
         pairing_hash: Hash of the (item id, prompt hash) of all of them.
         clusters: Cluster of each item, shape (N,), or None without clusters.
         labels: Per label name one value per item, shape (N,), "" where an item has none.
-        dropped_items: Items left out of all arms because not every run has them under the same prompt.
+        dropped_items: ItemTable left out of all arms because not every run has them under the same prompt.
         dropped_prompts: How many of these every run has, but not under the same prompt.
-        same_prompt: Items whose prompt another item has as well, ascending; None where prompts are unknown.
+        same_prompt: ItemTable whose prompt another item has as well, ascending; None where prompts are unknown.
     """
 
     task: str
@@ -56,10 +56,10 @@ class Items:
             if len(column) != len(self.item_ids):
                 raise ValueError(f"{self.task}: clusters and labels must have one value per item")
 
-    def only(self, chosen: Sequence[int]) -> Items:
+    def only(self, chosen: Sequence[int]) -> ItemTable:
         """Return some of the items, without labels: a slice is not cut again."""
         clusters = None if self.clusters is None else tuple(self.clusters[item] for item in chosen)
-        return Items(
+        return ItemTable(
             task=self.task,
             metric=self.metric,
             item_ids=tuple(self.item_ids[item] for item in chosen),
@@ -85,7 +85,7 @@ class ScoreMatrix:
 
     backbone: str
     arm: str
-    items: Items
+    items: ItemTable
     seeds: tuple[int, ...]
     scores: FloatArray
     k: int = 1
@@ -212,7 +212,7 @@ def _matrices(
             "said about new items.",
             "Give the items at least two clusters, or none: leave the column cluster out.",
         )
-    items = Items(
+    items = ItemTable(
         task=place.task,
         metric=place.metric,
         item_ids=item_ids,
@@ -229,7 +229,7 @@ def _matrices(
     )
 
 
-def _matrix(backbone: str, arm: str, items: Items, runs: Sequence[ScoreColumns], k: int) -> ScoreMatrix:
+def _matrix(backbone: str, arm: str, items: ItemTable, runs: Sequence[ScoreColumns], k: int) -> ScoreMatrix:
     """Return the scores of the items, shape (S, N); most runs have the items in one order."""
     orders: dict[tuple[str, ...], list[int]] = {}
     for run in runs:

@@ -9,7 +9,7 @@ from talan_eval.report import format as fmt
 
 if TYPE_CHECKING:
     from talan_eval.gate.facts import Check, GateReport, GateSettings, MustPassItem, WorstFlip
-    from talan_eval.result.schema import Arm, Contrast, Result
+    from talan_eval.result.schema import ArmRecord, Contrast, Result
 
 
 def headline(report: GateReport) -> str:
@@ -97,7 +97,7 @@ def diverged_text(result: Result, contrast: Contrast) -> str:
     return "; ".join(rates)
 
 
-def _rate(arm: Arm, alpha: float) -> str:
+def _rate(arm: ArmRecord, alpha: float) -> str:
     trained = len(arm.seeds) + len(arm.diverged)
     ends = arm.divergence_ci
     level = fmt.percent(1 - alpha)

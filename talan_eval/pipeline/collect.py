@@ -32,7 +32,7 @@ from talan_eval.records.provenance import provenance
 from talan_eval.records.samples import read_samples
 from talan_eval.result.schema import LiveProbe
 from talan_eval.store.canonical import canonical_hash
-from talan_eval.store.ledger import Ledger, Reading, earlier_looks
+from talan_eval.store.ledger import EnteredLook, Ledger, earlier_looks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -249,11 +249,11 @@ def _root(directory: Path) -> Path:
     return parent if os.access(parent, os.W_OK) else directory
 
 
-def _look(experiment: Experiment, contrasts: Sequence[ContrastSpec], matrices: Sequence[ScoreMatrix]) -> Reading:
+def _look(experiment: Experiment, contrasts: Sequence[ContrastSpec], matrices: Sequence[ScoreMatrix]) -> EnteredLook:
     primary = [one for one in matrices if one.arm in (contrasts[0].base, contrasts[0].treatment)]
     of_seeds = [set(one.seeds) for one in primary if one.arm not in experiment.fixed]
     cells = {(one.backbone, one.task): one.items for one in primary}
-    return Reading(
+    return EnteredLook(
         time=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         experiment=experiment.digest,
         recipe=experiment.recipe_digest,

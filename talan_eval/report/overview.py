@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from talan_eval.report.view import View
-    from talan_eval.result.schema import E1, Arm, Result, TaskScore
+    from talan_eval.result.schema import E1, ArmRecord, Result, TaskScore
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _effect(line: CellLine | None) -> fmt.Effect | None:
 def arm_table(result: Result) -> Table:
     """Build the table of the arms on each backbone: seeds, diverged trainings, and mean scores by benchmark."""
     tasks = tuple(dict.fromkeys(score.task for arm in result.arms for score in arm.scores))
-    columns: tuple[ColumnOf[Arm], ...] = (
+    columns: tuple[ColumnOf[ArmRecord], ...] = (
         ColumnOf(("arm",), "arm", "left", value=lambda arm: arm.name),
         ColumnOf(("backbone",), "backbone", "left", value=lambda arm: arm.backbone),
         ColumnOf(("kind",), "kind", "left", rank=3, value=lambda arm: arm.kind),
@@ -93,20 +93,20 @@ def says_more(result: Result) -> bool:
     return len(result.contrasts) > 1 or any(arm.diverged for arm in result.arms)
 
 
-def _score(arm: Arm, task: str) -> TaskScore | None:
+def _score(arm: ArmRecord, task: str) -> TaskScore | None:
     return next((score for score in arm.scores if score.task == task), None)
 
 
-def _score_column(task: str) -> ColumnOf[Arm]:
-    def value(arm: Arm) -> float | None:
+def _score_column(task: str) -> ColumnOf[ArmRecord]:
+    def value(arm: ArmRecord) -> float | None:
         score = _score(arm, task)
         return None if score is None else score.mean
 
     return ColumnOf((task,), task, kind="score", value=value)
 
 
-def _unparsed_column(task: str) -> ColumnOf[Arm]:
-    def value(arm: Arm) -> float | None:
+def _unparsed_column(task: str) -> ColumnOf[ArmRecord]:
+    def value(arm: ArmRecord) -> float | None:
         score = _score(arm, task)
         return None if score is None else score.unparsed
 
@@ -115,7 +115,7 @@ def _unparsed_column(task: str) -> ColumnOf[Arm]:
     )  # fmt: skip
 
 
-def _diverged(arm: Arm) -> fmt.Fraction | None:
+def _diverged(arm: ArmRecord) -> fmt.Fraction | None:
     if not arm.diverged:
         return None
     return fmt.Fraction(len(arm.diverged), len(arm.diverged) + len(arm.seeds))

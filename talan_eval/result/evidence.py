@@ -24,13 +24,13 @@ ArmKind = Literal["trained", "stored", "fixed", "logged"]
 Basis = Literal["confirmed", "normality-based"]
 
 
-class Record(BaseModel):
+class PublishedRecord(BaseModel):
     """A frozen record without unknown fields and without NaN."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
 
-class CheckpointPair(Record):
+class CheckpointPair(PublishedRecord):
     """E0 of one seed: this trained pair of checkpoints, items random. Says nothing about re-training."""
 
     seed: int = Field(description="Training seed of the pair.")
@@ -41,7 +41,7 @@ class CheckpointPair(Record):
     ci: Ci = Field(description="Bonett-Price interval, points.")
 
 
-class PlainT(Record):
+class PlainT(PublishedRecord):
     """The unguarded paired t over seeds, for comparison with the guarded one."""
 
     ci: Ci | None = Field(description="Interval, points; null when all seeds gave the same difference.")
@@ -49,7 +49,7 @@ class PlainT(Record):
     df: float = Field(ge=1, description="Degrees of freedom: seeds minus 1; Welch-Satterthwaite over backbones.")
 
 
-class SignFlip(Record):
+class SignFlip(PublishedRecord):
     """Exact sign-flip test over seeds, all 2^S sign vectors."""
 
     p: Probability = Field(description="Two-sided p, a multiple of 2/2^S.")
@@ -57,7 +57,7 @@ class SignFlip(Record):
     ci: Ci | None = Field(description="Interval by inversion (Hartigan), points; null when none of this level exists.")
 
 
-class Permutation(Record):
+class Permutation(PublishedRecord):
     """Studentised permutation of seed labels between two arms with independent seeds."""
 
     p: Probability = Field(description="Two-sided p; exact only where both arms' seed effects have one distribution.")
@@ -67,7 +67,7 @@ class Permutation(Record):
     enumerated: bool = Field(description="Whether all labellings were listed; false for fixed draws of them.")
 
 
-class Bootstrap(Record):
+class Bootstrap(PublishedRecord):
     """Bootstrap over seeds."""
 
     method: Literal["bootstrap_t", "expanded_percentile", "percentile", "basic", "bca"] = Field(
@@ -77,7 +77,7 @@ class Bootstrap(Record):
     ci: Ci | None = Field(description="Interval, points; null with too few seeds or where unbounded.")
 
 
-class OneSided(Record):
+class OneSided(PublishedRecord):
     """One-sided guarded bounds: what a non-inferiority gate reads."""
 
     alpha: Probability = Field(description="One-sided error rate of each bound.")
@@ -85,7 +85,7 @@ class OneSided(Record):
     upper: Points = Field(description="The true difference lies below this, points.")
 
 
-class GuardTerm(Record):
+class GuardTerm(PublishedRecord):
     """One way of estimating the standard error of the mean difference; the widest counts."""
 
     name: Literal["t", "flip", "floor"] = Field(description="Seed spread, item-level noise, or the zero-width floor.")
@@ -93,7 +93,7 @@ class GuardTerm(Record):
     df: float | None = Field(description="Degrees of freedom of its t distribution; null for the normal.")
 
 
-class E1(Record):
+class E1(PublishedRecord):
     """Would re-training give the gain on these benchmarks? Seeds random, items fixed."""
 
     method: Literal["guarded_t", "guarded_welch"] = Field(description="Paired or one-sample t; Welch's t for two.")
@@ -112,7 +112,7 @@ class E1(Record):
     terms: tuple[GuardTerm, ...] = Field(description="The guard's terms, from which gates compute other bounds.")
 
 
-class E2(Record):
+class E2(PublishedRecord):
     """Would re-training give the gain on new items of this kind? Seeds and items random."""
 
     method: Literal["guarded_crossed", "guarded_crossed_independent"] = Field(
@@ -124,7 +124,7 @@ class E2(Record):
     pigeonhole_ci: Ci | None = Field(description="Two-way bootstrap interval, points; null where it has no width.")
 
 
-class MeanSquares(Record):
+class MeanSquares(PublishedRecord):
     """Two-way mean squares of the differences, in squared points."""
 
     seed: float = Field(ge=0, description="MS_S, seeds.")
@@ -132,7 +132,7 @@ class MeanSquares(Record):
     error: float | None = Field(description="MS_E, interaction and noise; null with one item.")
 
 
-class Clustering(Record):
+class Clustering(PublishedRecord):
     """How much clusters of items cost. With clusters E0 and E2 count clusters, not items."""
 
     n_clusters: int = Field(ge=2, description="Clusters of items.")
@@ -141,17 +141,17 @@ class Clustering(Record):
     design_effect: float = Field(ge=0, description="Variance of the mean against that of independent items.")
 
 
-class ItemFlip(Record):
+class ItemFlip(PublishedRecord):
     """An item that the same arm loses or gains again and again."""
 
-    item_id: str = Field(description="Item identifier; a Record ID for GPQA.")
+    item_id: str = Field(description="Item identifier; a PublishedRecord ID for GPQA.")
     lost: int = Field(ge=0, description="Seeds in which the treatment scores less.")
     gained: int = Field(ge=0, description="Seeds in which the treatment scores more.")
     p: Probability = Field(description="Exact two-sided sign test over the seeds with a difference.")
     adjusted_p: Probability = Field(description="Benjamini-Hochberg over the items that could be significant (Tarone).")
 
 
-class ItemLevel(Record):
+class ItemLevel(PublishedRecord):
     """Where the difference comes from, item by item. Exploratory."""
 
     always_right: int = Field(ge=0, description="Items with full score in both arms at every seed.")
@@ -169,7 +169,7 @@ class ItemLevel(Record):
     flips: tuple[ItemFlip, ...] = Field(description="The most systematic items, at most ten.")
 
 
-class NamedTest(Record):
+class NamedTest(PublishedRecord):
     """A test or correction that was asked for by name, beside the defaults. No verdict rests on it."""
 
     name: str = Field(description="Method code.")
@@ -179,7 +179,7 @@ class NamedTest(Record):
     caution: str = Field(description="What it does not do.")
 
 
-class Pairedness(Record):
+class Pairedness(PublishedRecord):
     """What pairing by training seed was worth: descriptive, and the ground on which to declare it or not."""
 
     correlation: float | None = Field(

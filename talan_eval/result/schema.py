@@ -44,7 +44,7 @@ from talan_eval.result.evidence import (
     PlainT,
     Points,
     Probability,
-    Record,
+    PublishedRecord,
     SignFlip,
     VerdictWord,
 )
@@ -56,8 +56,8 @@ __all__ = [
     "SPARSE_SEEDS",
     "Aggregate",
     "Anytime",
-    "Arm",
     "ArmKind",
+    "ArmRecord",
     "BackboneMean",
     "Basis",
     "Bootstrap",
@@ -95,7 +95,7 @@ __all__ = [
 ]
 
 
-class Cell(Record):
+class Cell(PublishedRecord):
     """One contrast on one backbone and benchmark, or on a slice of it."""
 
     backbone: str = Field(description="Backbone name.")
@@ -152,7 +152,7 @@ class Cell(Record):
     verdict_basis: Basis | None = Field(description="For better or worse: both tests, or the t test alone.")
 
 
-class PositiveCells(Record):
+class PositiveCells(PublishedRecord):
     """How many cells gained, against what chance gives. Signs of point estimates: a count, no test."""
 
     positive: int = Field(ge=0, description="Cells with a gain above zero.")
@@ -166,7 +166,7 @@ class PositiveCells(Record):
     g1: bool = Field(description="Whether no cell lost and at least one gained.")
 
 
-class BackboneMean(Record):
+class BackboneMean(PublishedRecord):
     """The mean over one backbone's cells. Its seeds are joint across benchmarks, independent of other backbones."""
 
     backbone: str = Field(description="Backbone name.")
@@ -180,7 +180,7 @@ class BackboneMean(Record):
     positive: PositiveCells | None = Field(None, description="Its cells that gained.")
 
 
-class Anytime(Record):
+class Anytime(PublishedRecord):
     """The primary test followed over its looks, because seeds were added after one; valid however often it is read."""
 
     method: Literal["t_e_value"] = Field(description="t e-value, Gaussian mixture over the standardised effect.")
@@ -190,7 +190,7 @@ class Anytime(Record):
     ci: Ci | None = Field(description="Confidence sequence, points; null while it is unbounded.")
 
 
-class Aggregate(Record):
+class Aggregate(PublishedRecord):
     """Equal-weight mean over the cells: the primary test."""
 
     n_cells: int = Field(ge=1, description="Cells averaged.")
@@ -226,7 +226,7 @@ class Aggregate(Record):
     verdict_basis: Basis | None = Field(description="For better or worse: both tests, or the t test alone.")
 
 
-class ContrastName(Record):
+class ContrastName(PublishedRecord):
     """Which two arms are compared."""
 
     base: str = Field(description="Base arm.")
@@ -254,7 +254,7 @@ class Contrast(ContrastName):
         return f"{self.treatment} against {self.base}"
 
 
-class TaskScore(Record):
+class TaskScore(PublishedRecord):
     """One arm's scores on one benchmark, all of its seeds."""
 
     task: str = Field(description="Benchmark name.")
@@ -270,7 +270,7 @@ class TaskScore(Record):
     )
 
 
-class Arm(Record):
+class ArmRecord(PublishedRecord):
     """One arm on one backbone: what answered."""
 
     name: str = Field(description="Arm name.")
@@ -286,7 +286,7 @@ class Arm(Record):
     loss: None = Field(None, description="Held-out loss; not recorded yet.")
 
 
-class Family(Record):
+class Family(PublishedRecord):
     """What is judged together, and the question whether any arm differs."""
 
     name: str = Field(description="scores: cells and slices of all contrasts; means: the contrasts' means.")
@@ -303,7 +303,7 @@ class Family(Record):
     hash: str = Field(description="SHA-256 (12 hex digits) of contrasts, cells and metrics, frozen before reading.")
 
 
-class Selection(Record):
+class Selection(PublishedRecord):
     """The best of several treatments by its primary mean, and what was found of it on seeds that did not choose it."""
 
     tried: int = Field(ge=1, description="Treatments that it was chosen from.")
@@ -319,7 +319,7 @@ class Selection(Record):
     difference: Points | None = Field(None, description="Confirmed gain minus selection gain, points.")
 
 
-class Primary(Record):
+class Primary(PublishedRecord):
     """The one test declared before results are read."""
 
     contrast: ContrastName = Field(description="The first contrast that was asked for.")
@@ -329,7 +329,7 @@ class Primary(Record):
     family_hash: str = Field(description="SHA-256 (12 hex digits) of the contrasts, cells and metrics.")
 
 
-class Settings(Record):
+class Settings(PublishedRecord):
     """Settings of the statistics."""
 
     alpha: float = Field(gt=0, lt=1, description="Two-sided error rate; intervals have level 1 - alpha.")
@@ -346,7 +346,7 @@ class Settings(Record):
     )
 
 
-class Method(Record):
+class Method(PublishedRecord):
     """One method behind the numbers."""
 
     code: str = Field(description="Code, as in the signature.")
@@ -355,7 +355,7 @@ class Method(Record):
     reference: str = Field(description="Author, year and title.")
 
 
-class FailedCell(Record):
+class FailedCell(PublishedRecord):
     """A fine-tuning or an evaluation without result; its pair is left out of the arm's contrasts."""
 
     arm: str = Field(description="Arm name.")
@@ -365,7 +365,7 @@ class FailedCell(Record):
     reason: str = Field(description="Why it was given up.")
 
 
-class LiveProbe(Record):
+class LiveProbe(PublishedRecord):
     """Evidence that an arm's adapter was active while it was scored."""
 
     arm: str = Field(description="Arm name.")
@@ -374,13 +374,15 @@ class LiveProbe(Record):
     max_logit_change: float = Field(ge=0, description="Largest logit change against the bare backbone on a probe.")
 
 
-class Result(Record):
+class Result(PublishedRecord):
     """A comparison of arms: version 2 of the public result."""
 
     schema_version: Literal[2] = Field(2, alias="schema", description="Version of this schema.")
     signature: str = Field(description="What was computed, in one line; equal signatures are comparable.")
     primary: Primary = Field(description="The primary test.")
-    arms: tuple[Arm, ...] = Field(min_length=1, description="What answered, by backbone; the first base arm first.")
+    arms: tuple[ArmRecord, ...] = Field(
+        min_length=1, description="What answered, by backbone; the first base arm first."
+    )
     contrasts: tuple[Contrast, ...] = Field(min_length=1, description="The primary one first.")
     families: tuple[Family, ...] = Field(min_length=1, description="What is judged together.")
     selection: Selection | None = Field(None, description="Null with one treatment.")

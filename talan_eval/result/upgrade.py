@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, JsonValue
 
-from talan_eval.result.evidence import ArmKind, Record
+from talan_eval.result.evidence import ArmKind, PublishedRecord
 from talan_eval.result.schema import (
     Aggregate,
-    Arm,
+    ArmRecord,
     BackboneMean,
     Cell,
     Contrast,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-class FirstPrimary(Record):
+class FirstPrimary(PublishedRecord):
     """The primary test of a result of version 1."""
 
     statistic: Literal["equal_weight_mean"]
@@ -43,7 +43,7 @@ class FirstPrimary(Record):
     family_hash: str
 
 
-class FirstResult(Record):
+class FirstResult(PublishedRecord):
     """A result of version 1. Its cells and means are those of version 2 with fewer fields."""
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -131,13 +131,13 @@ def _means(cells: Sequence[Cell]) -> dict[str, float]:
     }
 
 
-def _arms(first: FirstResult, cells: Sequence[Cell]) -> Iterable[Arm]:
+def _arms(first: FirstResult, cells: Sequence[Cell]) -> Iterable[ArmRecord]:
     kind: ArmKind = "trained" if isinstance(first.provenance.get("experiment"), dict) else "logged"
     backbones = tuple(dict.fromkeys(cell.backbone for cell in cells))
     for backbone in backbones:
         own = [cell for cell in cells if cell.backbone == backbone]
         for arm in (first.base, first.treat):
-            yield Arm(
+            yield ArmRecord(
                 name=arm,
                 kind=kind,
                 backbone=backbone,

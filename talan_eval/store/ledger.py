@@ -30,7 +30,7 @@ _PATIENCE_SECONDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class EnteredLook:
     """One reading of a result.
 
     Attributes:
@@ -51,7 +51,7 @@ class Reading:
     backbone: str
     seeds: tuple[int, ...]
 
-    def same_question(self, other: Reading) -> bool:
+    def same_question(self, other: EnteredLook) -> bool:
         """Whether two looks are at the same numbers but for their seeds."""
         return all(getattr(self, name) == getattr(other, name) for name in ("recipe", "family", "pairing", "backbone"))
 
@@ -71,7 +71,7 @@ class Ledger:
         """Its file."""
         return self.root / LEDGER_NAME
 
-    def read(self) -> tuple[tuple[Reading, ...], int]:
+    def read(self) -> tuple[tuple[EnteredLook, ...], int]:
         """Return the looks in the order of entry, and the number of damaged lines.
 
         Raises:
@@ -84,7 +84,7 @@ class Ledger:
         looks = tuple(_look(entry) for entry in entries if entry is not None)
         return looks, entries.count(None)
 
-    def enter(self, look: Reading) -> None:
+    def enter(self, look: EnteredLook) -> None:
         """Enter a look; one that differs from an entered one in nothing but its time is not entered again.
 
         Raises:
@@ -113,7 +113,7 @@ class Ledger:
             ) from error
 
 
-def earlier_looks(looks: Sequence[Reading], now: Reading) -> tuple[tuple[int, ...], ...]:
+def earlier_looks(looks: Sequence[EnteredLook], now: EnteredLook) -> tuple[tuple[int, ...], ...]:
     """Return the seeds of the looks of other experiments at the same question, in the order of entry, without repeats.
 
     An experiment declares its seeds before it runs: reading it while some had failed adds none later.
@@ -122,9 +122,9 @@ def earlier_looks(looks: Sequence[Reading], now: Reading) -> tuple[tuple[int, ..
     return tuple(seeds for seeds in _seeds_of(others, now) if seeds != now.seeds)
 
 
-def _seeds_of(looks: Sequence[Reading], now: Reading) -> list[tuple[int, ...]]:
+def _seeds_of(looks: Sequence[EnteredLook], now: EnteredLook) -> list[tuple[int, ...]]:
     return list(dict.fromkeys(look.seeds for look in looks if look.same_question(now)))
 
 
-def _look(entry: JsonObject) -> Reading:
-    return Reading(**{**entry, "seeds": tuple(entry["seeds"])})
+def _look(entry: JsonObject) -> EnteredLook:
+    return EnteredLook(**{**entry, "seeds": tuple(entry["seeds"])})

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from talan_eval.cli.init import experiment_file
 from talan_eval.cli.main import app
-from talan_eval.comparison import ContrastSpec, Items, Origin, ScoreMatrix, StatisticsSettings, compare
+from talan_eval.comparison import ContrastSpec, ItemTable, Origin, ScoreMatrix, StatisticsSettings, compare
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -52,7 +52,7 @@ def scores(draw, share):
 def workplace(tmp_path, monkeypatch):
     """A directory in which the names that the documentation uses exist."""
     draw = np.random.default_rng(0)
-    items = Items("gsm8k_micro", "exact_match", tuple(f"i{n}" for n in range(50)), "0" * 12)
+    items = ItemTable("gsm8k_micro", "exact_match", tuple(f"i{n}" for n in range(50)), "0" * 12)
     arms = ("lora", "talan+lora")
     matrices = [ScoreMatrix("micro", arm, items, tuple(range(7)), scores(draw, 0.5)) for arm in arms]
     quick = StatisticsSettings(resamples=50)

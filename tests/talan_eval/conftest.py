@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from talan_eval.comparison import ContrastSpec, Items, Origin, ScoreMatrix, StatisticsSettings, compare
+from talan_eval.comparison import ContrastSpec, ItemTable, Origin, ScoreMatrix, StatisticsSettings, compare
 
 QUICK = StatisticsSettings(resamples=300)
 
@@ -35,7 +35,7 @@ class Pair:
     same_prompt: tuple | None = None
 
     def matrices(self, base, treatment):
-        items = Items(
+        items = ItemTable(
             self.task, self.metric, self.item_ids, self.pairing_hash, self.clusters, self.labels, self.dropped_items,
             self.dropped_prompts, self.same_prompt,
         )  # fmt: skip
@@ -91,7 +91,7 @@ def make_matrices(arms=None, backbones=("micro",), tasks=("gsm8k_micro", "mbpp_m
         for task in tasks:
             rng = np.random.default_rng([hash_of(task) % 2**32, hash_of(backbone) % 2**32])
             ability = rng.beta(2, 2, size=items)
-            same = Items(task, "exact_match", tuple(f"i{n}" for n in range(items)), "0" * 12)
+            same = ItemTable(task, "exact_match", tuple(f"i{n}" for n in range(items)), "0" * 12)
             for arm, gain in gains.items():
                 scores = (rng.random((seeds, items)) < np.clip(ability + gain, 0, 1)).astype(float)
                 made.append(ScoreMatrix(backbone, arm, same, tuple(range(seeds)), scores))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from talan_eval.comparison import ContrastSpec, Items, Origin, ScoreMatrix, StatisticsSettings, compare
+from talan_eval.comparison import ContrastSpec, ItemTable, Origin, ScoreMatrix, StatisticsSettings, compare
 from talan_eval.comparison.arm_records import ArmFacts
 from talan_eval.comparison.score_columns import SYMBOLIC_ONLY, UNPARSED
 
@@ -16,7 +16,7 @@ SEEDS, ITEMS = 7, 200
 def matrix(arm, **shares):
     """Make scores that are alike in all arms, and marks on the first so many items of each seed."""
     rng = np.random.default_rng(0)
-    items = Items("t", "acc", tuple(f"i{n:03}" for n in range(ITEMS)), "0" * 12)
+    items = ItemTable("t", "acc", tuple(f"i{n:03}" for n in range(ITEMS)), "0" * 12)
     scores = (rng.random((SEEDS, ITEMS)) < 0.5).astype(float)
     marks = {}
     for name, counts in shares.items():

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from talan_eval.comparison import ArmFacts, ContrastSpec, Items, Origin, ScoreMatrix, StatisticsSettings, compare
+from talan_eval.comparison import ArmFacts, ContrastSpec, ItemTable, Origin, ScoreMatrix, StatisticsSettings, compare
 
 ROOT = Path(__file__).parents[3]
 
@@ -26,7 +26,7 @@ class Scores:
     treatment: np.ndarray
 
     def matrix(self, arm, scores, seeds=None):
-        items = Items(self.task, "exact_match", tuple(f"i{n}" for n in range(scores.shape[1])), "0" * 12)
+        items = ItemTable(self.task, "exact_match", tuple(f"i{n}" for n in range(scores.shape[1])), "0" * 12)
         return ScoreMatrix(self.backbone, arm, items, self.seeds if seeds is None else seeds, scores)
 
 

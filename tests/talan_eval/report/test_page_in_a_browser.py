@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from talan_eval.comparison import ContrastSpec, Items, Origin, ScoreMatrix, compare
+from talan_eval.comparison import ContrastSpec, ItemTable, Origin, ScoreMatrix, compare
 from talan_eval.planning.advice import advise, power_curves
 from talan_eval.report.context import Context, Flip, Flips, GradedAnswer
 from talan_eval.report.page import render
@@ -96,7 +96,7 @@ def written(file, treatments):
     draw = np.random.default_rng(0)
     matrices = [
         ScoreMatrix(
-            "micro", arm, Items(task, "acc", tuple(f"i{n}" for n in range(80)), "0" * 12), tuple(range(7)),
+            "micro", arm, ItemTable(task, "acc", tuple(f"i{n}" for n in range(80)), "0" * 12), tuple(range(7)),
             (draw.random((7, 80)) < ARMS[arm][place]).astype(float),
         )
         for place, task in enumerate(TASKS) for arm in ("lora", *treatments)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from talan_eval.comparison import ContrastSpec, Items, Origin, ScoreMatrix, compare
+from talan_eval.comparison import ContrastSpec, ItemTable, Origin, ScoreMatrix, compare
 from talan_eval.planning.advice import advise, power_curves
 from talan_eval.report import delimited, latex, markdown, methods, plots
 from talan_eval.report.clean import clean
@@ -50,7 +50,7 @@ def one(request):
 
 def _matrices(task, arms):
     draw = np.random.default_rng(len(task))
-    items = Items(task, "acc", tuple(f"i{n}" for n in range(40)), "0" * 12)
+    items = ItemTable(task, "acc", tuple(f"i{n}" for n in range(40)), "0" * 12)
     scores = (draw.random((3, 7, 40)) < 0.5).astype(float)
     return [ScoreMatrix("micro", arm, items, tuple(range(7)), scores[n]) for n, arm in enumerate(arms)]
 

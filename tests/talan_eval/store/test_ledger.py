@@ -6,9 +6,9 @@ import dataclasses
 import subprocess
 import sys
 
-from talan_eval.store.ledger import Ledger, Reading, earlier_looks
+from talan_eval.store.ledger import EnteredLook, Ledger, earlier_looks
 
-LOOK = Reading("2026-01-01T00:00:00+00:00", "e", "r", "f", "p", "micro", (0, 1, 2))
+LOOK = EnteredLook("2026-01-01T00:00:00+00:00", "e", "r", "f", "p", "micro", (0, 1, 2))
 
 
 def look(**changes):
@@ -63,9 +63,10 @@ def test_a_damaged_line_is_counted_and_left(tmp_path):
 
 ENTER = """
 import pathlib, sys
-from talan_eval.store.ledger import Ledger, Reading
+from talan_eval.store.ledger import Ledger, EnteredLook
 for seed in range(20):
-    Ledger(pathlib.Path(sys.argv[1])).enter(Reading("t", "e", "r", "f", "p", "micro", (int(sys.argv[2]), 100 + seed)))
+    look = EnteredLook("t", "e", "r", "f", "p", "micro", (int(sys.argv[2]), 100 + seed))
+    Ledger(pathlib.Path(sys.argv[1])).enter(look)
 """
 
 
