@@ -25,7 +25,7 @@ class Ending:
 
     Args:
         exit_code: Exit status, or the negative number of the signal that killed it; None where the worker died too.
-        why: What it had too much of: "wall", "cpu", "processes", "disk", "result"; None where it ended itself, or the
+        why: What it had too much of: "wall", "cpu", "processes", "result"; None where it ended itself, or the
             kernel ended it.
         locked: Whether its boundary was complete before anything of the program was read; no program can say so.
     """
@@ -88,7 +88,6 @@ def _stopped_by_worker(ending: Ending, limits: Limits) -> tuple[Status, str] | N
     return {
         "wall": (Status.TIMEOUT, f"more than {limits.wall_seconds:g} s of wall time"),
         "cpu": _too_much_cpu(limits),
-        "disk": (Status.CRASHED, f"more than {limits.disk_bytes} bytes of files"),
         "processes": (Status.CRASHED, f"more than {limits.processes} processes and threads"),
         "result": (Status.FAILED, f"values of more than {limits.result_bytes} bytes"),
     }[ending.why]

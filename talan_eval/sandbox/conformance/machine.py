@@ -191,5 +191,11 @@ LEFT_BEHIND: Final = (
         "leave a directory away from the next program",
         "def escaped(): return not works(lambda: open('own', 'w').close())",
         before="import os\nd = os.getcwd()\nos.chdir('/')\nos.rmdir(d)\nopen(d, 'w').close()\n",
+        tiers=(Tier.NAMESPACES,),
+    ),
+    Probe(
+        "take the working directory from the next program",
+        "def escaped(): return not works(lambda: os.listdir(os.getcwd()))",
+        before="import os\nd = os.getcwd()\nos.chdir('/')\nos.rename(d, d + '-moved')\nos.rmdir(d)\n",
     ),
 )

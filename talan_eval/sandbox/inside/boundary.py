@@ -1,8 +1,9 @@
 """The boundary of a worker: what it puts around itself before it takes the first program, and around each program.
 
 Tier 1 is namespaces, Landlock where the kernel has it, and seccomp; tier 2 is Landlock and seccomp; tier "none" is a
-process with limits. Each layer can be left out by name, for one purpose only: to show that the conformance suite
-notices. A worker that leaves one out says so, and is never chosen for a result.
+process with limits. Only in tier 1 has the working directory a file system of its own, whose size the kernel keeps; in
+tier 2 programs make, change and remove no files at all. Each layer can be left out by name, for one purpose only: to
+show that the conformance suite notices. A worker that leaves one out says so, and is never chosen for a result.
 """
 
 from __future__ import annotations
@@ -37,9 +38,7 @@ class Layer(enum.StrEnum):
     ENVIRONMENT = "environment"
     """The worker is started with an environment that holds nothing of the caller's."""
     CLEANING = "cleaning"
-    """What a program leaves in its working directory is removed before the next one."""
-    WATCH = "watch"
-    """Tier 2, where no file system has a size: a program that fills the disk is ended."""
+    """What a program leaves in its working directory is removed before the next one; where it can leave anything."""
 
 
 class Setup(NamedTuple):
@@ -51,7 +50,7 @@ class Setup(NamedTuple):
         readable: What the interpreter needs of the file system.
         hidden: What of that is to appear empty: packages that were installed.
         devices: Device files for programs.
-        disk_bytes: What a program may fill.
+        disk_bytes: What a program may fill, in tier 1.
         without: Layers to leave out.
     """
 
@@ -77,7 +76,11 @@ class Setup(NamedTuple):
             return False
         if self.tier == "none":
             return layer in (Layer.LIMITS, Layer.DESCRIPTORS, Layer.ENVIRONMENT, Layer.CLEANING)
-        return {Layer.NAMESPACES: self.tier == "1", Layer.WATCH: self.tier == "2"}.get(layer, True)
+        return {Layer.NAMESPACES: self.tier == "1", Layer.CLEANING: self.writes_files()}.get(layer, True)
+
+    def writes_files(self) -> bool:
+        """Tell whether programs can make files in their working directory."""
+        return self.tier != "2" or Layer.LANDLOCK.value in self.without
 
 
 class Boundary:
@@ -118,7 +121,9 @@ class Boundary:
             prctl(PR_SET_NO_NEW_PRIVS, 1)  # without it an ordinary user may not take on what follows
         if has(Layer.LANDLOCK) and self.landlock_version > 0:
             s = self.setup
-            landlock.restrict(landlock.Grants(s.readable, (self.directory,), s.devices))
+            own = (self.directory,)
+            readable, writable = (s.readable, own) if s.writes_files() else ((*s.readable, *own), ())
+            landlock.restrict(landlock.Grants(readable, writable, s.devices))
 
     def enter_as_judge(self) -> None:
         """Take on what the process that compares values can live with: no files to write, nothing to start.

@@ -8,7 +8,6 @@ import os
 # pathlib is not loaded in a worker: every import is paid at each start, hence the calls by name in os.
 # ruff: noqa: PTH101, PTH102, PTH106, PTH108, PTH116, PTH123, PTH208
 
-_BLOCK = 4096
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -41,25 +40,6 @@ def count_tasks(pid: int, enough: int) -> int:
             tasks += len(os.listdir(f"/proc/{process}/task"))
         waiting += children(process)
     return tasks
-
-
-def bytes_used(directory: str, enough: int) -> int:
-    """Return how much a directory and all below it hold on disk; counting stops soon after ``enough``.
-
-    Every entry counts as a block at least: many empty files fill a disk as well.
-    """
-    waiting = [directory]
-    used = 0
-    while waiting and used <= enough:
-        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                with contextlib.suppress(OSError):
-                    used += max(entry.stat(follow_symlinks=False).st_blocks * 512, _BLOCK)
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-                if used > enough:
-                    break
-    return used
 
 
 class Scratch:

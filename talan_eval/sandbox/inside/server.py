@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final, Never
 from .boundary import Boundary, Layer, Setup
 from .descriptors import ALL, CONTROL, RESULT, Given, arrange
 from .kernel import PR_SET_PDEATHSIG, SIGKILL, prepared
-from .leftovers import Scratch, bytes_used, children, count_tasks, remove_tree
+from .leftovers import Scratch, children, count_tasks, remove_tree
 from .program import EXIT_CONFINEMENT, give_up, program_namespace, run_program
 from .rehearsal import rehearse
 from .selftest import leaks
@@ -64,10 +64,9 @@ class Server:
         self._is_first = has(Layer.NAMESPACES)
         self._cleans = has(Layer.CLEANING)
         self._first_closed = CONTROL if has(Layer.DESCRIPTORS) else ALL
-        self._watches = has(Layer.WATCH)
         # Behind the filter nothing can be started, which the self-test shows: so nothing is left behind.
         self._sweeps = self._can_fork or not has(Layer.SECCOMP)
-        look = _INTERVAL if self._can_fork or self._watches else _LONG_INTERVAL
+        look = _INTERVAL if self._can_fork else _LONG_INTERVAL
         self._first_look = round(1000 * min(look, limits["wall_seconds"])) + 1
         self._rlimits = _reachable(limits) if has(Layer.LIMITS) else ()
         self._lock = boundary.lock()
@@ -101,11 +100,12 @@ class Server:
 
     def _test_boundary(self, canary: str, outsider: int) -> list[str]:
         """Return what a program could do that it should not, or could not do that it should."""
+        writes_files = self._boundary.setup.writes_files()
 
         def attempt(lock: Callable[[], None]) -> Never:
             try:
                 lock()
-                os.write(RESULT, json.dumps(leaks(canary, outsider)).encode("ascii"))
+                os.write(RESULT, json.dumps(leaks(canary, outsider, writes_files=writes_files)).encode("ascii"))
             finally:
                 os._exit(0)
 
@@ -192,8 +192,6 @@ class Server:
             return b"result"
         if self._can_fork and count_tasks(pid, limits["processes"]) > limits["processes"]:
             return b"processes"
-        if self._watches and bytes_used(self._scratch.path, limits["disk_bytes"]) > limits["disk_bytes"]:
-            return b"disk"
         return None
 
     def _leave(self, pid: int) -> Never:
