@@ -19,6 +19,8 @@ class Status(enum.StrEnum):
     """Ran into the memory limit."""
     CRASHED = "crashed"
     """Killed by a signal (a stack overflow in C, say), or for starting too many processes."""
+    LIMITS = "error: limits"
+    """Nothing is known about it, because what runs and compares programs came to its own limits over it."""
     INVALID = "invalid"
     """Not Python at all: the source cannot be compiled."""
 

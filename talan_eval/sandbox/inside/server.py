@@ -73,6 +73,7 @@ class Server:
         self._end_with_parent = prepared("prctl", PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
         self._pid = os.getpid()
         self._scratch = Scratch(boundary.directory, is_fixed=not (self._can_fork or boundary.setup.without))
+        self._is_clean = True
         self._end = -1
         self._poll = select.poll()
 
@@ -84,7 +85,8 @@ class Server:
             outsider: The caller's process.
         """
         os.umask(0o077)
-        self._scratch.renew()
+        if not self._scratch.renew():
+            raise OSError(f"{self._scratch.path} cannot be used as a working directory")
         for name in _PRELOADED.split():
             __import__(name)
         _load_random()
@@ -95,7 +97,7 @@ class Server:
         complete = self._boundary.setup.tier != "none" and not self._boundary.setup.without
         found = self._test_boundary(canary, outsider) if complete else []
         _tell({"leaks": found, "layers": self._boundary.layers(), "landlock": self._boundary.landlock_version})
-        while os.read(CONTROL, 1):
+        while self._is_clean and os.read(CONTROL, 1):
             os.write(CONTROL, self._confine(run))
 
     def _test_boundary(self, canary: str, outsider: int) -> list[str]:
@@ -133,8 +135,9 @@ class Server:
         else:
             why, status = self._wait_longer(pid, ready)
         os.close(end)
-        if self._cleans and not self._scratch.is_untouched():
-            self._scratch.renew()
+        if self._cleans and not self._scratch.is_untouched() and not self._scratch.renew():
+            # The caller removes it in the end, and starts another worker with a directory of its own.
+            self._is_clean, why = False, b"leftovers"
         return b"%d %s\n" % (os.waitstatus_to_exitcode(status), why)
 
     def _become_program(self, then: Callable[[Callable[[], None]], Never]) -> Never:

@@ -175,7 +175,7 @@ _HOSTILE = {
 
 _HOSTILE_WITHOUT_A_BOUNDARY = {
     "killed itself": ("import os\nos.kill(os.getpid(), 9)", Status.CRASHED, "signal 9"),
-    "killed its worker": ("import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(60)", Status.CRASHED, "worker"),
+    "killed its worker": ("import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(60)", Status.LIMITS, "worker"),
     "processes": (_PROCESSES, Status.CRASHED, "processes and threads"),
     "exec": ("import os\nos.execv('/bin/sh', ['sh', '-c', 'exit 0'])", Status.FAILED, "before its tests"),
 }
@@ -216,7 +216,7 @@ def test_a_worker_that_a_program_has_stopped_is_given_up(monkeypatch):  # possib
     source = "import os, signal, time\nos.kill(os.getppid(), signal.SIGSTOP)\ntime.sleep(60)"
     limits = Limits(cpu_seconds=1, wall_seconds=0.3)
     outcomes = run_programs([Job(source, ()), _GOOD], limits, 1, Tier.NONE)
-    assert [outcome.status for outcome in outcomes] == [Status.CRASHED, Status.PASSED]
+    assert [outcome.status for outcome in outcomes] == [Status.LIMITS, Status.PASSED]
 
 
 _DAEMON = """
