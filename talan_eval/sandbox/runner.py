@@ -27,15 +27,15 @@ from typing import TYPE_CHECKING, Self
 from talan_eval.sandbox.inside.leftovers import remove_tree
 from talan_eval.sandbox.inside.report import read_report
 from talan_eval.sandbox.job import Job, Limits, Outcome
-from talan_eval.sandbox.judge import SandboxError
+from talan_eval.sandbox.judge import SandboxError, not_judged
 from talan_eval.sandbox.judge_process import Case, JudgeProcess
-from talan_eval.sandbox.plan import Expression, Literal, compiled, parse_test
+from talan_eval.sandbox.plan import ExpectedTooLargeError, Expression, Literal, compiled, parse_test
 from talan_eval.sandbox.tiers import Tier, find_tier, setup
 from talan_eval.sandbox.worker import Worker, WorkerLostError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from types import TracebackType
+    from types import CodeType, TracebackType
 
     from talan_eval.sandbox.inside.boundary import Layer, Setup
 
@@ -43,6 +43,8 @@ _SPARE: int = 1
 """Workers beyond the number of cores: one runs while the caller reads the end of another's program."""
 _MOST_WAITING = 16
 """Programs that wait to be judged for each worker, before no more are started."""
+_OF_SIZE = frozenset({"MemoryError", "RecursionError", "OverflowError", "value"})
+"""What an expected side raises that is too large; the last one is said of values that are too deep to leave."""
 _MOST_TRIES = 3
 """Workers that may die before they come to a program, for one program."""
 
@@ -121,7 +123,7 @@ class Runner:
         self._tier = tier
         self._without = tuple(layer.value for layer in without)
         self._workers: list[Worker] = []
-        self._constants: dict[Expression, str] = {}
+        self._constants: dict[Expression, str | None] = {}
         self._directory: Path | None = None
         self._selector: selectors.BaseSelector = selectors.DefaultSelector()
         self._judge: JudgeProcess | None = None
@@ -170,13 +172,14 @@ class Runner:
             while True:
                 while not self._is_full(batch) and (job := self._next(batch)) is not None:
                     self._begin(job, batch)
-                if not batch.running and not self._judge:
-                    finished = True
-                    return
-                batch.done.update(self._news(batch))
+                finished = not batch.running and not self._judge
+                if not finished:
+                    batch.done.update(self._news(batch))
                 while following in batch.done:
                     yield batch.done.pop(following)
                     following += 1
+                if finished:
+                    return
         finally:
             if (
                 not finished
@@ -191,8 +194,12 @@ class Runner:
         """Return what is to be run next, or None where there is nothing."""
         if batch.again:
             return batch.again.popleft()
-        item = next(batch.waiting, None)
-        return None if item is None else self._prepared(*item, self._idle(batch))
+        for number, job in batch.waiting:
+            prepared = self._prepared(number, job, batch)
+            if isinstance(prepared, _Prepared):
+                return prepared
+            batch.done[number] = prepared
+        return None
 
     def _begin(self, job: _Prepared, batch: _Batch) -> None:
         """Have a job run, or tried again where its worker does not take it."""
@@ -287,31 +294,66 @@ class Runner:
             self._judge = JudgeProcess(self._limits, self._setup(), self._selector)
         return self._judge
 
-    def _prepared(self, number: int, job: Job, worker: Worker) -> _Prepared:
-        checks = [parse_test(test) for test in job.tests]
-        expected = [self._value(check.expected, worker) for check in checks]
-        sent = {"source": job.source, "setup": job.setup, "calls": [check.call for check in checks]}
-        return _Prepared(number, marshal.dumps(sent), f"[{', '.join(expected)}]".encode("ascii"), len(checks))
+    def _prepared(self, number: int, job: Job, batch: _Batch) -> _Prepared | Outcome:
+        """Return a job as it is sent; its outcome where a test is too large to be asked."""
+        expected: list[str] = []
+        calls: list[CodeType] = []
+        for test in job.tests:
+            try:
+                check = parse_test(test)
+                expected.append(self._value(check.expected, batch))
+            except ExpectedTooLargeError:
+                why = f"test {len(calls) + 1} has an expected side that is too large or takes too long"
+                return not_judged(len(job.tests), why)
+            calls.append(check.call)
+        sent = {"source": job.source, "setup": job.setup, "calls": calls}
+        return _Prepared(number, marshal.dumps(sent), f"[{', '.join(expected)}]".encode("ascii"), len(calls))
 
-    def _value(self, expected: Literal | Expression, worker: Worker) -> str:
+    def _value(self, expected: Literal | Expression, batch: _Batch) -> str:
         """Return an expected value as type-tagged JSON.
 
-        Where it is no literal it is computed in a process without any program.
+        Where it is no literal it is computed in a process without any program, once.
+
+        Raises:
+            ExpectedTooLargeError: No program could report such a value, or it cannot be computed within the limits.
+            ValueError: It raises.
         """
         if isinstance(expected, Literal):
-            return expected.text
-        if expected not in self._constants:
-            source = "".join(f"import {module}\n" for module in expected.modules)
-            job = {"source": source, "setup": "", "calls": [compiled(expected.source)]}
-            report = read_report(worker.run_alone(marshal.dumps(job)))
-            if worker.ending.exit_code is None:
+            value: str | None = expected.text
+        elif expected in self._constants:
+            value = self._constants[expected]
+        else:
+            value = self._constants[expected] = self._computed(expected, batch)
+        if value is None or len(value) > self._limits.result_bytes:
+            raise ExpectedTooLargeError
+        return value
+
+    def _computed(self, expected: Expression, batch: _Batch) -> str | None:
+        """Return a value that is computed without a program, or None where that takes too much.
+
+        Raises:
+            ValueError: It raises.
+        """
+        source = "".join(f"import {module}\n" for module in expected.modules)
+        try:
+            job = marshal.dumps({"source": source, "setup": "", "calls": [compiled(expected.source)]})
+        except (MemoryError, RecursionError):
+            return None
+        for _ in range(_MOST_TRIES):
+            worker = self._idle(batch)
+            try:
+                reported = worker.run_alone(job)
+            except WorkerLostError:
                 self._retire(worker)
-                raise SandboxError(
-                    f"A worker ended while it computed the expected side {expected.source!r}: most likely for want of "
-                    "memory. The test itself is not to blame."
-                )
+                continue
+            if worker.ending.why == "leftovers":
+                self._retire(worker)
+            report = read_report(reported)
+            kind = (report.error or ("",))[1:2] or report.raised.get(0, ("",))[:1]
+            if worker.ending.exit_code != 0 or worker.ending.why is not None or kind[0] in _OF_SIZE:
+                return None
             if 0 not in report.values:
                 why = report.error or report.raised.get(0) or ("it was stopped",)
-                raise ValueError(f"The expected side {expected.source!r} has no value: {': '.join(why)}.")
-            self._constants[expected] = json.dumps(report.values[0])
-        return self._constants[expected]
+                raise ValueError(f"The expected side {expected.source!r} has no value: {', '.join(why)}.")
+            return json.dumps(report.values[0])
+        return None

@@ -171,7 +171,8 @@ class Worker:
         """Run one program, wait for its end and return what it reported.
 
         Raises:
-            SandboxError: The worker fails.
+            WorkerLostError: The worker died over it.
+            SandboxError: Its boundary was not complete.
         """
         self.start(job)
         answers = select.poll()
@@ -180,6 +181,8 @@ class Worker:
             if answers.poll(1000):
                 self.receive()
             self.check_deadline()
+        if self._ending.exit_code is None:
+            raise WorkerLostError("A worker died over a computation.")
         self._ending.check()
         return self.received()
 

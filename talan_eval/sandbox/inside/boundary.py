@@ -107,7 +107,7 @@ class Boundary:
         if has(Layer.SECCOMP):
             if machine() not in MACHINES:
                 raise OSError(f"no table of system calls for the processor {machine()}")
-            self._filter = Filter(program(machine(), has_landlock=self.landlock_version > 0))
+            self._filter = self._made_filter(has_own_files=self.setup.writes_files())
         if self.setup.tier == "2" and self.landlock_version == 0:
             raise OSError("the kernel has no Landlock, or it is not among the security modules that are switched on")
         if has(Layer.NAMESPACES):
@@ -137,7 +137,7 @@ class Boundary:
         drop_privileges()
         if self.landlock_version > 0:
             landlock.restrict(landlock.Grants(self.setup.readable, (), ()))
-        Filter(program(machine(), has_landlock=self.landlock_version > 0)).take_on()
+        self._made_filter(has_own_files=False).take_on()
 
     def lock(self) -> Callable[[], None]:
         """Return what takes on what holds for one program: behind it, only the program is run."""
@@ -147,6 +147,9 @@ class Boundary:
         """Return the names of the layers that are in force."""
         missing = {Layer.LANDLOCK} if self.landlock_version == 0 else set()
         return [layer.value for layer in Layer if self.setup.has(layer) and layer not in missing]
+
+    def _made_filter(self, *, has_own_files: bool) -> Filter:
+        return Filter(program(machine(), has_landlock=self.landlock_version > 0, has_own_files=has_own_files))
 
     def _view(self) -> namespaces.View:
         s = self.setup

@@ -69,6 +69,7 @@ _NO_FILES: Final[dict[str, Callable[[], object]]] = {
     "make a file without a name": lambda: os.close(os.open(".", os.O_RDWR | os.O_TMPFILE, 0o600)),
     "make a directory": lambda: os.mkdir(SCRATCH_FILE),
     "make a link": lambda: os.symlink("nowhere", SCRATCH_FILE),
+    "go to another directory": lambda: os.chdir("/"),
     "remove its working directory": lambda: os.rmdir(os.getcwd()),
 }
 """What must fail where nothing bounds what files take."""

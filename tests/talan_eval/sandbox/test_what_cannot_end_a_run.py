@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from talan_eval.grading.symbolic import SymbolicComparer
+from talan_eval.grading.verdict import Verdict
 from talan_eval.sandbox import worker as worker_module
 from talan_eval.sandbox.inside import leftovers
 from talan_eval.sandbox.inside.leftovers import remove_tree
@@ -202,3 +204,48 @@ def test_half_a_surrogate_pair_does_not_get_out(tier):
     with Runner(SMALL, 1, tier) as runner:
         (outcome,) = runner.run([Job("raise ValueError('\\ud800')", ())])
     assert outcome.detail.encode("utf-8") == b"source raised ValueError: \\ud800"
+
+
+TOO_LARGE = {
+    "computed text": "'x' * (4 << 20)",
+    "computed list": "list(range(10**9))",
+    "computed number": "10 ** 10 ** 9",
+    "computed set": "set(range(10**6))",
+    "more than an index": "'x' * 10**30",
+    "computed depth": "eval('[' * 150 + ']' * 150)",
+    "no end": "sum(range(10**13))",
+    "long literal": repr("x" * (1 << 20)),
+    "literal of many parts": "[" + "0, " * 300_000 + "]",
+    "deep literal": "[" * 150 + "]" * 150,
+    "deeper literal": "[" * 500 + "]" * 500,
+    "deepest literal": "-" * 100_000 + "1",
+    "long sum": "+".join("1" * 20_000),
+    "many digits": "9" * 5000,
+}
+
+
+@pytest.mark.parametrize("name", TOO_LARGE)
+def test_an_expected_side_of_any_size_costs_its_own_programs_alone(any_tier, name):
+    large = Job("def f(x): return x + 1", ("assert f(1) == 2", f"assert f(1) == {TOO_LARGE[name]}"))
+    with Runner(SMALL, 1, any_tier) as runner:
+        outcomes = list(runner.run([GOOD, large, large, GOOD]))
+    detail = "test 2 has an expected side that is too large or takes too long"
+    assert [outcome.status for outcome in outcomes] == [Status.PASSED, Status.LIMITS, Status.LIMITS, Status.PASSED]
+    assert [outcomes[1].detail, outcomes[1].passed_tests] == [detail, (False, False)]
+
+
+def test_an_expected_side_that_nobody_can_read_is_still_a_mistake_of_the_benchmark(tier):
+    with Runner(SMALL, 1, tier) as runner:
+        for test in ("assert f(1) == math.sqrt(-1)", "assert f(1) == ("):
+            with pytest.raises(ValueError, match=r"has no value|is not Python"):
+                statuses(runner, [Job(GOOD.source, (test,))])
+        assert statuses(runner, [GOOD]) == [Status.PASSED]
+
+
+def test_math_verify_sees_nothing_of_the_callers_environment(monkeypatch):
+    monkeypatch.setenv("A_SECRET", "never to be seen")
+    with SymbolicComparer(1) as comparer:
+        assert comparer.compare([("1/2", "0.5")])[0].verdict is Verdict.MATCH
+        (process,) = comparer._processes
+        assert Path(f"/proc/{process.pid}/environ").read_bytes() == b"PYTHONHASHSEED=0\0"
+        assert os.environ["A_SECRET"]  # the control
