@@ -10,7 +10,8 @@ import time
 # ruff: noqa: PTH102, PTH106, PTH108, PTH116, PTH123, PTH208
 
 CLEANING_SECONDS = 2.0
-"""CPU time for what one program has left; in tier 1 it is at most 4,096 files, a twentieth of that."""
+"""CPU time for what one program has left. In tier 1 it is at most 4,096 files, which take a twentieth of that, unless
+they are thousands of levels deep: Landlock looks at every level above a file."""
 _WALL_SECONDS = 10.0
 """Backstop behind it, for slow disks; less than what the caller waits for an answer."""
 _BETWEEN_LOOKS = 256

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -67,6 +68,20 @@ def test_the_suite_covers_every_class_with_programs_of_one_property_each():
     assert len(names) >= 100
     assert set(names) >= SLOW_PROBES
     assert all(len(probes) >= 5 for probes in GROUPS.values())
+
+
+def test_the_inventory_names_programs_and_tests_that_exist_and_every_program_that_uses_something_up():
+    text = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    table = text.partition("## What a program can use up")[2].partition("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    probes = {probe.name for group in GROUPS.values() for probe in group}
+    named = set(re.findall(r"\*\(([^)]*)\)\*", table)) - {"name"}
+    sources = [path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py")]
+    tests = set(re.findall(r"`(test_\w+)`", table))
+    assert [row for row in rows if len(row.split("|")) != 7 or not re.search(r"test|\*\(", row.split("|")[-2])] == []
+    assert named - probes == set()
+    assert [name for name in tests if not any(f"def {name}(" in source for source in sources)] == []
+    assert {probe.name for probe in GROUPS["resources"]} - named == set()
 
 
 def test_every_quick_program_is_contained(tier):

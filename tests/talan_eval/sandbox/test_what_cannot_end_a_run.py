@@ -60,7 +60,7 @@ def test_a_tree_without_end_costs_its_program_alone_and_leaves_nothing(any_tier,
 
 
 def test_what_takes_too_long_to_remove_is_charged_to_its_program(scratch, tmp_path, monkeypatch):
-    """Without a boundary only: elsewhere there are too few files, or none. The time is made short here."""
+    """Without a boundary here, where a directory is removed from a real disk. The time is made short."""
     source = Path(worker_module.__file__).parent / "inside"
     shutil.copytree(source, tmp_path / "inside")
     changed = tmp_path / "inside" / "leftovers.py"
