@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -132,7 +130,7 @@ def place_for_all():
         yield Path(directory)
 
 
-def test_an_ordinary_user_has_the_same_boundaries(tier, place_for_all):
+def test_an_ordinary_user_has_the_same_boundaries(tier, place_for_all, readable_python):
     """Runs the suite as nobody, with a copy of the package, which alone that user can read."""
     if os.geteuid() != 0:
         return  # every other test here is this one then, and only root can become another user
@@ -141,7 +139,6 @@ def test_an_ordinary_user_has_the_same_boundaries(tier, place_for_all):
     (place / "talan_eval").mkdir()
     (place / "talan_eval" / "__init__.py").touch()
     subprocess.run(["cp", "-r", package / "sandbox", place / "talan_eval"], check=True)  # noqa: S607 - every system has it
-    python = readable_python()
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]);"
         "from talan_eval.sandbox.conformance.check import check, probes_of;"
@@ -150,7 +147,7 @@ def test_an_ordinary_user_has_the_same_boundaries(tier, place_for_all):
         "f = list(check(t, only=n)); print(len(f), [(x.name, x.problem) for x in f if x.problem])"
     )
     done = subprocess.run(
-        [python, "-S", "-c", code, str(place), tier.value, repr(SLOW_PROBES)],
+        [readable_python, "-S", "-c", code, str(place), tier.value, repr(SLOW_PROBES)],
         capture_output=True,
         text=True,
         check=False,
@@ -162,20 +159,3 @@ def test_an_ordinary_user_has_the_same_boundaries(tier, place_for_all):
     )
     assert done.stderr == ""
     assert done.stdout == f"{len(quick(tier))} []\n"
-
-
-def readable_python() -> str:
-    """Return an interpreter that an ordinary user can run: this one may be in root's home."""
-    for candidate in (sys.executable, "/usr/bin/python3"):
-        with contextlib.suppress(PermissionError):
-            asked = subprocess.run(
-                [candidate, "-S", "-c", "import sys; print(sys.version_info >= (3, 11))"],
-                capture_output=True,
-                text=True,
-                check=False,
-                user="nobody",
-                cwd="/",
-            )
-            if asked.stdout == "True\n":
-                return candidate
-    raise AssertionError("No Python 3.11 that an ordinary user can run.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -106,6 +107,27 @@ def test_removing_needs_few_descriptors_and_no_recursion_however_deep(tmp_path, 
     assert remove_tree(str(top))
     assert not top.exists()
     assert max(opened) - min(opened) < 4
+
+
+def test_an_ordinary_user_removes_what_he_may_neither_list_nor_enter(readable_python):
+    """Root may list and enter everything, so the test becomes another user where it can."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o777)
+        shutil.copy(leftovers.__file__, directory)
+        code = (
+            "import os, sys; sys.path.insert(0, '.'); import leftovers\n"
+            "for place in ('t', 't/a', 't/b', 't/b/c', 't/b/d'): os.mkdir(place)\n"
+            "open('t/b/c/file', 'x').close()\n"
+            "os.chmod('t/b/c', 0o300); os.chmod('t/b/d', 0o500); os.chmod('t/b', 0); os.chmod('t/a', 0o100)\n"
+            "os.chmod('t', 0o200)\n"
+            "try: os.listdir('t')\n"
+            "except PermissionError: print('refused')\n"
+            "print(leftovers.remove_tree('t', 60.0), os.path.exists('t'))"
+        )
+        other = {"user": "nobody", "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        command = [readable_python, "-S", "-B", "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=directory, **other)
+    assert (done.stdout, done.stderr) == ("refused\nTrue False\n", "")
 
 
 def test_a_directory_that_is_not_ours_is_left_without_an_error(tmp_path, monkeypatch):
