@@ -237,6 +237,7 @@ TOO_LARGE = {
     "computed depth": "eval('[' * 150 + ']' * 150)",
     "no end": "sum(range(10**13))",
     "long literal": repr("x" * (1 << 20)),
+    "literal that grows when it is written": repr("\u00e9" * 300_000),
     "literal of many parts": "[" + "0, " * 300_000 + "]",
     "deep literal": "[" * 150 + "]" * 150,
     "deeper literal": "[" * 500 + "]" * 500,
