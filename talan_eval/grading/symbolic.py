@@ -136,8 +136,8 @@ class SymbolicComparer:
         return [known[pair] for pair in wanted]
 
     def _start(self) -> subprocess.Popen[str]:
-        # A fixed hash seed: sympy orders some of its work by hashes.
-        environment = os.environ | {"PYTHONHASHSEED": "0"}
+        # A fixed hash seed, because sympy orders some of its work by hashes, and nothing of the caller's environment.
+        environment = {"PYTHONHASHSEED": "0"}
         return subprocess.Popen(  # noqa: S603 - our own script
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=environment
         )

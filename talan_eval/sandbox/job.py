@@ -18,7 +18,9 @@ class Status(enum.StrEnum):
     MEMORY = "memory"
     """Ran into the memory limit."""
     CRASHED = "crashed"
-    """Killed by a signal (a stack overflow in C, say), or for starting too many processes or filling the disk."""
+    """Killed by a signal (a stack overflow in C, say), or for starting too many processes."""
+    LIMITS = "error: limits"
+    """Nothing is known about it, because what runs and compares programs came to its own limits over it."""
     INVALID = "invalid"
     """Not Python at all: the source cannot be compiled."""
 
@@ -47,9 +49,8 @@ class Limits:
         wall_seconds: Backstop for programs that wait without computing.
         memory_bytes: Address space of each process.
         file_bytes: Size of each file that is written; more than ``result_bytes``, because values leave in a file.
-        disk_bytes: Size of all files that are written. Exact in tier 1. In tier 2 it is looked at every 20 ms, and
-            files that are removed while they are open escape it (at most ``open_files`` times ``file_bytes``). Not
-            watched where there is no sandbox.
+        disk_bytes: Size of all files that are written, in tier 1, where the kernel keeps it. In tier 2 no file is
+            written at all. Not watched where there is no sandbox.
         open_files: Open descriptors of each process.
         processes: Processes and threads at a time, the program and all its descendants together, where there is no
             sandbox. Inside one a program is a single thread.

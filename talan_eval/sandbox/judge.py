@@ -25,8 +25,8 @@ class Ending:
 
     Args:
         exit_code: Exit status, or the negative number of the signal that killed it; None where the worker died too.
-        why: What it had too much of: "wall", "cpu", "processes", "disk", "result"; None where it ended itself, or the
-            kernel ended it.
+        why: What it had too much of: "wall", "cpu", "processes", "result", "leftovers"; None where it ended itself, or
+            the kernel ended it.
         locked: Whether its boundary was complete before anything of the program was read; no program can say so.
     """
 
@@ -60,12 +60,19 @@ def judge(finding: Finding, ending: Ending, limits: Limits) -> Outcome:
     """
     ending.check()
     status, detail = _status(finding, ending, limits)
-    return Outcome(status, finding.passed, " ".join(detail.split())[:_MAX_DETAIL])
+    passed = (False,) * len(finding.passed) if status is Status.LIMITS else finding.passed
+    readable = detail.encode("utf-8", "backslashreplace").decode("utf-8")  # half a pair could be written nowhere
+    return Outcome(status, passed, " ".join(readable.split())[:_MAX_DETAIL])
 
 
 def not_comparable(n_tests: int, seconds: float) -> Outcome:
     """Return the outcome of a program whose values could not be compared in the time or memory that the judge has."""
     return Outcome(Status.FAILED, (False,) * n_tests, f"its values take more than {seconds:g} s or 2 GiB to compare")
+
+
+def not_judged(n_tests: int, why: str) -> Outcome:
+    """Return the outcome of a program about which nothing is known, because something else came to its limits."""
+    return Outcome(Status.LIMITS, (False,) * n_tests, " ".join(why.split())[:_MAX_DETAIL])
 
 
 def _status(finding: Finding, ending: Ending, limits: Limits) -> tuple[Status, str]:
@@ -88,16 +95,16 @@ def _stopped_by_worker(ending: Ending, limits: Limits) -> tuple[Status, str] | N
     return {
         "wall": (Status.TIMEOUT, f"more than {limits.wall_seconds:g} s of wall time"),
         "cpu": _too_much_cpu(limits),
-        "disk": (Status.CRASHED, f"more than {limits.disk_bytes} bytes of files"),
         "processes": (Status.CRASHED, f"more than {limits.processes} processes and threads"),
         "result": (Status.FAILED, f"values of more than {limits.result_bytes} bytes"),
+        "leftovers": (Status.LIMITS, "what it left in its working directory cannot be removed in time"),
     }[ending.why]
 
 
 def _stopped_by_kernel(ending: Ending, limits: Limits) -> tuple[Status, str] | None:
     """Return which signal ended the program, or None where none did."""
     if ending.exit_code is None:
-        return Status.CRASHED, "the program took the worker that watched it down"
+        return Status.LIMITS, "the worker that ran it was killed or did not answer in time"
     if ending.exit_code == -signal.SIGXCPU:
         return _too_much_cpu(limits)
     return (Status.CRASHED, f"killed by signal {-ending.exit_code}") if ending.exit_code < 0 else None

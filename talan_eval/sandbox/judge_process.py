@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import json
 import os
 import selectors
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from talan_eval.sandbox.inside.judging import HEADER, READY
 from talan_eval.sandbox.inside.report import Finding
-from talan_eval.sandbox.judge import SandboxError, judge, not_comparable
+from talan_eval.sandbox.judge import SandboxError, judge, not_comparable, not_judged
 from talan_eval.sandbox.worker import ENVIRONMENT, command
 
 if TYPE_CHECKING:
@@ -102,7 +103,8 @@ class JudgeProcess:
         """End the process."""
         if self._stdout.closed:  # it did not start
             return
-        self._selector.unregister(self._stdout)
+        with contextlib.suppress(KeyError):  # not watched any more
+            self._selector.unregister(self._stdout)
         self._process.kill()
         self._process.wait()
         self._stdin.close()
@@ -142,13 +144,13 @@ class JudgeProcess:
         status = self._process.wait()
         self._stdin.close()
         self._stdout.close()
-        if not self._is_ready or not self._waiting:
+        if not self._is_ready:
             raise SandboxError(f"The process that compares values did not start (status {status}).")
-        if status == -signal.SIGKILL:  # its own limits end it by other means
-            raise SandboxError(
-                "The process that compares values was killed, most likely because memory ran out. Use fewer workers."
-            )
-        case = self._waiting.popleft()
+        case = self._waiting.popleft() if self._waiting else None
         self._start()
+        if case is None:
+            return None
         case.ending.check()
+        if status == -signal.SIGKILL:  # its own limits end it by other means
+            return case.number, not_judged(case.n_tests, "the process that compares its values was killed")
         return case.number, not_comparable(case.n_tests, self._seconds)

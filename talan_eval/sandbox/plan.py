@@ -19,7 +19,7 @@ import functools
 import sys
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from talan_eval.sandbox.inside.values import encode
 
@@ -55,6 +55,16 @@ class Check:
     expected: Literal | Expression
 
 
+class ExpectedTooLargeError(Exception):
+    """A test, or its expected side, needs more than there is: its programs have no verdict, and the others have."""
+
+
+_MOST_TEXT: Final = 1 << 20
+"""Letters of one test. MBPP's longest has 1,000; a syntax tree takes some hundred times its text's size."""
+_SIZES: Final = ("too many nested", "Exceeds the limit", "too complex", "too deep")
+"""What Python says of a text that is Python, but larger than it can read."""
+
+
 @functools.lru_cache(maxsize=8192)
 def parse_test(test: str) -> Check:
     """Split and compile one test: once, because the tests of a benchmark come again with every model that answers it.
@@ -64,11 +74,18 @@ def parse_test(test: str) -> Check:
 
     Raises:
         ValueError: It is not one ``assert`` statement.
+        ExpectedTooLargeError: It is too long or too deep to be read.
     """
+    if len(test) > _MOST_TEXT:
+        raise ExpectedTooLargeError
     try:
         call, expected = split_test(test)
         return Check(compiled(call), expected)
+    except (MemoryError, RecursionError) as error:
+        raise ExpectedTooLargeError from error
     except SyntaxError as error:
+        if any(size in str(error) for size in _SIZES):
+            raise ExpectedTooLargeError from error
         raise ValueError(f"The test {test!r} is not Python: {error.msg}.") from error
 
 

@@ -12,28 +12,30 @@ the user can. Linux only.
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import dataclasses
 import json
 import marshal
 import os
 import selectors
-import shutil
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from talan_eval.sandbox.inside.leftovers import remove_tree
 from talan_eval.sandbox.inside.report import read_report
 from talan_eval.sandbox.job import Job, Limits, Outcome
-from talan_eval.sandbox.judge import SandboxError
+from talan_eval.sandbox.judge import SandboxError, not_judged
 from talan_eval.sandbox.judge_process import Case, JudgeProcess
-from talan_eval.sandbox.plan import Expression, Literal, compiled, parse_test
+from talan_eval.sandbox.plan import ExpectedTooLargeError, Expression, Literal, compiled, parse_test
 from talan_eval.sandbox.tiers import Tier, find_tier, setup
-from talan_eval.sandbox.worker import Worker
+from talan_eval.sandbox.worker import Worker, WorkerLostError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from types import TracebackType
+    from types import CodeType, TracebackType
 
     from talan_eval.sandbox.inside.boundary import Layer, Setup
 
@@ -41,6 +43,10 @@ _SPARE: int = 1
 """Workers beyond the number of cores: one runs while the caller reads the end of another's program."""
 _MOST_WAITING = 16
 """Programs that wait to be judged for each worker, before no more are started."""
+_OF_SIZE = frozenset({"MemoryError", "RecursionError", "OverflowError", "value"})
+"""What an expected side raises that is too large; the last one is said of values that are too deep to leave."""
+_MOST_TRIES = 3
+"""Workers that may die before they come to a program, for one program."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,6 +57,24 @@ class _Prepared:
     job: bytes
     expected: bytes
     n_tests: int
+    tries: int = 1
+
+
+@dataclasses.dataclass(slots=True)
+class _Batch:
+    """Where the jobs of one call are.
+
+    Args:
+        waiting: Those that were not looked at yet, numbered.
+        again: Those whose worker died before it came to them.
+        running: Those that run.
+        done: Outcomes that wait for an earlier one.
+    """
+
+    waiting: Iterator[tuple[int, Job]]
+    again: collections.deque[_Prepared] = dataclasses.field(default_factory=collections.deque)
+    running: dict[Worker, _Prepared] = dataclasses.field(default_factory=dict)
+    done: dict[int, Outcome] = dataclasses.field(default_factory=dict)
 
 
 def run_programs(
@@ -99,7 +123,7 @@ class Runner:
         self._tier = tier
         self._without = tuple(layer.value for layer in without)
         self._workers: list[Worker] = []
-        self._constants: dict[Expression, str] = {}
+        self._constants: dict[Expression, str | None] = {}
         self._directory: Path | None = None
         self._selector: selectors.BaseSelector = selectors.DefaultSelector()
         self._judge: JudgeProcess | None = None
@@ -120,16 +144,18 @@ class Runner:
         return tuple(worker.pid for worker in self._workers)
 
     def close(self) -> None:
-        """End the workers with whatever they run; the runner can be used again."""
+        """End the workers with whatever they run; the runner can be used again. It raises nothing of its own."""
         while self._workers:
-            self._workers.pop().close()
-        if self._judge is not None:
-            self._judge.close()
-            self._judge = None
+            with contextlib.suppress(OSError, ValueError):  # a descriptor that is closed already
+                self._workers.pop().close()
+        judge, self._judge = self._judge, None
+        if judge is not None:
+            with contextlib.suppress(OSError, ValueError):
+                judge.close()
         self._selector.close()
         self._selector = selectors.DefaultSelector()
         if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
+            remove_tree(str(self._directory))
             self._directory = None
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
@@ -139,72 +165,105 @@ class Runner:
             ValueError: A test is not one ``assert`` statement, or its expected side raises.
             SandboxError: No boundary holds here, or the workers fail for a reason of their own.
         """
-        running: dict[Worker, _Prepared] = {}
-        done: dict[int, Outcome] = {}
+        batch = _Batch(enumerate(jobs))
         following = 0
         finished = False
-        waiting = enumerate(jobs)
         try:
             while True:
-                while not self._is_full(running) and (item := next(waiting, None)) is not None:
-                    worker = self._idle(running)
-                    job = self._prepared(*item, worker)
-                    worker.start(job.job)
-                    running[worker] = job
-                if not running and not self._judge:
-                    finished = True
-                    return
-                done.update(self._news(running))
-                while following in done:
-                    yield done.pop(following)
+                while not self._is_full(batch) and (job := self._next(batch)) is not None:
+                    self._begin(job, batch)
+                finished = not batch.running and not self._judge
+                if not finished:
+                    batch.done.update(self._news(batch))
+                while following in batch.done:
+                    yield batch.done.pop(following)
                     following += 1
+                if finished:
+                    return
         finally:
             if (
                 not finished
             ):  # the caller stopped listening, or a job was refused: what runs must not be taken for the next
                 self.close()
 
-    def _is_full(self, running: dict[Worker, _Prepared]) -> bool:
+    def _is_full(self, batch: _Batch) -> bool:
         judged = 0 if self._judge is None else len(self._judge)
-        return len(running) >= self._count or judged >= _MOST_WAITING * self._count
+        return len(batch.running) >= self._count or judged >= _MOST_WAITING * self._count
 
-    def _news(self, running: dict[Worker, _Prepared]) -> Iterator[tuple[int, Outcome]]:
+    def _next(self, batch: _Batch) -> _Prepared | None:
+        """Return what is to be run next, or None where there is nothing."""
+        if batch.again:
+            return batch.again.popleft()
+        for number, job in batch.waiting:
+            prepared = self._prepared(number, job, batch)
+            if isinstance(prepared, _Prepared):
+                return prepared
+            batch.done[number] = prepared
+        return None
+
+    def _begin(self, job: _Prepared, batch: _Batch) -> None:
+        """Have a job run, or tried again where its worker does not take it."""
+        worker = self._idle(batch)
+        try:
+            worker.start(job.job)
+        except WorkerLostError:
+            self._retire(worker)
+            self._try_again(job, batch)
+        else:
+            batch.running[worker] = job
+
+    def _try_again(self, job: _Prepared, batch: _Batch) -> None:
+        """Put a job that no worker has come to back in front.
+
+        Raises:
+            SandboxError: That has happened too often to be chance.
+        """
+        if job.tries == _MOST_TRIES:
+            raise SandboxError(
+                f"{job.tries} workers died before they came to a program, most likely for want of memory. "
+                f"{self._count} workers may need {self._count * self._limits.memory_bytes >> 20} MB together."
+            )
+        batch.again.append(dataclasses.replace(job, tries=job.tries + 1))
+
+    def _news(self, batch: _Batch) -> Iterator[tuple[int, Outcome]]:
         """Wait for news; pass programs that have ended on to the judge, and yield what it has decided."""
         for key, _ in self._selector.select(timeout=1.0):
             if isinstance(key.data, JudgeProcess):
                 if (decided := key.data.receive()) is not None:
                     yield decided
-            elif key.data in running:
+            elif key.data in batch.running:
                 key.data.receive()
             else:
-                self._selector.unregister(key.data)  # it died idle, as the next order to it will show
-        for worker in list(running):
+                self._retire(key.data)  # it died idle
+        for worker in list(batch.running):
             worker.check_deadline()
             if worker.has_ended:
-                job = running.pop(worker)
-                case = Case(job.number, worker.received(), worker.ending, job.expected, job.n_tests)
-                if worker.ending.exit_code is None:
-                    self._lost(worker)
-                self._the_judge().submit(case)
+                self._ended(worker, batch.running.pop(worker), batch)
 
-    def _lost(self, worker: Worker) -> None:
-        """Forget a worker that died with its program.
+    def _ended(self, worker: Worker, job: _Prepared, batch: _Batch) -> None:
+        """Pass a program that has ended on to the judge, and part with its worker where it can take no other.
 
         Raises:
-            SandboxError: There is a boundary, so no program can have done it.
+            SandboxError: Workers die before they come to a program.
         """
-        self._workers.remove(worker)
-        self._selector.unregister(worker)
-        worker.close()
-        if self._the_tier() is not Tier.NONE and not self._without:
-            raise SandboxError(
-                "A worker was killed while it ran a program, which no program can do: most likely for want of memory. "
-                f"{self._count} workers may need {self._count * self._limits.memory_bytes >> 20} MB together."
-            )
+        ending, reported = worker.ending, worker.received()
+        if ending.exit_code is None or ending.why == "leftovers":
+            self._retire(worker)
+        if ending.exit_code is None and not ending.locked:
+            self._try_again(job, batch)
+        else:
+            self._the_judge().submit(Case(job.number, reported, ending, job.expected, job.n_tests))
 
-    def _idle(self, running: dict[Worker, _Prepared]) -> Worker:
+    def _retire(self, worker: Worker) -> None:
+        """Forget a worker that has died or must not go on."""
+        self._workers.remove(worker)
+        if worker in self._selector.get_map():
+            self._selector.unregister(worker)
+        worker.close()
+
+    def _idle(self, batch: _Batch) -> Worker:
         """Return a worker that runs nothing; a new one where all are busy."""
-        idle = [worker for worker in self._workers if worker not in running] or [self._started()]
+        idle = [worker for worker in self._workers if worker not in batch.running] or [self._started()]
         if len(idle) == 1 and len(self._workers) < self._count:
             self._started()  # most likely wanted next: it starts while this one is waited for
         self._the_judge()
@@ -235,32 +294,66 @@ class Runner:
             self._judge = JudgeProcess(self._limits, self._setup(), self._selector)
         return self._judge
 
-    def _prepared(self, number: int, job: Job, worker: Worker) -> _Prepared:
-        checks = [parse_test(test) for test in job.tests]
-        expected = [self._value(check.expected, worker) for check in checks]
-        sent = {"source": job.source, "setup": job.setup, "calls": [check.call for check in checks]}
-        return _Prepared(number, marshal.dumps(sent), f"[{', '.join(expected)}]".encode("ascii"), len(checks))
+    def _prepared(self, number: int, job: Job, batch: _Batch) -> _Prepared | Outcome:
+        """Return a job as it is sent; its outcome where a test is too large to be asked."""
+        expected: list[str] = []
+        calls: list[CodeType] = []
+        for test in job.tests:
+            try:
+                check = parse_test(test)
+                expected.append(self._value(check.expected, batch))
+            except ExpectedTooLargeError:
+                why = f"test {len(calls) + 1} has an expected side that is too large or takes too long"
+                return not_judged(len(job.tests), why)
+            calls.append(check.call)
+        sent = {"source": job.source, "setup": job.setup, "calls": calls}
+        return _Prepared(number, marshal.dumps(sent), f"[{', '.join(expected)}]".encode("ascii"), len(calls))
 
-    def _value(self, expected: Literal | Expression, worker: Worker) -> str:
+    def _value(self, expected: Literal | Expression, batch: _Batch) -> str:
         """Return an expected value as type-tagged JSON.
 
-        Where it is no literal it is computed in a process without any program.
+        Where it is no literal it is computed in a process without any program, once.
+
+        Raises:
+            ExpectedTooLargeError: No program could report such a value, or it cannot be computed within the limits.
+            ValueError: It raises.
         """
         if isinstance(expected, Literal):
-            return expected.text
-        if expected not in self._constants:
-            source = "".join(f"import {module}\n" for module in expected.modules)
-            job = {"source": source, "setup": "", "calls": [compiled(expected.source)]}
-            report = read_report(worker.run_alone(marshal.dumps(job)))
-            if worker.ending.exit_code is None:
-                self._workers.remove(worker)
-                worker.close()
-                raise SandboxError(
-                    f"A worker ended while it computed the expected side {expected.source!r}: most likely for want of "
-                    "memory. The test itself is not to blame."
-                )
+            value: str | None = expected.text
+        elif expected in self._constants:
+            value = self._constants[expected]
+        else:
+            value = self._constants[expected] = self._computed(expected, batch)
+        if value is None or len(value) > self._limits.result_bytes:
+            raise ExpectedTooLargeError
+        return value
+
+    def _computed(self, expected: Expression, batch: _Batch) -> str | None:
+        """Return a value that is computed without a program, or None where that takes too much.
+
+        Raises:
+            ValueError: It raises.
+        """
+        source = "".join(f"import {module}\n" for module in expected.modules)
+        try:
+            job = marshal.dumps({"source": source, "setup": "", "calls": [compiled(expected.source)]})
+        except (MemoryError, RecursionError):
+            return None
+        for _ in range(_MOST_TRIES):
+            worker = self._idle(batch)
+            try:
+                reported = worker.run_alone(job)
+            except WorkerLostError:
+                self._retire(worker)
+                continue
+            if worker.ending.why == "leftovers":
+                self._retire(worker)
+            report = read_report(reported)
+            kind = (report.error or ("",))[1:2] or report.raised.get(0, ("",))[:1]
+            if worker.ending.exit_code != 0 or worker.ending.why is not None or kind[0] in _OF_SIZE:
+                return None
             if 0 not in report.values:
                 why = report.error or report.raised.get(0) or ("it was stopped",)
-                raise ValueError(f"The expected side {expected.source!r} has no value: {': '.join(why)}.")
-            self._constants[expected] = json.dumps(report.values[0])
-        return self._constants[expected]
+                raise ValueError(f"The expected side {expected.source!r} has no value: {', '.join(why)}.")
+            return json.dumps(report.values[0])
+        return None

@@ -46,6 +46,10 @@ def command(module: str, arguments: dict[str, Any]) -> list[str]:
     return [sys.executable, "-s", "-S", "-P", "-c", bootstrap, str(Path(__file__).parent), json.dumps(arguments)]
 
 
+class WorkerLostError(SandboxError):
+    """A worker died, or does not take programs any more; another one may."""
+
+
 class Worker:
     """One worker process, started at once and ready some time later.
 
@@ -151,7 +155,7 @@ class Worker:
             job: What ``inside.program`` reads: "source", "setup" and "calls", marshalled.
 
         Raises:
-            SandboxError: The worker does not take programs any more.
+            WorkerLostError: The worker does not take programs any more.
         """
         self._answer.clear()
         self._ending = None
@@ -161,13 +165,14 @@ class Worker:
             _rewrite(self._result, b"")
             self._control.send(b"R")
         except OSError as error:
-            raise SandboxError(f"A worker does not take programs any more: {error}.") from error
+            raise WorkerLostError(f"A worker does not take programs any more: {error}.") from error
 
     def run_alone(self, job: bytes) -> bytes:
         """Run one program, wait for its end and return what it reported.
 
         Raises:
-            SandboxError: The worker fails.
+            WorkerLostError: The worker died over it.
+            SandboxError: Its boundary was not complete.
         """
         self.start(job)
         answers = select.poll()
@@ -176,6 +181,8 @@ class Worker:
             if answers.poll(1000):
                 self.receive()
             self.check_deadline()
+        if self._ending.exit_code is None:
+            raise WorkerLostError("A worker died over a computation.")
         self._ending.check()
         return self.received()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from talan_eval.sandbox.conformance import machine, verdict
+from talan_eval.sandbox.conformance import files, machine, verdict
 from talan_eval.sandbox.conformance.probe import PRELUDE, Probe
 from talan_eval.sandbox.conformance.scene import Scene, scene
 from talan_eval.sandbox.conformance.solutions import SOLUTIONS
@@ -31,6 +31,7 @@ GROUPS: Final[dict[str, tuple[Probe, ...]]] = {
     "forging": verdict.FORGING,
     "stalling": verdict.STALLING,
     "resources": verdict.RESOURCES,
+    "files": files.FILES,
 }
 LIMITS: Final = Limits(
     cpu_seconds=1, wall_seconds=2.5, memory_bytes=256 << 20, file_bytes=4 << 20, disk_bytes=16 << 20, processes=16
@@ -78,7 +79,7 @@ def check(tier: Tier, *, without: Sequence[Layer] = (), only: Sequence[str] | No
             if only is None or probe.name in only:
                 yield Finding(group, probe.name, _problem(probe, runner, outside))
         if only is None:
-            yield from _positive_control(runner)
+            yield from _positive_control(runner, tier)
 
 
 def _problem(probe: Probe, runner: Runner, outside: Scene) -> str | None:
@@ -100,9 +101,10 @@ def _problem(probe: Probe, runner: Runner, outside: Scene) -> str | None:
     return f"it {outcome.status.value}: {outcome.detail}"
 
 
-def _positive_control(runner: Runner) -> Iterator[Finding]:
+def _positive_control(runner: Runner, tier: Tier) -> Iterator[Finding]:
     """Run right programs: a boundary in which nothing works would contain everything."""
-    for solution, outcome in zip(SOLUTIONS, runner.run([solution.job for solution in SOLUTIONS]), strict=True):
+    solutions = [solution for solution in SOLUTIONS if tier in solution.tiers]
+    for solution, outcome in zip(solutions, runner.run([solution.job for solution in solutions]), strict=True):
         passed = outcome.status is Status.PASSED
         yield Finding(
             "positive control", solution.name, None if passed else f"{outcome.status.value}: {outcome.detail}"

@@ -37,6 +37,12 @@ def escaped():
     Probe("see that a file exists", "def escaped(): return os.path.exists(SECRET)", tiers=(Tier.NAMESPACES,)),
     Probe("reach a secret through a link", _attempt("(os.symlink(SECRET, 'link'), open('link').read())")),
     Probe("keep a secret under another name", _attempt("(os.link(SECRET, 'kept'), open('kept').read())")),
+    Probe("read where a link leads", _attempt("os.readlink(LINK)")),
+    Probe(
+        "read where an open link leads", _attempt("os.readlink('', dir_fd=os.open(LINK, os.O_PATH | os.O_NOFOLLOW))")
+    ),
+    Probe("go where a link leads", _attempt("(os.chdir(DIRECTORY_LINK), os.getcwd())")),
+    Probe("go where an open link leads", _attempt("(os.fchdir(os.open(DIRECTORY_LINK, os.O_PATH)), os.getcwd())")),
     Probe("open a file by its handle", _call("'open_by_handle_at', -100, 0, 0")),
     Probe("read the kernel's log", _call("'syslog', 10, 0, 0")),
     Probe("watch files", _call("'inotify_init1', 0")),
@@ -191,5 +197,11 @@ LEFT_BEHIND: Final = (
         "leave a directory away from the next program",
         "def escaped(): return not works(lambda: open('own', 'w').close())",
         before="import os\nd = os.getcwd()\nos.chdir('/')\nos.rmdir(d)\nopen(d, 'w').close()\n",
+        tiers=(Tier.NAMESPACES,),
+    ),
+    Probe(
+        "take the working directory from the next program",
+        "def escaped(): return not works(lambda: os.listdir(os.getcwd()))",
+        before="import os\nd = os.getcwd()\nos.chdir('/')\nos.rename(d, d + '-moved')\nos.rmdir(d)\n",
     ),
 )

@@ -32,6 +32,9 @@ class Scene:
         self._secret.write_text(_SECRET, encoding="ascii")
         self._victim = directory / "victim"
         self._directory = directory
+        self._links = {"LINK": directory / "link", "DIRECTORY_LINK": directory / "way"}
+        self._links["LINK"].symlink_to(_SECRET)
+        self._links["DIRECTORY_LINK"].symlink_to(directory)
         self._sockets = {
             "TCP": _bound(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0)),
             "UDP": _bound(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0)),
@@ -47,6 +50,7 @@ class Scene:
         """The scene as Python assignments, for the top of a program."""
         outsider = -1 if self._outsider is None else self._outsider.pid
         values: dict[str, object] = {"SECRET": str(self._secret), "VICTIM": str(self._victim), "OUTSIDER": outsider}
+        values |= {name: str(link) for name, link in self._links.items()}
         values |= {name: place.getsockname() for name, place in self._sockets.items()}
         values |= {"HOST": platform.node(), "SHOWN": _shown()}
         return "".join(f"{name} = {value!r}\n" for name, value in values.items())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from talan_eval.sandbox.job import Job
+from talan_eval.sandbox.tiers import SANDBOXED, Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,14 +16,16 @@ class Solution:
     Args:
         name: What it uses.
         job: The program and its tests.
+        tiers: The tiers in which it must pass.
     """
 
     name: str
     job: Job
+    tiers: tuple[Tier, ...] = SANDBOXED
 
 
-def _uses(name: str, source: str, *tests: str) -> Solution:
-    return Solution(name, Job(source, tests))
+def _uses(name: str, source: str, *tests: str, tiers: tuple[Tier, ...] = SANDBOXED) -> Solution:
+    return Solution(name, Job(source, tests), tiers)
 
 
 SOLUTIONS: Final = (
@@ -67,12 +70,20 @@ SOLUTIONS: Final = (
         "a file of its own",
         "def f():\n    with open('a', 'w') as o: o.write('hi')\n    return open('a').read()",
         "assert f() == 'hi'",
+        tiers=(Tier.NAMESPACES,),
     ),
     _uses(
         "a temporary directory",
         "import tempfile, os\ntempfile.tempdir = '.'\ndef f():\n    with tempfile.TemporaryDirectory() as d: open(d + '/a', 'w').close()\n    return os.listdir('.')",
         "assert f() == []",
+        tiers=(Tier.NAMESPACES,),
     ),
+    _uses(
+        "a file in memory",
+        "import io, csv\ndef f():\n    o = io.StringIO()\n    csv.writer(o).writerow([1, 'a'])\n    return o.getvalue()",
+        "assert f() == '1,a\\r\\n'",
+    ),
+    _uses("its working directory", "import os\ndef f(): return os.listdir(os.getcwd())", "assert f() == []"),
     _uses(
         "a database in memory",
         "import sqlite3\ndef f(): return sqlite3.connect(':memory:').execute('select 1 + 1').fetchone()[0]",

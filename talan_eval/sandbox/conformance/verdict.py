@@ -117,6 +117,24 @@ os._exit(0)
     asked("give nesting that no reader likes", "os.write(4, b'[' * 500000)\nos._exit(0)"),
 )
 
+_FILLED: Final = """
+def escaped():
+    kept, total = [], 0
+    try:
+        while total <= {most} << 20:
+            kept.append({pair})
+            for end in kept[-1]:
+                end = end if isinstance(end, int) else end.fileno()
+                try:
+                    os.set_blocking(end, False)
+                    while True: total += os.write(end, bytes(1 << 16))
+                except BlockingIOError: pass
+                except OSError as error:
+                    if error.errno != errno.EBADF: raise  # the reading end of a pipe
+    except OSError: pass  # no more descriptors
+    return total > {most} << 20
+"""
+
 RESOURCES: Final = (
     unbounded("compute for ever", "def escaped():\n    while True: pass"),
     unbounded("compute for ever in C", "def escaped(): return sum(range(10**13))"),
@@ -157,6 +175,15 @@ RESOURCES: Final = (
     Probe(
         "open files without end", "def escaped(): return works(lambda: [os.open('/dev/null', 0) for _ in range(2000)])"
     ),
+    Probe("fill pipes without end", _FILLED.format(pair="os.pipe()", most=16)),
+    Probe("fill sockets without end", _FILLED.format(pair="__import__('socket').socketpair(1, 1)", most=64)),
+    Probe(
+        "enlarge a pipe",
+        "import fcntl\ndef escaped(): return works(lambda: fcntl.fcntl(os.pipe()[1], 1031, 1 << 20))",
+    ),
+    Probe("lock memory", "def escaped(): return reaches('mlock', 0, 4096)"),
+    Probe("queue signals without end", "def escaped(): return reaches('rt_sigqueueinfo', os.getpid(), 0, 0)"),
+    Probe("make timers without end", "def escaped(): return reaches('timer_create', -1, 0, 0)"),
     Probe(
         "flood the output",
         "def escaped():\n    for _ in range(64): os.write(1, b'x' * (1 << 20)); os.write(2, b'x' * (1 << 20))\n    return False",

@@ -1,8 +1,9 @@
 """The boundary of a worker: what it puts around itself before it takes the first program, and around each program.
 
 Tier 1 is namespaces, Landlock where the kernel has it, and seccomp; tier 2 is Landlock and seccomp; tier "none" is a
-process with limits. Each layer can be left out by name, for one purpose only: to show that the conformance suite
-notices. A worker that leaves one out says so, and is never chosen for a result.
+process with limits. Only in tier 1 has the working directory a file system of its own, whose size the kernel keeps; in
+tier 2 programs make, change and remove no files at all. Each layer can be left out by name, for one purpose only: to
+show that the conformance suite notices. A worker that leaves one out says so, and is never chosen for a result.
 """
 
 from __future__ import annotations
@@ -37,9 +38,7 @@ class Layer(enum.StrEnum):
     ENVIRONMENT = "environment"
     """The worker is started with an environment that holds nothing of the caller's."""
     CLEANING = "cleaning"
-    """What a program leaves in its working directory is removed before the next one."""
-    WATCH = "watch"
-    """Tier 2, where no file system has a size: a program that fills the disk is ended."""
+    """What a program leaves in its working directory is removed before the next one; where it can leave anything."""
 
 
 class Setup(NamedTuple):
@@ -51,7 +50,7 @@ class Setup(NamedTuple):
         readable: What the interpreter needs of the file system.
         hidden: What of that is to appear empty: packages that were installed.
         devices: Device files for programs.
-        disk_bytes: What a program may fill.
+        disk_bytes: What a program may fill, in tier 1.
         without: Layers to leave out.
     """
 
@@ -77,7 +76,11 @@ class Setup(NamedTuple):
             return False
         if self.tier == "none":
             return layer in (Layer.LIMITS, Layer.DESCRIPTORS, Layer.ENVIRONMENT, Layer.CLEANING)
-        return {Layer.NAMESPACES: self.tier == "1", Layer.WATCH: self.tier == "2"}.get(layer, True)
+        return {Layer.NAMESPACES: self.tier == "1", Layer.CLEANING: self.writes_files()}.get(layer, True)
+
+    def writes_files(self) -> bool:
+        """Tell whether programs can make files in their working directory."""
+        return self.tier != "2" or Layer.LANDLOCK.value in self.without
 
 
 class Boundary:
@@ -104,7 +107,7 @@ class Boundary:
         if has(Layer.SECCOMP):
             if machine() not in MACHINES:
                 raise OSError(f"no table of system calls for the processor {machine()}")
-            self._filter = Filter(program(machine(), has_landlock=self.landlock_version > 0))
+            self._filter = self._made_filter(has_own_files=self.setup.writes_files())
         if self.setup.tier == "2" and self.landlock_version == 0:
             raise OSError("the kernel has no Landlock, or it is not among the security modules that are switched on")
         if has(Layer.NAMESPACES):
@@ -118,7 +121,9 @@ class Boundary:
             prctl(PR_SET_NO_NEW_PRIVS, 1)  # without it an ordinary user may not take on what follows
         if has(Layer.LANDLOCK) and self.landlock_version > 0:
             s = self.setup
-            landlock.restrict(landlock.Grants(s.readable, (self.directory,), s.devices))
+            own = (self.directory,)
+            readable, writable = (s.readable, own) if s.writes_files() else ((*s.readable, *own), ())
+            landlock.restrict(landlock.Grants(readable, writable, s.devices))
 
     def enter_as_judge(self) -> None:
         """Take on what the process that compares values can live with: no files to write, nothing to start.
@@ -132,7 +137,7 @@ class Boundary:
         drop_privileges()
         if self.landlock_version > 0:
             landlock.restrict(landlock.Grants(self.setup.readable, (), ()))
-        Filter(program(machine(), has_landlock=self.landlock_version > 0)).take_on()
+        self._made_filter(has_own_files=False).take_on()
 
     def lock(self) -> Callable[[], None]:
         """Return what takes on what holds for one program: behind it, only the program is run."""
@@ -142,6 +147,9 @@ class Boundary:
         """Return the names of the layers that are in force."""
         missing = {Layer.LANDLOCK} if self.landlock_version == 0 else set()
         return [layer.value for layer in Layer if self.setup.has(layer) and layer not in missing]
+
+    def _made_filter(self, *, has_own_files: bool) -> Filter:
+        return Filter(program(machine(), has_landlock=self.landlock_version > 0, has_own_files=has_own_files))
 
     def _view(self) -> namespaces.View:
         s = self.setup

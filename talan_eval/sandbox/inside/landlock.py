@@ -31,6 +31,9 @@ _TCP: Final = 0b11
 _ABSTRACT_SOCKETS_AND_SIGNALS: Final = 0b11
 _TCP_SINCE: Final = 4
 _SCOPES_SINCE: Final = 6
+_RECORDS_SINCE: Final = 7
+_NO_RECORDS: Final = 1
+"""LANDLOCK_RESTRICT_SELF_LOG_SAME_EXEC_OFF: a program could fill the machine's audit log with what it is refused."""
 
 
 class Grants(NamedTuple):
@@ -76,7 +79,7 @@ def restrict(grants: Grants) -> None:
         for paths, rights in ((grants.readable, _READABLE), (grants.writable, _WRITABLE), (grants.devices, _ON_FILES)):
             for path in paths:
                 _grant(ruleset, path, rights & handled)
-        call("landlock_restrict_self", ruleset, 0)
+        call("landlock_restrict_self", ruleset, _NO_RECORDS if found >= _RECORDS_SINCE else 0)
     finally:
         os.close(ruleset)
 

@@ -39,10 +39,10 @@ class Condition(NamedTuple):
 
 _FREE: Final = """
 read readv pread64 preadv write writev pwrite64 pwritev close close_range lseek fstat fstatfs dup dup2 dup3 pipe pipe2
-fchdir getdents getdents64 ftruncate sendfile copy_file_range fadvise64
+getdents getdents64 ftruncate sendfile copy_file_range fadvise64
 
-creat newfstatat stat lstat statx statfs access faccessat faccessat2 getcwd chdir mkdir mkdirat rmdir unlink unlinkat
-rename renameat renameat2 readlink readlinkat umask
+creat newfstatat stat lstat statx statfs access faccessat faccessat2 getcwd mkdir mkdirat rmdir unlink unlinkat
+rename renameat renameat2 umask
 
 mmap mprotect munmap mremap madvise brk
 
@@ -57,6 +57,8 @@ epoll_pwait recvfrom exit exit_group
 """
 ALWAYS: Final = tuple(_FREE.split())
 """Open files; files by name; memory; signals to itself, and time; facts about itself; waiting, and the end."""
+WAYS: Final = ("readlink", "readlinkat", "chdir", "fchdir")
+"""Each tells where a link leads, which Landlock does not govern: only where no file of the machine's can be named."""
 SPECIAL_FILES: Final = ("symlink", "symlinkat", "link", "linkat", "mknod", "mknodat")
 """Left to Landlock, which allows them nowhere; refused here where the kernel has no Landlock."""
 

@@ -13,7 +13,7 @@ import struct
 from typing import Final, NamedTuple
 
 from .kernel import prepared
-from .rules import ALWAYS, CONDITIONAL, MISSING, SPECIAL_FILES, Condition, Test
+from .rules import ALWAYS, CONDITIONAL, MISSING, SPECIAL_FILES, WAYS, Condition, Test
 from .syscalls import AUDIT_ARCHITECTURES, number
 
 _LOAD: Final = 0x20  # BPF_LD | BPF_W | BPF_ABS
@@ -54,15 +54,16 @@ class _Range(NamedTuple):
     action: int | Condition
 
 
-def program(machine: str, *, has_landlock: bool) -> tuple[Instruction, ...]:
+def program(machine: str, *, has_landlock: bool, has_own_files: bool) -> tuple[Instruction, ...]:
     """Return the filter for one processor.
 
     Args:
         machine: "x86_64" or "aarch64".
         has_landlock: Whether Landlock is there to refuse special files.
+        has_own_files: Whether the process has files of its own to go to, rather than to list only.
     """
     actions: dict[int, int | Condition] = {}
-    always = (*ALWAYS, *SPECIAL_FILES) if has_landlock else ALWAYS
+    always = (*ALWAYS, *(SPECIAL_FILES if has_landlock else ()), *(WAYS if has_own_files else ()))
     for names, action in ((always, _ALLOW), (MISSING, _IS_MISSING)):
         actions |= {found: action for name in names if (found := number(name, machine)) is not None}
     actions |= {found: rule for name, rule in CONDITIONAL.items() if (found := number(name, machine)) is not None}

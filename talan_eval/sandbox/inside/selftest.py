@@ -18,22 +18,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # pathlib is not loaded in a worker: every import is paid at each start, hence the calls by name in os.
-# ruff: noqa: PTH101, PTH208
+# ruff: noqa: PTH101, PTH102, PTH106, PTH109, PTH208, PTH211
 
 SCRATCH_FILE: Final = "self-test"
 _UNIX, _INTERNET = 1, 2
 _STREAM, _DATAGRAM = 1, 2
 
 
-def leaks(canary: str, outsider: int) -> list[str]:
+def leaks(canary: str, outsider: int, *, writes_files: bool) -> list[str]:
     """Try what must fail and what must work; return what went wrong, in words, best nothing.
 
     Args:
         canary: A file of the caller's, outside the boundary.
         outsider: The number of a process outside the boundary.
+        writes_files: Whether programs are to have files of their own, or none.
     """
-    wrong = [f"it could {what}" for what, attempt in _attempts(canary, outsider).items() if _succeeds(attempt)]
-    wrong += [f"it could not {what}" for what, attempt in _NEEDS.items() if not _succeeds(attempt)]
+    attempts, needs = _attempts(canary, outsider), _NEEDS
+    if writes_files:
+        needs = _FILES_OF_ITS_OWN | needs
+    else:
+        attempts |= _NO_FILES
+    wrong = [f"it could {what}" for what, attempt in attempts.items() if _succeeds(attempt)]
+    wrong += [f"it could not {what}" for what, attempt in needs.items() if not _succeeds(attempt)]
     return wrong
 
 
@@ -58,10 +64,22 @@ def _attempts(canary: str, outsider: int) -> dict[str, Callable[[], object]]:
     }
 
 
-_NEEDS: Final[dict[str, Callable[[], object]]] = {
+_NO_FILES: Final[dict[str, Callable[[], object]]] = {
+    "make a file": lambda: os.close(os.open(SCRATCH_FILE, os.O_WRONLY | os.O_CREAT, 0o600)),
+    "make a file without a name": lambda: os.close(os.open(".", os.O_RDWR | os.O_TMPFILE, 0o600)),
+    "make a directory": lambda: os.mkdir(SCRATCH_FILE),
+    "make a link": lambda: os.symlink("nowhere", SCRATCH_FILE),
+    "go to another directory": lambda: os.chdir("/"),
+    "remove its working directory": lambda: os.rmdir(os.getcwd()),
+}
+"""What must fail where nothing bounds what files take."""
+_FILES_OF_ITS_OWN: Final[dict[str, Callable[[], object]]] = {
     "write a file of its own": lambda: os.close(os.open(SCRATCH_FILE, os.O_WRONLY | os.O_CREAT, 0o600)),
     "read it again": lambda: os.close(os.open(SCRATCH_FILE, os.O_RDONLY)),
     "remove it": lambda: os.unlink(SCRATCH_FILE),  # noqa: PTH108 - as above
+}
+_NEEDS: Final[dict[str, Callable[[], object]]] = {
+    "list its working directory": lambda: os.listdir("."),
     "read the standard library": lambda: os.close(os.open(os.__file__, os.O_RDONLY)),
     "open the null device": lambda: os.close(os.open(os.devnull, os.O_RDWR)),
 }

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final, Never
 from .boundary import Boundary, Layer, Setup
 from .descriptors import ALL, CONTROL, RESULT, Given, arrange
 from .kernel import PR_SET_PDEATHSIG, SIGKILL, prepared
-from .leftovers import Scratch, bytes_used, children, count_tasks, remove_tree
+from .leftovers import Scratch, children, count_tasks, remove_tree
 from .program import EXIT_CONFINEMENT, give_up, program_namespace, run_program
 from .rehearsal import rehearse
 from .selftest import leaks
@@ -64,16 +64,16 @@ class Server:
         self._is_first = has(Layer.NAMESPACES)
         self._cleans = has(Layer.CLEANING)
         self._first_closed = CONTROL if has(Layer.DESCRIPTORS) else ALL
-        self._watches = has(Layer.WATCH)
         # Behind the filter nothing can be started, which the self-test shows: so nothing is left behind.
         self._sweeps = self._can_fork or not has(Layer.SECCOMP)
-        look = _INTERVAL if self._can_fork or self._watches else _LONG_INTERVAL
+        look = _INTERVAL if self._can_fork else _LONG_INTERVAL
         self._first_look = round(1000 * min(look, limits["wall_seconds"])) + 1
         self._rlimits = _reachable(limits) if has(Layer.LIMITS) else ()
         self._lock = boundary.lock()
         self._end_with_parent = prepared("prctl", PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
         self._pid = os.getpid()
         self._scratch = Scratch(boundary.directory, is_fixed=not (self._can_fork or boundary.setup.without))
+        self._is_clean = True
         self._end = -1
         self._poll = select.poll()
 
@@ -85,7 +85,8 @@ class Server:
             outsider: The caller's process.
         """
         os.umask(0o077)
-        self._scratch.renew()
+        if not self._scratch.renew():
+            raise OSError(f"{self._scratch.path} cannot be used as a working directory")
         for name in _PRELOADED.split():
             __import__(name)
         _load_random()
@@ -96,16 +97,17 @@ class Server:
         complete = self._boundary.setup.tier != "none" and not self._boundary.setup.without
         found = self._test_boundary(canary, outsider) if complete else []
         _tell({"leaks": found, "layers": self._boundary.layers(), "landlock": self._boundary.landlock_version})
-        while os.read(CONTROL, 1):
+        while self._is_clean and os.read(CONTROL, 1):
             os.write(CONTROL, self._confine(run))
 
     def _test_boundary(self, canary: str, outsider: int) -> list[str]:
         """Return what a program could do that it should not, or could not do that it should."""
+        writes_files = self._boundary.setup.writes_files()
 
         def attempt(lock: Callable[[], None]) -> Never:
             try:
                 lock()
-                os.write(RESULT, json.dumps(leaks(canary, outsider)).encode("ascii"))
+                os.write(RESULT, json.dumps(leaks(canary, outsider, writes_files=writes_files)).encode("ascii"))
             finally:
                 os._exit(0)
 
@@ -133,8 +135,9 @@ class Server:
         else:
             why, status = self._wait_longer(pid, ready)
         os.close(end)
-        if self._cleans and not self._scratch.is_untouched():
-            self._scratch.renew()
+        if self._cleans and not self._scratch.is_untouched() and not self._scratch.renew():
+            # The caller removes it in the end, and starts another worker with a directory of its own.
+            self._is_clean, why = False, b"leftovers"
         return b"%d %s\n" % (os.waitstatus_to_exitcode(status), why)
 
     def _become_program(self, then: Callable[[Callable[[], None]], Never]) -> Never:
@@ -192,8 +195,6 @@ class Server:
             return b"result"
         if self._can_fork and count_tasks(pid, limits["processes"]) > limits["processes"]:
             return b"processes"
-        if self._watches and bytes_used(self._scratch.path, limits["disk_bytes"]) > limits["disk_bytes"]:
-            return b"disk"
         return None
 
     def _leave(self, pid: int) -> Never:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import subprocess
+import sys
+
 import pytest
 
 from talan_eval.sandbox.tiers import SANDBOXED, Tier, try_tier
@@ -34,3 +39,23 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture(scope="session")
 def allowed_tiers():
     return ALLOWED
+
+
+@pytest.fixture(scope="session")
+def readable_python() -> str:
+    """An interpreter that an ordinary user can run: this one may be in root's home."""
+    if os.geteuid() != 0:
+        return sys.executable
+    for candidate in (sys.executable, "/usr/bin/python3"):
+        with contextlib.suppress(PermissionError):
+            asked = subprocess.run(
+                [candidate, "-S", "-c", "import sys; print(sys.version_info >= (3, 11))"],
+                capture_output=True,
+                text=True,
+                check=False,
+                user="nobody",
+                cwd="/",
+            )
+            if asked.stdout == "True\n":
+                return candidate
+    raise AssertionError("No Python 3.11 that an ordinary user can run.")

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -163,7 +165,7 @@ _HOSTILE = {
         "another value",
     ),
     "flood of frames": ("import os\nwhile True: os.write(4, b'x' * 65536)", Status.FAILED, "values of more than"),
-    "large file": ("def f():\n    open('x', 'wb').write(b'x' * (20 << 20))\n    return 1", Status.FAILED, "OSError"),
+    "large file": ("def f():\n    open('x', 'wb').write(b'x' * (20 << 20))\n    return 1", Status.FAILED, "Error"),
     "many descriptors": ("def f(): return len([open('/dev/null') for _ in range(1000)])", Status.FAILED, "OSError"),
     "threads": (_THREADS, Status.FAILED, "new thread"),
     "lambda": ("f = lambda: 1", Status.PASSED, ""),
@@ -173,7 +175,7 @@ _HOSTILE = {
 
 _HOSTILE_WITHOUT_A_BOUNDARY = {
     "killed itself": ("import os\nos.kill(os.getpid(), 9)", Status.CRASHED, "signal 9"),
-    "killed its worker": ("import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(60)", Status.CRASHED, "worker"),
+    "killed its worker": ("import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(60)", Status.LIMITS, "worker"),
     "processes": (_PROCESSES, Status.CRASHED, "processes and threads"),
     "exec": ("import os\nos.execv('/bin/sh', ['sh', '-c', 'exit 0'])", Status.FAILED, "before its tests"),
 }
@@ -214,7 +216,7 @@ def test_a_worker_that_a_program_has_stopped_is_given_up(monkeypatch):  # possib
     source = "import os, signal, time\nos.kill(os.getppid(), signal.SIGSTOP)\ntime.sleep(60)"
     limits = Limits(cpu_seconds=1, wall_seconds=0.3)
     outcomes = run_programs([Job(source, ()), _GOOD], limits, 1, Tier.NONE)
-    assert [outcome.status for outcome in outcomes] == [Status.CRASHED, Status.PASSED]
+    assert [outcome.status for outcome in outcomes] == [Status.LIMITS, Status.PASSED]
 
 
 _DAEMON = """
@@ -275,10 +277,21 @@ def f(what):
     assert _one(open_runner, source, *tests).passed_tests == (True,) * 5
 
 
-def test_files_and_names_are_gone_for_the_next_program(warm):
-    leave = "import os, builtins\nbuiltins.x = 1\nopen('left', 'w').close()\nos.mkdir('sub')\ndef f(): return 1"
+def test_files_and_names_are_gone_for_the_next_program(warm, any_tier):
+    leave = """
+import os, builtins
+builtins.x = 1
+def f():
+    try:
+        open('left', 'w').close()
+        os.mkdir('sub')
+    except PermissionError:
+        return 'refused'
+    return os.path.isdir('sub') and os.path.isfile('left')
+"""
     look = "import os, builtins\ndef f(): return os.listdir('.') == [] and not hasattr(builtins, 'x')"
-    assert _one(warm, leave).status is Status.PASSED
+    left = "'refused'" if any_tier is Tier.LANDLOCK else "True"
+    assert _one(warm, leave, f"assert f() == {left}").status is Status.PASSED
     assert _one(warm, look, "assert f() == True").status is Status.PASSED
 
 
@@ -360,3 +373,38 @@ def test_every_reference_solution_of_mbpp_passes_all_its_tests(tier, real_data):
     assert [
         row["task_id"] for row, outcome in zip(rows, outcomes, strict=True) if outcome.status is not Status.PASSED
     ] == []
+
+
+_FILLS = {
+    "mode": "os.mkdir('d', 0o300); os.chdir('d')",
+    "mask": "os.umask(0o400); os.mkdir('d'); os.chdir('d')",
+    "long path": "for _ in range(18): os.mkdir('a' * 250); os.chdir('a' * 250)",
+    "plain": "pass",
+}
+
+
+@pytest.mark.parametrize("name", _FILLS)
+def test_no_program_fills_more_of_the_disk_than_the_limit(tier, name, tmp_path, monkeypatch):
+    """What is written is counted by the program: in tier 1 the file system has a size, in tier 2 nothing is written."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    source = f"""
+import os
+written = 0
+try:
+    {_FILLS[name]}
+    for number in range(20):
+        with open(str(number), "wb", 0) as file: written += file.write(bytes(1 << 20))
+except OSError: pass
+def f(most): return 0 if written == 0 else 1 if written <= most else written
+"""
+    limits = dataclasses.replace(_SMALL, disk_bytes=6 << 20)
+    with Runner(limits, 1, tier) as runner:
+        expected = 0 if tier is Tier.LANDLOCK else 1
+        assert _one(runner, source, f"assert f({6 << 20}) == {expected}").status is Status.PASSED
+        assert [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "outside"] == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_boundary_the_same_program_fills_the_disk(open_runner):  # the control of the test before
+    source = "open('x', 'wb').write(bytes(7 << 20))\nopen('y', 'wb').write(bytes(7 << 20))\ndef f(): return 1"
+    assert _one(open_runner, source).status is Status.PASSED

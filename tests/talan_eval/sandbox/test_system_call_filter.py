@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from talan_eval.sandbox.inside.rules import ALWAYS, CONDITIONAL, MISSING, SPECIAL_FILES
+from talan_eval.sandbox.inside.rules import ALWAYS, CONDITIONAL, MISSING, SPECIAL_FILES, WAYS
 from talan_eval.sandbox.inside.seccomp import program
 from talan_eval.sandbox.inside.syscalls import _NUMBERS, AUDIT_ARCHITECTURES, MACHINES, number
 
@@ -39,16 +39,17 @@ def verdict(instructions, called, arguments=(), architecture=None):
 def ask(request):
     machine = request.param
 
-    def ask(name, *arguments, has_landlock=True):
+    def ask(name, *arguments, has_landlock=True, has_own_files=True):
         called = number(name, machine) if isinstance(name, str) else name
-        return verdict(program(machine, has_landlock=has_landlock), called, arguments, AUDIT_ARCHITECTURES[machine])
+        instructions = program(machine, has_landlock=has_landlock, has_own_files=has_own_files)
+        return verdict(instructions, called, arguments, AUDIT_ARCHITECTURES[machine])
 
     ask.machine = machine
     return ask
 
 
 def test_every_number_that_is_not_listed_is_refused(ask):
-    listed = {number(n, ask.machine) for n in (*ALWAYS, *SPECIAL_FILES, *MISSING, *CONDITIONAL)}
+    listed = {number(n, ask.machine) for n in (*ALWAYS, *SPECIAL_FILES, *WAYS, *MISSING, *CONDITIONAL)}
     assert {ask(n) for n in range(2000) if n not in listed} == {REFUSE}
 
 
@@ -56,14 +57,14 @@ def test_every_listed_call_is_answered_as_it_is_listed(ask):
     has = [n for n in ALWAYS if number(n, ask.machine) is not None]
     assert {ask(n) for n in has} == {ALLOW}
     assert {ask(n) for n in MISSING} == {MISSES}
-    assert len(has) > 90
+    assert len(has) > 85
 
 
 def test_calls_of_another_processor_or_of_x32_end_the_process(ask):
     assert ask(0x40000000) == KILL
     assert ask(0xFFFFFFFF) == KILL
     other = {"x86_64": "aarch64", "aarch64": "x86_64"}[ask.machine]
-    instructions = program(ask.machine, has_landlock=True)
+    instructions = program(ask.machine, has_landlock=True, has_own_files=True)
     assert verdict(instructions, number("read", ask.machine), (), AUDIT_ARCHITECTURES[other]) == KILL
     assert verdict(instructions, number("read", ask.machine), (), 0x40000003) == KILL  # 32-bit x86
 
@@ -98,6 +99,14 @@ def test_without_landlock_the_filter_refuses_special_files(ask):
         if number(name, ask.machine) is not None:
             assert ask(name) == ALLOW
             assert ask(name, has_landlock=False) == REFUSE
+
+
+def test_where_programs_have_no_files_the_filter_hides_where_links_lead(ask):
+    for name in WAYS:
+        if number(name, ask.machine) is not None:
+            assert ask(name) == ALLOW
+            assert ask(name, has_own_files=False) == REFUSE
+    assert ask("getcwd", has_own_files=False) == ALLOW
 
 
 def test_numbers_are_given_once_and_agree_with_well_known_ones():
