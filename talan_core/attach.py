@@ -15,10 +15,10 @@ from transformers.masking_utils import create_causal_mask
 
 from talan_core.block import TalanBlock
 from talan_core.errors import UserError
-from talan_core.memory import MemoryContext
+from talan_core.memory import BORDERS, MemoryContext
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch.utils.hooks import RemovableHandle
     from transformers import PreTrainedModel
@@ -36,8 +36,9 @@ class TalanAttachment(nn.Module):
     The hooks are bound methods of this module, so that `copy.deepcopy` of a model with an attachment gives an
     independent one.
 
-    Verified with the attention implementations "sdpa" and "eager" and with dynamic, static and left-padded generation.
-    Not verified: flash and flex attention, paged (continuous) batching, tensor parallelism, and encoder-decoder models.
+    Verified with the attention implementations "sdpa" and "eager" and with dynamic, static and left-padded generation;
+    packing under flash attention with an emulation of how transformers calls it. Not verified: flash attention
+    itself, flex attention, paged (continuous) batching, tensor parallelism, and encoder-decoder models.
 
     Args:
         backbone: The model; only its shape and device are read here, see `attach`.
@@ -61,13 +62,16 @@ class TalanAttachment(nn.Module):
         self.enabled = True
         self.provenance: Provenance | None = None
         self._callers_mask: Any = None
+        self._callers_positions: torch.Tensor | None = None
         self._handles: list[RemovableHandle] = []
 
     def note_mask(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Remember the attention mask that the backbone was called with (hook on the backbone).
+        """Remember the attention mask and positions that the backbone was called with (hook on the backbone).
 
-        The mask that the layer itself gets is the wrong one on sliding-window and linear-attention layers.
+        The mask that the layer itself gets is the wrong one on sliding-window and linear-attention layers, and some
+        decoders do not hand positions to their layers.
         """
+        self._callers_positions = kwargs.get("position_ids")
         self._callers_mask = args[_MASK_POSITION] if len(args) > _MASK_POSITION else kwargs.get("attention_mask")
 
     def write(
@@ -90,7 +94,7 @@ class TalanAttachment(nn.Module):
         if self.training and getattr(layer, "gradient_checkpointing", False):
             # Under gradient checkpointing the layer itself drops the cache; a memory that keeps it would run ahead.
             cache = None
-        hidden = self.block(hidden, self._context(hidden, cache, kwargs.get("position_ids")))
+        hidden = self.block(hidden, self._context(hidden, cache, kwargs))
         return with_hidden(args, kwargs, hidden)
 
     def hold(self, handles: Sequence[RemovableHandle]) -> None:
@@ -101,10 +105,12 @@ class TalanAttachment(nn.Module):
         """Take the hooks out of the backbone; without hooks there is nothing to detach."""
         while self._handles:
             self._handles.pop().remove()
-        self._callers_mask = None
+        self._callers_mask, self._callers_positions = None, None
 
-    def _context(self, hidden: torch.Tensor, cache: Cache | None, positions: torch.Tensor | None) -> MemoryContext:
+    def _context(self, hidden: torch.Tensor, cache: Cache | None, of_layer: Mapping[str, Any]) -> MemoryContext:
         """Build the memory's own causal mask, and give it a layer of its own in the cache."""
+        borders = {name: of_layer[name] for name in BORDERS if of_layer.get(name) is not None}
+        positions = borders.get("position_ids", self._callers_positions)
         if cache is not None:
             _ensure_cache_layer(cache, self.num_layers)
         mask = create_causal_mask(
@@ -123,6 +129,7 @@ class TalanAttachment(nn.Module):
             cache_layer=self.num_layers,
             attention=attention,
             positions=_positions(hidden, cache) if positions is None else positions,
+            borders=borders,
         )
 
 
