@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+import warnings
+from typing import TYPE_CHECKING, cast
 
 import torch
-from peft import PeftModel
+from peft import PeftModel, PeftType
 from torch import nn
 from transformers import AutoModelForCausalLM
 
+from talan_core.adapter_config import check_sizes, check_virtual_tokens
 from talan_core.carrier import check_backbone
-from talan_core.checkpoint import ADAPTER_CONFIG, has_block, read_partner, read_record
+from talan_core.checkpoint import (
+    ADAPTER_CONFIG,
+    has_block,
+    local_directory,
+    read_adapter,
+    read_partner,
+    read_record,
+)
 from talan_core.errors import UserError
-from talan_core.exact import adapted
+from talan_core.exact import adapted, check_applied
 from talan_core.model import TalanPeftModel
 from talan_core.partners import PARTNERS, PlainPartner
-from talan_core.plain import ARM_CONFIG, PlainModel, read_plain
+from talan_core.plain import ARM_CONFIG, ARM_WEIGHTS, PlainModel, read_plain
+from talan_core.reading import check_largest, damaged, largest_dimension, misfit, one_error, read_tensors
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from peft import PeftConfig
     from transformers import PreTrainedModel
 
-_HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
+    from talan_core.plain import PlainRecord
 
 
 def load(
@@ -33,7 +43,8 @@ def load(
 
     Args:
         directory: What `save_pretrained` wrote, or the Hub id of a repository of such files.
-        base_model: The backbone, changed in place; loaded by the name in the checkpoint when None.
+        base_model: The backbone, changed in place, and not to be used after an error; loaded by the name in the
+            checkpoint when None.
         is_trainable: Whether to go on training; otherwise the model is in evaluation mode and nothing requires
             gradients.
 
@@ -42,9 +53,10 @@ def load(
         adapter of PEFT.
 
     Raises:
-        UserError: If there is no checkpoint, it is incomplete, or it was made for another backbone.
+        UserError: If there is no checkpoint, it is damaged or a pickle, or it was made for another backbone or by
+            another method: every tensor of file and model is compared, both ways, by name, shape and value.
     """
-    directory = _local(directory)
+    directory = local_directory(directory)
     if (directory / ARM_CONFIG).is_file():
         return _load_plain(directory, base_model, is_trainable=is_trainable)
     if not (directory / ADAPTER_CONFIG).is_file():
@@ -62,7 +74,11 @@ def load(
     name = read_record(directory).base_model if with_block else partner.base_model_name_or_path
     backbone = _backbone(directory, name) if base_model is None else base_model
     if with_block:
-        check_backbone(read_record(directory), backbone, directory)
+        record = read_record(directory)
+        check_backbone(record, backbone, directory)
+        kind = PeftType(partner.peft_type).value
+        if kind != record.partner:
+            raise misfit(directory, f"\n  its block was trained beside {record.partner}, its adapter is {kind}")
     model = _load_partner(backbone, directory, partner, is_trainable=is_trainable)
     if not is_trainable:
         model.requires_grad_(requires_grad=False)  # PEFT leaves virtual tokens and trained biases trainable
@@ -87,23 +103,47 @@ def _load_plain(directory: Path, base_model: PreTrainedModel | None, *, is_train
     backbone = _backbone(directory, record.base_model) if base_model is None else base_model
     if has_block(directory):
         check_backbone(read_record(directory), backbone, directory)
-    model = PlainModel(
-        backbone,
-        kind(**record.options),
-        layer=record.options.get("layer"),
-        generator=torch.Generator().manual_seed(0),  # the values are overwritten
-    )
-    model.read(directory, trainable=is_trainable)
+    with one_error(directory):
+        partner = kind(**record.options)
+        problems = partner.problems()
+        if problems:
+            raise damaged(directory / ARM_CONFIG, "; ".join(problems))
+        layer = record.options.get("layer")
+        if partner.layer_of(0) is not None and type(layer) is not int:
+            raise damaged(directory / ARM_CONFIG, f"layer={layer!r}")
+        _check_rank(directory, record)
+        model = PlainModel(
+            backbone,
+            partner,
+            layer=layer,
+            generator=torch.Generator().manual_seed(0),  # the values are overwritten
+        )
+        model.read(directory, trainable=is_trainable)
     model.provenance = record.provenance
     return model if is_trainable else model.eval()
 
 
+def _check_rank(directory: Path, record: PlainRecord) -> None:
+    """Refuse a rank that no tensor of the checkpoint has, before an edit of that rank is made."""
+    if (rank := record.options.get("r")) is not None:
+        largest = largest_dimension(read_tensors(directory / ARM_WEIGHTS))
+        check_largest(directory / ARM_CONFIG, [("r", rank)], largest)
+
+
 def _load_partner(base: PreTrainedModel, directory: Path, partner: PeftConfig, *, is_trainable: bool) -> PeftModel:
-    return adapted(
-        base,
-        partner,
-        lambda: PeftModel.from_pretrained(base, str(directory), config=partner, is_trainable=is_trainable),
-    )
+    tensors = read_adapter(directory)
+    check_virtual_tokens(partner, directory / ADAPTER_CONFIG, base)
+    check_sizes(partner, directory / ADAPTER_CONFIG, largest_dimension(tensors))
+    with one_error(directory), warnings.catch_warnings():
+        # What is missing is an error below, with its names.
+        warnings.filterwarnings("ignore", message="Found missing adapter keys")
+        model = adapted(
+            base,
+            partner,
+            lambda: PeftModel.from_pretrained(base, str(directory), config=partner, is_trainable=is_trainable),
+        )
+        check_applied(model, "default", directory, tensors)
+    return model
 
 
 def _backbone(directory: Path, name: str | None) -> PreTrainedModel:
@@ -112,21 +152,4 @@ def _backbone(directory: Path, name: str | None) -> PreTrainedModel:
             f"The checkpoint {directory} does not name its backbone.",
             "Pass it: talan_core.load(DIR, base_model=AutoModelForCausalLM.from_pretrained(NAME))",
         )
-    return cast("PreTrainedModel", AutoModelForCausalLM.from_pretrained(name))
-
-
-def _local(directory: str | Path) -> Path:
-    """Return a directory as it is, and a Hub id as the directory of its downloaded files."""
-    path = Path(directory)
-    if path.is_dir() or not _HUB_ID.fullmatch(str(directory)):
-        return path
-    from huggingface_hub import snapshot_download  # noqa: PLC0415 - only for Hub ids
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415 - as above
-
-    try:
-        return Path(snapshot_download(str(directory)))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise UserError(
-            f"{directory} is no directory, and the Hub does not give it ({type(error).__name__}).",
-            "Give the directory that save_pretrained(DIR) wrote, or check the id and the network.",
-        ) from error
+    return cast("PreTrainedModel", AutoModelForCausalLM.from_pretrained(name, trust_remote_code=False))

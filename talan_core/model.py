@@ -11,19 +11,30 @@ import torch
 from peft import PeftModelForCausalLM, PeftType
 from torch import nn
 
+from talan_core.adapter_config import check_sizes, differing_scale
 from talan_core.attach import TalanAttachment
 from talan_core.card import write_card
 from talan_core.carrier import BlockCarrier
-from talan_core.checkpoint import announce_block, has_block, is_strict, read_partner
+from talan_core.checkpoint import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    announce_block,
+    has_block,
+    is_strict,
+    local_directory,
+    read_adapter,
+    read_partner,
+)
 from talan_core.errors import UserError
-from talan_core.exact import ExactPeftModel
+from talan_core.exact import ExactPeftModel, adapter_tensors, check_applied
 from talan_core.quiet import library_warnings_silenced
+from talan_core.reading import check_tensors, largest_dimension, misfit, one_error
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from peft import LoraModel, PeftModel
+    from peft import LoraModel, PeftConfig, PeftModel
     from transformers import PreTrainedModel
 
     from talan_core.config import TalanConfig
@@ -88,7 +99,7 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
         name that exists, adapter and block are overwritten; a directory without a block leaves the block as it is.
 
         Args:
-            model_id: The checkpoint. Blocks are read from local directories only.
+            model_id: The checkpoint, a directory or the Hub id of one.
             adapter_name: Name of the adapter.
             is_trainable: Whether a new adapter is to be trained.
             args: Handed on.
@@ -98,15 +109,27 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
             PEFT's load result.
 
         Raises:
-            UserError: If the block in the directory does not fit this model.
+            UserError: If adapter or block in the directory are damaged or do not fit this model; a new adapter is taken
+                out again.
         """
+        directory = local_directory(model_id)
         new = adapter_name not in self.peft_config
-        with library_warnings_silenced():
-            if new and is_strict(model_id):
-                self.add_adapter(adapter_name, read_partner(model_id))
-            result = super().load_adapter(model_id, adapter_name, is_trainable, *args, **kwargs)
-        if has_block(model_id):
-            self._read_block(adapter_name, Path(model_id), trainable=is_trainable or not new)
+        with_block, partner, stored = has_block(directory), read_partner(directory), read_adapter(directory)
+        check_sizes(partner, directory / ADAPTER_CONFIG, largest_dimension(stored))
+        if not new:
+            self._check_overwriting(adapter_name, directory, partner, stored)
+        try:
+            with one_error(directory), library_warnings_silenced():
+                if new and is_strict(directory):
+                    self.add_adapter(adapter_name, partner)
+                result = super().load_adapter(str(directory), adapter_name, is_trainable, *args, **kwargs)
+                check_applied(self, adapter_name, directory, stored)
+            if with_block:
+                self._read_block(adapter_name, directory, trainable=is_trainable or not new)
+        except UserError:
+            if new and adapter_name in self.peft_config:
+                self.delete_adapter(adapter_name)
+            raise
         return result
 
     def set_adapter(self, adapter_name: str, inference_mode: bool = False) -> None:  # noqa: FBT001, FBT002 - PEFT's signature
@@ -172,6 +195,15 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
 
     def create_or_update_model_card(self, output_dir: str) -> None:
         """Do nothing: the model card is written once the block's files are there."""
+
+    def _check_overwriting(
+        self, name: str, directory: Path, partner: PeftConfig, stored: Mapping[str, torch.Tensor]
+    ) -> None:
+        """Refuse to put tensors into an adapter in which they would mean something else; PEFT asks for names only."""
+        difference = differing_scale(partner, self.peft_config[name])
+        if difference is not None:
+            raise misfit(directory, f"\n  of checkpoint and adapter {name}, {difference}")
+        check_tensors(directory / ADAPTER_WEIGHTS, stored, adapter_tensors(self, name, stored))
 
     def _active_name(self) -> str:
         return str(self.active_adapter)

@@ -105,7 +105,7 @@ def check_backbone(revision: Revision, settings: GenerationSettings, benchmarks:
             f"The chat template of {revision.location} has no switch for thinking.",
             "Leave --thinking out, or type --backbone with a model that has it, such as Qwen/Qwen3-8B.",
         )
-    config = AutoConfig.from_pretrained(revision.location, revision=revision.commit)
+    config = AutoConfig.from_pretrained(revision.location, revision=revision.commit, trust_remote_code=False)
     context = int(resolve_max_length(config, tokenizer))
     for benchmark in benchmarks:
         requests = benchmark.requests(chat_renderer(tokenizer, settings))
