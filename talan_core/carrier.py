@@ -94,6 +94,7 @@ class BlockCarrier(nn.Module):
             num_layers=attachment.num_layers,
             partner=partner,
             base_revision=getattr(backbone.config, "_commit_hash", None),
+            dtype=str(backbone.dtype).removeprefix("torch."),
             provenance=attachment.provenance,
         )
         write_block(directory, record, given or attachment.state_dict())

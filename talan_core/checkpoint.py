@@ -84,6 +84,7 @@ class BlockRecord:
         partner: PEFT's name of the partner's type, such as "LORA", or the arm's name of a partner that PEFT has not.
         base_revision: Commit of the backbone on the Hub, where that is known.
         provenance: Where the arm comes from, where that is known.
+        dtype: Type of the backbone's weights, such as "bfloat16", where that is known.
     """
 
     config: TalanConfig
@@ -93,6 +94,7 @@ class BlockRecord:
     partner: str
     base_revision: str | None = None
     provenance: Provenance | None = None
+    dtype: str | None = None
 
 
 def has_block(directory: str | os.PathLike[str]) -> bool:
@@ -132,6 +134,7 @@ def write_block(directory: Path, record: BlockRecord, tensors: Mapping[str, torc
         "num_layers": record.num_layers,
         "partner": record.partner,
         "base_revision": record.base_revision,
+        "dtype": record.dtype,
         "provenance": None if record.provenance is None else dataclasses.asdict(record.provenance),
     }
     (directory / BLOCK_CONFIG).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
@@ -227,6 +230,7 @@ def read_record(directory: str | os.PathLike[str]) -> BlockRecord:
             if not isinstance(context[name], kind) or isinstance(context[name], bool):
                 raise damaged(path, f"{name}={context[name]!r}")
         context["base_revision"] = text_or_none(path, data, "base_revision")
+        context["dtype"] = text_or_none(path, data, "dtype")
         context["provenance"] = provenance_of(path, data.pop("provenance", None))
         record = BlockRecord(config=TalanConfig.from_dict(data), **context)
     if not record.config.is_resolved:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from peft import PeftModel, PeftType
@@ -26,18 +28,30 @@ from talan_core.model import TalanPeftModel
 from talan_core.partners import PARTNERS, PlainPartner
 from talan_core.plain import ARM_CONFIG, ARM_WEIGHTS, PlainModel, read_plain
 from talan_core.reading import check_largest, damaged, largest_dimension, misfit, one_error, read_tensors
+from talan_core.revision import check_commit, commit_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from peft import PeftConfig
     from transformers import PreTrainedModel
 
     from talan_core.plain import PlainRecord
 
 
+@dataclass(frozen=True)
+class _Origin:
+    """Which backbone a checkpoint was trained on; None where it does not say."""
+
+    name: str | None
+    revision: str | None
+    dtype: str | None
+
+
 def load(
-    directory: str | Path, base_model: PreTrainedModel | None = None, *, is_trainable: bool = False
+    directory: str | Path,
+    base_model: PreTrainedModel | None = None,
+    *,
+    is_trainable: bool = False,
+    **backbone_options: Any,  # noqa: ANN401 - transformers' arguments
 ) -> PeftModel | PlainModel:
     """Load a saved arm of any kind, with or without a block.
 
@@ -47,6 +61,8 @@ def load(
             checkpoint when None.
         is_trainable: Whether to go on training; otherwise the model is in evaluation mode and nothing requires
             gradients.
+        backbone_options: For a backbone that is loaded here, handed on to `AutoModelForCausalLM.from_pretrained`:
+            dtype, device_map, quantization_config, revision and others; they go before what the checkpoint says.
 
     Returns:
         A `TalanPeftModel`, the PEFT model of a checkpoint without a block, or the `PlainModel` of an arm without an
@@ -57,8 +73,13 @@ def load(
             another method: every tensor of file and model is compared, both ways, by name, shape and value.
     """
     directory = local_directory(directory)
+    if base_model is not None and backbone_options:
+        raise UserError(
+            f"{', '.join(sorted(backbone_options))} cannot be changed in a base_model that is loaded already.",
+            "Give either: talan_core.load(DIR, base_model=MODEL) or talan_core.load(DIR, dtype=...)",
+        )
     if (directory / ARM_CONFIG).is_file():
-        return _load_plain(directory, base_model, is_trainable=is_trainable)
+        return _load_plain(directory, base_model, backbone_options, is_trainable=is_trainable)
     if not (directory / ADAPTER_CONFIG).is_file():
         raise UserError(
             f"{directory} holds neither {ADAPTER_CONFIG} nor {ARM_CONFIG}.",
@@ -71,10 +92,12 @@ def load(
             f"PEFT cannot go on training a saved {partner.peft_type} adapter.",
             "Load it without is_trainable=True, or train it anew.",
         )
-    name = read_record(directory).base_model if with_block else partner.base_model_name_or_path
-    backbone = _backbone(directory, name) if base_model is None else base_model
+    origin = _Origin(partner.base_model_name_or_path, partner.revision, None)
     if with_block:
         record = read_record(directory)
+        origin = _Origin(record.base_model, record.base_revision or partner.revision, record.dtype)
+    backbone = _settled(directory, base_model, origin, backbone_options)
+    if with_block:
         check_backbone(record, backbone, directory)
         kind = PeftType(partner.peft_type).value
         if kind != record.partner:
@@ -92,7 +115,9 @@ def load(
     return carrier
 
 
-def _load_plain(directory: Path, base_model: PreTrainedModel | None, *, is_trainable: bool) -> PlainModel:
+def _load_plain(
+    directory: Path, base_model: PreTrainedModel | None, options: dict[str, Any], *, is_trainable: bool
+) -> PlainModel:
     record = read_plain(directory)
     kind = PARTNERS.get(record.partner)
     if kind is None or not issubclass(kind, PlainPartner):
@@ -100,7 +125,8 @@ def _load_plain(directory: Path, base_model: PreTrainedModel | None, *, is_train
             f"The checkpoint {directory} holds an arm {record.partner!r} that this version does not know.",
             "Install the version that wrote it: pip install --upgrade talan-eval",
         )
-    backbone = _backbone(directory, record.base_model) if base_model is None else base_model
+    origin = _Origin(record.base_model, record.base_revision, record.dtype)
+    backbone = _settled(directory, base_model, origin, options)
     if has_block(directory):
         check_backbone(read_record(directory), backbone, directory)
     with one_error(directory):
@@ -146,10 +172,40 @@ def _load_partner(base: PreTrainedModel, directory: Path, partner: PeftConfig, *
     return model
 
 
-def _backbone(directory: Path, name: str | None) -> PreTrainedModel:
-    if not name:
+def _settled(
+    directory: Path, base_model: PreTrainedModel | None, origin: _Origin, options: dict[str, Any]
+) -> PreTrainedModel:
+    """Return the given backbone, checked, or load the one that the checkpoint names."""
+    if base_model is None:
+        backbone = _backbone(directory, origin, options)
+        commit_of(backbone)
+        return backbone
+    check_commit(base_model, origin.name, origin.revision, directory)
+    return base_model
+
+
+def _backbone(directory: Path, origin: _Origin, options: dict[str, Any]) -> PreTrainedModel:
+    """Load the backbone that a checkpoint names, at the revision and in the type that it names."""
+    if not origin.name:
         raise UserError(
             f"The checkpoint {directory} does not name its backbone.",
             "Pass it: talan_core.load(DIR, base_model=AutoModelForCausalLM.from_pretrained(NAME))",
         )
-    return cast("PreTrainedModel", AutoModelForCausalLM.from_pretrained(name, trust_remote_code=False))
+    if options.get("trust_remote_code"):
+        raise UserError(
+            f"The checkpoint {directory} names its backbone, and code that comes with that is not run on its word.",
+            "Load the backbone yourself and pass it: talan_core.load(DIR, base_model=MODEL)",
+        )
+    given: dict[str, Any] = {} if origin.revision is None else {"revision": origin.revision}
+    if origin.dtype is not None:
+        given["dtype"] = origin.dtype
+    try:
+        found = AutoModelForCausalLM.from_pretrained(origin.name, **{**given, **options, "trust_remote_code": False})
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+        of = "" if given.get("revision") is None else f" at revision {given['revision']}"
+        raise UserError(
+            f"The backbone {origin.name}{of}, named by {directory}, cannot be loaded ({type(error).__name__}: "
+            f"{' '.join(str(error).split())[:200]}).",
+            "Check name and network, or pass it: talan_core.load(DIR, base_model=MODEL)",
+        ) from error
+    return cast("PreTrainedModel", found)

@@ -29,6 +29,7 @@ from talan_core.errors import UserError
 from talan_core.exact import ExactPeftModel, adapter_tensors, check_applied
 from talan_core.quiet import library_warnings_silenced
 from talan_core.reading import check_tensors, largest_dimension, misfit, one_error
+from talan_core.revision import commit_of
 
 if TYPE_CHECKING:
     import os
@@ -74,6 +75,9 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
             strict: Make a plain PEFT load of the directory fail, instead of warning and dropping the block.
             kwargs: Handed on. A "state_dict" with the blocks' tensors (sharded training) is used for the blocks too.
         """
+        for config in self.peft_config.values():
+            if config.revision is None:
+                config.revision = getattr(self._backbone().config, "_commit_hash", None)
         super().save_pretrained(save_directory, *args, **kwargs)
         if not kwargs.get("is_main_process", True):
             return
@@ -238,6 +242,7 @@ def add_talan(model: PeftModel, config: TalanConfig, *, generator: torch.Generat
             f"TALAN cannot be paired with {model.active_peft_config.peft_type}: it changes the sequence.",
             "Use a partner that adapts weights, for example talan+lora.",
         )
+    commit_of(cast("PreTrainedModel", model.get_base_model()))
     attachment = TalanAttachment(cast("PreTrainedModel", model.get_base_model()), config, generator=generator)
     warn_of_width(attachment)
     attachment.train(model.training)

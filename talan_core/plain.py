@@ -26,6 +26,7 @@ from talan_core.interventions import Intervention, LoReftEdit, SteeringEdit
 from talan_core.originals import Originals
 from talan_core.partners.plain import ActAdd, Full, LoReft
 from talan_core.reading import check_tensors, damaged, misfit, one_error, read_json, read_tensors, tensor_types
+from talan_core.revision import commit_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +51,7 @@ class PlainRecord:
         base_model: Name or path of the backbone, or None when it has none.
         base_revision: Commit of the backbone on the Hub, where that is known.
         provenance: Where the arm comes from, where that is known.
+        dtype: Type of the backbone's weights, such as "bfloat16", where that is known.
     """
 
     partner: str
@@ -57,6 +59,7 @@ class PlainRecord:
     base_model: str | None
     base_revision: str | None = None
     provenance: Provenance | None = None
+    dtype: str | None = None
 
 
 class PlainModel(BlockCarrier):
@@ -75,6 +78,7 @@ class PlainModel(BlockCarrier):
         self, backbone: PreTrainedModel, partner: PlainPartner, *, layer: int | None, generator: torch.Generator
     ) -> None:
         super().__init__()
+        commit_of(backbone)
         self.base_model = backbone
         self.partner = partner
         self.provenance: Provenance | None = None
@@ -164,6 +168,7 @@ class PlainModel(BlockCarrier):
             backbone.name_or_path or None,
             getattr(backbone.config, "_commit_hash", None),
             self.provenance,
+            str(backbone.dtype).removeprefix("torch."),
         )
         data = {"format": _FORMAT, **dataclasses.asdict(record)}
         (directory / ARM_CONFIG).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
@@ -211,7 +216,7 @@ def read_plain(directory: Path) -> PlainRecord:
             f"The arm format {version!r} in {path} cannot be read by this version, which reads {_FORMAT}.",
             "Install the version that wrote it: pip install --upgrade talan-eval",
         )
-    texts: dict[str, Any] = {name: text_or_none(path, data, name) for name in ("base_model", "base_revision")}
+    texts: dict[str, Any] = {name: text_or_none(path, data, name) for name in ("base_model", "base_revision", "dtype")}
     with one_error(path):
         record = PlainRecord(**data, **texts, provenance=provenance)
     if not (isinstance(record.partner, str) and isinstance(record.options, dict)):

@@ -89,6 +89,7 @@ def load_model(revision: Revision, dtype: str, device: torch.device) -> PreTrain
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         revision.location, revision=revision.commit, dtype=getattr(torch, dtype), trust_remote_code=False
     )
+    model.config._commit_hash = revision.commit  # noqa: SLF001 - where transformers itself used to note it
     torch.nn.Module.to(model, device)
     model.requires_grad_(requires_grad=False)
     model.train(mode=False)
