@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -31,6 +30,8 @@ from talan_core.reading import check_largest, damaged, largest_dimension, misfit
 from talan_core.revision import check_commit, commit_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from peft import PeftConfig
     from transformers import PreTrainedModel
 
