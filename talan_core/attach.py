@@ -6,7 +6,8 @@ accelerate dispatches the model, and a wrapper module changes every parameter na
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+import uuid
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import torch
 from torch import nn
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
 
     from torch.utils.hooks import RemovableHandle
     from transformers import PreTrainedModel
-    from transformers.cache_utils import Cache
+    from transformers.cache_utils import Cache, CacheLayerMixin
 
     from talan_core.checkpoint import Provenance
     from talan_core.config import TalanConfig
 
+_OWNER: Final = "talan_block"  # attribute of the memory's layer of a cache: which block filled it
 _MASK_POSITION = 1  # (input_ids, attention_mask, ...) in every decoder of transformers
 
 
@@ -60,6 +62,7 @@ class TalanAttachment(nn.Module):
         self.block.to(execution_device(layers[int(self.config.layer)]))
         self.decoder_config = decoder.config
         self.enabled = True
+        self.token = uuid.uuid4().hex
         self.provenance: Provenance | None = None
         self._callers_mask: Any = None
         self._callers_positions: torch.Tensor | None = None
@@ -113,6 +116,8 @@ class TalanAttachment(nn.Module):
         positions = borders.get("position_ids", self._callers_positions)
         if cache is not None:
             _ensure_cache_layer(cache, self.num_layers)
+            if not torch.compiler.is_compiling():  # reading a length would break the graph
+                self._check_cache(cache)
         mask = create_causal_mask(
             config=self.decoder_config,
             inputs_embeds=hidden,
@@ -130,6 +135,22 @@ class TalanAttachment(nn.Module):
             attention=attention,
             positions=_positions(hidden, cache) if positions is None else positions,
             borders=borders,
+        )
+
+    def _check_cache(self, cache: Cache) -> None:
+        """Refuse a cache whose earlier tokens this block has not seen: its memory would start anew, without a word."""
+        memory = cache.layers[self.num_layers]
+        # The layers from this one on have not yet taken in the tokens of this pass, as the memory has not.
+        own = cache.layers[int(self.config.layer) : self.num_layers]
+        lengths = [int(layer.get_seq_length()) for layer in own if isinstance(layer, DynamicLayer | StaticLayer)]
+        seen, wanted = int(cast("CacheLayerMixin", memory).get_seq_length()), max(lengths, default=None)
+        if wanted is None or (seen == wanted and (seen == 0 or getattr(memory, _OWNER, self.token) == self.token)):
+            setattr(memory, _OWNER, self.token)
+            return
+        what = "was filled by another block" if seen == wanted else f"holds {wanted} tokens, the block's memory {seen}"
+        raise UserError(
+            f"TALAN cannot go on from this key-value cache: it {what}.",
+            "Fill the cache with this model and its block switched on, or start anew: past_key_values=None",
         )
 
 
@@ -219,8 +240,11 @@ def _full_attention_mask(mask: Any) -> Any:  # noqa: ANN401 - a tensor, a block 
 
 
 def _ensure_cache_layer(cache: Cache, index: int) -> None:
-    """Append the memory's layer to a cache with a fixed list of layers; other caches grow by themselves."""
-    if cache.layer_class_to_replicate is not None or len(cache.layers) > index:
+    """Append the memory's layer to a cache, and those before it to a cache that grows by itself."""
+    if (kind := cache.layer_class_to_replicate) is not None:
+        while len(cache.layers) <= index:
+            cache.layers.append(kind())
+    if len(cache.layers) > index:
         return
     static = [layer for layer in cache.layers if isinstance(layer, StaticLayer)]
     if not static:

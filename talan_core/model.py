@@ -56,9 +56,29 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
     block with the adapter, `disable_adapter` switches both off, `merge_and_unload` merges the adapter and leaves the
     block in place, and `unload` takes both out.
 
+    Refused: batches of several adapters (`adapter_names`), and a key-value cache that this block has not filled.
+
     Not covered: several adapters active at once, and `base_model.disable_adapter_layers()`, which reaches the adapter
     only (`disable_adapter_layers()` of this model reaches both).
     """
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - PEFT's signature
+        """Run the model; arguments and result as for `PeftModelForCausalLM.forward`, but for mixed batches.
+
+        Raises:
+            UserError: If rows are to use several adapters.
+        """
+        self._check_call(kwargs)
+        return super().forward(*args, **kwargs)
+
+    def generate(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - PEFT's signature
+        """Generate; arguments and result as for `PeftModelForCausalLM.generate`, but for mixed batches.
+
+        Raises:
+            UserError: If rows are to use several adapters.
+        """
+        self._check_call(kwargs)
+        return super().generate(*args, **kwargs)
 
     def save_pretrained(
         self,
@@ -199,6 +219,14 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
 
     def create_or_update_model_card(self, output_dir: str) -> None:
         """Do nothing: the model card is written once the block's files are there."""
+
+    def _check_call(self, kwargs: Mapping[str, Any]) -> None:
+        if kwargs.get("adapter_names") is not None and len(self.talans):
+            raise UserError(
+                "A batch cannot mix adapters where one has a TALAN block: the block would be used for every row.",
+                "Leave out adapter_names, and run one batch per adapter: model.set_adapter(NAME), or in "
+                "`with model.disable_adapter():` for the backbone",
+            )
 
     def _check_overwriting(
         self, name: str, directory: Path, partner: PeftConfig, stored: Mapping[str, torch.Tensor]
