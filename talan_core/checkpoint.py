@@ -42,6 +42,8 @@ ADAPTER_WEIGHTS: Final = "adapter_model.safetensors"
 BLOCK_CONFIG: Final = "talan_config.json"
 BLOCK_WEIGHTS: Final = "talan_model.safetensors"
 ADAPTER_KEY: Final = "talan"
+OWN_DIRECTORY: Final = "."
+"""As the name of a backbone: the checkpoint's own directory, where a merged model is."""
 STRICT_TYPE: Final = "TALAN (load this checkpoint with talan_core.load(DIR), plain PEFT would drop its block)"
 _CONTEXT: Final[Mapping[str, type | UnionType]] = {
     "base_model": str | NoneType,

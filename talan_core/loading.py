@@ -15,6 +15,7 @@ from talan_core.adapter_config import check_sizes, check_virtual_tokens
 from talan_core.carrier import check_backbone
 from talan_core.checkpoint import (
     ADAPTER_CONFIG,
+    OWN_DIRECTORY,
     has_block,
     local_directory,
     read_adapter,
@@ -201,7 +202,8 @@ def _backbone(directory: Path, origin: _Origin, options: dict[str, Any]) -> PreT
     if origin.dtype is not None:
         given["dtype"] = origin.dtype
     try:
-        found = AutoModelForCausalLM.from_pretrained(origin.name, **{**given, **options, "trust_remote_code": False})
+        name = str(directory) if origin.name == OWN_DIRECTORY else origin.name
+        found = AutoModelForCausalLM.from_pretrained(name, **{**given, **options, "trust_remote_code": False})
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
         of = "" if given.get("revision") is None else f" at revision {given['revision']}"
         raise UserError(

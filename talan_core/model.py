@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -18,15 +19,19 @@ from talan_core.carrier import BlockCarrier
 from talan_core.checkpoint import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
+    OWN_DIRECTORY,
+    BlockRecord,
     announce_block,
     has_block,
     is_strict,
     local_directory,
     read_adapter,
     read_partner,
+    write_block,
 )
 from talan_core.errors import UserError
 from talan_core.exact import ExactPeftModel, adapter_tensors, check_applied
+from talan_core.plain import PlainRecord, write_arm
 from talan_core.quiet import library_warnings_silenced
 from talan_core.reading import check_tensors, largest_dimension, misfit, one_error
 from talan_core.revision import commit_of
@@ -44,7 +49,10 @@ _SHARE_WARNING = (
     "TALAN d_mem={width} is the backbone's full width or more: the block may exceed one percent of its parameters."
 )
 _MERGE_WARNING = (
-    "The TALAN block stays active in the merged model, but save_pretrained of that model does not write it."
+    "The TALAN block stays active in the merged model; plain loaders of a saved one read the backbone without it."
+)
+_MERGED_SAVE_WARNING = (
+    "This directory holds a TALAN block beside the merged backbone: load it with talan_core.load({!r})."
 )
 
 
@@ -58,7 +66,9 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
 
     Refused: batches of several adapters (`adapter_names`), and a key-value cache that this block has not filled.
 
-    Not covered: several adapters active at once, and `base_model.disable_adapter_layers()`, which reaches the adapter
+    Refused too: several adapters active at once, or added up.
+
+    Not covered: `base_model.disable_adapter_layers()`, which reaches the adapter
     only (`disable_adapter_layers()` of this model reaches both).
     """
 
@@ -158,8 +168,24 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
 
     def set_adapter(self, adapter_name: str, inference_mode: bool = False) -> None:  # noqa: FBT001, FBT002 - PEFT's signature
         """Make an adapter and its block the active ones; arguments as for `PeftModel.set_adapter`."""
+        if not isinstance(adapter_name, str):
+            raise UserError(
+                f"{adapter_name!r} cannot be active together: a TALAN block belongs to one adapter.",
+                "Activate one: model.set_adapter(NAME)",
+            )
         super().set_adapter(adapter_name, inference_mode)
         self._activate(trainable=not inference_mode)
+
+    def add_weighted_adapter(self, adapters: list[str], *_: Any, **__: Any) -> None:  # noqa: ANN401 - PEFT's signature
+        """Refuse to add adapters up: their blocks cannot be, and the sum would be without one.
+
+        Raises:
+            UserError: Always.
+        """
+        raise UserError(
+            f"The adapters {', '.join(adapters)} cannot be added up: a TALAN block belongs to one adapter.",
+            "Add up adapters without blocks, with PEFT alone: PeftModel.from_pretrained(model, DIR)",
+        )
 
     def delete_adapter(self, adapter_name: str) -> None:
         """Delete an adapter and its block; another adapter becomes active if this one was, as PEFT decides."""
@@ -190,8 +216,9 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
     def merge_and_unload(self, *args: Any, **kwargs: Any) -> PreTrainedModel:  # noqa: ANN401 - PEFT's signature
         """Merge the adapter into the backbone and return it with its block still active.
 
-        A block depends on the sequence and cannot be merged into weights. The returned model computes it; its
-        `save_pretrained` writes the merged backbone only, so save this model first if the block is to be kept.
+        A block depends on the sequence and cannot be merged into weights. The returned model computes it. Its
+        `save_pretrained` writes the block beside the merged backbone; `talan_core.load(DIR)` reads both, and any other
+        loader reads the backbone without the block, of which a warning tells.
 
         Args:
             args: Handed on to PEFT.
@@ -207,6 +234,7 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
         if kept is not None:
             warnings.warn(_MERGE_WARNING, stacklevel=2)
             merged.talan = kept
+            merged.save_pretrained = functools.partial(_save_merged, merged, kept)
             ignored = {*(merged._keys_to_ignore_on_save or ()), *(f"talan.{key}" for key in kept.state_dict())}  # noqa: SLF001 - transformers has no public name for it
             merged._keys_to_ignore_on_save = ignored  # noqa: SLF001 - as above
         return merged
@@ -227,6 +255,13 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
                 "Leave out adapter_names, and run one batch per adapter: model.set_adapter(NAME), or in "
                 "`with model.disable_adapter():` for the backbone",
             )
+        active = list(self.base_model.active_adapters)
+        if active != [self._active_name()] and len(self.talans):
+            raise UserError(
+                f"The active adapters are {', '.join(active)}, the active block is that of {self._active_name()}: "
+                "a block belongs to one adapter, and several do not add up.",
+                "Activate one: model.set_adapter(NAME), not model.base_model.set_adapter",
+            )
 
     def _check_overwriting(
         self, name: str, directory: Path, partner: PeftConfig, stored: Mapping[str, torch.Tensor]
@@ -242,6 +277,30 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
 
     def _backbone(self) -> PreTrainedModel:
         return cast("PreTrainedModel", self.get_base_model())
+
+
+def _save_merged(
+    merged: PreTrainedModel,
+    attachment: TalanAttachment,
+    save_directory: str | os.PathLike[str],
+    *args: Any,  # noqa: ANN401 - transformers' signature
+    **kwargs: Any,  # noqa: ANN401 - as above
+) -> None:
+    """Save a merged backbone and the block beside it, as an arm "base" on the backbone in the same directory."""
+    type(merged).save_pretrained(merged, save_directory, *args, **kwargs)
+    if not kwargs.get("is_main_process", True):
+        return
+    write_arm(Path(save_directory), PlainRecord("base", {}, OWN_DIRECTORY, None, attachment.provenance))
+    record = BlockRecord(
+        config=attachment.config,
+        base_model=OWN_DIRECTORY,
+        hidden_size=attachment.hidden_size,
+        num_layers=attachment.num_layers,
+        partner="base",
+        provenance=attachment.provenance,
+    )
+    write_block(Path(save_directory), record, attachment.state_dict())
+    warnings.warn(_MERGED_SAVE_WARNING.format(str(save_directory)), stacklevel=3)
 
 
 def add_talan(model: PeftModel, config: TalanConfig, *, generator: torch.Generator) -> TalanPeftModel:

@@ -170,8 +170,7 @@ class PlainModel(BlockCarrier):
             self.provenance,
             str(backbone.dtype).removeprefix("torch."),
         )
-        data = {"format": _FORMAT, **dataclasses.asdict(record)}
-        (directory / ARM_CONFIG).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        write_arm(directory, record)
         if self.talan is not None:
             self._write_block(directory, _ONLY, self.partner.kind)
             write_card(directory, sum(p.numel() for p in backbone.parameters()))
@@ -195,6 +194,12 @@ class PlainModel(BlockCarrier):
 
     def _backbone(self) -> PreTrainedModel:
         return self.get_base_model()
+
+
+def write_arm(directory: Path, record: PlainRecord) -> None:
+    """Write `talan_arm.json` into an existing directory."""
+    data = {"format": _FORMAT, **dataclasses.asdict(record)}
+    (directory / ARM_CONFIG).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
 def read_plain(directory: Path) -> PlainRecord:
