@@ -234,7 +234,7 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
         if kept is not None:
             warnings.warn(_MERGE_WARNING, stacklevel=2)
             merged.talan = kept
-            merged.save_pretrained = functools.partial(_save_merged, merged, kept)
+            cast("Any", merged).save_pretrained = functools.partial(_save_merged, merged, kept)
             ignored = {*(merged._keys_to_ignore_on_save or ()), *(f"talan.{key}" for key in kept.state_dict())}  # noqa: SLF001 - transformers has no public name for it
             merged._keys_to_ignore_on_save = ignored  # noqa: SLF001 - as above
         return merged
@@ -255,7 +255,7 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
                 "Leave out adapter_names, and run one batch per adapter: model.set_adapter(NAME), or in "
                 "`with model.disable_adapter():` for the backbone",
             )
-        active = list(self.base_model.active_adapters)
+        active = list(cast("Any", self.base_model).active_adapters)
         if active != [self._active_name()] and len(self.talans):
             raise UserError(
                 f"The active adapters are {', '.join(active)}, the active block is that of {self._active_name()}: "

@@ -7,6 +7,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from talan_core.errors import UserError
+from talan_core.training.rendering import prompt_ids
 from talan_core.training.template_date import fix_date, reads_date
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def check_prompts_fit(spec: TaskSpec, tokenizer: PreTrainedTokenizerBase, prompt
     Raises:
         UserError: At least one prompt is too long; the message says for how many tokens there is room.
     """
-    lengths = [len(tokenizer.encode(prompt)) for prompt in prompts]
+    lengths = [len(prompt_ids(tokenizer, prompt)) for prompt in prompts]
     room = context - max(lengths)
     if room >= spec.max_tokens:
         return
