@@ -242,7 +242,7 @@ class _DrawingLM(HFLM):  # type: ignore[misc]  # lm-eval publishes no types
         shipped = backbone.generation_config
         own = shipped.eos_token_id
         ends = {*answer_ends(self.tokenizer), *(own if isinstance(own, list) else [] if own is None else [own])}
-        backbone.generation_config = GenerationConfig(
+        backbone.generation_config = GenerationConfig(  # type: ignore[no-untyped-call] # untyped in transformers
             bos_token_id=shipped.bos_token_id,
             eos_token_id=sorted(ends) or None,
             pad_token_id=pad_token(self.tokenizer),
