@@ -222,9 +222,11 @@ def build(
 
     from talan_core.checkpoint import Provenance  # noqa: PLC0415 - as above
     from talan_core.model import add_talan  # noqa: PLC0415 - as above
+    from talan_core.revision import commit_of  # noqa: PLC0415 - as above
     from talan_core.training.pairing import derive_seed, random_state_restored  # noqa: PLC0415 - as above
 
     block = None if arm.block is None else arm.block.config(defaults)
+    commit_of(model)
     generator = torch.Generator().manual_seed(derive_seed(seed, "talan-init"))
     with random_state_restored(model.device):
         partner_seed = derive_seed(seed, "partner-init")
@@ -250,6 +252,7 @@ def _adapted(model: PreTrainedModel, partner: PeftPartner, seed: int) -> PeftMod
     from talan_core.exact import adapted  # noqa: PLC0415 - as above
 
     config = partner.peft_config(model, seed % _PEFT_SEED_LIMIT)
+    config.revision = getattr(model.config, "_commit_hash", None)
     return adapted(model, config, lambda: get_peft_model(model, config))
 
 

@@ -6,7 +6,8 @@ accelerate dispatches the model, and a wrapper module changes every parameter na
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+import uuid
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import torch
 from torch import nn
@@ -15,18 +16,19 @@ from transformers.masking_utils import create_causal_mask
 
 from talan_core.block import TalanBlock
 from talan_core.errors import UserError
-from talan_core.memory import MemoryContext
+from talan_core.memory import BORDERS, MemoryContext
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch.utils.hooks import RemovableHandle
     from transformers import PreTrainedModel
-    from transformers.cache_utils import Cache
+    from transformers.cache_utils import Cache, CacheLayerMixin
 
     from talan_core.checkpoint import Provenance
     from talan_core.config import TalanConfig
 
+_OWNER: Final = "talan_block"  # attribute of the memory's layer of a cache: which block filled it
 _MASK_POSITION = 1  # (input_ids, attention_mask, ...) in every decoder of transformers
 
 
@@ -36,8 +38,9 @@ class TalanAttachment(nn.Module):
     The hooks are bound methods of this module, so that `copy.deepcopy` of a model with an attachment gives an
     independent one.
 
-    Verified with the attention implementations "sdpa" and "eager" and with dynamic, static and left-padded generation.
-    Not verified: flash and flex attention, paged (continuous) batching, tensor parallelism, and encoder-decoder models.
+    Verified with the attention implementations "sdpa" and "eager" and with dynamic, static and left-padded generation;
+    packing under flash attention with an emulation of how transformers calls it. Not verified: flash attention
+    itself, flex attention, paged (continuous) batching, tensor parallelism, and encoder-decoder models.
 
     Args:
         backbone: The model; only its shape and device are read here, see `attach`.
@@ -59,15 +62,19 @@ class TalanAttachment(nn.Module):
         self.block.to(execution_device(layers[int(self.config.layer)]))
         self.decoder_config = decoder.config
         self.enabled = True
+        self.token = uuid.uuid4().hex
         self.provenance: Provenance | None = None
         self._callers_mask: Any = None
+        self._callers_positions: torch.Tensor | None = None
         self._handles: list[RemovableHandle] = []
 
     def note_mask(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Remember the attention mask that the backbone was called with (hook on the backbone).
+        """Remember the attention mask and positions that the backbone was called with (hook on the backbone).
 
-        The mask that the layer itself gets is the wrong one on sliding-window and linear-attention layers.
+        The mask that the layer itself gets is the wrong one on sliding-window and linear-attention layers, and some
+        decoders do not hand positions to their layers.
         """
+        self._callers_positions = kwargs.get("position_ids")
         self._callers_mask = args[_MASK_POSITION] if len(args) > _MASK_POSITION else kwargs.get("attention_mask")
 
     def write(
@@ -90,7 +97,7 @@ class TalanAttachment(nn.Module):
         if self.training and getattr(layer, "gradient_checkpointing", False):
             # Under gradient checkpointing the layer itself drops the cache; a memory that keeps it would run ahead.
             cache = None
-        hidden = self.block(hidden, self._context(hidden, cache, kwargs.get("position_ids")))
+        hidden = self.block(hidden, self._context(hidden, cache, kwargs))
         return with_hidden(args, kwargs, hidden)
 
     def hold(self, handles: Sequence[RemovableHandle]) -> None:
@@ -101,12 +108,16 @@ class TalanAttachment(nn.Module):
         """Take the hooks out of the backbone; without hooks there is nothing to detach."""
         while self._handles:
             self._handles.pop().remove()
-        self._callers_mask = None
+        self._callers_mask, self._callers_positions = None, None
 
-    def _context(self, hidden: torch.Tensor, cache: Cache | None, positions: torch.Tensor | None) -> MemoryContext:
+    def _context(self, hidden: torch.Tensor, cache: Cache | None, of_layer: Mapping[str, Any]) -> MemoryContext:
         """Build the memory's own causal mask, and give it a layer of its own in the cache."""
+        borders = {name: of_layer[name] for name in BORDERS if of_layer.get(name) is not None}
+        positions = borders.get("position_ids", self._callers_positions)
         if cache is not None:
             _ensure_cache_layer(cache, self.num_layers)
+            if not torch.compiler.is_compiling():  # reading a length would break the graph
+                self._check_cache(cache)
         mask = create_causal_mask(
             config=self.decoder_config,
             inputs_embeds=hidden,
@@ -123,6 +134,23 @@ class TalanAttachment(nn.Module):
             cache_layer=self.num_layers,
             attention=attention,
             positions=_positions(hidden, cache) if positions is None else positions,
+            borders=borders,
+        )
+
+    def _check_cache(self, cache: Cache) -> None:
+        """Refuse a cache whose earlier tokens this block has not seen: its memory would start anew, without a word."""
+        memory = cache.layers[self.num_layers]
+        # The layers from this one on have not yet taken in the tokens of this pass, as the memory has not.
+        own = cache.layers[int(self.config.layer) : self.num_layers]
+        lengths = [int(layer.get_seq_length()) for layer in own if isinstance(layer, DynamicLayer | StaticLayer)]
+        seen, wanted = int(cast("CacheLayerMixin", memory).get_seq_length()), max(lengths, default=None)
+        if wanted is None or (seen == wanted and (seen == 0 or getattr(memory, _OWNER, self.token) == self.token)):
+            setattr(memory, _OWNER, self.token)
+            return
+        what = "was filled by another block" if seen == wanted else f"holds {wanted} tokens, the block's memory {seen}"
+        raise UserError(
+            f"TALAN cannot go on from this key-value cache: it {what}.",
+            "Fill the cache with this model and its block switched on, or start anew: past_key_values=None",
         )
 
 
@@ -212,8 +240,11 @@ def _full_attention_mask(mask: Any) -> Any:  # noqa: ANN401 - a tensor, a block 
 
 
 def _ensure_cache_layer(cache: Cache, index: int) -> None:
-    """Append the memory's layer to a cache with a fixed list of layers; other caches grow by themselves."""
-    if cache.layer_class_to_replicate is not None or len(cache.layers) > index:
+    """Append the memory's layer to a cache, and those before it to a cache that grows by itself."""
+    if (kind := cache.layer_class_to_replicate) is not None:
+        while len(cache.layers) <= index:
+            cache.layers.append(kind())
+    if len(cache.layers) > index:
         return
     static = [layer for layer in cache.layers if isinstance(layer, StaticLayer)]
     if not static:

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from talan_core.attach import TalanAttachment, attach
-from talan_core.checkpoint import BlockRecord, read_record, read_tensors, write_block
+from talan_core.checkpoint import BLOCK_WEIGHTS, BlockRecord, read_block, read_record, write_block
 from talan_core.errors import UserError
+from talan_core.reading import check_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -93,6 +94,7 @@ class BlockCarrier(nn.Module):
             num_layers=attachment.num_layers,
             partner=partner,
             base_revision=getattr(backbone.config, "_commit_hash", None),
+            dtype=str(backbone.dtype).removeprefix("torch."),
             provenance=attachment.provenance,
         )
         write_block(directory, record, given or attachment.state_dict())
@@ -100,10 +102,13 @@ class BlockCarrier(nn.Module):
     def _read_block(self, name: str, directory: Path, *, trainable: bool) -> None:
         """Read a checkpoint's block: into the adapter's own if it has one, else into a new one."""
         record = read_record(directory)
+        tensors = read_block(directory, record.config)
         if name not in self.talans:
             check_backbone(record, self._backbone(), directory)
             fresh = torch.Generator().manual_seed(0)  # the values are overwritten
-            self._carry(name, TalanAttachment(self._backbone(), record.config, generator=fresh))
+            attachment = TalanAttachment(self._backbone(), record.config, generator=fresh)
+            check_tensors(directory / BLOCK_WEIGHTS, tensors, attachment.state_dict())
+            self._carry(name, attachment)
         attachment = cast("TalanAttachment", self.talans[name])
         if record.config != attachment.config:
             raise UserError(
@@ -111,7 +116,8 @@ class BlockCarrier(nn.Module):
                 f"  {record.config}\n  {attachment.config}",
                 f"Load it as a model of its own: talan_core.load({str(directory)!r})",
             )
-        attachment.load_state_dict(read_tensors(directory))
+        check_tensors(directory / BLOCK_WEIGHTS, tensors, attachment.state_dict())
+        attachment.load_state_dict(tensors)
         attachment.provenance = record.provenance
         if not trainable:
             attachment.requires_grad_(requires_grad=False)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, cast
 
-from peft import PeftModelForCausalLM, PeftType
+import torch
+from peft import PeftModelForCausalLM, PeftType, get_peft_model_state_dict
+from peft.utils.transformers_weight_conversion import convert_peft_adapter_state_dict_for_transformers
 
+from talan_core.checkpoint import ADAPTER_WEIGHTS
 from talan_core.originals import Originals, overwritten_by
 from talan_core.quiet import library_warnings_silenced
+from talan_core.reading import check_tensors, misfit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from peft import PeftConfig, PeftModel
     from transformers import PreTrainedModel
@@ -58,6 +63,45 @@ class ExactPeftModel(PeftModelForCausalLM):
 
     def _adds_tokens(self) -> bool:
         return bool(self.active_peft_config.peft_type == PeftType.PROMPT_TUNING)
+
+
+def check_applied(model: PeftModel, name: str, directory: Path, stored: Mapping[str, torch.Tensor]) -> None:
+    """Prove that an adapter of a model is what a checkpoint holds, tensor by tensor and both ways.
+
+    Args:
+        model: The model, after loading.
+        name: Name of the adapter.
+        directory: The checkpoint, for the error.
+        stored: What its file holds.
+
+    Raises:
+        UserError: A tensor was left out, is not in the checkpoint, or has other values.
+    """
+    expected = adapter_tensors(model, name, stored)
+    found = dict(stored)
+    if found.keys() != expected.keys():
+        # Names that transformers has changed since, for some architectures; PEFT translates them while loading.
+        found = convert_peft_adapter_state_dict_for_transformers(model, model.peft_config[name], found, name)
+    check_tensors(directory / ADAPTER_WEIGHTS, found, expected)
+    for key, value in expected.items():
+        if not value.is_meta and not torch.equal(value.cpu(), found[key].to(value.dtype)):
+            raise misfit(directory, f"\n  PEFT has not taken over {key}")
+
+
+def adapter_tensors(model: PeftModel, name: str, stored: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the tensors of an adapter as PEFT would save them, the embeddings only where a file has them.
+
+    Args:
+        model: The model.
+        name: Name of the adapter.
+        stored: What the file holds.
+    """
+    with library_warnings_silenced():
+        own: dict[str, torch.Tensor] = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
+        if stored.keys() - own.keys():
+            more = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=True)
+            own |= {key: value for key, value in more.items() if key in stored}
+    return own
 
 
 def adapted(backbone: PreTrainedModel, config: PeftConfig, make: Callable[[], PeftModel]) -> PeftModel:

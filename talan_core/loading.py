@@ -2,51 +2,86 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from peft import PeftModel
+from peft import PeftModel, PeftType
 from torch import nn
 from transformers import AutoModelForCausalLM
 
+from talan_core.adapter_config import check_sizes, check_virtual_tokens
 from talan_core.carrier import check_backbone
-from talan_core.checkpoint import ADAPTER_CONFIG, has_block, read_partner, read_record
+from talan_core.checkpoint import (
+    ADAPTER_CONFIG,
+    OWN_DIRECTORY,
+    has_block,
+    local_directory,
+    read_adapter,
+    read_partner,
+    read_record,
+)
 from talan_core.errors import UserError
-from talan_core.exact import adapted
+from talan_core.exact import adapted, check_applied
 from talan_core.model import TalanPeftModel
 from talan_core.partners import PARTNERS, PlainPartner
-from talan_core.plain import ARM_CONFIG, PlainModel, read_plain
+from talan_core.plain import ARM_CONFIG, ARM_WEIGHTS, PlainModel, read_plain
+from talan_core.reading import check_largest, damaged, largest_dimension, misfit, one_error, read_tensors
+from talan_core.revision import check_commit, commit_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from peft import PeftConfig
     from transformers import PreTrainedModel
 
-_HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
+    from talan_core.plain import PlainRecord
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """Which backbone a checkpoint was trained on; None where it does not say."""
+
+    name: str | None
+    revision: str | None
+    dtype: str | None
 
 
 def load(
-    directory: str | Path, base_model: PreTrainedModel | None = None, *, is_trainable: bool = False
+    directory: str | Path,
+    base_model: PreTrainedModel | None = None,
+    *,
+    is_trainable: bool = False,
+    **backbone_options: Any,  # noqa: ANN401 - transformers' arguments
 ) -> PeftModel | PlainModel:
     """Load a saved arm of any kind, with or without a block.
 
     Args:
         directory: What `save_pretrained` wrote, or the Hub id of a repository of such files.
-        base_model: The backbone, changed in place; loaded by the name in the checkpoint when None.
+        base_model: The backbone, changed in place, and not to be used after an error; loaded by the name in the
+            checkpoint when None.
         is_trainable: Whether to go on training; otherwise the model is in evaluation mode and nothing requires
             gradients.
+        backbone_options: For a backbone that is loaded here, handed on to `AutoModelForCausalLM.from_pretrained`:
+            dtype, device_map, quantization_config, revision and others; they go before what the checkpoint says.
 
     Returns:
         A `TalanPeftModel`, the PEFT model of a checkpoint without a block, or the `PlainModel` of an arm without an
         adapter of PEFT.
 
     Raises:
-        UserError: If there is no checkpoint, it is incomplete, or it was made for another backbone.
+        UserError: If there is no checkpoint, it is damaged or a pickle, or it was made for another backbone or by
+            another method: every tensor of file and model is compared, both ways, by name, shape and value.
     """
-    directory = _local(directory)
+    directory = local_directory(directory)
+    if base_model is not None and backbone_options:
+        raise UserError(
+            f"{', '.join(sorted(backbone_options))} cannot be changed in a base_model that is loaded already.",
+            "Give either: talan_core.load(DIR, base_model=MODEL) or talan_core.load(DIR, dtype=...)",
+        )
     if (directory / ARM_CONFIG).is_file():
-        return _load_plain(directory, base_model, is_trainable=is_trainable)
+        return _load_plain(directory, base_model, backbone_options, is_trainable=is_trainable)
     if not (directory / ADAPTER_CONFIG).is_file():
         raise UserError(
             f"{directory} holds neither {ADAPTER_CONFIG} nor {ARM_CONFIG}.",
@@ -59,10 +94,16 @@ def load(
             f"PEFT cannot go on training a saved {partner.peft_type} adapter.",
             "Load it without is_trainable=True, or train it anew.",
         )
-    name = read_record(directory).base_model if with_block else partner.base_model_name_or_path
-    backbone = _backbone(directory, name) if base_model is None else base_model
+    origin = _Origin(partner.base_model_name_or_path, partner.revision, None)
     if with_block:
-        check_backbone(read_record(directory), backbone, directory)
+        record = read_record(directory)
+        origin = _Origin(record.base_model, record.base_revision or partner.revision, record.dtype)
+    backbone = _settled(directory, base_model, origin, backbone_options)
+    if with_block:
+        check_backbone(record, backbone, directory)
+        kind = PeftType(partner.peft_type).value
+        if kind != record.partner:
+            raise misfit(directory, f"\n  its block was trained beside {record.partner}, its adapter is {kind}")
     model = _load_partner(backbone, directory, partner, is_trainable=is_trainable)
     if not is_trainable:
         model.requires_grad_(requires_grad=False)  # PEFT leaves virtual tokens and trained biases trainable
@@ -76,7 +117,9 @@ def load(
     return carrier
 
 
-def _load_plain(directory: Path, base_model: PreTrainedModel | None, *, is_trainable: bool) -> PlainModel:
+def _load_plain(
+    directory: Path, base_model: PreTrainedModel | None, options: dict[str, Any], *, is_trainable: bool
+) -> PlainModel:
     record = read_plain(directory)
     kind = PARTNERS.get(record.partner)
     if kind is None or not issubclass(kind, PlainPartner):
@@ -84,49 +127,88 @@ def _load_plain(directory: Path, base_model: PreTrainedModel | None, *, is_train
             f"The checkpoint {directory} holds an arm {record.partner!r} that this version does not know.",
             "Install the version that wrote it: pip install --upgrade talan-eval",
         )
-    backbone = _backbone(directory, record.base_model) if base_model is None else base_model
+    origin = _Origin(record.base_model, record.base_revision, record.dtype)
+    backbone = _settled(directory, base_model, origin, options)
     if has_block(directory):
         check_backbone(read_record(directory), backbone, directory)
-    model = PlainModel(
-        backbone,
-        kind(**record.options),
-        layer=record.options.get("layer"),
-        generator=torch.Generator().manual_seed(0),  # the values are overwritten
-    )
-    model.read(directory, trainable=is_trainable)
+    with one_error(directory):
+        partner = kind(**record.options)
+        problems = partner.problems()
+        if problems:
+            raise damaged(directory / ARM_CONFIG, "; ".join(problems))
+        layer = record.options.get("layer")
+        if partner.layer_of(0) is not None and type(layer) is not int:
+            raise damaged(directory / ARM_CONFIG, f"layer={layer!r}")
+        _check_rank(directory, record)
+        model = PlainModel(
+            backbone,
+            partner,
+            layer=layer,
+            generator=torch.Generator().manual_seed(0),  # the values are overwritten
+        )
+        model.read(directory, trainable=is_trainable)
     model.provenance = record.provenance
     return model if is_trainable else model.eval()
 
 
+def _check_rank(directory: Path, record: PlainRecord) -> None:
+    """Refuse a rank that no tensor of the checkpoint has, before an edit of that rank is made."""
+    if (rank := record.options.get("r")) is not None:
+        largest = largest_dimension(read_tensors(directory / ARM_WEIGHTS))
+        check_largest(directory / ARM_CONFIG, [("r", rank)], largest)
+
+
 def _load_partner(base: PreTrainedModel, directory: Path, partner: PeftConfig, *, is_trainable: bool) -> PeftModel:
-    return adapted(
-        base,
-        partner,
-        lambda: PeftModel.from_pretrained(base, str(directory), config=partner, is_trainable=is_trainable),
-    )
+    tensors = read_adapter(directory)
+    check_virtual_tokens(partner, directory / ADAPTER_CONFIG, base)
+    check_sizes(partner, directory / ADAPTER_CONFIG, largest_dimension(tensors))
+    with one_error(directory), warnings.catch_warnings():
+        # What is missing is an error below, with its names.
+        warnings.filterwarnings("ignore", message="Found missing adapter keys")
+        model = adapted(
+            base,
+            partner,
+            lambda: PeftModel.from_pretrained(base, str(directory), config=partner, is_trainable=is_trainable),
+        )
+        check_applied(model, "default", directory, tensors)
+    return model
 
 
-def _backbone(directory: Path, name: str | None) -> PreTrainedModel:
-    if not name:
+def _settled(
+    directory: Path, base_model: PreTrainedModel | None, origin: _Origin, options: dict[str, Any]
+) -> PreTrainedModel:
+    """Return the given backbone, checked, or load the one that the checkpoint names."""
+    if base_model is None:
+        backbone = _backbone(directory, origin, options)
+        commit_of(backbone)
+        return backbone
+    check_commit(base_model, origin.name, origin.revision, directory)
+    return base_model
+
+
+def _backbone(directory: Path, origin: _Origin, options: dict[str, Any]) -> PreTrainedModel:
+    """Load the backbone that a checkpoint names, at the revision and in the type that it names."""
+    if not origin.name:
         raise UserError(
             f"The checkpoint {directory} does not name its backbone.",
             "Pass it: talan_core.load(DIR, base_model=AutoModelForCausalLM.from_pretrained(NAME))",
         )
-    return cast("PreTrainedModel", AutoModelForCausalLM.from_pretrained(name))
-
-
-def _local(directory: str | Path) -> Path:
-    """Return a directory as it is, and a Hub id as the directory of its downloaded files."""
-    path = Path(directory)
-    if path.is_dir() or not _HUB_ID.fullmatch(str(directory)):
-        return path
-    from huggingface_hub import snapshot_download  # noqa: PLC0415 - only for Hub ids
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415 - as above
-
-    try:
-        return Path(snapshot_download(str(directory)))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    if options.get("trust_remote_code"):
         raise UserError(
-            f"{directory} is no directory, and the Hub does not give it ({type(error).__name__}).",
-            "Give the directory that save_pretrained(DIR) wrote, or check the id and the network.",
+            f"The checkpoint {directory} names its backbone, and code that comes with that is not run on its word.",
+            "Load the backbone yourself and pass it: talan_core.load(DIR, base_model=MODEL)",
+        )
+    given: dict[str, Any] = {} if origin.revision is None else {"revision": origin.revision}
+    if origin.dtype is not None:
+        given["dtype"] = origin.dtype
+    try:
+        name = str(directory) if origin.name == OWN_DIRECTORY else origin.name
+        found = AutoModelForCausalLM.from_pretrained(name, **{**given, **options, "trust_remote_code": False})
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+        of = "" if given.get("revision") is None else f" at revision {given['revision']}"
+        raise UserError(
+            f"The backbone {origin.name}{of}, named by {directory}, cannot be loaded ({type(error).__name__}: "
+            f"{' '.join(str(error).split())[:200]}).",
+            "Check name and network, or pass it: talan_core.load(DIR, base_model=MODEL)",
         ) from error
+    return cast("PreTrainedModel", found)

@@ -8,8 +8,8 @@ can live in the model's own key-value cache, as one layer more than the model ha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import torch
 from torch import nn
@@ -19,7 +19,12 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from talan_core.parts import Part, normal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from transformers.cache_utils import Cache
+
+BORDERS: Final = ("position_ids", "cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k", "seq_idx")
+"""Arguments of transformers' attention interface that say where one sequence of a row ends and the next begins."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,8 @@ class MemoryContext:
         cache_layer: Index of the memory's own layer in that cache.
         attention: Name of the attention implementation ("sdpa", "eager", ...).
         positions: Position of each token in its own sequence, (batch or 1, length). Only the noise control reads it.
+        borders: What the decoder layer hands to its own attention under the names of `BORDERS`. Attention
+            implementations without masks (flash attention) keep packed sequences apart by these alone.
     """
 
     mask: torch.Tensor | None
@@ -39,6 +46,7 @@ class MemoryContext:
     cache_layer: int
     attention: str
     positions: torch.Tensor
+    borders: Mapping[str, Any] = field(default_factory=dict)
 
 
 class CausalMemory(Part):
@@ -92,7 +100,9 @@ class CausalMemory(Part):
         themes = self.use("themes", x).view(self.slots, self.heads, head_dim).transpose(0, 1)
         queries = themes.reshape(1, -1, 1, head_dim).expand(batch, -1, length, -1).contiguous()
         attend = ALL_ATTENTION_FUNCTIONS.get_interface(context.attention, eager_attention)
-        out, _ = attend(self, queries, keys, values, context.mask, dropout=0.0, scaling=head_dim**-0.5)
+        out, _ = attend(
+            self, queries, keys, values, context.mask, dropout=0.0, scaling=head_dim**-0.5, **context.borders
+        )
         # (batch, length, H * T, m / H) -> (batch, length, T, m)
         by_head: torch.Tensor = out.view(batch, length, self.heads, self.slots, head_dim)
         return by_head.transpose(2, 3).reshape(batch, length, self.slots, -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -11,19 +12,35 @@ import torch
 from peft import PeftModelForCausalLM, PeftType
 from torch import nn
 
+from talan_core.adapter_config import check_sizes, differing_scale
 from talan_core.attach import TalanAttachment
 from talan_core.card import write_card
 from talan_core.carrier import BlockCarrier
-from talan_core.checkpoint import announce_block, has_block, is_strict, read_partner
+from talan_core.checkpoint import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    OWN_DIRECTORY,
+    BlockRecord,
+    announce_block,
+    has_block,
+    is_strict,
+    local_directory,
+    read_adapter,
+    read_partner,
+    write_block,
+)
 from talan_core.errors import UserError
-from talan_core.exact import ExactPeftModel
+from talan_core.exact import ExactPeftModel, adapter_tensors, check_applied
+from talan_core.plain import PlainRecord, write_arm
 from talan_core.quiet import library_warnings_silenced
+from talan_core.reading import check_tensors, largest_dimension, misfit, one_error
+from talan_core.revision import commit_of
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from peft import LoraModel, PeftModel
+    from peft import LoraModel, PeftConfig, PeftModel
     from transformers import PreTrainedModel
 
     from talan_core.config import TalanConfig
@@ -32,7 +49,10 @@ _SHARE_WARNING = (
     "TALAN d_mem={width} is the backbone's full width or more: the block may exceed one percent of its parameters."
 )
 _MERGE_WARNING = (
-    "The TALAN block stays active in the merged model, but save_pretrained of that model does not write it."
+    "The TALAN block stays active in the merged model; plain loaders of a saved one read the backbone without it."
+)
+_MERGED_SAVE_WARNING = (
+    "This directory holds a TALAN block beside the merged backbone: load it with talan_core.load({!r})."
 )
 
 
@@ -44,9 +64,31 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
     block with the adapter, `disable_adapter` switches both off, `merge_and_unload` merges the adapter and leaves the
     block in place, and `unload` takes both out.
 
-    Not covered: several adapters active at once, and `base_model.disable_adapter_layers()`, which reaches the adapter
+    Refused: batches of several adapters (`adapter_names`), and a key-value cache that this block has not filled.
+
+    Refused too: several adapters active at once, or added up.
+
+    Not covered: `base_model.disable_adapter_layers()`, which reaches the adapter
     only (`disable_adapter_layers()` of this model reaches both).
     """
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - PEFT's signature
+        """Run the model; arguments and result as for `PeftModelForCausalLM.forward`, but for mixed batches.
+
+        Raises:
+            UserError: If rows are to use several adapters.
+        """
+        self._check_call(kwargs)
+        return super().forward(*args, **kwargs)
+
+    def generate(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - PEFT's signature
+        """Generate; arguments and result as for `PeftModelForCausalLM.generate`, but for mixed batches.
+
+        Raises:
+            UserError: If rows are to use several adapters.
+        """
+        self._check_call(kwargs)
+        return super().generate(*args, **kwargs)
 
     def save_pretrained(
         self,
@@ -63,6 +105,9 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
             strict: Make a plain PEFT load of the directory fail, instead of warning and dropping the block.
             kwargs: Handed on. A "state_dict" with the blocks' tensors (sharded training) is used for the blocks too.
         """
+        for config in self.peft_config.values():
+            if config.revision is None:
+                config.revision = getattr(self._backbone().config, "_commit_hash", None)
         super().save_pretrained(save_directory, *args, **kwargs)
         if not kwargs.get("is_main_process", True):
             return
@@ -88,7 +133,7 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
         name that exists, adapter and block are overwritten; a directory without a block leaves the block as it is.
 
         Args:
-            model_id: The checkpoint. Blocks are read from local directories only.
+            model_id: The checkpoint, a directory or the Hub id of one.
             adapter_name: Name of the adapter.
             is_trainable: Whether a new adapter is to be trained.
             args: Handed on.
@@ -98,21 +143,49 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
             PEFT's load result.
 
         Raises:
-            UserError: If the block in the directory does not fit this model.
+            UserError: If adapter or block in the directory are damaged or do not fit this model; a new adapter is taken
+                out again.
         """
+        directory = local_directory(model_id)
         new = adapter_name not in self.peft_config
-        with library_warnings_silenced():
-            if new and is_strict(model_id):
-                self.add_adapter(adapter_name, read_partner(model_id))
-            result = super().load_adapter(model_id, adapter_name, is_trainable, *args, **kwargs)
-        if has_block(model_id):
-            self._read_block(adapter_name, Path(model_id), trainable=is_trainable or not new)
+        with_block, partner, stored = has_block(directory), read_partner(directory), read_adapter(directory)
+        check_sizes(partner, directory / ADAPTER_CONFIG, largest_dimension(stored))
+        if not new:
+            self._check_overwriting(adapter_name, directory, partner, stored)
+        try:
+            with one_error(directory), library_warnings_silenced():
+                if new and is_strict(directory):
+                    self.add_adapter(adapter_name, partner)
+                result = super().load_adapter(str(directory), adapter_name, is_trainable, *args, **kwargs)
+                check_applied(self, adapter_name, directory, stored)
+            if with_block:
+                self._read_block(adapter_name, directory, trainable=is_trainable or not new)
+        except UserError:
+            if new and adapter_name in self.peft_config:
+                self.delete_adapter(adapter_name)
+            raise
         return result
 
     def set_adapter(self, adapter_name: str, inference_mode: bool = False) -> None:  # noqa: FBT001, FBT002 - PEFT's signature
         """Make an adapter and its block the active ones; arguments as for `PeftModel.set_adapter`."""
+        if not isinstance(adapter_name, str):
+            raise UserError(
+                f"{adapter_name!r} cannot be active together: a TALAN block belongs to one adapter.",
+                "Activate one: model.set_adapter(NAME)",
+            )
         super().set_adapter(adapter_name, inference_mode)
         self._activate(trainable=not inference_mode)
+
+    def add_weighted_adapter(self, adapters: list[str], *_: Any, **__: Any) -> None:  # noqa: ANN401 - PEFT's signature
+        """Refuse to add adapters up: their blocks cannot be, and the sum would be without one.
+
+        Raises:
+            UserError: Always.
+        """
+        raise UserError(
+            f"The adapters {', '.join(adapters)} cannot be added up: a TALAN block belongs to one adapter.",
+            "Add up adapters without blocks, with PEFT alone: PeftModel.from_pretrained(model, DIR)",
+        )
 
     def delete_adapter(self, adapter_name: str) -> None:
         """Delete an adapter and its block; another adapter becomes active if this one was, as PEFT decides."""
@@ -143,8 +216,9 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
     def merge_and_unload(self, *args: Any, **kwargs: Any) -> PreTrainedModel:  # noqa: ANN401 - PEFT's signature
         """Merge the adapter into the backbone and return it with its block still active.
 
-        A block depends on the sequence and cannot be merged into weights. The returned model computes it; its
-        `save_pretrained` writes the merged backbone only, so save this model first if the block is to be kept.
+        A block depends on the sequence and cannot be merged into weights. The returned model computes it. Its
+        `save_pretrained` writes the block beside the merged backbone; `talan_core.load(DIR)` reads both, and any other
+        loader reads the backbone without the block, of which a warning tells.
 
         Args:
             args: Handed on to PEFT.
@@ -160,6 +234,7 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
         if kept is not None:
             warnings.warn(_MERGE_WARNING, stacklevel=2)
             merged.talan = kept
+            cast("Any", merged).save_pretrained = functools.partial(_save_merged, merged, kept)
             ignored = {*(merged._keys_to_ignore_on_save or ()), *(f"talan.{key}" for key in kept.state_dict())}  # noqa: SLF001 - transformers has no public name for it
             merged._keys_to_ignore_on_save = ignored  # noqa: SLF001 - as above
         return merged
@@ -173,11 +248,59 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
     def create_or_update_model_card(self, output_dir: str) -> None:
         """Do nothing: the model card is written once the block's files are there."""
 
+    def _check_call(self, kwargs: Mapping[str, Any]) -> None:
+        if kwargs.get("adapter_names") is not None and len(self.talans):
+            raise UserError(
+                "A batch cannot mix adapters where one has a TALAN block: the block would be used for every row.",
+                "Leave out adapter_names, and run one batch per adapter: model.set_adapter(NAME), or in "
+                "`with model.disable_adapter():` for the backbone",
+            )
+        active = list(cast("Any", self.base_model).active_adapters)
+        if active != [self._active_name()] and len(self.talans):
+            raise UserError(
+                f"The active adapters are {', '.join(active)}, the active block is that of {self._active_name()}: "
+                "a block belongs to one adapter, and several do not add up.",
+                "Activate one: model.set_adapter(NAME), not model.base_model.set_adapter",
+            )
+
+    def _check_overwriting(
+        self, name: str, directory: Path, partner: PeftConfig, stored: Mapping[str, torch.Tensor]
+    ) -> None:
+        """Refuse to put tensors into an adapter in which they would mean something else; PEFT asks for names only."""
+        difference = differing_scale(partner, self.peft_config[name])
+        if difference is not None:
+            raise misfit(directory, f"\n  of checkpoint and adapter {name}, {difference}")
+        check_tensors(directory / ADAPTER_WEIGHTS, stored, adapter_tensors(self, name, stored))
+
     def _active_name(self) -> str:
         return str(self.active_adapter)
 
     def _backbone(self) -> PreTrainedModel:
         return cast("PreTrainedModel", self.get_base_model())
+
+
+def _save_merged(
+    merged: PreTrainedModel,
+    attachment: TalanAttachment,
+    save_directory: str | os.PathLike[str],
+    *args: Any,  # noqa: ANN401 - transformers' signature
+    **kwargs: Any,  # noqa: ANN401 - as above
+) -> None:
+    """Save a merged backbone and the block beside it, as an arm "base" on the backbone in the same directory."""
+    type(merged).save_pretrained(merged, save_directory, *args, **kwargs)
+    if not kwargs.get("is_main_process", True):
+        return
+    write_arm(Path(save_directory), PlainRecord("base", {}, OWN_DIRECTORY, None, attachment.provenance))
+    record = BlockRecord(
+        config=attachment.config,
+        base_model=OWN_DIRECTORY,
+        hidden_size=attachment.hidden_size,
+        num_layers=attachment.num_layers,
+        partner="base",
+        provenance=attachment.provenance,
+    )
+    write_block(Path(save_directory), record, attachment.state_dict())
+    warnings.warn(_MERGED_SAVE_WARNING.format(str(save_directory)), stacklevel=3)
 
 
 def add_talan(model: PeftModel, config: TalanConfig, *, generator: torch.Generator) -> TalanPeftModel:
@@ -206,6 +329,7 @@ def add_talan(model: PeftModel, config: TalanConfig, *, generator: torch.Generat
             f"TALAN cannot be paired with {model.active_peft_config.peft_type}: it changes the sequence.",
             "Use a partner that adapts weights, for example talan+lora.",
         )
+    commit_of(cast("PreTrainedModel", model.get_base_model()))
     attachment = TalanAttachment(cast("PreTrainedModel", model.get_base_model()), config, generator=generator)
     warn_of_width(attachment)
     attachment.train(model.training)

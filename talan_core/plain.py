@@ -14,18 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
-from transformers import AutoModelForCausalLM
 
 from talan_core.attach import TalanAttachment
 from talan_core.card import write_card
 from talan_core.carrier import BlockCarrier
-from talan_core.checkpoint import Provenance, has_block
+from talan_core.checkpoint import Provenance, has_block, provenance_of, text_or_none
 from talan_core.errors import UserError
 from talan_core.interventions import Intervention, LoReftEdit, SteeringEdit
 from talan_core.originals import Originals
 from talan_core.partners.plain import ActAdd, Full, LoReft
+from talan_core.reading import check_tensors, damaged, misfit, one_error, read_json, read_tensors, tensor_types
+from talan_core.revision import commit_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +51,7 @@ class PlainRecord:
         base_model: Name or path of the backbone, or None when it has none.
         base_revision: Commit of the backbone on the Hub, where that is known.
         provenance: Where the arm comes from, where that is known.
+        dtype: Type of the backbone's weights, such as "bfloat16", where that is known.
     """
 
     partner: str
@@ -57,6 +59,7 @@ class PlainRecord:
     base_model: str | None
     base_revision: str | None = None
     provenance: Provenance | None = None
+    dtype: str | None = None
 
 
 class PlainModel(BlockCarrier):
@@ -75,6 +78,7 @@ class PlainModel(BlockCarrier):
         self, backbone: PreTrainedModel, partner: PlainPartner, *, layer: int | None, generator: torch.Generator
     ) -> None:
         super().__init__()
+        commit_of(backbone)
         self.base_model = backbone
         self.partner = partner
         self.provenance: Provenance | None = None
@@ -164,9 +168,9 @@ class PlainModel(BlockCarrier):
             backbone.name_or_path or None,
             getattr(backbone.config, "_commit_hash", None),
             self.provenance,
+            str(backbone.dtype).removeprefix("torch."),
         )
-        data = {"format": _FORMAT, **dataclasses.asdict(record)}
-        (directory / ARM_CONFIG).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        write_arm(directory, record)
         if self.talan is not None:
             self._write_block(directory, _ONLY, self.partner.kind)
             write_card(directory, sum(p.numel() for p in backbone.parameters()))
@@ -174,12 +178,13 @@ class PlainModel(BlockCarrier):
     def read(self, directory: Path, *, trainable: bool) -> None:
         """Read what `save_pretrained` wrote beside the record."""
         if self.edit is not None:
-            self.edit.load_state_dict(load_file(str(directory / ARM_WEIGHTS)))
+            tensors = read_tensors(directory / ARM_WEIGHTS)
+            check_tensors(directory / ARM_WEIGHTS, tensors, self.edit.state_dict())
+            self.edit.load_state_dict(tensors)
             self.edit.requires_grad_(requires_grad=trainable)
         if isinstance(self.partner, Full):
             backbone = self.get_base_model()
-            tuned = AutoModelForCausalLM.from_pretrained(str(directory), dtype=backbone.dtype)
-            backbone.load_state_dict(tuned.state_dict())
+            backbone.load_state_dict(_whole_weights(backbone, directory))
             backbone.requires_grad_(requires_grad=trainable)
         if has_block(directory):
             self._read_block(_ONLY, directory, trainable=trainable)
@@ -189,6 +194,12 @@ class PlainModel(BlockCarrier):
 
     def _backbone(self) -> PreTrainedModel:
         return self.get_base_model()
+
+
+def write_arm(directory: Path, record: PlainRecord) -> None:
+    """Write `talan_arm.json` into an existing directory."""
+    data = {"format": _FORMAT, **dataclasses.asdict(record)}
+    (directory / ARM_CONFIG).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
 def read_plain(directory: Path) -> PlainRecord:
@@ -201,21 +212,52 @@ def read_plain(directory: Path) -> PlainRecord:
         UserError: If the file is not what this version writes.
     """
     path = directory / ARM_CONFIG
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        version, provenance = data.pop("format"), data.pop("provenance")
-        record = PlainRecord(**data, provenance=None if provenance is None else Provenance(**provenance))
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path} is damaged or was not written by talan_core ({error}).",
-            "Save the model again with save_pretrained(DIR).",
-        ) from error
+    data = read_json(path)
+    if "format" not in data or "provenance" not in data:
+        raise damaged(path, "format or provenance is missing")
+    version, provenance = data.pop("format"), provenance_of(path, data.pop("provenance"))
     if version != _FORMAT:
         raise UserError(
             f"The arm format {version!r} in {path} cannot be read by this version, which reads {_FORMAT}.",
             "Install the version that wrote it: pip install --upgrade talan-eval",
         )
+    texts: dict[str, Any] = {name: text_or_none(path, data, name) for name in ("base_model", "base_revision", "dtype")}
+    with one_error(path):
+        record = PlainRecord(**data, **texts, provenance=provenance)
+    if not (isinstance(record.partner, str) and isinstance(record.options, dict)):
+        raise damaged(path, f"partner={record.partner!r}, options={record.options!r}")
     return record
+
+
+def _whole_weights(backbone: PreTrainedModel, directory: Path) -> dict[str, torch.Tensor]:
+    """Read all weights of a backbone, none of which may be missing, superfluous, of another shape or not finite.
+
+    The model is made after the backbone's own configuration: what the checkpoint's says is not looked at.
+    """
+    with one_error(directory):
+        tuned, told = cast("Any", type(backbone)).from_pretrained(
+            str(directory),
+            config=backbone.config,
+            dtype=backbone.dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    wrong = {what: sorted(str(name) for name in told.get(what, ())) for what in ("missing_keys", "unexpected_keys")}
+    if any(wrong.values()):
+        raise misfit(
+            directory, "".join(f"\n  {what}: {', '.join(names[:3])}" for what, names in wrong.items() if names)
+        )
+    weights: dict[str, torch.Tensor] = tuned.state_dict()
+    for path in sorted(directory.glob("model*.safetensors")):
+        kinds = tensor_types(path)
+        odd = [name for name, kind in kinds.items() if name in weights and weights[name].is_floating_point() != kind]
+        if odd:  # transformers would make floating numbers of them without a word
+            raise misfit(path, f"\n  the type of {', '.join(sorted(odd)[:3])}")
+    for name, value in weights.items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise damaged(directory, f"the tensor {name} has values that are not finite")
+    return weights
 
 
 def _edit_of(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import torch
 
 from talan_core.carrier import BlockCarrier
-from talan_core.training.data import render_prompt
+from talan_core.training.rendering import prompt_ids, render_prompt
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -27,9 +27,8 @@ def adapter_is_live(model: PeftModel | PlainModel, tokenizer: PreTrainedTokenize
     Returns:
         The largest absolute difference of a logit to the model with adapter and block disabled; 0.0 means not live.
     """
-    text = render_prompt(tokenizer, prompt)
-    encoded = cast("Any", tokenizer(text, return_tensors="pt", add_special_tokens=not tokenizer.chat_template))
-    return largest_logit_change(model, encoded["input_ids"])
+    ids = prompt_ids(tokenizer, render_prompt(tokenizer, prompt))
+    return largest_logit_change(model, torch.tensor([ids]))
 
 
 @torch.no_grad()

@@ -87,8 +87,9 @@ def load_model(revision: Revision, dtype: str, device: torch.device) -> PreTrain
     from transformers import AutoModelForCausalLM  # noqa: PLC0415 - heavy
 
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-        revision.location, revision=revision.commit, dtype=getattr(torch, dtype)
+        revision.location, revision=revision.commit, dtype=getattr(torch, dtype), trust_remote_code=False
     )
+    model.config._commit_hash = revision.commit  # noqa: SLF001 - where transformers itself used to note it
     torch.nn.Module.to(model, device)
     model.requires_grad_(requires_grad=False)
     model.train(mode=False)
@@ -99,7 +100,9 @@ def load_tokenizer(revision: Revision) -> PreTrainedTokenizerBase:
     """Load the tokenizer, padding on the left and with a padding token, as batched generation needs it."""
     from transformers import AutoTokenizer  # noqa: PLC0415 - heavy
 
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(revision.location, revision=revision.commit)
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        revision.location, revision=revision.commit, trust_remote_code=False
+    )
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token

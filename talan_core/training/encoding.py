@@ -10,6 +10,7 @@ from talan_core.training.rendering import (
     Turn,
     end_of_sequence,
     ending_tokens,
+    prompt_ids,
     render_turns,
     token_ids,
 )
@@ -48,9 +49,7 @@ class EncodedExample:
 
 def encode_plain(tokenizer: PreTrainedTokenizerBase, prompt: str, completion: str, source: str) -> EncodedExample:
     """Encode a prompt and its completion for a tokenizer without a chat template: both, and end of sequence."""
-    prefix = token_ids(tokenizer, prompt, special=True)
-    if prefix and prefix[-1] == tokenizer.eos_token_id:  # some tokenizers close every text
-        prefix = prefix[:-1]
+    prefix = prompt_ids(tokenizer, prompt)
     ids = [*prefix, *token_ids(tokenizer, completion), *end_of_sequence(tokenizer)]
     return EncodedExample(tuple(ids), len(prefix), source=source)
 
@@ -81,6 +80,30 @@ def encode_turns(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn], sour
     return [_last_answer(tokenizer, turns[: at + 1], source) for at in answers]
 
 
+def answer_ends(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Return the tokens that a trained answer ends with, at any of which generation has to stop.
+
+    With a chat template they are read off encoded conversations, of one turn and of two: the end-of-turn token, which
+    need not be the tokenizer's end-of-sequence token.
+
+    Args:
+        tokenizer: The backbone's tokenizer.
+    """
+    ends = set(end_of_sequence(tokenizer))
+    if not tokenizer.chat_template:
+        return frozenset(ends)
+    pair = [Turn("user", "1+1="), Turn(ASSISTANT, "2")]
+    for turns in (pair, pair * 2):
+        try:
+            encoded = encode_turns(tokenizer, turns, "")
+        except UserError:  # such a template is refused by training too
+            continue
+        for example in encoded:
+            last = [begin - 1 for begin, _ in example.unlearned] + [len(example.input_ids) - 1]
+            ends.update(example.input_ids[at] for at in last)
+    return frozenset(ends)
+
+
 def _last_answer(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn], source: str) -> EncodedExample:
     """Encode turns that end with the assistant's, with the loss on that one."""
     prefix_text = render_turns(tokenizer, turns[:-1], to_be_answered=True)
@@ -91,7 +114,7 @@ def _last_answer(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn], sour
             "than for generation, so the loss cannot be put on the answer alone.",
             "Use a backbone whose template appends the answer to the generation prompt, for example --backbone micro.",
         )
-    prefix, full = token_ids(tokenizer, prefix_text), token_ids(tokenizer, full_text)
+    prefix, full = prompt_ids(tokenizer, prefix_text), token_ids(tokenizer, full_text)
     if full[: len(prefix)] != prefix:
         # A token spans the border. Generation starts after the prefix as it stands, so training does too.
         full = prefix + token_ids(tokenizer, full_text[len(prefix_text) :])

@@ -59,6 +59,26 @@ def token_ids(tokenizer: PreTrainedTokenizerBase, text: str, *, special: bool = 
     return cast("list[int]", tokenizer(text, add_special_tokens=special)["input_ids"])
 
 
+def prompt_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Return the token ids of a prompt, the same in training, answering and probes: this is the one place.
+
+    What the chat template writes is taken as it stands, also where it writes no beginning-of-sequence token and the
+    tokenizer would add one. Without a template the tokenizer's own beginning stands in front, once, and what it would
+    put behind a finished text (an end-of-sequence token) is left out: an answer is to follow.
+
+    Args:
+        tokenizer: The backbone's tokenizer.
+        text: The prompt as `render_prompt` wrote it, an answer's beginning behind it or not.
+    """
+    bare = token_ids(tokenizer, text)
+    if tokenizer.chat_template or not bare:
+        return bare if tokenizer.chat_template else token_ids(tokenizer, text, special=True)
+    ids = token_ids(tokenizer, text, special=True)
+    ends = (end for end in range(len(ids), len(bare) - 1, -1) if ids[end - len(bare) : end] == bare)
+    ids = ids[: next(ends, len(ids))]
+    return ids[1:] if len(ids) > len(bare) and ids[:2] == [tokenizer.bos_token_id] * 2 else ids
+
+
 def end_of_sequence(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Return the end-of-sequence token as a list of one, or an empty list if there is none."""
     return [tokenizer.eos_token_id] if isinstance(tokenizer.eos_token_id, int) else []

@@ -380,8 +380,8 @@ def _collator(
 ) -> Callable[[Sequence[EncodedExample]], dict[str, torch.Tensor]]:
     if not settings.packing:
         return partial(collate, pad_token_id=pad)
-    check_packing(model)
-    return partial(collate_packed, pad_token_id=pad, capacity=settings.max_length)
+    capacity = settings.max_length if check_packing(model) else None
+    return partial(collate_packed, pad_token_id=pad, capacity=capacity)
 
 
 def _stop_checkpointing(model: PeftModel | PlainModel) -> None:

@@ -7,6 +7,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from talan_core.errors import UserError
+from talan_core.training.rendering import prompt_ids
 from talan_core.training.template_date import fix_date, reads_date
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def check_backbone(revision: Revision, settings: GenerationSettings, benchmarks:
             f"The chat template of {revision.location} has no switch for thinking.",
             "Leave --thinking out, or type --backbone with a model that has it, such as Qwen/Qwen3-8B.",
         )
-    config = AutoConfig.from_pretrained(revision.location, revision=revision.commit)
+    config = AutoConfig.from_pretrained(revision.location, revision=revision.commit, trust_remote_code=False)
     context = int(resolve_max_length(config, tokenizer))
     for benchmark in benchmarks:
         requests = benchmark.requests(chat_renderer(tokenizer, settings))
@@ -124,7 +125,7 @@ def check_prompts_fit(spec: TaskSpec, tokenizer: PreTrainedTokenizerBase, prompt
     Raises:
         UserError: At least one prompt is too long; the message says for how many tokens there is room.
     """
-    lengths = [len(tokenizer.encode(prompt)) for prompt in prompts]
+    lengths = [len(prompt_ids(tokenizer, prompt)) for prompt in prompts]
     room = context - max(lengths)
     if room >= spec.max_tokens:
         return

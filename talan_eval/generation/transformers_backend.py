@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from lm_eval.models.huggingface import HFLM
+from transformers import GenerationConfig
 
 import talan_core
 from talan_core.backbones.load import load_model, load_tokenizer
 from talan_core.errors import UserError
 from talan_core.probe import largest_logit_change, next_token
 from talan_core.training.data import collate
-from talan_core.training.encoding import EncodedExample
-from talan_core.training.rendering import pad_token
+from talan_core.training.encoding import EncodedExample, answer_ends
+from talan_core.training.rendering import pad_token, prompt_ids
 from talan_eval.generation.backend import Answer, Likelihood, LogProbabilities
 from talan_eval.generation.batches import cut
 from talan_eval.generation.prompts import has_thinking_switch
@@ -221,13 +222,52 @@ class _DrawingLM(HFLM):  # type: ignore[misc]  # lm-eval publishes no types
             text = text.replace(token, "")
         return text
 
-    def tok_batch_encode(self, strings: Sequence[str], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - passed through
-        """Encode a batch, and remember whose it is."""
+    def tok_encode(self, string: str, *_: Any, left_truncate_len: int | None = None, **__: Any) -> list[int]:  # noqa: ANN401 - lm-eval's signature
+        """Encode a prompt as training does; lm-eval would let the tokenizer add to what a chat template wrote."""
+        ids = prompt_ids(self.tokenizer, string)
+        return ids if left_truncate_len is None else ids[-left_truncate_len:]
+
+    def tok_batch_encode(
+        self,
+        strings: Sequence[str],
+        padding_side: str = "left",
+        left_truncate_len: int | None = None,
+        truncation: bool = False,  # noqa: FBT001, FBT002 - lm-eval's signature
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encode a batch as training does, padded on the left, and remember whose it is."""
+        del padding_side, truncation
         self._prompts = tuple(strings)
-        return super().tok_batch_encode(list(strings), *args, **kwargs)
+        rows = [self.tok_encode(string, left_truncate_len=left_truncate_len) for string in strings]
+        shape = (len(rows), max(map(len, rows)))
+        ids, mask = torch.full(shape, pad_token(self.tokenizer)), torch.zeros(shape, dtype=torch.long)
+        for row, tokens in enumerate(rows):
+            ids[row, shape[1] - len(tokens) :] = torch.tensor(tokens)
+            mask[row, shape[1] - len(tokens) :] = 1
+        return ids, mask
 
     def _model_generate(self, context: torch.Tensor, max_length: int, stop: list[str], **options: Any) -> torch.Tensor:  # noqa: ANN401 - as above
         if self._settings is not None and self._settings.temperature > 0:
             options["logits_processor"] = [SampleDraw(self._prompts, self._settings, context.device)]
-        answer: torch.Tensor = super()._model_generate(context, max_length, stop, **options)
+        with self._token_ids_only():
+            answer: torch.Tensor = super()._model_generate(context, max_length, stop, **options)
         return answer
+
+    @contextlib.contextmanager
+    def _token_ids_only(self) -> Iterator[None]:
+        """Take nothing but token ids from the generation settings that come with a model, and stop where answers end.
+
+        A repetition penalty, beams, a limit of tokens and the like would act in all arms, and on no record.
+        """
+        backbone = cast("Any", self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model)
+        shipped = backbone.generation_config
+        own = shipped.eos_token_id
+        ends = {*answer_ends(self.tokenizer), *(own if isinstance(own, list) else [] if own is None else [own])}
+        backbone.generation_config = GenerationConfig(  # type: ignore[no-untyped-call] # untyped in transformers
+            bos_token_id=shipped.bos_token_id,
+            eos_token_id=sorted(ends) or None,
+            pad_token_id=pad_token(self.tokenizer),
+        )
+        try:
+            yield
+        finally:
+            backbone.generation_config = shipped

@@ -72,7 +72,12 @@ def test_merging_keeps_the_block(backbone, tokens, tmp_path):
         torch.testing.assert_close(merged(tokens).logits, before, atol=1e-4, rtol=1e-4)
         merged.talan.enabled = False
         assert not torch.allclose(merged(tokens).logits, before, atol=1e-3)
-    merged.save_pretrained(tmp_path)
+    merged.talan.enabled = True
+    with pytest.warns(UserWarning, match="holds a TALAN block beside the merged backbone"):
+        merged.save_pretrained(tmp_path)
+    again = talan_core.load(tmp_path)
+    assert torch.equal(logits(again, tokens), logits(merged, tokens))
+    assert again.talan.provenance == merged.talan.provenance
     assert not [name for name in load_file(tmp_path / "model.safetensors") if "talan" in name]
 
 
@@ -273,3 +278,20 @@ def test_a_name_that_is_no_directory_is_asked_of_the_hub(monkeypatch, backbone, 
     loaded = talan_core.load("someone/their-adapter", backbone())
     assert asked == ["someone/their-adapter"]
     assert torch.equal(logits(loaded, tokens), logits(model, tokens))
+
+
+def test_several_active_adapters_are_refused_and_one_is_not(backbone, tokens):
+    model = trained(backbone())
+    before = logits(model, tokens)
+    model.add_adapter("second", LoraConfig(task_type="CAUSAL_LM", target_modules=["q_proj"], init_lora_weights=False))
+    with pytest.raises(UserError, match="cannot be active together"):
+        model.set_adapter(["default", "second"])
+    for names in (["default", "second"], "second"):
+        model.base_model.set_adapter(names)
+        for call in (model, model.generate):
+            with pytest.raises(UserError, match="the active block is that of default"):
+                call(input_ids=tokens)
+    with pytest.raises(UserError, match="cannot be added up"):
+        model.add_weighted_adapter(["default", "second"], [1.0, 1.0], "both")
+    model.set_adapter("default")
+    assert torch.equal(logits(model, tokens), before)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from talan_core.backbones.load import locate
 from talan_core.backbones.names import BY_NAME, find_backbone
 from talan_core.errors import UserError
 from talan_core.probe import adapter_is_live
-from talan_core.training.rendering import render_prompt
+from talan_core.reading import read_json
+from talan_core.training.rendering import prompt_ids, render_prompt
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -102,7 +102,7 @@ def _backbone(checkpoint: Path, base: str | None) -> str:
     for file, key in _BASE_NAMED_IN:
         path = checkpoint / file
         if named is None and path.is_file():
-            named = json.loads(path.read_text(encoding="utf-8")).get(key)
+            named = read_json(path).get(key)
     if not any((checkpoint / file).is_file() for file, _ in _BASE_NAMED_IN):
         raise UserError(
             f"{checkpoint} holds no checkpoint of talan_core.",
@@ -122,8 +122,7 @@ def _liveness(model: Any, tokenizer: Any) -> Liveness:  # noqa: ANN401 - any arm
     block = getattr(model, "talan", None)
     if block is None:
         return Liveness(total, None)
-    text = render_prompt(tokenizer, PROBE_PROMPT)
-    ids = tokenizer(text, return_tensors="pt", add_special_tokens=not tokenizer.chat_template)["input_ids"]
+    ids = torch.tensor([prompt_ids(tokenizer, render_prompt(tokenizer, PROBE_PROMPT))])
     with_block = model(ids.to(model.device)).logits.float()
     enabled, block.enabled = block.enabled, False
     try:

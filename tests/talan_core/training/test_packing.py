@@ -79,10 +79,13 @@ def test_packed_equals_separate(backbone, tokenizer, examples, attention):
 def test_a_memory_that_does_not_read_positions_leaks_and_is_refused(backbone, tokenizer, examples, monkeypatch):
     model = awake(build(backbone(), parse_arm("talan[layer=1]+lora"), seed=0))
     context = type(model.talan)._context
+
     # The leaky control: the block's own mask is built as if there were one sequence per row.
-    monkeypatch.setattr(
-        type(model.talan), "_context", lambda self, hidden, cache, _: context(self, hidden, cache, None)
-    )
+    def blind(self, hidden, cache, _):
+        self._callers_positions = None
+        return context(self, hidden, cache, {})
+
+    monkeypatch.setattr(type(model.talan), "_context", blind)
     worst = differences(model, tokenizer, examples)
     assert max(worst) > 0.05
     with pytest.raises(UserError, match="does not keep packed examples apart"):
