@@ -79,6 +79,26 @@ def _share_text(name: str, base: float, treatment: float, p: float | None) -> st
     )
 
 
+def same_backbones(contrasts: Sequence[Sequence[CellScores]]) -> Iterator[Remark]:
+    """Name backbones of which each benchmark has the scores of another one: one backbone under two names."""
+    for cells in contrasts:
+        found: dict[str, list[bytes]] = {}
+        for cell in cells:
+            scores = (cell.base, cell.treatment)
+            constant = all(np.ptp(matrix) == 0 for matrix in scores)  # all right or all wrong says nothing
+            key = b"" if constant else b"".join(np.ascontiguousarray(matrix).tobytes() for matrix in scores)
+            found.setdefault(cell.backbone, []).append(key)
+        names: dict[tuple[bytes, ...], str] = {}
+        for backbone, keys in found.items():
+            known = names.setdefault(tuple(keys), backbone)
+            if known != backbone and any(keys):
+                text = (
+                    f"the backbones {known} and {backbone} have the same scores everywhere; one backbone under two "
+                    "names counts its trainings twice"
+                )
+                yield Remark(cells[0].contrast.name, AGGREGATE, text)
+
+
 def _left_out(cell: CellScores) -> list[str]:
     flags, items = [], cell.items
     if cell.dropped_seeds:

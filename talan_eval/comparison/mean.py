@@ -15,7 +15,7 @@ from talan_eval.comparison.inference import grid_cell, infer
 from talan_eval.comparison.named import equivalence_test
 from talan_eval.comparison.positive import positive_cells
 from talan_eval.comparison.published import ci_points, points
-from talan_eval.comparison.verdicts import Decision, judge_mean, mean_p
+from talan_eval.comparison.verdicts import Decision, family_p, judge_mean, mean_p
 from talan_eval.result import schema
 from talan_eval.stats.aggregate import interquartile_mean, probability_of_improvement
 from talan_eval.stats.joint_flips import SeedGains
@@ -114,9 +114,7 @@ def judged(
     """
     record, alpha = mean.record, settings.alpha
     own = mean_p(mean.sizes, record.e1, settings)
-    family = own
-    if several and own is not None and adjusted.holm_p is not None:
-        family = max(own, adjusted.holm_p, adjusted.maxt_p if _flips_count(record) and adjusted.maxt_p else 0.0)
+    family = family_p(mean.sizes, own, adjusted, alpha) if several else own
     if record.anytime is not None and own is not None and family is not None:
         own, family = max(own, record.anytime.p), max(family, record.anytime.p)
     decides = own if primary else family
@@ -133,10 +131,6 @@ def judged(
             "verdict_basis": verdict.basis,
         }
     )
-
-
-def _flips_count(record: schema.Aggregate) -> bool:
-    return record.e1 is not None and record.e1.signflip is not None
 
 
 def _followed(cells: Sequence[CellScores], settings: StatisticsSettings) -> tuple[schema.Anytime | None, Reasons]:

@@ -92,8 +92,8 @@ def select(
         best=schema.ContrastName(base=best.base, treatment=best.treatment),
         selection_seeds=best.seeds,
         selection_gain=points(float(gains.max())),
-        expected_exaggeration=None if found is None else points(found.observed),
-        exaggeration_if_equal=None if found is None else points(found.equal),
+        expected_exaggeration=None if found is None else points(max(0.0, found.observed)),
+        exaggeration_if_equal=None if found is None else points(max(0.0, found.equal)),
     )
 
 

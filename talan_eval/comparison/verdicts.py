@@ -65,6 +65,24 @@ def mean_p(sizes: Sequence[int], e1: E1 | None, settings: StatisticsSettings) ->
     return min(1.0, p * settings.variants_tried)
 
 
+def family_p(sizes: Sequence[int], own: float | None, adjusted: Adjusted, alpha: float) -> float | None:
+    """Return the p that decides about a mean among the means of all contrasts; None with too few seeds for a verdict.
+
+    By the rule of a cell: the larger of Holm's and max-T's, and Holm's alone where so few (or so many) seeds leave sign
+    flips out.
+
+    Args:
+        sizes: Seeds of each backbone.
+        own: Of :func:`mean_p`, below which it cannot be.
+        adjusted: Its p-values among the means.
+        alpha: The error rate.
+    """
+    if own is None or adjusted.holm_p is None:
+        return None
+    both = sign_flip_decides(sizes, alpha) and adjusted.maxt_p is not None
+    return max(own, adjusted.holm_p, adjusted.maxt_p if both and adjusted.maxt_p is not None else 0.0)
+
+
 def judge_mean(delta: float, sizes: Sequence[int], p: float | None, e1: E1 | None, alpha: float) -> Decision:
     """Judge a mean by its deciding p."""
     if p is None:

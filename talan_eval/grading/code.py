@@ -101,7 +101,8 @@ def grade_program(program: str | None, outcome: Outcome | None) -> Grade:
 
     Returns:
         ``MATCH`` for a program that passed all its tests, ``TIMEOUT`` for one that was stopped by a time limit,
-        ``UNPARSED`` where there is no program, ``MISMATCH`` otherwise, a program that is not valid Python included.
+        ``ERROR`` for one that took down what ran it or was not run, ``UNPARSED`` where there is no program,
+        ``MISMATCH`` otherwise, a program that is not valid Python included.
     """
     if program is None:
         return Grade(Verdict.UNPARSED, None, "no program in the answer")
@@ -109,7 +110,8 @@ def grade_program(program: str | None, outcome: Outcome | None) -> Grade:
         return Grade(Verdict.ERROR, program, "the program was not run")
     if outcome.status is Status.PASSED:
         return Grade(Verdict.MATCH, program, "all tests pass")
-    verdict = Verdict.TIMEOUT if outcome.status is Status.TIMEOUT else Verdict.MISMATCH
+    others = {Status.TIMEOUT: Verdict.TIMEOUT, Status.LIMITS: Verdict.ERROR}
+    verdict = others.get(outcome.status, Verdict.MISMATCH)
     return Grade(verdict, program, f"{outcome.status.value}: {outcome.detail}")
 
 

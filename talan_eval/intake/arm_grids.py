@@ -65,6 +65,9 @@ def read_arms(asked: AskedArms) -> Arms:
         UserError: An arm that does not exist, that is named twice, or is compared with itself; a fixed one that is not
             there; too many of them. One error names all that is wrong.
     """
+    count = sum(len(written_out(text)) for text in (asked.base, *asked.treatments))
+    if count > MOST_ARMS and not asked.confirmed:
+        raise UserError(f"{count} arms are more than {MOST_ARMS}.", "Type --yes as well if so many are to be trained.")
     problems: list[UserError] = []
     typed: dict[str, list[str]] = {}
     for text in (asked.base, *asked.treatments):
@@ -85,12 +88,7 @@ def read_arms(asked: AskedArms) -> Arms:
         problems.append(UserError("No arm is compared with the base.", "Name one: --treat talan+lora"))
     elif not contrasts and not problems:
         problems.append(UserError("No arm has training seeds.", "Name an arm that is trained: --treat talan+lora"))
-    if len(names) > MOST_ARMS and not asked.confirmed:
-        problems.append(
-            UserError(
-                f"{len(names)} arms are more than {MOST_ARMS}.", "Type --yes as well if so many are to be trained."
-            )
-        )
+    problems = list({str(problem): problem for problem in problems}.values())  # a grid makes many of one mistake
     if problems:
         raise problems[0] if len(problems) == 1 else _all_of(problems)
     return Arms(names, fixed, contrasts)

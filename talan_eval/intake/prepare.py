@@ -75,6 +75,7 @@ def prepare(request: CompareRequest) -> Prepared:
     from talan_eval.generation.prompts import check_backbone, settled  # noqa: PLC0415 - as above
 
     revisions = [locate(one.spec) for one in checked.backbones]
+    _refuse_equal(checked, revisions)
     checked = replace(checked, generation=settled(checked.generation, revisions))
     device = _device(request.device)
     loaded = _loaded(request, checked)
@@ -112,6 +113,20 @@ def prepare(request: CompareRequest) -> Prepared:
         for one, revision in zip(checked.backbones, revisions, strict=True)
     )
     return Prepared(experiment, assignments, workers, request.retries, checked.statistics)
+
+
+def _refuse_equal(checked: Checked, revisions: Sequence[Revision]) -> None:
+    """Refuse one backbone under two names: its trainings would count as those of two."""
+    seen: dict[tuple[str | None, str | None, str], str] = {}
+    for one, revision in zip(checked.backbones, revisions, strict=True):
+        where = "" if revision.sha256 is not None else revision.location
+        key = (revision.commit, revision.sha256, where)
+        if key in seen:
+            raise UserError(
+                f"The backbones {seen[key]!r} and {one.spec.name!r} are the same files; they are no two backbones.",
+                f"Name it once: --backbone {seen[key]}",
+            )
+        seen[key] = one.spec.name
 
 
 def _loaded(request: CompareRequest, checked: Checked) -> dict[str, Benchmark]:

@@ -158,8 +158,8 @@ def selection(result: Result) -> tuple[str, ...]:
             f"{_exact(mean.e1, alpha)}"
         )
     said.append(
-        f"Confirmed on {_named_seeds(chosen.confirmation_seeds)}, which did not choose it: "
-        f"{fmt.gain(mean.delta)} points ({evidence}), {mean.verdict}; {fmt.gain(chosen.difference)} against "
+        f"Trained anew on {_named_seeds(chosen.confirmation_seeds)}, which did not choose it: "
+        f"{fmt.gain(mean.delta)} points ({evidence}), verdict: {mean.verdict}; {fmt.gain(chosen.difference)} against "
         "the gain that chose it. Tested alone, unadjusted. The items are the same, so it speaks of E1 only."
     )
     return tuple(said)

@@ -83,3 +83,11 @@ def test_a_large_grid_must_be_meant():
     with pytest.raises(UserError, match="202 arms are more than 200"):
         arms(grid)
     assert len(arms(grid, confirmed=True).names) == 202
+
+
+def test_one_mistake_in_a_grid_is_named_once_and_a_large_grid_before_its_mistakes():
+    with pytest.raises(UserError) as found:
+        arms("talan[slots=1|2|3,lr=1]+lora")
+    assert str(found.value).count("talan has no option 'lr'") == 1
+    with pytest.raises(UserError, match="241 arms are more than 200"):
+        arms("talan[slots=" + "|".join(map(str, range(1, 241))) + ",lr=1]+lora")

@@ -97,6 +97,12 @@ def test_changed_files_of_a_backbone_make_every_cell_new(tmp_path):
         (model / file).write_text(text)
 
 
+def test_one_backbone_under_two_names_is_refused(tmp_path):
+    model = shutil.copytree(MICRO_WEIGHTS, tmp_path / "model")
+    with pytest.raises(UserError, match="are the same files"):
+        prepare(CompareRequest(backbone=("micro", str(model)), seeds="1", limit=2, tasks="gsm8k_micro", device="cpu"))
+
+
 def test_what_answers_is_named_in_the_experiment():
     answering = prepared().experiment.backbones[0].answering
     assert answering["backend.name"] == "transformers"
