@@ -36,10 +36,13 @@ def common_tasks(arms: Sequence[LoggedArm], named: Sequence[str] | None) -> tupl
     wanted = tuple(sorted(anywhere, key=natural)) if named is None else tuple(dict.fromkeys(named))
     lacking = [task for task in wanted if task not in everywhere]
     if lacking:
-        where = next(f"{run.path} ({name})" for name, run in runs if lacking[0] not in run.tasks)
+        name, short = next((name, run) for name, run in runs if lacking[0] not in run.tasks)
+        missing = [task for task in lacking if task not in short.tasks]
+        several = len({run.backbone for _, run in runs}) > 1 and short.backbone is not None
+        where = f"{short.path} ({name}{f' on {short.backbone}' if several else ''})"
         common = ",".join(sorted(everywhere, key=natural))
         raise UserError(
-            f"Not every run has the same tasks: {where} lacks {', '.join(repr(task) for task in lacking)}.",
+            f"Not every run has the same tasks: {where} lacks {', '.join(repr(task) for task in missing)}.",
             f"Compare the tasks that all runs have: --tasks {common}"
             if common
             else "No task is in every run: score all arms on the same tasks.",

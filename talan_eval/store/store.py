@@ -429,5 +429,5 @@ def refuse_other_experiment(directory: Path, stored: Manifest, asked: Manifest) 
         name, there, here = difference
         raise UserError(
             f"{directory} holds another experiment: {name} is {there} there and {here} in this command.",
-            f"Give this one its own directory: --out {directory}-2",
+            f"Give this one its own directory: --out {directory}-2 (which takes over what is finished here)",
         )
