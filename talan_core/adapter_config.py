@@ -9,7 +9,7 @@ import typing
 from typing import TYPE_CHECKING, Any, Final
 
 from talan_core.errors import UserError
-from talan_core.reading import check_largest, damaged, misfit
+from talan_core.stored import check_largest, damaged, misfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from torch import nn
 from talan_core.attach import TalanAttachment, attach
 from talan_core.checkpoint import BLOCK_WEIGHTS, BlockRecord, read_block, read_record, write_block
 from talan_core.errors import UserError
-from talan_core.reading import check_tensors
+from talan_core.stored import check_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

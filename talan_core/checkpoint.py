@@ -28,7 +28,7 @@ from talan_core.adapter_config import check_adapter_config
 from talan_core.config import DEFAULT_COMPONENTS, TalanConfig
 from talan_core.errors import UserError
 from talan_core.quiet import library_warnings_silenced
-from talan_core.reading import check_largest, damaged, largest_dimension, one_error, read_json, read_tensors
+from talan_core.stored import check_largest, damaged, largest_dimension, one_error, read_json, read_tensors
 
 if TYPE_CHECKING:
     import os

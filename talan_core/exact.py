@@ -12,7 +12,7 @@ from peft.utils.transformers_weight_conversion import convert_peft_adapter_state
 from talan_core.checkpoint import ADAPTER_WEIGHTS
 from talan_core.originals import Originals, overwritten_by
 from talan_core.quiet import library_warnings_silenced
-from talan_core.reading import check_tensors, misfit
+from talan_core.stored import check_tensors, misfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

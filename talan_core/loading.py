@@ -27,8 +27,8 @@ from talan_core.exact import adapted, check_applied
 from talan_core.model import TalanPeftModel
 from talan_core.partners import PARTNERS, PlainPartner
 from talan_core.plain import ARM_CONFIG, ARM_WEIGHTS, PlainModel, read_plain
-from talan_core.reading import check_largest, damaged, largest_dimension, misfit, one_error, read_tensors
 from talan_core.revision import check_commit, commit_of
+from talan_core.stored import check_largest, damaged, largest_dimension, misfit, one_error, read_tensors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,11 +75,7 @@ def load(
             another method: every tensor of file and model is compared, both ways, by name, shape and value.
     """
     directory = local_directory(directory)
-    if base_model is not None and backbone_options:
-        raise UserError(
-            f"{', '.join(sorted(backbone_options))} cannot be changed in a base_model that is loaded already.",
-            "Give either: talan_core.load(DIR, base_model=MODEL) or talan_core.load(DIR, dtype=...)",
-        )
+    _refuse_both(base_model, backbone_options)
     if (directory / ARM_CONFIG).is_file():
         return _load_plain(directory, base_model, backbone_options, is_trainable=is_trainable)
     if not (directory / ADAPTER_CONFIG).is_file():
@@ -101,9 +97,7 @@ def load(
     backbone = _settled(directory, base_model, origin, backbone_options)
     if with_block:
         check_backbone(record, backbone, directory)
-        kind = PeftType(partner.peft_type).value
-        if kind != record.partner:
-            raise misfit(directory, f"\n  its block was trained beside {record.partner}, its adapter is {kind}")
+        _check_kind(directory, record.partner, PeftType(partner.peft_type).value)
     model = _load_partner(backbone, directory, partner, is_trainable=is_trainable)
     if not is_trainable:
         model.requires_grad_(requires_grad=False)  # PEFT leaves virtual tokens and trained biases trainable
@@ -115,6 +109,19 @@ def load(
     carrier._read_block("default", directory, trainable=is_trainable)  # noqa: SLF001 - a constructor of that class, as it were
     carrier.train(is_trainable and carrier.training)
     return carrier
+
+
+def _check_kind(directory: Path, trained_beside: str, kind: str) -> None:
+    if kind != trained_beside:
+        raise misfit(directory, f"\n  its block was trained beside {trained_beside}, its adapter is {kind}")
+
+
+def _refuse_both(base_model: PreTrainedModel | None, backbone_options: dict[str, Any]) -> None:
+    if base_model is not None and backbone_options:
+        raise UserError(
+            f"{', '.join(sorted(backbone_options))} cannot be changed in a base_model that is loaded already.",
+            "Give either: talan_core.load(DIR, base_model=MODEL) or talan_core.load(DIR, dtype=...)",
+        )
 
 
 def _load_plain(

@@ -33,8 +33,8 @@ from talan_core.errors import UserError
 from talan_core.exact import ExactPeftModel, adapter_tensors, check_applied
 from talan_core.plain import PlainRecord, write_arm
 from talan_core.quiet import library_warnings_silenced
-from talan_core.reading import check_tensors, largest_dimension, misfit, one_error
 from talan_core.revision import commit_of
+from talan_core.stored import check_tensors, largest_dimension, misfit, one_error
 
 if TYPE_CHECKING:
     import os

@@ -25,8 +25,8 @@ from talan_core.errors import UserError
 from talan_core.interventions import Intervention, LoReftEdit, SteeringEdit
 from talan_core.originals import Originals
 from talan_core.partners.plain import ActAdd, Full, LoReft
-from talan_core.reading import check_tensors, damaged, misfit, one_error, read_json, read_tensors, tensor_types
 from talan_core.revision import commit_of
+from talan_core.stored import check_tensors, damaged, misfit, one_error, read_json, read_tensors, tensor_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

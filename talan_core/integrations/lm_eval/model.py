@@ -15,7 +15,7 @@ from talan_core.backbones.load import locate
 from talan_core.backbones.names import BY_NAME, find_backbone
 from talan_core.errors import UserError
 from talan_core.probe import adapter_is_live
-from talan_core.reading import read_json
+from talan_core.stored import read_json
 from talan_core.training.rendering import prompt_ids, render_prompt
 
 if TYPE_CHECKING:
