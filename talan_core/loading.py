@@ -67,15 +67,14 @@ def load(
             dtype, device_map, quantization_config, revision and others; they go before what the checkpoint says.
 
     Returns:
-        A `TalanPeftModel`, the PEFT model of a checkpoint without a block, or the `PlainModel` of an arm without an
-        adapter of PEFT.
+        A `TalanPeftModel`, the PEFT model of an arm without a block, or the `PlainModel` of one without an adapter.
 
     Raises:
         UserError: If there is no checkpoint, it is damaged or a pickle, or it was made for another backbone or by
             another method: every tensor of file and model is compared, both ways, by name, shape and value.
     """
-    directory = local_directory(directory)
     _refuse_both(base_model, backbone_options)
+    directory = local_directory(directory)
     if (directory / ARM_CONFIG).is_file():
         return _load_plain(directory, base_model, backbone_options, is_trainable=is_trainable)
     if not (directory / ADAPTER_CONFIG).is_file():

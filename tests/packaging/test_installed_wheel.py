@@ -65,5 +65,5 @@ def test_the_installed_command_compares_from_elsewhere(wheel, tmp_path):
         cwd=tmp_path, clean=True,
     )  # fmt: skip
     result = json.loads(next((tmp_path / "results").glob("*/result.json")).read_text())
-    assert [cell["task"] for cell in result["cells"]] == ["gsm8k_micro", "mbpp_micro"]
+    assert [cell["task"] for cell in result["contrasts"][0]["cells"]] == ["gsm8k_micro", "mbpp_micro"]
     assert result["provenance"]["source"] == {"commit": None, "dirty": None}

@@ -88,8 +88,11 @@ def test_bad_numbers_are_named_as_they_are_typed(option, value):
 
 
 class Words:
-    def encode(self, text):
-        return text.split()
+    chat_template = "each word is a token"
+
+    def __call__(self, text, *, add_special_tokens):
+        assert not add_special_tokens
+        return {"input_ids": text.split()}
 
 
 def test_prompts_that_leave_no_room_are_counted_and_the_room_is_named():
