@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from talan_eval.grading.symbolic import SymbolicComparer
 from talan_eval.grading.grade import Verdict
+from talan_eval.grading.symbolic import SymbolicComparer
 from talan_eval.sandbox import worker as worker_module
 from talan_eval.sandbox.inside import leftovers
 from talan_eval.sandbox.inside.leftovers import remove_tree
