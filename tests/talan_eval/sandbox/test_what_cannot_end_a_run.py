@@ -65,9 +65,9 @@ def test_what_takes_too_long_to_remove_is_charged_to_its_program(scratch, tmp_pa
     source = Path(worker_module.__file__).parent / "inside"
     shutil.copytree(source, tmp_path / "inside")
     changed = tmp_path / "inside" / "leftovers.py"
-    text = changed.read_text(encoding="utf-8").replace("CLEANING_SECONDS = 2.0", "CLEANING_SECONDS = 0.01")
+    text = changed.read_text(encoding="utf-8").replace("CLEANING_SECONDS = 2.0", "CLEANING_SECONDS = 0.002")
     changed.write_text(text, encoding="utf-8")
-    many = Job("import os\nfor n in range(4000): os.mkdir(str(n))\ndef f(x): return x + 1", GOOD.tests)
+    many = Job("import os\nfor n in range(1200): os.mkdir(str(n))\ndef f(x): return x + 1", GOOD.tests)
     with Runner(SMALL, 1, Tier.NONE) as runner:
         assert statuses(runner, [many, GOOD]) == [Status.PASSED] * 2  # the control: there is time enough
     monkeypatch.setattr(worker_module, "__file__", str(tmp_path / "worker.py"))
