@@ -39,7 +39,7 @@ FILES: Final = (
         "fill a directory below a path that is too long",
         "for _ in range(18):\n    os.mkdir('a' * 250)\n    os.chdir('a' * 250)\nfill()",
     ),
-    _fills("fill many directories", "for n in range(24):\n    os.mkdir('d%d' % n)\n    fill('d%d/f%%d' % n)"),
+    _fills("fill many directories", "for n in range(24): os.mkdir('f%d' % n)\nfill('f%d/f')"),
     _fills(
         "fill files that it has removed",
         "kept = []\nfor n in range(24):\n    kept.append(open('f', 'wb', 0))\n    os.unlink('f')\n    kept[-1].write(bytes(1 << 20))\n    if os.fstat(kept[-1].fileno()).st_size < 1 << 20: raise OSError",
