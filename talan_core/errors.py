@@ -10,7 +10,7 @@ import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
 class UserError(Exception):
@@ -31,6 +31,47 @@ class UserError(Exception):
     def __str__(self) -> str:
         """Return the problem and, on the next line, the fix."""
         return f"{self.problem}\n{self.fix}"
+
+
+class MistakesError(UserError):
+    """Several mistakes at once, so that they are mended together and not one a try.
+
+    Args:
+        mistakes: At least two.
+    """
+
+    def __init__(self, mistakes: tuple[UserError, ...]) -> None:
+        listed = "\n".join(f"  {one.problem}" for one in mistakes)
+        super().__init__(
+            f"There are {len(mistakes)} mistakes:\n{listed}", " ".join(dict.fromkeys(one.fix for one in mistakes))
+        )
+        self.mistakes = mistakes
+
+
+def mistakes_of(*checks: Callable[[], object]) -> list[UserError]:
+    """Make every check, and return what was found wrong, in their order; other errors escape."""
+    found: list[UserError] = []
+    for check in checks:
+        try:
+            check()
+        except MistakesError as error:
+            found += error.mistakes
+        except UserError as error:
+            found.append(error)
+    return found
+
+
+def refuse(mistakes: Iterable[UserError]) -> None:
+    """Raise what was found wrong as one error, the same mistake once; return where there is none.
+
+    Raises:
+        UserError: The only one, or a ``MistakesError`` of all.
+    """
+    different = tuple({str(one): one for one in mistakes}.values())
+    if len(different) > 1:
+        raise MistakesError(different)
+    if different:
+        raise different[0]
 
 
 class DivergedError(UserError):

@@ -109,7 +109,7 @@ def notes(views: Sequence[View]) -> tuple[Note, ...]:
         Note("bootstrap", "Interval from resampled seeds (E1), beside the guarded one; no verdict rests on it."),
         Note("adjusted p", f"For {_family(result)} together: the larger of Holm's p and the "
              f"joint sign-flip max-T p; Holm's alone with too few seeds for max-T; {fmt.MISSING} below five seeds."
-             f"{_means_adjusted(first)}"),
+             f"{_slices_adjusted(result)}{_means_adjusted(first)}"),
         *_simultaneous(views),
         Note("flips", "Items on which the treat arm scored less (lost) or more (gained), summed over seeds."),
         Note("MDE 80 %", f"The true gain in points that this experiment would have found in 80 % of repetitions at "
@@ -304,11 +304,17 @@ def _these_backbones(result: Result) -> str:
 
 def _family(result: Result) -> str:
     if len(result.contrasts) > 1:
-        every = sum(len(contrast.cells) + len(contrast.slices) for contrast in result.contrasts)
+        every = sum(len(contrast.cells) for contrast in result.contrasts)
         return f"{fmt.count(every, 'cell')} of {len(result.contrasts)} contrasts"
     (contrast,) = result.contrasts
-    slices = f" and {fmt.count(len(contrast.slices), 'slice')}" if contrast.slices else ""
+    joint = bool(contrast.slices) and all(family.name != "slices" for family in result.families)  # as in schema 1
+    slices = f" and {fmt.count(len(contrast.slices), 'slice')}" if joint else ""
     return f"{fmt.count(len(contrast.cells), 'benchmark')}{slices}"
+
+
+def _slices_adjusted(result: Result) -> str:
+    sizes = [family.cells for family in result.families if family.name == "slices"]
+    return "".join(f" In the rows of slices: the same among all {fmt.count(size, 'slice')}." for size in sizes)
 
 
 def _means_adjusted(view: View) -> str:

@@ -289,7 +289,10 @@ class ArmRecord(PublishedRecord):
 class Family(PublishedRecord):
     """What is judged together, and the question whether any arm differs."""
 
-    name: str = Field(description="scores: cells and slices of all contrasts; means: the contrasts' means.")
+    name: str = Field(
+        description="scores: the cells of all contrasts; slices: their slices; means: the contrasts' "
+        "means. In a result upgraded from schema 1 scores holds the slices too."
+    )
     contrasts: int = Field(ge=1, description="Contrasts in it.")
     cells: int = Field(ge=1, description="Tests in it.")
     global_p: Probability | None = Field(
