@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 MOST_ARMS: Final = 200
 """Arms above which a grid must be confirmed with ``--yes``."""
-_UNTRAINED: Final = "base"  # the backbone as it is: no seeds
 _BRACKET: Final = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -114,7 +113,7 @@ def _choices(options: str) -> list[str]:
 
 
 def _fixed(asked: AskedArms, names: Sequence[str], problems: list[UserError]) -> tuple[str, ...]:
-    wanted = [name for name in names if name == _UNTRAINED]
+    wanted = [name for name in names if not parse_arm(name).has_seeds]
     for text in asked.fixed:
         try:
             name = parse_arm(text).name
