@@ -17,9 +17,9 @@ from talan_eval.comparison.methods import methods_used
 from talan_eval.comparison.named import named_tests
 from talan_eval.comparison.published import checkpoint_pairs, ci_points, points, published_squares
 from talan_eval.comparison.selection import global_p, select
-from talan_eval.comparison.settings import StatisticsSettings
 from talan_eval.comparison.signature import family_hash, signature
 from talan_eval.comparison.slices import check_labels, slice_cell
+from talan_eval.comparison.statistics_settings import StatisticsSettings
 from talan_eval.comparison.verdicts import RULE, Decision, cell_verdict, deciding_p
 from talan_eval.result import schema
 from talan_eval.stats.mean_squares import mean_squares

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from talan_eval.comparison.contrast import CellScores
     from talan_eval.comparison.published import Inference
-    from talan_eval.comparison.settings import StatisticsSettings
+    from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.result.schema import E1
     from talan_eval.stats.arrays import Interval
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from talan_eval.comparison.matrix import ScoreMatrix
     from talan_eval.comparison.mean import Mean
-    from talan_eval.comparison.settings import StatisticsSettings
+    from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.result.contrast import ContrastSpec
     from talan_eval.stats.arrays import FloatArray
 

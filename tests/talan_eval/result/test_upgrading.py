@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from talan_eval.comparison import ContrastSpec, StatisticsSettings, family_hash
-from talan_eval.gate import GateSettings, Outcome, decide
+from talan_eval.gate import CheckOutcome, GateSettings, decide
 from talan_eval.gate.difference import difference_tables
 from talan_eval.result.reading import read_result
 from talan_eval.result.schema import json_schema
@@ -176,5 +176,5 @@ def test_a_committed_result_gates_against_itself_in_both_schemas(stored):
     old = read_result(stored(BUNDLED))
     new = read_result(stored(old.to_json(), "new.json"))
     assert json.loads(new.to_json())["schema"] == 2
-    assert decide(new, GateSettings(1.5), baseline=old).outcome is Outcome.PASS
+    assert decide(new, GateSettings(1.5), baseline=old).outcome is CheckOutcome.PASS
     assert new == old
