@@ -135,6 +135,12 @@ class Arm:
         return self.block is not None or not isinstance(self.partner, Base)
 
     @property
+    def is_trained(self) -> bool:
+        """Whether training moves anything: not the backbone as it is, alone or beside a block that does not learn."""
+        learns = self.talan is not None and self.talan.config().scope != "frozen"
+        return learns or not isinstance(self.partner, Base)
+
+    @property
     def name(self) -> str:
         """The canonical text: equal arms have equal names, and `parse_arm` of the name gives the arm back.
 

@@ -225,7 +225,8 @@ class RunWorker:
         benchmark = self.benchmarks[cell.task]
         weights = self.store.checkpoint_digest(run.cell_id)
         began = time.perf_counter()
-        probe = generator.max_logit_change(Prompt(render_prompt(self.tokenizer, benchmark.items[0].prompt)))
+        probe = generator.liveness(Prompt(render_prompt(self.tokenizer, benchmark.items[0].prompt)))
+        probe.check(parse_arm(run.arm))
         evaluation = evaluate(
             generator,
             self.tokenizer,
@@ -246,7 +247,7 @@ class RunWorker:
                 "seed": run.seed,
                 "task": cell.task,
                 "weights": weights,
-                "max_logit_change": probe,
+                **asdict(probe),
                 "sandbox": evaluation.sandbox,
                 "disagreements": evaluation.disagreements,
                 "seconds": round(evaluation.seconds_before + time.perf_counter() - began, 3),

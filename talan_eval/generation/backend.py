@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from talan_core.backbones.load import Revision
     from talan_core.config import TalanConfig
     from talan_core.plain import PlainModel
+    from talan_core.probe import Liveness
 
 State = Literal["11", "10", "00"]
 """Block and adapter on, block off, both off; a model without a block has no "11", a bare backbone has "00" alone."""
@@ -199,10 +200,11 @@ class Generator(Protocol):
         """Return the distribution of the first token of an answer, in every state that the backend can show."""
         ...
 
-    def max_logit_change(self, prompt: Prompt) -> float:
+    def liveness(self, prompt: Prompt) -> Liveness:
         """Return how far adapter and block move the logits of a prompt; see :mod:`talan_core.probe`. 0.0 is not live.
 
-        A backend that only sees log-probabilities takes the largest difference of those of :meth:`probe`.
+        A backend that only sees log-probabilities takes the largest difference of those of :meth:`probe`, and leaves
+        out what it cannot see of the write.
         """
         ...
 

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from talan_eval.store.store import Store
 
 _HASH_LENGTH: Final = 12
+_MEASURED: Final = ("max_logit_change", "block_max_logit_change", "relative_write", "bf16_survival")
 
 
 def collect(
@@ -288,14 +289,15 @@ def _names(runs: Sequence[Run]) -> list[str]:
 
 
 def _probes(runs: Sequence[Run], records: Mapping[str, SealedRecord]) -> list[LiveProbe]:
-    """Return the weakest probe of each run: an adapter must be alive in every one of its evaluations."""
+    """Return the weakest numbers of each run: an adapter must be alive in every one of its evaluations."""
     probes = []
     for run in runs:
-        changes = [
-            records[cell.cell_id].data["max_logit_change"] for cell in run.evaluations if cell.cell_id in records
-        ]
-        if changes:
-            probes.append(LiveProbe(arm=run.arm, backbone=run.backbone, seed=run.seed, max_logit_change=min(changes)))
+        found = [records[cell.cell_id].data for cell in run.evaluations if cell.cell_id in records]
+        weakest = {
+            name: min((one[name] for one in found if one.get(name) is not None), default=None) for name in _MEASURED
+        }
+        if weakest["max_logit_change"] is not None:
+            probes.append(LiveProbe(arm=run.arm, backbone=run.backbone, seed=run.seed, **weakest))
     return probes
 
 
