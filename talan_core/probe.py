@@ -56,7 +56,7 @@ class Liveness:
             share, kept = self.relative_write or 0.0, self.bf16_survival or 0.0
             raise InactiveError(
                 f"The block of {arm.name} does nothing: switched off alone, it changes no logit of the probe. "
-                f"Its write is {share:.2g} of the residual stream; in bfloat16 {kept:.0%} of the elements would change.",
+                f"Its write is {share:.2g} of the residual stream; in bfloat16 {kept:.0%} of the elements change.",
                 "Train the block harder, for example talan[lr_scale=10]+lora, with more --steps, or in float32.",
             )
         if arm.is_trained and self.max_logit_change == 0:
