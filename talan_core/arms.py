@@ -52,6 +52,8 @@ class TalanOptions:
     d_mem: int | None = None
     heads: int | None = None
     components: int | None = None
+    write: str | None = None
+    stream: str | None = None
 
     def __post_init__(self) -> None:
         """Write equal numbers alike, so that equal options give equal names."""
@@ -97,6 +99,8 @@ class NoiseOptions:
     d_mem: int | None = None
     heads: int | None = None
     components: int | None = None
+    write: str | None = None
+    stream: str | None = None
 
     def __post_init__(self) -> None:
         """Write equal numbers alike, so that equal options give equal names."""

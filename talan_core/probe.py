@@ -107,7 +107,7 @@ def liveness(model: PeftModel | PlainModel, input_ids: torch.Tensor) -> Liveness
             both = model(**inputs).logits
     finally:
         model.train(training)
-    ((relative, survival),) = writes
+    relative, survival = writes[0] if writes else (0.0, 0.0)  # none where the block was taken out
     return Liveness(
         max_logit_change=_largest(both, plain),
         block_max_logit_change=_largest(both, adapted),
@@ -128,7 +128,7 @@ def _writes_of(block: TalanBlock) -> Iterator[list[tuple[float, float]]]:
     def measure(_: nn.Module, args: tuple[torch.Tensor, MemoryContext], written: torch.Tensor) -> None:
         del written  # in low precision it holds what is left of the write, not the write
         hidden, context = args
-        write = block.writeback(torch.zeros_like(hidden), block.perturbation(hidden, context), context.positions)
+        write = block.write(hidden, context)
         relative = write.float().norm(dim=-1) / hidden.float().norm(dim=-1)
         rounded = hidden.bfloat16()
         found.append((float(relative.mean()), float((rounded + write.bfloat16() != rounded).float().mean())))

@@ -56,6 +56,8 @@ class BlockShape:
         d_mem: Width; None for the backbone's default.
         heads: Attention heads.
         components: Components of the mixer.
+        write: How the write is scaled.
+        stream: In which type it is added.
     """
 
     layer: int | float
@@ -65,6 +67,8 @@ class BlockShape:
     d_mem: int | None
     heads: int | None
     components: int | None
+    write: str = "plain"
+    stream: str = "native"
 
     @classmethod
     def of(cls, config: TalanConfig) -> BlockShape:
@@ -77,6 +81,8 @@ class BlockShape:
             d_mem=config.d_mem,
             heads=config.heads,
             components=config.components,
+            write=config.write,
+            stream=config.stream,
         )
 
 
