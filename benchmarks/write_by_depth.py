@@ -10,11 +10,13 @@ share of the stream, how many elements would keep it in bfloat16, and the larges
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import platform
-import statistics
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
 from talan_core.arms import build, parse_arm
@@ -41,7 +43,7 @@ def main() -> None:
     benchmark = load_benchmark(asked.task, data_dir=None, limit=None)
     examples = [Example(prompt, completion, asked.task) for prompt, completion in benchmark.training]
     ids = torch.tensor([prompt_ids(tokenizer, render_prompt(tokenizer, benchmark.items[0].prompt))])
-    settings = spec.training if asked.steps is None else _with_steps(spec.training, asked.steps)
+    settings = spec.training if asked.steps is None else dataclasses.replace(spec.training, steps=asked.steps)
     layers = load_model(weights, spec.dtype, torch.device("cpu")).config.num_hidden_layers
     print(f"{asked.backbone}, {asked.task}, {settings.steps} steps, {asked.seeds} seeds; {platform.processor()}, "
           f"torch {torch.__version__}")  # fmt: skip
@@ -60,17 +62,11 @@ def main() -> None:
             print(f"| {layer} | {write} | " + " | ".join(map(_mean, zip(*rows, strict=True))) + " |", flush=True)
 
 
-def _with_steps(settings: object, steps: int) -> object:
-    import dataclasses  # noqa: PLC0415 - only where steps are typed
-
-    return dataclasses.replace(settings, steps=steps)  # type: ignore[type-var]
-
-
-def _measured(model: object, ids: torch.Tensor) -> tuple[float, ...]:
+def _measured(model: Any, ids: torch.Tensor) -> tuple[float, ...]:  # noqa: ANN401 - any arm with a block
     streams = []
-    block = model.talan.block  # type: ignore[attr-defined]
+    block = model.talan.block
     handle = block.register_forward_hook(lambda _, args, __: streams.append(args[0]))
-    seen = liveness(model, ids)  # type: ignore[arg-type]
+    seen = liveness(model, ids)
     handle.remove()
     rms = float(streams[-1].float().square().mean().sqrt())
     gate = float(block.writeback.gate.detach().square().mean().sqrt())
@@ -78,8 +74,8 @@ def _measured(model: object, ids: torch.Tensor) -> tuple[float, ...]:
 
 
 def _mean(values: tuple[float, ...]) -> str:
-    error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):.3g} ± {error:.1g}"
+    error = np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else 0.0
+    return f"{np.mean(values):.3g} ± {error:.1g}"
 
 
 if __name__ == "__main__":
