@@ -262,6 +262,7 @@ class RunWorker:
                 "task": cell.task,
                 "weights": weights,
                 **asdict(probe),
+                "own_settings": asdict(generator.own_settings),
                 "sandbox": evaluation.sandbox,
                 "disagreements": evaluation.disagreements,
                 "seconds": round(evaluation.seconds_before + time.perf_counter() - began, 3),

@@ -163,8 +163,27 @@ class LogProbabilities:
     states: Mapping[State, NDArray[np.float32]]
 
 
+@dataclass(frozen=True, slots=True)
+class OwnSettings:
+    """What is done with the generation settings that a model brings along.
+
+    Attributes:
+        end_tokens: Token ids at any of which an answer stops, ascending: the model's own, and those that trained
+            answers end with.
+        ignored: Settings of the model that would change answers and are not used, such as a repetition penalty.
+    """
+
+    end_tokens: tuple[int, ...]
+    ignored: Mapping[str, float | int | bool | str | None] = field(default_factory=dict)
+
+
 class Generator(Protocol):
     """One opened checkpoint."""
+
+    @property
+    def own_settings(self) -> OwnSettings:
+        """What is used of the model's own generation settings; the same for all checkpoints on a backbone."""
+        ...
 
     @property
     def max_length(self) -> int:

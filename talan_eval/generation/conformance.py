@@ -173,6 +173,9 @@ def _states(generator: Generator, subject: Subject) -> Iterator[str]:
             yield f"The log-probabilities of state {state} are no vector in float32."
         elif abs(np.log(np.exp(values.astype(np.float64)).sum())) > subject.tolerance:
             yield f"The probabilities of state {state} do not add up to 1."
+    ends = generator.own_settings.end_tokens
+    if not ends or list(ends) != sorted(set(ends)):
+        yield "The tokens at which answers stop are none, or not in ascending order."
     seen = generator.liveness(prompt)
     change = seen.max_logit_change
     if not change >= 0:

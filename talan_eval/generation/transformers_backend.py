@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import torch
 from lm_eval.models.huggingface import HFLM
@@ -19,7 +19,7 @@ from talan_core.probe import Liveness, liveness, next_token
 from talan_core.training.data import collate
 from talan_core.training.encoding import EncodedExample, answer_ends
 from talan_core.training.rendering import pad_token, prompt_ids
-from talan_eval.generation.backend import Answer, Likelihood, LogProbabilities
+from talan_eval.generation.backend import Answer, Likelihood, LogProbabilities, OwnSettings
 from talan_eval.generation.batches import cut
 from talan_eval.generation.prompts import has_thinking_switch
 from talan_eval.generation.sampling import SampleDraw
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from talan_core.backbones.load import Revision
     from talan_core.plain import PlainModel
     from talan_eval.generation.backend import BackendOptions, BlockShape, Checkpoint, Prompt, Sampling
+
+
+_NO_SETTINGS: Final = frozenset({"bos_token_id", "eos_token_id", "pad_token_id", "_from_model_config"})
+"""What stands among a model's generation settings and is used, or is none."""
 
 
 class TransformersBackend:
@@ -125,6 +129,15 @@ class TransformersGenerator:
         """Most tokens of prompt and answer together."""
         return int(self._lm.max_length)
 
+    @property
+    def own_settings(self) -> OwnSettings:
+        """What is used of the model's own generation settings: token ids, and nothing else."""
+        shipped = self._lm.shipped_settings.to_diff_dict()
+        ignored = {
+            name: value for name, value in shipped.items() if name not in _NO_SETTINGS and not name.endswith("_version")
+        }
+        return OwnSettings(self._lm.end_tokens, {name: _plain(value) for name, value in ignored.items()})
+
     def generate(self, prompts: Sequence[Prompt], settings: Sampling) -> Iterator[Answer]:
         """Answer each prompt once; see :class:`talan_eval.generation.backend.Generator`.
 
@@ -186,6 +199,10 @@ class TransformersGenerator:
             each = logits[row, begin - 1 : end - 1].float().log_softmax(-1).gather(1, targets)
             scores.append(Likelihood(float(each.sum()), end - begin))
         return scores
+
+
+def _plain(value: object) -> float | int | bool | str | None:
+    return value if isinstance(value, float | int | bool | str | None) else str(value)
 
 
 class _DrawingLM(HFLM):  # type: ignore[misc]  # lm-eval publishes no types
@@ -252,19 +269,32 @@ class _DrawingLM(HFLM):  # type: ignore[misc]  # lm-eval publishes no types
             answer: torch.Tensor = super()._model_generate(context, max_length, stop, **options)
         return answer
 
+    @property
+    def _backbone(self) -> Any:  # noqa: ANN401 - any model of transformers
+        return self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+
+    @property
+    def shipped_settings(self) -> GenerationConfig:
+        """The generation settings that came with the model."""
+        return cast("GenerationConfig", self._backbone.generation_config)
+
+    @property
+    def end_tokens(self) -> tuple[int, ...]:
+        """The tokens at which an answer stops: the model's own, and those that trained answers end with."""
+        own = self.shipped_settings.eos_token_id
+        named = own if isinstance(own, list) else [] if own is None else [own]
+        return tuple(sorted({*answer_ends(self.tokenizer), *named}))
+
     @contextlib.contextmanager
     def _token_ids_only(self) -> Iterator[None]:
         """Take nothing but token ids from the generation settings that come with a model, and stop where answers end.
 
         A repetition penalty, beams, a limit of tokens and the like would act in all arms, and on no record.
         """
-        backbone = cast("Any", self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model)
-        shipped = backbone.generation_config
-        own = shipped.eos_token_id
-        ends = {*answer_ends(self.tokenizer), *(own if isinstance(own, list) else [] if own is None else [own])}
+        backbone, shipped = self._backbone, self.shipped_settings
         backbone.generation_config = GenerationConfig(  # type: ignore[no-untyped-call] # untyped in transformers
             bos_token_id=shipped.bos_token_id,
-            eos_token_id=sorted(ends) or None,
+            eos_token_id=list(self.end_tokens) or None,
             pad_token_id=pad_token(self.tokenizer),
         )
         try:

@@ -24,14 +24,16 @@ def provenance(store: Store, experiment: Experiment, records: Sequence[SealedRec
         records: The finished cells.
 
     Returns:
-        "experiment" (complete, hashed), "machine", "source" (commit of this package's checkout, if it is one) and
-        "times" — the only part that differs when the same experiment is repeated on the same machine.
+        "experiment" (complete, hashed), "machine", "source" (commit of this package's checkout, if it is one),
+        "own_settings" (what of each backbone's generation settings was used, where that is recorded) and "times" — the
+        only part that differs when the same experiment is repeated on the same machine.
     """
     return {
         "experiment": experiment.to_json(),
         "experiment_sha256": experiment.digest,
         "machine": {"system": platform.system(), "architecture": platform.machine(), "device": _device(experiment)},
         "source": _source(),
+        **_own_settings(records),
         "times": {
             "created": store.manifest.created,
             "training_seconds": round(_total(records, "training"), 1),
@@ -39,6 +41,16 @@ def provenance(store: Store, experiment: Experiment, records: Sequence[SealedRec
             "by_arm": _by_arm(records),
         },
     }
+
+
+def _own_settings(records: Sequence[SealedRecord]) -> dict[str, Any]:
+    """Return by backbone at which tokens answers stop, and which settings that came with the model are not used."""
+    found = {
+        record.data.get("backbone", ""): record.data["own_settings"]
+        for record in records
+        if record.data.get("own_settings")
+    }
+    return {"own_settings": found} if found else {}
 
 
 def _total(records: Sequence[SealedRecord], kind: str) -> float:

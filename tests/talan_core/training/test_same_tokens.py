@@ -128,6 +128,9 @@ def test_generation_settings_that_come_with_a_model_change_nothing(backbone, tok
         shipped = model.generation_config
         built = model if arm is None else build(model, parse_arm(arm), seed=0).eval()
         answers.append(answer(built, tokenizer))
+        seen = TransformersGenerator(built, tokenizer, 2).own_settings
+        assert set(given) <= set(seen.ignored)  # and the result names them
+        assert {END, EOS} <= set(seen.end_tokens)
         assert model.generation_config is shipped
     assert answers[0] == answers[1] != ""
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from talan_core.errors import UserError
-from talan_eval.generation.backend import Answer, Checkpoint, Likelihood, LogProbabilities
+from talan_eval.generation.backend import Answer, Checkpoint, Likelihood, LogProbabilities, OwnSettings
 from talan_eval.generation.conformance import check_backend
 from talan_eval.generation.registry import BACKENDS, make_backend
 from talan_eval.generation.transformers_backend import TransformersBackend
@@ -60,6 +60,10 @@ class FakeGenerator:
         states = self.inner.probe(prompt).states
         return LogProbabilities(self.broken.get("states", lambda same: same)(states))
 
+    @property
+    def own_settings(self):
+        return self.broken.get("settings of the model", lambda same: same)(self.inner.own_settings)
+
     def liveness(self, prompt):
         seen = self.inner.liveness(prompt)
         change = self.broken.get("change", lambda same: same)(seen.max_logit_change)
@@ -107,6 +111,7 @@ BROKEN = {
     "no vector in float32": {"states": lambda states: {name: v.astype(np.float64) for name, v in states.items()}},
     "not among": {"states": lambda states: {"01": states["11"]}},
     "is not the likeliest one": {"states": lambda states: {"11": np.roll(states["11"], 1)}},
+    "tokens at which answers stop are none": {"settings of the model": lambda _: OwnSettings(())},
     "and max_logit_change is 0": {"change": lambda _: 0.0},
     "block_max_logit_change is not a number": {"block": lambda _: None},
     "block_max_logit_change says that there is one": {
