@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from talan_eval.generation.backend import BackendOptions, BlockShape, Checkpoint, Prompt, Sampling
 
 
-_NO_SETTINGS: Final = frozenset({"bos_token_id", "eos_token_id", "pad_token_id", "_from_model_config"})
+_NO_SETTINGS: Final = frozenset(
+    {"bos_token_id", "eos_token_id", "pad_token_id", "_from_model_config", "transformers_version"}
+)
 """What stands among a model's generation settings and is used, or is none."""
 
 
@@ -133,10 +135,8 @@ class TransformersGenerator:
     def own_settings(self) -> OwnSettings:
         """What is used of the model's own generation settings: token ids, and nothing else."""
         shipped = self._lm.shipped_settings.to_diff_dict()
-        ignored = {
-            name: value for name, value in shipped.items() if name not in _NO_SETTINGS and not name.endswith("_version")
-        }
-        return OwnSettings(self._lm.end_tokens, {name: _plain(value) for name, value in ignored.items()})
+        ignored = {name: _plain(value) for name, value in shipped.items() if name not in _NO_SETTINGS}
+        return OwnSettings(self._lm.end_tokens, ignored)
 
     def generate(self, prompts: Sequence[Prompt], settings: Sampling) -> Iterator[Answer]:
         """Answer each prompt once; see :class:`talan_eval.generation.backend.Generator`.
