@@ -20,7 +20,7 @@ from talan_eval.stats.two_way import Member, TwoWay, two_way_intervals
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.comparison.contrast import CellScores
+    from talan_eval.comparison.matrix import CellScores
     from talan_eval.comparison.published import Inference
     from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.result.schema import E1

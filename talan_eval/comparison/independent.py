@@ -15,7 +15,7 @@ from talan_eval.stats.power import minimum_detectable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.comparison.contrast import CellScores
+    from talan_eval.comparison.matrix import CellScores
     from talan_eval.comparison.statistics_settings import StatisticsSettings
 
 _LEAST_FOR_R = 3

@@ -23,8 +23,8 @@ from talan_eval.stats.joint_flips import SeedGains
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.comparison.contrast import CellScores
     from talan_eval.comparison.family import Adjusted, AnalysedContrast
+    from talan_eval.comparison.matrix import CellScores
     from talan_eval.comparison.published import Inference, Reasons
     from talan_eval.comparison.statistics_settings import StatisticsSettings
 

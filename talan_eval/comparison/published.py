@@ -11,7 +11,7 @@ from talan_eval.stats import mcnemar
 from talan_eval.stats.noninferiority import one_sided_bounds
 
 if TYPE_CHECKING:
-    from talan_eval.comparison.contrast import CellScores
+    from talan_eval.comparison.matrix import CellScores
     from talan_eval.stats.arrays import Interval
     from talan_eval.stats.backbones import BackbonesT
     from talan_eval.stats.crossed import Crossed
