@@ -118,6 +118,11 @@ class ScoreMatrix:
         marks = {name: values[rows] for name, values in self.marks.items()}
         return replace(self, seeds=tuple(seeds), scores=self.scores[rows], unparsed=unparsed, marks=marks)
 
+    def only(self, chosen: Sequence[int]) -> ScoreMatrix:
+        """Return the columns of some items, without labels. The unparsed rate is not known: it is not of each item."""
+        marks = {name: values[:, chosen] for name, values in self.marks.items()}
+        return replace(self, items=self.items.only(chosen), scores=self.scores[:, chosen], unparsed=None, marks=marks)
+
     def ordered(self) -> ScoreMatrix:
         """Return the same matrix with seeds and items sorted, so that input order cannot change a result."""
         rows = np.argsort(np.array(self.seeds))

@@ -82,7 +82,9 @@ def check(request: CompareRequest) -> Checked:
         train_tasks=_tasks(request.train_tasks, tasks),
         backbones=tuple(_with_recipe(spec, request) for spec in _backbones(request)),
         generation=_generation_settings(request),
-        statistics=StatisticsSettings.of_request(request),
+        statistics=dataclasses.replace(
+            StatisticsSettings.of_request(request), confirm_items=request.confirm_items if request.confirm else 0.0
+        ),
     )
 
 
@@ -172,6 +174,16 @@ def _wrong_numbers(request: CompareRequest) -> Iterator[UserError]:
         )
     if request.retries < 0:
         yield UserError(f"--retries {request.retries} is negative.", "Type --retries 0 or more.")
+    if not 0 <= request.confirm_items < 1:
+        yield UserError(
+            f"--confirm-items {request.confirm_items:g} is no share of the items.",
+            "Type one from 0 to below 1, such as --confirm-items 0.5",
+        )
+    elif request.confirm_items and not request.confirm:
+        yield UserError(
+            "--confirm-items keeps items for a confirmation, and none is asked for.",
+            "Type the number of fresh seeds as well: --confirm 7",
+        )
     if not 0 <= request.save_minutes <= _MOST_MINUTES:
         yield UserError(
             f"--save-minutes {request.save_minutes:g} is no length of time.",

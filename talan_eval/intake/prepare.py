@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from talan_core.errors import UserError, mistakes_of, refuse, unknown_name
+from talan_eval.comparison.held_out import check_split
 from talan_eval.comparison.slices import slice_values
 from talan_eval.experiment import BackboneIdentity, Experiment, TrainingSource, TunedBackbone
 from talan_eval.generation.backend import BackendOptions
@@ -145,6 +146,10 @@ def _loaded(request: CompareRequest, checked: Checked) -> dict[str, Benchmark]:
 
     refuse(mistakes_of(*(partial(load, name) for name in dict.fromkeys((*checked.tasks, *checked.train_tasks)))))
     _check_training([loaded[name].spec for name in checked.train_tasks])
+    settings = checked.statistics
+    for name in checked.tasks:
+        ids = [item.item_id for item in loaded[name].items]
+        check_split(name, ids, settings.confirm_items, settings.rng_seed)
     _check_slices(checked.statistics.slices, [loaded[name] for name in checked.tasks])
     return loaded
 

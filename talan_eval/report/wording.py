@@ -157,10 +157,16 @@ def selection(result: Result) -> tuple[str, ...]:
             f"E1 {fmt.percent(1 - alpha)} CI {fmt.interval(mean.e1.ci)}, {fmt.equals(mean.e1.p, alpha)}"
             f"{_exact(mean.e1, alpha)}"
         )
+    where, what = "", "The items are the same, so it speaks of E1 only."
+    if chosen.held_out_items:
+        where = f" and on {fmt.count(chosen.held_out_items, 'item')}"
+        what = "The items chose nothing either" + (
+            "." if mean.e2 is None else f", so it speaks of new items too: E2 CI {fmt.interval(mean.e2.ci)}."
+        )
     said.append(
-        f"Trained anew on {_named_seeds(chosen.confirmation_seeds)}, which did not choose it: "
+        f"Trained anew on {_named_seeds(chosen.confirmation_seeds)}{where}, which did not choose it: "
         f"{fmt.gain(mean.delta)} points ({evidence}), verdict: {mean.verdict}; {fmt.gain(chosen.difference)} against "
-        "the gain that chose it. Tested alone, unadjusted. The items are the same, so it speaks of E1 only."
+        f"the gain that chose it. Tested alone, unadjusted. {what}"
     )
     return tuple(said)
 

@@ -318,6 +318,12 @@ class Selection(PublishedRecord):
     )
     exaggeration_if_equal: Points | None = Field(description="The same if all arms were equal.")
     confirmation_seeds: tuple[int, ...] = Field((), description="Fresh seeds; empty without confirmation.")
+    held_out_items: int = Field(
+        0,
+        ge=0,
+        description="Items of a backbone's benchmarks that did not choose it, on which alone it is confirmed; 0 where "
+        "the items are those that chose it.",
+    )
     confirmed: Aggregate | None = Field(None, description="Its mean on fresh seeds, unadjusted; null without.")
     difference: Points | None = Field(None, description="Confirmed gain minus selection gain, points.")
 

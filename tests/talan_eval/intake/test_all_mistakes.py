@@ -21,6 +21,7 @@ WRONG = {
     "backend": ("vlm", "'vlm'"),
     "temperature": (-1.0, "-1"),
     "alpha": (2.0, "alpha is 2"),
+    "confirm_items": (1.0, "--confirm-items 1 is no share"),
 }
 
 
@@ -41,6 +42,13 @@ def test_all_mistakes_of_a_request_are_named_in_one_error():
     assert "nowhere-such" in text
     assert text.startswith(f"There are {len(found.value.mistakes)} mistakes:\n")
     assert text.count("'micro' is named twice") == 1
+
+
+def test_items_are_kept_only_for_a_confirmation():
+    with pytest.raises(UserError, match=r"(?s)none is asked for.*--confirm 7"):
+        check(CompareRequest(confirm_items=0.5))
+    with pytest.raises(UserError, match=r"holds out . of the 3 items of gsm8k_micro"):
+        prepare(CompareRequest(treat=("dora", "ia3"), confirm=2, confirm_items=0.2, limit=3, tasks="gsm8k_micro"))
 
 
 def test_backbones_and_data_that_are_not_there_are_named_together(tmp_path):
