@@ -52,6 +52,8 @@ class TalanOptions:
     d_mem: int | None = None
     heads: int | None = None
     components: int | None = None
+    write: str | None = None
+    stream: str | None = None
 
     def __post_init__(self) -> None:
         """Write equal numbers alike, so that equal options give equal names."""
@@ -97,6 +99,8 @@ class NoiseOptions:
     d_mem: int | None = None
     heads: int | None = None
     components: int | None = None
+    write: str | None = None
+    stream: str | None = None
 
     def __post_init__(self) -> None:
         """Write equal numbers alike, so that equal options give equal names."""
@@ -133,6 +137,12 @@ class Arm:
     def has_seeds(self) -> bool:
         """Whether it depends on a seed; the backbone as it is does not, and nothing is trained for it."""
         return self.block is not None or not isinstance(self.partner, Base)
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether training moves anything: not the backbone as it is, alone or beside a block that does not learn."""
+        learns = self.talan is not None and self.talan.config().scope != "frozen"
+        return learns or not isinstance(self.partner, Base)
 
     @property
     def name(self) -> str:

@@ -62,8 +62,10 @@ class TalanAttachment(nn.Module):
         self.block.to(execution_device(layers[int(self.config.layer)]))
         self.decoder_config = decoder.config
         self.enabled = True
+        self.is_muted = False
         self.token = uuid.uuid4().hex
         self.provenance: Provenance | None = None
+        self._native: torch.dtype | None = None  # of the residual stream before the write
         self._callers_mask: Any = None
         self._callers_positions: torch.Tensor | None = None
         self._handles: list[RemovableHandle] = []
@@ -93,12 +95,19 @@ class TalanAttachment(nn.Module):
         if not self.enabled:
             return None
         hidden = hidden_of(args, kwargs)
+        self._native = hidden.dtype
+        if self.is_muted:
+            return with_hidden(args, kwargs, hidden.float()) if self.config.stream == "float32" else None
         cache = kwargs.get("past_key_values")
         if self.training and getattr(layer, "gradient_checkpointing", False):
             # Under gradient checkpointing the layer itself drops the cache; a memory that keeps it would run ahead.
             cache = None
         hidden = self.block(hidden, self._context(hidden, cache, kwargs))
         return with_hidden(args, kwargs, hidden)
+
+    def back_to_its_type(self, _: nn.Module, __: tuple[Any, ...], normed: torch.Tensor) -> torch.Tensor:
+        """Hand attention, feed-forward part and output head the backbone's type (hook on the norms before them)."""
+        return normed.to(self._native) if self.enabled and self._native is not None else normed
 
     def hold(self, handles: Sequence[RemovableHandle]) -> None:
         """Keep the handles of the registered hooks, for `detach`."""
@@ -171,6 +180,15 @@ def attach(backbone: PreTrainedModel, attachment: TalanAttachment) -> None:
             layer.register_forward_pre_hook(attachment.write, with_kwargs=True),
         ]
     )
+    if attachment.config.stream == "float32":
+        after = decoder_layers(decoder)[int(attachment.config.layer) :]
+        norms = [norm for place in (*after, decoder) for norm in _norms_of(place)]
+        attachment.hold([norm.register_forward_hook(attachment.back_to_its_type) for norm in norms])
+
+
+def _norms_of(place: nn.Module) -> list[nn.Module]:
+    """Return the norms of a decoder layer, or the last one of the decoder, but none inside its attention."""
+    return [module for name, module in place.named_children() if "norm" in name.lower()]
 
 
 def hidden_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:

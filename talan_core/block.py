@@ -37,6 +37,7 @@ class TalanBlock(nn.Module):
         if config.d_mem is None:
             raise ValueError("TalanBlock needs a resolved configuration")
         width, gamma = config.d_mem, config.grad_scale
+        self._follows_stream, self._adds_in_float32 = config.write == "rms", config.stream == "float32"
         self.memory = CausalMemory(
             hidden_size, width, slots=config.slots, heads=config.heads, generator=generator, grad_scale=gamma
         )
@@ -57,15 +58,27 @@ class TalanBlock(nn.Module):
             context: Mask, cache, and attention implementation of this pass.
 
         Returns:
-            The new residual stream, (batch, length, d). Position t depends on positions up to t only.
+            The new residual stream, (batch, length, d), in float32 where the configuration says so. Position t depends
+            on positions up to t only.
         """
+        if self._adds_in_float32:
+            return hidden.float() + self.write(hidden, context).float()
         written: torch.Tensor = self.writeback(hidden, self.perturbation(hidden, context), context.positions)
         return written
+
+    def write(self, hidden: torch.Tensor, context: MemoryContext) -> torch.Tensor:
+        """Compute what is added to the residual stream, (batch, length, d); arguments as for `forward`."""
+        nothing = torch.zeros_like(hidden)
+        write: torch.Tensor = self.writeback(nothing, self.perturbation(hidden, context), context.positions)
+        return write
 
     def perturbation(self, hidden: torch.Tensor, context: MemoryContext) -> torch.Tensor:
         """Compute H, (batch, length, d), of which stage 3 makes the write; arguments as for `forward`."""
         x = functional.rms_norm(hidden, hidden.shape[-1:], eps=_NORM_EPS)
         perturbation: torch.Tensor = self.mixer(x, self.memory(x, context))
+        if self._follows_stream:
+            size = hidden.float().square().mean(dim=-1, keepdim=True).sqrt()
+            perturbation = perturbation * size.to(perturbation.dtype)
         return perturbation
 
     def set_trainable(self, scope: str) -> None:

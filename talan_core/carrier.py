@@ -15,6 +15,7 @@ from talan_core.stored import check_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from transformers import PreTrainedModel
@@ -66,18 +67,28 @@ class BlockCarrier(nn.Module):
         cast("TalanAttachment", self.talans[name]).detach()
         del self.talans[name]
 
+    def blocks_off(self) -> AbstractContextManager[None]:
+        """Let no block write inside. Nests.
+
+        The residual stream keeps the type that a block gives it, so that what changes is the write and nothing else.
+        """
+        return self._all_set("is_muted", to=True)
+
+    def blocks_absent(self) -> AbstractContextManager[None]:
+        """Be the model without its blocks inside, the type of its residual stream included. Nests."""
+        return self._all_set("enabled", to=False)
+
     @contextlib.contextmanager
-    def blocks_off(self) -> Iterator[None]:
-        """Switch all blocks off inside. Nests."""
+    def _all_set(self, name: str, *, to: bool) -> Iterator[None]:
         blocks = self._attachments()
-        before = [block.enabled for block in blocks]
+        before = [getattr(block, name) for block in blocks]
         for block in blocks:
-            block.enabled = False
+            setattr(block, name, to)
         try:
             yield
         finally:
-            for block, enabled in zip(blocks, before, strict=True):
-                block.enabled = enabled
+            for block, value in zip(blocks, before, strict=True):
+                setattr(block, name, value)
 
     def _write_block(
         self, directory: Path, name: str, partner: str, state: Mapping[str, torch.Tensor] | None = None

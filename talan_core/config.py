@@ -40,6 +40,19 @@ SCOPES: Final[Mapping[str, str]] = {
 }
 """Which parameters of the block are trained (the axis tau of Zhang et al., 2026; the four scopes are ours)."""
 
+WRITES: Final[Mapping[str, str]] = {
+    "plain": "H as the mixer makes it: of one size at every depth, because the block's input is normalised",
+    "rms": "H times the root mean square of the residual stream, so that a gate means the same share at every depth",
+}
+"""What is written (ours). The residual stream grows with depth: a plain write is a smaller share of it there."""
+
+STREAMS: Final[Mapping[str, str]] = {
+    "native": "the residual stream keeps its type: in bfloat16 most of a small write is rounded away",
+    "float32": "from the block on the residual stream is added up in float32; layers still compute in their own type",
+}
+"""In which type the write is added (ours). In float32 a bfloat16 backbone rounds less, which changes logits even where
+the block writes nothing: compare such an arm with `talan[scope=frozen,stream=float32]+X`, whose stream is the same."""
+
 WITHOUT_BIASES: Final = frozenset({"cross_attn"})
 """Mixers that have no attention biases, so that the scope `gate_and_bias` would be `gate` under another name."""
 
@@ -92,6 +105,8 @@ class TalanConfig:
         d_mem: Width m of memory and mixer; None chooses it with `default_d_mem`.
         heads: Attention heads in memory and mixer; must divide the width.
         components: Number K of components of the mixer `ensemble`; the other mixers have one.
+        write: How H is scaled, a name from `WRITES`.
+        stream: In which type the residual stream is added up from the block on, a name from `STREAMS`.
         noise: A control, not an axis. If given, the block writes a random direction of the norm that it would write
             with every |gate| equal to this number; see `talan_core.writeback.Noise`. Needs scope="frozen".
 
@@ -134,6 +149,8 @@ class TalanConfig:
         "",
         "Components of mixer=ensemble (the paper's audit has ensembles; the default number is ours).",
     )
+    write: str = _axis("plain", "", "Whether the write scales with the residual stream. Ours.")
+    stream: str = _axis("native", "", "The type in which the write is added to the residual stream. Ours.")
     noise: float | None = _axis(
         None, "", "Control: write a random direction of the norm that gates of this size would write. Ours."
     )
@@ -175,8 +192,14 @@ class TalanConfig:
         return dataclasses.replace(self, layer=layer, d_mem=width)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form: every field, and the format version under "format"."""
-        return {"format": FORMAT_VERSION, **dataclasses.asdict(self)}
+        """Return the JSON form: the fields, and the format version under "format".
+
+        Options that came later are left out where they are as before: what was trained without them keeps its identity,
+        and earlier versions read it.
+        """
+        later = {name: value for name, value in _BEFORE.items() if getattr(self, name) == value}
+        values = {name: value for name, value in dataclasses.asdict(self).items() if name not in later}
+        return {"format": FORMAT_VERSION, **values}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> TalanConfig:
@@ -204,6 +227,9 @@ class TalanConfig:
                 raise unknown_name("TALAN option", name, names)
         return cls(**values)
 
+
+_BEFORE: Final = {"write": "plain", "stream": "native"}
+"""What held before an option came, by option."""
 
 TalanDefaults = TalanConfig
 """A backbone's operating point: the configuration that an arm's options are laid over."""
@@ -244,7 +270,13 @@ def _number_problems(config: TalanConfig) -> list[str]:
 def _name_problems(config: TalanConfig) -> list[str]:
     """Name each field whose value is in no registry, with the nearest valid name."""
     problems = []
-    for name, registry in (("mixer", MIXERS), ("writeback", WRITEBACKS), ("scope", SCOPES)):
+    for name, registry in (
+        ("mixer", MIXERS),
+        ("writeback", WRITEBACKS),
+        ("scope", SCOPES),
+        ("write", WRITES),
+        ("stream", STREAMS),
+    ):
         value = getattr(config, name)
         if value not in registry:
             problems.append(f"{name}={value!r}: {unknown_name(name, str(value), registry).fix}")

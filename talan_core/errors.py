@@ -74,6 +74,10 @@ def refuse(mistakes: Iterable[UserError]) -> None:
         raise different[0]
 
 
+class InactiveError(UserError):
+    """A trained adapter or block that does nothing: it would do nothing again, and other runs are not concerned."""
+
+
 class DivergedError(UserError):
     """A training whose loss is no longer finite: it would diverge again, and other trainings are not concerned."""
 

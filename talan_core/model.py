@@ -197,7 +197,7 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
     @contextlib.contextmanager
     def disable_adapter(self) -> Iterator[None]:
         """Switch adapter and block off: inside, the model is the backbone. Nests."""
-        with self.blocks_off(), super().disable_adapter():
+        with self.blocks_absent(), super().disable_adapter():
             yield
 
     def disable_adapter_layers(self) -> None:

@@ -127,7 +127,7 @@ class PlainModel(BlockCarrier):
         if self.edit is not None:
             self.edit.enabled = False
         try:
-            with self.blocks_off(), self.originals.restored():
+            with self.blocks_absent(), self.originals.restored():
                 yield
         finally:
             if self.edit is not None:

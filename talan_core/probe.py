@@ -2,18 +2,68 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 
 from talan_core.carrier import BlockCarrier
+from talan_core.errors import InactiveError
 from talan_core.training.rendering import prompt_ids, render_prompt
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from peft import PeftModel
+    from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from talan_core.arms import Arm
+    from talan_core.block import TalanBlock
+    from talan_core.memory import MemoryContext
     from talan_core.plain import PlainModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Liveness:
+    """What a checkpoint does to one sequence: evidence that its adapter and its block were there, and how much.
+
+    Attributes:
+        max_logit_change: Largest absolute change of a logit, at any position, when adapter and block are switched off.
+        block_max_logit_change: The same when the block alone is; None without a block. 0 for a block that has learned
+            nothing, such as the control `talan[scope=frozen]`, or whose write is lost in rounding.
+        relative_write: Mean over positions of |p| / |h|, the norm of the block's write over that of the residual
+            stream that it is added to; None without a block.
+        bf16_survival: Share of the elements of h that change when p is added in bfloat16; None without a block.
+    """
+
+    max_logit_change: float
+    block_max_logit_change: float | None = None
+    relative_write: float | None = None
+    bf16_survival: float | None = None
+
+    def check(self, arm: Arm) -> None:
+        """Refuse an arm that does nothing where it was trained to do something; controls may.
+
+        Args:
+            arm: What the checkpoint was trained as.
+
+        Raises:
+            InactiveError: A trained block changes no logit by itself, or a trained arm none at all.
+        """
+        if arm.talan is not None and arm.talan.config().scope != "frozen" and self.block_max_logit_change == 0:
+            share, kept = self.relative_write or 0.0, self.bf16_survival or 0.0
+            raise InactiveError(
+                f"The block of {arm.name} does nothing: switched off alone, it changes no logit of the probe. "
+                f"Its write is {share:.2g} of the residual stream; in bfloat16 {kept:.0%} of the elements change.",
+                "Train the block harder, for example talan[lr_scale=10]+lora, with more --steps, or in float32.",
+            )
+        if arm.is_trained and self.max_logit_change == 0:
+            raise InactiveError(
+                f"The arm {arm.name} does nothing: its adapter changes no logit of the probe.",
+                "Train it with more --steps or a higher --learning-rate.",
+            )
 
 
 def adapter_is_live(model: PeftModel | PlainModel, tokenizer: PreTrainedTokenizerBase, prompt: str) -> float:
@@ -28,30 +78,66 @@ def adapter_is_live(model: PeftModel | PlainModel, tokenizer: PreTrainedTokenize
         The largest absolute difference of a logit to the model with adapter and block disabled; 0.0 means not live.
     """
     ids = prompt_ids(tokenizer, render_prompt(tokenizer, prompt))
-    return largest_logit_change(model, torch.tensor([ids]))
+    return liveness(model, torch.tensor([ids])).max_logit_change
 
 
 @torch.no_grad()
-def largest_logit_change(model: PeftModel | PlainModel, input_ids: torch.Tensor) -> float:
-    """Measure how far adapter and block together move the logits of a sequence, at any position.
+def liveness(model: PeftModel | PlainModel, input_ids: torch.Tensor) -> Liveness:
+    """Measure what adapter and block do to a sequence, at all its positions.
 
     Args:
         model: As for `adapter_is_live`.
         input_ids: Token ids without padding, (1, length), on any device.
-
-    Returns:
-        The largest absolute difference of a logit to the model with adapter and block disabled.
     """
-    inputs = {"input_ids": input_ids.to(model.device), "attention_mask": torch.ones_like(input_ids).to(model.device)}
+    inputs = {
+        "input_ids": input_ids.to(model.device),
+        "attention_mask": torch.ones_like(input_ids).to(model.device),
+        "use_cache": False,
+    }
     training = model.training
     model.eval()
     try:
-        adapted = model(**inputs).logits
         with model.disable_adapter():
-            plain = model(**inputs).logits
+            plain = model(**inputs).logits.float()
+        if not isinstance(model, BlockCarrier) or model.talan is None:
+            return Liveness(max_logit_change=_largest(model(**inputs).logits, plain))
+        with model.blocks_off():
+            adapted = model(**inputs).logits.float()
+        with _writes_of(model.talan.block) as writes:
+            both = model(**inputs).logits
     finally:
         model.train(training)
-    return float((adapted.float() - plain.float()).abs().max())
+    relative, survival = writes[0] if writes else (0.0, 0.0)  # none where the block was taken out
+    return Liveness(
+        max_logit_change=_largest(both, plain),
+        block_max_logit_change=_largest(both, adapted),
+        relative_write=relative,
+        bf16_survival=survival,
+    )
+
+
+def _largest(logits: torch.Tensor, others: torch.Tensor) -> float:
+    return float((logits.float() - others).abs().max())
+
+
+@contextlib.contextmanager
+def _writes_of(block: TalanBlock) -> Iterator[list[tuple[float, float]]]:
+    """Measure each write inside: its norm over that of the residual stream, and the share that bfloat16 keeps."""
+    found: list[tuple[float, float]] = []
+
+    def measure(_: nn.Module, args: tuple[torch.Tensor, MemoryContext], written: torch.Tensor) -> None:
+        del written  # in low precision it holds what is left of the write, not the write
+        hidden, context = args
+        write = block.write(hidden, context)
+        relative = write.float().norm(dim=-1) / hidden.float().norm(dim=-1)
+        rounded = hidden.bfloat16()
+        found.append((float(relative.mean()), float((rounded + write.bfloat16() != rounded).float().mean())))
+
+    handle = block.register_forward_hook(measure)
+    try:
+        yield found
+    finally:
+        handle.remove()
 
 
 @torch.no_grad()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import itertools
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from talan_core.arms import Arm, build
 from talan_core.block import TalanBlock, block_parameters
 from talan_core.errors import UserError
 from talan_core.partners import Lora
+from talan_core.partners.base import linear_layers
 from talan_core.training.pairing import derive_seed
 
 if TYPE_CHECKING:
@@ -28,9 +31,10 @@ class Match:
     """A partner without a block that has as many trainable parameters as an arm with one.
 
     Args:
-        arm: The matched partner, such as "lora[r=9]".
+        arm: The matched partner, such as "lora[extra=12]".
         parameters: Its trainable parameters.
-        wanted: Those of the arm that it was matched to. Ranks are whole, so the two differ by up to half a rank.
+        wanted: Those of the arm that it was matched to. Ranks of single layers are whole, so the two differ by up to
+            half of what one rank costs in the largest layer.
     """
 
     arm: Arm
@@ -51,9 +55,10 @@ def trainable_parameters(backbone: PreTrainedModel, arm: Arm, *, defaults: Talan
 
 
 def matched_lora(backbone: PreTrainedModel, arm: Arm, *, defaults: TalanDefaults | None = None) -> Match:
-    """Find the rank at which the partner alone has as many trainable parameters as the arm with its block.
+    """Find the partner alone that has as many trainable parameters as the arm with its block, within one per cent.
 
-    LoRA's size is a constant plus a multiple of the rank, so two counts determine it.
+    Whole ranks are too coarse for that: one rank more in every layer is an eighth of LoRA with r = 8. So single layers
+    get a rank more, in the model's order, each with the scale alpha / r of all (alpha / sqrt(r) for rsLoRA).
 
     Args:
         backbone: The model, left as it is; one on the device "meta" will do.
@@ -61,8 +66,7 @@ def matched_lora(backbone: PreTrainedModel, arm: Arm, *, defaults: TalanDefaults
         defaults: The backbone's operating point.
 
     Returns:
-        The partner with the nearest rank; all its other options are the arm's (with `alpha` as it is, the scale
-        alpha / r of the update shrinks a little).
+        The partner with the nearest size; all its other options are the arm's.
 
     Raises:
         UserError: If the partner has no rank to choose.
@@ -73,9 +77,14 @@ def matched_lora(backbone: PreTrainedModel, arm: Arm, *, defaults: TalanDefaults
             f"The partner of {arm.name} has no rank that could match the block.", "Match an arm such as talan+lora."
         )
     wanted = trainable_parameters(backbone, arm, defaults=defaults)
-    one, two = (trainable_parameters(backbone, Arm(replace(partner, r=r))) for r in (1, 2))
-    rank = max(1, round((wanted - one) / (two - one)) + 1)
-    return Match(Arm(replace(partner, r=rank)), one + (rank - 1) * (two - one), wanted)
+    given = trainable_parameters(backbone, Arm(partner), defaults=defaults)
+    costs = deque(layer.in_features + layer.out_features for _, layer in linear_layers(backbone))
+    costs.rotate(-partner.extra)  # the next rank goes to the layer after the last that got one
+    every, missing = divmod(wanted - given, sum(costs))
+    sizes = [0, *itertools.accumulate(costs)]
+    more = min(range(len(sizes)), key=lambda count: abs(sizes[count] - missing))
+    extra = partner.extra + every * len(costs) + more
+    return Match(Arm(replace(partner, extra=extra)), given + every * sum(costs) + sizes[more], wanted)
 
 
 def block_share(config: TalanConfig, hidden_size: int, num_layers: int, backbone_parameters: int) -> float:

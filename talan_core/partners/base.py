@@ -87,8 +87,8 @@ def all_linear(backbone: PreTrainedModel) -> str | list[str]:
     return sorted({name.rpartition(".")[2] for name, _ in linear_layers(backbone)}) if fused else "all-linear"
 
 
-def linear_layers(backbone: PreTrainedModel) -> Iterator[tuple[str, nn.Module]]:
-    """Iterate over the linear layers but the output head, with their full names."""
+def linear_layers(backbone: PreTrainedModel) -> Iterator[tuple[str, nn.Linear]]:
+    """Iterate over the linear layers but the output head, with their full names, in the model's order."""
     from torch import nn  # noqa: PLC0415 - arms are parsed before anything heavy is loaded
 
     head = backbone.get_output_embeddings()  # type: ignore[no-untyped-call] # untyped in transformers
@@ -109,7 +109,7 @@ def check_block_size(kind: str, size: int, backbone: PreTrainedModel) -> None:
     Raises:
         UserError: If it does not; the fix names the largest that does.
     """
-    widths = {int(module.in_features) for _, module in linear_layers(backbone)}  # type: ignore[arg-type] # an integer on nn.Linear
+    widths = {module.in_features for _, module in linear_layers(backbone)}
     fitting = math.gcd(size, *widths)
     if fitting != size:
         raise UserError(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from talan_core.partners.base import PeftPartner, all_linear
+from talan_core.partners.base import PeftPartner, all_linear, linear_layers
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -24,6 +26,8 @@ class Lora(PeftPartner):
         alpha: Scale; the update is multiplied by alpha / r.
         dropout: Dropout probability on the adapter's input, in [0, 1).
         bias: Which biases of the backbone are trained too: none, all, or lora_only (those of adapted layers).
+        extra: So many ranks more than `r` in all, handed out one a layer in the model's order, and again from the first
+            one; the scale of each update stays. It makes arms of equal size, see `talan_core.size.matched_lora`.
     """
 
     kind: ClassVar[str] = "lora"
@@ -32,10 +36,13 @@ class Lora(PeftPartner):
     alpha: int = 16
     dropout: float = 0.0
     bias: str = "none"
+    extra: int = 0
 
     def problems(self) -> list[str]:
         """Name each option that is out of range."""
         found = [*self._too_small("r", "alpha"), *self._no_probability()]
+        if self.extra < 0:
+            found.append(f"extra={self.extra}: must be at least 0")
         if self.bias not in _BIASES:
             found.append(f"bias={self.bias}: must be one of {', '.join(_BIASES)}")
         return found
@@ -52,11 +59,26 @@ class Lora(PeftPartner):
             lora_dropout=self.dropout,
             bias=cast("Any", self.bias),
             target_modules=all_linear(backbone),
+            **self._ranks(backbone),
             **self._variant(),
         )
 
     def _variant(self) -> dict[str, Any]:
         return {}
+
+    def _ranks(self, backbone: PreTrainedModel) -> dict[str, Any]:
+        """Return the layers that have more than `r` ranks, in PEFT's form: by the pattern that their name matches."""
+        if not self.extra:
+            return {}
+        names = [name for name, _ in linear_layers(backbone)]
+        every, rest = divmod(self.extra, len(names))
+        ranks = {re.escape(name): self.r + every + (place < rest) for place, name in enumerate(names)}
+        more = {name: rank for name, rank in ranks.items() if rank > self.r}
+        return {"rank_pattern": more, "alpha_pattern": {name: self._alpha_of(rank) for name, rank in more.items()}}
+
+    def _alpha_of(self, rank: int) -> float:
+        """Return the alpha with which a layer of another rank has the same scale alpha / r."""
+        return self.alpha * rank / self.r
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +99,9 @@ class RsLora(Lora):
 
     def _variant(self) -> dict[str, Any]:
         return {"use_rslora": True}
+
+    def _alpha_of(self, rank: int) -> float:
+        return float(self.alpha * math.sqrt(rank / self.r))
 
 
 @dataclass(frozen=True, kw_only=True)

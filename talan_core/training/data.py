@@ -85,15 +85,22 @@ class EncodedData:
         examples: The sequences that fit, in the original order of their items.
         dropped: Number of sequences that were longer than the limit.
         weights: The weights of the sources, where they are mixed; empty otherwise.
+        held_out: Sequences that are not learned, whose loss is measured while an arm is trained. They change nothing
+            of a run, so they are no part of its identity.
     """
 
     examples: tuple[EncodedExample, ...]
     dropped: int
     weights: Mapping[str, float] = field(default_factory=dict)
+    held_out: tuple[EncodedExample, ...] = ()
 
 
 def encode(
-    tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example | Dialogue] | Mixture | EncodedData, max_length: int
+    tokenizer: PreTrainedTokenizerBase,
+    examples: Sequence[Example | Dialogue] | Mixture | EncodedData,
+    max_length: int,
+    *,
+    held_out: Sequence[Example] = (),
 ) -> EncodedData:
     """Turn a training set into token ids.
 
@@ -104,6 +111,7 @@ def encode(
         tokenizer: The backbone's tokenizer.
         examples: The items. What is encoded already comes back as it is.
         max_length: Most tokens of a sequence; longer ones are dropped and counted, never cut.
+        held_out: Items that are not learned; longer ones are left out.
 
     Returns:
         The encoded items and how many were dropped. A dialogue is one sequence, or one for each turn of the assistant;
@@ -129,7 +137,9 @@ def encode(
             f"No training example{of} is left: {len(concerned)} given, none of at most {max_length} tokens.",
             f"Give more examples, or set max_length={max(longest, max_length)}.",
         )
-    return EncodedData(kept, len(encoded) - len(kept), weights)
+    apart = [sequence for item in held_out for sequence in _encode_one(tokenizer, item)]
+    fitting = tuple(sequence for sequence in apart if len(sequence.input_ids) <= max_length)
+    return EncodedData(kept, len(encoded) - len(kept), weights, fitting)
 
 
 def collate(examples: Sequence[EncodedExample], pad_token_id: int) -> dict[str, torch.Tensor]:

@@ -18,7 +18,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -26,6 +26,7 @@ from safetensors.torch import load_file, save_file
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from talan_core.errors import UserError
+from talan_core.training.signs import Signs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,6 +58,7 @@ class Progress:
         step: Optimizer steps done.
         losses: The loss of each of them.
         seconds: Wall time that they took.
+        signs: What was seen meanwhile.
     """
 
     directory: Path
@@ -64,6 +66,7 @@ class Progress:
     step: int
     losses: tuple[float, ...]
     seconds: float
+    signs: Signs = field(default_factory=Signs)
 
 
 def run_identity(model: nn.Module, data: EncodedData, order: Sequence[int], settings: TrainingSettings) -> str:
@@ -141,6 +144,7 @@ def write_progress(progress: Progress) -> None:
         "step": progress.step,
         "losses": list(progress.losses),
         "seconds": progress.seconds,
+        "signs": progress.signs.to_json(),
         "files": _flushed_hashes(progress.directory),
     }
     scratch.write_text(json.dumps({**data, "sha256": _hash_of(data)}) + "\n", encoding="utf-8")
@@ -245,4 +249,5 @@ def _read(directory: Path) -> Progress | None:
             return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # missing, going away, or damaged
         return None
-    return Progress(directory, data["run"], data["step"], tuple(data["losses"]), data["seconds"])
+    signs = Signs.from_json(data.get("signs", {}))
+    return Progress(directory, data["run"], data["step"], tuple(data["losses"]), data["seconds"], signs)

@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -23,6 +23,7 @@ from talan_core.training.pairing import data_order, derive_seed, mixed_order, ra
 from talan_core.training.partner_steps import partner_callbacks
 from talan_core.training.saving import TimedSaves, check_saving
 from talan_core.training.sharding import ShardedState, read_optimizer, write_optimizer
+from talan_core.training.signs import Signs, Watch
 from talan_core.training.state import (
     Progress,
     drop_older,
@@ -64,6 +65,7 @@ class TrainingLog:
         examples: Training items that fitted `max_length`.
         dropped: Training items that did not and were left out.
         seconds: Wall time of the loop. Of a run that was resumed: up to the checkpoint, and from there on.
+        signs: What was seen of gradients, gate and held-out loss meanwhile.
     """
 
     losses: tuple[float, ...]
@@ -72,6 +74,7 @@ class TrainingLog:
     examples: int
     dropped: int
     seconds: float
+    signs: Signs = field(default_factory=Signs)
 
 
 class TalanTrainer(Trainer):
@@ -87,6 +90,7 @@ class TalanTrainer(Trainer):
         data: The encoded training set.
         order: Index of each example in the order of use.
         collator: Makes a batch of examples.
+        watch: Looks at the model after each step.
         run: Identity of the run, written into its checkpoints; empty where there are none.
         on_step: Called after each optimizer step with its number from 1, the number of steps, and its loss.
     """
@@ -99,16 +103,18 @@ class TalanTrainer(Trainer):
         order: Sequence[int],
         *,
         collator: Callable[[Sequence[EncodedExample]], dict[str, torch.Tensor]],
+        watch: Watch,
         run: str = "",
         on_step: Callable[[int, int, float], None] | None = None,
     ) -> None:
         self.losses: list[float] = []
+        self.watch = watch
         self._order = order
         self._run = run
         self._seconds = 0.0
         self._began = time.perf_counter()
         self._pending_loss = 0.0
-        self._groups: list[list[nn.Parameter]] | None = None
+        self._groups: tuple[list[nn.Parameter], list[nn.Parameter]] | None = None
         super().__init__(
             model=model,
             args=args,
@@ -127,8 +133,10 @@ class TalanTrainer(Trainer):
         """Train to the end, from a checkpoint or from the start."""
         if progress is not None:
             self.losses.extend(progress.losses)
+            self.watch.signs = progress.signs
             self._seconds = progress.seconds
         self._began = time.perf_counter()
+        self.watch.begin(cast("Any", self.model))
         self.train(resume_from_checkpoint=None if progress is None else str(progress.directory))
 
     def take_step_loss(self) -> float:
@@ -203,9 +211,13 @@ class TalanTrainer(Trainer):
             trained = [(name, w) for name, w in cast("nn.Module", self.model).named_parameters() if w.requires_grad]
             partner = [weight for name, weight in trained if not name.startswith(_BLOCK_PREFIX)]
             block = [weight for name, weight in trained if name.startswith(_BLOCK_PREFIX)]
-            self._groups = [group for group in (partner, block) if group]
-        norms = [cast("torch.Tensor", self.accelerator.clip_grad_norm_(group, largest)) for group in self._groups]
-        return torch.stack(norms).square().sum().sqrt()
+            self._groups = (partner, block)
+        norms = [
+            cast("torch.Tensor", self.accelerator.clip_grad_norm_(group, largest)) if group else None
+            for group in self._groups
+        ]
+        self.watch.note_gradients(*(None if norm is None else float(norm) for norm in norms))
+        return torch.stack([norm for norm in norms if norm is not None]).square().sum().sqrt()
 
     def _diverged(self, what: str, value: float) -> DivergedError:
         """Build the error for a number that is not finite, and name the checkpoint that is left."""
@@ -227,7 +239,7 @@ class TalanTrainer(Trainer):
         if self.args.should_save:
             step = self.state.global_step
             directory = Path(str(self.args.output_dir)) / f"checkpoint-{step}"
-            write_progress(Progress(directory, self._run, step, tuple(self.losses), self.seconds))
+            write_progress(Progress(directory, self._run, step, tuple(self.losses), self.seconds, self.watch.signs))
             drop_older(directory.parent, _KEPT)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
@@ -312,14 +324,18 @@ def train(
         if save_every is not None and args.should_save:
             drop_unfinished(work_dir)
         collator = _collator(model, settings, pad_token(tokenizer))
-        trainer = TalanTrainer(model, args, data.examples, order, collator=collator, run=run, on_step=on_step)
+        pad = pad_token(tokenizer)
+        trainer = TalanTrainer(
+            model, args, data.examples, order, collator=collator,
+            watch=Watch(data.held_out, settings.steps, pad, settings.batch_size), run=run, on_step=on_step,
+        )  # fmt: skip
         if isinstance(save_every, dt.timedelta):
             trainer.add_callback(TimedSaves(save_every))
         # Processes that share a step draw different masks, as the rows of one batch do.
         torch.manual_seed(derive_seed(seed, "dropout") + args.process_index)
         trainer.run_from(resumed)
         seconds = trainer.seconds
-    return _log(trainer.losses, data, order, seconds=seconds)
+    return replace(_log(trainer.losses, data, order, seconds=seconds), signs=trainer.watch.signs)
 
 
 class _StepCallback(TrainerCallback):
@@ -338,6 +354,7 @@ class _StepCallback(TrainerCallback):
         """Record the step's loss and report it."""
         del args, control, kwargs
         loss = self._trainer.take_step_loss()
+        self._trainer.watch.end_step(cast("Any", self._trainer.model), state.global_step)
         if self._on_step is not None and state.is_world_process_zero:
             self._on_step(state.global_step, state.max_steps, loss)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from talan_eval.comparison.estimate import Companions
 from talan_eval.comparison.published import ci_points
+from talan_eval.comparison.retraining import Companions
 from talan_eval.comparison.statistics_settings import AUTO
 from talan_eval.result import schema
 from talan_eval.stats import seed_bootstrap as boot

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from talan_eval.comparison.estimate import Companions, Estimate
+from talan_eval.comparison.retraining import Companions, RetrainingEstimate
 from talan_eval.result import schema
 from talan_eval.stats.arrays import as_deltas
 from talan_eval.stats.backbones import GridCell, backbone_gains
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _LEAST_FOR_R = 3
 
 
-def estimate_independent(cells: Sequence[CellScores], settings: StatisticsSettings) -> Estimate:
+def estimate_independent(cells: Sequence[CellScores], settings: StatisticsSettings) -> RetrainingEstimate:
     """Estimate E1 (Welch over seeds, permutation of seed labels) and E2 (a variance of each arm) of a mean over cells.
 
     Args:
@@ -47,7 +47,7 @@ def estimate_independent(cells: Sequence[CellScores], settings: StatisticsSettin
     if single:
         reasons.append("E2 is not estimable with a single item")
     crossed = None if single else guarded_crossed_independent(arms, settings.alpha)
-    return Estimate(
+    return RetrainingEstimate(
         independent=True,
         seeds=result,
         df=df,

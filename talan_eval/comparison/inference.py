@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from talan_eval.comparison.companions import enumerable, paired_companions
-from talan_eval.comparison.estimate import Companions, Estimate
 from talan_eval.comparison.independent import estimate_independent
 from talan_eval.comparison.published import ci_points, points
+from talan_eval.comparison.retraining import Companions, RetrainingEstimate
 from talan_eval.result import schema
 from talan_eval.stats import backbones, signflip
 from talan_eval.stats.backbone_flips import MAX_UNITS
@@ -172,7 +172,7 @@ def infer(
 
 def _estimate_paired(
     cells: Sequence[CellScores], settings: StatisticsSettings, rng: np.random.Generator, two_way: Interval | None
-) -> Estimate:
+) -> RetrainingEstimate:
     """Estimate with seeds that are paired, or a fixed base."""
     grid = [grid_cell(cell) for cell in cells]
     drawn, why_drawn = _drawn_base(cells)
@@ -186,7 +186,7 @@ def _estimate_paired(
     constant = result.plain.p is None
     if constant:
         reasons.append("all seeds gave the same difference, so the plain t has no interval and no p")
-    return Estimate(
+    return RetrainingEstimate(
         independent=False,
         seeds=result,
         df=float(sum(size - 1 for size in sizes)) if constant else result.plain.df,
@@ -236,7 +236,7 @@ def _crossed(cells: Sequence[GridCell], alpha: float, two_way: Interval | None) 
     return e2, () if two_way is not None else ("the two-way bootstrap has no width for these differences",)
 
 
-def _e1_record(found: Estimate, alpha: float) -> schema.E1:
+def _e1_record(found: RetrainingEstimate, alpha: float) -> schema.E1:
     guard, plain = found.seeds.guard, found.seeds.plain
     bounds = one_sided_bounds(found.seeds.delta, found.seeds.terms, alpha)
     return schema.E1.model_validate(
@@ -260,7 +260,7 @@ def _e1_record(found: Estimate, alpha: float) -> schema.E1:
     )
 
 
-def _e2_record(found: Estimate, crossed: Crossed) -> schema.E2:
+def _e2_record(found: RetrainingEstimate, crossed: Crossed) -> schema.E2:
     return schema.E2.model_validate(
         {
             "method": "guarded_crossed_independent" if found.independent else "guarded_crossed",

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from talan_core.errors import DivergedError, UserError
+from talan_core.errors import DivergedError, InactiveError, UserError
 from talan_eval.execution.events import Event
 from talan_eval.store.failures import Failure
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _OUT_OF_MEMORY: Final = frozenset({"OutOfMemoryError", "MemoryError"})  # torch's by name: the parent does without torch
 _SIGKILL: Final = 9
+_FINAL: Final = frozenset({"diverged", "inactive"})  # they would end alike again
 
 
 class Performer(Protocol):
@@ -71,7 +72,7 @@ class Attempts:
             return
         tried = self._tried.get(run.cell_id, 0) + 1
         self._tried[run.cell_id] = tried
-        again = [failure for failure in failures if failure.kind != "diverged" and tried <= self._retries]
+        again = [failure for failure in failures if failure.kind not in _FINAL and tried <= self._retries]
         given_up = [replace(failure, attempts=tried) for failure in failures if failure not in again]
         for failure in given_up:
             self._store.fail(failure)
@@ -96,11 +97,13 @@ def failure_of(run: Run, cell_id: str, task: str, error: Exception) -> Failure:
     Raises:
         UserError: The error is the user's to mend and would meet every other cell as well.
     """
-    if isinstance(error, UserError) and not isinstance(error, DivergedError):
+    if isinstance(error, UserError) and not isinstance(error, (DivergedError, InactiveError)):
         raise error
     kind: Kind = "error"
     if isinstance(error, DivergedError):
         kind = "diverged"
+    elif isinstance(error, InactiveError):
+        kind = "inactive"
     elif type(error).__name__ in _OUT_OF_MEMORY:
         kind = "memory"
     said = " ".join(str(error).split())

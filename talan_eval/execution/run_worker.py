@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import time
 import weakref
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
 
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from talan_eval.store.failures import Failure
 
 TRAINING_LOG = "training.json"
+_HELD_OUT: Final = 16
+"""Examples whose loss is measured while an arm is trained: enough to see that it falls, and cheap."""
 
 
 class Crew:
@@ -110,7 +113,18 @@ class RunWorker:
             for name in self.assignment.train_tasks
             for prompt, completion in self.benchmarks[name].training
         ]
-        return encode(self.tokenizer, examples, self.assignment.training.max_length)
+        return encode(self.tokenizer, examples, self.assignment.training.max_length, held_out=self._held_out())
+
+    def _held_out(self) -> tuple[Example, ...]:
+        """A fixed sample of the evaluated items with their solutions, which no arm learns from."""
+        learned = {pair for name in self.assignment.train_tasks for pair in self.benchmarks[name].training}
+        every = [
+            Example(*pair, name)
+            for name in self.assignment.tasks
+            for pair in self.benchmarks[name].solutions
+            if pair not in learned
+        ]
+        return tuple(every[:: max(1, math.ceil(len(every) / _HELD_OUT))])
 
     @cached_property
     def store(self) -> Store:
@@ -225,7 +239,8 @@ class RunWorker:
         benchmark = self.benchmarks[cell.task]
         weights = self.store.checkpoint_digest(run.cell_id)
         began = time.perf_counter()
-        probe = generator.max_logit_change(Prompt(render_prompt(self.tokenizer, benchmark.items[0].prompt)))
+        probe = generator.liveness(Prompt(render_prompt(self.tokenizer, benchmark.items[0].prompt)))
+        probe.check(parse_arm(run.arm))
         evaluation = evaluate(
             generator,
             self.tokenizer,
@@ -246,7 +261,7 @@ class RunWorker:
                 "seed": run.seed,
                 "task": cell.task,
                 "weights": weights,
-                "max_logit_change": probe,
+                **asdict(probe),
                 "sandbox": evaluation.sandbox,
                 "disagreements": evaluation.disagreements,
                 "seconds": round(evaluation.seconds_before + time.perf_counter() - began, 3),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from talan_core.backbones.load import Revision
     from talan_core.config import TalanConfig
     from talan_core.plain import PlainModel
+    from talan_core.probe import Liveness
 
 State = Literal["11", "10", "00"]
 """Block and adapter on, block off, both off; a model without a block has no "11", a bare backbone has "00" alone."""
@@ -55,6 +56,8 @@ class BlockShape:
         d_mem: Width; None for the backbone's default.
         heads: Attention heads.
         components: Components of the mixer.
+        write: How the write is scaled.
+        stream: In which type it is added.
     """
 
     layer: int | float
@@ -64,6 +67,8 @@ class BlockShape:
     d_mem: int | None
     heads: int | None
     components: int | None
+    write: str = "plain"
+    stream: str = "native"
 
     @classmethod
     def of(cls, config: TalanConfig) -> BlockShape:
@@ -76,6 +81,8 @@ class BlockShape:
             d_mem=config.d_mem,
             heads=config.heads,
             components=config.components,
+            write=config.write,
+            stream=config.stream,
         )
 
 
@@ -199,10 +206,11 @@ class Generator(Protocol):
         """Return the distribution of the first token of an answer, in every state that the backend can show."""
         ...
 
-    def max_logit_change(self, prompt: Prompt) -> float:
+    def liveness(self, prompt: Prompt) -> Liveness:
         """Return how far adapter and block move the logits of a prompt; see :mod:`talan_core.probe`. 0.0 is not live.
 
-        A backend that only sees log-probabilities takes the largest difference of those of :meth:`probe`.
+        A backend that only sees log-probabilities takes the largest difference of those of :meth:`probe`, and leaves
+        out what it cannot see of the write.
         """
         ...
 

@@ -173,9 +173,14 @@ def _states(generator: Generator, subject: Subject) -> Iterator[str]:
             yield f"The log-probabilities of state {state} are no vector in float32."
         elif abs(np.log(np.exp(values.astype(np.float64)).sum())) > subject.tolerance:
             yield f"The probabilities of state {state} do not add up to 1."
-    change = generator.max_logit_change(prompt)
+    seen = generator.liveness(prompt)
+    change = seen.max_logit_change
     if not change >= 0:
         yield "max_logit_change is not a number from 0."
+    if "11" in states and not (seen.block_max_logit_change is not None and seen.block_max_logit_change >= 0):
+        yield "There is a block, and block_max_logit_change is not a number from 0."
+    if "11" not in states and seen.block_max_logit_change is not None:
+        yield "There is no block, and block_max_logit_change says that there is one."
     full = states.get("11", states.get("10"))
     if full is not None and "00" in states and np.abs(full - states["00"]).max() > subject.tolerance and change == 0:
         yield "The probe moves, and max_logit_change is 0."

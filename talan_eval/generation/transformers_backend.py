@@ -15,7 +15,7 @@ from transformers import GenerationConfig
 import talan_core
 from talan_core.backbones.load import load_model, load_tokenizer
 from talan_core.errors import UserError
-from talan_core.probe import largest_logit_change, next_token
+from talan_core.probe import Liveness, liveness, next_token
 from talan_core.training.data import collate
 from talan_core.training.encoding import EncodedExample, answer_ends
 from talan_core.training.rendering import pad_token, prompt_ids
@@ -158,11 +158,11 @@ class TransformersGenerator:
         states = next_token(self._model, self._ids(prompt))
         return LogProbabilities({state: values.numpy() for state, values in states.items()})
 
-    def max_logit_change(self, prompt: Prompt) -> float:
-        """Return how far adapter and block move the logits of a prompt, at any position; 0.0 for a bare backbone."""
+    def liveness(self, prompt: Prompt) -> Liveness:
+        """Return what adapter and block do to a prompt, at any position; nothing for a bare backbone."""
         if not hasattr(self._model, "disable_adapter"):
-            return 0.0
-        return largest_logit_change(cast("PeftModel", self._model), self._ids(prompt))
+            return Liveness(max_logit_change=0.0)
+        return liveness(cast("PeftModel", self._model), self._ids(prompt))
 
     def _ids(self, prompt: Prompt) -> torch.Tensor:
         return torch.tensor([self._lm.tok_encode(prompt.text)])

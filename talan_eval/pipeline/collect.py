@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from talan_core.errors import UserError
 from talan_eval.comparison import (
     ArmFacts,
     Origin,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from talan_eval.store.store import Store
 
 _HASH_LENGTH: Final = 12
+_MEASURED: Final = ("max_logit_change", "block_max_logit_change", "relative_write", "bf16_survival")
 
 
 def collect(
@@ -136,6 +138,9 @@ def comparable(
     Returns:
         The contrasts that have scores, and what to say of the others. Where the primary one or all would go, all are
         returned: comparing them says what is missing.
+
+    Raises:
+        UserError: An arm of the primary contrast has no finished run at all.
     """
     seeds: dict[str, list[set[int]]] = {}
     places = {(matrix.backbone, matrix.task) for matrix in matrices}
@@ -143,6 +148,12 @@ def comparable(
         seeds.setdefault(matrix.arm, []).append(set(matrix.seeds))
     whole = {arm for arm, found in seeds.items() if len(found) == len(places)}
     kept = tuple(one for one in contrasts if {one.base, one.treatment} <= whole)
+    lost = [arm for arm in (contrasts[0].base, contrasts[0].treatment) if matrices and arm not in seeds]
+    if lost:
+        raise UserError(
+            f"No run of {' and '.join(lost)} is finished, so {contrasts[0].name} cannot be compared.",
+            "Mend what their runs failed of, and give the same command again.",
+        )
     if not kept or kept[0] != contrasts[0]:
         return tuple(contrasts), ()
     return kept, tuple(
@@ -254,7 +265,7 @@ def _confirmed(result: Result, selection: Selection | None, grid: _Grid, setting
     best, seeds = selection.best, grid.experiment.fresh_seeds
     (spec,) = (one for one in grid.experiment.contrasts if (one.base, one.treatment) == (best.base, best.treatment))
     fresh = [one for one in grid.matrices(seeds) if one.arm in (best.base, best.treatment)]
-    if not comparable([spec], fresh)[0] or len({one.arm for one in fresh}) < 2:  # noqa: PLR2004 - both arms
+    if len({one.arm for one in fresh}) < 2 or not comparable([spec], fresh)[0]:  # noqa: PLR2004 - both arms
         return result.model_copy(update={"selection": selection})
     held_out = split_items(fresh, settings.confirm_items, settings.rng_seed).held_out
     found = compare(held_out, [spec], grid.origin(seeds), replace(settings, slices=())).contrasts[0]
@@ -288,14 +299,15 @@ def _names(runs: Sequence[Run]) -> list[str]:
 
 
 def _probes(runs: Sequence[Run], records: Mapping[str, SealedRecord]) -> list[LiveProbe]:
-    """Return the weakest probe of each run: an adapter must be alive in every one of its evaluations."""
+    """Return the weakest numbers of each run: an adapter must be alive in every one of its evaluations."""
     probes = []
     for run in runs:
-        changes = [
-            records[cell.cell_id].data["max_logit_change"] for cell in run.evaluations if cell.cell_id in records
-        ]
-        if changes:
-            probes.append(LiveProbe(arm=run.arm, backbone=run.backbone, seed=run.seed, max_logit_change=min(changes)))
+        found = [records[cell.cell_id].data for cell in run.evaluations if cell.cell_id in records]
+        weakest = {
+            name: min((one[name] for one in found if one.get(name) is not None), default=None) for name in _MEASURED
+        }
+        if weakest["max_logit_change"] is not None:
+            probes.append(LiveProbe(arm=run.arm, backbone=run.backbone, seed=run.seed, **weakest))
     return probes
 
 

@@ -11,7 +11,7 @@ from talan_eval.result.labels import backbones, cell_names
 from talan_eval.result.schema import SPARSE_SEEDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pydantic import JsonValue
 
@@ -216,11 +216,25 @@ def unparsed(result: Result) -> str:
 
 def live_probe(result: Result) -> str:
     """Return the weakest probe of each arm: its adapter was active if the logits moved; empty if none was recorded."""
+    if not result.probes:
+        return ""
+    weakest = _weakest((probe.arm, probe.max_logit_change) for probe in result.probes)
+    said = f"Smallest logit change against the bare backbone over seeds: {weakest}."
+    of_blocks = [probe for probe in result.probes if probe.block_max_logit_change is not None]
+    if of_blocks:
+        alone = _weakest((probe.arm, probe.block_max_logit_change) for probe in of_blocks)
+        writes = _weakest((probe.arm, probe.relative_write) for probe in of_blocks)
+        said += f" Of the block alone: {alone}; its write is at least this share of the residual stream: {writes}."
+    return said
+
+
+def _weakest(found: Iterable[tuple[str, float | None]]) -> str:
+    """Return the smallest number of each arm."""
     weakest: dict[str, float] = {}
-    for probe in result.probes:
-        weakest[probe.arm] = min(probe.max_logit_change, weakest.get(probe.arm, probe.max_logit_change))
-    parts = [f"{arm} {change:.3g}" for arm, change in weakest.items()]
-    return f"Smallest logit change against the bare backbone over seeds: {', '.join(parts)}." if parts else ""
+    for arm, value in found:
+        if value is not None:
+            weakest[arm] = min(value, weakest.get(arm, value))
+    return ", ".join(f"{arm} {value:.3g}" for arm, value in weakest.items())
 
 
 def _opened(key: str, value: JsonValue) -> Iterator[tuple[str, JsonValue]]:

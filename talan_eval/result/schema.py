@@ -381,6 +381,20 @@ class LiveProbe(PublishedRecord):
     backbone: str = Field("", description="Backbone name; empty in results of version 1.")
     seed: int = Field(description="Training seed.")
     max_logit_change: float = Field(ge=0, description="Largest logit change against the bare backbone on a probe.")
+    block_max_logit_change: float | None = Field(
+        None, ge=0, description="Largest logit change when the block alone is switched off; null without a block."
+    )
+    relative_write: float | None = Field(
+        None,
+        ge=0,
+        description="Mean norm of the block's write over that of the residual stream; null without a block.",
+    )
+    bf16_survival: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Share of the residual stream's elements that change when the write is added in bfloat16.",
+    )
 
 
 class Result(PublishedRecord):

@@ -11,7 +11,7 @@ from talan_eval.store.records import CorruptedError, check_name, sealed_json, un
 if TYPE_CHECKING:
     from pathlib import Path
 
-Kind = Literal["error", "diverged", "memory", "killed"]
+Kind = Literal["error", "diverged", "inactive", "memory", "killed"]
 FOLDER: Final = "failures"
 
 
@@ -24,8 +24,9 @@ class Failure:
         arm: Its arm.
         seed: Its training seed.
         task: Its benchmark; empty for a training, and where a whole run was lost.
-        kind: "error" for an exception, "diverged" for a loss that is not finite, "memory" for a device out of memory,
-            "killed" for a process that ended without a word.
+        kind: "error" for an exception, "diverged" for a loss that is not finite, "inactive" for a trained
+            adapter or block that does nothing, "memory" for a device out of memory, "killed" for a process that ended
+            without a word.
         message: Why, in one sentence.
         traceback: The traceback, or empty where there is none.
         attempts: How often it was tried.

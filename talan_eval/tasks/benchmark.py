@@ -46,12 +46,14 @@ class Benchmark:
         items: The evaluated items in order.
         training: Prompt and worked solution of the training items; the prompts are worded as in the evaluation, without
             few-shot examples.
+        solutions: Prompt and worked solution of the evaluated items, in their order. Never learned from.
     """
 
     spec: TaskSpec
     task: ConfigurableTask
     items: tuple[Item, ...]
     training: tuple[tuple[str, str], ...]
+    solutions: tuple[tuple[str, str], ...] = ()
 
     def requests(self, apply_chat_template: Any) -> Sequence[Instance]:  # noqa: ANN401 - lm-eval's callback is untyped
         """Build lm-eval's generation requests, one per item, in order.
@@ -141,7 +143,8 @@ def load_benchmark(
         (str(task.doc_to_text(doc)), delimiter + str(task.doc_to_target(doc)))
         for doc in (task.training_docs() if task.has_training_docs() else ())
     )
-    return Benchmark(_spec(name, task, items, training, settings), task, items, training)
+    solutions = tuple((item.prompt, delimiter + str(task.doc_to_target(item.doc))) for item in items)
+    return Benchmark(_spec(name, task, items, training, settings), task, items, training, solutions)
 
 
 def _load_task(name: str, data_dir: Path | None) -> ConfigurableTask:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -14,7 +14,7 @@ import talan_core
 from talan_core.backbones.load import locate
 from talan_core.backbones.names import BY_NAME, find_backbone
 from talan_core.errors import UserError
-from talan_core.probe import adapter_is_live
+from talan_core.probe import liveness
 from talan_core.stored import read_json
 from talan_core.training.rendering import prompt_ids, render_prompt
 
@@ -30,20 +30,6 @@ _BASE_NAMED_IN: Final = (
 )
 PROBE_PROMPT: Final = "What is 17 + 25? Explain each step."
 """The prompt whose logits must change when the adapter is switched off."""
-
-
-@dataclass(frozen=True)
-class Liveness:
-    """How far a checkpoint moves the logits of the probe prompt.
-
-    Args:
-        max_logit_change: Largest absolute change of a logit when adapter and block are switched off.
-        block_max_logit_change: The same when the block alone is; None for a checkpoint without a block. It is 0 for a
-            block that has not learned to write, such as the control `talan[scope=frozen]`.
-    """
-
-    max_logit_change: float
-    block_max_logit_change: float | None
 
 
 class TalanLM(HFLM):  # type: ignore[misc] # lm-eval is untyped
@@ -76,7 +62,8 @@ class TalanLM(HFLM):  # type: ignore[misc] # lm-eval is untyped
             )
         self.checkpoint = Path(pretrained)
         super().__init__(pretrained=_backbone(self.checkpoint, base), **options)
-        self.liveness = _liveness(self.model, self.tokenizer)
+        ids = prompt_ids(self.tokenizer, render_prompt(self.tokenizer, PROBE_PROMPT))
+        self.liveness = liveness(self.model, torch.tensor([ids]))
         if not self.liveness.max_logit_change and not allow_inactive:
             raise UserError(
                 f"The checkpoint {self.checkpoint} is not live: switched off, not one logit of the probe changes.",
@@ -114,19 +101,3 @@ def _backbone(checkpoint: Path, base: str | None) -> str:
             f"Type --model_args pretrained={checkpoint},base=BACKBONE",
         )
     return locate(find_backbone(named)).location if named in BY_NAME else named
-
-
-@torch.no_grad()
-def _liveness(model: Any, tokenizer: Any) -> Liveness:  # noqa: ANN401 - any arm's model, any tokenizer
-    total = adapter_is_live(model, tokenizer, PROBE_PROMPT)
-    block = getattr(model, "talan", None)
-    if block is None:
-        return Liveness(total, None)
-    ids = torch.tensor([prompt_ids(tokenizer, render_prompt(tokenizer, PROBE_PROMPT))])
-    with_block = model(ids.to(model.device)).logits.float()
-    enabled, block.enabled = block.enabled, False
-    try:
-        without = model(ids.to(model.device)).logits.float()
-    finally:
-        block.enabled = enabled
-    return Liveness(total, float((with_block - without).abs().max()))

@@ -8,7 +8,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config, Qwen3Config, Qwen3MoeConfig
 
-from talan_core.arms import parse_arm
+import talan_core
+from talan_core.arms import build, parse_arm
 from talan_core.backbones.names import find_backbone
 from talan_core.backbones.operating_points import OPERATING_POINTS, operating_point
 from talan_core.config import TalanConfig
@@ -115,14 +116,46 @@ def test_a_backbone_is_found_with_its_operating_point():
     assert operating_point("someone/else") == TalanConfig()
 
 
-def test_the_matched_rank_is_the_nearest_one(backbone):
-    arm, defaults = parse_arm("talan[d_mem=16,slots=40]+dora[r=4]"), TalanConfig(layer=1)
+@pytest.mark.parametrize("partner", ["lora", "dora[r=4]", "rslora", "lora[extra=3]", "lora[r=2,alpha=32]"])
+def test_the_matched_partner_has_the_size_of_the_arm_and_its_own_scale(backbone, partner):
+    arm, defaults = parse_arm(f"talan[d_mem=16,slots=40]+{partner}"), TalanConfig(layer=1)
     match = matched_lora(backbone(), arm, defaults=defaults)
     assert match.wanted == trainable_parameters(backbone(), arm, defaults=defaults)
     assert match.parameters == trainable_parameters(backbone(), match.arm)
-    ranks = [trainable_parameters(backbone(), parse_arm(f"dora[r={r}]")) for r in (4, 5)]
-    assert abs(match.parameters - match.wanted) <= (ranks[1] - ranks[0]) / 2
-    assert match.arm.partner.r > 4
+    assert abs(match.parameters - match.wanted) <= 0.01 * match.wanted
+    assert parse_arm(match.arm.name) == match.arm
+    scales = {
+        round(layer.scaling["default"], 9)
+        for layer in build(backbone(), match.arm, seed=0).modules()
+        if hasattr(layer, "lora_A")
+    }
+    assert scales == {round(next(iter(layers_of(backbone(), partner))).scaling["default"], 9)}
+    given = trainable_parameters(backbone(), parse_arm(partner))
+    assert given < 0.99 * match.wanted  # the control: without the ranks it is no match
+
+
+def layers_of(model, partner):
+    return [layer for layer in build(model, parse_arm(partner), seed=0).modules() if hasattr(layer, "lora_A")]
+
+
+def test_ranks_are_handed_out_one_a_layer(backbone):
+    def ranks(arm):
+        return [layer.r["default"] for layer in layers_of(backbone(), arm)]
+
+    count = len(ranks("lora"))
+    assert ranks("lora[r=4,extra=3]") == [5, 5, 5] + [4] * (count - 3)
+    assert ranks(f"lora[r=4,extra={count + 1}]") == [6] + [5] * (count - 1)
+
+
+def test_a_checkpoint_with_extra_ranks_loads_as_it_was(backbone, tmp_path):
+    model = build(backbone(), parse_arm("talan[layer=1]+lora[r=4,extra=3]"), seed=0)
+    model.save_pretrained(tmp_path / "arm")
+    again = talan_core.load(tmp_path / "arm", backbone())
+    ours, theirs = (
+        {name: weight for name, weight in one.state_dict().items() if "lora" in name} for one in (model, again)
+    )
+    assert {name: weight.shape for name, weight in ours.items()} == {n: w.shape for n, w in theirs.items()}
+    assert all(weight.equal(theirs[name]) for name, weight in ours.items())
 
 
 def test_a_partner_without_a_rank_cannot_be_matched(shapes):

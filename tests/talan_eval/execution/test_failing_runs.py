@@ -85,6 +85,13 @@ def test_a_diverged_training_is_not_tried_again(grid):
     assert grid.tried("train-0") == 1
 
 
+def test_a_block_that_does_nothing_costs_its_cell_at_once_and_no_other(grid):
+    assert grid.perform({"a-0": ["idle"] * 9}, retries=5) == ALL - {"a-0"}
+    assert grid.tried("a-0") == 1
+    (failure,) = grid.store.failures().values()
+    assert (failure.kind, failure.message) == ("inactive", "the block does nothing train it harder")
+
+
 def test_failed_cells_are_forgotten_when_they_succeed(grid):
     grid.perform({"a-0": ["break"] * 2})
     assert set(grid.store.failures()) == {"a-0"}

@@ -60,8 +60,11 @@ class FakeGenerator:
         states = self.inner.probe(prompt).states
         return LogProbabilities(self.broken.get("states", lambda same: same)(states))
 
-    def max_logit_change(self, prompt):
-        return self.broken.get("change", lambda same: same)(self.inner.max_logit_change(prompt))
+    def liveness(self, prompt):
+        seen = self.inner.liveness(prompt)
+        change = self.broken.get("change", lambda same: same)(seen.max_logit_change)
+        of_block = self.broken.get("block", lambda same: same)(seen.block_max_logit_change)
+        return dataclasses.replace(seen, max_logit_change=change, block_max_logit_change=of_block)
 
 
 def setting(**changes):
@@ -105,6 +108,10 @@ BROKEN = {
     "not among": {"states": lambda states: {"01": states["11"]}},
     "is not the likeliest one": {"states": lambda states: {"11": np.roll(states["11"], 1)}},
     "and max_logit_change is 0": {"change": lambda _: 0.0},
+    "block_max_logit_change is not a number": {"block": lambda _: None},
+    "block_max_logit_change says that there is one": {
+        "states": lambda states: {name: values for name, values in states.items() if name != "11"}
+    },
     "it was not opened": {"checkpoint": lambda opened, asked: opened[0] if opened else asked},
     "something of that is left": {"checkpoint": lambda opened, asked: opened[1] if len(opened) > 1 else asked},
 }

@@ -114,9 +114,11 @@ def test_the_probe_shows_every_state_that_a_model_has(two, generators):
 def test_the_change_of_logits_is_that_of_the_probe_of_adapters(two, generators):
     question = "What is 17 + 25?"
     prompt = Prompt(render_prompt(two.tokenizer, question))
-    assert generators[1].max_logit_change(prompt) == adapter_is_live(two.models[0], two.tokenizer, question) > 0
+    assert (
+        generators[1].liveness(prompt).max_logit_change == adapter_is_live(two.models[0], two.tokenizer, question) > 0
+    )
     with two.backend.start(two.revision, None) as engine, engine.open(Checkpoint(None)) as bare:
-        assert bare.max_logit_change(prompt) == 0.0
+        assert bare.liveness(prompt).max_logit_change == 0.0
 
 
 @pytest.mark.parametrize("task", ["gsm8k_micro", "mbpp_micro"])

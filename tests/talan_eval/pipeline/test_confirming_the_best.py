@@ -143,3 +143,11 @@ def test_a_share_that_leaves_nothing_is_refused_before_training():
     with pytest.raises(UserError, match="holds out 0 of the 60 items"):
         split_items([matrix(ITEMS)], 1e-9, 0)
     check_split("math500", ITEMS[:1], 0.0, 0)
+
+
+def test_an_arm_without_any_finished_run_is_named(tmp_path):
+    asked = experiment()
+    store = Store.open(tmp_path / "out", Manifest(asked.to_json(), "2026-01-01T00:00:00Z"))
+    seal(store, [run for run in plan(asked) if run.arm != "dora"])
+    with pytest.raises(UserError, match="No run of dora is finished, so dora against lora cannot be compared"):
+        collect(store, asked, plan(asked), statistics=ALL)

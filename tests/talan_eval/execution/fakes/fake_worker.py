@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 - pickled between processes
 
-from talan_core.errors import DivergedError, UserError
+from talan_core.errors import DivergedError, InactiveError, UserError
 from talan_eval.execution.attempts import failure_of
 from talan_eval.execution.events import Event
 from talan_eval.store.store import Store
@@ -69,6 +69,7 @@ class FakeWorker:
                 "break": RuntimeError("it broke"),
                 "memory": MemoryError("too large"),
                 "diverge": DivergedError("the loss is nan", "lower it"),
+                "idle": InactiveError("the block does nothing", "train it harder"),
                 "user": UserError("the disk is full", "empty it"),
             }[deed]
         self.store.seal(cell_id, {"kind": "evaluation"})

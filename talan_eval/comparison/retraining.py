@@ -23,7 +23,7 @@ class Companions:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class RetrainingEstimate:
     """E1 and E2 of a mean over cells, in proportions.
 
     Attributes:
