@@ -33,6 +33,7 @@ STATIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "talan_eval.comparison.pairing.CellScores",
     ),
     "base and treatment become a cell": (
+        "talan_eval.comparison.matrix.CellScores",
         "talan_eval.comparison.contrast.CellScores",
         "talan_eval.comparison.pairing.CellScores.ordered",  # the first version's cells are pairs from the start
     ),

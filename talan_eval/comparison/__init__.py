@@ -2,8 +2,9 @@
 
 from talan_eval.comparison.arm_records import ArmFacts
 from talan_eval.comparison.build import Origin, compare
-from talan_eval.comparison.matrix import ItemTable, ScoreMatrix, score_matrices
-from talan_eval.comparison.score_columns import ScoreColumns, ScoredItem, columns_of
+from talan_eval.comparison.matrix import ItemTable, ScoreMatrix
+from talan_eval.comparison.score_columns import ScoreColumns, score_matrices
+from talan_eval.comparison.scored_items import ScoredItem, columns_of
 from talan_eval.comparison.signature import family_hash
 from talan_eval.comparison.statistics_settings import StatisticsSettings
 from talan_eval.result.contrast import ContrastSpec

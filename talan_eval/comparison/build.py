@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 from talan_core.errors import UserError
 from talan_eval.comparison.arm_records import ArmFacts, published_arms
-from talan_eval.comparison.contrast import cells_of, check_contrasts
-from talan_eval.comparison.family import FamilyTest, adjust, analyse, cell_test, check_family, generator
+from talan_eval.comparison.family import FamilyTest, adjust, cell_test, check_family
 from talan_eval.comparison.flags import AGGREGATE, Remark, cell_flags, grouped, same_backbones, share_flags
 from talan_eval.comparison.independent import pairedness
+from talan_eval.comparison.inference import analyse
 from talan_eval.comparison.item_level import clustering, item_level
+from talan_eval.comparison.matrix import cells_of, check_contrasts
 from talan_eval.comparison.mean import contrast_mean, judged
 from talan_eval.comparison.methods import methods_used
 from talan_eval.comparison.named import named_tests
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from talan_eval.comparison.contrast import CellScores
-    from talan_eval.comparison.family import Adjusted, Analysed, AnalysedContrast
-    from talan_eval.comparison.matrix import ScoreMatrix
+    from talan_eval.comparison.family import Adjusted
+    from talan_eval.comparison.inference import Analysed, AnalysedContrast
+    from talan_eval.comparison.matrix import CellScores, ScoreMatrix
     from talan_eval.comparison.mean import Mean
     from talan_eval.result.contrast import ContrastSpec
 
@@ -236,7 +237,7 @@ def _cell(item: Analysed, adjusted: Adjusted, settings: StatisticsSettings) -> s
         clusters=clustering(scores),
         items=item_level(scores, settings.alpha) if scores.part is None else None,
         also=named_tests(
-            item, adjusted, settings, generator(settings, f"{scores.backbone}/{scores.task}/also/{scores.part}")
+            item, adjusted, settings, settings.generator(f"{scores.backbone}/{scores.task}/also/{scores.part}")
         ),
         holm_p=adjusted.holm_p,
         maxt_p=adjusted.maxt_p,

@@ -1,8 +1,7 @@
-"""The family: every cell and slice of every contrast, analysed alike and adjusted together."""
+"""The family: the tests of all contrasts, adjusted together."""
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,49 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from talan_core.errors import UserError
-from talan_eval.comparison.inference import grid_cell, infer
 from talan_eval.stats.contrast_family import FamilyMember, adjust_family
 from talan_eval.stats.guard import ErrorTerm
 from talan_eval.stats.joint_flips import SeedGains
 from talan_eval.stats.multiplicity import benjamini_hochberg, benjamini_yekutieli
-from talan_eval.stats.two_way import Member, TwoWay, two_way_intervals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.comparison.contrast import CellScores
-    from talan_eval.comparison.published import Inference
+    from talan_eval.comparison.inference import Analysed
+    from talan_eval.comparison.matrix import CellScores
     from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.result.schema import E1
     from talan_eval.stats.arrays import Interval
-
-
-@dataclass(frozen=True, eq=False)
-class Analysed:
-    """A cell, or a slice of one, with its inference."""
-
-    scores: CellScores
-    inference: Inference
-
-    @property
-    def name(self) -> str:
-        """Return what reports call it."""
-        return self.scores.label
-
-
-@dataclass(frozen=True, eq=False)
-class AnalysedContrast:
-    """All of one contrast.
-
-    Attributes:
-        whole: Its cells, in the order of the table.
-        parts: Their slices.
-        two_way: Two-way bootstrap interval of the mean over its cells, in proportions.
-    """
-
-    whole: tuple[Analysed, ...]
-    parts: tuple[Analysed, ...]
-    two_way: Interval | None
 
 
 @dataclass(frozen=True)
@@ -87,71 +56,6 @@ class FamilyTest:
     delta: float
     e1: E1 | None
     seeds: tuple[SeedGains, ...] = ()
-
-
-def analyse(
-    contrasts: Sequence[tuple[Sequence[CellScores], Sequence[CellScores]]], settings: StatisticsSettings
-) -> list[AnalysedContrast]:
-    """Infer about the cells and slices of a family.
-
-    Args:
-        contrasts: Of each its cells, and their slices.
-        settings: Error rate, resamples, bootstrap.
-
-    Returns:
-        The inferences in the order given. The two-way bootstrap draws the items of a benchmark once for all of them.
-    """
-    members, owners = [], []
-    for number, (whole, parts) in enumerate(contrasts):
-        common = common_seeds(whole)
-        complete = all(common.values())
-        for cell in (*whole, *parts):
-            if cell.contrast.pairing == "independent":
-                continue
-            in_mean = common[cell.backbone] if cell.part is None and complete else None
-            drawn = cell.task if cell.part is None else cell.name
-            grid = grid_cell(cell)
-            owners.append(cell)
-            members.append(
-                Member(type(grid)(cell.backbone, drawn, grid.deltas, grid.clusters), cell.seeds, in_mean, number)
-            )
-    found = _two_way(members, settings)
-    intervals = {id(cell): interval for cell, interval in zip(owners, found.members, strict=True)}
-
-    def analysed(cell: CellScores) -> Analysed:
-        rng = generator(settings, cell.name)
-        return Analysed(cell, infer([cell], settings, rng, intervals.get(id(cell))))
-
-    return [
-        AnalysedContrast(
-            tuple(analysed(cell) for cell in whole),
-            tuple(analysed(cell) for cell in parts),
-            found.means.get(number),
-        )
-        for number, (whole, parts) in enumerate(contrasts)
-    ]
-
-
-def _two_way(members: Sequence[Member], settings: StatisticsSettings) -> TwoWay:
-    if max((len(member.seeds) for member in members), default=1) == 1:  # nothing is said about re-training then
-        return TwoWay((None,) * len(members), {})
-    return two_way_intervals(
-        members, settings.resamples, lambda name: generator(settings, f"two-way/{name}"), settings.alpha
-    )
-
-
-def common_seeds(cells: Sequence[CellScores]) -> dict[str, tuple[int, ...]]:
-    """Return the seeds of the treatment that are complete in all cells of each backbone, ascending."""
-    found: dict[str, set[int]] = {}
-    for cell in cells:
-        found.setdefault(cell.backbone, set(cell.seeds)).intersection_update(cell.seeds)
-    return {backbone: tuple(sorted(seeds)) for backbone, seeds in found.items()}
-
-
-def generator(settings: StatisticsSettings, name: str) -> np.random.Generator:
-    """Return the generator of one part of a comparison, keyed by name: a further benchmark changes no other's draws."""
-    key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
-    return np.random.default_rng([settings.rng_seed, key])
 
 
 def adjust(family: Sequence[FamilyTest], settings: StatisticsSettings) -> list[Adjusted]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from talan_eval.comparison.score_columns import UNPARSED
+from talan_eval.comparison.scored_items import UNPARSED
 from talan_eval.stats.copies import MIN_ITEMS, copied_seeds
 from talan_eval.stats.items import concentration, saturation
 from talan_eval.stats.shares import more_than_chance, share_difference
@@ -15,7 +15,7 @@ from talan_eval.stats.shares import more_than_chance, share_difference
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from talan_eval.comparison.contrast import CellScores
+    from talan_eval.comparison.matrix import CellScores
     from talan_eval.stats.shares import ShareDifference
 
 AGGREGATE = "aggregate"

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from talan_eval.comparison.published import Companions, Inference, e1_record, e2_record, points
+from talan_eval.comparison.retraining import Companions, RetrainingEstimate
 from talan_eval.result import schema
 from talan_eval.stats.arrays import as_deltas
 from talan_eval.stats.backbones import GridCell, backbone_gains
 from talan_eval.stats.independent import ArmsCell, guarded_crossed_independent, guarded_t_independent, pairing
 from talan_eval.stats.label_permutation import SeedGroups, studentised_permutation
-from talan_eval.stats.power import minimum_detectable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.comparison.contrast import CellScores
+    from talan_eval.comparison.matrix import CellScores
     from talan_eval.comparison.statistics_settings import StatisticsSettings
 
 _LEAST_FOR_R = 3
 
 
-def infer_independent(cells: Sequence[CellScores], settings: StatisticsSettings) -> Inference:
-    """Infer E1 (Welch over seeds, permutation of seed labels) and E2 (a variance of each arm) for the mean over cells.
+def estimate_independent(cells: Sequence[CellScores], settings: StatisticsSettings) -> RetrainingEstimate:
+    """Estimate E1 (Welch over seeds, permutation of seed labels) and E2 (a variance of each arm) of a mean over cells.
 
     Args:
         cells: Cells of one contrast with independent seeds, at least two of each arm; those of a backbone over the
@@ -30,8 +29,8 @@ def infer_independent(cells: Sequence[CellScores], settings: StatisticsSettings)
         settings: Error rate, seed of the permutations where they are drawn.
 
     Returns:
-        The results in points. Not covered: sign flips, the bootstrap over seeds and the two-way bootstrap, which need
-        pairs.
+        The results in proportions. Not covered: sign flips, the bootstrap over seeds and the two-way bootstrap, which
+        need pairs.
     """
     arms = [_arms_cell(cell) for cell in cells]
     result = guarded_t_independent(arms, settings.alpha)
@@ -44,17 +43,18 @@ def infer_independent(cells: Sequence[CellScores], settings: StatisticsSettings)
         reasons.append("two training seeds of an arm give indicative intervals and no verdict")
     if result.plain.p is None:
         reasons.append("no arm's seeds differ, so the plain t has no interval and no p")
-    if any(cell.treatment.shape[1] == 1 for cell in cells):
-        e2 = None
+    single = any(cell.treatment.shape[1] == 1 for cell in cells)
+    if single:
         reasons.append("E2 is not estimable with a single item")
-    else:
-        crossed = guarded_crossed_independent(arms, settings.alpha)
-        e2 = e2_record(crossed, None, "guarded_crossed_independent")
-    return Inference(
-        e1_record(result, df, Companions(permutation=permutation), settings.alpha, "guarded_welch"),
-        e2,
-        points(minimum_detectable(result.guard.se, df, settings.alpha)),
-        tuple(reasons),
+    crossed = None if single else guarded_crossed_independent(arms, settings.alpha)
+    return RetrainingEstimate(
+        independent=True,
+        seeds=result,
+        df=df,
+        beside=Companions(permutation=permutation),
+        crossed=crossed,
+        two_way=None,
+        reasons=tuple(reasons),
     )
 
 

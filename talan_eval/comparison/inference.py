@@ -1,32 +1,140 @@
-"""E1 and E2 of a cell or of the mean over cells, whatever the pairing of their seeds."""
+"""What may be said about re-training: E1 and E2 of cells, or of a mean over cells, however their seeds relate."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from talan_eval.comparison.independent import infer_independent
-from talan_eval.comparison.published import Companions, Inference, ci_points, e1_record, e2_record, points
-from talan_eval.comparison.statistics_settings import AUTO
+from talan_eval.comparison.companions import enumerable, paired_companions
+from talan_eval.comparison.independent import estimate_independent
+from talan_eval.comparison.published import ci_points, points
+from talan_eval.comparison.retraining import Companions, RetrainingEstimate
 from talan_eval.result import schema
 from talan_eval.stats import backbones, signflip
-from talan_eval.stats import seed_bootstrap as boot
-from talan_eval.stats.backbone_flips import MAX_UNITS, sign_flip_backbones
+from talan_eval.stats.backbone_flips import MAX_UNITS
 from talan_eval.stats.fixed_base import DrawnAnswers, FixedCell, guarded_t_fixed, right_or_wrong_answers
+from talan_eval.stats.noninferiority import one_sided_bounds
 from talan_eval.stats.power import minimum_detectable
+from talan_eval.stats.two_way import Member, TwoWay, two_way_intervals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
 
-    from talan_eval.comparison.contrast import CellScores
+    from talan_eval.comparison.matrix import CellScores
     from talan_eval.comparison.published import Reasons
     from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.stats.arrays import Interval
-    from talan_eval.stats.backbones import BackboneGains, BackbonesT, GridCell
+    from talan_eval.stats.backbones import GridCell
+    from talan_eval.stats.crossed import Crossed
 
 _ONE_SEED = ("E1 and E2 are not estimable with one training seed; E0 stands alone",)
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What may be said about re-training.
+
+    Attributes:
+        e1: Null with one seed.
+        e2: Null with one seed or one item.
+        mde80: Points; null with one seed.
+        reasons: Why something is null, and how to take what is there.
+    """
+
+    e1: schema.E1 | None
+    e2: schema.E2 | None
+    mde80: float | None
+    reasons: Reasons
+
+
+@dataclass(frozen=True, eq=False)
+class Analysed:
+    """A cell, or a slice of one, with its inference."""
+
+    scores: CellScores
+    inference: Inference
+
+    @property
+    def name(self) -> str:
+        """Return what reports call it."""
+        return self.scores.label
+
+
+@dataclass(frozen=True, eq=False)
+class AnalysedContrast:
+    """All of one contrast.
+
+    Attributes:
+        whole: Its cells, in the order of the table.
+        parts: Their slices.
+        two_way: Two-way bootstrap interval of the mean over its cells, in proportions.
+    """
+
+    whole: tuple[Analysed, ...]
+    parts: tuple[Analysed, ...]
+    two_way: Interval | None
+
+
+def analyse(
+    contrasts: Sequence[tuple[Sequence[CellScores], Sequence[CellScores]]], settings: StatisticsSettings
+) -> list[AnalysedContrast]:
+    """Infer about the cells and slices of a family.
+
+    Args:
+        contrasts: Of each its cells, and their slices.
+        settings: Error rate, resamples, bootstrap.
+
+    Returns:
+        The inferences in the order given. The two-way bootstrap draws the items of a benchmark once for all of them.
+    """
+    members, owners = [], []
+    for number, (whole, parts) in enumerate(contrasts):
+        common = common_seeds(whole)
+        complete = all(common.values())
+        for cell in (*whole, *parts):
+            if cell.contrast.pairing == "independent":
+                continue
+            in_mean = common[cell.backbone] if cell.part is None and complete else None
+            drawn = cell.task if cell.part is None else cell.name
+            grid = grid_cell(cell)
+            owners.append(cell)
+            members.append(
+                Member(type(grid)(cell.backbone, drawn, grid.deltas, grid.clusters), cell.seeds, in_mean, number)
+            )
+    found = _two_way(members, settings)
+    intervals = {id(cell): interval for cell, interval in zip(owners, found.members, strict=True)}
+
+    def analysed(cell: CellScores) -> Analysed:
+        rng = settings.generator(cell.name)
+        return Analysed(cell, infer([cell], settings, rng, intervals.get(id(cell))))
+
+    return [
+        AnalysedContrast(
+            tuple(analysed(cell) for cell in whole),
+            tuple(analysed(cell) for cell in parts),
+            found.means.get(number),
+        )
+        for number, (whole, parts) in enumerate(contrasts)
+    ]
+
+
+def _two_way(members: Sequence[Member], settings: StatisticsSettings) -> TwoWay:
+    if max((len(member.seeds) for member in members), default=1) == 1:  # nothing is said about re-training then
+        return TwoWay((None,) * len(members), {})
+    return two_way_intervals(
+        members, settings.resamples, lambda name: settings.generator(f"two-way/{name}"), settings.alpha
+    )
+
+
+def common_seeds(cells: Sequence[CellScores]) -> dict[str, tuple[int, ...]]:
+    """Return the seeds of the treatment that are complete in all cells of each backbone, ascending."""
+    found: dict[str, set[int]] = {}
+    for cell in cells:
+        found.setdefault(cell.backbone, set(cell.seeds)).intersection_update(cell.seeds)
+    return {backbone: tuple(sorted(seeds)) for backbone, seeds in found.items()}
 
 
 def grid_cell(cell: CellScores) -> GridCell:
@@ -51,40 +159,42 @@ def infer(
     if min(cell.n_seeds for cell in cells) == 1:
         return Inference(None, None, None, _ONE_SEED)
     if cells[0].contrast.pairing == "independent":
-        return infer_independent(cells, settings)
-    grid = [grid_cell(cell) for cell in cells]
-    drawn, why_drawn = _drawn_base(cells)
-    flipped = _Flipped(grid, [cell.k for cell in cells], backbones.backbone_gains(grid))
-    sizes = [len(gain.per_seed) for gain in flipped.gains]
-    result = guarded_t_fixed(drawn, settings.alpha) if drawn else backbones.guarded_t_backbones(grid, settings.alpha)
-    sign, why_sign = (None, ()) if drawn else _sign_flip(flipped, settings.alpha)
-    bootstrap, why_bootstrap = (None, ()) if drawn else _bootstrap(flipped.gains, settings, rng)
-    e2, why_e2 = _e2(grid, settings.alpha, two_way)
-    reasons = list(_seed_count(sizes, settings.alpha))
-    if result.plain.p is None:
-        reasons.append("all seeds gave the same difference, so the plain t has no interval and no p")
-    df = _df(result, sizes)
+        found = estimate_independent(cells, settings)
+    else:
+        found = _estimate_paired(cells, settings, rng, two_way)
     return Inference(
-        e1_record(result, df, Companions(signflip=sign, bootstrap=bootstrap), settings.alpha),
-        e2,
-        points(minimum_detectable(result.guard.se, df, settings.alpha)),
-        (*reasons, *why_drawn, *why_sign, *why_bootstrap, *why_e2),
+        _e1_record(found, settings.alpha),
+        None if found.crossed is None else _e2_record(found, found.crossed),
+        points(minimum_detectable(found.seeds.guard.se, found.df, settings.alpha)),
+        found.reasons,
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Flipped:
-    """Differences by seed, for tests that flip their signs.
-
-    Attributes:
-        cells: Difference matrices.
-        k: Samples per item of each.
-        gains: Their mean by backbone and seed.
-    """
-
-    cells: Sequence[GridCell]
-    k: Sequence[int]
-    gains: Sequence[BackboneGains]
+def _estimate_paired(
+    cells: Sequence[CellScores], settings: StatisticsSettings, rng: np.random.Generator, two_way: Interval | None
+) -> RetrainingEstimate:
+    """Estimate with seeds that are paired, or a fixed base."""
+    grid = [grid_cell(cell) for cell in cells]
+    drawn, why_drawn = _drawn_base(cells)
+    sizes = [len(gain.per_seed) for gain in backbones.backbone_gains(grid)]
+    result = guarded_t_fixed(drawn, settings.alpha) if drawn else backbones.guarded_t_backbones(grid, settings.alpha)
+    beside, why_beside = (
+        (Companions(), ()) if drawn else paired_companions(grid, [cell.k for cell in cells], settings, rng)
+    )
+    crossed, why_e2 = _crossed(grid, settings.alpha, two_way)
+    reasons = list(_seed_count(sizes, settings.alpha))
+    constant = result.plain.p is None
+    if constant:
+        reasons.append("all seeds gave the same difference, so the plain t has no interval and no p")
+    return RetrainingEstimate(
+        independent=False,
+        seeds=result,
+        df=float(sum(size - 1 for size in sizes)) if constant else result.plain.df,
+        beside=beside,
+        crossed=crossed,
+        two_way=two_way,
+        reasons=(*reasons, *why_drawn, *why_beside, *why_e2),
+    )
 
 
 def _drawn_base(cells: Sequence[CellScores]) -> tuple[list[FixedCell], Reasons]:
@@ -104,11 +214,6 @@ def _drawn_base(cells: Sequence[CellScores]) -> tuple[list[FixedCell], Reasons]:
     ], (why,)
 
 
-def _df(result: BackbonesT, sizes: Sequence[int]) -> float:
-    """Return the degrees of freedom of the t over seeds, also where equal seeds leave it without a variance."""
-    return float(sum(size - 1 for size in sizes)) if result.plain.p is None else result.plain.df
-
-
 def _seed_count(sizes: Sequence[int], alpha: float) -> Reasons:
     """Say what so few seeds allow; ``sizes`` are the seeds of each backbone."""
     least, floor = min(sizes), signflip.sign_flip_floor(sum(sizes))
@@ -124,54 +229,44 @@ def _seed_count(sizes: Sequence[int], alpha: float) -> Reasons:
     return ()
 
 
-def enumerable(sizes: Sequence[int]) -> bool:
-    """Say whether the sign flips of backbones with so many seeds each are enumerated."""
-    return max(sizes) <= signflip.MAX_SEEDS and sum(sizes) <= MAX_UNITS
-
-
-def _sign_flip(flipped: _Flipped, alpha: float) -> tuple[schema.SignFlip | None, Reasons]:
-    gains = flipped.gains
-    sizes = [len(gain.per_seed) for gain in gains]
-    if not enumerable(sizes):
-        return None, ()
-    sums = [signflip.seed_sums(cell.deltas, k) for cell, k in zip(flipped.cells, flipped.k, strict=True)]
-    test = sign_flip_backbones(sums, [cell.backbone for cell in flipped.cells])
-    reasons = []
-    if any(item.slack for item in sums):
-        reasons.append("scores are no multiples of 1/k, so sign flips compare seed means rounded to 1e-9")
-    if len(gains) > 1:
-        reasons.append("the sign-flip interval and the seed bootstrap are given for single backbones")
-        return schema.SignFlip(p=test.p, floor=test.floor, ci=None), tuple(reasons)
-    interval = signflip.hartigan_interval(gains[0].per_seed, alpha)
-    if interval is None:
-        cause = "so few seeds" if signflip.sign_flip_floor(sizes[0]) > alpha else "seed differences so alike"
-        reasons.append(f"no sign-flip interval of level {1 - alpha:.0%} exists for {cause}")
-    ci = None if interval is None else ci_points(interval)
-    return schema.SignFlip(p=test.p, floor=test.floor, ci=ci), tuple(reasons)
-
-
-def _bootstrap(
-    gains: Sequence[BackboneGains], settings: StatisticsSettings, rng: np.random.Generator
-) -> tuple[schema.Bootstrap | None, Reasons]:
-    if len(gains) > 1:
-        return None, ()
-    per_seed = gains[0].per_seed
-    n_seeds = len(per_seed)
-    small = n_seeds <= boot.MAX_EXACT_SEEDS
-    law = boot.exact_law(n_seeds) if small else boot.monte_carlo_law(n_seeds, settings.resamples, rng)
-    if settings.bootstrap == AUTO:
-        result = boot.default_interval(per_seed, law, settings.alpha)
-    else:
-        result = boot.bootstrap_interval(per_seed, law, boot.BootstrapMethod(settings.bootstrap), settings.alpha)
-    reasons = [result.reason] if result.reason else []
-    if result.method.under_covers:
-        reasons.append(f"the {result.method.label} bootstrap over seeds covers less than its level with few seeds")
-    ci = None if result.ci is None else ci_points(result.ci)
-    return schema.Bootstrap(method=result.method.value, exact=law.exact, ci=ci), tuple(reasons)
-
-
-def _e2(cells: Sequence[GridCell], alpha: float, two_way: Interval | None) -> tuple[schema.E2 | None, Reasons]:
+def _crossed(cells: Sequence[GridCell], alpha: float, two_way: Interval | None) -> tuple[Crossed | None, Reasons]:
     if any(cell.deltas.shape[1] == 1 for cell in cells):
         return None, ("E2 is not estimable with a single item",)
-    e2 = e2_record(backbones.guarded_crossed_backbones(cells, alpha), two_way)
+    e2 = backbones.guarded_crossed_backbones(cells, alpha)
     return e2, () if two_way is not None else ("the two-way bootstrap has no width for these differences",)
+
+
+def _e1_record(found: RetrainingEstimate, alpha: float) -> schema.E1:
+    guard, plain = found.seeds.guard, found.seeds.plain
+    bounds = one_sided_bounds(found.seeds.delta, found.seeds.terms, alpha)
+    return schema.E1.model_validate(
+        {
+            "method": "guarded_welch" if found.independent else "guarded_t",
+            "ci": ci_points(guard.ci),
+            "p": guard.p,
+            "binding": guard.binding,
+            "t": schema.PlainT(ci=None if plain.ci is None else ci_points(plain.ci), p=plain.p, df=found.df),
+            "signflip": found.beside.signflip,
+            "permutation": found.beside.permutation,
+            "bootstrap": found.beside.bootstrap,
+            "one_sided": schema.OneSided(alpha=alpha, lower=points(bounds.lower), upper=points(bounds.upper)),
+            "terms": tuple(
+                schema.GuardTerm.model_validate(
+                    {"name": term.name, "se": points(term.se), "df": None if math.isinf(term.df) else term.df}
+                )
+                for term in found.seeds.terms
+            ),
+        }
+    )
+
+
+def _e2_record(found: RetrainingEstimate, crossed: Crossed) -> schema.E2:
+    return schema.E2.model_validate(
+        {
+            "method": "guarded_crossed_independent" if found.independent else "guarded_crossed",
+            "ci": ci_points(crossed.guard.ci),
+            "p": crossed.guard.p,
+            "df": crossed.df,
+            "pigeonhole_ci": None if found.two_way is None else ci_points(found.two_way),
+        }
+    )

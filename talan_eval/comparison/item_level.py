@@ -9,7 +9,7 @@ from talan_eval.stats.clusters import cluster_diagnostics
 from talan_eval.stats.items import concentration, item_flips, saturation
 
 if TYPE_CHECKING:
-    from talan_eval.comparison.contrast import CellScores
+    from talan_eval.comparison.matrix import CellScores
 
 MOST_FLIPS = 10
 

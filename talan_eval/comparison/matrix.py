@@ -1,25 +1,22 @@
-"""Score matrices: one arm, backbone and benchmark each, seeds by items; all arms answer the same items."""
+"""Score matrices of one arm each, and the cells that contrasts make of two of them; all arms answer the same items."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from talan_core.errors import UserError
-from talan_eval.comparison.score_columns import PROMPT_END, ScoreColumns
+from talan_core.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from talan_eval.result.contrast import ContrastSpec
     from talan_eval.stats.arrays import FloatArray
 
-Unpaired = Literal["refuse", "drop"]
-
-RERUN: Final = "Score all arms with the same task version: run `talan-eval compare` again with a new --out directory."
-_EXAMPLES: Final = 3
+PAIRINGS: Final = ("paired", "fixed", "independent")
+RESUME: Final = "Run the same `talan-eval compare` command again: it computes the missing cells only."
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +30,9 @@ class ItemTable:
         pairing_hash: Hash of the (item id, prompt hash) of all of them.
         clusters: Cluster of each item, shape (N,), or None without clusters.
         labels: Per label name one value per item, shape (N,), "" where an item has none.
-        dropped_items: ItemTable left out of all arms because not every run has them under the same prompt.
+        dropped_items: Items left out of all arms because not every run has them under the same prompt.
         dropped_prompts: How many of these every run has, but not under the same prompt.
-        same_prompt: ItemTable whose prompt another item has as well, ascending; None where prompts are unknown.
+        same_prompt: Items whose prompt another item has as well, ascending; None where prompts are unknown.
     """
 
     task: str
@@ -144,191 +141,175 @@ class ScoreMatrix:
         return replace(self, items=items, seeds=seeds, scores=scores, unparsed=unparsed, marks=marks)
 
 
-@dataclass(frozen=True)
-class _Place:
-    """The benchmark on a backbone whose runs are put together."""
+@dataclass(frozen=True, eq=False)
+class CellScores:
+    """The scores of one contrast on one backbone and benchmark, or on a slice of it.
 
+    Attributes:
+        contrast: Which arms, and how their seeds relate.
+        backbone: Backbone name.
+        items: What both arms answered; N items.
+        seeds: Seeds of the treatment, shape (S,); where seeds are paired those that both arms have.
+        base_seeds: Seeds of the base arm: the same where paired, one where fixed.
+        base: Scores of the base arm, shape (len(base_seeds), N).
+        treatment: Scores of the treatment, shape (S, N).
+        k: Decoding samples that each score averages.
+        base_unparsed: Share of unparsed base answers, or None if unknown.
+        treatment_unparsed: Share of unparsed answers of the treatment, or None if unknown.
+        marks: Of each mark that both arms' answers may bear, the shares of the base arm and of the treatment, in the
+            shapes of their scores.
+        dropped_seeds: Seeds that only one arm finished; the pair is left out.
+        diverged_seeds: Seeds at which the training of either arm diverged.
+        part: "label=value" of a slice, or None for the whole benchmark.
+    """
+
+    contrast: ContrastSpec
     backbone: str
-    task: str
-    metric: str
-    advice: str
+    items: ItemTable
+    seeds: tuple[int, ...]
+    base_seeds: tuple[int, ...]
+    base: FloatArray
+    treatment: FloatArray
+    k: int = 1
+    base_unparsed: float | None = None
+    treatment_unparsed: float | None = None
+    marks: Mapping[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
+    dropped_seeds: tuple[int, ...] = ()
+    diverged_seeds: tuple[int, ...] = ()
+    part: str | None = field(default=None)
+
+    @property
+    def task(self) -> str:
+        """Benchmark name."""
+        return self.items.task
+
+    @property
+    def name(self) -> str:
+        """Return "backbone/task", with the slice where it is one."""
+        whole = f"{self.backbone}/{self.task}"
+        return whole if self.part is None else f"{whole}/{self.part}"
+
+    @property
+    def label(self) -> str:
+        """Return what reports call it."""
+        return self.task if self.part is None else f"{self.task} {self.part}"
+
+    @property
+    def n_seeds(self) -> int:
+        """The number of seeds by which rules about few seeds go: the smaller one where arms have different ones."""
+        return min(len(self.seeds), len(self.base_seeds)) if self.contrast.pairing == "independent" else len(self.seeds)
+
+    @property
+    def deltas(self) -> FloatArray:
+        """Treatment minus base, shape (S, N); with independent seeds that of their means, shape (1, N).
+
+        A fixed base is subtracted from each seed of the treatment.
+        """
+        if self.contrast.pairing == "independent":
+            return np.asarray([self.treatment.mean(axis=0) - self.base.mean(axis=0)], dtype=np.float64)
+        return self.treatment - self.base
+
+    def only(self, chosen: Sequence[int], part: str) -> CellScores:
+        """Return some of the items, as a slice. Its unparsed rate is not known: that is not recorded by item."""
+        return replace(
+            self,
+            items=self.items.only(chosen),
+            base=self.base[:, chosen],
+            treatment=self.treatment[:, chosen],
+            base_unparsed=None,
+            treatment_unparsed=None,
+            marks={},
+            part=part,
+        )
 
 
-def score_matrices(
-    columns: Iterable[ScoreColumns],
-    *,
-    metrics: Mapping[str, str],
-    unpaired: Unpaired = "refuse",
-    advice: str = RERUN,
-) -> tuple[ScoreMatrix, ...]:
-    """Put runs together by (item id, prompt hash), so that all arms of a benchmark have the same items.
+def check_contrasts(contrasts: Sequence[ContrastSpec], arms: Sequence[str]) -> None:
+    """Raise a ``UserError`` for contrasts that cannot be meant: of unknown arms, of an arm with itself, or twice."""
+    if not contrasts:
+        raise UserError("There is nothing to compare.", "Name an arm under test: --treat talan+lora")
+    for one in contrasts:
+        for arm in (one.base, one.treatment):
+            if arm not in arms:
+                raise unknown_name("arm", arm, arms)
+        if one.base == one.treatment:
+            raise UserError(
+                f"The arm {one.base!r} is compared with itself.", "Name two different arms in each contrast."
+            )
+        if sum((other.base, other.treatment) == (one.base, one.treatment) for other in contrasts) > 1:
+            raise UserError(f"The contrast {one.name!r} is declared twice.", "Name each contrast once.")
+
+
+def cells_of(
+    contrast: ContrastSpec,
+    matrices: Sequence[ScoreMatrix],
+    diverged: Mapping[tuple[str, str], tuple[int, ...]],
+    advice: str = RESUME,
+) -> tuple[CellScores, ...]:
+    """Make the cells of a contrast: one per backbone and benchmark, in the order of the matrices.
 
     Args:
-        columns: One per arm, backbone, benchmark and seed, in any order.
-        metrics: The metric of each declared task; its order is the order of the matrices within a backbone.
-        unpaired: "drop" leaves out of all arms what not every run has, and counts it.
-        advice: What to do about scores that do not match, ending in what to type.
-
-    Returns:
-        One matrix per backbone, task and arm, in the order in which backbones and arms appear; seeds and items sorted.
+        contrast: Two arms and how their seeds relate.
+        matrices: Scores of all arms.
+        diverged: Seeds whose training diverged, by (arm, backbone).
+        advice: What to do where the arms have no seed in common.
 
     Raises:
-        UserError: For items or prompts that not every run has: an item missing in one arm is not a wrong answer. For
-            runs that disagree about clusters, labels or the number of samples.
-        ValueError: For columns of an undeclared task, or two for one run.
+        UserError: An arm has no scores where the other has, no seed is in both arms, or a fixed base has several seeds.
     """
-    runs: dict[tuple[str, str], dict[str, dict[int, ScoreColumns]]] = {}
-    for one in columns:
-        if one.task not in metrics:
-            raise ValueError(f"the task {one.task!r} is undeclared")
-        seeds = runs.setdefault((one.backbone, one.task), {}).setdefault(one.arm, {})
-        if one.seed in seeds:
-            raise ValueError(f"arm {one.arm!r}, task {one.task!r} at seed {one.seed} is given twice")
-        seeds[one.seed] = one
-    backbones = dict.fromkeys(backbone for backbone, _ in runs)
-    return tuple(
-        matrix
-        for backbone in backbones
-        for task, metric in metrics.items()
-        if (backbone, task) in runs
-        for matrix in _matrices(_Place(backbone, task, metric, advice), runs[backbone, task], unpaired)
+    arms = {(one.backbone, one.task, one.arm): one for one in matrices}
+    places = dict.fromkeys(
+        (one.backbone, one.task) for one in matrices if one.arm in (contrast.base, contrast.treatment)
     )
-
-
-def _matrices(
-    place: _Place, arms: Mapping[str, Mapping[int, ScoreColumns]], unpaired: Unpaired
-) -> tuple[ScoreMatrix, ...]:
-    runs = [arms[arm][seed] for arm in arms for seed in sorted(arms[arm])]
-    reference = runs[0]
-    kept = reference.keys()
-    for run in runs[1:]:
-        if (run.item_ids, run.prompts) == (reference.item_ids, reference.prompts):
-            continue  # the usual case, cheaper than sets
-        if unpaired == "drop":
-            kept &= run.keys()
-        else:
-            _refuse_unmatched(reference, run, place)
-    dropped = _dropped(runs, kept, place)
-    item_ids = tuple(sorted(item for item, _ in kept))
-    clusters, labels = _item_columns(runs, item_ids, place)
-    if clusters is not None and len(set(clusters)) == 1:
-        raise UserError(
-            f"Task {place.task!r}: all {len(item_ids)} items are in one cluster ({clusters[0]!r}), so nothing can be "
-            "said about new items.",
-            "Give the items at least two clusters, or none: leave the column cluster out.",
+    cells = []
+    for backbone, task in places:
+        base, treatment = (arms.get((backbone, task, arm)) for arm in (contrast.base, contrast.treatment))
+        if base is None or treatment is None:
+            lacking = contrast.base if base is None else contrast.treatment
+            raise UserError(f"The arm {lacking!r} has no scores of {task!r} on {backbone}.", advice)
+        gone = tuple(
+            sorted({seed for arm in (contrast.base, contrast.treatment) for seed in diverged.get((arm, backbone), ())})
         )
-    items = ItemTable(
-        task=place.task,
-        metric=place.metric,
-        item_ids=item_ids,
-        pairing_hash=item_hash("\0".join(key) for key in kept),
-        clusters=clusters,
-        labels=labels,
-        dropped_items=dropped[0],
-        dropped_prompts=dropped[1],
-        same_prompt=_same_prompt(kept),
-    )
-    k = _samples(runs, place)
-    return tuple(
-        _matrix(place.backbone, arm, items, [arms[arm][seed] for seed in sorted(arms[arm])], k) for arm in arms
-    )
+        cells.append(_cell(contrast, base, treatment, gone, advice))
+    if not cells:
+        raise UserError("There is no cell to compare.", "Name at least one benchmark with --tasks.")
+    return tuple(cells)
 
 
-def _matrix(backbone: str, arm: str, items: ItemTable, runs: Sequence[ScoreColumns], k: int) -> ScoreMatrix:
-    """Return the scores of the items, shape (S, N); most runs have the items in one order."""
-    orders: dict[tuple[str, ...], list[int]] = {}
-    for run in runs:
-        if run.item_ids not in orders:
-            where = {item: index for index, item in enumerate(run.item_ids)}
-            orders[run.item_ids] = [where[item] for item in items.item_ids]
-    shares = tuple(run.unparsed for run in runs if run.unparsed is not None)
-    marked = set.intersection(*(set(run.marks) for run in runs))
-    return ScoreMatrix(
-        backbone=backbone,
-        arm=arm,
-        items=items,
-        seeds=tuple(run.seed for run in runs),
-        scores=np.stack([np.asarray(run.scores, dtype=np.float64)[orders[run.item_ids]] for run in runs]),
-        k=k,
-        unparsed=shares if len(shares) == len(runs) else None,
-        marks={name: np.stack([run.marks[name][orders[run.item_ids]] for run in runs]) for name in sorted(marked)},
-    )
-
-
-def _refuse_unmatched(reference: ScoreColumns, run: ScoreColumns, place: _Place) -> None:
-    first, second = sorted(reference.keys() - run.keys()), sorted(run.keys() - reference.keys())
-    if not first and not second:
-        return
-    prompts = len({item for item, _ in first} & {item for item, _ in second})
-    examples = ", ".join(repr(item) for item in list(dict.fromkeys(item for item, _ in [*first, *second]))[:_EXAMPLES])
-    sources = f" [{reference.source}; {run.source}]" if reference.source or run.source else ""
-    raise UserError(
-        f"Scores do not pair (task {place.task!r}: {reference.arm} at seed {reference.seed}, then {run.arm} at seed "
-        f"{run.seed}){sources}: {len(first)} only in the first, {len(second)} only in the second, {prompts} of them "
-        f"the same item under another prompt; for example {examples}.",
-        place.advice,
-    )
-
-
-def _dropped(runs: Sequence[ScoreColumns], kept: set[tuple[str, str]], place: _Place) -> tuple[int, int]:
-    """Return how many items are left out, and how many of these every run has under some prompt."""
-    items = [set(run.item_ids) for run in runs]
-    everywhere, anywhere = set.intersection(*items), set.union(*items)
-    if not kept:
+def _cell(
+    contrast: ContrastSpec, base: ScoreMatrix, treatment: ScoreMatrix, diverged: tuple[int, ...], advice: str
+) -> CellScores:
+    dropped: tuple[int, ...] = ()
+    if contrast.pairing == "paired":
+        seeds = tuple(sorted(set(base.seeds) & set(treatment.seeds)))
+        if not seeds:
+            raise UserError(
+                f"Task {base.task!r} has no seed that both arms finished ({base.arm}: {list(base.seeds)}, "
+                f"{treatment.arm}: {list(treatment.seeds)}).",
+                advice,
+            )
+        dropped = tuple(sorted((set(base.seeds) ^ set(treatment.seeds)) - set(diverged)))
+        base, treatment = base.at(seeds), treatment.at(seeds)
+    elif contrast.pairing == "fixed" and len(base.seeds) != 1:
         raise UserError(
-            f"Task {place.task!r}: no item under the same prompt is in every run ({len(anywhere)} items in all, "
-            f"{len(everywhere)} of them in every run under some prompt).",
-            place.advice,
+            f"The fixed arm {base.arm!r} has {len(base.seeds)} runs of {base.task!r}; a fixed arm is one checkpoint.",
+            f"Name one run of {base.arm!r}, or declare the contrast with --pairing paired or --pairing independent.",
         )
-    common = {item for item, _ in kept}
-    return len(anywhere - common), len(everywhere - common)
+    return CellScores(
+        contrast=contrast,
+        backbone=base.backbone,
+        items=base.items,
+        seeds=treatment.seeds,
+        base_seeds=base.seeds,
+        base=base.scores,
+        treatment=treatment.scores,
+        k=base.k,
+        base_unparsed=_mean_share(base),
+        treatment_unparsed=_mean_share(treatment),
+        marks={name: (base.marks[name], treatment.marks[name]) for name in base.marks if name in treatment.marks},
+        dropped_seeds=dropped,
+        diverged_seeds=diverged,
+    )
 
 
-def _same_prompt(kept: Iterable[tuple[str, str]]) -> tuple[str, ...] | None:
-    """Return the items that share their prompt with another, or None where an item's prompt is unknown."""
-    by_prompt: dict[str, list[str]] = {}
-    for item, key in kept:
-        by_prompt.setdefault(key.partition(PROMPT_END)[0], []).append(item)
-    if "" in by_prompt:
-        return None
-    return tuple(sorted(item for items in by_prompt.values() if len(items) > 1 for item in items))
-
-
-def _samples(runs: Sequence[ScoreColumns], place: _Place) -> int:
-    counts = {run.k: f"{run.arm} at seed {run.seed}" for run in reversed(runs)}
-    if len(counts) > 1:
-        found = ", ".join(f"{k} in {where}" for k, where in sorted(counts.items()))
-        raise UserError(
-            f"Task {place.task!r} has unequal numbers of samples per item: {found}.",
-            "Score every run with the same number of samples (epochs, repeats) per item, or name only runs that have "
-            "as many.",
-        )
-    return next(iter(counts))
-
-
-def _item_columns(
-    runs: Sequence[ScoreColumns], item_ids: Sequence[str], place: _Place
-) -> tuple[tuple[str, ...] | None, dict[str, tuple[str, ...]]]:
-    """Return clusters and labels of the items; they describe the item, so all runs must agree."""
-    described = {_description(run, item_ids) for run in runs if run.clusters is not None or run.labels}
-    bare = [run for run in runs if run.clusters is None and not run.labels]
-    if not described:
-        return None, {}
-    if len(described) > 1 or bare:
-        raise UserError(f"Task {place.task!r}: the runs disagree about the items' clusters or labels.", place.advice)
-    clusters, labels = described.pop()
-    return clusters, dict(labels)
-
-
-def _description(
-    run: ScoreColumns, item_ids: Sequence[str]
-) -> tuple[tuple[str, ...] | None, tuple[tuple[str, tuple[str, ...]], ...]]:
-    where = {item: index for index, item in enumerate(run.item_ids)}
-    order = [where[item] for item in item_ids]
-    clusters = None if run.clusters is None else tuple(run.clusters[index] for index in order)
-    return clusters, tuple((name, tuple(column[index] for index in order)) for name, column in run.labels.items())
-
-
-def item_hash(lines: Iterable[str]) -> str:
-    """Return 12 hexadecimal digits over lines in any order."""
-    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:12]
+def _mean_share(matrix: ScoreMatrix) -> float | None:
+    return None if matrix.unparsed is None else float(np.mean(matrix.unparsed))

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from talan_eval.comparison.anytime import anytime
-from talan_eval.comparison.family import FamilyTest, common_seeds, generator
+from talan_eval.comparison.family import FamilyTest
 from talan_eval.comparison.flags import AGGREGATE
 from talan_eval.comparison.independent import pairedness
-from talan_eval.comparison.inference import grid_cell, infer
+from talan_eval.comparison.inference import common_seeds, grid_cell, infer
 from talan_eval.comparison.named import equivalence_test
 from talan_eval.comparison.positive import positive_cells
 from talan_eval.comparison.published import ci_points, points
@@ -23,9 +23,10 @@ from talan_eval.stats.joint_flips import SeedGains
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.comparison.contrast import CellScores
-    from talan_eval.comparison.family import Adjusted, AnalysedContrast
-    from talan_eval.comparison.published import Inference, Reasons
+    from talan_eval.comparison.family import Adjusted
+    from talan_eval.comparison.inference import AnalysedContrast, Inference
+    from talan_eval.comparison.matrix import CellScores
+    from talan_eval.comparison.published import Reasons
     from talan_eval.comparison.statistics_settings import StatisticsSettings
 
 
@@ -66,7 +67,7 @@ def contrast_mean(contrast: AnalysedContrast, settings: StatisticsSettings) -> M
         why = "no seed is complete in every benchmark, so the mean is not estimable"
         return Mean(_empty(whole, common), FamilyTest(0.0, None), (0,), (why,))
     cells = [_at(cell, common[cell.backbone], of_base[cell.backbone]) for cell in whole]
-    inference = infer(cells, settings, generator(settings, AGGREGATE), contrast.two_way)
+    inference = infer(cells, settings, settings.generator(AGGREGATE), contrast.two_way)
     means = [cell.deltas.mean(axis=1) for cell in cells]
     delta = float(np.mean([mean.mean() for mean in means]))
     every = np.concatenate(means)
@@ -193,7 +194,7 @@ def _by_backbone(
         own = [cell for cell in cells if cell.backbone == name]
         per_seed = np.mean([cell.deltas.mean(axis=1) for cell in own], axis=0)
         pairs = own[0].contrast.pairing != "independent"
-        alone = whole if len(names) == 1 else infer(own, settings, generator(settings, f"{AGGREGATE}/{name}"), None)
+        alone = whole if len(names) == 1 else infer(own, settings, settings.generator(f"{AGGREGATE}/{name}"), None)
         entries.append(
             schema.BackboneMean(
                 backbone=name,

@@ -9,7 +9,7 @@ from talan_eval.result.schema import Method
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from talan_eval.comparison.family import AnalysedContrast
+    from talan_eval.comparison.inference import AnalysedContrast
     from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.result.schema import E1, Aggregate
 

@@ -19,7 +19,8 @@ from talan_eval.stats.signflip import seed_sums
 from talan_eval.stats.wilcoxon import signed_rank
 
 if TYPE_CHECKING:
-    from talan_eval.comparison.family import Adjusted, Analysed
+    from talan_eval.comparison.family import Adjusted
+    from talan_eval.comparison.inference import Analysed
     from talan_eval.comparison.statistics_settings import StatisticsSettings
 
 _OF_PAIRS: Final = frozenset({"wilcoxon", "cmh", "item-bootstrap"})

@@ -11,7 +11,7 @@ from talan_eval.result.schema import PositiveCells
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.comparison.contrast import CellScores
+    from talan_eval.comparison.matrix import CellScores
     from talan_eval.stats.arrays import FloatArray
 
 MAX_SEEDS: Final = 16  # seeds of a backbone whose sign patterns are enumerated here

@@ -1,59 +1,27 @@
-"""One checkpoint's scores on one benchmark, as columns; rows in any order become columns here."""
+"""One checkpoint's scores on one benchmark, as columns; those of all arms are put together into score matrices here."""
 
 from __future__ import annotations
 
-from collections import Counter
+import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
 from talan_core.errors import UserError
+from talan_eval.comparison.matrix import ItemTable, ScoreMatrix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from talan_eval.stats.arrays import FloatArray
 
-UNPARSED: Final = "unparsed answers"
-SYMBOLIC_ONLY: Final = "answers that math-verify alone credits"
-"""Marks of answers whose share may differ between arms; see :func:`talan_eval.stats.shares.share_difference`."""
+Unpaired = Literal["refuse", "drop"]
 
+RERUN: Final = "Score all arms with the same task version: run `talan-eval compare` again with a new --out directory."
+_EXAMPLES: Final = 3
 PROMPT_END: Final = ":"
 """Ends the prompt's own hash where that of the expected answer follows: both must agree to be the same question."""
-
-
-@dataclass(frozen=True)
-class ScoredItem:
-    """One scored answer of one arm.
-
-    Attributes:
-        arm: Arm name.
-        backbone: Backbone name.
-        task: Benchmark name.
-        seed: Training seed of the checkpoint that answered.
-        item_id: Identifier of the item, unique within the benchmark.
-        prompt_hash: Hash of the exact prompt. Equal ids under different prompts are different questions.
-        score: In [0, 1].
-        unparsed: Whether no result could be read from the answer; the share where there were several.
-        symbolic_only: Whether a computer algebra system alone credits the answer; the share likewise.
-        cluster: Which items belong together (one passage, one author), or None where the benchmark has no clusters.
-        labels: (name, value) pairs that put the item into slices, such as (("subject", "algebra"),).
-        sample: Which of several answers of the same checkpoint to the same item; they are averaged.
-    """
-
-    arm: str
-    backbone: str
-    task: str
-    seed: int
-    item_id: str
-    prompt_hash: str
-    score: float
-    unparsed: float
-    cluster: str | None = None
-    labels: tuple[tuple[str, str], ...] = ()
-    sample: int = 0
-    symbolic_only: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,41 +65,6 @@ class ScoreColumns:
         return set(zip(self.item_ids, self.prompts, strict=True))
 
 
-@dataclass(frozen=True, order=True)
-class _Run:
-    """Which checkpoint answered which benchmark."""
-
-    arm: str
-    backbone: str
-    task: str
-    seed: int
-
-    @property
-    def where(self) -> str:
-        return f"task {self.task!r}, arm {self.arm!r} at seed {self.seed}"
-
-
-def columns_of(rows: Iterable[ScoredItem], advice: str) -> tuple[ScoreColumns, ...]:
-    """Gather rows, and average the samples of an item.
-
-    Args:
-        rows: Rows of any arms and backbones, in any order.
-        advice: What to do about rows that cannot be right, ending in what to type.
-
-    Returns:
-        One set of columns per arm, backbone, benchmark and seed.
-
-    Raises:
-        UserError: For duplicates, unequal numbers of samples, one item under several prompts or clusters, and
-            clusters that only some items have.
-    """
-    runs: dict[_Run, list[ScoredItem]] = {}
-    for row in rows:
-        runs.setdefault(_Run(row.arm, row.backbone, row.task, row.seed), []).append(row)
-    _refuse_duplicates(runs, advice)
-    return tuple(_columns(run, found, advice) for run, found in runs.items())
-
-
 def label_columns(labels: Sequence[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
     """Turn one mapping per item into one column per label name, "" where an item has none.
 
@@ -157,55 +90,191 @@ def cluster_column(clusters: Sequence[str | None], where: str, advice: str) -> t
     return known or None
 
 
-def _refuse_duplicates(runs: Mapping[_Run, Sequence[ScoredItem]], advice: str) -> None:
-    repeats: Counter[tuple[_Run, str]] = Counter()
-    for run, rows in runs.items():
-        seen: set[tuple[str, int]] = set()
-        for row in rows:
-            if (row.item_id, row.sample) in seen:
-                repeats[run, row.item_id] += 1
-            seen.add((row.item_id, row.sample))
-    if repeats:
-        run, item = min(repeats)
-        raise UserError(
-            f"The arm {run.arm!r} has {repeats.total()} duplicate scores, the first for item {item!r} of task "
-            f"{run.task!r} at seed {run.seed}.",
-            f"A copy is no new observation. {advice}",
-        )
+@dataclass(frozen=True)
+class _Place:
+    """The benchmark on a backbone whose runs are put together."""
+
+    backbone: str
+    task: str
+    metric: str
+    advice: str
 
 
-def _columns(run: _Run, rows: Sequence[ScoredItem], advice: str) -> ScoreColumns:
-    items: dict[str, list[ScoredItem]] = {}
-    for row in rows:
-        items.setdefault(row.item_id, []).append(row)
-    first = next(iter(items.values()))
-    for item, samples in items.items():
-        if len(samples) != len(first):
-            raise UserError(
-                f"{run.where}: item {item!r} has {len(samples)} samples and item {first[0].item_id!r} has "
-                f"{len(first)}.",
-                advice,
-            )
-        one = samples[0]
-        if any(
-            (row.prompt_hash, row.cluster, row.labels) != (one.prompt_hash, one.cluster, one.labels) for row in samples
-        ):
-            raise UserError(f"{run.where}: the samples of item {item!r} differ in prompt, cluster or labels.", advice)
-    ones = [samples[0] for samples in items.values()]
-    return ScoreColumns(
-        arm=run.arm,
-        backbone=run.backbone,
-        task=run.task,
-        seed=run.seed,
-        item_ids=tuple(items),
-        prompts=tuple(row.prompt_hash for row in ones),
-        scores=np.array([[row.score for row in samples] for samples in items.values()], dtype=np.float64).mean(axis=1),
-        k=len(first),
-        unparsed=float(np.mean([row.unparsed for row in rows])),
-        marks={
-            UNPARSED: np.array([np.mean([row.unparsed for row in found]) for found in items.values()]),
-            SYMBOLIC_ONLY: np.array([np.mean([row.symbolic_only for row in found]) for found in items.values()]),
-        },
-        clusters=cluster_column([row.cluster for row in ones], run.where, advice),
-        labels=label_columns([dict(row.labels) for row in ones]),
+def score_matrices(
+    columns: Iterable[ScoreColumns],
+    *,
+    metrics: Mapping[str, str],
+    unpaired: Unpaired = "refuse",
+    advice: str = RERUN,
+) -> tuple[ScoreMatrix, ...]:
+    """Put runs together by (item id, prompt hash), so that all arms of a benchmark have the same items.
+
+    Args:
+        columns: One per arm, backbone, benchmark and seed, in any order.
+        metrics: The metric of each declared task; its order is the order of the matrices within a backbone.
+        unpaired: "drop" leaves out of all arms what not every run has, and counts it.
+        advice: What to do about scores that do not match, ending in what to type.
+
+    Returns:
+        One matrix per backbone, task and arm, in the order in which backbones and arms appear; seeds and items sorted.
+
+    Raises:
+        UserError: For items or prompts that not every run has: an item missing in one arm is not a wrong answer. For
+            runs that disagree about clusters, labels or the number of samples.
+        ValueError: For columns of an undeclared task, or two for one run.
+    """
+    runs: dict[tuple[str, str], dict[str, dict[int, ScoreColumns]]] = {}
+    for one in columns:
+        if one.task not in metrics:
+            raise ValueError(f"the task {one.task!r} is undeclared")
+        seeds = runs.setdefault((one.backbone, one.task), {}).setdefault(one.arm, {})
+        if one.seed in seeds:
+            raise ValueError(f"arm {one.arm!r}, task {one.task!r} at seed {one.seed} is given twice")
+        seeds[one.seed] = one
+    backbones = dict.fromkeys(backbone for backbone, _ in runs)
+    return tuple(
+        matrix
+        for backbone in backbones
+        for task, metric in metrics.items()
+        if (backbone, task) in runs
+        for matrix in _matrices(_Place(backbone, task, metric, advice), runs[backbone, task], unpaired)
     )
+
+
+def _matrices(
+    place: _Place, arms: Mapping[str, Mapping[int, ScoreColumns]], unpaired: Unpaired
+) -> tuple[ScoreMatrix, ...]:
+    runs = [arms[arm][seed] for arm in arms for seed in sorted(arms[arm])]
+    reference = runs[0]
+    kept = reference.keys()
+    for run in runs[1:]:
+        if (run.item_ids, run.prompts) == (reference.item_ids, reference.prompts):
+            continue  # the usual case, cheaper than sets
+        if unpaired == "drop":
+            kept &= run.keys()
+        else:
+            _refuse_unmatched(reference, run, place)
+    dropped = _dropped(runs, kept, place)
+    item_ids = tuple(sorted(item for item, _ in kept))
+    clusters, labels = _item_columns(runs, item_ids, place)
+    if clusters is not None and len(set(clusters)) == 1:
+        raise UserError(
+            f"Task {place.task!r}: all {len(item_ids)} items are in one cluster ({clusters[0]!r}), so nothing can be "
+            "said about new items.",
+            "Give the items at least two clusters, or none: leave the column cluster out.",
+        )
+    items = ItemTable(
+        task=place.task,
+        metric=place.metric,
+        item_ids=item_ids,
+        pairing_hash=item_hash("\0".join(key) for key in kept),
+        clusters=clusters,
+        labels=labels,
+        dropped_items=dropped[0],
+        dropped_prompts=dropped[1],
+        same_prompt=_same_prompt(kept),
+    )
+    k = _samples(runs, place)
+    return tuple(
+        _matrix(place.backbone, arm, items, [arms[arm][seed] for seed in sorted(arms[arm])], k) for arm in arms
+    )
+
+
+def _matrix(backbone: str, arm: str, items: ItemTable, runs: Sequence[ScoreColumns], k: int) -> ScoreMatrix:
+    """Return the scores of the items, shape (S, N); most runs have the items in one order."""
+    orders: dict[tuple[str, ...], list[int]] = {}
+    for run in runs:
+        if run.item_ids not in orders:
+            where = {item: index for index, item in enumerate(run.item_ids)}
+            orders[run.item_ids] = [where[item] for item in items.item_ids]
+    shares = tuple(run.unparsed for run in runs if run.unparsed is not None)
+    marked = set.intersection(*(set(run.marks) for run in runs))
+    return ScoreMatrix(
+        backbone=backbone,
+        arm=arm,
+        items=items,
+        seeds=tuple(run.seed for run in runs),
+        scores=np.stack([np.asarray(run.scores, dtype=np.float64)[orders[run.item_ids]] for run in runs]),
+        k=k,
+        unparsed=shares if len(shares) == len(runs) else None,
+        marks={name: np.stack([run.marks[name][orders[run.item_ids]] for run in runs]) for name in sorted(marked)},
+    )
+
+
+def _refuse_unmatched(reference: ScoreColumns, run: ScoreColumns, place: _Place) -> None:
+    first, second = sorted(reference.keys() - run.keys()), sorted(run.keys() - reference.keys())
+    if not first and not second:
+        return
+    prompts = len({item for item, _ in first} & {item for item, _ in second})
+    examples = ", ".join(repr(item) for item in list(dict.fromkeys(item for item, _ in [*first, *second]))[:_EXAMPLES])
+    sources = f" [{reference.source}; {run.source}]" if reference.source or run.source else ""
+    raise UserError(
+        f"Scores do not pair (task {place.task!r}: {reference.arm} at seed {reference.seed}, then {run.arm} at seed "
+        f"{run.seed}){sources}: {len(first)} only in the first, {len(second)} only in the second, {prompts} of them "
+        f"the same item under another prompt; for example {examples}.",
+        place.advice,
+    )
+
+
+def _dropped(runs: Sequence[ScoreColumns], kept: set[tuple[str, str]], place: _Place) -> tuple[int, int]:
+    """Return how many items are left out, and how many of these every run has under some prompt."""
+    items = [set(run.item_ids) for run in runs]
+    everywhere, anywhere = set.intersection(*items), set.union(*items)
+    if not kept:
+        raise UserError(
+            f"Task {place.task!r}: no item under the same prompt is in every run ({len(anywhere)} items in all, "
+            f"{len(everywhere)} of them in every run under some prompt).",
+            place.advice,
+        )
+    common = {item for item, _ in kept}
+    return len(anywhere - common), len(everywhere - common)
+
+
+def _same_prompt(kept: Iterable[tuple[str, str]]) -> tuple[str, ...] | None:
+    """Return the items that share their prompt with another, or None where an item's prompt is unknown."""
+    by_prompt: dict[str, list[str]] = {}
+    for item, key in kept:
+        by_prompt.setdefault(key.partition(PROMPT_END)[0], []).append(item)
+    if "" in by_prompt:
+        return None
+    return tuple(sorted(item for items in by_prompt.values() if len(items) > 1 for item in items))
+
+
+def _samples(runs: Sequence[ScoreColumns], place: _Place) -> int:
+    counts = {run.k: f"{run.arm} at seed {run.seed}" for run in reversed(runs)}
+    if len(counts) > 1:
+        found = ", ".join(f"{k} in {where}" for k, where in sorted(counts.items()))
+        raise UserError(
+            f"Task {place.task!r} has unequal numbers of samples per item: {found}.",
+            "Score every run with the same number of samples (epochs, repeats) per item, or name only runs that have "
+            "as many.",
+        )
+    return next(iter(counts))
+
+
+def _item_columns(
+    runs: Sequence[ScoreColumns], item_ids: Sequence[str], place: _Place
+) -> tuple[tuple[str, ...] | None, dict[str, tuple[str, ...]]]:
+    """Return clusters and labels of the items; they describe the item, so all runs must agree."""
+    described = {_description(run, item_ids) for run in runs if run.clusters is not None or run.labels}
+    bare = [run for run in runs if run.clusters is None and not run.labels]
+    if not described:
+        return None, {}
+    if len(described) > 1 or bare:
+        raise UserError(f"Task {place.task!r}: the runs disagree about the items' clusters or labels.", place.advice)
+    clusters, labels = described.pop()
+    return clusters, dict(labels)
+
+
+def _description(
+    run: ScoreColumns, item_ids: Sequence[str]
+) -> tuple[tuple[str, ...] | None, tuple[tuple[str, tuple[str, ...]], ...]]:
+    where = {item: index for index, item in enumerate(run.item_ids)}
+    order = [where[item] for item in item_ids]
+    clusters = None if run.clusters is None else tuple(run.clusters[index] for index in order)
+    return clusters, tuple((name, tuple(column[index] for index in order)) for name, column in run.labels.items())
+
+
+def item_hash(lines: Iterable[str]) -> str:
+    """Return 12 hexadecimal digits over lines in any order."""
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:12]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from talan_eval.comparison.contrast import CellScores
+    from talan_eval.comparison.matrix import CellScores
     from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.result.contrast import ContrastSpec
 

@@ -12,7 +12,7 @@ from talan_core.errors import UserError, unknown_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.comparison.contrast import CellScores
+    from talan_eval.comparison.matrix import CellScores
 
 MIN_ITEMS = 2
 MOST_SLICES = 50

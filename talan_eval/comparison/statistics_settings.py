@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from talan_core.errors import UserError, unknown_name
 from talan_eval.stats.seed_bootstrap import BootstrapMethod
@@ -102,6 +105,11 @@ class StatisticsSettings:
         for kind, chosen in (("--slices", self.slices), ("--also", self.also)):
             if len(set(chosen)) < len(chosen):
                 raise UserError(f"{kind} names one thing twice: {', '.join(chosen)}.", f"Name each once: {kind} NAME")
+
+    def generator(self, name: str) -> np.random.Generator:
+        """Return the generator of one part of a comparison, by name: a further benchmark changes no other's draws."""
+        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+        return np.random.default_rng([self.rng_seed, key])
 
 
 def _check_margin(margin: float | None, *, wanted: bool) -> None:

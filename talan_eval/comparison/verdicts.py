@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from talan_eval.comparison.inference import enumerable
+from talan_eval.comparison.companions import enumerable
 from talan_eval.result.schema import CELL_SEEDS, SPARSE_SEEDS
 from talan_eval.stats.signflip import sign_flip_floor
 

@@ -20,7 +20,7 @@ from talan_eval.comparison import (
     score_matrices,
 )
 from talan_eval.comparison.held_out import split_items
-from talan_eval.comparison.matrix import RERUN
+from talan_eval.comparison.score_columns import RERUN
 from talan_eval.comparison.selection import confirmed
 from talan_eval.grading.reasons import Said, count_reasons, is_by_math_verify_alone, is_unparsed
 from talan_eval.records.notes import (

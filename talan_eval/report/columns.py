@@ -179,6 +179,30 @@ def cell_columns(level: str) -> tuple[ColumnOf[CellLine], ...]:
         ColumnOf(
             ("E1", "binding"), "E1 binding", shown=False, keys=("e1_binding",), value=_of_e1(lambda e1: e1.binding)
         ),
+        *_beside_e1(level),
+        ColumnOf(
+            (f"E2 {level} CI",), f"E2 {level} CI", rank=5, kind="interval", keys=("e2_lo", "e2_hi"),
+            value=_of_e2(lambda e2: e2.ci),
+        ),
+        ColumnOf(("E2 p",), "E2 p", shown=False, kind="p", keys=("e2_p",), value=_of_e2(lambda e2: e2.p)),
+        ColumnOf(
+            ("flips", "lost/gained"), "flips lost/gained", rank=6, kind="flips", keys=("lost", "gained"),
+            value=lambda line: flipped(line.cells),
+        ),
+        *_adjusted(level),
+        ColumnOf(
+            ("MDE", "80 %"), "MDE 80 %", rank=7, kind="score", keys=("mde80",), value=lambda line: line.found.mde80
+        ),
+        CORRELATION,
+        WIDTH_RATIO,
+        ColumnOf(("verdict",), "verdict", "left", value=verdict),
+        *_ends(),
+    )  # fmt: skip
+
+
+def _beside_e1(level: str) -> tuple[ColumnOf[CellLine], ...]:
+    """Return the tests and the interval that stand beside the guarded ones."""
+    return (
         ColumnOf(
             ("sign-", "flip p"), "sign-flip p", rank=3, kind="p", keys=("signflip_p",),
             value=_of_e1(lambda e1: None if e1.signflip is None else e1.signflip.p),
@@ -203,23 +227,6 @@ def cell_columns(level: str) -> tuple[ColumnOf[CellLine], ...]:
             (f"bootstrap {level} CI",), f"bootstrap {level} CI", rank=8, kind="interval",
             keys=("bootstrap_lo", "bootstrap_hi"), value=_of_e1(_bootstrap_ci),
         ),
-        ColumnOf(
-            (f"E2 {level} CI",), f"E2 {level} CI", rank=5, kind="interval", keys=("e2_lo", "e2_hi"),
-            value=_of_e2(lambda e2: e2.ci),
-        ),
-        ColumnOf(("E2 p",), "E2 p", shown=False, kind="p", keys=("e2_p",), value=_of_e2(lambda e2: e2.p)),
-        ColumnOf(
-            ("flips", "lost/gained"), "flips lost/gained", rank=6, kind="flips", keys=("lost", "gained"),
-            value=lambda line: flipped(line.cells),
-        ),
-        *_adjusted(level),
-        ColumnOf(
-            ("MDE", "80 %"), "MDE 80 %", rank=7, kind="score", keys=("mde80",), value=lambda line: line.found.mde80
-        ),
-        CORRELATION,
-        WIDTH_RATIO,
-        ColumnOf(("verdict",), "verdict", "left", value=verdict),
-        *_ends(),
     )  # fmt: skip
 
 

@@ -61,7 +61,7 @@ class CompareRequest(ContrastOptions, OutputOptions, StatisticsOptions):
     template_date: str | None = option(
         None, "Date that a chat template writes instead of today's, as YYYY-MM-DD; 2024-07-26 when left out."
     )
-    backend: str = option("transformers", "What runs the model to answer: transformers.")
+    backend: str = option("transformers", "What runs the model to answer; an unknown name lists the known ones.")
     steps: int | None = option(None, "Optimizer steps of each training; the backbone's recipe when left out.")
     batch_size: int | None = option(None, "Examples in a training step; the backbone's recipe when left out.")
     learning_rate: float | None = option(None, "Peak learning rate; the backbone's recipe when left out.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_core.backbones.micro.pretrain import Recipe
+    from talan_core.backbones.micro.recipe import Recipe
 
 _ROWS = 12
 

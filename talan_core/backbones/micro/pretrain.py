@@ -12,7 +12,6 @@ import csv
 import random
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from talan_core.backbones.micro.model_card import model_card
+from talan_core.backbones.micro.recipe import Recipe
 from talan_core.backbones.micro.tokenizer import END_OF_TEXT, TURN_END, train_tokenizer
 from talan_core.backbones.micro.world.corpus import CHAT_SHARE, document
 
@@ -27,29 +27,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 WEIGHTS = Path(__file__).parent / "weights"
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """All that determines the weights.
-
-    Attributes:
-        steps: Optimiser steps.
-        batch: Sequences in a step.
-        length: Tokens in a sequence.
-        learning_rate: Peak, after ``warmup`` linear steps; then a cosine down to a twentieth of it.
-        warmup: Steps of warm-up.
-        weight_decay: AdamW's, on matrices only.
-        seed: Of initialisation and text. Zero is a seed.
-    """
-
-    steps: int = 5500
-    batch: int = 16
-    length: int = 256
-    learning_rate: float = 3e-3
-    warmup: int = 200
-    weight_decay: float = 0.1
-    seed: int = 0
 
 
 def model_config() -> Qwen3Config:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talan_core.errors import UserError
-from talan_core.training.benchmarks import BENCHMARKS
+from talan_core.training.benchmarks import TRAINING_SPLITS
 from talan_core.training.contamination import screen
 from talan_core.training.data import Dialogue, Example, Mixture, Turn, encode
 from talan_core.training.pairing import mixed_order
@@ -167,10 +167,10 @@ def test_gsm8k_is_worded_as_its_evaluation_words_it(data):
     )
 
 
-@pytest.mark.parametrize("name", sorted(BENCHMARKS))
+@pytest.mark.parametrize("name", sorted(TRAINING_SPLITS))
 def test_the_published_training_splits_load_whole(name, data):
     items = load_sources(name, data)
-    assert len(items) == BENCHMARKS[name].items
+    assert len(items) == TRAINING_SPLITS[name].items
     assert all(item.prompt.strip() and item.completion.strip() for item in items)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from talan_core.errors import UserError
 from talan_eval.comparison import ContrastSpec, ScoredItem, columns_of, score_matrices
-from talan_eval.comparison.contrast import cells_of
+from talan_eval.comparison.matrix import cells_of
 from talan_eval.stats.guarded_t import paired_t
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from talan_core.errors import UserError
 from talan_eval.comparison import ContrastSpec, ScoredItem, columns_of, score_matrices
-from talan_eval.comparison.contrast import cells_of
+from talan_eval.comparison.matrix import cells_of
 
 
 def rows(items="abc", seeds=(0, 1), **changes):

@@ -7,7 +7,7 @@ import pytest
 
 from talan_eval.comparison import ContrastSpec, ItemTable, Origin, ScoreMatrix, StatisticsSettings, compare
 from talan_eval.comparison.arm_records import ArmFacts
-from talan_eval.comparison.score_columns import SYMBOLIC_ONLY, UNPARSED
+from talan_eval.comparison.scored_items import SYMBOLIC_ONLY, UNPARSED
 
 QUICK = StatisticsSettings(resamples=50)
 SEEDS, ITEMS = 7, 200
