@@ -38,7 +38,7 @@ _FORMS = [
     ("He lost -$5.", "-5", "match"),
     ("He lost $-5.", "-5", "match"),
     ("so 10-5", "5", "match"),
-    ("between 5-10", "10", "match"),
+    ("between 5-10", "10", "mismatch"),
     ("2,125", "2125", "match"),
     ("2{,}125", "2125", "match"),
     ("2\u202f125 people", "2125", "match"),
