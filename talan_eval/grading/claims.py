@@ -42,7 +42,7 @@ DENIED_BEHIND: Final = re.compile(
     rf"(?:(?:{_IS} {_ADVERB}(?:(?:{_NOT} )(?!only)|{_FALSE}\b))|(?:isn'?t|wasn'?t|aren'?t|weren'?t) (?!only))"
     rf"|[\s.,:;?!(\[\u2013\u2014-]{{1,6}}(?:(?:no|nope|wait|hmm)[,. ]{{1,3}})?(?:(?:that|this|it)(?:'?s| is| was) )?{_ADVERB}"
     rf"(?:wrong|incorrect|not (?:right|correct|it|the (?:right |correct |final )?answer)|a mistake)\b(?! than)"
-    rf"|\s*[\u2717\u2718\u274c]",
+    rf"|\s*\?\s*(?:no|nope)\b[.! ]*(?:\Z|\n)|\s*[\u2717\u2718\u274c]",
     re.IGNORECASE,
 )
 """Behind a claim: what says that it is false."""
