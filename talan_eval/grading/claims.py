@@ -11,57 +11,67 @@ from __future__ import annotations
 import re
 from typing import Final
 
-BESIDE: Final = frozenset(
-    """or and to nor versus vs through thru maybe perhaps possibly alternatively otherwise else either also plus
-    wait actually no nope sorry correction oops hmm hm mean meant rather should could might must may scratch hold make
-    again alternately probably likely""".split()
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+BESIDE: Final = _words(
+    "or and to nor versus vs through thru maybe perhaps possibly alternatively alternately otherwise else either also plus "
+    "wait actually no nope sorry correction oops hmm hm mean meant rather should could might must may scratch hold make "
+    "again probably likely"
 )
 """Words before another claim that put it beside the first one or in its place."""
-ABOUT: Final = frozenset(
-    """of per for from in on at by with after before because since as when if than each every within over during that
-    which where while given assuming using rounded not into among between without under above below out via until whose
-    who ie eg see step problem question note like unlike except excluding i.e e.g including across""".split()
+ABOUT: Final = _words(
+    "of per for from in on at by with after before because since as when if than each every within over during that which "
+    "where while given assuming using rounded not into among between without under above below out via until whose who ie "
+    "eg see step problem question note like unlike except excluding including across"
 )
 """Words before another number that make it part of what is said about the first one."""
-SO: Final = frozenset(
-    """so thus therefore hence equals equal is are be becomes gives get gets makes making giving total totals totaling
-    altogether answer result => -> \u2192 \u21d2 = \u2248 --> ==> \\to \\rightarrow \\approx""".split()
+SO: Final = _words(
+    "so thus therefore hence equals equal is are be becomes gives give get gets makes making giving total totals totaling "
+    "altogether answer result => -> \u2192 \u21d2 = \u2248 --> ==> \\to \\rightarrow \\approx"
 )
 """Words before another number that make it the result of what stands before."""
-WHY: Final = frozenset(("because", "since", "as", "if", "when", "that", "which", "where", "while", "given", "note"))
+WHY: Final = _words("because since as if when that which where while given note")
 """Words behind which no result is announced any more."""
-_NOT: Final = r"(?:not|never|no longer|hardly|n't)"
 _FALSE: Final = (
     r"(?:wrong|incorrect|invalid|impossible|false|untrue|mistaken|a mistake|an error|a trap|unlikely|ruled out|excluded"
-    r"|eliminated|rejected|discarded|refuted|out)"
+    r"|eliminated|rejected|discarded|refuted)"
 )
 _IS: Final = r"(?:is|was|are|were|seems|looks|has been|must be|would be|should be|can be|could be|will be|gets|be)"
-_ADVERB: Final = r"(?:(?:[a-z]{2,12}ly|just|also|then|thus|so) )?"
+_ADVERB: Final = r"(?:(?:(?!only)[a-z]{2,12}ly|just|also|then|thus|so) )?"
+_WHAT_IT_IS: Final = (
+    r"(?:the (?:right |correct |final )?(?:answer|option|choice|solution|value|result|one)|an? (?:answer|solution|option)"
+    r"|right|correct|true|valid|possible|allowed|it\b)"
+)
 DENIED_BEHIND: Final = re.compile(
-    rf"[\s,\u2013\u2014-]{{0,4}}(?:(?:which|that|but that|but it|but this|this|it) )?"
-    rf"(?:(?:{_IS} {_ADVERB}(?:(?:{_NOT} )(?!only)|{_FALSE}\b))|(?:isn'?t|wasn'?t|aren'?t|weren'?t) (?!only))"
-    rf"|[\s.,:;?!(\[\u2013\u2014-]{{1,6}}(?:(?:no|nope|wait|hmm)[,. ]{{1,3}})?(?:(?:that|this|it)(?:'?s| is| was) )?{_ADVERB}"
-    rf"(?:wrong|incorrect|not (?:right|correct|it|the (?:right |correct |final )?answer)|a mistake)\b(?! than)"
-    rf"|\s*\?\s*(?:no|nope)\b[.! ]*(?:\Z|\n)|\s*[\u2717\u2718\u274c]",
+    r"[\s,\u2013\u2014-]{0,4}(?:(?:which|that|but that|but it|but this|this|it) )?"
+    rf"(?:{_IS} {_ADVERB}{_FALSE}\b|(?:{_IS} {_ADVERB}(?:not|never|no longer)|(?:is|was|are|were)n'?t) {_ADVERB}{_WHAT_IT_IS})"
+    r"|\s*[.,:;?!(\[\u2013\u2014-]+\s*(?:(?:no|nope|wait|hmm)[,. ]{1,3})?(?:(?:that|this|it)(?:'?s| is| was) )?"
+    rf"{_ADVERB}(?:wrong|incorrect|not (?:right|correct|it|the (?:right |correct |final )?answer)|a mistake)\b"
+    r"(?! (?:than|answers?|guess|ones?|turns?|number))"
+    r"|\s*\?\s*(?:no|nope)\b[.! ]*(?:\Z|\n)|\s*[\u2717\u2718\u274c]",
     re.IGNORECASE,
 )
 """Behind a claim: what says that it is false."""
 FAILS_BEHIND: Final = re.compile(
-    r"[ \t]{1,4}(?:(?:does|do|did|would|could|should|must|will|can|has|had|may|might)(?:n'?t| not)"
-    r"|(?:dont|doesnt|didnt|wouldnt|couldnt|shouldnt|wont|cant|hasnt)|won't|cannot"
-    r"|(?:fails|violates|contradicts)\b)",
+    rf"[ \t]{{1,4}}(?:(?:does|do|did|would|could|should|must|will|can|has|had|may|might)(?:n'?t| not)\b|won'?t\b|can'?t\b|cannot\b"
+    rf"|(?:{_IS} {_ADVERB}(?:not|never|no longer|out)|(?:is|was|are|were)n'?t) (?!only)|(?:fails|violates|contradicts)\b)",
     re.IGNORECASE,
 )
-"""Behind a bare letter, which is no thing that could do something: what says that it is false, too."""
+"""Behind a bare letter, which is nothing that could do or be something else: what says that it is false, too."""
 DENIED_BEFORE: Final = re.compile(
-    rf"(?:\b(?:not|never|neither|nor|cannot be|other than|anything but|rather than|instead of|except)|(?:is|was|are|were|do|does|did|ca|could|would|should|wo)n['\u2019]?t(?: be)?|\\neq?"
-    rf"|\u2260|!=|(?<!<)<>(?!>))\s*(?:(?:equal(?: to)?|be|is|at all|just|the|[a-z]{{2,12}}ly|option|answer|choice)\s)*[\s$(]*\Z",
+    r"(?:\b(?:not|never|neither|nor|cannot be|other than|anything but|rather than|instead of|except)"
+    r"|\b(?:is|was|are|were|do|does|did|ca|could|would|should|wo)n['\u2019]?t(?: be)?"
+    r"|\\neq?|\u2260|(?<![0-9A-Za-z)\]}])!=|(?<!<)<>(?!>))"
+    r"\s*(?:(?:equal(?: to)?|be|is|at all|just|the|(?!only)[a-z]{2,12}ly|option|answer|choice)\s)*[\s$(]*\Z",
     re.IGNORECASE,
 )
 """Before a claim: what says that it is none."""
 TAKEN_BACK: Final = re.compile(
-    r"\b(?:wait|actually|hmm+|no(?=[,.!])|nope|correction|sorry|oops|hold on|scratch that|on second thoughts?|make that|i mean"
-    r"|or (?:maybe|perhaps|possibly)|maybe|perhaps|possibly|alternatively|rather)\b",
+    r"\b(?:wait|actually|hmm+|no(?=[,.!])|nope|correction|sorry|oops|hold on|scratch that|on second thoughts?|make that"
+    r"|i mean|or (?:maybe|perhaps|possibly)|maybe|perhaps|possibly|alternatively|rather)\b",
     re.IGNORECASE,
 )
 """What takes a claim back or opens it again."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _OPEN: Final = frozenset({"{", "(", "[", "\\{", "\\begin"})
 _CLOSE: Final = frozenset({"}", ")", "]", "\\}", "\\end"})
 _TOKEN: Final = re.compile(
-    r"\\(?:begin|end)\s?\{[A-Za-z*]{1,20}\}|\\(?:text|mbox)\s?\{\s*(?:and|or|,)\s*\}|\\[A-Za-z]+|\\.|\b(?:and|or)\b|[<>]=|!=|.",
+    r"\\(?:begin|end)\s?\{[A-Za-z*]{1,20}\}|\\(?:text|mbox)\s?\{\s*(?:and|or|,)\s*\}|\\[A-Za-z]+|\\.|\b(?:and|or)\b|[<>]=|(?<![0-9)}\]])!=|.",
     re.DOTALL,
 )
 _SIGNS: Final = {
@@ -162,6 +162,11 @@ def _bounds(sides: list[str], signs: list[str]) -> str | None:
             return _between(sides[0], signs[0], sides[2], signs[1])
         return _between(sides[2], signs[1], sides[0], signs[0]) if set(signs) <= {">", "\\ge"} else None
     return None
+
+
+def split_list(latex: str) -> list[str]:
+    """Return the elements of a list without brackets: "1, 2 and 2"."""
+    return [item.strip() for item in _split(latex, {",", ";", "and", "or"})]
 
 
 def is_set(latex: str) -> bool:

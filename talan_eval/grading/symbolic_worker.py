@@ -78,6 +78,9 @@ def compare(pair: dict[str, Any]) -> tuple[str, str]:
 def _compare_values(pair: dict[str, Any], right: list[Any], given: list[Any]) -> tuple[str, str]:
     if pair.get("digits") is not None:
         return _at_digits(right[0], given[0], pair["digits"])
+    right, given = [_as_set(right[0]), *right[1:]], [_as_set(given[0]), *given[1:]]
+    if pair.get("gold_items"):
+        return _with_multiplicity(pair["gold_items"], pair["answer_items"])
     if pair.get("inequality") and not _is_linear(given[0]):
         return MISMATCH, "an inequality that is not solved"
     if _equal(right, given, relations_are_sets=bool(pair.get("inequality"))):
@@ -235,6 +238,32 @@ def _solution(left: list[Any], right: list[Any]) -> Any | None:  # noqa: ANN401 
     if not difference.is_polynomial(unknown) or sympy.degree(difference, unknown) != 1:
         return None
     return -difference.coeff(unknown, 0) / difference.coeff(unknown, 1)
+
+
+def _with_multiplicity(right: list[str], given: list[str]) -> tuple[str, str]:
+    """Compare two lists in any order, an element as often as it stands there."""
+    left = [_parsed(item) for item in given]
+    if len(right) != len(left):
+        return MISMATCH, "lists of different length"
+    for item in map(_parsed, right):
+        equal = next((place for place, other in enumerate(left) if item and other and _equal(item, other)), None)
+        if equal is None:
+            return MISMATCH, "an element stands there more often on one side"
+        del left[equal]
+    return MATCH, "equal lists"
+
+
+def _as_set(side: Any) -> Any:  # noqa: ANN401 - as above
+    """Return an intersection as what it comes to, and an inequality of absolute values as the set that solves it."""
+    if isinstance(side, sympy.Intersection):
+        return side.doit()
+    if not isinstance(side, (Relational, sympy.And)) or not side.has(sympy.Abs) or len(side.free_symbols) != 1:
+        return side
+    (unknown,) = side.free_symbols
+    inside = [part.args[0] for part in side.atoms(sympy.Abs)]
+    if not all(part.is_polynomial(unknown) and sympy.degree(part, unknown) == 1 for part in inside):
+        return side
+    return side.subs(unknown, sympy.Symbol(unknown.name, real=True)).as_set()
 
 
 def _is_linear(side: Any) -> bool:  # noqa: ANN401 - as above
