@@ -68,16 +68,19 @@ _DENIED_LEAD: Final = re.compile(
     r"|I (?:dont|do not|cannot|cant))\b)"
 )
 # What may stand between a letter and another one beside it: words that say nothing else, and signs.
-_NEUTRAL: Final = r"(?:it|its|is|the|then|now|so|even|more|less|equally|both|too|as well|option|choice|answer|letter|be|sure|a)"
+_NEUTRAL: Final = (
+    r"(?:it|its|is|the|then|now|so|even|more|less|equally|both|too|as well|option|choice|answer|letter|be|sure|a)"
+)
 _JOINING: Final = (
     r"(?:and/or|or|and|nor|also|maybe|perhaps|possibly|probably|likely|either|alternatively|otherwise|else|wait|no|nope"
     r"|actually|hm+|sorry|correction|oops|rather|instead|i meant?|make that|scratch that|hold on|should|could|might|may"
     r"|must|not sure|vs|versus|to|through|thru|plus|on second thoughts?)"
 )
-_ARROW: Final = r"(?:[-=]{1,2}>|\u2192|\u21d2|\\to|\\(?:long)?[rR]ightarrow|\\implies)"
-_WEAK: Final = r"(?:but|[\s.,;:?!\u2026()\[\]{}\u2013\u2014/&|~-])"
+_ARROW: Final = r"(?:[-=]{1,2}>|\u2192|\u21d2|\u2228|\u2227|\\(?:lor|land|vee|wedge)|\\to|\\(?:long)?[rR]ightarrow|\\implies)"
+_WEAK: Final = r"(?:but|(?:al)?though|[\s.,;:?!\u2026()\[\]{}\u2013\u2014/&|~-])"
 _GAP: Final = re.compile(
-    rf"(?:(?P<joining>{_JOINING}\b|{_ARROW}|[/&|])|{_NEUTRAL}\b|{_WEAK}){{1,40}}?(?=[(\[{{][ ]?[A-Za-z][ ]?[)\]}}]|[A-Za-z](?![A-Za-z]))", re.IGNORECASE
+    rf"(?:(?P<joining>{_JOINING}\b|{_ARROW}|[/&|])|{_NEUTRAL}\b|{_WEAK}){{1,40}}?(?=[(\[{{][ ]?[A-Za-z][ ]?[)\]}}]|[A-Za-z](?![A-Za-z]))",
+    re.IGNORECASE,
 )
 _ALONE: Final = re.compile(rf"[ ]?[)\]}}.,;:?!]*(?=\s*(?:\Z|\n|[(,;.?!/&|]|\b{_JOINING}\b|{_ARROW}))", re.IGNORECASE)
 _LATER_LINE: Final = re.compile(
@@ -140,7 +143,7 @@ def _line_break(tag: re.Match[str]) -> str:
 def _letter_pattern(letters: str) -> str:
     """Return a pattern for one claimed letter, bracketed or bare; a formula that begins with a letter is none."""
     both = f"{letters}{letters.lower()}"
-    formula = r"(?![A-Za-z0-9\-+=^_(\[*'\u2019\u2032])(?![ ]?(?:[=+^_<>\u2248\u00d7\u00b7]|\\[a-z]))"
+    formula = r"(?![A-Za-z0-9\-+=^_(\[*'\u2019\u2032\u2033])(?![ ]?(?:[=+^_<>\u2248\u00d7\u00b7]|\\[a-z]))"
     bare = rf"(?P<bare>[{letters}]){formula}"
     lower = rf"(?P<lower>[{letters.lower()}])(?=[ \t]*(?:[).:,;!]?[ \t]*(?:\n|\Z|\}})|[).:](?:\s|\Z)))"
     return rf"(?:[(\[{{][ ]?(?P<bracketed>[{both}])[ ]?[)\]}}]|{bare}|{lower})"
@@ -175,17 +178,18 @@ def _by_answer_line(text: str, letters: str) -> set[str] | None:
         start = len(text) + 1 if line_end < 0 else line_end + 1
     if decided is None:
         return None
-    later = _taken_back_later(text[end:], letter, decided)
+    later = _taken_back_later(text[end:], letters, decided)
     return later | _boxed(text[end:], letters)
 
 
-def _taken_back_later(rest: str, letter: re.Pattern[str], decided: set[str]) -> set[str]:
+def _taken_back_later(rest: str, letters: str, decided: set[str]) -> set[str]:
     """Return what is claimed after the lines behind the last answer line, which may take it back."""
     claimed = set(decided)
+    letter = re.compile(_letter_pattern(letters))
     for line in rest.split("\n")[1:12]:
         if _LATER_LINE.match(line) is None:
             continue
-        other = _claimed_alone(line, letter) - decided
+        other = (_claimed_alone(line, letter) | _explicit(line, letters)) - decided
         if not other and _is_false(line):
             return set()
         claimed |= other
@@ -361,9 +365,7 @@ def _by_layout(text: str, letters: str) -> set[str]:
     found: set[str] = set()
     for line in text.splitlines():
         match = label.match(line)
-        if match is not None and not (
-            _FALSE_LABEL.match(line, match.end()) or FAILS_BEHIND.match(line, match.end())
-        ):
+        if match is not None and not (_FALSE_LABEL.match(line, match.end()) or FAILS_BEHIND.match(line, match.end())):
             found.add((match["bracketed"] or match["bare"]).upper())
             found |= _beside(line, match.end(), letter)
     return found

@@ -33,7 +33,7 @@ SO: Final = _words(
     "altogether answer result => -> \u2192 \u21d2 = \u2248 --> ==> \\to \\rightarrow \\approx"
 )
 """Words before another number that make it the result of what stands before."""
-WHY: Final = _words("because since as if when that which where while given note")
+_WHY: Final = _words("because since as if when that which where while given note")
 """Words behind which no result is announced any more."""
 _FALSE: Final = (
     r"(?:wrong|incorrect|invalid|impossible|false|untrue|mistaken|a mistake|an error|a trap|unlikely|ruled out|excluded"
@@ -86,6 +86,11 @@ _STRUCK: Final = re.compile(r"~~(?!~)[^~\n]{1,80}~~(?!~)")
 def without_struck(text: str) -> str:
     """Return a text without what Markdown shows as struck through: ``~~B~~ C`` is C."""
     return _STRUCK.sub(" ", text) if "~~" in text else text
+
+
+def says_why(gap: str) -> bool:
+    """Tell whether a gap leads over to a reason or a remark: "because", "which is"."""
+    return not _WHY.isdisjoint(_KEYWORD.findall(gap.casefold()))
 
 
 def standing(gap: str) -> str | None:

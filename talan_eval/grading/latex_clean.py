@@ -117,6 +117,7 @@ _BARE_LABEL: Final = re.compile(
 _ONLY: Final = re.compile(
     r"\A\s*\\(?:text(?:rm|bf|it)?|mbox|mathrm)\s?\{\s*(?i:only|exactly|just|precisely|a total of)\s*\}\s*(?=[-0-9\\$])"
 )
+_MINUS: Final = re.compile(r"\A\s*\\(?:text(?:rm|bf|it)?|mbox|mathrm)\s?\{\s*(?i:minus|negative)\s*\}\s*(?=[0-9\\])")
 _EXPONENT: Final = re.compile(r"(?<![A-Za-z0-9.\\])([0-9]+(?:\.[0-9]+)?)[eE]([-+]?[0-9]{1,3})(?![0-9A-Za-z.^])")
 _SET_BUILDER: Final = re.compile(
     r"\A\s*(?:\\left\s?)?\\\{\s*(?P<unknown>[a-z])\s*(?:\\in\s*(?:\\mathbb\s*\{?\s*R\s*\}?|\\R(?![a-z])))?"
@@ -253,7 +254,7 @@ def _rows_listed(block: re.Match[str]) -> str:
 
 def _unlabelled(text: str) -> str:
     r"""Return an answer without "Answer:" in front of it, and without ``\text{}`` around a number."""
-    text = _ONLY.sub("", text)
+    text = _MINUS.sub("-", _ONLY.sub("", text))
     for pattern in (_TEXT_LABEL, _COLON_BEHIND, _BARE_LABEL):
         text = pattern.sub("", text)
     whole = _TEXT_NUMBER.match(text)

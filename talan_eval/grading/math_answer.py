@@ -186,7 +186,7 @@ def _contents(final: str, found: list[Box], target: _Target) -> list[str]:
     value = target.reading.value or target.expression.latex
     listed = is_set(value) and not is_interval(value)
     if not (listed or _DOTS.search(value)):
-        return [_list(group, point=is_interval(value))]
+        return [_as_point(final, group) or _list(group, point=is_interval(value))]
     kept = found
     for place in range(len(found) - 1, 0, -1):
         between = final[found[place - 1].end : found[place].start]
@@ -195,6 +195,14 @@ def _contents(final: str, found: list[Box], target: _Target) -> list[str]:
             break
     # A box that is said again is one, but not in a list that was written as one: "1, 1, 2".
     return list(dict.fromkeys((found[-1].content, _list(group), _list(kept[-_MOST_LISTED:]))))[:_MOST_CLAIMS]
+
+
+def _as_point(final: str, group: list[Box]) -> str | None:
+    r"""Return boxes inside brackets as what these make of them: "(\boxed{2},\boxed{3})" is (2,3)."""
+    before, behind = final[: group[0].start].rstrip(" $")[-1:], final[group[-1].end :].lstrip(" $")[:1]
+    if len(group) == 1 or before not in {"(", "["} or behind not in {")", "]"}:
+        return None
+    return f"{before}{','.join(box.content for box in group)}{behind}"
 
 
 def _list(group: list[Box], *, point: bool = False) -> str:

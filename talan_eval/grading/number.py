@@ -60,6 +60,9 @@ def find_number(text: str, question: str = "") -> FoundNumber | None:
         text: A model's answer, a reference solution or a bare number.
         question: What was asked; empty where that is not known.
     """
+    alone = NUMBER.fullmatch(text)
+    if alone is not None:
+        return number_of(alone)
     plain = plain_text(without_struck(text))
     for start in _answer_lines(plain):
         match = NUMBER.match(plain, start)

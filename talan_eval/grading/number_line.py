@@ -18,7 +18,7 @@ from talan_eval.grading.claims import (
     NUMBER_WORD,
     SO,
     TAKEN_BACK,
-    WHY,
+    says_why,
     standing,
 )
 from talan_eval.grading.number_expression import Expression, expression_at
@@ -52,7 +52,7 @@ _UNDONE: Final = re.compile(
 )
 _BELOW_ZERO: Final = re.compile(r"[^.,;\n0-9]{0,30}\bbelow (?:zero|freezing)\b", re.IGNORECASE)
 _MINUS: Final = re.compile(r"(?:\b(?i:minus|negative)\s+)\Z")
-_BREAK: Final = re.compile(r"[.!?](?=\s|\*|\"|\Z)")
+_BREAK: Final = re.compile(r"[.!?](?=\s|\*|\")")
 _RANGE: Final = re.compile(
     r"\A\s?(?:[:\u2013\u2014]|:\s)\s?\Z|\A\s?(?:[A-Za-z%\u00b0'\"]{1,12}\s?)?[-\u2013\u2014~]\s?\Z"
 )
@@ -160,10 +160,9 @@ class _LineReader:
         if gap.strip() == "%" or self._is_quotient(gap):
             return True
         how = standing(gap)
+        self._why = self._why or says_why(gap)
         if how in SO and not self._why:
             return self._result(value, gap)
-        if how in WHY:
-            self._why = True
         if how in ABOUT or self._why:
             return True
         self._open = self._open or how not in {None, "and", "also", "plus"}

@@ -55,7 +55,9 @@ MARKS: Final = (
     Marks("[THINK]", "[/THINK]", "Magistral"),
     Marks("[THINKING]", "[/THINKING]", "prompts"),
     Marks("[REASONING]", "[/REASONING]", "prompts"),
-    Marks("<|think|>", "<|/think|>", "Solar Open, prompts", ("<|end_think|>", "<|end_of_think|>", "</|think|>", "<|end|>")),
+    Marks(
+        "<|think|>", "<|/think|>", "Solar Open, prompts", ("<|end_think|>", "<|end_of_think|>", "</|think|>", "<|end|>")
+    ),
     Marks("<|thinking|>", "<|/thinking|>", "prompts", ("<|end_thinking|>", "<|end_of_thinking|>", "</|thinking|>")),
     Marks("\u25c1think\u25b7", "\u25c1/think\u25b7", "Kimi-VL"),
     Marks("<|begin_of_thought|>", "<|end_of_thought|>", "Sky-T1, OpenThinker"),
@@ -65,9 +67,7 @@ MARKS: Final = (
     Marks("<unused94>thought", "<unused95>", "MedGemma"),
 )
 _FAMILY: Final = {mark.lower(): number for number, pair in enumerate(MARKS) for mark in (pair.opening, pair.closing)}
-_ALSO_CLOSING: Final = {
-    mark.lower(): number for number, pair in enumerate(MARKS) for mark in pair.also_closing
-}
+_ALSO_CLOSING: Final = {mark.lower(): number for number, pair in enumerate(MARKS) for mark in pair.also_closing}
 _OPENINGS: Final = frozenset(pair.opening.lower() for pair in MARKS)
 _CLOSINGS: Final = frozenset(pair.closing.lower() for pair in MARKS)
 _MARK: Final = re.compile(

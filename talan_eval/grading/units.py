@@ -140,7 +140,9 @@ _SPACE: Final = r"(?:\s|\\[,;:! ]|~|\\quad|\\qquad)*"
 _TEXT_UNIT: Final = re.compile(rf"{_SPACE}{_FONT}\{{(?P<words>[^{{}}]{{1,60}})\}}{_POWER}[\s.]*\Z")
 _BARE_UNIT: Final = re.compile(
     r"(?:(?<=[0-9})])|(?<=[0-9]\.)|(?<=\\pi)(?=\s))(?P<space>(?:\s|\\[,;:! ]|~|-)*)"
-    r"(?P<words>(?:o'clock|[A-Za-z]{1,14})\.?(?:(?:\s|-)[A-Za-z]{2,14}\.?){0,3}(?:/[A-Za-z]{1,10})?)" + _POWER + r"[\s.]*\Z"
+    r"(?P<words>(?:o'clock|[A-Za-z]{1,14})\.?(?:(?:\s|-)[A-Za-z]{2,14}\.?){0,3}(?:/[A-Za-z]{1,10})?)"
+    + _POWER
+    + r"[\s.]*\Z"
 )
 _SCALE_WORD: Final = re.compile(
     rf"(?P<number>[0-9][0-9.,]*){_SPACE}(?:{_FONT}\{{\s*(?P<inner>hundred|thousand|million|billion|trillion|dozen|score)\b(?P<rest>[^{{}}]{{0,40}})\}}"
@@ -293,6 +295,11 @@ def _named(word: str) -> str | None:
             continue
         if form in _BY_NAME:
             return _BY_NAME[form]
-    if folded in _COUNTED_IN_PLURAL or folded in _COUNTED or folded.removesuffix("s") in _COUNTED or folded.removesuffix("es") in _COUNTED:
+    if (
+        folded in _COUNTED_IN_PLURAL
+        or folded in _COUNTED
+        or folded.removesuffix("s") in _COUNTED
+        or folded.removesuffix("es") in _COUNTED
+    ):
         return GENERIC
     return None
