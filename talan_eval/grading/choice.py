@@ -76,7 +76,9 @@ _JOINING: Final = (
     r"|actually|hm+|sorry|correction|oops|rather|instead|i meant?|make that|scratch that|hold on|should|could|might|may"
     r"|must|not sure|vs|versus|to|through|thru|plus|on second thoughts?)"
 )
-_ARROW: Final = r"(?:[-=]{1,2}>|\u2192|\u21d2|\u2228|\u2227|\\(?:lor|land|vee|wedge)|\\to|\\(?:long)?[rR]ightarrow|\\implies)"
+_ARROW: Final = (
+    r"(?:[-=]{1,2}>|\u2192|\u21d2|\u2228|\u2227|\\(?:lor|land|vee|wedge)|\\to|\\(?:long)?[rR]ightarrow|\\implies)"
+)
 _WEAK: Final = r"(?:but|(?:al)?though|[\s.,;:?!\u2026()\[\]{}\u2013\u2014/&|~-])"
 _GAP: Final = re.compile(
     rf"(?:(?P<joining>{_JOINING}\b|{_ARROW}|[/&|])|{_NEUTRAL}\b|{_WEAK}){{1,40}}?(?=[(\[{{][ ]?[A-Za-z][ ]?[)\]}}]|[A-Za-z](?![A-Za-z]))",

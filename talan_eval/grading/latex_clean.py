@@ -84,7 +84,7 @@ _SUBSCRIPTS: Final = str.maketrans("\u2080\u2081\u2082\u2083\u2084\u2085\u2086\u
 _SUPERSCRIPT: Final = re.compile("[\u2070\u00b9\u00b2\u00b3\u2074-\u2079\u207a\u207b\u207f]+")
 _SUBSCRIPT: Final = re.compile("[\u2080-\u2089]+")
 _ROOT: Final = re.compile(r"\u221a\s?(?:\(([^()]{1,60})\)|([0-9]+|[A-Za-z]))")
-_ARGUMENTS: Final = re.compile(r"\\(?:[dtc])?(frac|sqrt)(?![A-Za-z])")
+_ARGUMENTS: Final = re.compile(r"\\(?:[dtc])?(frac|sqrt|binom)(?![A-Za-z])")
 _ROOT_INDEX: Final = re.compile(r"\s*\[[^\[\]]{1,20}\]")
 _COMMAND: Final = re.compile(r"\\(?:[A-Za-z]+|.)")
 _BRACE: Final = re.compile(r"\\.|[{}]", re.DOTALL)
@@ -194,7 +194,7 @@ def braced(latex: str) -> str:
             bare = latex[start:end]
             arguments.append(bare if bare.startswith("{") else f"{{{bare}}}")
             position = end
-        name = "\\sqrt" if command[1] == "sqrt" else "\\frac"
+        name = f"\\{command[1]}"
         latex = (
             latex[: command.start()]
             + name

@@ -77,6 +77,7 @@ _SMALL_WORDS: Final = frozenset(
 )
 _COLUMN: Final = re.compile(r"\\begin\s?\{[pbv]?matrix\}(.*?)\\end\s?\{[pbv]?matrix\}", re.DOTALL)
 _BRACED: Final = re.compile(r"\s*(?:\\left\s?)?\\\{[^{}()]*\\\}\s*\Z")
+_ONE_POINT: Final = re.compile(r"\s*(?:\\left\s?)?\\\{\s*(?P<point>\([^(){}]*\))\s*(?:\\right\s?)?\\\}\s*\Z")
 _PAIR: Final = re.compile(r"\s*(?:\\left\s?)?[(\[][^()\[\]]*,[^()\[\]]*[)\]]\s*\Z")
 _MOST_CLAIMS: Final = 3
 _MOST_LISTED: Final = 12
@@ -229,6 +230,9 @@ def _claim(content: str, target: _Target, names: frozenset[str]) -> _Claim:
     if strict.verdict not in _READ:
         return _Claim(content, strict)
     given = expression(content)
+    point = _ONE_POINT.match(given.latex)
+    if point is not None:
+        given = dataclasses.replace(given, latex=point["point"])
     reading = read(given.latex, names)
     objection = _objection(given, target)
     if objection:

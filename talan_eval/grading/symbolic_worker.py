@@ -89,6 +89,8 @@ def _compare_values(pair: dict[str, Any], right: list[Any], given: list[Any]) ->
     places = {sympy.Rational(int(found[2] + found[3]), 10 ** len(found[3])): len(found[3]) for found in decimals}
     if places and _equal_parts(right[0], given[0], places):
         return MATCH, "equal at the decimal places of the target's parts"
+    if _equal_with_unit(right[0], given[0]):
+        return MATCH, "equal complex numbers"
     return MISMATCH, "different by math-verify"
 
 
@@ -196,6 +198,16 @@ def _same_number(gold: Any, answer: Any) -> bool:  # noqa: ANN401 - as above
         return False
     left, right = _value(gold, {}), _value(answer, {})
     return left is not None and right is not None and left != 0 and not _far(left, right)
+
+
+def _equal_with_unit(gold: Any, answer: Any) -> bool:  # noqa: ANN401 - as above
+    """Tell whether two numbers are equal where i is the imaginary unit, which math-verify reads as an unknown."""
+    if not all(isinstance(side, sympy.Expr) for side in (gold, answer)):
+        return False
+    if {symbol.name for symbol in gold.free_symbols | answer.free_symbols} - {"i"}:
+        return False
+    left, right = (side.subs({symbol: sympy.I for symbol in side.free_symbols}) for side in (gold, answer))
+    return _same_number(left, right)
 
 
 def _equal_parts(gold: Any, answer: Any, places: dict[Any, int]) -> bool:  # noqa: ANN401 - as above
