@@ -4,15 +4,18 @@ A letter counts where the answer claims it:
 
 1. The prompt orders a last line "Answer: <letter>". The last line that is one decides; earlier ones, and claims inside
    sentences, are reasoning. "The answer is B." as a line of its own and ``<answer>B</answer>`` are such lines, too.
-   Only a box behind the last such line can contradict it.
+   Only a box behind it, or a line behind it that takes it back ("Wait, it is C"), can contradict it.
 2. Without one: ``\boxed{B}``, also around ``\text{B}``, ``(B)``, ``Option B`` and the like; "the answer is B", "the
    correct option is **B**", "B is the correct answer", "I choose B". What stands behind "if" is no claim.
 3. Without any of these, the layout counts: a line that starts with an option label ("B)", "(B) because ...", "**B**")
    or that is nothing but a letter.
 
-Different letters in claims of the same kind earn no credit, whichever they are: ``MISMATCH``. A text that merely
-repeats the options therefore earns none. Options that are discussed ("A is wrong because ...") are no claims, and a
-formula that begins with a letter (``\boxed{A = 3 m}``) is none.
+A claim is one letter. Another letter beside it ("A or maybe D", "B, wait C", "B -> C") is a second claim, and a
+letter that is denied ("B doesn't hold", "not B") is none; what is only spoken of ("B because C is heavier", "A) B and
+C") changes nothing, see :mod:`talan_eval.grading.claims`. Different letters in claims of the same kind earn no
+credit, whichever they are: ``MISMATCH``. A text that merely repeats the options therefore earns none. Options that
+are discussed ("A is wrong because ...") are no claims, and a formula that begins with a letter (``\boxed{A = 3 m}``)
+is none.
 
 Full-width letters and signs count as their ASCII forms. In running text a lower-case letter counts only where the
 sentence ends behind it, and "a" and "A" as an article ("The answer is a cell", "A cell divides") are none.
@@ -81,17 +84,25 @@ _ARROW: Final = (
 )
 _WEAK: Final = r"(?:but|(?:al)?though|[\s.,;:?!\u2026()\[\]{}\u2013\u2014/&|~-])"
 _GAP: Final = re.compile(
-    rf"(?:(?P<joining>{_JOINING}\b|{_ARROW}|[/&|])|{_NEUTRAL}\b|{_WEAK}){{1,40}}?(?=[(\[{{][ ]?[A-Za-z][ ]?[)\]}}]|[A-Za-z](?![A-Za-z]))",
+    rf"(?:(?P<joining>{_JOINING}\b|{_ARROW}|[/&|])|{_NEUTRAL}\b|{_WEAK}){{1,40}}?"
+    r"(?=[(\[{][ ]?[A-Za-z][ ]?[)\]}]|[A-Za-z](?![A-Za-z]))",
     re.IGNORECASE,
 )
 _ALONE: Final = re.compile(rf"[ ]?[)\]}}.,;:?!]*(?=\s*(?:\Z|\n|[(,;.?!/&|]|\b{_JOINING}\b|{_ARROW}))", re.IGNORECASE)
 _LATER_LINE: Final = re.compile(
     r"[\s(*>-]*(?:(?:wait|actually|no(?=[,.!])|nope|hm+|correction|sorry|oops|hold on|scratch that|on second thoughts?"
-    r"|or|maybe|perhaps|possibly|alternatively|rather|i mean(?:t)?)\b|(?:that|this|it)(?:s| is| was) (?:wrong|incorrect|not))",
+    r"|or|maybe|perhaps|possibly|alternatively|rather|i meant?)\b"
+    r"|(?:that|this|it)(?:s| is| was) (?:wrong|incorrect|not))",
     re.IGNORECASE,
 )
 _THAT_IS_FALSE: Final = re.compile(
-    r"\b(?:that|this|it|which|my answer)(?:s| is| was| isnt| wasnt) (?:\w+ly )?(?:wrong|incorrect|a mistake|not (?:right|correct)|right|correct)",
+    r"\b(?:that|this|it|which|my answer)"
+    r"(?:(?:s| is| was) (?:\w+ly )?(?:wrong|incorrect|a mistake|not (?:right|correct))|(?: isnt| wasnt) (?:\w+ly )?(?:right|correct))",
+    re.IGNORECASE,
+)
+_FALSE_LABEL: Final = re.compile(
+    r"[\s,:;\u2013\u2014(\[-]*(?:is |was |cannot be )?(?:\w+ly )?"
+    r"(?:wrong|incorrect|not (?:correct|right|the|true)|ruled out|eliminated)\b",
     re.IGNORECASE,
 )
 _LABEL_MARK: Final = re.compile(r"[ ]?[).:]\s")
@@ -192,15 +203,10 @@ def _taken_back_later(rest: str, letters: str, decided: set[str]) -> set[str]:
         if _LATER_LINE.match(line) is None:
             continue
         other = (_claimed_alone(line, letter) | _explicit(line, letters)) - decided
-        if not other and _is_false(line):
+        if not other and _THAT_IS_FALSE.search(line) is not None:
             return set()
         claimed |= other
     return claimed
-
-
-def _is_false(line: str) -> bool:
-    found = _THAT_IS_FALSE.search(line)
-    return found is not None and re.search(r"wrong|incorrect|mistake|not |isnt|wasnt", found.group()) is not None
 
 
 def _claimed_alone(text: str, letter: re.Pattern[str]) -> set[str]:
@@ -349,12 +355,6 @@ def _is_word(match: re.Match[str], text: str) -> bool:
         return False
     follows_word = re.compile(r"[ \t]+[A-Za-z]").match(text, match.end()) is not None
     return follows_word and _AFTER_PRONOUN.match(text, match.end()) is None
-
-
-_FALSE_LABEL: Final = re.compile(
-    r"[\s,:;\u2013\u2014(\[-]*(?:is |was |cannot be )?(?:\w+ly )?(?:wrong|incorrect|not (?:correct|right|the|true)|ruled out|eliminated)\b",
-    re.IGNORECASE,
-)
 
 
 def _by_layout(text: str, letters: str) -> set[str]:

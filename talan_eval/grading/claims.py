@@ -17,20 +17,21 @@ def _words(text: str) -> frozenset[str]:
 
 
 BESIDE: Final = _words(
-    "or and to nor versus vs through thru maybe perhaps possibly alternatively alternately otherwise else either also plus "
-    "wait actually no nope sorry correction oops hmm hm mean meant rather should could might must may scratch hold make "
-    "again probably likely"
+    "or and to nor versus vs through thru maybe perhaps possibly alternatively alternately otherwise else "
+    "either also plus wait actually no nope sorry correction oops hmm hm mean meant rather should could might "
+    "must may scratch hold make again probably likely"
 )
 """Words before another claim that put it beside the first one or in its place."""
 ABOUT: Final = _words(
-    "of per for from in on at by with after before because since as when if than each every within over during that which "
-    "where while given assuming using rounded not into among between without under above below out via until whose who ie "
-    "eg see step problem question note like unlike except excluding including across"
+    "of per for from in on at by with after before because since as when if than each every within over "
+    "during that which where while given assuming using rounded not into among between without under above "
+    "below out via until whose who ie eg see step problem question note like unlike except excluding "
+    "including across"
 )
 """Words before another number that make it part of what is said about the first one."""
 SO: Final = _words(
-    "so thus therefore hence equals equal is are be becomes gives give get gets makes making giving total totals totaling "
-    "altogether answer result => -> \u2192 \u21d2 = \u2248 --> ==> \\to \\rightarrow \\approx"
+    "so thus therefore hence equals equal is are be becomes gives give get gets makes making giving total "
+    "totals totaling altogether answer result => -> \u2192 \u21d2 = \u2248 --> ==> \\to \\rightarrow \\approx"
 )
 """Words before another number that make it the result of what stands before."""
 _WHY: Final = _words("because since as if when that which where while given note")
@@ -41,13 +42,14 @@ _FALSE: Final = (
 )
 _IS: Final = r"(?:is|was|are|were|seems|looks|has been|must be|would be|should be|can be|could be|will be|gets|be)"
 _ADVERB: Final = r"(?:(?:(?!only)[a-z]{2,12}ly|just|also|then|thus|so) )?"
+_IS_NOT: Final = rf"(?:{_IS} {_ADVERB}(?:not|never|no longer)|(?:is|was|are|were)n'?t)"
 _WHAT_IT_IS: Final = (
-    r"(?:the (?:right |correct |final )?(?:answer|option|choice|solution|value|result|one)|an? (?:answer|solution|option)"
-    r"|right|correct|true|valid|possible|allowed|it\b)"
+    r"(?:the (?:right |correct |final )?(?:answer|option|choice|solution|value|result|one)"
+    r"|an? (?:answer|solution|option)|right|correct|true|valid|possible|allowed|it\b)"
 )
 DENIED_BEHIND: Final = re.compile(
     r"[\s,\u2013\u2014-]{0,4}(?:(?:which|that|but that|but it|but this|this|it) )?"
-    rf"(?:{_IS} {_ADVERB}{_FALSE}\b|(?:{_IS} {_ADVERB}(?:not|never|no longer)|(?:is|was|are|were)n'?t) {_ADVERB}{_WHAT_IT_IS})"
+    rf"(?:{_IS} {_ADVERB}{_FALSE}\b|{_IS_NOT} {_ADVERB}{_WHAT_IT_IS})"
     r"|\s*[.,:;?!(\[\u2013\u2014-]+\s*(?:(?:no|nope|wait|hmm)[,. ]{1,3})?(?:(?:that|this|it)(?:'?s| is| was) )?"
     rf"{_ADVERB}(?:wrong|incorrect|not (?:right|correct|it|the (?:right |correct |final )?answer)|a mistake)\b"
     r"(?! (?:than|answers?|guess|ones?|turns?|number))"
@@ -56,8 +58,8 @@ DENIED_BEHIND: Final = re.compile(
 )
 """Behind a claim: what says that it is false."""
 FAILS_BEHIND: Final = re.compile(
-    rf"[ \t]{{1,4}}(?:(?:does|do|did|would|could|should|must|will|can|has|had|may|might)(?:n'?t| not)\b|won'?t\b|can'?t\b|cannot\b"
-    rf"|(?:{_IS} {_ADVERB}(?:not|never|no longer|out)|(?:is|was|are|were)n'?t) (?!only)|(?:fails|violates|contradicts)\b)",
+    r"[ \t]{1,4}(?:(?:does|do|did|would|could|should|must|will|can|has|had|may|might)(?:n'?t| not)\b"
+    rf"|(?:won'?t|can'?t|cannot|fails|violates|contradicts)\b|(?:{_IS_NOT}|{_IS} {_ADVERB}out) (?!only))",
     re.IGNORECASE,
 )
 """Behind a bare letter, which is nothing that could do or be something else: what says that it is false, too."""
@@ -76,8 +78,8 @@ TAKEN_BACK: Final = re.compile(
 )
 """What takes a claim back or opens it again."""
 NUMBER_WORD: Final = (
-    r"(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"
-    r"|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|none|nothing)"
+    r"(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen"
+    r"|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|none|nothing)"
 )
 _KEYWORD: Final = re.compile(r"[a-z][a-z.]*[a-z]|[a-z]|[-=]{1,2}>|\\(?:to|rightarrow|approx)|[=\u2192\u21d2\u2248]")
 _STRUCK: Final = re.compile(r"~~(?!~)[^~\n]{1,80}~~(?!~)")

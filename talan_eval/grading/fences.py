@@ -5,8 +5,8 @@ spaces (blocks in lists), or behind prose at the end of one ("the code:```python
 the opening one, of the same character, indented by at most three spaces more or less than that, and nothing follows.
 
 What models write beyond that: a closing fence glued to the last line of code, two fences glued to each other, code on
-the line of the opening fence, words behind the closing one, a whole answer inside a block of Markdown. A fence inside a triple-quoted string of the program closes
-nothing, as long as that string ends before another fence.
+the line of the opening fence, words behind the closing one, a whole answer inside a block of Markdown. A fence inside
+a triple-quoted string of the program closes nothing, as long as that string ends before another fence.
 """
 
 from __future__ import annotations

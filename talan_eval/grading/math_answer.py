@@ -8,9 +8,7 @@ that the question holds. docs/grading.md shows each rule with an example. Where 
 math-verify does not finish, the verdict is ``TIMEOUT``, which earns nothing. Both verdicts are kept, so that their
 disagreements can be counted and read.
 
-The last box counts that the answer does not deny ("\boxed{6}, not \boxed{5}"). Boxes that are joined ("\boxed{1} or
-\boxed{2}") are one list; where the target is a set, all boxes that nothing takes back ("\boxed{5}, wrong. \boxed{6}")
-are tried as one, too. Boxes are no point and no interval, and boxes that a doubt joins ("or maybe") are no answer.
+Which boxes are the answer is said in :mod:`talan_eval.grading.math_boxes`.
 
 An expression that the question itself holds earns nothing for being equal to the target: "factor ab+5b+2a+10" is not
 answered by ab+5b+2a+10. Not covered: other forms that a question may ask for; an expanded product or an unsimplified
@@ -24,7 +22,6 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from talan_eval.grading.grade import Grade, Verdict
-from talan_eval.grading.claims import TAKEN_BACK
 from talan_eval.grading.latex_answer import (
     DENIED_BOX,
     NO_BOX,
@@ -37,8 +34,9 @@ from talan_eval.grading.latex_answer import (
 )
 from talan_eval.grading.latex_clean import clean, is_vector
 from talan_eval.grading.latex_form import UnreadableError, canonical
+from talan_eval.grading.math_boxes import DOTS, contents, doubt
 from talan_eval.grading.question import asked_expressions, repeats
-from talan_eval.grading.relations import Reading, as_interval, has_unknowns, is_interval, is_set, read, split_list
+from talan_eval.grading.relations import Reading, as_interval, has_unknowns, is_interval, read, split_list
 from talan_eval.grading.symbolic import Comparison, Pair, SymbolicComparer, shared_comparer
 from talan_eval.grading.text import quoted
 from talan_eval.grading.thinking import NEVER_ENDED, final_part
@@ -47,29 +45,9 @@ from talan_eval.grading.units import contradict
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from talan_eval.grading.latex_answer import Box
 
 _READ: Final = (Verdict.MATCH, Verdict.MISMATCH)
-_JOINED: Final = re.compile(
-    r"(?:[\s$.,;&]|\\[()\[\],;! ]|\\quad|\\qquad|\\(?:text|mbox)\s?\{\s*(?:,|or|and|,? or|,? and)?\s*\}|\bor\b|\band\b"
-    r"|[A-Za-z](?:_[0-9a-z]|_\{[0-9a-z]{1,3}\})?\s?=\s?)*"
-)
-_JOINT: Final = re.compile(r"\bor\b|\band\b|,|;")
-_DOUBT: Final = re.compile(
-    r"[\s$.,;?!()]*(?:\\text\s?\{)?\s*(?:or|but|and)?,?\s*(?:it )?(?:maybe|perhaps|possibly|alternatively|could be|might be|may be|probably|likely"
-    r"|either|[-=]>|\\to|\\(?:long)?[rR]ightarrow|\u2192)[\s,]*(?:it is|it's|even|\})?[\s$(]*"
-)
-_RETRACTED: Final = re.compile(
-    r"\b(?:wrong|incorrect|mistakes?|errors?|retry|again|really|instead|corrected|correction|recheck|re-check|redo|not|no|however"
-    r"|rejected?|discard(?:ed)?|extraneous|should (?:be|have)|impossible|contradiction)\b",
-    re.IGNORECASE,
-)
-_NUMBER_BEHIND: Final = re.compile(
-    r"[\s$}]*,?\s*(?:or|or maybe|maybe|perhaps|or perhaps|or possibly|possibly|wait,?|no,?|to)\s+\$?(-?[0-9]+)(?![0-9]|\.[0-9]|\s?[\\%A-Za-z/^(])"
-)
-_INTEGER: Final = re.compile(r"\s*-?[0-9]+\s*")
 _DECIMAL: Final = re.compile(r"\s*[-+]?[0-9]*\.([0-9]+)\s*")
-_DOTS: Final = re.compile(r"\\(?:ldots|cdots|dots|dotsc|dotsb)(?![A-Za-z])|\.\.\.|\u2026")
 _TEXT: Final = re.compile(r"\\(?:text(?:rm|bf|it|normal)?|mbox|mathrm|operatorname)\s?\{([^{}]*)\}")
 _WORD: Final = re.compile(r"[A-Za-z]{2,}")
 _SMALL_WORDS: Final = frozenset(
@@ -79,8 +57,6 @@ _COLUMN: Final = re.compile(r"\\begin\s?\{[pbv]?matrix\}(.*?)\\end\s?\{[pbv]?mat
 _BRACED: Final = re.compile(r"\s*(?:\\left\s?)?\\\{[^{}()]*\\\}\s*\Z")
 _ONE_POINT: Final = re.compile(r"\s*(?:\\left\s?)?\\\{\s*(?P<point>\([^(){}]*\))\s*(?:\\right\s?)?\\\}\s*\Z")
 _PAIR: Final = re.compile(r"\s*(?:\\left\s?)?[(\[][^()\[\]]*,[^()\[\]]*[)\]]\s*\Z")
-_MOST_CLAIMS: Final = 3
-_MOST_LISTED: Final = 12
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -164,65 +140,16 @@ def _claims(answer: str, target: str, question: str, *, opened: bool) -> list[_C
     if not found:
         return Grade(Verdict.UNPARSED, None, DENIED_BOX if boxes(final, most=1) else NO_BOX)
     known = _Target(wanted, right, read(right.latex, names), is_vector(wanted))
-    contents = _contents(final, found, known)
-    first = _claim(contents[0], known, names)
+    claimed = contents(final, found, known.reading.value or known.expression.latex)
+    first = _claim(claimed[0], known, names)
     if first.strict.verdict not in _READ:
         return first.strict
-    doubt = _doubt(final, found)
-    if doubt:
-        reason = f"{quoted(doubt)} stands beside the box"
+    other = doubt(final, found)
+    if other:
+        reason = f"{quoted(other)} stands beside the box"
         return Grade(Verdict.MISMATCH, found[-1].content, reason)
-    others = [_claim(content, known, names) for content in contents[1:]]
+    others = [_claim(content, known, names) for content in claimed[1:]]
     return [first, *others, *_as_shares(first, known)]
-
-
-def _contents(final: str, found: list[Box], target: _Target) -> list[str]:
-    """Return what may be the answer: the last box, those joined to it, and all of them where the target is a set."""
-    group = [found[-1]]
-    for before, behind in zip(found[-2::-1], found[:0:-1], strict=True):
-        between = final[before.end : behind.start]
-        if len(between) > 80 or _JOINED.fullmatch(between) is None or _JOINT.search(between) is None:  # noqa: PLR2004 - a sentence's part
-            break
-        group.insert(0, before)
-    value = target.reading.value or target.expression.latex
-    listed = is_set(value) and not is_interval(value)
-    if not (listed or _DOTS.search(value)):
-        return [_as_point(final, group) or _list(group, point=is_interval(value))]
-    kept = found
-    for place in range(len(found) - 1, 0, -1):
-        between = final[found[place - 1].end : found[place].start]
-        if TAKEN_BACK.search(between) or _RETRACTED.search(between):
-            kept = found[place:]
-            break
-    # A box that is said again is one, but not in a list that was written as one: "1, 1, 2".
-    return list(dict.fromkeys((found[-1].content, _list(group), _list(kept[-_MOST_LISTED:]))))[:_MOST_CLAIMS]
-
-
-def _as_point(final: str, group: list[Box]) -> str | None:
-    r"""Return boxes inside brackets as what these make of them: "(\boxed{2},\boxed{3})" is (2,3)."""
-    before, behind = final[: group[0].start].rstrip(" $")[-1:], final[group[-1].end :].lstrip(" $")[:1]
-    if len(group) == 1 or before not in {"(", "["} or behind not in {")", "]"}:
-        return None
-    return f"{before}{','.join(box.content for box in group)}{behind}"
-
-
-def _list(group: list[Box], *, point: bool = False) -> str:
-    """Return the boxes as one list, which is never a point or an interval."""
-    contents = list(dict.fromkeys(box.content for box in group))
-    if len(contents) == 1:
-        return contents[0]
-    return f"\\{{{','.join(contents)}\\}}" if point else ",".join(contents)
-
-
-def _doubt(final: str, found: list[Box]) -> str:
-    """Return what stands beside the last box as an alternative to it; empty where nothing does."""
-    last = found[-1]
-    if len(found) > 1:
-        between = final[found[-2].end : last.start]
-        if len(between) <= 80 and _DOUBT.fullmatch(between) is not None and found[-2].content != last.content:  # noqa: PLR2004 - as above
-            return found[-2].content
-    behind = _NUMBER_BEHIND.match(final[last.end : last.end + 60]) if _INTEGER.fullmatch(last.content) else None
-    return behind[1] if behind is not None and int(behind[1]) != int(last.content) else ""
 
 
 def _claim(content: str, target: _Target, names: frozenset[str]) -> _Claim:
@@ -237,7 +164,8 @@ def _claim(content: str, target: _Target, names: frozenset[str]) -> _Claim:
     objection = _objection(given, target)
     if objection:
         return _Claim(content, strict, objection=objection)
-    pair, reason = _pair(given, reading, target, vector=is_vector(content))
+    repeated = _repeated(target.reading.value or target.expression.latex, reading.value or given.latex)
+    pair, reason = (repeated, "") if repeated else _pair(given, reading, target, vector=is_vector(content))
     return _Claim(content, strict, pair, reason)
 
 
@@ -263,9 +191,9 @@ def _objection(given: Expression, target: _Target) -> str:
         return f"the unit {given.unit} is not {right.unit}"
     if any(_BRACED.match(one) and _PAIR.match(other) for one, other in _both_ways(given.latex, right.latex)):
         return "a set is no point and no interval"
-    if len(_DOTS.findall(given.latex)) != len(_DOTS.findall(right.latex)):
+    if len(DOTS.findall(given.latex)) != len(DOTS.findall(right.latex)):
         return "dots on one side only"
-    if _DOTS.search(given.latex):
+    if DOTS.search(given.latex):
         return "math-verify does not read dots"
     for one, other in _both_ways(given.latex, right.latex):
         letters = "".join(re.findall("[A-Za-z]", other)).casefold()
@@ -292,9 +220,6 @@ def _pair(given: Expression, reading: Reading, target: _Target, *, vector: bool)
     if digits is not None and reading.relations <= {"\\approx", "="} and "\\approx" in reading.relations:
         # A rounded target asks for a rounded number, and "approximately" says no more.
         return Pair(right.value or "", re.split(r"\\approx|\\simeq|=", given.latex)[-1], digits), ""
-    repeated = _repeated(right.value or target.expression.latex, reading.value or given.latex)
-    if repeated is not None:
-        return repeated, ""
     if not reading.relations and not right.relations:
         gold, answer = _as_vectors(target.expression.latex, given.latex, either=vector or target.is_vector)
         return Pair(gold, answer, digits), ""

@@ -9,11 +9,12 @@ Which number of the answer counts:
 2. Otherwise the last number of the text, as lm-eval's ``flexible-extract``. "The answer is n" has no rule of its own: a
    phrase list would favour the arm that happens to use its phrases, and the last number is nearly always the same one.
 
-What a line says is read by :mod:`talan_eval.grading.number_line`: several values on it ("#### 5 or 6", "3 hours 20
-minutes"), sides that differ or a denial ("#### not 5") leave none. What is one number is said in
-:mod:`talan_eval.grading.number_text`, what is a calculation in :mod:`talan_eval.grading.number_expression`. Units and
-percent signs behind it are dropped, "50%" is 50; "million", "dozen" and the like are factors, unless the question asks in
-them. Values are compared exactly, as fractions.
+What a line says is read by :mod:`talan_eval.grading.number_line`, what prose says by
+:mod:`talan_eval.grading.number_prose`: several values ("#### 5 or 6", "3 hours 20 minutes"), sides that differ or a
+denial ("#### not 5") leave none. What is one number is said in :mod:`talan_eval.grading.number_text`, what is a
+calculation in :mod:`talan_eval.grading.number_expression`. Units and percent signs behind it are dropped, "50%" is
+50; "million", "dozen" and the like are factors, unless the question asks in them. Values are compared exactly, as
+fractions.
 
 Not covered: numbers in words ("twelve"), European decimal commas, Indian grouping, converting units.
 """
@@ -26,7 +27,8 @@ from typing import TYPE_CHECKING, Final
 from talan_eval.grading.claims import without_struck
 from talan_eval.grading.grade import Grade, Verdict
 from talan_eval.grading.number_expression import SCALES
-from talan_eval.grading.number_line import SEVERAL, SIDES, last_claim, read_line
+from talan_eval.grading.number_line import SEVERAL, SIDES, read_line
+from talan_eval.grading.number_prose import last_claim
 from talan_eval.grading.number_text import NUMBER, FoundNumber, number_of, plain_text
 from talan_eval.grading.text import quoted
 from talan_eval.grading.thinking import NEVER_ENDED, final_part
@@ -39,10 +41,10 @@ _MARKER: Final = re.compile(
     re.IGNORECASE,
 )
 _LEAD: Final = re.compile(
-    r"(?:(?:minus|negative|about|approximately|approx\.?|around|roughly|exactly|only|just|nearly|almost|total(?: of)?:?"
-    r"|a total of|at least|at most|up to|it is|it's|there are|maybe|perhaps|probably|possibly|likely|most likely|either|both"
-    r"|between|from|somewhere|not|isn't|is not|it isn't|less than|more than|fewer than|greater than|over|under|half of"
-    r"|twice|double|\u2248|~|<=?|>=?|\u2264|\u2265|\u221a|\\approx|\\sqrt|\\[lg]e|\\ne)[\s({$]*){1,4}(?=[-+$(.0-9])",
+    r"(?:(?:minus|negative|about|approximately|approx\.?|around|roughly|exactly|only|just|nearly|almost"
+    r"|total(?: of)?:?|a total of|at least|at most|up to|it is|it's|there are|maybe|perhaps|probably|possibly|likely|most likely|either"
+    r"|both|between|from|somewhere|not|isn't|is not|it isn't|less than|more than|fewer than|greater than|over|under"
+    r"|half of|twice|double|\u2248|~|<=?|>=?|\u2264|\u2265|\u221a|\\approx|\\sqrt|\\[lg]e|\\ne)[\s({$]*){1,4}(?=[-+$(.0-9])",
     re.IGNORECASE,
 )
 _HEADING: Final = re.compile(r"[.:)](?:\*\*)?[ \t]+\S[^\n]*\n\s*\S")

@@ -28,8 +28,8 @@ _UNIT: Final = (
     r"(?:[ \t]*(?!x\b|of\b|and\b|or\b|to\b|is\b|plus\b|minus\b|times\b)[A-Za-z%]{1,20}(?:/[A-Za-z]{1,20})?){0,4}"
 )
 _STEP: Final = re.compile(
-    rf"(?P<unit>{_UNIT})[ \t]*\\?(?P<operator>\*\*(?=[ \t]*[0-9(])|[-+*/x\u00d7\u00f7\u2013]|times|cdot|div|plus\b|minus\b"
-    r"|multiplied by\b|divided by\b)[ \t]*(?=[-+]?[$(]?[.0-9])"
+    rf"(?P<unit>{_UNIT})[ \t]*\\?(?P<operator>\*\*(?=[ \t]*[0-9(])|[-+*/x\u00d7\u00f7\u2013]|times|cdot|div|plus\b"
+    r"|minus\b|multiplied by\b|divided by\b)[ \t]*(?=[-+]?[$(]?[.0-9])"
 )
 _SHARE: Final = re.compile(r"[ \t]*(?:(?P<percent>%|percent\b)[ \t]*)?of[ \t]+(?:the[ \t]+)?(?=[$]?[.0-9])")
 _POWER: Final = re.compile(
@@ -134,7 +134,7 @@ def expression_at(line: str, start: int, asked: frozenset[str] = frozenset(), de
         known = known and abs(current.numerator) < _LARGEST and current.denominator < _LARGEST
         steps += 1 + following.steps
         if step is not None:
-            units |= _words(step["unit"])
+            units |= words(step["unit"])
         units |= following.units
         end = following
     total = sum(terms, current or Fraction(0)) if known else None
@@ -146,7 +146,8 @@ def _is_share(line: str, before: Expression, share: re.Match[str]) -> bool:
     return share["percent"] is not None or "/" in line[before.start : before.end]
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text as units: in lower case and without the s of a plural."""
     return frozenset(word.casefold().rstrip("s") for word in _WORD.findall(text))
 
 

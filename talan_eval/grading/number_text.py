@@ -1,7 +1,7 @@
-"""Numbers as people write them, brought to exact fractions.
+r"""Numbers as people write them, brought to exact fractions.
 
 One number is: digits with thousands separators (``1,234``, ``1{,}234``, ``1'234``, ``1 234``), a sign, a currency sign
-or code in front, a decimal part, an exponent (``1.5e3``), a fraction (``3/4``, ``\\frac{3}{4}``, ``½``) or a mixed
+or code in front, a decimal part, an exponent (``1.5e3``), a fraction (``3/4``, ``\frac{3}{4}``, ``½``) or a mixed
 number (``1 1/2``). Full-width digits are digits, superscripts are powers. Digits that belong to a word, an index or an
 exponent ("H2O", "x_2", "cm^2") are none. A full hour is its hour ("7:00 pm").
 """

@@ -78,9 +78,9 @@ def compare(pair: dict[str, Any]) -> tuple[str, str]:
 def _compare_values(pair: dict[str, Any], right: list[Any], given: list[Any]) -> tuple[str, str]:
     if pair.get("digits") is not None:
         return _at_digits(right[0], given[0], pair["digits"])
-    right, given = [_as_set(right[0]), *right[1:]], [_as_set(given[0]), *given[1:]]
     if pair.get("gold_items"):
         return _with_multiplicity(pair["gold_items"], pair["answer_items"])
+    right, given = [_as_set(right[0]), *right[1:]], [_as_set(given[0]), *given[1:]]
     if pair.get("inequality") and not _is_linear(given[0]):
         return MISMATCH, "an inequality that is not solved"
     if _equal(right, given, relations_are_sets=bool(pair.get("inequality"))):
@@ -89,9 +89,8 @@ def _compare_values(pair: dict[str, Any], right: list[Any], given: list[Any]) ->
     places = {sympy.Rational(int(found[2] + found[3]), 10 ** len(found[3])): len(found[3]) for found in decimals}
     if places and _equal_parts(right[0], given[0], places):
         return MATCH, "equal at the decimal places of the target's parts"
-    if _equal_with_unit(right[0], given[0]):
-        return MATCH, "equal complex numbers"
-    return MISMATCH, "different by math-verify"
+    equal = _equal_with_unit(right[0], given[0])
+    return (MATCH, "equal complex numbers") if equal else (MISMATCH, "different by math-verify")
 
 
 def _parsed(latex: str) -> list[Any]:
@@ -206,7 +205,7 @@ def _equal_with_unit(gold: Any, answer: Any) -> bool:  # noqa: ANN401 - as above
         return False
     if {symbol.name for symbol in gold.free_symbols | answer.free_symbols} - {"i"}:
         return False
-    left, right = (side.subs({symbol: sympy.I for symbol in side.free_symbols}) for side in (gold, answer))
+    left, right = (side.subs(dict.fromkeys(side.free_symbols, sympy.I)) for side in (gold, answer))
     return _same_number(left, right)
 
 

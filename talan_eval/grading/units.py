@@ -249,14 +249,9 @@ def unit_named(words: str, power: str | None = None) -> str | None:
     parts = numerator.split()
     while len(parts) > 1 and parts[0].casefold() in {"square", "sq", "sq.", "cubic", "cu", "cu."}:
         power = "2" if parts.pop(0).casefold().startswith("s") else "3"
-    while parts and parts[-1].casefold() in _REMARKS:
-        parts.pop()
-        if parts and parts[-1].casefold() == "in":
-            parts.pop()
+    parts = _without_remarks(parts)
     if not parts:
         return GENERIC
-    if len(parts) > 1 and parts[-1] in _BEHIND:
-        parts.pop()
     if len(parts) > 1:
         # "children tickets", "blue marbles": what is counted stands last; "dollars and" is no unit.
         known = [unit_named(part) for part in parts]
@@ -269,14 +264,22 @@ def unit_named(words: str, power: str | None = None) -> str | None:
     return name if name in {None, GENERIC} or power is None else f"{name}^{power}"
 
 
-_TELLING: Final = frozenset(
-    """and or nor but not no less more fewer most least extra additional other another plus minus times if than as like half
-    third quarter tenth hundredth squared cubed million thousand hundred billion trillion dozen score gross couple pair
-    double triple twice below above under over off short beyond behind ahead away ago from to of in on at by per each
-    every with without within before after until since between out up down top bottom negative positive
-    one two three four five six seven eight nine ten eleven twelve""".split()
-)
+_TELLING_WORDS: Final = """
+and or nor but not no less more fewer most least extra additional other another plus minus times if than as like
+half third quarter tenth hundredth squared cubed million thousand hundred billion trillion dozen score gross couple
+pair double triple twice below above under over off short beyond behind ahead away ago from to of in on at by per
+each every with without within before after until since between out up down top bottom negative positive one two
+three four five six seven eight nine ten eleven twelve
+"""
+_TELLING: Final = frozenset(_TELLING_WORDS.split())
 """Words that are no adjectives of what is counted: they change what the number says."""
+
+
+def _without_remarks(parts: list[str]) -> list[str]:
+    """Return the words of a unit without "left", "in total" and "old" behind them."""
+    while parts and parts[-1].casefold() in _REMARKS:
+        parts = parts[:-2] if parts[-2:-1] == ["in"] else parts[:-1]
+    return parts[:-1] if len(parts) > 1 and parts[-1] in _BEHIND else parts
 
 
 def _tells(words: list[str]) -> bool:
