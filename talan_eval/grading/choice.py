@@ -97,7 +97,8 @@ _LATER_LINE: Final = re.compile(
 )
 _THAT_IS_FALSE: Final = re.compile(
     r"\b(?:that|this|it|which|my answer)"
-    r"(?:(?:s| is| was) (?:\w+ly )?(?:wrong|incorrect|a mistake|not (?:right|correct))|(?: isnt| wasnt) (?:\w+ly )?(?:right|correct))",
+    r"(?:(?:s| is| was) (?:\w+ly )?(?:wrong|incorrect|a mistake|not (?:right|correct))"
+    r"|(?: isnt| wasnt) (?:\w+ly )?(?:right|correct))",
     re.IGNORECASE,
 )
 _FALSE_LABEL: Final = re.compile(

@@ -43,9 +43,9 @@ _MARKER: Final = re.compile(
 _LEAD: Final = re.compile(
     r"(?:(?:minus|negative|about|approximately|approx\.?|around|roughly|exactly|only|just|nearly|almost"
     r"|total(?: of)?:?|a total of|at least|at most|up to|it is|it's|there are|maybe|perhaps|probably|possibly"
-    r"|likely|most likely|either"
-    r"|both|between|from|somewhere|not|isn't|is not|it isn't|less than|more than|fewer than|greater than|over|under"
-    r"|half of|twice|double|\u2248|~|<=?|>=?|\u2264|\u2265|\u221a|\\approx|\\sqrt|\\[lg]e|\\ne)[\s({$]*){1,4}(?=[-+$(.0-9])",
+    r"|likely|most likely|either|both|between|from|somewhere|not|isn't|is not|it isn't|less than|more than|fewer than"
+    r"|greater than|over|under|half of|twice|double|\u2248|~|<=?|>=?|\u2264|\u2265|\u221a"
+    r"|\\approx|\\sqrt|\\[lg]e|\\ne)[\s({$]*){1,4}(?=[-+$(.0-9])",
     re.IGNORECASE,
 )
 _HEADING: Final = re.compile(r"[.:)](?:\*\*)?[ \t]+\S[^\n]*\n\s*\S")
