@@ -23,6 +23,7 @@ sentence ends behind it, and "a" and "A" as an article ("The answer is a cell", 
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Final
 
@@ -48,6 +49,8 @@ _AFTER_PRONOUN: Final = re.compile(r"[ \t]+(?:because|since|as|and|or|which|with
 _BOX: Final = re.compile(r"\\(?:boxed|fbox)\s?\{")
 _MAX_BOXES: Final = 200
 """So many boxes are read from the end of the text."""
+_MAX_CLAIMS: Final = 1000
+"""So many claims in sentences are read from the beginning: whoever makes more makes several."""
 _NOUN: Final = r"(?i:answer|option|choice|letter)"
 _VERB: Final = r"(?i:is|are|would be|should be|must be|will be)"
 _THEN: Final = (
@@ -283,7 +286,7 @@ def _explicit(text: str, letters: str) -> set[str]:
         rf"|\bI[ ](?i:think|believe)[ ](?i:that[ ])?(?i:its|it is)[ ](?:(?i:the[ ])?{_NOUN}[ ])?"
     )
     found: set[str] = set()
-    for lead_in in lead_ins.finditer(text):
+    for lead_in in itertools.islice(lead_ins.finditer(text), _MAX_CLAIMS):
         if _HYPOTHETICAL.search(text, max(0, lead_in.start() - 60), lead_in.start()) is None:
             found |= _letters_from(text, lead_in.end(), letter) or set()
     both = f"{letters}{letters.lower()}"

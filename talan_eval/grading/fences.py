@@ -27,7 +27,7 @@ _GLUED_OPENING: Final = re.compile(rf"[^\n`~]*[^\n`~\s](`{{3,}}|~{{3,}})({_LANGU
 _FENCE_LINE: Final = re.compile(r"([ \t]*)(`{3,}|~{3,})[ \t]*([^\n]*)")
 _GLUED_END: Final = re.compile(r"(`{3,}|~{3,})[ \t]*\Z")
 _STRING: Final = re.compile(r"\"\"\"|'''|#[^\n]*|\"(?:[^\"\\\n]|\\.)*\"?|'(?:[^'\\\n]|\\.)*'?|\\.", re.DOTALL)
-_MARKDOWN: Final = frozenset(("", "markdown", "md"))
+_MARKDOWN: Final = frozenset(("markdown", "md"))
 _INDENT: Final = 3
 _MIN: Final = 3
 _MAX_TAKEN_BACK: Final = 20
@@ -65,7 +65,8 @@ def fenced_blocks(text: str) -> Fenced:
 
 def _unwrapped(block: Block) -> list[Block]:
     """Return the blocks inside a block of Markdown, or the block itself."""
-    if block.language not in _MARKDOWN or _FENCE_LINE.match(block.source.lstrip("\n")) is None:
+    begins = _FENCE_LINE.match(block.source.lstrip("\n")) is not None
+    if not (begins and block.language == "") and block.language not in _MARKDOWN:
         return [block]
     reader = _FenceReader(block.source.split("\n"))
     reader.read()

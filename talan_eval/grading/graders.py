@@ -24,7 +24,7 @@ _BY_TEXT: Final[dict[str, Callable[..., Grade]]] = {
     "latex": grade_latex,
     "choice": grade_choice,
 }
-GRADING_VERSION: Final = "1"
+GRADING_VERSION: Final = "2"
 """Part of the identity of every score; raised whenever a grader may judge any answer differently."""
 NUMBER: Final = "number"
 CODE: Final = "code"
@@ -32,12 +32,13 @@ MATH: Final = "math"
 GRADERS: Final = (NUMBER, *_BY_TEXT, MATH, CODE)
 EXPLANATIONS: Final = {
     "number": "The number or the calculation behind the first '####' counts, else the last number of the answer. It "
-    "must equal the target exactly; separators, currency, units and the way of writing a fraction do not matter.",
+    "must equal the target exactly; separators, currency, units and the way of writing a fraction do not matter, "
+    "a million is a factor, and several values earn nothing.",
     "latex": "The content of the last \\boxed{...} counts. It must have the same strict normal form as the target.",
     "math": "The content of the last \\boxed{...} counts. It must have the same strict normal form as the target, or "
     "be equal to it by math-verify with nothing that speaks against it; both verdicts are kept.",
     "choice": "The last line 'Answer: B' decides, else the one letter that the answer claims, as in \\boxed{B}. "
-    "Several letters earn nothing.",
+    "Several letters, or one that is taken back or denied, earn nothing.",
     "code": "The program is taken from the fenced block that defines the wanted function, else from the plain text. It "
     "must pass all assertions within the limits of the runner.",
 }

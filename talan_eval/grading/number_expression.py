@@ -31,9 +31,9 @@ _STEP: Final = re.compile(
     rf"(?P<unit>{_UNIT})[ \t]*\\?(?P<operator>\*\*(?=[ \t]*[0-9(])|[-+*/x\u00d7\u00f7\u2013]|times|cdot|div|plus\b"
     r"|minus\b|multiplied by\b|divided by\b)[ \t]*(?=[-+]?[$(]?[.0-9])"
 )
-_SHARE: Final = re.compile(r"[ \t]*(?:(?P<percent>%|percent\b)[ \t]*)?of[ \t]+(?:the[ \t]+)?(?=[$]?[.0-9])")
+_SHARE: Final = re.compile(r"[ \t]*(?:(?P<percent>%|percent\b)[ \t]*)?of[ \t]+(?:the[ \t]+)?(?=[$(]?[.0-9])")
 _POWER: Final = re.compile(
-    r"[ \t]*(?:\^|\*\*)[ \t]*[({]?[ \t]*([-+]?[0-9]{1,4})[ \t]*[)}]?(?![0-9.])|[ \t](squared|cubed)\b"
+    r"[ \t]*(?:\^|\*\*)[ \t]*[({]?[ \t]*([-+]?[0-9]{1,12})[ \t]*[)}]?(?![0-9.])|[ \t](squared|cubed)\b"
 )
 _OPERATORS: Final = {
     "-": "-", "\u2013": "-", "minus": "-", "+": "+", "plus": "+", "*": "*", "x": "*", "\u00d7": "*", "times": "*",

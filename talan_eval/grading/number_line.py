@@ -53,7 +53,7 @@ UNDONE_BEFORE: Final = re.compile(
 BELOW_ZERO: Final = re.compile(r"[^.,;\n0-9]{0,30}\bbelow (?:zero|freezing)\b", re.IGNORECASE)
 MINUS_BEFORE: Final = re.compile(r"(?<![0-9] )\b(?:minus|negative)\s+\Z", re.IGNORECASE)
 _UNIT_SLASH: Final = re.compile(r"[ ]?[A-Za-z]{1,12}/")
-_EQUALS: Final = re.compile("[=\u2248]")
+_EQUALS: Final = re.compile(r"[=\u2248]|[-=]{1,2}>|[\u2192\u21d2]|\\(?:to|rightarrow|approx)")
 _STATED: Final = re.compile(r"[^=\u2248]*(?:[=\u2248]|[-=]{1,2}>|[\u2192\u21d2]|\\to|\\rightarrow|\\approx)[\s$(]*")
 _WORD_BEHIND: Final = re.compile(r"\s?[A-Za-z]{1,20}")
 _BARE_IN_BRACKET: Final = re.compile(r"[\s$]*[-+]?[\d.,/]+[\s%]*")
@@ -164,11 +164,10 @@ class _LineReader:
         """Take the result of what stands before; it must not contradict it."""
         before = self._values[-1]
         behind = _WORD_BEHIND.match(self._line, value.end)
-        units = before.units | value.units | words(_EQUALS.split(gap)[0]) | words(behind.group() if behind else "")
-        stated = _STATED.fullmatch(gap) is not None
+        left, right = before.units | words(_EQUALS.split(gap)[0]), value.units | words(behind.group() if behind else "")
         # "3 weeks = 21 days" converts: sides in different units are not compared.
-        most = 0 if before.steps == value.steps == 0 else 1
-        if stated and len(units) <= most and not _agree(before, value):
+        comparable = left == right if before.steps == value.steps == 0 else len(left | right) <= 1
+        if comparable and _STATED.fullmatch(gap) is not None and not _agree(before, value):
             self._problem = SIDES
         # "5 boys and 6 girls, so 11" sums up; "5 or 6, so 6" stays open.
         self._values = [*self._values, value] if self._open else [value]
