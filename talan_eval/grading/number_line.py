@@ -167,6 +167,7 @@ class _LineReader:
         left, right = before.units | words(_EQUALS.split(gap)[0]), value.units | words(behind.group() if behind else "")
         # "3 weeks = 21 days" converts: sides in different units are not compared.
         comparable = left == right if before.steps == value.steps == 0 else len(left | right) <= 1
+        comparable = comparable and len(self._values) == 1
         if comparable and _STATED.fullmatch(gap) is not None and not _agree(before, value):
             self._problem = SIDES
         # "5 boys and 6 girls, so 11" sums up; "5 or 6, so 6" stays open.
