@@ -12,6 +12,8 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from talan_eval.grading.claims import TAKEN_BACK
+from talan_eval.grading.latex_answer import expression
+from talan_eval.grading.latex_form import UnreadableError
 from talan_eval.grading.relations import is_interval, is_set
 
 if TYPE_CHECKING:
@@ -81,10 +83,18 @@ def _as_point(final: str, group: list[Box]) -> str | None:
 
 def _list(group: list[Box], *, point: bool = False) -> str:
     """Return the boxes as one list, which is never a point or an interval."""
-    contents = list(dict.fromkeys(box.content for box in group))
+    contents = list({_form(box.content): box.content for box in group}.values())
     if len(contents) == 1:
         return contents[0]
     return f"\\{{{','.join(contents)}\\}}" if point else ",".join(contents)
+
+
+def _form(content: str) -> tuple[str, ...]:
+    r"""Return what two boxes have in common that say the same: "15\frac{39}{40}" and "\frac{639}{40}"."""
+    try:
+        return expression(content).form
+    except UnreadableError:
+        return (content,)
 
 
 def doubt(final: str, found: list[Box]) -> str:
