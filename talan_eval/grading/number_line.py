@@ -179,8 +179,10 @@ class _LineReader:
         inside = self._line[start + 1 : end if end >= 0 else None]
         if _BREAK.search(gap) is None and not self._why:
             number = NUMBER.search(inside)
-            other = _BARE_IN_BRACKET.fullmatch(inside) or _OTHER_IN_BRACKET.match(inside)
-            value = None if number is None or other is None else expression_at(inside, number.start(), self._asked)
+            # A bare number in square brackets is a reference.
+            bare = self._line[start] == "(" and _BARE_IN_BRACKET.fullmatch(inside)
+            other = bare or _OTHER_IN_BRACKET.match(inside)
+            value = None if number is None or not other else expression_at(inside, number.start(), self._asked)
             if value is not None:
                 self._values.append(replace(value, start=start + 1, end=start + 1 + value.end))
             elif DENIED_BEHIND.match(self._line, start) is not None:
