@@ -4,15 +4,18 @@ A letter counts where the answer claims it:
 
 1. The prompt orders a last line "Answer: <letter>". The last line that is one decides; earlier ones, and claims inside
    sentences, are reasoning. "The answer is B." as a line of its own and ``<answer>B</answer>`` are such lines, too.
-   Only a box behind the last such line can contradict it.
+   Only a box behind it, or a line behind it that takes it back ("Wait, it is C"), can contradict it.
 2. Without one: ``\boxed{B}``, also around ``\text{B}``, ``(B)``, ``Option B`` and the like; "the answer is B", "the
    correct option is **B**", "B is the correct answer", "I choose B". What stands behind "if" is no claim.
 3. Without any of these, the layout counts: a line that starts with an option label ("B)", "(B) because ...", "**B**")
    or that is nothing but a letter.
 
-Different letters in claims of the same kind earn no credit, whichever they are: ``MISMATCH``. A text that merely
-repeats the options therefore earns none. Options that are discussed ("A is wrong because ...") are no claims, and a
-formula that begins with a letter (``\boxed{A = 3 m}``) is none.
+A claim is one letter. Another letter beside it ("A or maybe D", "B, wait C", "B -> C") is a second claim, and a
+letter that is denied ("B doesn't hold", "not B") is none; what is only spoken of ("B because C is heavier", "A) B and
+C") changes nothing, see :mod:`talan_eval.grading.claims`. Different letters in claims of the same kind earn no
+credit, whichever they are: ``MISMATCH``. A text that merely repeats the options therefore earns none. Options that
+are discussed ("A is wrong because ...") are no claims, and a formula that begins with a letter (``\boxed{A = 3 m}``)
+is none.
 
 Full-width letters and signs count as their ASCII forms. In running text a lower-case letter counts only where the
 sentence ends behind it, and "a" and "A" as an article ("The answer is a cell", "A cell divides") are none.
@@ -20,15 +23,23 @@ sentence ends behind it, and "a" and "A" as an article ("The answer is a cell", 
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Final
 
+from talan_eval.grading.claims import DENIED_BEFORE, DENIED_BEHIND, FAILS_BEHIND, TAKEN_BACK, without_struck
 from talan_eval.grading.grade import Grade, Verdict
 from talan_eval.grading.text import half_width, quoted
 from talan_eval.grading.thinking import NEVER_ENDED, final_part
 
 DEFAULT_LETTERS: Final = "ABCD"
-_DECORATION: Final = re.compile(r"[*_`$\"'\u201c\u201d\u2018\u2019]|\\[()\[\]]|\\[,;! ]|\\(?:left|right)(?![A-Za-z])")
+_APOSTROPHE: Final = re.compile(r"(?<=[A-Za-z])['\u2019](?=[A-Za-z])")
+_QUOTED: Final = re.compile(r"(['\"`\u201c\u2018])[ ]?(\(?[A-Za-z]\)?)[ ]?['\"`\u201d\u2019]")
+_ITALIC: Final = re.compile(r"(?<![\w^*)\]}])\*(?=\S)([^*\n]{1,120})(?<=\S)\*(?![\w*])")
+_DECORATION: Final = re.compile(
+    r"\*{2,}|(?<![\w^*)\]}])\*(?=[\w(])|(?<![A-Za-z0-9])_+|_+(?![A-Za-z0-9{\\(])|[`$\"\u201c\u201d]|\\[()\[\]]|\\[,;! ]"
+    r"|\\(?:left|right)(?![A-Za-z])"
+)
 _FONT: Final = re.compile(r"\\(?:text(?:bf|it|rm|sf)?|math(?:rm|bf|sf)|mbox|bf|rm)\s?\{([^{}]{0,40})\}")
 _TAG: Final = re.compile(r"</?(?:answer|response|final|output|solution|final_answer|option|choice)>", re.IGNORECASE)
 _OTHER_TAG: Final = re.compile(r"</?[A-Za-z][A-Za-z_:]{1,19}>|\[/?THINK\]")
@@ -38,19 +49,68 @@ _AFTER_PRONOUN: Final = re.compile(r"[ \t]+(?:because|since|as|and|or|which|with
 _BOX: Final = re.compile(r"\\(?:boxed|fbox)\s?\{")
 _MAX_BOXES: Final = 200
 """So many boxes are read from the end of the text."""
+_MAX_CLAIMS: Final = 1000
+"""So many claims in sentences are read from the beginning: whoever makes more makes several."""
 _NOUN: Final = r"(?i:answer|option|choice|letter)"
 _VERB: Final = r"(?i:is|are|would be|should be|must be|will be)"
 _THEN: Final = (
     r"(?i:(?:therefore|thus|hence|then|clearly|indeed|simply|most likely|likely|probably|for sure|surely|certainly"
-    r"|definitely|obviously|,)\s{1,3}){0,2}"
+    r"|definitely|obviously|both|either|between|one of|all of|maybe|perhaps|possibly|i think|i believe|i guess|id say"
+    r"|it is|its|,)\s{1,3}){0,2}"
 )
 _LINE_LEAD: Final = re.compile(
-    r"[ \t]*(?:[-#>\u2022]+[ \t]*){0,3}(?i:(?:so|thus|therefore|hence|finally|in conclusion),?[ ])?(?i:the[ ]|my[ ])?"
+    r"[ \t]*(?:[-#>*\u2022]+[ \t]*){0,3}(?i:(?:so|thus|therefore|hence|finally|in conclusion),?[ ])?(?i:the[ ]|my[ ])?"
     rf"(?i:final[ ]|correct[ ]|right[ ]|best[ ]){{0,2}}(?i:answer|\u7b54\u6848)[ ]?"
     rf"(?:{_VERB}[ ]?[:=]?|[:=]|[-\u2013\u2014](?=\s)|\u662f|\u4e3a|(?=[ ][A-Za-z(\[]))[ \t]*"
     rf"{_THEN}(?:(?i:the[ ])?{_NOUN}[ ]?:?[ ]?)?\s{{0,4}}"
 )
-_HYPOTHETICAL: Final = re.compile(r"(?i:\b(?:if|suppose|assume|assuming|were|whether|unless|had|say))[^.!?\n]{0,40}\Z")
+_HYPOTHETICAL: Final = re.compile(
+    r"(?i:\b(?:if|suppose|assume|assuming|were|whether|unless|had|say))[^.!?\n]{0,40}\Z"
+    r"|(?i:\b(?:dont|doesnt|do not|does not|not|never|doubt|neither|nor|cannot|cant|hardly|no way))"
+    r"(?:(?!\b(?:so|thus|therefore|hence|but|then)\b)[^.!?\n,;:]){0,40}\Z"
+)
+_DENIED_LEAD: Final = re.compile(
+    r"(?i:(?:not|none|neither|nothing|no|unclear|unknown|undetermined|undecided|uncertain|cannot|cant|impossible|isnt"
+    r"|I (?:dont|do not|cannot|cant))\b)"
+)
+# What may stand between a letter and another one beside it: words that say nothing else, and signs.
+_NEUTRAL: Final = (
+    r"(?:it|its|is|the|then|now|so|even|more|less|equally|both|too|as well|option|choice|answer|letter|be|sure|a)"
+)
+_JOINING: Final = (
+    r"(?:and/or|or|and|nor|also|maybe|perhaps|possibly|probably|likely|either|alternatively|otherwise|else|wait|no|nope"
+    r"|actually|hm+|sorry|correction|oops|rather|instead|i meant?|make that|scratch that|hold on|should|could|might|may"
+    r"|must|not sure|vs|versus|to|through|thru|plus|on second thoughts?)"
+)
+_ARROW: Final = (
+    r"(?:[-=]{1,2}>|\u2192|\u21d2|\u2228|\u2227|\\(?:lor|land|vee|wedge)|\\to|\\(?:long)?[rR]ightarrow|\\implies)"
+)
+_WEAK: Final = r"(?:but|(?:al)?though|[\s.,;:?!\u2026()\[\]{}\u2013\u2014/&|~-])"
+_GAP: Final = re.compile(
+    rf"(?:(?P<joining>{_JOINING}\b|{_ARROW}|[/&|])|{_NEUTRAL}\b|{_WEAK}){{1,40}}?"
+    r"(?=[(\[{][ ]?[A-Za-z][ ]?[)\]}]|[A-Za-z](?![A-Za-z]))",
+    re.IGNORECASE,
+)
+_ALONE: Final = re.compile(rf"[ ]?[)\]}}.,;:?!]*(?=\s*(?:\Z|\n|[(,;.?!/&|]|\b{_JOINING}\b|{_ARROW}))", re.IGNORECASE)
+_LATER_LINE: Final = re.compile(
+    r"[\s(*>-]*(?:(?:wait|actually|no(?=[,.!])|nope|hm+|correction|sorry|oops|hold on|scratch that|on second thoughts?"
+    r"|or|maybe|perhaps|possibly|alternatively|rather|i meant?)\b"
+    r"|(?:that|this|it)(?:s| is| was) (?:wrong|incorrect|not))",
+    re.IGNORECASE,
+)
+_THAT_IS_FALSE: Final = re.compile(
+    r"\b(?:that|this|it|which|my answer)"
+    r"(?:(?:s| is| was) (?:\w+ly )?(?:wrong|incorrect|a mistake|not (?:right|correct))"
+    r"|(?: isnt| wasnt) (?:\w+ly )?(?:right|correct))",
+    re.IGNORECASE,
+)
+_FALSE_LABEL: Final = re.compile(
+    r"[\s,:;\u2013\u2014(\[-]*(?:is |was |cannot be )?(?:\w+ly )?"
+    r"(?:wrong|incorrect|not (?:correct|right|the|true)|ruled out|eliminated)\b",
+    re.IGNORECASE,
+)
+_LABEL_MARK: Final = re.compile(r"[ ]?[).:]\s")
+_LONGEST_TAIL: Final = 300
 
 
 def grade_choice(answer: str, target: str, letters: str = DEFAULT_LETTERS, *, thinking: bool = False) -> Grade:
@@ -83,8 +143,9 @@ def grade_choice(answer: str, target: str, letters: str = DEFAULT_LETTERS, *, th
 
 def claimed_letters(answer: str, letters: str = DEFAULT_LETTERS) -> tuple[str, ...]:
     """Return the different letters that an answer claims, sorted; see the module's text for the rules."""
-    plain = _PLACEHOLDER.sub(r"(\1)", half_width(answer).replace("[[", "(").replace("]]", ")"))
-    text = _FONT.sub(r"\1", _DECORATION.sub("", _OTHER_TAG.sub(" ", _TAG.sub(_line_break, plain))))
+    plain = _PLACEHOLDER.sub(r"(\1)", half_width(without_struck(answer)).replace("[[", "(").replace("]]", ")"))
+    words = _QUOTED.sub(r"\2", _APOSTROPHE.sub("", _OTHER_TAG.sub(" ", _TAG.sub(_line_break, plain))))
+    text = _FONT.sub(r"\1", _DECORATION.sub("", _ITALIC.sub(r"\1", words)))
     decided = _by_answer_line(text, letters)
     if decided is None:
         decided = _boxed(text, letters) | _explicit(text, letters) or _by_layout(text, letters)
@@ -99,7 +160,7 @@ def _line_break(tag: re.Match[str]) -> str:
 def _letter_pattern(letters: str) -> str:
     """Return a pattern for one claimed letter, bracketed or bare; a formula that begins with a letter is none."""
     both = f"{letters}{letters.lower()}"
-    formula = r"(?![A-Za-z0-9\-+=^_(\[])(?![ ]?(?:[=+^_<>\u2248\u00d7\u00b7]|\\[a-z]))"
+    formula = r"(?![A-Za-z0-9\-+=^_(\[*'\u2019\u2032\u2033])(?![ ]?(?:[=+^_<>\u2248\u00d7\u00b7]|\\[a-z]))"
     bare = rf"(?P<bare>[{letters}]){formula}"
     lower = rf"(?P<lower>[{letters.lower()}])(?=[ \t]*(?:[).:,;!]?[ \t]*(?:\n|\Z|\}})|[).:](?:\s|\Z)))"
     return rf"(?:[(\[{{][ ]?(?P<bracketed>[{both}])[ ]?[)\]}}]|{bare}|{lower})"
@@ -108,33 +169,81 @@ def _letter_pattern(letters: str) -> str:
 def _by_answer_line(text: str, letters: str) -> set[str] | None:
     """Return what the last line "Answer: X" claims, or None where there is no such line."""
     letter = re.compile(_letter_pattern(letters))
-    decided: set[str] = set()
+    decided: set[str] | None = None
     end = 0
     start = 0
     while start <= len(text):
         lead_in = _LINE_LEAD.match(text, start)
         if lead_in is not None:
             box = _BOX.match(text, lead_in.end())
+            rest = text[lead_in.end() :].partition("\n")[0]
             if box is not None:
-                found = _claimed_in_box(_box_content(text, box.end()), letters)
+                found = _claimed_by_box(text, box, letters) or None
             else:
                 found = _letters_from(text, lead_in.end(), letter, lower_words=True)
-                rest = text[lead_in.end() :].partition("\n")[0]
-                found |= _explicit(rest, letters) if found else set()
-            if found:
+                denied = None if found is not None else _DENIED_LEAD.match(rest)
+                if denied is not None and ":" in lead_in.group():
+                    found = set()
+                elif denied is not None and decided:
+                    # "The answer is not B" takes back an earlier B, and no other letter.
+                    found = decided - (_letters_from(rest.lstrip(), len(denied.group()) + 1, letter) or set())
+                if found is not None:
+                    found |= _explicit(rest, letters)
+            if found is not None:
                 decided, end = found, lead_in.end()
         line_end = text.find("\n", start)
         start = len(text) + 1 if line_end < 0 else line_end + 1
-    if not decided:
+    if decided is None:
         return None
-    return decided | _boxed(text[end:], letters)
+    later = _taken_back_later(text[end:], letters, decided)
+    return later | _boxed(text[end:], letters)
+
+
+def _taken_back_later(rest: str, letters: str, decided: set[str]) -> set[str]:
+    """Return what is claimed after the lines behind the last answer line, which may take it back."""
+    claimed = set(decided)
+    letter = re.compile(_letter_pattern(letters))
+    for line in rest.split("\n")[1:12]:
+        if _LATER_LINE.match(line) is None:
+            continue
+        other = (_claimed_alone(line, letter) | _explicit(line, letters)) - decided
+        if not other and _THAT_IS_FALSE.search(line) is not None:
+            return set()
+        claimed |= other
+    return claimed
+
+
+def _claimed_alone(text: str, letter: re.Pattern[str]) -> set[str]:
+    """Return the letters in a text that stand alone, as a claim does, and are not denied."""
+    found: set[str] = set()
+    for place in re.finditer(r"(?<![A-Za-z0-9\\])[(\[]?[A-Za-z](?![A-Za-z])", text):
+        match = letter.match(text, place.start())
+        if match is None or match["lower"] or _ALONE.match(text, match.end()) is None:
+            continue
+        if DENIED_BEFORE.search(text, max(0, place.start() - 40), place.start()) is None:
+            found.add(_letter(match))
+    return found
+
+
+def _letter(match: re.Match[str]) -> str:
+    return (match["bracketed"] or match["bare"] or match["lower"]).upper()
 
 
 def _boxed(text: str, letters: str) -> set[str]:
     found: set[str] = set()
     for box in list(_BOX.finditer(text))[-_MAX_BOXES:]:
-        found |= _claimed_in_box(_box_content(text, box.end()), letters)
+        found |= _claimed_by_box(text, box, letters)
     return found
+
+
+def _claimed_by_box(text: str, box: re.Match[str], letters: str) -> set[str]:
+    """Return the letters of a box and those beside it; none where it is denied."""
+    content = _box_content(text, box.end())
+    found = _claimed_in_box(content, letters)
+    end = box.end() + len(content) + 1
+    if not found or DENIED_BEFORE.search(text, max(0, box.start() - 40), box.start()) or DENIED_BEHIND.match(text, end):
+        return set()
+    return found | _beside(text, end, re.compile(_letter_pattern(letters)))
 
 
 def _box_content(text: str, start: int) -> str:
@@ -161,7 +270,10 @@ def _claimed_in_box(content: str, letters: str) -> set[str]:
     label = re.match(
         rf"\s*(?:\(\s?([{both}])\s?\)|\[\s?([{both}])\s?\]|([{letters}])\s?[).:](?=\s|[A-Za-z]))\s*\S", body
     )
-    return set() if label is None else {next(group for group in label.groups() if group).upper()}
+    if label is None or _FALSE_LABEL.match(body, label.end() - 1) is not None:
+        return set()
+    letter = re.compile(_letter_pattern(letters))
+    return {next(group for group in label.groups() if group).upper()} | _beside(body, label.end() - 1, letter)
 
 
 def _explicit(text: str, letters: str) -> set[str]:
@@ -174,9 +286,9 @@ def _explicit(text: str, letters: str) -> set[str]:
         rf"|\bI[ ](?i:think|believe)[ ](?i:that[ ])?(?i:its|it is)[ ](?:(?i:the[ ])?{_NOUN}[ ])?"
     )
     found: set[str] = set()
-    for lead_in in lead_ins.finditer(text):
+    for lead_in in itertools.islice(lead_ins.finditer(text), _MAX_CLAIMS):
         if _HYPOTHETICAL.search(text, max(0, lead_in.start() - 60), lead_in.start()) is None:
-            found |= _letters_from(text, lead_in.end(), letter)
+            found |= _letters_from(text, lead_in.end(), letter) or set()
     both = f"{letters}{letters.lower()}"
     backward = re.compile(
         rf"(?<![A-Za-z0-9])(?:\((?P<bracketed>[{both}])\)|(?P<bare>[{letters}]))[ ]is[ ](?:therefore[ ])?(?:the[ ])?"
@@ -188,16 +300,19 @@ def _explicit(text: str, letters: str) -> set[str]:
     return found
 
 
-def _letters_from(text: str, start: int, letter: re.Pattern[str], *, lower_words: bool = False) -> set[str]:
-    """Return the letter at ``start`` and those joined to it ("A or B", "A, B and C").
+def _letters_from(text: str, start: int, letter: re.Pattern[str], *, lower_words: bool = False) -> set[str] | None:
+    """Return the letter at ``start`` and those beside it ("A or B", "A, wait C"); None where no letter stands there.
 
     Args:
         text: The answer.
         start: Where a letter is looked for.
         letter: From :func:`_letter_pattern`.
         lower_words: Whether a lower-case letter may have words behind it ("Answer: c because"), but for an article.
+
+    Returns:
+        The letters; none where the only one is denied ("B is incorrect").
     """
-    found: set[str] = set()
+    found: set[str] | None = None
     while True:
         match = letter.match(text, start)
         if match is None and lower_words:
@@ -206,11 +321,36 @@ def _letters_from(text: str, start: int, letter: re.Pattern[str], *, lower_words
                 return found
         if match is None or _is_word(match, text):
             return found
-        found.add((match["bracketed"] or match["bare"] or match["lower"]).upper())
-        joined = _ALSO.match(text, match.end())
-        if joined is None:
+        found = found or set()
+        if DENIED_BEHIND.match(text, match.end()) or FAILS_BEHIND.match(text, match.end()):
             return found
+        found.add(_letter(match))
+        joined = _ALSO.match(text, match.end())
+        if joined is None or letter.match(text, joined.end()) is None:
+            return found | _beside(text, match.end(), letter)
         start = joined.end()
+
+
+def _beside(text: str, start: int, letter: re.Pattern[str]) -> set[str]:
+    """Return the letters that stand beside one that ends at ``start``, on its line."""
+    tail = text[start : start + _LONGEST_TAIL].partition("\n")[0]
+    found: set[str] = set()
+    gap = _GAP.match(tail)
+    if gap is not None:
+        match = letter.match(tail, gap.end())
+        denied = match is not None and (DENIED_BEHIND.match(tail, match.end()) or FAILS_BEHIND.match(tail, match.end()))
+        alone = match is not None and _ALONE.match(tail, match.end()) is not None
+        if match is not None and gap["joining"] is None:
+            # "A) B and C" is the text of option A, and so is "A) d".
+            labelled = _LABEL_MARK.match(tail) is not None and tail[match.end() :].strip(" ).:]") != ""
+            same_case = text[:start].rstrip(" )]}")[-1:].isupper() == match.group().strip("()[]{} ").isupper()
+            alone = alone and same_case and not labelled
+        if match is not None and not denied and (alone or (gap["joining"] is not None and not _is_word(match, tail))):
+            found.add(_letter(match))
+    again = TAKEN_BACK.search(tail)
+    if again is not None:
+        found |= _claimed_alone(tail[again.end() :], letter)
+    return found
 
 
 def _is_word(match: re.Match[str], text: str) -> bool:
@@ -222,14 +362,16 @@ def _is_word(match: re.Match[str], text: str) -> bool:
 
 
 def _by_layout(text: str, letters: str) -> set[str]:
+    letter = re.compile(_letter_pattern(letters))
     both = f"{letters}{letters.lower()}"
     label = re.compile(
-        rf"\s*(?:[-#>]+[ ]*)?(?i:option[ ]|choice[ ])?"
+        rf"\s*(?:[-#>*]+[ ]*)?(?i:option[ ]|choice[ ])?"
         rf"(?:[(\[](?P<bracketed>[{both}])[)\]]|(?P<bare>[{both}])(?:[).:](?=\s|$)|\s*$))"
     )
     found: set[str] = set()
     for line in text.splitlines():
         match = label.match(line)
-        if match is not None:
+        if match is not None and not (_FALSE_LABEL.match(line, match.end()) or FAILS_BEHIND.match(line, match.end())):
             found.add((match["bracketed"] or match["bare"]).upper())
+            found |= _beside(line, match.end(), letter)
     return found

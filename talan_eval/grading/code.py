@@ -35,6 +35,8 @@ from talan_eval.sandbox.job import ProgramOutcome, Status
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+MAX_TEST: Final = 50_000
+"""Characters of a test that is parsed for names; the longest of MBPP has 1,912."""
 _DEFINITION: Final = re.compile(r"^[ \t]*(?:async[ ]+)?(?:def|class)[ ]+\w", re.MULTILINE)
 _START: Final = re.compile(
     r"(?:async[ ]+def|def|class)[ ]+\w|import[ ]+\w|from[ ]+[\w.]+[ ]+import\b|@\w"
@@ -82,14 +84,26 @@ def wanted_function(tests: Iterable[str]) -> str | None:
     """Return the name of the function that all of ``tests`` call, or None where that is not one name.
 
     Args:
-        tests: ``assert`` statements of the benchmark, trusted text.
+        tests: ``assert`` statements of the benchmark. One that is longer than :data:`MAX_TEST`, or no Python, names no
+            function, and the program is chosen without a name then.
     """
     names: set[str] | None = None
     for test in tests:
-        calls = (node.func for node in ast.walk(ast.parse(test)) if isinstance(node, ast.Call))
-        called = {func.id for func in calls if isinstance(func, ast.Name) and not hasattr(builtins, func.id)}
+        called = _called(test)
         names = called if names is None else names & called
     return names.pop() if names is not None and len(names) == 1 else None
+
+
+def _called(test: str) -> set[str]:
+    """Return the functions that a test calls, but for built-in ones; none where it is too long or no Python."""
+    if len(test) > MAX_TEST:
+        return set()
+    try:
+        tree = ast.parse(test)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the runner says what is wrong with a test
+        return set()
+    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return {func.id for func in calls if isinstance(func, ast.Name) and not hasattr(builtins, func.id)}
 
 
 def grade_program(program: str | None, outcome: ProgramOutcome | None) -> Grade:

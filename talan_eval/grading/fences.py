@@ -5,8 +5,8 @@ spaces (blocks in lists), or behind prose at the end of one ("the code:```python
 the opening one, of the same character, indented by at most three spaces more or less than that, and nothing follows.
 
 What models write beyond that: a closing fence glued to the last line of code, two fences glued to each other, code on
-the line of the opening fence, words behind the closing one. A fence inside a triple-quoted string of the program closes
-nothing, as long as that string ends before another fence.
+the line of the opening fence, words behind the closing one, a whole answer inside a block of Markdown. A fence inside
+a triple-quoted string of the program closes nothing, as long as that string ends before another fence.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _GLUED_OPENING: Final = re.compile(rf"[^\n`~]*[^\n`~\s](`{{3,}}|~{{3,}})({_LANGU
 _FENCE_LINE: Final = re.compile(r"([ \t]*)(`{3,}|~{3,})[ \t]*([^\n]*)")
 _GLUED_END: Final = re.compile(r"(`{3,}|~{3,})[ \t]*\Z")
 _STRING: Final = re.compile(r"\"\"\"|'''|#[^\n]*|\"(?:[^\"\\\n]|\\.)*\"?|'(?:[^'\\\n]|\\.)*'?|\\.", re.DOTALL)
+_MARKDOWN: Final = frozenset(("markdown", "md"))
 _INDENT: Final = 3
 _MIN: Final = 3
 _MAX_TAKEN_BACK: Final = 20
@@ -58,7 +59,18 @@ def fenced_blocks(text: str) -> Fenced:
     """Return the fenced blocks of a text; a block that is never closed runs to its end."""
     reader = _FenceReader(text.split("\n"))
     reader.read()
-    return Fenced(reader.blocks, reader.first_line, reader.first_is_bare)
+    blocks = [inner for block in reader.blocks for inner in _unwrapped(block)]
+    return Fenced(blocks, reader.first_line, reader.first_is_bare)
+
+
+def _unwrapped(block: Block) -> list[Block]:
+    """Return the blocks inside a block of Markdown, or the block itself."""
+    begins = _FENCE_LINE.match(block.source.lstrip("\n")) is not None
+    if not (begins and block.language == "") and block.language not in _MARKDOWN:
+        return [block]
+    reader = _FenceReader(block.source.split("\n"))
+    reader.read()
+    return reader.blocks
 
 
 class _FenceReader:

@@ -21,23 +21,24 @@ if TYPE_CHECKING:
     from talan_eval.sandbox.tiers import Tier
 
 _BY_TEXT: Final[dict[str, Callable[..., Grade]]] = {
-    "number": grade_number,
     "latex": grade_latex,
     "choice": grade_choice,
 }
-GRADING_VERSION: Final = "1"
+GRADING_VERSION: Final = "2"
 """Part of the identity of every score; raised whenever a grader may judge any answer differently."""
+NUMBER: Final = "number"
 CODE: Final = "code"
 MATH: Final = "math"
-GRADERS: Final = (*_BY_TEXT, MATH, CODE)
+GRADERS: Final = (NUMBER, *_BY_TEXT, MATH, CODE)
 EXPLANATIONS: Final = {
     "number": "The number or the calculation behind the first '####' counts, else the last number of the answer. It "
-    "must equal the target exactly; separators, currency, units and the way of writing a fraction do not matter.",
+    "must equal the target exactly; separators, currency, units and the way of writing a fraction do not matter, "
+    "a million is a factor, and several values earn nothing.",
     "latex": "The content of the last \\boxed{...} counts. It must have the same strict normal form as the target.",
     "math": "The content of the last \\boxed{...} counts. It must have the same strict normal form as the target, or "
     "be equal to it by math-verify with nothing that speaks against it; both verdicts are kept.",
     "choice": "The last line 'Answer: B' decides, else the one letter that the answer claims, as in \\boxed{B}. "
-    "Several letters earn nothing.",
+    "Several letters, or one that is taken back or denied, earn nothing.",
     "code": "The program is taken from the fenced block that defines the wanted function, else from the plain text. It "
     "must pass all assertions within the limits of the runner.",
 }
@@ -57,7 +58,7 @@ def grade_answers(
     Args:
         grader: One of :data:`GRADERS`.
         docs: One document per answer. "number", "latex", "math" and "choice" read its ``answer``, "math" also
-            its ``problem`` if there is one; "code" reads
+            its ``problem`` and "number" its ``question`` if there is one; "code" reads
             ``tests`` (a list of assertions) and, if there is one, ``test_setup_code``.
         answers: What the model wrote, in the same order.
         tier: The boundary around programs, for "code"; the highest that holds here when None.
@@ -77,6 +78,11 @@ def grade_answers(
     if grader == MATH:
         questions = [str(doc.get("problem", "")) for doc in docs]
         return grade_math(answers, [str(doc["answer"]) for doc in docs], questions=questions, thinking=opened)
+    if grader == NUMBER:
+        return [
+            grade_number(answer, str(doc["answer"]), question=str(doc.get("question", "")), thinking=begins)
+            for doc, answer, begins in zip(docs, answers, opened, strict=True)
+        ]
     grade = _BY_TEXT[grader]
     return [
         grade(answer, str(doc["answer"]), thinking=begins)

@@ -23,6 +23,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from talan_eval.grading.claims import DENIED_BEFORE, DENIED_BEHIND
 from talan_eval.grading.grade import Grade, Verdict
 from talan_eval.grading.latex_clean import clean
 from talan_eval.grading.latex_form import UnreadableError, canonical
@@ -35,6 +36,9 @@ MAX_CHARACTERS: Final = 4_000
 MAX_BOXES: Final = 200
 """So many boxes are tried from the end of the text before it counts as unparsed."""
 NO_BOX: Final = "no \\boxed{...} with balanced braces"
+DENIED_BOX: Final = "the answer denies what it boxes"
+_AROUND: Final = 60
+_CLOSING: Final = re.compile(r"\A(?:\$+|\\[)\]]|[*}\s])*")
 _BOX: Final = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s?")
 _BRACE: Final = re.compile(r"\\.|[{}]", re.DOTALL)
 _WORD: Final = re.compile(r"[A-Za-z]{3,}")
@@ -85,6 +89,16 @@ def boxes(text: str, most: int = MAX_BOXES) -> list[Box]:
     return found[::-1]
 
 
+def claimed_boxes(text: str) -> list[Box]:
+    r"""Return the last boxes of an answer without those that it denies: "\boxed{6}, not \boxed{5}" claims 6."""
+    return [
+        box
+        for box in boxes(text)
+        if DENIED_BEFORE.search(text, max(0, box.start - _AROUND), box.start) is None
+        and DENIED_BEHIND.match(_CLOSING.sub(" ", text[box.end : box.end + _AROUND])) is None
+    ]
+
+
 def expression(latex: str) -> Expression:
     """Read one side of a comparison.
 
@@ -120,10 +134,10 @@ def grade_latex(answer: str, target: str, *, thinking: bool = False) -> Grade:
     final = final_part(answer, opened=thinking)
     if final is None:
         return Grade(Verdict.UNPARSED, None, NEVER_ENDED)
-    found = last_boxed(final)
-    if found is None:
-        return Grade(Verdict.UNPARSED, None, NO_BOX)
-    return compare_content(found, right, wanted)
+    found = claimed_boxes(final)
+    if not found:
+        return Grade(Verdict.UNPARSED, None, DENIED_BOX if boxes(final, most=1) else NO_BOX)
+    return compare_content(found[-1].content, right, wanted)
 
 
 def compare_content(content: str, right: Expression, wanted: str) -> Grade:
@@ -158,6 +172,7 @@ def _equal(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
 def _without_unknown(form: tuple[str, ...], sign: str) -> tuple[str, ...]:
     r"""Return ``form`` without a leading "x =" or "x \in"."""
     named = form[1:2] == (sign,) and len(form[0]) == 1 and form[0].isalpha() and form.count(sign) == 1
+    named = named and form[0] not in form[2:]  # "x = 5x - 20" is to be solved
     return form[2:] if named else form
 
 

@@ -84,7 +84,7 @@ _SUBSCRIPTS: Final = str.maketrans("\u2080\u2081\u2082\u2083\u2084\u2085\u2086\u
 _SUPERSCRIPT: Final = re.compile("[\u2070\u00b9\u00b2\u00b3\u2074-\u2079\u207a\u207b\u207f]+")
 _SUBSCRIPT: Final = re.compile("[\u2080-\u2089]+")
 _ROOT: Final = re.compile(r"\u221a\s?(?:\(([^()]{1,60})\)|([0-9]+|[A-Za-z]))")
-_ARGUMENTS: Final = re.compile(r"\\(?:[dtc])?(frac|sqrt)(?![A-Za-z])")
+_ARGUMENTS: Final = re.compile(r"\\(?:[dtc])?(frac|sqrt|binom)(?![A-Za-z])")
 _ROOT_INDEX: Final = re.compile(r"\s*\[[^\[\]]{1,20}\]")
 _COMMAND: Final = re.compile(r"\\(?:[A-Za-z]+|.)")
 _BRACE: Final = re.compile(r"\\.|[{}]", re.DOTALL)
@@ -114,6 +114,19 @@ _COLON_BEHIND: Final = re.compile(
 _BARE_LABEL: Final = re.compile(
     r"\A\s*(?i:(?:the )?(?:final )?(?:answer|solution|result)s?\s*(?::|\bis\b:?|=))\s*(?=\S)"
 )
+_ONLY: Final = re.compile(
+    r"\A\s*\\(?:text(?:rm|bf|it)?|mbox|mathrm)\s?\{\s*(?i:only|exactly|just|precisely|a total of)\s*\}\s*(?=[-0-9\\$])"
+)
+_MINUS: Final = re.compile(r"\A\s*\\(?:text(?:rm|bf|it)?|mbox|mathrm)\s?\{\s*(?i:minus|negative)\s*\}\s*(?=[0-9\\])")
+_EXPONENT: Final = re.compile(r"(?<![A-Za-z0-9.\\])([0-9]+(?:\.[0-9]+)?)[eE]([-+]?[0-9]{1,3})(?![0-9A-Za-z.^])")
+_SET_BUILDER: Final = re.compile(
+    r"\A\s*(?:\\left\s?)?\\\{\s*(?P<unknown>[a-z])\s*(?:\\in\s*(?:\\mathbb\s*\{?\s*R\s*\}?|\\R(?![a-z])))?"
+    r"\s*(?:\\mid(?![a-z])|\\middle\s?\||\\[mr]?vert(?![a-z])|\||:|\\text\s?\{\s*such that\s*\})\s*"
+    r"(?P<condition>[^{}]*?(?:\{[^{}]*\}[^{}]*?){0,8}?)(?:,\s*(?P=unknown)\s*\\in\s*\\mathbb\s*\{\s*R\s*\})?"
+    r"\s*(?:\\right\s?)?\\\}\s*\Z",
+    re.DOTALL,
+)
+_RELATION: Final = re.compile(r"<|>|\\(?:le|ge|ne|lt|gt|leq|geq|neq|leqslant|geqslant|in)(?![A-Za-z])")
 _TRIGONOMETRIC: Final = re.compile(r"\\?(?:sin|cos|tan|cot|sec|csc|cis)(?![a-z])|e\s?\^")
 _DEGREES_INSIDE: Final = re.compile(
     r"(\\frac\s?\{[0-9]+\}\{[0-9]+\}|[0-9]+(?:\.[0-9]+)?)\s?\}?\s?\^\s?\{?\s?(?:\\circ(?![A-Za-z]))\s?\}?"
@@ -158,6 +171,10 @@ def clean(latex: str) -> str:
     text = _BARE_FUNCTION.sub(lambda word: "\\" + {"infinity": "infty"}.get(word[1], word[1]) + " ", text)
     text = _ROOT_IN_BRACKETS.sub(r"\\sqrt{\1}", text)
     text = braced(text)
+    text = _EXPONENT.sub(r"\1\\cdot 10^{\2}", text)
+    builder = _SET_BUILDER.match(text)
+    if builder is not None and _RELATION.search(builder["condition"]) and builder["unknown"] in builder["condition"]:
+        text = builder["condition"]
     if _GROUPED.match(text):
         text = re.sub(r",|\{,\}| ", "", text)
     return text.strip()
@@ -177,7 +194,7 @@ def braced(latex: str) -> str:
             bare = latex[start:end]
             arguments.append(bare if bare.startswith("{") else f"{{{bare}}}")
             position = end
-        name = "\\sqrt" if command[1] == "sqrt" else "\\frac"
+        name = f"\\{command[1]}"
         latex = (
             latex[: command.start()]
             + name
@@ -237,6 +254,7 @@ def _rows_listed(block: re.Match[str]) -> str:
 
 def _unlabelled(text: str) -> str:
     r"""Return an answer without "Answer:" in front of it, and without ``\text{}`` around a number."""
+    text = _MINUS.sub("-", _ONLY.sub("", text))
     for pattern in (_TEXT_LABEL, _COLON_BEHIND, _BARE_LABEL):
         text = pattern.sub("", text)
     whole = _TEXT_NUMBER.match(text)

@@ -8,8 +8,7 @@ that the question holds. docs/grading.md shows each rule with an example. Where 
 math-verify does not finish, the verdict is ``TIMEOUT``, which earns nothing. Both verdicts are kept, so that their
 disagreements can be counted and read.
 
-The last box counts. Boxes that are joined ("\boxed{1} or \boxed{2}") are one list; where the target is a set, all boxes
-of the answer are tried as one, too.
+Which boxes are the answer is said in :mod:`talan_eval.grading.math_boxes`.
 
 An expression that the question itself holds earns nothing for being equal to the target: "factor ab+5b+2a+10" is not
 answered by ab+5b+2a+10. Not covered: other forms that a question may ask for; an expanded product or an unsimplified
@@ -23,11 +22,21 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from talan_eval.grading.grade import Grade, Verdict
-from talan_eval.grading.latex_answer import NO_BOX, Expression, boxes, compare_content, expression, last_boxed
+from talan_eval.grading.latex_answer import (
+    DENIED_BOX,
+    NO_BOX,
+    Expression,
+    boxes,
+    claimed_boxes,
+    compare_content,
+    expression,
+    last_boxed,
+)
 from talan_eval.grading.latex_clean import clean, is_vector
-from talan_eval.grading.latex_form import UnreadableError
+from talan_eval.grading.latex_form import UnreadableError, canonical
+from talan_eval.grading.math_boxes import DOTS, contents, doubt
 from talan_eval.grading.question import asked_expressions, repeats
-from talan_eval.grading.relations import Reading, as_interval, has_unknowns, is_interval, is_set, read
+from talan_eval.grading.relations import Reading, as_interval, has_unknowns, is_interval, read, split_list
 from talan_eval.grading.symbolic import Comparison, Pair, SymbolicComparer, shared_comparer
 from talan_eval.grading.text import quoted
 from talan_eval.grading.thinking import NEVER_ENDED, final_part
@@ -36,24 +45,18 @@ from talan_eval.grading.units import contradict
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from talan_eval.grading.latex_answer import Box
 
 _READ: Final = (Verdict.MATCH, Verdict.MISMATCH)
-_JOINED: Final = re.compile(
-    r"(?:[\s$.,;&]|\\[()\[\],;! ]|\\quad|\\qquad|\\(?:text|mbox)\s?\{\s*(?:,|or|and|,? or|,? and)?\s*\}|\bor\b|\band\b"
-    r"|[A-Za-z](?:_[0-9a-z]|_\{[0-9a-z]{1,3}\})?\s?=\s?)*"
-)
-_JOINT: Final = re.compile(r"\bor\b|\band\b|,|;")
 _DECIMAL: Final = re.compile(r"\s*[-+]?[0-9]*\.([0-9]+)\s*")
-_DOTS: Final = re.compile(r"\\(?:ldots|cdots|dots|dotsc|dotsb)(?![A-Za-z])|\.\.\.|\u2026")
 _TEXT: Final = re.compile(r"\\(?:text(?:rm|bf|it|normal)?|mbox|mathrm|operatorname)\s?\{([^{}]*)\}")
 _WORD: Final = re.compile(r"[A-Za-z]{2,}")
 _SMALL_WORDS: Final = frozenset(
     ("and", "or", "if", "for", "where", "when", "the", "is", "are", "to", "of", "with", "all", "real", "any")
 )
 _COLUMN: Final = re.compile(r"\\begin\s?\{[pbv]?matrix\}(.*?)\\end\s?\{[pbv]?matrix\}", re.DOTALL)
-_MOST_CLAIMS: Final = 3
-_MOST_LISTED: Final = 12
+_BRACED: Final = re.compile(r"\s*(?:\\left\s?)?\\\{[^{}()]*\\\}\s*\Z")
+_ONE_POINT: Final = re.compile(r"\s*(?:\\left\s?)?\\\{\s*(?P<point>\([^(){}]*\))\s*(?:\\right\s?)?\\\}\s*\Z")
+_PAIR: Final = re.compile(r"\s*(?:\\left\s?)?[(\[][^()\[\]]*,[^()\[\]]*[)\]]\s*\Z")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -133,33 +136,20 @@ def _claims(answer: str, target: str, question: str, *, opened: bool) -> list[_C
     final = final_part(answer, opened=opened)
     if final is None:
         return Grade(Verdict.UNPARSED, None, NEVER_ENDED)
-    found = boxes(final)
+    found = claimed_boxes(final)
     if not found:
-        return Grade(Verdict.UNPARSED, None, NO_BOX)
+        return Grade(Verdict.UNPARSED, None, DENIED_BOX if boxes(final, most=1) else NO_BOX)
     known = _Target(wanted, right, read(right.latex, names), is_vector(wanted))
-    contents = _contents(final, found, known)
-    first = _claim(contents[0], known, names)
+    claimed = contents(final, found, known.reading.value or known.expression.latex)
+    first = _claim(claimed[0], known, names)
     if first.strict.verdict not in _READ:
         return first.strict
-    others = [_claim(content, known, names) for content in contents[1:]]
+    other = doubt(final, found)
+    if other:
+        reason = f"{quoted(other)} stands beside the box"
+        return Grade(Verdict.MISMATCH, found[-1].content, reason)
+    others = [_claim(content, known, names) for content in claimed[1:]]
     return [first, *others, *_as_shares(first, known)]
-
-
-def _contents(final: str, found: list[Box], target: _Target) -> list[str]:
-    """Return what may be the answer: the last box, those joined to it, and all of them where the target is a set."""
-    joined = [found[-1].content]
-    for before, behind in zip(found[-2::-1], found[:0:-1], strict=True):
-        between = final[before.end : behind.start]
-        if len(between) > 80 or _JOINED.fullmatch(between) is None or _JOINT.search(between) is None:  # noqa: PLR2004 - a sentence's part
-            break
-        joined.append(before.content)
-    group = list(dict.fromkeys(reversed(joined)))
-    value = target.reading.value or target.expression.latex
-    if not (is_set(value) or _DOTS.search(value)):
-        return [group[0] if len(group) == 1 else ",".join(group)]
-    every = list(dict.fromkeys(box.content for box in found))
-    listed = [found[-1].content, ",".join(group), ",".join(every[-_MOST_LISTED:])]
-    return list(dict.fromkeys(listed))[:_MOST_CLAIMS]
 
 
 def _claim(content: str, target: _Target, names: frozenset[str]) -> _Claim:
@@ -167,11 +157,15 @@ def _claim(content: str, target: _Target, names: frozenset[str]) -> _Claim:
     if strict.verdict not in _READ:
         return _Claim(content, strict)
     given = expression(content)
+    point = _ONE_POINT.match(given.latex)
+    if point is not None:
+        given = dataclasses.replace(given, latex=point["point"])
     reading = read(given.latex, names)
     objection = _objection(given, target)
     if objection:
         return _Claim(content, strict, objection=objection)
-    pair, reason = _pair(given, reading, target, vector=is_vector(content))
+    repeated = _repeated(target.reading.value or target.expression.latex, reading.value or given.latex)
+    pair, reason = (repeated, "") if repeated else _pair(given, reading, target, vector=is_vector(content))
     return _Claim(content, strict, pair, reason)
 
 
@@ -195,11 +189,13 @@ def _objection(given: Expression, target: _Target) -> str:
     right = target.expression
     if contradict(given.unit, right.unit):
         return f"the unit {given.unit} is not {right.unit}"
-    if len(_DOTS.findall(given.latex)) != len(_DOTS.findall(right.latex)):
+    if any(_BRACED.match(one) and _PAIR.match(other) for one, other in _both_ways(given.latex, right.latex)):
+        return "a set is no point and no interval"
+    if len(DOTS.findall(given.latex)) != len(DOTS.findall(right.latex)):
         return "dots on one side only"
-    if _DOTS.search(given.latex):
+    if DOTS.search(given.latex):
         return "math-verify does not read dots"
-    for one, other in ((given.latex, right.latex), (right.latex, given.latex)):
+    for one, other in _both_ways(given.latex, right.latex):
         letters = "".join(re.findall("[A-Za-z]", other)).casefold()
         named = read(one).name
         for text in _TEXT.findall(one.replace(named, " ") if named else one):
@@ -211,6 +207,10 @@ def _objection(given: Expression, target: _Target) -> str:
             if lonely:
                 return f"the word {quoted(lonely[0])} stands on one side only"
     return ""
+
+
+def _both_ways(one: str, other: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    return (one, other), (other, one)
 
 
 def _pair(given: Expression, reading: Reading, target: _Target, *, vector: bool) -> tuple[Pair | None, str]:
@@ -231,6 +231,21 @@ def _pair(given: Expression, reading: Reading, target: _Target, *, vector: bool)
             return Pair(interval or target.expression.latex, given.latex, inequality=interval is None), ""
         return Pair(right.value if right.value is not None else target.expression.latex, given.latex, digits), ""
     return _only_answer_related(given, reading, target.expression.latex, digits)
+
+
+def _repeated(gold: str, answer: str) -> Pair | None:
+    """Return a pair of lists to be compared element by element, where the target names an element more than once."""
+    right = split_list(gold)
+    if len(right) < 2 or len({_form(item) for item in right}) == len(right):  # noqa: PLR2004 - a list
+        return None
+    return Pair(gold, answer, gold_items=tuple(right), answer_items=tuple(split_list(answer)))
+
+
+def _form(latex: str) -> tuple[str, ...]:
+    try:
+        return canonical(latex)
+    except UnreadableError:
+        return (latex,)
 
 
 def _both_related(given: Expression, reading: Reading, target: _Target, digits: int | None) -> tuple[Pair | None, str]:

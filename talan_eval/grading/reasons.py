@@ -21,6 +21,7 @@ NORMALISER_ONLY: Final = "right, by the normaliser alone"
 RIGHT: Final = "right"
 WRONG: Final = "wrong"
 UNFINISHED: Final = "unparsed, the thinking never ended"
+DENIED: Final = "unparsed, the answer denies what it names or leaves it undone"
 UNPARSED: Final = "unparsed, no answer in a form that the grader knows"
 TIMED_OUT: Final = "over the limit"
 FAILED: Final = "the grader could not do its work"
@@ -28,19 +29,20 @@ FAILED: Final = "the grader could not do its work"
 # The first pattern that a mismatch's reason holds gives its class.
 _WRONG_BECAUSE: Final = (
     (re.compile(r"repeats an expression"), "wrong, repeats the question"),
-    (re.compile(r"several letters"), "wrong, several answers claimed"),
+    (re.compile(r"several (?:letters|values)|stands beside the box"), "wrong, several answers claimed"),
     (re.compile(r"the unit .* is not "), "wrong, another unit"),
     (re.compile(r"stands on one side only|dots on one side|does not read dots"), "wrong, words or dots that count"),
     (
         re.compile(
-            r"no exact value|no value|no assignment|sides are not equal|names no unknown"
-            r"|half an equation|not solved|more than values|another relation"
+            r"no exact value|no value|no assignment|sides are not equal|sides of the calculation differ"
+            r"|names no unknown|half an equation|not solved|more than values|another relation"
         ),
         "wrong, an equation or relation that is no value",
     ),
     (re.compile(r"different bases"), "wrong, another base"),
     (re.compile(r"\A(?:invalid|crashed|memory|failed)"), "wrong, the program fails"),
 )
+_DENIES: Final = re.compile(r"\Athe answer denies|\Aan operation that is not done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,8 @@ def reason_class(said: Said) -> str:
             return RIGHT
         return MATH_VERIFY_ONLY if said.symbolic == Verdict.MATCH else NORMALISER_ONLY
     if said.verdict == Verdict.UNPARSED:
-        return UNFINISHED if said.reason == NEVER_ENDED else UNPARSED
+        denied = DENIED if _DENIES.search(said.reason) is not None else UNPARSED
+        return UNFINISHED if said.reason == NEVER_ENDED else denied
     if said.verdict == Verdict.TIMEOUT:
         return TIMED_OUT
     if said.verdict == Verdict.ERROR:

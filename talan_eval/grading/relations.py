@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _OPEN: Final = frozenset({"{", "(", "[", "\\{", "\\begin"})
 _CLOSE: Final = frozenset({"}", ")", "]", "\\}", "\\end"})
 _TOKEN: Final = re.compile(
-    r"\\(?:begin|end)\s?\{[A-Za-z*]{1,20}\}|\\(?:text|mbox)\s?\{\s*(?:and|or|,)\s*\}|\\[A-Za-z]+|\\.|\b(?:and|or)\b|[<>]=|!=|.",
+    r"\\(?:begin|end)\s?\{[A-Za-z*]{1,20}\}|\\(?:text|mbox)\s?\{\s*(?:and|or|,)\s*\}|\\[A-Za-z]+|\\.|\b(?:and|or)\b|[<>]=|(?<![0-9)}\]])!=|.",
     re.DOTALL,
 )
 _SIGNS: Final = {
@@ -72,16 +72,25 @@ _LETTER: Final = (
 )
 _VARIABLE: Final = rf"\{{?\s*{_LETTER}\s*\}}?{_SUBSCRIPT}\s*(?:'|\\prime|\^\s*\{{?\s*(?:'|\\prime|\\ast|\*)\s*\}}?)*"
 _SYMBOL: Final = re.compile(rf"\s*{_VARIABLE}\s*")
+_FUNCTION: Final = (
+    r"(?:[fghpqruvwACDEFGHLMNPQRSTVW]|\\(?:phi|varphi|psi|Gamma|zeta|sigma|tau|mu|pi))"
+    rf"{_SUBSCRIPT}\s*(?:'|\\prime)*"
+)
+"""What may be applied to any argument; "x(x-1)" is a product."""
 _NAME: Final = re.compile(
     r"\s*(?:"
     rf"{_VARIABLE}"
-    rf"|{_VARIABLE}(?:\^\s*\{{?\s*-1\s*\}}?)?\s*\([^()=<>]{{1,30}}\)"
+    rf"|{_FUNCTION}(?:\^\s*\{{?\s*-1\s*\}}?)?\s*\([^()=<>]{{1,30}}\)"
+    rf"|{_VARIABLE}\s*\(\s*(?:{_VARIABLE}|[0-9]+)\s*\)"
+    r"|\\frac\s?\{\s*(?:d|\\partial)[^{}=]{0,12}\}\s?\{\s*(?:d|\\partial)[^{}=]{1,12}\}"
+    r"|\\lim\s*_\s*\{[^{}]{1,30}\}[^=<>]{1,40}"
+    r"|[A-Za-z](?:\s*:\s*[A-Za-z]){1,3}"
     r"|(?:m\s*)?\\?(?:measured)?\\?angle\s*[A-Z]{1,4}(?:_?\{?[0-9]?\}?)"
     r"|\|?\\?(?:overline|overrightarrow|vec|widehat|overarc|arc)?\s?\{?\s*[A-Z]{2,5}\s*\}?\|?"
     r"|\[\s*[A-Z]{3,6}\s*\]"
     r"|\|\s*(?:\\overline\s?\{)?[A-Z]{2,3}\}?\s*\|"
     r"|\\(?:text|mbox|mathrm|textbf|operatorname)\s?\{[A-Za-z][A-Za-z .'-]{0,60}\}"
-    r"(?:\s*_\s*(?:\{[^{}]{1,20}\}|[A-Za-z0-9]))?(?:\s*\([^()=<>]{1,30}\))?"
+    r"(?:\s*_\s*(?:\{[^{}]{1,20}\}|[A-Za-z0-9])|\s*[A-Z]{1,5})?(?:\s*\([^()=<>]{1,30}\))?"
     rf"|\(\s*{_VARIABLE}(?:\s*,\s*{_VARIABLE}){{1,5}}\s*\)"
     r")\s*"
 )
@@ -162,6 +171,11 @@ def _bounds(sides: list[str], signs: list[str]) -> str | None:
             return _between(sides[0], signs[0], sides[2], signs[1])
         return _between(sides[2], signs[1], sides[0], signs[0]) if set(signs) <= {">", "\\ge"} else None
     return None
+
+
+def split_list(latex: str) -> list[str]:
+    """Return the elements of a list without brackets: "1, 2 and 2"."""
+    return [item.strip() for item in _split(latex, {",", ";", "and", "or"})]
 
 
 def is_set(latex: str) -> bool:
@@ -303,6 +317,8 @@ def _sides(latex: str) -> tuple[list[str], list[str]]:
     for token in _TOKEN.findall(latex):
         depth += _depth_change(token)
         sign = _NO_VALUE.get(token)
+        if sign == "\\to" and depth > 0:
+            sign = None  # below a limit
         if sign is None and depth <= 0:
             sign = _SIGNS.get(token)
         if sign is None:

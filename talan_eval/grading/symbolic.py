@@ -64,6 +64,8 @@ class Pair(NamedTuple):
         equal: Expressions that must all equal the answer, or it is no value.
         solve: Right side of an equation that is to be solved for its only unknown, which must be linear in it.
         inequality: Whether an inequality may equal the set of its solutions.
+        gold_items: The elements of a list in which one stands more than once; empty for everything else.
+        answer_items: The elements of the answer, where ``gold_items`` are given.
     """
 
     gold: str
@@ -72,6 +74,8 @@ class Pair(NamedTuple):
     equal: tuple[str, ...] = ()
     solve: str | None = None
     inequality: bool = False
+    gold_items: tuple[str, ...] = ()
+    answer_items: tuple[str, ...] = ()
 
 
 class SymbolicComparer:

@@ -78,6 +78,9 @@ def compare(pair: dict[str, Any]) -> tuple[str, str]:
 def _compare_values(pair: dict[str, Any], right: list[Any], given: list[Any]) -> tuple[str, str]:
     if pair.get("digits") is not None:
         return _at_digits(right[0], given[0], pair["digits"])
+    if pair.get("gold_items"):
+        return _with_multiplicity(pair["gold_items"], pair["answer_items"])
+    right, given = [_as_set(right[0]), *right[1:]], [_as_set(given[0]), *given[1:]]
     if pair.get("inequality") and not _is_linear(given[0]):
         return MISMATCH, "an inequality that is not solved"
     if _equal(right, given, relations_are_sets=bool(pair.get("inequality"))):
@@ -86,7 +89,8 @@ def _compare_values(pair: dict[str, Any], right: list[Any], given: list[Any]) ->
     places = {sympy.Rational(int(found[2] + found[3]), 10 ** len(found[3])): len(found[3]) for found in decimals}
     if places and _equal_parts(right[0], given[0], places):
         return MATCH, "equal at the decimal places of the target's parts"
-    return MISMATCH, "different by math-verify"
+    equal = _equal_with_unit(right[0], given[0])
+    return (MATCH, "equal complex numbers") if equal else (MISMATCH, "different by math-verify")
 
 
 def _parsed(latex: str) -> list[Any]:
@@ -195,6 +199,16 @@ def _same_number(gold: Any, answer: Any) -> bool:  # noqa: ANN401 - as above
     return left is not None and right is not None and left != 0 and not _far(left, right)
 
 
+def _equal_with_unit(gold: Any, answer: Any) -> bool:  # noqa: ANN401 - as above
+    """Tell whether two numbers are equal where i is the imaginary unit, which math-verify reads as an unknown."""
+    if not all(isinstance(side, sympy.Expr) for side in (gold, answer)):
+        return False
+    if {symbol.name for symbol in gold.free_symbols | answer.free_symbols} - {"i"}:
+        return False
+    left, right = (side.subs(dict.fromkeys(side.free_symbols, sympy.I)) for side in (gold, answer))
+    return _same_number(left, right)
+
+
 def _equal_parts(gold: Any, answer: Any, places: dict[Any, int]) -> bool:  # noqa: ANN401 - as above
     """Compare tuples, intervals and matrices part by part; decimals of the target at the places that they show."""
     if isinstance(gold, sympy.FiniteSet) and len(gold.args) == 1 and isinstance(gold.args[0], sympy.MatrixBase):
@@ -235,6 +249,32 @@ def _solution(left: list[Any], right: list[Any]) -> Any | None:  # noqa: ANN401 
     if not difference.is_polynomial(unknown) or sympy.degree(difference, unknown) != 1:
         return None
     return -difference.coeff(unknown, 0) / difference.coeff(unknown, 1)
+
+
+def _with_multiplicity(right: list[str], given: list[str]) -> tuple[str, str]:
+    """Compare two lists in any order, an element as often as it stands there."""
+    left = [_parsed(item) for item in given]
+    if len(right) != len(left):
+        return MISMATCH, "lists of different length"
+    for item in map(_parsed, right):
+        equal = next((place for place, other in enumerate(left) if item and other and _equal(item, other)), None)
+        if equal is None:
+            return MISMATCH, "an element stands there more often on one side"
+        del left[equal]
+    return MATCH, "equal lists"
+
+
+def _as_set(side: Any) -> Any:  # noqa: ANN401 - as above
+    """Return an intersection as what it comes to, and an inequality of absolute values as the set that solves it."""
+    if isinstance(side, sympy.Intersection):
+        return side.doit()
+    if not isinstance(side, (Relational, sympy.And)) or not side.has(sympy.Abs) or len(side.free_symbols) != 1:
+        return side
+    (unknown,) = side.free_symbols
+    inside = [part.args[0] for part in side.atoms(sympy.Abs)]
+    if not all(part.is_polynomial(unknown) and sympy.degree(part, unknown) == 1 for part in inside):
+        return side
+    return side.subs(unknown, sympy.Symbol(unknown.name, real=True)).as_set()
 
 
 def _is_linear(side: Any) -> bool:  # noqa: ANN401 - as above

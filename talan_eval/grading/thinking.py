@@ -2,11 +2,12 @@
 
 Families mark their thinking differently; :data:`MARKS` is the table. Rules:
 
-1. An opening mark at the start of a line opens the thinking, the next closing mark of its family ends it. Thinking that
-   never ends makes the whole answer unparsed: what it holds are guesses that a limit cut off.
+1. An opening mark opens the thinking, wherever it stands, the next closing mark of its family ends it; where it was
+   opened again inside, so does a second closing mark. Thinking that never ends, the first or a later one, makes the
+   whole answer unparsed: what it holds are guesses that a limit cut off.
 2. A closing mark without an opening one belongs to thinking that the chat template opened: it began with the text.
-3. Marks that are quoted (in quotes, backquotes or before a closing bracket), or that stand in a sentence of the answer,
-   are words. A pair in the middle of a line is left out, and what stands before it stays.
+3. Marks that are quoted (in quotes, backquotes or before a closing bracket), or that are spoken of in a sentence of the
+   answer ("in <think> tags"), are words. A pair in the middle of a line is left out, and what stands before it stays.
 4. In the channels of gpt-oss, the last ``final`` channel is the answer. Its marks are often dropped in decoding; what
    is left of them (``analysis...assistantfinal...``) is known too.
 
@@ -33,17 +34,31 @@ class Marks:
     opening: str
     closing: str
     families: str
+    also_closing: tuple[str, ...] = ()
+    """Other marks that end it; they mean something else where it is not open."""
 
 
 MARKS: Final = (
     Marks("<think>", "</think>", "DeepSeek-R1, Qwen3, QwQ, GLM, MiniMax, SmolLM3, Granite 3.3, Phi-4 reasoning"),
     Marks("<thinking>", "</thinking>", "Reflection, Claude-style prompts"),
     Marks("<thought>", "</thought>", "EXAONE Deep, Marco-o1"),
+    Marks("<thoughts>", "</thoughts>", "prompts"),
+    Marks("<scratchpad>", "</scratchpad>", "Claude-style prompts"),
+    Marks("<analysis>", "</analysis>", "prompts"),
+    Marks("<cot>", "</cot>", "prompts"),
+    Marks("<inner_monologue>", "</inner_monologue>", "prompts"),
+    Marks("<longcat_think>", "</longcat_think>", "LongCat-Flash-Thinking"),
     Marks("<seed:think>", "</seed:think>", "Seed-OSS"),
     Marks("<reasoning>", "</reasoning>", "prompts of many GRPO recipes"),
     Marks("<reason>", "</reason>", "prompts"),
     Marks("<reflection>", "</reflection>", "Reflection"),
     Marks("[THINK]", "[/THINK]", "Magistral"),
+    Marks("[THINKING]", "[/THINKING]", "prompts"),
+    Marks("[REASONING]", "[/REASONING]", "prompts"),
+    Marks(
+        "<|think|>", "<|/think|>", "Solar Open, prompts", ("<|end_think|>", "<|end_of_think|>", "</|think|>", "<|end|>")
+    ),
+    Marks("<|thinking|>", "<|/thinking|>", "prompts", ("<|end_thinking|>", "<|end_of_thinking|>", "</|thinking|>")),
     Marks("\u25c1think\u25b7", "\u25c1/think\u25b7", "Kimi-VL"),
     Marks("<|begin_of_thought|>", "<|end_of_thought|>", "Sky-T1, OpenThinker"),
     Marks("<|START_THINKING|>", "<|END_THINKING|>", "Command A Reasoning"),
@@ -52,12 +67,15 @@ MARKS: Final = (
     Marks("<unused94>thought", "<unused95>", "MedGemma"),
 )
 _FAMILY: Final = {mark.lower(): number for number, pair in enumerate(MARKS) for mark in (pair.opening, pair.closing)}
+_ALSO_CLOSING: Final = {mark.lower(): number for number, pair in enumerate(MARKS) for mark in pair.also_closing}
 _OPENINGS: Final = frozenset(pair.opening.lower() for pair in MARKS)
-_MARK: Final = re.compile("|".join(map(re.escape, sorted(_FAMILY, key=len, reverse=True))), re.IGNORECASE)
-# What may stand before an opening mark on its line: white space, special tokens, a role.
-_LINE_START: Final = re.compile(r"(?:^|\n)(?:\s|<\|[^|>\n]{1,40}\|>|<(?:s|bos)>|[A-Za-z]{1,20}:(?=\s)){0,20}\Z")
+_CLOSINGS: Final = frozenset(pair.closing.lower() for pair in MARKS)
+_MARK: Final = re.compile(
+    "|".join(map(re.escape, sorted((*_FAMILY, *_ALSO_CLOSING), key=len, reverse=True))), re.IGNORECASE
+)
+_WORD_BEFORE: Final = re.compile(r"[A-Za-z]{2},? \Z")
 _QUOTES: Final = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d", "\u2018": "\u2019", "\u00ab": "\u00bb"}
-_LOOK_BACK: Final = 200
+_LOOK_BACK: Final = 20
 _SHORTEST_TOKEN: Final = 5
 _CHANNEL: Final = re.compile(r"<\|channel\|>\s*(\w{1,20})[^<\n]{0,80}(?:<\|constrain\|>[^<\n]{0,40})?<\|message\|>")
 _CHANNEL_END: Final = re.compile(r"<\|(?:end|return|start|call)\|>")
@@ -103,6 +121,9 @@ def mark_tokens(special_tokens: Sequence[str]) -> frozenset[str]:
         for token in special_tokens
         if len(token) >= _SHORTEST_TOKEN and any(mark.startswith(token.lower()) for mark in _FAMILY)
     }
+    known = {token.lower() for token in special_tokens}
+    ends = {mark for pair in MARKS if pair.opening.lower() in known for mark in pair.also_closing}
+    marks |= {token for token in special_tokens if token.lower() in ends}
     return frozenset(marks | (channels & set(special_tokens) if "<|channel|>" in special_tokens else set()))
 
 
@@ -135,27 +156,46 @@ def _first_outside(answer: str, stop: str, spans: Sequence[tuple[int, int | None
 def _spans(answer: str, *, opened: bool) -> list[tuple[int, int | None]]:
     """Return where an answer thinks: start and end of each stretch, None for an end that never came."""
     found = [match for match in _MARK.finditer(answer) if not _quoted(answer, match)]
-    last_closing = {_FAMILY[mark]: match.start() for match in found if (mark := match.group().lower()) not in _OPENINGS}
-    closings = (match for match in found if match.group().lower() not in _OPENINGS and not _in_sentence(answer, match))
+    last_closing = {_FAMILY[mark]: match.start() for match in found if (mark := match.group().lower()) in _CLOSINGS}
+    closings = (match for match in found if match.group().lower() in _CLOSINGS and not _in_sentence(answer, match))
     first_closing = next(closings, None)
     first_opening = next((match for match in found if match.group().lower() in _OPENINGS), None)
     before_any = first_closing is not None and (first_opening is None or first_closing.start() < first_opening.start())
     spans: list[tuple[int, int | None]] = []
-    position, start, family = 0, 0 if opened or before_any else None, None
+    start, family, inner = 0 if opened or before_any else None, None, 0
+    last_family: int | None = None
     for match in found:
         mark = match.group().lower()
         if start is None and mark in _OPENINGS:
-            at_line = _LINE_START.search(answer, max(0, match.start() - _LOOK_BACK), match.start()) is not None
-            if at_line or last_closing.get(_FAMILY[mark], -1) > match.start():
-                start, family = match.start(), _FAMILY[mark]
+            if last_closing.get(_FAMILY[mark], -1) > match.start() or not _spoken_of(answer, match):
+                start, family, inner = match.start(), _FAMILY[mark], 0
+        elif start is None and mark in _CLOSINGS and inner > 0 and last_family == _FAMILY[mark]:
+            spans[-1], inner = (spans[-1][0], match.end()), inner - 1  # it was opened again inside
         elif start is not None and mark in _OPENINGS and family is None and not answer[: match.start()].strip():
             family = _FAMILY[mark]  # the model repeats what the template had opened
-        elif start is not None and mark not in _OPENINGS and family in (None, _FAMILY[mark]):
+        elif start is not None and mark in _OPENINGS and family == _FAMILY[mark]:
+            inner += 1
+        elif start is not None and _ends(mark, family):
             spans.append((start, match.end()))
-            position, start, family = match.end(), None, None
-    if start is not None and start >= position:
+            start, family, last_family = None, None, _FAMILY.get(mark, family)
+    if start is not None:
         spans.append((start, None))
     return spans
+
+
+def _ends(mark: str, family: int | None) -> bool:
+    """Tell whether a mark ends the thinking that is open."""
+    if mark in _CLOSINGS:
+        return family in (None, _FAMILY[mark])
+    return family is not None and _ALSO_CLOSING.get(mark) == family
+
+
+def _spoken_of(answer: str, mark: re.Match[str]) -> bool:
+    """Tell whether an opening mark is a word of a sentence: "in <think> tags"."""
+    behind = answer[mark.end() : mark.end() + 1]
+    if behind == "" or behind not in " ,.;:?!)":
+        return False
+    return _WORD_BEFORE.search(answer, max(0, mark.start() - _LOOK_BACK), mark.start()) is not None
 
 
 def _in_sentence(answer: str, mark: re.Match[str]) -> bool:

@@ -75,6 +75,7 @@ _MEASURES: Final = {
     "MHz": "MHz",
     "Pa": "Pa pascal",
     "mol": "mol mole",
+    "o'clock": "o'clock",
     "mi/h": "mph",
     "km/h": "kmh kph kmph",
     "byte": "byte",
@@ -84,27 +85,30 @@ _MEASURES: Final = {
     "GB": "GB",
 }
 _COUNTED_WORDS: Final = """
-beat breath gizmo gadget tower chapter lesson exam test score vertex cookie quiz quizze volunteer pupil athlete racer
+beat breath gizmo gadget tower chapter lesson exam test vertex cookie quiz quizze volunteer pupil athlete racer
 adult angle animal answer ant apple arrangement bag ball balloon banana basket batch batche bead bee bicycle
 bike bill bird block blueberrie blueberry book bottle box boy brick brownie bug bulb bun burger bus buses cake
 can candie candle candy car card carrot carton cat chair cherrie cherry chicken child children chip chocolate
 choice circle citie city class classe classes club coin column combination cookie countrie country cow crayon
-cube cupcake customer day-old diagonal digit dime divisor dog doll donut door doughnut dress dresses edge egg
+cupcake customer day-old diagonal digit dime divisor dog doll donut door doughnut dress dresses edge egg
 egg-carton element email employee episode face factor familie family female fish floor flower friend fruit
 function game girl goal grape group guest gumball hamburger handshake hat hit horse hotdog house household
 insect integer item jar jellybean kid lamp lap leg lemon letter light line load loaf loaves lollipop male man
 mango mangoe marble mark match meal member men message mile-marker monkey movie muffin multiple nickel number
 nut object onion option orange outcome pack package packet page painting pair part passenger path pattern peach
 peache pear pen pencil pennie pennies penny people pepper permutation person pet photo picture pie piece pill
-pizza plant player point possibilitie possibility potato potatoe prime problem quarter question rectangle rock
+pizza plant player point possibilitie possibility potato potatoe problem quarter question rectangle rock
 roll room root rope rose route row run rung sandwich school scoop seashell seat seed segment senior sequence
 serving set sheet shelf shell shelves shirt shoe shop shot side slice sock soldier solution song sphere spider
-square stair stamp star step stick sticker stone store strawberrie strawberry student sub subset table taco
+stair stamp star step stick sticker stone store strawberrie strawberry student sub subset table taco
 teacher team term thing ticket tile time tomato tomatoe tourist towel town toy tree triangle trip truck unit
-value vegetable vertex vertices vote voter walk watermelon way wheel widget window woman women word worker zero
-zeroe
+value vegetable vertex vertices vote voter walk watermelon way wheel widget window woman women word worker
 """
 _COUNTED: Final = frozenset(_COUNTED_WORDS.split())
+_COUNTED_IN_PLURAL: Final = frozenset(("scores", "squares", "cubes", "zeros", "zeroes", "primes", "roots"))
+"""Nouns whose singular says something else: "5 score", "5 square", "below zero"."""
+_REMARKS: Final = frozenset(("only", "left", "remaining", "total", "altogether", "overall", "exactly"))
+"""What may stand behind a number or its unit and says nothing about the value."""
 _BEHIND: Final = frozenset(("old", "long", "wide", "tall", "high", "deep"))
 """What may stand behind a unit: "5 years old", "3 feet tall"."""
 _PLURAL_KEEPS: Final = frozenset({"mins", "classes"})
@@ -118,7 +122,15 @@ _BY_NAME: Final = {
 _ALSO_LOWER: Final = {"ft", "in", "lb", "oz", "hr", "yd", "mi", "km", "cm", "mm", "kg", "mg", "yr", "pt", "qt"}
 _SINGLE: Final = frozenset("mgshlLJNWVK")
 """Units of one letter: without ``\\text`` they are units only behind a number and a space."""
-_SCALES: Final = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_SCALES: Final = {
+    "hundred": "10^{2}",
+    "thousand": "10^{3}",
+    "million": "10^{6}",
+    "billion": "10^{9}",
+    "trillion": "10^{12}",
+    "dozen": "12",
+    "score": "20",
+}
 GENERIC: Final = "counted"
 """The unit of what is counted, and of "units": it contradicts nothing."""
 
@@ -128,11 +140,13 @@ _SPACE: Final = r"(?:\s|\\[,;:! ]|~|\\quad|\\qquad)*"
 _TEXT_UNIT: Final = re.compile(rf"{_SPACE}{_FONT}\{{(?P<words>[^{{}}]{{1,60}})\}}{_POWER}[\s.]*\Z")
 _BARE_UNIT: Final = re.compile(
     r"(?:(?<=[0-9})])|(?<=[0-9]\.)|(?<=\\pi)(?=\s))(?P<space>(?:\s|\\[,;:! ]|~|-)*)"
-    r"(?P<words>[A-Za-z]{1,14}\.?(?:(?:\s|-)[A-Za-z]{2,14}\.?){0,3}(?:/[A-Za-z]{1,10})?)" + _POWER + r"[\s.]*\Z"
+    r"(?P<words>(?:o'clock|[A-Za-z]{1,14})\.?(?:(?:\s|-)[A-Za-z]{2,14}\.?){0,3}(?:/[A-Za-z]{1,10})?)"
+    + _POWER
+    + r"[\s.]*\Z"
 )
 _SCALE_WORD: Final = re.compile(
-    rf"(?P<number>[0-9][0-9.,]*){_SPACE}(?:{_FONT}\{{\s*(?P<inner>hundred|thousand|million|billion|trillion)(?P<rest>[^{{}}]{{0,40}})\}}"
-    r"|(?P<bare>hundred|thousand|million|billion|trillion)\b)"
+    rf"(?P<number>[0-9][0-9.,]*){_SPACE}(?:{_FONT}\{{\s*(?P<inner>hundred|thousand|million|billion|trillion|dozen|score)\b(?P<rest>[^{{}}]{{0,40}})\}}"
+    r"|(?P<bare>hundred|thousand|million|billion|trillion|dozen|score)\b)"
 )
 _CURRENCY: Final = {
     "\\$": "dollar",
@@ -191,10 +205,10 @@ def scaled(latex: str) -> str:
     r"""Return an answer with "5 million" written as ``5\cdot 10^{6}``."""
 
     def written(match: re.Match[str]) -> str:
-        power = _SCALES[match["inner"] or match["bare"]]
+        factor = _SCALES[match["inner"] or match["bare"]]
         rest = match["rest"]
         behind = f"\\text{{{rest}}}" if rest and rest.strip() else ""
-        return f"{match['number']}\\cdot 10^{{{power}}}{behind}"
+        return f"{match['number']}\\cdot {factor}{behind}"
 
     return _SCALE_WORD.sub(written, latex)
 
@@ -235,10 +249,9 @@ def unit_named(words: str, power: str | None = None) -> str | None:
     parts = numerator.split()
     while len(parts) > 1 and parts[0].casefold() in {"square", "sq", "sq.", "cubic", "cu", "cu."}:
         power = "2" if parts.pop(0).casefold().startswith("s") else "3"
-    if len(parts) > 1 and parts[-1] in _BEHIND:
-        parts.pop()
+    parts = _without_remarks(parts)
     if not parts:
-        return None
+        return GENERIC
     if len(parts) > 1:
         # "children tickets", "blue marbles": what is counted stands last; "dollars and" is no unit.
         known = [unit_named(part) for part in parts]
@@ -251,29 +264,22 @@ def unit_named(words: str, power: str | None = None) -> str | None:
     return name if name in {None, GENERIC} or power is None else f"{name}^{power}"
 
 
-_TELLING: Final = frozenset(
-    (
-        "and",
-        "or",
-        "less",
-        "more",
-        "fewer",
-        "plus",
-        "minus",
-        "times",
-        "not",
-        "half",
-        "squared",
-        "cubed",
-        "million",
-        "thousand",
-        "hundred",
-        "billion",
-        "dozen",
-        "if",
-        "over",
-    )
-)
+_TELLING_WORDS: Final = """
+and or nor but not no less more fewer most least extra additional other another plus minus times if than as like
+half third quarter tenth hundredth squared cubed million thousand hundred billion trillion dozen score gross couple
+pair double triple twice below above under over off short beyond behind ahead away ago from to of in on at by per
+each every with without within before after until since between out up down top bottom negative positive one two
+three four five six seven eight nine ten eleven twelve
+"""
+_TELLING: Final = frozenset(_TELLING_WORDS.split())
+"""Words that are no adjectives of what is counted: they change what the number says."""
+
+
+def _without_remarks(parts: list[str]) -> list[str]:
+    """Return the words of a unit without "left", "in total" and "old" behind them."""
+    while parts and parts[-1].casefold() in _REMARKS:
+        parts = parts[:-2] if parts[-2:-1] == ["in"] else parts[:-1]
+    return parts[:-1] if len(parts) > 1 and parts[-1] in _BEHIND else parts
 
 
 def _tells(words: list[str]) -> bool:
@@ -292,6 +298,11 @@ def _named(word: str) -> str | None:
             continue
         if form in _BY_NAME:
             return _BY_NAME[form]
-    if folded in _COUNTED or folded.removesuffix("s") in _COUNTED or folded.removesuffix("es") in _COUNTED:
+    if (
+        folded in _COUNTED_IN_PLURAL
+        or folded in _COUNTED
+        or folded.removesuffix("s") in _COUNTED
+        or folded.removesuffix("es") in _COUNTED
+    ):
         return GENERIC
     return None

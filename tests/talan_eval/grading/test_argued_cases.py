@@ -40,7 +40,9 @@ def pairs_module(monkeypatch):
 def test_every_case_of_the_kind(kind):
     (of_kind,) = [entry for entry in _KINDS if entry["kind"] == kind]
     cases = of_kind["cases"]
-    grades = grade_answers(of_kind["grader"], [{"answer": target} for _, target, _ in cases], [a for a, _, _ in cases])
+    asked = [case[3] if len(case) > 3 else "" for case in cases]
+    docs = [{"answer": case[1], "question": text, "problem": text} for case, text in zip(cases, asked, strict=True)]
+    grades = grade_answers(of_kind["grader"], docs, [case[0] for case in cases])
     wrong = [(case, grade.reason) for case, grade in zip(cases, grades, strict=True) if grade.score != case[2]]
     assert wrong == []
     assert all(grade.reason for grade in grades)

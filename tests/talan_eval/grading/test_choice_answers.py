@@ -110,7 +110,25 @@ def test_no_text_raises_and_at_most_one_letter_is_right(answer):
 
 
 @pytest.mark.speed
-@pytest.mark.parametrize("unit", ["A", "A or ", "Answer: ", "answer is ", "(A)\n", "\\boxed{", "is ", " ", "\n", "**"])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "A",
+        "A or ",
+        "Answer: ",
+        "answer is ",
+        "(A)\n",
+        "\\boxed{",
+        "is ",
+        " ",
+        "\n",
+        "**",
+        "Answer: B, wait ",
+        "Answer: A\nWait, ",
+        "B -> ",
+        "*A ",
+    ],
+)
 def test_hostile_repetition_takes_linear_time(unit):
     text = unit * (200_000 // len(unit))
     start = time.process_time()

@@ -38,7 +38,7 @@ _FORMS = [
     ("He lost -$5.", "-5", "match"),
     ("He lost $-5.", "-5", "match"),
     ("so 10-5", "5", "match"),
-    ("between 5-10", "10", "match"),
+    ("between 5-10", "10", "mismatch"),
     ("2,125", "2125", "match"),
     ("2{,}125", "2125", "match"),
     ("2\u202f125 people", "2125", "match"),
@@ -71,6 +71,13 @@ _FORMS = [
     ("1/0", "1", "unparsed"),
     ("9" * 5000, "9", "unparsed"),
     ("18", "eighteen", "error"),
+    ("18", "#### 5 or 6", "error"),
+    ("#### 5 or 6", "5", "mismatch"),
+    ("#### not 5", "5", "unparsed"),
+    ("#### half of 10", "10", "unparsed"),
+    ("#### 24 = 4*6 = 20", "20", "mismatch"),
+    ("#### 2^1000000", "2", "unparsed"),
+    ("#### " + "(" * 20 + "5" + ")" * 20, "5", "match"),
 ]
 
 
@@ -115,8 +122,48 @@ def test_fractions_are_compared_exactly(top, bottom):
     assert grade_number(f"{top}/{bottom}", f"{top * 7}/{bottom * 7}").score == 1.0
 
 
+def test_a_scale_that_the_question_asks_in_is_a_unit_and_a_factor_elsewhere():
+    for question, target in (("How many dozen eggs?", "4"), ("How many eggs?", "48"), ("", "48")):
+        assert grade_number("#### 4 dozen", target, question=question).score == 1.0
+        assert grade_number("It is 4 dozen.", target, question=question).score == 1.0
+    assert grade_number("#### 4 dozen", "4").score == 0.0
+
+
+@given(
+    st.integers(1, 10**6),
+    st.integers(1, 10**6),
+    st.sampled_from(["or", "to", "and", "or maybe", ", wait,", "->", "vs", ";", ":", ", no,", "? No,"]),
+    st.sampled_from(["", " apples", " dollars"]),
+)
+@settings(deadline=None, max_examples=100, derandomize=True)
+def test_two_values_beside_each_other_are_no_answer(one, other, joint, unit):
+    for target in (one, other):
+        grade = grade_number(f"#### {one}{unit} {joint} {other}{unit}", str(target))
+        assert grade.verdict == (Verdict.MATCH if one == other else Verdict.MISMATCH)
+
+
 @pytest.mark.speed
-@pytest.mark.parametrize("unit", ["1", "1,111", "1,", "####", "#### ", "-", "1/", "1 ", ".", "\\frac{1", "$", "1e"])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "1",
+        "1,111",
+        "1,",
+        "####",
+        "#### ",
+        "-",
+        "1/",
+        "1 ",
+        ".",
+        "\\frac{1",
+        "$",
+        "1e",
+        "#### (",
+        "#### 1 + ",
+        "#### 1 or ",
+        "#### not 1 ",
+    ],
+)
 def test_hostile_repetition_takes_linear_time(unit):
     text = unit * (300_000 // len(unit))
     start = time.process_time()

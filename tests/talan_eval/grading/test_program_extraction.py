@@ -80,6 +80,8 @@ _FORMS = {
     "an assigned example before": (f"```python\ny = f(1)\n```\n```python\n{_F}\n```", _F),
     "a script before": (f"```python\nimport sys\nprint(sys.argv)\n```\n```python\n{_F}\n```", _F),
     "marked imports and a bare solution": (f"```python\nimport os\n```\n```\n{_F}\n```", f"import os\n\n{_F}"),
+    "an answer inside a block of Markdown": (f"````markdown\nSure:\n```python\n{_F}\n```\n````", _F),
+    "a fenced block inside a bare one": (f"````\n```python\n{_F}\n```\n````", _F),
     "a docstring with a fence-like line": (f'{_F}\n\nX = """`a`"""', f'{_F}\n\nX = """`a`"""'),
 }
 
@@ -110,6 +112,9 @@ def test_without_a_wanted_name_the_first_definition_counts():
         (["assert f(g(1)) == 1"], None),
         (["assert f(g(1)) == 1", "assert f(2) == 1"], "f"),
         ([], None),
+        (["assert f(1) == 2", "assert f(" + "1," * 30_000 + ") == 3"], None),
+        (["assert f(1) == 2", "assert f(1 =="], None),
+        (["assert " + "(" * 3_000 + "f(1)" + ")" * 3_000], None),
     ],
 )
 def test_the_wanted_function_is_the_one_that_all_tests_call(tests, name):

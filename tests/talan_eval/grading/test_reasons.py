@@ -5,6 +5,7 @@ import pytest
 
 from talan_eval.grading.graders import grade_answers
 from talan_eval.grading.reasons import (
+    DENIED,
     MATH_VERIFY_ONLY,
     RIGHT,
     UNFINISHED,
@@ -43,6 +44,12 @@ def _said(grader, target, answer, **doc):
         ("choice", "B", "Answer: A or B", "wrong, several answers claimed"),
         ("choice", "B", "Answer: A", "wrong"),
         ("number", "5", "#### 6", "wrong"),
+        ("number", "5", "#### 5 or 6", "wrong, several answers claimed"),
+        ("number", "20", "#### 24 = 4*6 = 20", "wrong, an equation or relation that is no value"),
+        ("number", "5", "#### not 5", DENIED),
+        ("number", "10", "#### half of 10", DENIED),
+        ("math", "5", "It is not \\boxed{5}.", DENIED),
+        ("math", "5", "\\boxed{5} or maybe \\boxed{6}", "wrong, several answers claimed"),
         ("number", "5", "none", UNPARSED),
     ],
 )

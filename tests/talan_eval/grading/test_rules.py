@@ -16,7 +16,7 @@ _PAGE = Path(__file__).parents[3] / "docs" / "grading.md"
 def test_every_rule_holds_in_its_example():
     for grader in ("number", "choice", "math"):
         rules = [rule for rule in RULES if rule.grader in (grader, "all" if grader == "number" else grader)]
-        docs = [{"answer": rule.target, "problem": rule.question} for rule in rules]
+        docs = [{"answer": rule.target, "problem": rule.question, "question": rule.question} for rule in rules]
         grades = grade_answers(grader, docs, [rule.written for rule in rules])
         wrong = [
             (rule.text, grade.reason) for rule, grade in zip(rules, grades, strict=True) if grade.score != rule.score

@@ -40,11 +40,20 @@ _PARTS = [
     ("analysisThe answer is B.assistantfinalC", "C"),
     ("Analysis of the problem: C", "Analysis of the problem: C"),
     ("<|channel>thought\nB<channel|>C", "C"),
+    ("<think>a <think>b</think> B </think> C", "C"),
+    ("<think>a</think> B </think> C", "B </think> C"),
+    ("<|think|>B<|end|><|begin|>assistant<|content|>C", "<|begin|>assistant<|content|>C"),
+    ("C<|end|>", "C<|end|>"),
+    ("I put that in <think> tags, as asked. C", "I put that in <think> tags, as asked. C"),
 ]
 _UNFINISHED = [
     "<think>\nC",
     "<think>a</think>C\n<think>or B",
     "[THINK]C",
+    "<think>a</think>C <think>or B",
+    "<think>a</think><think>C",
+    "C. <think>Hmm, or B",
+    "C <think>",
     "<|channel|>analysis<|message|>C",
     "analysisThe answer is C",
     "<think>a</thinking>C",
@@ -100,6 +109,7 @@ def test_prompts_and_templates():
     assert mark_tokens(("<s>", "</s>", "[THINK]", "[/THINK]")) == {"[THINK]", "[/THINK]"}
     assert mark_tokens(("<s>", "<|end|>")) == frozenset()
     assert "<|end|>" in mark_tokens(("<|channel|>", "<|end|>", "<|message|>"))
+    assert mark_tokens(("<|think|>", "<|end|>", "<|user|>")) == {"<|think|>", "<|end|>"}
 
 
 @pytest.mark.parametrize(
