@@ -313,29 +313,25 @@ def train(
             nothing is trainable, `work_dir` holds checkpoints of another run, the arm cannot be resumed, or a loss or
             gradient is not finite (checkpoints written before stay).
     """
-    _check_model(model, settings)
-    check_saving(model, save_every)
+    _check_model(model, settings, save_every)
     data = encode(tokenizer, examples, settings.max_length)
     order = _order(data, settings, seed)
     run = "" if save_every is None else run_identity(model, data, order, settings)
     resumed = None if save_every is None else to_resume(work_dir, run)
     with random_state_restored(model.device), _mode_restored(model, settings):
-        args = training_arguments(settings, seed=seed, work_dir=work_dir, device=model.device, save_every=save_every)
-        if save_every is not None and args.should_save:
-            drop_unfinished(work_dir)
-        collator = _collator(model, settings, pad_token(tokenizer))
+        args = _prepared(model, settings, seed, work_dir, save_every)
         pad = pad_token(tokenizer)
+        watch = Watch(data.held_out, settings.steps, pad, settings.batch_size)
         trainer = TalanTrainer(
-            model, args, data.examples, order, collator=collator,
-            watch=Watch(data.held_out, settings.steps, pad, settings.batch_size), run=run, on_step=on_step,
+            model, args, data.examples, order, collator=_collator(model, settings, pad), watch=watch, run=run,
+            on_step=on_step,
         )  # fmt: skip
         if isinstance(save_every, dt.timedelta):
             trainer.add_callback(TimedSaves(save_every))
         # Processes that share a step draw different masks, as the rows of one batch do.
         torch.manual_seed(derive_seed(seed, "dropout") + args.process_index)
         trainer.run_from(resumed)
-        seconds = trainer.seconds
-    return replace(_log(trainer.losses, data, order, seconds=seconds), signs=trainer.watch.signs)
+        return replace(_log(trainer.losses, data, order, seconds=trainer.seconds), signs=watch.signs)
 
 
 class _StepCallback(TrainerCallback):
@@ -359,8 +355,8 @@ class _StepCallback(TrainerCallback):
             self._on_step(state.global_step, state.max_steps, loss)
 
 
-def _check_model(model: PeftModel | PlainModel, settings: TrainingSettings) -> None:
-    """Raise a UserError for a model that the settings do not describe, instead of training something else silently."""
+def _check_model(model: PeftModel | PlainModel, settings: TrainingSettings, save_every: SaveEvery | None) -> None:
+    """Raise a UserError for a model that cannot be trained so, instead of training something else silently."""
     found = str(cast("Any", model.get_base_model()).dtype).removeprefix("torch.")
     if found != settings.dtype:
         raise UserError(
@@ -369,6 +365,7 @@ def _check_model(model: PeftModel | PlainModel, settings: TrainingSettings) -> N
         )
     if not any(weight.requires_grad for weight in model.parameters()):
         raise UserError("Nothing in this model is trainable.", "Load it with talan_core.load(DIR, is_trainable=True).")
+    check_saving(model, save_every)
 
 
 @contextlib.contextmanager
@@ -384,6 +381,16 @@ def _mode_restored(model: PeftModel | PlainModel, settings: TrainingSettings) ->
         if settings.gradient_checkpointing:
             _stop_checkpointing(model)
         model.eval()
+
+
+def _prepared(
+    model: PeftModel | PlainModel, settings: TrainingSettings, seed: int, work_dir: Path, save_every: SaveEvery | None
+) -> TrainingArguments:
+    """Return the trainer's arguments; what a kill left half written in the directory is gone."""
+    args = training_arguments(settings, seed=seed, work_dir=work_dir, device=model.device, save_every=save_every)
+    if save_every is not None and args.should_save:
+        drop_unfinished(work_dir)
+    return args
 
 
 def _order(data: EncodedData, settings: TrainingSettings, seed: int) -> list[int]:
