@@ -7,10 +7,13 @@ bug and keeps its traceback.
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
+
+_MOST: Final = 12
 
 
 class UserError(Exception):
@@ -52,3 +55,49 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> UserError:
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
     hint = f"Did you mean {close[0]!r}? " if close else ""
     return UserError(f"Unknown {kind} {name!r}.", f"{hint}Valid: {', '.join(names)}.")
+
+
+class SeveralErrors(UserError):
+    """Several mistakes as one message: each problem once, numbered, and then each thing to do once.
+
+    Args:
+        errors: At least one.
+    """
+
+    def __init__(self, errors: Sequence[UserError]) -> None:
+        self.errors = tuple(errors)
+        problems = list(dict.fromkeys(error.problem for error in errors))
+        fixes = dict.fromkeys(error.fix for error in errors)
+        listed = [f"({number}) {problem}" for number, problem in enumerate(problems[:_MOST], 1)]
+        if len(problems) > _MOST:
+            listed.append(f"... and {len(problems) - _MOST} more")
+        text = problems[0] if len(problems) == 1 else f"{len(problems)} problems:\n" + "\n".join(listed)
+        super().__init__(text, "\n".join(fixes))
+
+
+class Problems:
+    """Errors that were met and not raised yet, so that one message names all of them and not only the first."""
+
+    def __init__(self) -> None:
+        self._found: list[UserError] = []
+
+    @contextmanager
+    def collecting(self) -> Iterator[None]:
+        """Keep a ``UserError`` of the block; what follows the block goes on."""
+        try:
+            yield
+        except UserError as error:
+            self.add(error)
+
+    def add(self, error: UserError) -> None:
+        """Keep an error, or those that it consists of."""
+        self._found += error.errors if isinstance(error, SeveralErrors) else (error,)
+
+    def raise_any(self) -> None:
+        """Raise what was kept.
+
+        Raises:
+            UserError: Something was kept; a :class:`SeveralErrors` for several.
+        """
+        if self._found:
+            raise self._found[0] if len(self._found) == 1 else SeveralErrors(self._found)

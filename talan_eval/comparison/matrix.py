@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from talan_core.errors import UserError
+from talan_core.errors import Problems, UserError
 from talan_eval.comparison.score_columns import PROMPT_END, ScoreColumns
 
 if TYPE_CHECKING:
@@ -33,9 +33,10 @@ class ItemTable:
         pairing_hash: Hash of the (item id, prompt hash) of all of them.
         clusters: Cluster of each item, shape (N,), or None without clusters.
         labels: Per label name one value per item, shape (N,), "" where an item has none.
-        dropped_items: ItemTable left out of all arms because not every run has them under the same prompt.
+        dropped: Items left out of all arms because not every run has a score for them under the same prompt, ascending.
         dropped_prompts: How many of these every run has, but not under the same prompt.
-        same_prompt: ItemTable whose prompt another item has as well, ascending; None where prompts are unknown.
+        same_prompt: Items whose prompt another item has as well, ascending; None where prompts are unknown.
+        reasons: Why items are left out, by item, as far as a run says it: a logged error, an answer without a score.
     """
 
     task: str
@@ -44,9 +45,10 @@ class ItemTable:
     pairing_hash: str
     clusters: tuple[str, ...] | None = None
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    dropped_items: int = 0
+    dropped: tuple[str, ...] = ()
     dropped_prompts: int = 0
     same_prompt: tuple[str, ...] | None = None
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` for repeated identifiers, or columns of another length."""
@@ -181,13 +183,15 @@ def score_matrices(
             raise ValueError(f"arm {one.arm!r}, task {one.task!r} at seed {one.seed} is given twice")
         seeds[one.seed] = one
     backbones = dict.fromkeys(backbone for backbone, _ in runs)
-    return tuple(
-        matrix
-        for backbone in backbones
-        for task, metric in metrics.items()
-        if (backbone, task) in runs
-        for matrix in _matrices(_Place(backbone, task, metric, advice), runs[backbone, task], unpaired)
-    )
+    found: list[ScoreMatrix] = []
+    problems = Problems()
+    for backbone in backbones:
+        for task, metric in metrics.items():
+            if (backbone, task) in runs:
+                with problems.collecting():
+                    found += _matrices(_Place(backbone, task, metric, advice), runs[backbone, task], unpaired)
+    problems.raise_any()
+    return tuple(found)
 
 
 def _matrices(
@@ -219,8 +223,9 @@ def _matrices(
         pairing_hash=item_hash("\0".join(key) for key in kept),
         clusters=clusters,
         labels=labels,
-        dropped_items=dropped[0],
+        dropped=dropped[0],
         dropped_prompts=dropped[1],
+        reasons=_reasons(runs),
         same_prompt=_same_prompt(kept),
     )
     k = _samples(runs, place)
@@ -265,10 +270,13 @@ def _refuse_unmatched(reference: ScoreColumns, run: ScoreColumns, place: _Place)
     )
 
 
-def _dropped(runs: Sequence[ScoreColumns], kept: set[tuple[str, str]], place: _Place) -> tuple[int, int]:
-    """Return how many items are left out, and how many of these every run has under some prompt."""
+def _dropped(
+    runs: Sequence[ScoreColumns], kept: set[tuple[str, str]], place: _Place
+) -> tuple[tuple[str, ...], int]:
+    """Return the items that are left out, and how many of these every run has under some prompt."""
     items = [set(run.item_ids) for run in runs]
-    everywhere, anywhere = set.intersection(*items), set.union(*items)
+    asked = [own | set(run.left_out) for own, run in zip(items, runs, strict=True)]
+    everywhere, anywhere = set.intersection(*items), set.union(*asked)
     if not kept:
         raise UserError(
             f"Task {place.task!r}: no item under the same prompt is in every run ({len(anywhere)} items in all, "
@@ -276,7 +284,16 @@ def _dropped(runs: Sequence[ScoreColumns], kept: set[tuple[str, str]], place: _P
             place.advice,
         )
     common = {item for item, _ in kept}
-    return len(anywhere - common), len(everywhere - common)
+    return tuple(sorted(anywhere - common)), len(everywhere - common)
+
+
+def _reasons(runs: Sequence[ScoreColumns]) -> dict[str, str]:
+    """Return why items have no score, by item, from the first run that says it."""
+    found: dict[str, str] = {}
+    for run in runs:
+        for item, why in run.left_out.items():
+            found.setdefault(item, f"{run.arm} at seed {run.seed}, {why}")
+    return found
 
 
 def _same_prompt(kept: Iterable[tuple[str, str]]) -> tuple[str, ...] | None:

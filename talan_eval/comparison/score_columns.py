@@ -76,6 +76,7 @@ class ScoreColumns:
         clusters: Cluster of each item, shape (N,), or None without clusters.
         labels: Per label name one value per item, "" where an item has none.
         source: Where the scores were read, for messages; "" where that says nothing.
+        left_out: Items that the run was asked and that have no score, with the reason; they are in no other column.
     """
 
     arm: str
@@ -91,6 +92,7 @@ class ScoreColumns:
     clusters: tuple[str, ...] | None = None
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     source: str = ""
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def keys(self) -> set[tuple[str, str]]:
         """Return what is paired on: (item id, prompt hash)."""

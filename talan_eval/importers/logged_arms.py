@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from talan_core.errors import UserError
+from talan_core.errors import Problems, UserError
 from talan_eval.importers import registry
 from talan_eval.importers.files import FileReader
 from talan_eval.importers.logged import LoggedArm
 from talan_eval.importers.naming import arm_names
 from talan_eval.importers.places import find
 from talan_eval.importers.reader import LoggedSource
+from talan_eval.importers.variants import told_apart
 from talan_eval.importers.words import COMMAND, split, typed_again
 
 if TYPE_CHECKING:
@@ -40,7 +41,13 @@ def read_arms(typed: Sequence[str]) -> tuple[LoggedArm, ...]:
     with FileReader() as files:
         readers = [kind(files) for kind in registry.READERS]
         found = [find(word, readers) for word in words]
-        sources = [LoggedSource(source, tuple(source.reader.read(source))) for source in found]
+        problems = Problems()
+        sources = []
+        for source in found:
+            with problems.collecting():
+                sources.append(LoggedSource(source, tuple(source.reader.read(source))))
+        problems.raise_any()
+    sources = _told_apart(sources)
     groups = _groups(sources)
     for group in groups:
         _refuse_mixed(group)
@@ -62,6 +69,11 @@ def read_arms(typed: Sequence[str]) -> tuple[LoggedArm, ...]:
         )
         for name, group in zip(arm_names(groups), groups, strict=True)
     )
+
+
+def _told_apart(sources: Sequence[LoggedSource]) -> list[LoggedSource]:
+    runs = iter(told_apart([run for source in sources for run in source.runs]))
+    return [replace(source, runs=tuple(next(runs) for _ in source.runs)) for source in sources]
 
 
 def _groups(sources: Sequence[LoggedSource]) -> list[list[LoggedSource]]:

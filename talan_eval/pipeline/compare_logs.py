@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-from talan_core.errors import UserError, unknown_name
+from talan_core.errors import Problems, UserError, unknown_name
 from talan_eval.comparison import Origin, StatisticsSettings, compare, score_matrices
 from talan_eval.importers.account import Account
 from talan_eval.importers.checks import common_tasks, different_settings, task_versions
+from talan_eval.importers.completeness import check_completeness, refuse_shorter_logs
 from talan_eval.importers.copies import equal_seeds, refuse_identical_files
 from talan_eval.importers.logged_arms import read_arms
 from talan_eval.importers.logged_scores import score_columns
@@ -19,11 +20,13 @@ from talan_eval.result.contrast import declare
 from talan_eval.store.atomic import atomic_write_bytes, make_directory, refuse_unwritable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from talan_eval.comparison import ScoreColumns
     from talan_eval.importers.logged import LoggedArm
+    from talan_eval.importers.metrics import Chosen
+    from talan_eval.importers.seeds import Trials
     from talan_eval.requests.compare_logs import CompareLogsRequest
     from talan_eval.result.contrast import ContrastSpec
     from talan_eval.result.schema import Result
@@ -66,19 +69,20 @@ def compare_logs(request: CompareLogsRequest) -> LogsComparison:
     contrasts = _contrasts(arms, rules)
     named = None if request.tasks is None else [task.strip() for task in request.tasks.split(",") if task.strip()]
     tasks = common_tasks(arms, named)
-    versions = task_versions(arms, tasks)
+    problems = Problems()
+    with problems.collecting():
+        refuse_shorter_logs(arms, tasks)
+    with problems.collecting():
+        versions = task_versions(arms, tasks)
+    with problems.collecting():
+        chosen = choose(arms, tasks, request.metric, request.filter)
+    problems.raise_any()
     backbones = by_backbone(arms)
     for backbone in backbones:
         refuse_identical_files(backbone.arms, tasks)
     trials = {backbone.name: arrange(backbone.arms, rules) for backbone in backbones}
-    chosen = choose(arms, tasks, request.metric, request.filter)
-    columns = [
-        column
-        for backbone, arranged in trials.items()
-        for one in chosen
-        for arm, own in arranged.arms.items()
-        for column in score_columns(one, own, arm, backbone)
-    ]
+    parts = check_completeness(arms, chosen, drop=rules.drop)
+    columns = _columns(trials, chosen, drop=rules.drop)
     matrices = score_matrices(
         columns,
         metrics={one.task: one.label for one in chosen},
@@ -88,9 +92,22 @@ def compare_logs(request: CompareLogsRequest) -> LogsComparison:
     copies = equal_seeds(matrices, contrasts, proven=all(run.proven for arm in arms for run in arm.runs))
     account = Account(arms, trials, chosen, rules)
     result = compare(matrices, contrasts, Origin(account.provenance(), _SANDBOX, versions), statistics)
-    warnings = tuple(f"{text}." for text in (*account.warnings(), *copies, *_sampled(columns)))
+    warnings = tuple(f"{text}." for text in (*account.warnings(), *parts, *copies, *_sampled(columns)))
     result = result.model_copy(update={"warnings": (*warnings, *result.warnings)})
     return LogsComparison(result, account.notes())
+
+
+def _columns(trials: Mapping[str, Trials], chosen: Sequence[Chosen], *, drop: bool) -> list[ScoreColumns]:
+    """Return the scores of all runs; what cannot be scored is refused for all of them at once."""
+    problems = Problems()
+    columns: list[ScoreColumns] = []
+    for backbone, arranged in trials.items():
+        for one in chosen:
+            for arm, own in arranged.arms.items():
+                with problems.collecting():
+                    columns += score_columns(one, own, arm, backbone, drop=drop)
+    problems.raise_any()
+    return columns
 
 
 def write_reports(result: Result, out: Path | None, json: Path | None) -> None:

@@ -22,10 +22,12 @@ class CompareLogsRequest(ContrastOptions, OutputOptions, StatisticsOptions):
     metric: tuple[str, ...] = option(
         (), "Logged metric to compare, or TASK=METRIC (repeat it); a task's first when left out."
     )
-    filter: str | None = option(None, "Logged filter to compare, where a task has several.")
+    filter: tuple[str, ...] = option(
+        (), "Logged filter to compare where a task has several, or TASK=FILTER (repeat it)."
+    )
     trial_axis: str = option(
         "seed", "What several logs of an arm are: seed (one per trained checkpoint) or sample (of one checkpoint)."
     )
     allow_unpaired: str | None = option(
-        None, "drop: leave out of all arms the items and seeds that only some have, and say how many."
+        None, "drop: leave out of all arms the items and seeds that only some have or that have no score, and name them."
     )

@@ -104,6 +104,9 @@ class Cell(PublishedRecord):
     metric: str = Field(description="Score that is compared.")
     n_items: int = Field(ge=1, description="Items, the same for both arms and all seeds.")
     n_dropped: int = Field(0, ge=0, description="Items left out of both arms because not every run has them.")
+    dropped_items: tuple[str, ...] = Field(
+        (), description="Ids of these, ascending; empty in results of before they were named."
+    )
     n_seeds: int = Field(
         ge=1, description="Training seeds with both arms complete; the smaller number where they are independent."
     )

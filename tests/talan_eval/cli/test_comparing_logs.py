@@ -83,7 +83,7 @@ def test_logs_are_compared_without_torch():
         "import sys; from talan_eval.cli import compare_logs; "
         "from talan_eval.requests.compare_logs import CompareLogsRequest; "
         f"compare_logs.perform(CompareLogsRequest(logs=({str(LOGS / 'base')!r}, {str(LOGS / 'treat')!r}), "
-        "filter='strict-match')); "
+        "filter=('strict-match',))); "
         "print(sorted({'torch', 'transformers', 'peft', 'lm_eval', 'datasets', 'pyarrow'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
