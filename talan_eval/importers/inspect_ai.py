@@ -21,7 +21,7 @@ from talan_core.errors import Problems, UserError
 from talan_eval.importers.files import first_bytes, natural
 from talan_eval.importers.logged import NO_FILTER, Answers, Claims, LoggedRun, OlderLog, TaskLog
 from talan_eval.importers.reader import LogReader
-from talan_eval.importers.words import typed_words
+from talan_eval.importers.words import several, typed_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -132,7 +132,7 @@ def _run(path: Path, logs: Sequence[_Log], source: Source) -> LoggedRun:
         files=tuple(by_task[key][-1].stamp for key in tasks),
         model=_model(spec),
         version=_text(spec.packages.get("inspect_ai")),
-        notes=(note,) if older else (),
+        notes=(*((note,) if older else ()), *(said for log in newest for said in _errors_with_scores(log))),
     )
 
 
@@ -251,6 +251,13 @@ def _trouble(sample: Any) -> str:  # noqa: ANN401 - inspect_ai's EvalSample
         return "it was not scored"
     reasons = [getattr(score, "reason", None) for score in sample.scores.values()]
     return next((str(reason)[:_MESSAGE] for reason in reasons if reason), "")
+
+
+def _errors_with_scores(log: _Log) -> Iterable[str]:
+    found = [sample.id for sample in log.content.samples if sample.error is not None and sample.scores]
+    if found:
+        items = several([repr(str(item)) for item in found])
+        yield f"{log.path}: scores count also where an error stands beside them (score_on_error): items {items}"
 
 
 def _claims(log: _Log) -> Claims:

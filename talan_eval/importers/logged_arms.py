@@ -10,6 +10,7 @@ from talan_eval.importers import registry
 from talan_eval.importers.files import FileReader
 from talan_eval.importers.logged import LoggedArm
 from talan_eval.importers.naming import arm_names
+from talan_eval.importers.one_model import refuse_other_models
 from talan_eval.importers.places import find
 from talan_eval.importers.reader import LoggedSource
 from talan_eval.importers.variants import told_apart
@@ -53,6 +54,7 @@ def read_arms(typed: Sequence[str]) -> tuple[LoggedArm, ...]:
         _refuse_mixed(group)
         for source in group:
             _refuse_crowded(source)
+            refuse_other_models(source)
     _refuse_twice(groups)
     if len(groups) < _LEAST:
         only = f"One arm is named ({groups[0][0].typed})" if groups else "No logs are named"

@@ -49,7 +49,7 @@ def test_every_metric_is_listed_and_one_is_chosen(compared):
     got = compared(LOGS / "base", LOGS / "treat", filter=("strict-match",), metric=("sums_chosen=acc_norm",))
     assert got.result.contrasts[0].cells[0].metric == "acc_norm"
     assert got.result.provenance["metrics"]["sums_chosen"]["found"] == ["acc", "acc_norm"]
-    assert "metric acc_norm of sums_chosen; also logged: acc (--metric)" in got.notes
+    assert "metric acc_norm of sums_chosen; also logged: acc (--metric)" in got.notes[0]
 
 
 @pytest.mark.parametrize(
