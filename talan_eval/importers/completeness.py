@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from talan_core.errors import Problems, SeveralErrors, UserError
+from talan_eval.importers.files import natural
 from talan_eval.importers.words import several, typed_again
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from talan_eval.importers.metrics import Chosen
 
 _CLOSE: Final = 1e-6
-_DROP: Final = "To leave out of all arms what is missing, type --allow-unpaired drop."
+_Key = tuple[str, int]  # item, sample
 
 
 def refuse_shorter_logs(arms: Sequence[LoggedArm], tasks: Sequence[str]) -> None:
@@ -82,15 +83,16 @@ def _check(run: LoggedRun, log: TaskLog, chosen: Chosen, *, drop: bool) -> Itera
     if claims is None:
         return
     answers = log.answers[chosen.filter]
-    missing = _missing(answers, claims.keys)
+    missing = missing_answers(log, answers)
     found, counts = len(answers.items), claims.counts
+    named = several([f"{item!r} epoch {epoch}" if _repeated(answers) else repr(item) for item, epoch in missing])
     if claims.keys is not None and missing:
-        problem = f"{log.file}: {len(missing)} of the {len(claims.keys)} answers that it was to hold are missing: " + (
-            several([f"{item!r} epoch {epoch}" if _repeated(answers) else repr(item) for item, epoch in missing])
+        problem = f"{log.file} lacks {len(missing)} of the {len(claims.keys)} answers that it was to hold: {named}"
+    elif counts and found < min(counts):
+        problem = f"{log.file} holds {found} of the {counts[0]} answers that {claims.source.name} reports" + (
+            f"; items {named} are missing" if missing else ""
         )
-    elif counts and found < max(counts) and found not in counts:
-        problem = f"{log.file} holds {found} of the {counts[0]} answers that {claims.source.name} reports"
-    elif counts and found > max(counts):
+    elif counts and found not in counts:
         raise UserError(
             f"{log.file} holds {found} answers, and {claims.source} reports {counts[0]}: they are not of one run.",
             f"Score this run again, or move the report away (nothing is then checked against it): {_moved(log)}",
@@ -101,16 +103,29 @@ def _check(run: LoggedRun, log: TaskLog, chosen: Chosen, *, drop: bool) -> Itera
     if not drop:
         raise UserError(
             f"{problem}. The file was cut off, or answers were taken out.",
-            f"Score {run.path} again, or restore the file. {_DROP}",
+            "Score again, or restore the file. To leave out of all arms what is missing, type --allow-unpaired drop",
         )
     yield f"{problem}; they are left out of all arms"
 
 
-def _missing(answers: Answers, keys: frozenset[tuple[str, int]] | None) -> list[tuple[str, int]]:
-    if keys is None:
+def missing_answers(log: TaskLog, answers: Answers) -> list[_Key]:
+    """Return the (item, sample) of what a log was to hold and does not, as far as it can be told.
+
+    Where a log states only how many answers there were, and numbers its items from 0 as lm-eval does, the missing
+    numbers are told.
+    """
+    claims = log.claims
+    if claims is None:
         return []
-    held = set(zip(answers.items, answers.samples or [1] * len(answers.items), strict=True))
-    return sorted(keys - held)
+    if claims.keys is not None:
+        held = set(zip(answers.items, answers.samples or [1] * len(answers.items), strict=True))
+        return sorted(claims.keys - held, key=natural)
+    counts = claims.counts
+    if not counts or len(answers.items) >= min(counts):
+        return []
+    numbers = dict.fromkeys(map(str, range(counts[0])))
+    held_items = set(answers.items)
+    return [(item, 0) for item in numbers if item not in held_items] if held_items <= numbers.keys() else []
 
 
 def _repeated(answers: Answers) -> bool:

@@ -52,6 +52,7 @@ class LmEvalLogs(LogReader):
 
     harness: ClassVar[str] = "lm-eval"
     readable: ClassVar[str] = "lm-eval --log_samples directories"
+    files_are_tasks: ClassVar[bool] = True
 
     def __init__(self, files: FileReader) -> None:
         """Take what reads and stamps files."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from talan_core.errors import Problems, UserError
 from talan_eval.importers import registry
-from talan_eval.importers.files import FileReader
+from talan_eval.importers.files import FileReader, natural
 from talan_eval.importers.logged import LoggedArm
 from talan_eval.importers.naming import arm_names
 from talan_eval.importers.one_model import refuse_other_models
@@ -65,7 +65,7 @@ def read_arms(typed: Sequence[str]) -> tuple[LoggedArm, ...]:
     return tuple(
         LoggedArm(
             name=name,
-            runs=tuple(run for source in group for run in source.runs),
+            runs=_joined(group),
             words=tuple(source.typed for source in group),
             in_order=all(source.source.is_one for source in group),
         )
@@ -84,6 +84,32 @@ def _groups(sources: Sequence[LoggedSource]) -> list[list[LoggedSource]]:
     for index, source in enumerate(sources):
         groups.setdefault(index if source.name is None else source.name, []).append(source)
     return list(groups.values())
+
+
+def _joined(group: Sequence[LoggedSource]) -> tuple[LoggedRun, ...]:
+    """Return the runs of an arm; files of one directory that were named one by one are one run if no task is twice."""
+    runs: list[LoggedRun] = []
+    for source in group:
+        for run in source.runs:
+            same = next((n for n, other in enumerate(runs) if _is_one_run(other, run)), None)
+            if same is None or not source.source.reader.files_are_tasks:
+                runs.append(run)
+                continue
+            other = runs[same]
+            runs[same] = replace(
+                other,
+                path=run.path.parent,
+                tasks=dict(sorted({**other.tasks, **run.tasks}.items(), key=lambda item: natural(item[0]))),
+                files=tuple(dict.fromkeys((*other.files, *run.files))),
+                notes=(*other.notes, *run.notes),
+            )
+    return tuple(runs)
+
+
+def _is_one_run(one: LoggedRun, other: LoggedRun) -> bool:
+    places = [run.path.parent if run.path.is_file() else run.path for run in (one, other)]
+    alike = (one.model, one.backbone, one.version) == (other.model, other.backbone, other.version)
+    return other.path.is_file() and places[0] == places[1] and alike and not set(one.tasks) & set(other.tasks)
 
 
 @dataclass(frozen=True, slots=True)

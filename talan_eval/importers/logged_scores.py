@@ -10,6 +10,7 @@ import numpy as np
 
 from talan_core.errors import Problems, SeveralErrors, UserError
 from talan_eval.comparison.score_columns import ScoreColumns, cluster_column, label_columns
+from talan_eval.importers.completeness import missing_answers
 from talan_eval.importers.words import several
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ def _filled(columns: ScoreColumns, chosen: Chosen, trials: Sequence[Trial], *, d
     if any(lost) and not drop:
         raise SeveralErrors([_refuse_without(log, own, chosen) for log, own in zip(logs, lost, strict=True) if own])
     reasons = {item: why for own in lost for item, why in own.items()}
+    for log, one in zip(logs, answers, strict=True):
+        reasons |= {item: "not in the log, which was to hold it" for item, _ in missing_answers(log, one)}
     source = ", ".join(str(log.file) for log in logs)
     first = answers[0]
     plain = len(answers) == 1 and len(set(first.items)) == len(first.items) and not reasons

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     _Group = Sequence[LoggedSource]
 
 _HUB_PARTS: Final = 2  # "owner/model"
-_PART_OF_RUN: Final = re.compile(r"(?i)checkpoint[-_]?\d+|step[-_]?\d+|epoch[-_]?\d+|adapter|final|best|last|model|merged")
+_PART_OF_RUN: Final = re.compile(
+    r"(?i)(checkpoint|step|epoch|seed|run)[-_]?\d+|adapter|final|best|last|model|merged"
+)
 _STORED: Final = re.compile(r"train_(?P<arm>.+)_seed-\d+_[0-9a-f]{12}")  # the name of a training in grid.py
 _SEED_END: Final = re.compile(r"(?i)[-_./ ]+(seed|run|s)?[-_./ ]*$")
 
@@ -53,10 +55,10 @@ def _short(model: str) -> str:
     """Return a Hub id whole, and of a path its last part that names a model.
 
     A checkpoint of ours is called after its arm, not after the name that its directory bears in a store; directories
-    such as "checkpoint-500" and "adapter" are called after the one above.
+    such as "checkpoint-500", "seed0" and "adapter" are called after the one above.
     """
     parts = [part for part in re.split(r"[/\\]", model) if part]
-    while len(parts) > 1 and _PART_OF_RUN.fullmatch(parts[-1]):
+    while len(parts) > _HUB_PARTS and _PART_OF_RUN.fullmatch(parts[-1]):
         parts.pop()
     stored = _STORED.fullmatch(parts[-1]) if parts else None
     if stored is not None:
