@@ -57,7 +57,7 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> UserError:
     return UserError(f"Unknown {kind} {name!r}.", f"{hint}Valid: {', '.join(names)}.")
 
 
-class SeveralErrors(UserError):
+class JointError(UserError):
     """Several mistakes as one message: each problem once, numbered, and then each thing to do once.
 
     Args:
@@ -91,13 +91,13 @@ class Problems:
 
     def add(self, error: UserError) -> None:
         """Keep an error, or those that it consists of."""
-        self._found += error.errors if isinstance(error, SeveralErrors) else (error,)
+        self._found += error.errors if isinstance(error, JointError) else (error,)
 
     def raise_any(self) -> None:
         """Raise what was kept.
 
         Raises:
-            UserError: Something was kept; a :class:`SeveralErrors` for several.
+            UserError: Something was kept; a :class:`JointError` for several.
         """
         if self._found:
-            raise self._found[0] if len(self._found) == 1 else SeveralErrors(self._found)
+            raise self._found[0] if len(self._found) == 1 else JointError(self._found)

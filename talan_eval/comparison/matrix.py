@@ -270,9 +270,7 @@ def _refuse_unmatched(reference: ScoreColumns, run: ScoreColumns, place: _Place)
     )
 
 
-def _dropped(
-    runs: Sequence[ScoreColumns], kept: set[tuple[str, str]], place: _Place
-) -> tuple[tuple[str, ...], int]:
+def _dropped(runs: Sequence[ScoreColumns], kept: set[tuple[str, str]], place: _Place) -> tuple[tuple[str, ...], int]:
     """Return the items that are left out, and how many of these every run has under some prompt."""
     items = [set(run.item_ids) for run in runs]
     asked = [own | set(run.left_out) for own, run in zip(items, runs, strict=True)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from talan_core.errors import Problems, SeveralErrors, UserError
+from talan_core.errors import JointError, Problems, UserError
 from talan_eval.importers.files import natural
 from talan_eval.importers.words import several, typed_again
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from talan_eval.importers.logged import Answers, LoggedArm, LoggedRun, TaskLog
+    from talan_eval.importers.logged import Answers, LoggedArm, TaskLog
     from talan_eval.importers.metrics import Chosen
 
 _CLOSE: Final = 1e-6
@@ -50,7 +50,7 @@ def refuse_shorter_logs(arms: Sequence[LoggedArm], tasks: Sequence[str]) -> None
         )
         for _, run, log in shorter
     ]
-    raise SeveralErrors(problems)
+    raise JointError(problems)
 
 
 def check_completeness(arms: Sequence[LoggedArm], chosen: Sequence[Chosen], *, drop: bool) -> tuple[str, ...]:
@@ -73,12 +73,12 @@ def check_completeness(arms: Sequence[LoggedArm], chosen: Sequence[Chosen], *, d
         for arm in arms:
             for run in arm.runs:
                 with problems.collecting():
-                    warnings += _check(run, run.tasks[one.task], one, drop=drop)
+                    warnings += _check(run.tasks[one.task], one, drop=drop)
     problems.raise_any()
     return (*dict.fromkeys(warnings), *_limits(arms, chosen))
 
 
-def _check(run: LoggedRun, log: TaskLog, chosen: Chosen, *, drop: bool) -> Iterator[str]:
+def _check(log: TaskLog, chosen: Chosen, *, drop: bool) -> Iterator[str]:
     claims = log.claims
     if claims is None:
         return

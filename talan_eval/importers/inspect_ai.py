@@ -2,8 +2,8 @@
 
 An item is known by its sample id; it is the same question if input, choices and target are equal. Scores are read as
 inspect_ai's own default does: C, P, I and N are 1, 0.5, 0 and 0. A score counts also where an error stands beside it
-(``score_on_error``). Epochs are repeated answers of one checkpoint, hence samples, never seeds. A task that was run with
-several arguments is several tasks.
+(``score_on_error``). Epochs are repeated answers of one checkpoint, hence samples, never seeds. A task that was run
+with several arguments is several tasks.
 
 Not covered: edits of scores that a log records are taken as they stand; scores that are lists.
 """
@@ -197,7 +197,7 @@ def _task(logs: Sequence[_Log], source: Source) -> TaskLog:
     spec = log.content.eval
     answers = Answers()
     for number, sample in enumerate(log.content.samples, 1):
-        scores = {} if sample.invalidation is not None else dict(_flat(sample.scores or {}))
+        scores = {} if getattr(sample, "invalidation", None) is not None else dict(_flat(sample.scores or {}))
         trouble = _trouble(sample)
         if trouble:
             answers.troubles[len(answers.items)] = trouble
@@ -243,7 +243,7 @@ def _refuse_unfinished(logs: Sequence[_Log], source: Source) -> None:
 
 def _trouble(sample: Any) -> str:  # noqa: ANN401 - inspect_ai's EvalSample
     """Return why a sample may have no score; "" where nothing is known."""
-    if sample.invalidation is not None:
+    if getattr(sample, "invalidation", None) is not None:
         return "it was invalidated"
     if sample.error is not None:
         return f"error: {str(sample.error.message)[:_MESSAGE]}"

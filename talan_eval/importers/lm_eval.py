@@ -107,15 +107,13 @@ class LmEvalLogs(LogReader):
             notes=(*_older_notes(path, logs), *_missing_notes(path, newest, summaries)),
         )
 
-    def _summaries(
-        self, path: Path, logs: _Logs, used: set[str], stamps: list[Stamp]
-    ) -> dict[str, Summary]:
+    def _summaries(self, path: Path, logs: _Logs, used: set[str], stamps: list[Stamp]) -> dict[str, Summary]:
         """Read the results file of every time, by time; those of older logs say only which model was scored."""
         found = {}
         for time in sorted({log.time for own in logs.values() for log in own}):
             file = _results_file(path, time)
-            found[time] = Summary({}) if file is None else read_summary(
-                file, self._files, stamps if time in used else []
+            found[time] = (
+                Summary({}) if file is None else read_summary(file, self._files, stamps if time in used else [])
             )
         return found
 

@@ -26,9 +26,7 @@ UNNAMED: Final = ""
 _CLOSE: Final = 1e-6
 
 
-def with_filters(
-    answers: Mapping[str, Answers], task: str, file: Path, summary: Summary
-) -> dict[str, Answers]:
+def with_filters(answers: Mapping[str, Answers], task: str, file: Path, summary: Summary) -> dict[str, Answers]:
     """Return the answers by filter, also where the lines name none.
 
     Args:

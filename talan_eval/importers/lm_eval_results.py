@@ -103,15 +103,15 @@ class Summary:
         reported = dict(self._reported(task))
         samples = self.of_task("n-samples", task)
         samples = samples if isinstance(samples, dict) else {}
-        total, scored = (samples.get(key) for key in ("original", "effective"))
-        counts = [int(scored)] if _is_number(scored) else []
-        if counts and _is_number(total) and self.limit:  # which versions before 0.4.13 miscount for a share
+        total, scored = (_whole(samples.get(key)) for key in ("original", "effective"))
+        counts = [] if scored is None else [scored]
+        if counts and total is not None and self.limit:  # which versions before 0.4.13 miscount for a share
             limit = float(self.limit)
-            counts.append(math.ceil(total * limit) if limit < 1 else min(int(limit), int(total)))
+            counts.append(math.ceil(total * limit) if limit < 1 else min(int(limit), total))
         return Claims(
             source=self.file,
             counts=tuple(dict.fromkeys(counts)),
-            total=int(total) if _is_number(total) else None,
+            total=total,
             limit=self.limit,
             filters=self.filters(task),
             means={key: value for key, value in reported.items() if key[1] in self._means(task)},
@@ -169,6 +169,10 @@ def read_summary(file: Path, reader: FileReader, stamps: list[Stamp]) -> Summary
             f"Score this run again, or move the file away (the samples are then not checked): mv '{file}' '{file}.bad'",
         ) from error
     return Summary(content if isinstance(content, dict) else {}, file)
+
+
+def _whole(value: object) -> int | None:
+    return int(value) if isinstance(value, int | float) and _is_number(value) else None
 
 
 def _is_number(value: object) -> bool:

@@ -42,13 +42,13 @@ def read_arms(typed: Sequence[str]) -> tuple[LoggedArm, ...]:
     with FileReader() as files:
         readers = [kind(files) for kind in registry.READERS]
         found = [find(word, readers) for word in words]
+        read = []
         problems = Problems()
-        sources = []
-        for source in found:
+        for place in found:
             with problems.collecting():
-                sources.append(LoggedSource(source, tuple(source.reader.read(source))))
+                read.append(LoggedSource(place, tuple(place.reader.read(place))))
         problems.raise_any()
-    sources = _told_apart(sources)
+    sources = _told_apart(read)
     groups = _groups(sources)
     for group in groups:
         _refuse_mixed(group)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from talan_core.errors import Problems, SeveralErrors, UserError
+from talan_core.errors import JointError, Problems, UserError
 from talan_eval.comparison.score_columns import ScoreColumns, cluster_column, label_columns
 from talan_eval.importers.completeness import missing_answers
 from talan_eval.importers.words import several
@@ -75,9 +75,9 @@ def _filled(columns: ScoreColumns, chosen: Chosen, trials: Sequence[Trial], *, d
     scores = [_scores(log, one, chosen) for log, one in zip(logs, answers, strict=True)]
     for log, one in zip(logs, answers, strict=True):
         _refuse_duplicates(log, one)
-    lost = [_without_score(log, *own, chosen) for log, *own in zip(logs, answers, scores, strict=True)]
+    lost = [_without_score(log, one, own, chosen) for log, one, own in zip(logs, answers, scores, strict=True)]
     if any(lost) and not drop:
-        raise SeveralErrors([_refuse_without(log, own, chosen) for log, own in zip(logs, lost, strict=True) if own])
+        raise JointError([_refuse_without(log, own) for log, own in zip(logs, lost, strict=True) if own])
     reasons = {item: why for own in lost for item, why in own.items()}
     for log, one in zip(logs, answers, strict=True):
         reasons |= {item: "not in the log, which was to hold it" for item, _ in missing_answers(log, one)}
@@ -153,7 +153,7 @@ def _without_score(log: TaskLog, answers: Answers, scores: FloatArray, chosen: C
     return found
 
 
-def _refuse_without(log: TaskLog, lost: Mapping[str, str], chosen: Chosen) -> UserError:
+def _refuse_without(log: TaskLog, lost: Mapping[str, str]) -> UserError:
     told = several([f"item {item!r} ({why})" for item, why in lost.items()])
     again = "inspect score FILE, or inspect eval-retry FILE" if log.unit == _SAMPLE else "so that every item has one"
     return UserError(

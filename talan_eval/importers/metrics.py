@@ -151,7 +151,9 @@ def _open_filters(names: Mapping[str, Sequence[str]], asked: _Asked) -> UserErro
     else:
         words = " ".join(f"--filter {typed_words(f'{task}={own[0]}')}" for task, own in names.items())
         words = words if asked.general is None else f"--filter {asked.general} {words}"
-    listed = "; ".join(f"task {task!r} was scored under {len(own)} filters: {', '.join(own)}" for task, own in names.items())
+    listed = "; ".join(
+        f"task {task!r} was scored under {len(own)} filters: {', '.join(own)}" for task, own in names.items()
+    )
     return UserError(
         f"{listed[0].upper()}{listed[1:]}. They are different metrics of the same answers; averaging them would count "
         "each answer twice.",

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     _Group = Sequence[LoggedSource]
 
 _HUB_PARTS: Final = 2  # "owner/model"
-_PART_OF_RUN: Final = re.compile(
-    r"(?i)(checkpoint|step|epoch|seed|run)[-_]?\d+|adapter|final|best|last|model|merged"
-)
+_PART_OF_RUN: Final = re.compile(r"(?i)(checkpoint|step|epoch|seed|run)[-_]?\d+|adapter|final|best|last|model|merged")
 _STORED: Final = re.compile(r"train_(?P<arm>.+)_seed-\d+_[0-9a-f]{12}")  # the name of a training in grid.py
 _SEED_END: Final = re.compile(r"(?i)[-_./ ]+(seed|run|s)?[-_./ ]*$")
 

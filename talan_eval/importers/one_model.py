@@ -29,7 +29,9 @@ def refuse_other_models(source: LoggedSource) -> None:
     if any(word in directory for word in "*?["):
         return
     open_runs = [
-        run for run in source.runs if run.seed is None and run.model is not None and not SEED_NUMBER.search(str(run.path))
+        run
+        for run in source.runs
+        if run.seed is None and run.model is not None and not SEED_NUMBER.search(str(run.path))
     ]
     by_backbone: dict[str | None, dict[str, list[str]]] = {}
     for run in open_runs:
@@ -39,9 +41,7 @@ def refuse_other_models(source: LoggedSource) -> None:
         if len(models) > 1:
             name = source.name or "NAME"
             kept = next(iter(models))
-            words = [
-                f"{name}={run.path}" for run in open_runs if _DIGITS.sub("0", str(run.model)) == kept
-            ]
+            words = [f"{name}={run.path}" for run in open_runs if _DIGITS.sub("0", str(run.model)) == kept]
             raise UserError(
                 f"{source.typed} holds runs of {len(models)} models: {several([own[0] for own in models.values()])}.",
                 "Trainings of one arm with other seeds are named one by one, or by a pattern. To compare the first "

@@ -12,7 +12,7 @@ from talan_core.errors import UserError
 from talan_eval.importers.files import natural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 COMMAND: Final = "talan-eval compare-logs"
 _WILD: Final = frozenset("*?[")

@@ -29,5 +29,6 @@ class CompareLogsRequest(ContrastOptions, OutputOptions, StatisticsOptions):
         "seed", "What several logs of an arm are: seed (one per trained checkpoint) or sample (of one checkpoint)."
     )
     allow_unpaired: str | None = option(
-        None, "drop: leave out of all arms the items and seeds that only some have or that have no score, and name them."
+        None,
+        "drop: leave out of all arms the items and seeds that only some have or that have no score, and name them.",
     )

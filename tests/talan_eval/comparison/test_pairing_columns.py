@@ -72,7 +72,10 @@ def test_what_not_every_run_has_is_dropped_on_request_and_counted():
     other = [dataclasses.replace(row, prompt_hash="q") if row.item_id == "b" else row for row in rows("bcd")]
     cell = paired(rows("abc"), other, unpaired="drop")
     assert cell.items.item_ids == ("c",)
-    assert (cell.items.dropped, cell.items.dropped_prompts) == (("a", "b", "d"), 1)  # a and d, and b with its two prompts
+    assert (cell.items.dropped, cell.items.dropped_prompts) == (
+        ("a", "b", "d"),
+        1,
+    )  # a and d, and b with its two prompts
     with pytest.raises(UserError, match="2 only in the first, 2 only in the second, 1 of them the same item"):
         paired(rows("abc"), other)
 

@@ -48,7 +48,10 @@ def rewrite(path, change):
         (lambda lines: [line.replace('"acc": 1.0', '"acc": [1, 2]') for line in lines], "line 2: acc is [1, 2], not a"),
         (lambda lines: [line.replace('"acc": 1.0', '"acc": null') for line in lines], "line 2: acc is None"),
         (lambda lines: [line.replace('"metrics": ["acc"]', '"metrics": ["f1"]') for line in lines], "no value for f1"),
-        (lambda lines: [lines[0], lines[1].replace('"acc"', '"f1"'), *lines[2:]], "item '1' (line 2: no acc; it has f1): no score"),
+        (
+            lambda lines: [lines[0], lines[1].replace('"acc"', '"f1"'), *lines[2:]],
+            "item '1' (line 2: no acc; it has f1): no score",
+        ),
         (lambda lines: [*lines, lines[1]], "1 item is there more than once, the first is '1' at lines 2, 5"),
         (lambda lines: lines[:3], "1 only in the first, 0 only in the second"),
         (

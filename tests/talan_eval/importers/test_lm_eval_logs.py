@@ -58,7 +58,10 @@ def test_every_metric_is_listed_and_one_is_chosen(compared):
         ({}, "2 filters: strict-match, flexible-extract.*--filter strict-match"),
         ({"filter": ("strict",)}, "Unknown filter 'strict'.*Did you mean 'strict-match'"),
         ({"filter": ("strict-match",), "metric": ("accuracy",)}, "Unknown metric of task 'sums_chosen'.*acc, acc_norm"),
-        ({"filter": ("strict-match",), "metric": ("acc",)}, "(?s)'sums_written' 'acc'.*has it.*sums_written=exact_match"),
+        (
+            {"filter": ("strict-match",), "metric": ("acc",)},
+            "(?s)'sums_written' 'acc'.*has it.*sums_written=exact_match",
+        ),
         ({"filter": ("strict-match",), "metric": ("a", "b")}, "several metrics"),
         ({"filter": ("strict-match",), "metric": ("sums=acc",)}, "Unknown task 'sums'"),
         ({"tasks": "sums"}, "Unknown task 'sums'"),

@@ -80,11 +80,15 @@ def test_logs_that_were_cut_at_the_end_of_a_line_are_all_named_and_dropped_on_re
 
 @pytest.mark.usefixtures("pair")
 def test_answers_that_are_not_those_of_the_results_are_refused(refused, answer, tmp_path):
-    edit(tmp_path / "treat" / "seed1", "samples", lambda lines: [line.replace('"acc": 0.0', '"acc": 1.0') for line in lines])
+    edit(
+        tmp_path / "treat" / "seed1",
+        "samples",
+        lambda lines: [line.replace('"acc": 0.0', '"acc": 1.0') for line in lines],
+    )
     said = refused()
     assert "its answers have a mean acc of 1, and results_" in said
     assert "reports 0.7" in said
-    subprocess.run(said.rsplit(": ", 1)[1], shell=True, check=True)
+    subprocess.run(shlex.split(said.rsplit(": ", 1)[1]), check=True)
     assert answer().contrasts[0].cells[0].n_items == 10
 
 
@@ -147,7 +151,7 @@ def test_a_newest_log_that_is_as_long_is_used(run, compared):
 
 
 @pytest.mark.parametrize("tasks", [("task", "task"), ("task_a", "task_b")])
-def test_two_models_in_one_directory_are_refused_and_one_of_them_can_be_named(run, compare_words, tmp_path, tasks):
+def test_two_models_in_one_directory_are_refused_and_one_of_them_can_be_named(run, compare_words, tasks):
     run("base", {tasks[0]: [0.0, 1.0]}, time=OLD, model="adapters/one")
     base = run("base", {tasks[1]: [1.0, 1.0]}, time=NEW, model="adapters/two")
     treat = run("treat", {tasks[0]: [1.0, 1.0]})
@@ -191,7 +195,7 @@ def test_models_that_differ_in_a_number_are_seeds(run, compared, tmp_path):
 
 def test_tasks_without_a_common_filter_are_named_each_and_the_advice_can_be_typed(run, compare_words):
     filters = {"gsm8k": ("strict", "flexible"), "mgsm": ("remove", "last"), "plain": ("none",)}
-    tasks = dict.fromkeys(filters, [0.0, 1.0, 1.0])
+    tasks = {task: [0.0, 1.0, 1.0] for task in filters}
     words = [f"{arm}={run(arm, tasks, filters=filters, claimed=True)}" for arm in ("base", "treat")]
     with pytest.raises(UserError) as caught:
         compare_words(*words)
@@ -218,7 +222,7 @@ def test_tasks_without_a_common_filter_are_named_each_and_the_advice_can_be_type
 )  # fmt: skip
 def test_filters_that_were_typed_wrongly(run, compare_words, filters, says):
     own = {"gsm8k": ("strict", "flexible"), "mgsm": ("remove", "last")}
-    words = [f"{arm}={run(arm, dict.fromkeys(own, [0.0, 1.0]), filters=own)}" for arm in ("base", "treat")]
+    words = [f"{arm}={run(arm, {task: [0.0, 1.0] for task in own}, filters=own)}" for arm in ("base", "treat")]
     with pytest.raises(UserError, match=says.replace("(", r"\(")):
         compare_words(*words, filter=filters)
 
@@ -239,7 +243,9 @@ def nameless(path, *, known):
 
 
 def two_filters(run, arm, strict, flexible, *, known):
-    path = run(arm, {"gsm8k": [float(letter) for letter in strict]}, filters={"gsm8k": ("strict", "flexible")}, claimed=True)
+    path = run(
+        arm, {"gsm8k": [float(letter) for letter in strict]}, filters={"gsm8k": ("strict", "flexible")}, claimed=True
+    )
     lines = next(path.glob("samples*")).read_text(encoding="utf-8").splitlines(keepends=True)
     half = len(lines) // 2
     second = [
@@ -268,10 +274,10 @@ def test_filters_that_nothing_tells_apart_are_refused_by_name_and_one_can_be_kep
         compare_words(*words)
     said = str(caught.value)
     assert "'gsm8k' was scored under 2 filters (lines 1 to 4; lines 5 to 8)" in said
-    assert "samples" not in said.split("averaging")[1].split("\n")[0]  # no advice to take filters for samples
+    assert "samples" not in said.partition("averaging")[2].partition("\n")[0]  # no advice to take filters for samples
     for line in said.splitlines():
         if "sed -i.bak" in line:
-            subprocess.run(line.rsplit("alone: ", 1)[1], shell=True, check=True)
+            subprocess.run(shlex.split(line.rsplit("alone: ", 1)[1]), check=True)
     got = compare_words(*words).result.contrasts[0].cells[0]
     assert (got.base_mean, got.treat_mean, got.n_items) == (25, 50, 4)
 
@@ -313,7 +319,7 @@ def test_a_newer_run_without_samples_is_named(answer, tmp_path):
     assert any("results_2027-01-01" in text and "none of its own" in text for text in answer().warnings)
 
 
-def test_problems_of_all_files_are_in_one_message(run, compared, tmp_path):
+def test_problems_of_all_files_are_in_one_message(run, compared):
     base, treat = run("base", task_a="01", task_b="01"), run("treat", task_a="11", task_b="01")
     for path in (base, treat):
         for file in path.glob("samples_task_a*"):
