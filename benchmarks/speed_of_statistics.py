@@ -1,8 +1,8 @@
 """Speed of the statistics: 10,000 two-way resamples of 7 seeds x 1,319 items x 16 cells, beside other packages.
 
-Run ``python benchmarks/statistics.py``; add ``--rliable-python PATH`` for an interpreter that has rliable, which needs
-an older pandas. Everything runs on one thread, one after the other, and the least of several processor times counts:
-on a shared machine the clock on the wall measures the neighbours.
+Run ``python benchmarks/speed_of_statistics.py``; add ``--rliable-python PATH`` for an interpreter that has rliable,
+which needs an older pandas. Everything runs on one thread, one after the other, and the least of several processor
+times counts: on a shared machine the clock on the wall measures the neighbours.
 
 Each package gets the whole table and does the nearest thing that it offers:
 

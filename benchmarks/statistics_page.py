@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from talan_eval.calibration.study import RECORDS, read_records
-from talan_eval.calibration.tables import all_tables
+from talan_eval.calibration.study_tables import all_tables
 from talan_eval.stats.crossed import guarded_crossed
 from talan_eval.stats.guarded_t import guarded_t
 from talan_eval.stats.mcnemar import checkpoint_pair

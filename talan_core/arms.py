@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from talan_core.config import TalanConfig
 from talan_core.errors import UserError, unknown_name
 from talan_core.partners import PARTNERS, Partner, PeftPartner, PlainPartner
+from talan_core.partners.plain import Base
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -127,6 +128,11 @@ class Arm:
     def talan(self) -> TalanOptions | None:
         """The options of the TALAN block, or None for an arm without one."""
         return self.block if isinstance(self.block, TalanOptions) else None
+
+    @property
+    def has_seeds(self) -> bool:
+        """Whether it depends on a seed; the backbone as it is does not, and nothing is trained for it."""
+        return self.block is not None or not isinstance(self.partner, Base)
 
     @property
     def name(self) -> str:

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
-_MOST: Final = 12
+_MOST: Final = 24  # mistakes that are listed; what to do is said of all
 
 
 class UserError(Exception):
@@ -34,6 +34,50 @@ class UserError(Exception):
     def __str__(self) -> str:
         """Return the problem and, on the next line, the fix."""
         return f"{self.problem}\n{self.fix}"
+
+
+class MistakesError(UserError):
+    """Several mistakes at once, so that they are mended together and not one a try.
+
+    Args:
+        mistakes: At least two.
+    """
+
+    def __init__(self, mistakes: tuple[UserError, ...]) -> None:
+        listed = [f"  {one.problem}" for one in mistakes[:_MOST]]
+        if len(mistakes) > _MOST:
+            listed.append(f"  ... and {len(mistakes) - _MOST} more")
+        super().__init__(
+            "\n".join((f"There are {len(mistakes)} mistakes:", *listed)),
+            "\n".join(dict.fromkeys(one.fix for one in mistakes)),
+        )
+        self.mistakes = mistakes
+
+
+def mistakes_of(*checks: Callable[[], object]) -> list[UserError]:
+    """Make every check, and return what was found wrong, in their order; other errors escape."""
+    found: list[UserError] = []
+    for check in checks:
+        try:
+            check()
+        except MistakesError as error:
+            found += error.mistakes
+        except UserError as error:
+            found.append(error)
+    return found
+
+
+def refuse(mistakes: Iterable[UserError]) -> None:
+    """Raise what was found wrong as one error, the same mistake once; return where there is none.
+
+    Raises:
+        UserError: The only one, or a ``MistakesError`` of all.
+    """
+    different = tuple({str(one): one for one in mistakes}.values())
+    if len(different) > 1:
+        raise MistakesError(different)
+    if different:
+        raise different[0]
 
 
 class DivergedError(UserError):
@@ -57,26 +101,8 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> UserError:
     return UserError(f"Unknown {kind} {name!r}.", f"{hint}Valid: {', '.join(names)}.")
 
 
-class JointError(UserError):
-    """Several mistakes as one message: each problem once, numbered, and then each thing to do once.
-
-    Args:
-        errors: At least one.
-    """
-
-    def __init__(self, errors: Sequence[UserError]) -> None:
-        self.errors = tuple(errors)
-        problems = list(dict.fromkeys(error.problem for error in errors))
-        fixes = dict.fromkeys(error.fix for error in errors)
-        listed = [f"({number}) {problem}" for number, problem in enumerate(problems[:_MOST], 1)]
-        if len(problems) > _MOST:
-            listed.append(f"... and {len(problems) - _MOST} more")
-        text = problems[0] if len(problems) == 1 else f"{len(problems)} problems:\n" + "\n".join(listed)
-        super().__init__(text, "\n".join(fixes))
-
-
 class Problems:
-    """Errors that were met and not raised yet, so that one message names all of them and not only the first."""
+    """Mistakes that were met in blocks of code and not raised yet; :func:`mistakes_of` does the same for checks."""
 
     def __init__(self) -> None:
         self._found: list[UserError] = []
@@ -91,13 +117,8 @@ class Problems:
 
     def add(self, error: UserError) -> None:
         """Keep an error, or those that it consists of."""
-        self._found += error.errors if isinstance(error, JointError) else (error,)
+        self._found += error.mistakes if isinstance(error, MistakesError) else (error,)
 
     def raise_any(self) -> None:
-        """Raise what was kept.
-
-        Raises:
-            UserError: Something was kept; a :class:`JointError` for several.
-        """
-        if self._found:
-            raise self._found[0] if len(self._found) == 1 else JointError(self._found)
+        """Raise what was kept as :func:`refuse` does; return where nothing was."""
+        refuse(self._found)

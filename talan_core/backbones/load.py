@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from talan_core.backbones.files import hash_files
+from talan_core.backbones.content_hash import hash_files
 from talan_core.backbones.smollm2 import locate_smollm2
 from talan_core.errors import UserError
 

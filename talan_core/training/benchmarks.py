@@ -26,7 +26,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Benchmark:
+class TrainingSplit:
     """A benchmark's training split.
 
     Args:
@@ -71,17 +71,17 @@ def mbpp_solution(code: str) -> str:
     return f"```python\n{program}\n```"
 
 
-BENCHMARKS: Final[Mapping[str, Benchmark]] = {
-    "gsm8k": Benchmark(
+TRAINING_SPLITS: Final[Mapping[str, TrainingSplit]] = {
+    "gsm8k": TrainingSplit(
         "gsm8k/train.jsonl",
         7473,
         ("question", "answer"),
         lambda row: (gsm8k_prompt(row["question"]), gsm8k_solution(row["answer"])),
     ),
-    "math": Benchmark(
+    "math": TrainingSplit(
         "math/train.jsonl", 4500, ("problem", "solution"), lambda row: (math_prompt(row["problem"]), row["solution"])
     ),
-    "mbpp": Benchmark(
+    "mbpp": TrainingSplit(
         "mbpp/mbpp.jsonl",
         len(MBPP_SPLITS["train"]),
         ("text", "code", "task_id", "test_list"),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from talan_core.errors import UserError, unknown_name
-from talan_core.training.benchmarks import BENCHMARKS
+from talan_core.training.benchmarks import TRAINING_SPLITS
 from talan_core.training.data import Dialogue, Example, Mixture
 from talan_core.training.rows import item_of
 
@@ -93,14 +93,14 @@ def load_sources(text: str, data_dir: str | Path | None = None) -> tuple[Example
 
 
 def _load(name: str, data_dir: str | Path | None) -> tuple[Example | Dialogue, ...]:
-    if name in BENCHMARKS:
+    if name in TRAINING_SPLITS:
         return _benchmark(name, data_dir)
     if name.endswith(_LINES):
         items = tuple(item_of(row, where, name) for row, where in read_lines(Path(name)))
     elif (match := _HUB.fullmatch(name)) is not None:
         items = _hub(match["name"], match["config"], match["split"] or "train", name)
     else:
-        raise unknown_name("source", name, [*BENCHMARKS, "FILE.jsonl", "owner/dataset@split"])
+        raise unknown_name("source", name, [*TRAINING_SPLITS, "FILE.jsonl", "owner/dataset@split"])
     if not items:
         raise UserError(f"The source {name!r} has no items.", _EXAMPLE)
     return items
@@ -138,26 +138,26 @@ def read_lines(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
 
 
 def _benchmark(name: str, data_dir: str | Path | None) -> tuple[Example | Dialogue, ...]:
-    benchmark = BENCHMARKS[name]
+    split = TRAINING_SPLITS[name]
     if data_dir is None:
         raise UserError(
             f"The training data of {name} needs a directory.",
-            f"Give data_dir=DIR with DIR/{benchmark.file} in it.",
+            f"Give data_dir=DIR with DIR/{split.file} in it.",
         )
-    rows = list(read_lines(Path(data_dir) / benchmark.file))
+    rows = list(read_lines(Path(data_dir) / split.file))
     items = []
     for row, where in rows:
-        missing = [field for field in benchmark.fields if field not in row]
+        missing = [field for field in split.fields if field not in row]
         if missing:
             raise UserError(
                 f"{where}: no field {', '.join(map(repr, missing))}.", "Restore the published file and run again."
             )
-        if benchmark.belongs(row):
-            prompt, completion = benchmark.words(row)
+        if split.belongs(row):
+            prompt, completion = split.words(row)
             items.append(Example(prompt, completion, name))
-    if len(items) != benchmark.items:
+    if len(items) != split.items:
         raise UserError(
-            f"{Path(data_dir) / benchmark.file} has {len(items)} training items, expected {benchmark.items}.",
+            f"{Path(data_dir) / split.file} has {len(items)} training items, expected {split.items}.",
             "Restore the published file and run again.",
         )
     return tuple(items)

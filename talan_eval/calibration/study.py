@@ -20,9 +20,9 @@ import talan_eval.calibration
 from talan_core.errors import UserError
 from talan_eval.calibration.averages import Average, Outcome
 from talan_eval.calibration.counting import Share
-from talan_eval.calibration.settings import SMALL, Setting, full_study, key
+from talan_eval.calibration.full_study import SMALL, Setting, full_study, key
+from talan_eval.calibration.study_tables import all_tables
 from talan_eval.calibration.table_text import Record
-from talan_eval.calibration.tables import all_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

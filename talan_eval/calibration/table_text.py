@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from talan_eval.calibration.averages import Average
     from talan_eval.calibration.counting import Share
-    from talan_eval.calibration.settings import Setting
+    from talan_eval.calibration.full_study import Setting
 
 
 @dataclass(frozen=True)

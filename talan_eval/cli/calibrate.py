@@ -26,7 +26,7 @@ def perform(request: CalibrateRequest) -> None:
     from rich.progress import Progress  # noqa: PLC0415 - as above
 
     from talan_eval.calibration.study import make_study, run_study  # noqa: PLC0415 - as above
-    from talan_eval.calibration.tables import all_tables  # noqa: PLC0415 - as above
+    from talan_eval.calibration.study_tables import all_tables  # noqa: PLC0415 - as above
 
     study = make_study(request.settings, request.replicates, request.seed)
     console = Console(highlight=False)

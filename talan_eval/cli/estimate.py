@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from talan_core.arms import parse_arm
 from talan_eval.cli.progress import spoken
 
 if TYPE_CHECKING:
@@ -37,9 +38,10 @@ def lines(prepared: Prepared, found: Outlook, pilots: Mapping[str, Pilot]) -> It
     yield from found.problems
     missing = sum(len(run.evaluations) for run in found.missing)
     yield f"{'':<14}{'grid':>6}{'finished':>10}{'adopted':>9}{'to do':>7}"
+    every = sum(parse_arm(run.arm).has_seeds for run in found.runs)
     trainings = len(_trainings(found))
     taken = len(found.trainings_offered)
-    yield f"{'fine-tunings':<14}{len(found.runs):>6}{len(found.runs) - trainings - taken:>10}{taken:>9}{trainings:>7}"
+    yield f"{'fine-tunings':<14}{every:>6}{every - trainings - taken:>10}{taken:>9}{trainings:>7}"
     total = sum(len(run.evaluations) for run in found.runs)
     yield f"{'evaluations':<14}{total:>6}{found.finished:>10}{found.offered:>9}{missing:>7}"
     if not pilots:
@@ -51,7 +53,7 @@ def lines(prepared: Prepared, found: Outlook, pilots: Mapping[str, Pilot]) -> It
 
 def _trainings(found: Outlook) -> list[Run]:
     there = found.trained | found.trainings_offered
-    return [run for run in found.missing if run.cell_id not in there]
+    return [run for run in found.missing if run.cell_id not in there and parse_arm(run.arm).has_seeds]
 
 
 def _estimates(prepared: Prepared, found: Outlook, pilots: Mapping[str, Pilot]) -> Iterator[str]:

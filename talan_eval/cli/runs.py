@@ -69,12 +69,12 @@ def list_runs(directory: Directory = _DEFAULT) -> None:
 @app.command()
 def verify(directory: Directory = _DEFAULT) -> None:
     """Check every checksum of records, samples and checkpoints; exit code 1 if any is damaged or cannot be checked."""
-    from talan_eval.records.listing import Unlisted, experiments_in  # noqa: PLC0415 - --help must not wait for it
+    from talan_eval.records.listing import HARMLESS, Unlisted, experiments_in  # noqa: PLC0415 - --help must not wait
 
     damaged = unchecked = 0
     for entry in experiments_in(directory):
         if isinstance(entry, Unlisted):
-            unchecked += entry.state != "foreign"
+            unchecked += entry.state not in HARMLESS
             _write([f"{entry.directory}: {entry.state}, not checked: {entry.reason}"])
             continue
         sound, problems = _verified(entry)
@@ -96,12 +96,12 @@ def gc(
     yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it they are only listed.")] = False,
 ) -> None:
     """Remove orphan checkpoints: those of no cell of their experiment, damaged ones, and what killed writers left."""
-    from talan_eval.records.listing import Unlisted, experiments_in, orphans  # noqa: PLC0415 - --help must not wait
+    from talan_eval.records.listing import HARMLESS, Unlisted, experiments_in, orphans  # noqa: PLC0415 - as above
 
     total = 0.0
     for store in experiments_in(directory):
         if isinstance(store, Unlisted):
-            if store.state != "foreign":
+            if store.state not in HARMLESS:
                 _write([f"{store.directory}: {store.state}, left alone: {store.reason}"])
             continue
         with store.lock():  # which removes what killed writers left

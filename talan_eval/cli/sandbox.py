@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from talan_eval.sandbox.tiers import Found
+    from talan_eval.sandbox.tiers import AvailableTier
 
 EXAMPLES = "Example:  talan-eval sandbox check  |  talan-eval sandbox check --tier 2"
 ESCAPED = 1
@@ -57,7 +57,7 @@ def check(
     sys.stdout.write("\nThe boundary holds.\n")
 
 
-def _find(tier: str) -> Found:
+def _find(tier: str) -> AvailableTier:
     """Return the boundary to check.
 
     Raises:

@@ -4,8 +4,8 @@ from talan_eval.comparison.arm_records import ArmFacts
 from talan_eval.comparison.build import Origin, compare
 from talan_eval.comparison.matrix import ItemTable, ScoreMatrix, score_matrices
 from talan_eval.comparison.score_columns import ScoreColumns, ScoredItem, columns_of
-from talan_eval.comparison.settings import StatisticsSettings
 from talan_eval.comparison.signature import family_hash
+from talan_eval.comparison.statistics_settings import StatisticsSettings
 from talan_eval.result.contrast import ContrastSpec
 
 __all__ = [

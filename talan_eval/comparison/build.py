@@ -17,9 +17,9 @@ from talan_eval.comparison.methods import methods_used
 from talan_eval.comparison.named import named_tests
 from talan_eval.comparison.published import checkpoint_pairs, ci_points, points, published_squares
 from talan_eval.comparison.selection import global_p, select
-from talan_eval.comparison.settings import StatisticsSettings
 from talan_eval.comparison.signature import family_hash, signature
 from talan_eval.comparison.slices import check_labels, slice_cell
+from talan_eval.comparison.statistics_settings import StatisticsSettings
 from talan_eval.comparison.verdicts import RULE, Decision, cell_verdict, deciding_p
 from talan_eval.result import schema
 from talan_eval.stats.mean_squares import mean_squares
@@ -63,9 +63,9 @@ def compare(
 ) -> schema.Result:
     """Compare arms on one or several backbones, in points.
 
-    The family is all cells of all contrasts, and the slices asked for: declare it before reading results. The order of
-    seeds and items does not matter, swapping the arms of a contrast mirrors its numbers, and the same input gives the
-    same result.
+    Cells are adjusted among the cells of all contrasts, slices among the slices, means among the means: declare them
+    before reading results. The order of seeds and items does not matter, swapping the arms of a contrast mirrors its
+    numbers, and the same input gives the same result.
 
     Args:
         matrices: Scores of every arm, in the order of the tables. Seeds are joint across the benchmarks and arms of a
@@ -129,9 +129,9 @@ def _names(contrast: AnalysedContrast) -> list[tuple[str, str, str, str]]:
 def _contrasts(
     analysed: Sequence[AnalysedContrast], means: Sequence[Mean], settings: StatisticsSettings
 ) -> tuple[schema.Contrast, ...]:
-    """Adjust all cells and slices among each other, and all means, and publish the contrasts."""
-    family = [item for one in analysed for item in (*one.whole, *one.parts)]
-    adjusted = iter(adjust([cell_test(item) for item in family], settings))
+    """Adjust all cells among each other, all slices, and all means, and publish the contrasts."""
+    of_cells = iter(adjust([cell_test(item) for one in analysed for item in one.whole], settings))
+    of_slices = iter(adjust([cell_test(item) for one in analysed for item in one.parts], settings))
     of_means = adjust([mean.test for mean in means], settings)
     several = len(analysed) > 1
     found = []
@@ -143,8 +143,8 @@ def _contrasts(
                 base=spec.base,
                 treatment=spec.treatment,
                 pairing=spec.pairing,
-                cells=tuple(_cell(item, next(adjusted), settings) for item in one.whole),
-                slices=tuple(_cell(item, next(adjusted), settings) for item in one.parts),
+                cells=tuple(_cell(item, next(of_cells), settings) for item in one.whole),
+                slices=tuple(_cell(item, next(of_slices), settings) for item in one.parts),
                 aggregate=judged(mean, own, settings, primary=number == 0, several=several, withheld=withheld),
             )
         )
@@ -159,16 +159,17 @@ def _families(
 ) -> tuple[schema.Family, ...]:
     specs = [one.whole[0].scores.contrast for one in analysed]
     shared = len({arm for spec in specs for arm in (spec.base, spec.treatment)}) < 2 * len(specs)
-    size = sum(len(one.whole) + len(one.parts) for one in analysed)
+    size, parts = sum(len(one.whole) for one in analysed), sum(len(one.parts) for one in analysed)
 
-    def family(name: Literal["scores", "means"], cells: int, p: float | None) -> schema.Family:
+    def family(name: Literal["scores", "slices", "means"], cells: int, p: float | None) -> schema.Family:
         return schema.Family(
             name=name, contrasts=len(analysed), cells=cells, global_p=p, approximate=shared and len(specs) > 1,
             hash=digest,
         )  # fmt: skip
 
     found = global_p(specs, matrices, settings)
-    return family("scores", size, found.cells), family("means", len(analysed), found.mean)
+    sliced = (family("slices", parts, None),) if parts else ()
+    return family("scores", size, found.cells), *sliced, family("means", len(analysed), found.mean)
 
 
 def _settings(settings: StatisticsSettings) -> schema.Settings:
@@ -212,8 +213,8 @@ def _cell(item: Analysed, adjusted: Adjusted, settings: StatisticsSettings) -> s
         slice=scores.part,
         metric=items.metric,
         n_items=len(items.item_ids),
-        n_dropped=len(items.dropped) if scores.part is None else 0,
-        dropped_items=items.dropped if scores.part is None else (),
+        n_dropped=items.dropped_items if scores.part is None else 0,
+        dropped_items=items.left_out if scores.part is None else (),
         n_seeds=scores.n_seeds,
         seeds=scores.seeds,
         base_seeds=None if scores.contrast.pairing == "paired" else () if pairs else scores.base_seeds,

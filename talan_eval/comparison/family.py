@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from talan_eval.comparison.contrast import CellScores
     from talan_eval.comparison.published import Inference
-    from talan_eval.comparison.settings import StatisticsSettings
+    from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.result.schema import E1
     from talan_eval.stats.arrays import Interval
 
@@ -165,6 +165,8 @@ def adjust(family: Sequence[FamilyTest], settings: StatisticsSettings) -> list[A
     Returns:
         In the order given. A test that could not be done stays in the family with p = 1.
     """
+    if not family:
+        return []
     results = adjust_family([_member(one) for one in family], settings.alpha, settings.rng_seed)
     raw = np.array([1.0 if one.e1 is None else one.e1.p for one in family])
     rates = zip(benjamini_hochberg(raw), benjamini_yekutieli(raw), strict=True)

@@ -111,12 +111,12 @@ def _left_out(cell: CellScores) -> list[str]:
             f"the training of an arm diverged at seed(s) {listed}: an outcome that no score shows, so these pairs are "
             "left out of the means and the verdict is withheld"
         )
-    if items.dropped:
-        whole = len(items.item_ids) + len(items.dropped)
-        named = [f"{item!r}{_reason(items.reasons.get(item))}" for item in items.dropped[:_NAMED]]
-        more = f", and {len(items.dropped) - _NAMED} more" if len(items.dropped) > _NAMED else ""
+    if items.dropped_items:
+        whole = len(items.item_ids) + items.dropped_items
+        named = [f"{item!r}{_reason(items.reasons.get(item))}" for item in items.left_out[:_NAMED]]
+        more = f", and {items.dropped_items - _NAMED} more" if items.dropped_items > _NAMED else ""
         flags.append(
-            f"{len(items.dropped)} of {whole} items left out of all arms because not every run has a score for them "
+            f"{items.dropped_items} of {whole} items left out of all arms because not every run has a score for them "
             f"under one prompt ({items.dropped_prompts} differ in the prompt alone): {', '.join(named)}{more}"
         )
     return flags

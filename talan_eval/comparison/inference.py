@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from talan_eval.comparison.independent import infer_independent
 from talan_eval.comparison.published import Companions, Inference, ci_points, e1_record, e2_record, points
-from talan_eval.comparison.settings import AUTO
+from talan_eval.comparison.statistics_settings import AUTO
 from talan_eval.result import schema
 from talan_eval.stats import backbones, signflip
 from talan_eval.stats import seed_bootstrap as boot
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from talan_eval.comparison.contrast import CellScores
     from talan_eval.comparison.published import Reasons
-    from talan_eval.comparison.settings import StatisticsSettings
+    from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.stats.arrays import Interval
     from talan_eval.stats.backbones import BackboneGains, BackbonesT, GridCell
 

@@ -20,6 +20,7 @@ Unpaired = Literal["refuse", "drop"]
 
 RERUN: Final = "Score all arms with the same task version: run `talan-eval compare` again with a new --out directory."
 _EXAMPLES: Final = 3
+_NAMED: Final = 20  # items that are named of those left out
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +34,10 @@ class ItemTable:
         pairing_hash: Hash of the (item id, prompt hash) of all of them.
         clusters: Cluster of each item, shape (N,), or None without clusters.
         labels: Per label name one value per item, shape (N,), "" where an item has none.
-        dropped: Items left out of all arms because not every run has a score for them under the same prompt, ascending.
+        dropped_items: Items left out of all arms because not every run has a score for them under the same prompt.
         dropped_prompts: How many of these every run has, but not under the same prompt.
         same_prompt: Items whose prompt another item has as well, ascending; None where prompts are unknown.
+        left_out: Some of the items that were left out, by identifier.
         reasons: Why items are left out, by item, as far as a run says it: a logged error, an answer without a score.
     """
 
@@ -45,9 +47,10 @@ class ItemTable:
     pairing_hash: str
     clusters: tuple[str, ...] | None = None
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    dropped: tuple[str, ...] = ()
+    dropped_items: int = 0
     dropped_prompts: int = 0
     same_prompt: tuple[str, ...] | None = None
+    left_out: tuple[str, ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -122,6 +125,11 @@ class ScoreMatrix:
         unparsed = None if self.unparsed is None else tuple(self.unparsed[row] for row in rows)
         marks = {name: values[rows] for name, values in self.marks.items()}
         return replace(self, seeds=tuple(seeds), scores=self.scores[rows], unparsed=unparsed, marks=marks)
+
+    def only(self, chosen: Sequence[int]) -> ScoreMatrix:
+        """Return the columns of some items, without labels. The unparsed rate is not known: it is not of each item."""
+        marks = {name: values[:, chosen] for name, values in self.marks.items()}
+        return replace(self, items=self.items.only(chosen), scores=self.scores[:, chosen], unparsed=None, marks=marks)
 
     def ordered(self) -> ScoreMatrix:
         """Return the same matrix with seeds and items sorted, so that input order cannot change a result."""
@@ -223,8 +231,9 @@ def _matrices(
         pairing_hash=item_hash("\0".join(key) for key in kept),
         clusters=clusters,
         labels=labels,
-        dropped=dropped[0],
+        dropped_items=len(dropped[0]),
         dropped_prompts=dropped[1],
+        left_out=dropped[0][:_NAMED],
         reasons=_reasons(runs),
         same_prompt=_same_prompt(kept),
     )

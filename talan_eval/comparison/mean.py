@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from talan_eval.comparison.contrast import CellScores
     from talan_eval.comparison.family import Adjusted, AnalysedContrast
     from talan_eval.comparison.published import Inference, Reasons
-    from talan_eval.comparison.settings import StatisticsSettings
+    from talan_eval.comparison.statistics_settings import StatisticsSettings
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from talan_eval.comparison.family import AnalysedContrast
-    from talan_eval.comparison.settings import StatisticsSettings
+    from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.result.schema import E1, Aggregate
 
 _MCNEMAR = Method(
@@ -130,7 +130,7 @@ _PIGEONHOLE = Method(
 _HOLM = Method(
     code="holm",
     estimand="family",
-    text="Step-down Bonferroni correction of the guarded p-values over cells and slices.",
+    text="Step-down Bonferroni correction of the guarded p-values over cells, and over slices on their own.",
     reference="Holm, S. (1979). A simple sequentially rejective multiple test procedure.",
 )
 _MAX_T = Method(
@@ -142,7 +142,7 @@ _MAX_T = Method(
 _BH = Method(
     code="benjamini-hochberg",
     estimand="descriptive",
-    text="False discovery rate over cells and slices (exploratory).",
+    text="False discovery rate over cells, and over slices on their own (exploratory).",
     reference="Benjamini, Y. and Hochberg, Y. (1995). Controlling the false discovery rate.",
 )
 _TARONE = Method(
@@ -193,7 +193,7 @@ _ALSO: Final[Mapping[str, Method]] = {
     "benjamini-yekutieli": Method(
         code="benjamini-yekutieli",
         estimand="descriptive",
-        text="False discovery rate over cells and slices under any dependence (exploratory).",
+        text="False discovery rate over cells, and over slices on their own, under any dependence (exploratory).",
         reference="Benjamini, Y. and Yekutieli, D. (2001). The control of the false discovery rate in multiple testing "
         "under dependency.",
     ),

@@ -9,7 +9,7 @@ import numpy as np
 
 from talan_core.errors import UserError
 from talan_eval.comparison.published import ci_points, points
-from talan_eval.comparison.settings import ALSO, TOST
+from talan_eval.comparison.statistics_settings import ALSO, TOST
 from talan_eval.result import schema
 from talan_eval.stats.cmh import cmh, seed_tables
 from talan_eval.stats.guard import ErrorTerm
@@ -20,7 +20,7 @@ from talan_eval.stats.wilcoxon import signed_rank
 
 if TYPE_CHECKING:
     from talan_eval.comparison.family import Adjusted, Analysed
-    from talan_eval.comparison.settings import StatisticsSettings
+    from talan_eval.comparison.statistics_settings import StatisticsSettings
 
 _OF_PAIRS: Final = frozenset({"wilcoxon", "cmh", "item-bootstrap"})
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from talan_eval.comparison.matrix import ScoreMatrix
     from talan_eval.comparison.mean import Mean
-    from talan_eval.comparison.settings import StatisticsSettings
+    from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.result.contrast import ContrastSpec
     from talan_eval.stats.arrays import FloatArray
 
@@ -97,16 +97,22 @@ def select(
     )
 
 
-def confirmed(selection: schema.Selection, confirmation: schema.Contrast) -> schema.Selection:
+def confirmed(
+    selection: schema.Selection, confirmation: schema.Contrast, *, new_items: bool = False
+) -> schema.Selection:
     """Set what fresh seeds say of the selected treatment beside its selection.
 
     Args:
         selection: Of the seeds that chose it.
-        confirmation: The same contrast on fresh seeds alone. The items are the same, so E2 is not confirmed.
+        confirmation: The same contrast on fresh seeds alone.
+        new_items: Whether its items chose nothing either; where they did, E2 is not confirmed.
     """
-    mean = confirmation.aggregate.model_copy(update={"e2": None})
+    mean = confirmation.aggregate if new_items else confirmation.aggregate.model_copy(update={"e2": None})
+    first = confirmation.cells[0].backbone
+    held_out = sum(cell.n_items for cell in confirmation.cells if cell.backbone == first)
     return selection.model_copy(
         update={
+            "held_out_items": held_out if new_items else 0,
             "confirmation_seeds": confirmation.seeds,
             "confirmed": mean,
             "difference": None if mean.delta is None else mean.delta - selection.selection_gain,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from talan_eval.comparison.contrast import CellScores
-    from talan_eval.comparison.settings import StatisticsSettings
+    from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.result.contrast import ContrastSpec
 
 PACKAGE = "talan-eval"

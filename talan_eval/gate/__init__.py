@@ -6,6 +6,6 @@ A result that lacks declared cells is INCOMPLETE: the declared test was not perf
 Not covered: gains that are too small (a gate never fails because nothing improved), and adding seeds until it decides.
 """
 
-from talan_eval.gate.decide import Check, GateReport, GateSettings, Outcome, decide
+from talan_eval.gate.decide import Check, CheckOutcome, GateReport, GateSettings, decide
 
-__all__ = ["Check", "GateReport", "GateSettings", "Outcome", "decide"]
+__all__ = ["Check", "CheckOutcome", "GateReport", "GateSettings", "decide"]

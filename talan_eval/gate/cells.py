@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from talan_eval.gate.change import cell_changes
-from talan_eval.gate.facts import Check, Outcome
+from talan_eval.gate.facts import Check, CheckOutcome
 from talan_eval.gate.gated import PERCENT, numbers_of
 from talan_eval.gate.wording import cell_text, identical_text, inestimable_text, too_few_text
 from talan_eval.result.estimates import cell_estimates, slice_estimates
@@ -61,19 +61,19 @@ def _cell_check(entry: _Candidate, found: GateNumbers | None, p: float | None, s
     kind = entry.kind
     decides = settings.per_slice if kind == "slice" else settings.per_cell
     # a PASS is withheld where trainings diverged; the check of the mean decides about that and names them
-    passed = Outcome.INCONCLUSIVE if entry.diverged else Outcome.PASS
+    passed = CheckOutcome.INCONCLUSIVE if entry.diverged else CheckOutcome.PASS
     if entry.identical:
         return Check(kind, entry.name, passed, decides=decides and not entry.diverged, text=identical_text(), delta=0.0)
     if found is None or entry.estimate is None:
-        return Check(kind, entry.name, Outcome.INCONCLUSIVE, decides=False, text=inestimable_text(entry.name))
+        return Check(kind, entry.name, CheckOutcome.INCONCLUSIVE, decides=False, text=inestimable_text(entry.name))
     delta = PERCENT * entry.estimate.delta
     if p is None:
         text = too_few_text(entry.name, delta, entry.estimate.n_seeds, CELL_SEEDS)
-        return Check(kind, entry.name, Outcome.INCONCLUSIVE, decides=False, text=text, delta=delta)
+        return Check(kind, entry.name, CheckOutcome.INCONCLUSIVE, decides=False, text=text, delta=delta)
     # that a loss on one benchmark cannot be excluded does not stop the gate: its power is for the mean
-    outcome = Outcome.FAIL if p < settings.alpha else passed
+    outcome = CheckOutcome.FAIL if p < settings.alpha else passed
     check = Check(
-        kind, entry.name, outcome, decides=decides and outcome is not Outcome.INCONCLUSIVE, text="", delta=delta,
+        kind, entry.name, outcome, decides=decides and outcome is not CheckOutcome.INCONCLUSIVE, text="", delta=delta,
         lower=PERCENT * found.bounds.lower, upper=PERCENT * found.bounds.upper, p_fail=p,
     )  # fmt: skip
     return replace(check, text=cell_text(check, settings))

@@ -9,7 +9,7 @@ import numpy as np
 from talan_core.errors import UserError
 from talan_eval.gate.cells import cell_checks
 from talan_eval.gate.complete import missing, missing_contrasts
-from talan_eval.gate.facts import Check, GateReport, GateSettings, Outcome, WorstFlip
+from talan_eval.gate.facts import Check, CheckOutcome, GateReport, GateSettings, WorstFlip
 from talan_eval.gate.gated import PERCENT, gated_contrasts, subject
 from talan_eval.gate.means import mean_checks
 from talan_eval.gate.wording import must_pass_name, must_pass_text
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from talan_eval.result.schema import Contrast, Result
     from talan_eval.stats.noninferiority import GateNumbers
 
-__all__ = ["Check", "GateReport", "GateSettings", "Outcome", "decide"]
+__all__ = ["Check", "CheckOutcome", "GateReport", "GateSettings", "decide"]
 
 _SHOWN_FLIPS: Final = 10
 _REPEATED: Final = 2  # an item lost once is noise, unless there is one seed only
@@ -120,7 +120,7 @@ def _gaps(result: Result, gated: Sequence[Gated], *, every: bool) -> tuple[Check
     whole = [(gap.name, gap) for gap in (missing_contrasts(result) if every else ())]
     parts = [(one.label(gap.name), gap) for one in gated for gap in missing(result, one.contrast, one.baseline)]
     return tuple(
-        Check("completeness", name, Outcome.INCOMPLETE, decides=True, text=f"{name}: {gap.text}")
+        Check("completeness", name, CheckOutcome.INCOMPLETE, decides=True, text=f"{name}: {gap.text}")
         for name, gap in (*whole, *parts)
     )
 
@@ -140,13 +140,13 @@ def _worst_flips(gated: Sequence[Gated]) -> tuple[WorstFlip, ...]:
 
 
 def _must_pass_check(item: MustPassItem) -> Check:
-    outcome = Outcome.FAIL if item.failed else Outcome.PASS if item.seeds else Outcome.INCOMPLETE
+    outcome = CheckOutcome.FAIL if item.failed else CheckOutcome.PASS if item.seeds else CheckOutcome.INCOMPLETE
     return Check("must pass", must_pass_name(item), outcome, decides=True, text=must_pass_text(item))
 
 
-def _overall(checks: Sequence[Check]) -> Outcome:
+def _overall(checks: Sequence[Check]) -> CheckOutcome:
     found = {check.outcome for check in checks if check.decides}
-    for outcome in (Outcome.INCOMPLETE, Outcome.FAIL, Outcome.INCONCLUSIVE):
+    for outcome in (CheckOutcome.INCOMPLETE, CheckOutcome.FAIL, CheckOutcome.INCONCLUSIVE):
         if outcome in found:
             return outcome
-    return Outcome.PASS
+    return CheckOutcome.PASS

@@ -11,7 +11,7 @@ from talan_core.errors import UserError
 Kind = Literal["mean", "benchmark", "slice", "must pass", "completeness"]
 
 
-class Outcome(StrEnum):
+class CheckOutcome(StrEnum):
     """What a gate, or one of its checks, can say."""
 
     PASS = "pass"  # noqa: S105 - an outcome, no password
@@ -22,7 +22,9 @@ class Outcome(StrEnum):
     @property
     def exit_code(self) -> int:
         """Return the exit code of ``talan-eval gate``; 2 is a mistake of the user's."""
-        return {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.INCONCLUSIVE: 3, Outcome.INCOMPLETE: 4}[self]
+        return {CheckOutcome.PASS: 0, CheckOutcome.FAIL: 1, CheckOutcome.INCONCLUSIVE: 3, CheckOutcome.INCOMPLETE: 4}[
+            self
+        ]
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Check:
 
     kind: Kind
     name: str
-    outcome: Outcome
+    outcome: CheckOutcome
     decides: bool
     text: str
     delta: float | None = None
@@ -148,7 +150,7 @@ class GateReport:
         family: Hash of the declared family.
     """
 
-    outcome: Outcome
+    outcome: CheckOutcome
     subject: str
     settings: GateSettings
     checks: tuple[Check, ...]

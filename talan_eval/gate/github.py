@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from talan_eval.gate import wording
-from talan_eval.gate.facts import Outcome
+from talan_eval.gate.facts import CheckOutcome
 from talan_eval.report.clean import one_line
 
 if TYPE_CHECKING:
     from talan_eval.gate.facts import GateReport
 
 _LEVELS = {
-    Outcome.PASS: "notice",
-    Outcome.FAIL: "error",
-    Outcome.INCONCLUSIVE: "warning",
-    Outcome.INCOMPLETE: "error",
+    CheckOutcome.PASS: "notice",
+    CheckOutcome.FAIL: "error",
+    CheckOutcome.INCONCLUSIVE: "warning",
+    CheckOutcome.INCOMPLETE: "error",
 }
 
 
@@ -26,9 +26,9 @@ def annotate(report: GateReport) -> tuple[str, ...]:
     notice). Text of others cannot start a command of its own: line breaks and "::" separators are escaped.
     """
     lines = [_command(_LEVELS[report.outcome], "talan-eval gate", wording.headline(report))]
-    reasons = [check for check in report.checks if check.decides and check.outcome is not Outcome.PASS]
+    reasons = [check for check in report.checks if check.decides and check.outcome is not CheckOutcome.PASS]
     lines += [_command(_LEVELS[check.outcome], check.title, check.text) for check in reasons[1:]]
-    if report.worst_flips and report.outcome is not Outcome.PASS:
+    if report.worst_flips and report.outcome is not CheckOutcome.PASS:
         flips = "; ".join(wording.flip_text(flip) for flip in report.worst_flips)
         lines.append(_command("notice", "lost most often", flips))
     return tuple(lines)

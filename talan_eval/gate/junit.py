@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from talan_eval.gate import wording
-from talan_eval.gate.facts import Outcome
+from talan_eval.gate.facts import CheckOutcome
 from talan_eval.report.clean import clean
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def render(report: GateReport) -> str:
     Returns:
         XML with its declaration, in ASCII.
     """
-    failures = sum(check.decides and check.outcome is Outcome.FAIL for check in report.checks)
+    failures = sum(check.decides and check.outcome is CheckOutcome.FAIL for check in report.checks)
     errors = sum(_is_error(check) for check in report.checks)
     counts = {"tests": str(len(report.checks)), "failures": str(failures), "errors": str(errors), "time": "0"}
     root = ET.Element("testsuites", {"name": "talan-eval gate", **counts})
@@ -49,7 +49,7 @@ def render(report: GateReport) -> str:
 def _case(suite: ET.Element, check: Check) -> None:
     case = ET.SubElement(suite, "testcase", {"classname": "talan_eval.gate", "name": _text(check.title), "time": "0"})
     text = _text(check.text)
-    if check.decides and check.outcome is Outcome.FAIL:
+    if check.decides and check.outcome is CheckOutcome.FAIL:
         ET.SubElement(case, "failure", {"message": text, "type": "regression"}).text = text
     elif _is_error(check):
         ET.SubElement(case, "error", {"message": text, "type": check.outcome.value}).text = text
@@ -58,7 +58,7 @@ def _case(suite: ET.Element, check: Check) -> None:
 
 
 def _is_error(check: Check) -> bool:
-    return check.decides and check.outcome in {Outcome.INCONCLUSIVE, Outcome.INCOMPLETE}
+    return check.decides and check.outcome in {CheckOutcome.INCONCLUSIVE, CheckOutcome.INCOMPLETE}
 
 
 def _text(text: str) -> str:

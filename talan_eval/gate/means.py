@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from talan_eval.gate.change import mean_change
-from talan_eval.gate.facts import Check, Outcome
+from talan_eval.gate.facts import Check, CheckOutcome
 from talan_eval.gate.gated import PERCENT, numbers_of
 from talan_eval.gate.wording import (
     diverged_text,
@@ -69,27 +69,31 @@ def _mean_check(mean: _Mean, p: float, settings: GateSettings) -> Check:
     name = one.label(MEAN)
     if mean.identical:
         text = identical_text()
-        check = Check("mean", name, Outcome.PASS, decides=True, text=text, delta=0.0, lower=0.0, upper=0.0)
+        check = Check("mean", name, CheckOutcome.PASS, decides=True, text=text, delta=0.0, lower=0.0, upper=0.0)
         return _without_pass(_told(check, one), one)
     if estimate is None:
-        return _without_pass(Check("mean", name, Outcome.INCONCLUSIVE, decides=True, text=inestimable_text(name)), one)
+        return _without_pass(
+            Check("mean", name, CheckOutcome.INCONCLUSIVE, decides=True, text=inestimable_text(name)), one
+        )
     delta = PERCENT * estimate.delta
     if found is None:
         text = too_few_text(name, delta, estimate.n_seeds, SPARSE_SEEDS)
-        return _without_pass(Check("mean", name, Outcome.INCONCLUSIVE, decides=True, text=text, delta=delta), one)
+        return _without_pass(Check("mean", name, CheckOutcome.INCONCLUSIVE, decides=True, text=text, delta=delta), one)
     # the variant that scored best of several looks better than it is, so excluding a loss takes a stricter bound
     tried = one.result.settings.variants_tried
     strict = numbers_of(estimate, settings, settings.alpha / tried)
     planned = strict.seeds_to_decide
     lost = found.outcome is GateOutcome.FAIL
     if lost and (one.among == 1 or p < settings.alpha):
-        outcome = Outcome.FAIL
+        outcome = CheckOutcome.FAIL
     else:
-        outcome = Outcome.PASS if strict.bounds.lower > -settings.margin / PERCENT else Outcome.INCONCLUSIVE
-    if lost and outcome is Outcome.INCONCLUSIVE:  # a loss that is none after Holm: planned as if all were tested so
+        outcome = CheckOutcome.PASS if strict.bounds.lower > -settings.margin / PERCENT else CheckOutcome.INCONCLUSIVE
+    if (
+        lost and outcome is CheckOutcome.INCONCLUSIVE
+    ):  # a loss that is none after Holm: planned as if all were tested so
         planned = numbers_of(estimate, settings, settings.alpha / one.among).seeds_to_decide
     looked_before = one.baseline is None and not _holds_at_every_look(outcome, one.contrast, settings)
-    outcome = Outcome.INCONCLUSIVE if looked_before else outcome
+    outcome = CheckOutcome.INCONCLUSIVE if looked_before else outcome
     check = Check(
         "mean", name, outcome, decides=True, text="", delta=delta, lower=PERCENT * strict.bounds.lower,
         upper=PERCENT * found.bounds.upper, p_fail=p, seeds_to_decide=planned,
@@ -110,16 +114,16 @@ def _without_pass(check: Check, one: Gated) -> Check:
     """Withhold a PASS where trainings diverged, and name them beside whatever the other pairs show."""
     if not one.diverged:
         return check
-    outcome = Outcome.INCONCLUSIVE if check.outcome is Outcome.PASS else check.outcome
-    held = withheld_text(diverged_text(one.result, one.contrast), passed=check.outcome is Outcome.PASS)
+    outcome = CheckOutcome.INCONCLUSIVE if check.outcome is CheckOutcome.PASS else check.outcome
+    held = withheld_text(diverged_text(one.result, one.contrast), passed=check.outcome is CheckOutcome.PASS)
     return replace(check, outcome=outcome, text=f"{check.text} {held}")
 
 
-def _holds_at_every_look(outcome: Outcome, contrast: Contrast, settings: GateSettings) -> bool:
+def _holds_at_every_look(outcome: CheckOutcome, contrast: Contrast, settings: GateSettings) -> bool:
     """Say whether an outcome stands although seeds were added after a look: by the confidence sequence."""
     anytime = contrast.aggregate.anytime
-    if anytime is None or outcome is Outcome.INCONCLUSIVE:
+    if anytime is None or outcome is CheckOutcome.INCONCLUSIVE:
         return True
     if anytime.ci is None:
         return False
-    return anytime.ci[0] > -settings.margin if outcome is Outcome.PASS else anytime.ci[1] < settings.fail_below
+    return anytime.ci[0] > -settings.margin if outcome is CheckOutcome.PASS else anytime.ci[1] < settings.fail_below

@@ -47,7 +47,7 @@ def talan_gate() -> TalanGate:
         allow_inconclusive: bool = False,
         contrast: str | Sequence[str] = (),
     ) -> GateReport:
-        from talan_eval.gate import GateSettings, Outcome, decide  # noqa: PLC0415 - pytest starts without them
+        from talan_eval.gate import CheckOutcome, GateSettings, decide  # noqa: PLC0415 - pytest starts without them
         from talan_eval.gate.wording import headline  # noqa: PLC0415 - as above
         from talan_eval.result.choosing import chosen_contrasts  # noqa: PLC0415 - as above
         from talan_eval.result.reading import read_result  # noqa: PLC0415 - as above
@@ -56,7 +56,7 @@ def talan_gate() -> TalanGate:
         names = (contrast,) if isinstance(contrast, str) else tuple(contrast)
         chosen = chosen_contrasts(found, names) if names else ()
         report = decide(found, GateSettings(margin, per_cell=per_cell), contrasts=chosen)
-        accepted = {Outcome.PASS, *([Outcome.INCONCLUSIVE] if allow_inconclusive else [])}
+        accepted = {CheckOutcome.PASS, *([CheckOutcome.INCONCLUSIVE] if allow_inconclusive else [])}
         if report.outcome not in accepted:
             pytest.fail(headline(report), pytrace=False)
         return report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from talan_eval.gate.facts import Outcome
+from talan_eval.gate.facts import CheckOutcome
 from talan_eval.report import format as fmt
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ def mean_text(check: Check, settings: GateSettings, *, have: int, change: bool) 
     what = "The mean gain changed by" if change else "The mean difference is"
     size = f"{what} {fmt.gain(check.delta)} points"
     margin = fmt.points(settings.margin)
-    if check.outcome is Outcome.PASS:
+    if check.outcome is CheckOutcome.PASS:
         return (
             f"A loss of more than {margin} is excluded: {size[0].lower()}{size[1:]}, one-sided {level} lower bound "
             f"{_bound(check.lower, settings)}."
         )
-    if check.outcome is Outcome.FAIL:
+    if check.outcome is CheckOutcome.FAIL:
         than = f"of more than {margin} " if settings.fail_below_margin else ""
         return (
             f"A loss {than}was shown: {size[0].lower()}{size[1:]}, one-sided {level} upper bound "
@@ -62,7 +62,7 @@ def cell_text(check: Check, settings: GateSettings) -> str:
     level = fmt.percent(1 - settings.alpha)
     bounds = f"one-sided {level} bounds {_bound(check.lower, settings)} and {_bound(check.upper, settings)}"
     p = f"p of a loss {fmt.p_value(check.p_fail, settings.alpha)} after Holm"
-    if check.outcome is Outcome.FAIL:
+    if check.outcome is CheckOutcome.FAIL:
         return f"{check.name}: a loss was shown, {fmt.gain(check.delta)} points, {bounds}, {p}."
     return f"{check.name}: no loss was shown, {fmt.gain(check.delta)} points, {bounds}, {p}."
 
@@ -163,7 +163,7 @@ def rule(settings: GateSettings) -> str:
 
 
 def _bad(report: GateReport) -> bool:
-    return report.outcome is not Outcome.PASS
+    return report.outcome is not CheckOutcome.PASS
 
 
 def _bound(value: float | None, settings: GateSettings) -> str:

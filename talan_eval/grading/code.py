@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Final
 from talan_eval.grading.fences import Block, fenced_blocks
 from talan_eval.grading.grade import Grade, Verdict
 from talan_eval.grading.thinking import final_part
-from talan_eval.sandbox.job import Outcome, Status
+from talan_eval.sandbox.job import ProgramOutcome, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -92,7 +92,7 @@ def wanted_function(tests: Iterable[str]) -> str | None:
     return names.pop() if names is not None and len(names) == 1 else None
 
 
-def grade_program(program: str | None, outcome: Outcome | None) -> Grade:
+def grade_program(program: str | None, outcome: ProgramOutcome | None) -> Grade:
     """Grade a program by what happened when it was run.
 
     Args:

@@ -17,7 +17,7 @@ from talan_eval.sandbox.runner import run_programs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from talan_eval.sandbox.job import Outcome
+    from talan_eval.sandbox.job import ProgramOutcome
     from talan_eval.sandbox.tiers import Tier
 
 _BY_TEXT: Final[dict[str, Callable[..., Grade]]] = {
@@ -123,5 +123,5 @@ def _unfinished() -> Grade:
     return Grade(Verdict.UNPARSED, None, NEVER_ENDED)
 
 
-def _graded(program: str | None, outcomes: Iterator[Outcome]) -> Grade:
+def _graded(program: str | None, outcomes: Iterator[ProgramOutcome]) -> Grade:
     return grade_program(program, None if program is None else next(outcomes))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from talan_core.errors import JointError, Problems, UserError
+from talan_core.errors import Problems, UserError, refuse
 from talan_eval.importers.files import natural
 from talan_eval.importers.words import several, typed_again
 
@@ -50,7 +50,7 @@ def refuse_shorter_logs(arms: Sequence[LoggedArm], tasks: Sequence[str]) -> None
         )
         for _, run, log in shorter
     ]
-    raise JointError(problems)
+    refuse(problems)
 
 
 def check_completeness(arms: Sequence[LoggedArm], chosen: Sequence[Chosen], *, drop: bool) -> tuple[str, ...]:

@@ -37,14 +37,14 @@ _SEVERAL: Final = 2
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class _Log:
+class _SampleFile:
     """Samples of one task from one run of lm-eval."""
 
     time: str
     file: Path
 
 
-_Logs = dict[str, list[_Log]]  # by task, the newest last
+_SampleFiles = dict[str, list[_SampleFile]]  # by task, the newest last
 
 
 class LmEvalLogs(LogReader):
@@ -81,7 +81,7 @@ class LmEvalLogs(LogReader):
         problems.raise_any()
         return runs
 
-    def _run(self, path: Path, logs: _Logs, source: Source) -> LoggedRun:
+    def _run(self, path: Path, logs: _SampleFiles, source: Source) -> LoggedRun:
         stamps: list[Stamp] = []
         newest = {task: own[-1] for task, own in logs.items()}
         summaries = self._summaries(path, logs, {log.time for log in newest.values()}, stamps)
@@ -107,7 +107,7 @@ class LmEvalLogs(LogReader):
             notes=(*_older_notes(path, logs), *_missing_notes(path, newest, summaries)),
         )
 
-    def _summaries(self, path: Path, logs: _Logs, used: set[str], stamps: list[Stamp]) -> dict[str, Summary]:
+    def _summaries(self, path: Path, logs: _SampleFiles, used: set[str], stamps: list[Stamp]) -> dict[str, Summary]:
         """Read the results file of every time, by time; those of older logs say only which model was scored."""
         found = {}
         for time in sorted({log.time for own in logs.values() for log in own}):
@@ -117,7 +117,7 @@ class LmEvalLogs(LogReader):
             )
         return found
 
-    def _task(self, task: str, data: bytes, logs: Sequence[_Log], summary: Summary) -> TaskLog:
+    def _task(self, task: str, data: bytes, logs: Sequence[_SampleFile], summary: Summary) -> TaskLog:
         file = logs[-1].file
         return TaskLog(
             task=task,
@@ -144,13 +144,13 @@ def _joined(places: Sequence[Place]) -> list[Place]:
     ]
 
 
-def _by_task(files: Sequence[Path]) -> _Logs:
+def _by_task(files: Sequence[Path]) -> _SampleFiles:
     """Return the logs of each task, the newest last."""
-    found: dict[str, list[_Log]] = {}
+    found: dict[str, list[_SampleFile]] = {}
     for file in files:
         match = _SAMPLES.fullmatch(file.name)
         task, time = (file.stem, "") if match is None else (match["task"], match["time"] or "")
-        found.setdefault(task, []).append(_Log(time, file))
+        found.setdefault(task, []).append(_SampleFile(time, file))
     return {task: sorted(logs) for task, logs in found.items()}
 
 
@@ -189,7 +189,7 @@ def _refuse_several_models(path: Path, summaries: Mapping[str, Summary], source:
     )
 
 
-def _older_notes(path: Path, logs: _Logs) -> tuple[str, ...]:
+def _older_notes(path: Path, logs: _SampleFiles) -> tuple[str, ...]:
     older = sum(len(own) - 1 for own in logs.values())
     if not older:
         return ()
@@ -198,7 +198,7 @@ def _older_notes(path: Path, logs: _Logs) -> tuple[str, ...]:
     return (f"{path}: the newest log of each task is used (last {latest}); {count} left aside",)
 
 
-def _missing_notes(path: Path, newest: Mapping[str, _Log], summaries: Mapping[str, Summary]) -> tuple[str, ...]:
+def _missing_notes(path: Path, newest: Mapping[str, _SampleFile], summaries: Mapping[str, Summary]) -> tuple[str, ...]:
     """Say which tasks were scored and have no samples, and whether a newer run has none at all."""
     folder = path if path.is_dir() else path.parent
     used = {log.time for log in newest.values()}

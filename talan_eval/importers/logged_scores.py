@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from talan_core.errors import JointError, Problems, UserError
+from talan_core.errors import Problems, UserError, refuse
 from talan_eval.comparison.score_columns import ScoreColumns, cluster_column, label_columns
 from talan_eval.importers.completeness import missing_answers
 from talan_eval.importers.words import several
@@ -77,7 +77,7 @@ def _filled(columns: ScoreColumns, chosen: Chosen, trials: Sequence[Trial], *, d
         _refuse_duplicates(log, one)
     lost = [_without_score(log, one, own, chosen) for log, one, own in zip(logs, answers, scores, strict=True)]
     if any(lost) and not drop:
-        raise JointError([_refuse_without(log, own) for log, own in zip(logs, lost, strict=True) if own])
+        refuse([_refuse_without(log, own) for log, own in zip(logs, lost, strict=True) if own])
     reasons = {item: why for own in lost for item, why in own.items()}
     for log, one in zip(logs, answers, strict=True):
         reasons |= {item: "not in the log, which was to hold it" for item, _ in missing_answers(log, one)}

@@ -8,7 +8,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from talan_core.arms import parse_arm
-from talan_core.errors import UserError
+from talan_core.errors import UserError, refuse
 from talan_eval.result.contrast import declare
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 MOST_ARMS: Final = 200
 """Arms above which a grid must be confirmed with ``--yes``."""
-_UNTRAINED: Final = "base"  # the backbone as it is: no seeds
 _BRACKET: Final = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -88,9 +87,7 @@ def read_arms(asked: AskedArms) -> Arms:
         problems.append(UserError("No arm is compared with the base.", "Name one: --treat talan+lora"))
     elif not contrasts and not problems:
         problems.append(UserError("No arm has training seeds.", "Name an arm that is trained: --treat talan+lora"))
-    problems = list({str(problem): problem for problem in problems}.values())  # a grid makes many of one mistake
-    if problems:
-        raise problems[0] if len(problems) == 1 else _all_of(problems)
+    refuse(problems)
     return Arms(names, fixed, contrasts)
 
 
@@ -116,7 +113,7 @@ def _choices(options: str) -> list[str]:
 
 
 def _fixed(asked: AskedArms, names: Sequence[str], problems: list[UserError]) -> tuple[str, ...]:
-    wanted = [name for name in names if name == _UNTRAINED]
+    wanted = [name for name in names if not parse_arm(name).has_seeds]
     for text in asked.fixed:
         try:
             name = parse_arm(text).name
@@ -143,9 +140,3 @@ def _named_twice(name: str, texts: Sequence[str], asked: AskedArms) -> UserError
     said = " and ".join(repr(text) for text in dict.fromkeys(texts))
     how = f"under two names, {said}" if len(set(texts)) > 1 else "twice"
     return UserError(f"The arm {name!r} is named {how}.", "Name each arm once.")
-
-
-def _all_of(problems: Sequence[UserError]) -> UserError:
-    said = "\n".join(f"  {one.problem}" for one in problems)
-    fixes = " ".join(dict.fromkeys(one.fix for one in problems))
-    return UserError(f"The arms have {len(problems)} mistakes:\n{said}", fixes)

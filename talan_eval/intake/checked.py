@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from talan_core.backbones.names import find_backbone
-from talan_core.errors import UserError, unknown_name
-from talan_eval.comparison.settings import StatisticsSettings
+from talan_core.errors import UserError, mistakes_of, refuse, unknown_name
+from talan_eval.comparison.statistics_settings import StatisticsSettings
 from talan_eval.experiment import parse_seeds
 from talan_eval.generation.registry import check_backend_name
 from talan_eval.generation_settings import DEFAULT_TEMPLATE_DATE, GenerationSettings, temperature_of
@@ -18,6 +19,8 @@ from talan_eval.store.atomic import refuse_unwritable
 from talan_eval.tasks.benchmark import MICRO_TASKS, check_names
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from talan_core.backbones.names import BackboneSpec
     from talan_core.training.settings import TrainingSettings
     from talan_eval.intake.arm_grids import Arms
@@ -53,9 +56,40 @@ def check(request: CompareRequest) -> Checked:
     """Check all names and numbers.
 
     Raises:
-        UserError: One of them cannot be meant.
+        UserError: Some of them cannot be meant; one error names all that is wrong.
     """
-    arms = read_arms(
+    refuse(
+        mistakes_of(
+            lambda: _check_confirmation(request, _arms(request)),
+            lambda: parse_seeds(request.seeds),
+            lambda: _tasks(request.tasks),
+            lambda: _tasks(request.train_tasks),
+            lambda: _backbones(request),
+            lambda: _generation_settings(request),
+            lambda: _check_numbers(request),
+            lambda: _check_device(request.device),
+            lambda: check_backend_name(request.backend),
+            lambda: refuse_unwritable(request.json, "--json"),
+            lambda: StatisticsSettings.of_request(request),
+            lambda: _check_also(request),
+        )
+    )
+    tasks = _tasks(request.tasks)
+    return Checked(
+        arms=_arms(request),
+        seeds=parse_seeds(request.seeds),
+        tasks=tasks,
+        train_tasks=_tasks(request.train_tasks, tasks),
+        backbones=tuple(_with_recipe(spec, request) for spec in _backbones(request)),
+        generation=_generation_settings(request),
+        statistics=dataclasses.replace(
+            StatisticsSettings.of_request(request), confirm_items=request.confirm_items if request.confirm else 0.0
+        ),
+    )
+
+
+def _arms(request: CompareRequest) -> Arms:
+    return read_arms(
         AskedArms(
             base=request.base,
             treatments=request.treat,
@@ -65,50 +99,40 @@ def check(request: CompareRequest) -> Checked:
             confirmed=request.yes,
         )
     )
-    seeds = parse_seeds(request.seeds)
-    _check_confirmation(request, arms)
-    _check_numbers(request)
-    if request.device not in _DEVICES:
-        raise UserError(
-            f"The device {request.device!r} is not known.", f"Type --device with one of {', '.join(_DEVICES)}."
-        )
-    check_backend_name(request.backend)
-    refuse_unwritable(request.json, "--json")
+
+
+def _tasks(typed: str | None, otherwise: tuple[str, ...] = MICRO_TASKS) -> tuple[str, ...]:
+    return otherwise if typed is None else check_names(_names(typed))
+
+
+def _check_device(device: str) -> None:
+    if device not in _DEVICES:
+        raise UserError(f"The device {device!r} is not known.", f"Type --device with one of {', '.join(_DEVICES)}.")
+
+
+def _check_also(request: CompareRequest) -> None:
     if "cmh" in (request.also or "") and request.samples_per_item > 1:
         raise UserError(
             "--also cmh counts right and wrong answers, and the mean of several samples is neither.",
             "Leave out cmh, or type --samples-per-item 1.",
         )
-    tasks = MICRO_TASKS if request.tasks is None else check_names(_names(request.tasks))
-    train_tasks = tasks if request.train_tasks is None else check_names(_names(request.train_tasks))
-    return Checked(
-        arms=arms,
-        seeds=seeds,
-        tasks=tasks,
-        train_tasks=train_tasks,
-        backbones=_backbones(request),
-        generation=_generation_settings(request),
-        statistics=StatisticsSettings.of_request(request),
-    )
 
 
-def _backbones(request: CompareRequest) -> tuple[CheckedBackbone, ...]:
-    """Find every backbone, each with its own recipe; what was typed of a recipe holds for all."""
-    typed = {key: getattr(request, key) for key in ("steps", "batch_size", "learning_rate")}
-    recipe = {key: value for key, value in typed.items() if value is not None}
+def _backbones(request: CompareRequest) -> tuple[BackboneSpec, ...]:
     names = request.backbone
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None or not names:
-        said = "No backbone is named." if twice is None else f"The backbone {twice!r} is named twice."
-        raise UserError(said, "Name each backbone once: --backbone micro")
-    found = []
-    for name in names:
-        spec = find_backbone(name)
-        training = dataclasses.replace(spec.training, **recipe)
-        found.append(
-            CheckedBackbone(spec, training, spec.eval_batch if request.eval_batch is None else request.eval_batch)
-        )
-    return tuple(found)
+    fix = "Name each backbone once: --backbone micro"
+    if not names:
+        raise UserError("No backbone is named.", fix)
+    twice = [UserError(f"The backbone {name!r} is named twice.", fix) for name in names if names.count(name) > 1]
+    refuse([*mistakes_of(*(partial(find_backbone, name) for name in names)), *twice])
+    return tuple(find_backbone(name) for name in names)
+
+
+def _with_recipe(spec: BackboneSpec, request: CompareRequest) -> CheckedBackbone:
+    """Return a backbone with its own recipe; what was typed of a recipe holds for all."""
+    typed = {key: getattr(request, key) for key in ("steps", "batch_size", "learning_rate")}
+    training = dataclasses.replace(spec.training, **{key: value for key, value in typed.items() if value is not None})
+    return CheckedBackbone(spec, training, spec.eval_batch if request.eval_batch is None else request.eval_batch)
 
 
 def _check_confirmation(request: CompareRequest, arms: Arms) -> None:
@@ -129,25 +153,39 @@ def _one_of(option: str, value: str, names: tuple[str, ...]) -> str:
 
 def _check_numbers(request: CompareRequest) -> None:
     """Refuse numbers that count nothing; those of prompts and statistics are checked where they are used."""
+    refuse(_wrong_numbers(request))
+
+
+def _wrong_numbers(request: CompareRequest) -> Iterator[UserError]:
     for name in ("limit", "workers", "eval_batch", "steps", "batch_size"):
         value, option = getattr(request, name), f"--{name.replace('_', '-')}"
         if value is not None and value < 1:
-            raise UserError(f"{option} {value} is not a positive number.", f"Type a whole number from 1: {option} 8")
+            yield UserError(f"{option} {value} is not a positive number.", f"Type a whole number from 1: {option} 8")
     rate = request.learning_rate
     if rate is not None and not (math.isfinite(rate) and rate > 0):
-        raise UserError(
+        yield UserError(
             f"--learning-rate {rate:g} is not a positive number.", "Type a rate such as --learning-rate 0.001"
         )
     gpus = request.gpus_per_run
     if gpus is not None and not (math.isfinite(gpus) and gpus > 0):
-        raise UserError(
+        yield UserError(
             f"--gpus-per-run {gpus:g} is not a positive number.",
             "Type a share or a number of GPUs, such as --gpus-per-run 0.5",
         )
     if request.retries < 0:
-        raise UserError(f"--retries {request.retries} is negative.", "Type --retries 0 or more.")
+        yield UserError(f"--retries {request.retries} is negative.", "Type --retries 0 or more.")
+    if not 0 <= request.confirm_items < 1:
+        yield UserError(
+            f"--confirm-items {request.confirm_items:g} is no share of the items.",
+            "Type one from 0 to below 1, such as --confirm-items 0.5",
+        )
+    elif request.confirm_items and not request.confirm:
+        yield UserError(
+            "--confirm-items keeps items for a confirmation, and none is asked for.",
+            "Type the number of fresh seeds as well: --confirm 7",
+        )
     if not 0 <= request.save_minutes <= _MOST_MINUTES:
-        raise UserError(
+        yield UserError(
             f"--save-minutes {request.save_minutes:g} is no length of time.",
             "Type --save-minutes with a number of minutes; 0 keeps no state of a training.",
         )

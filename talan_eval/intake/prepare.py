@@ -7,10 +7,12 @@ import os
 import shutil
 import sys
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from talan_core.errors import UserError, unknown_name
+from talan_core.errors import UserError, mistakes_of, refuse, unknown_name
+from talan_eval.comparison.held_out import check_split
 from talan_eval.comparison.slices import slice_values
 from talan_eval.experiment import BackboneIdentity, Experiment, TrainingSource, TunedBackbone
 from talan_eval.generation.backend import BackendOptions
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from talan_core.backbones.load import Revision
-    from talan_eval.comparison.settings import StatisticsSettings
+    from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.experiment import TaskSpec
     from talan_eval.intake.checked import CheckedBackbone
     from talan_eval.requests.compare import CompareRequest
@@ -74,7 +76,8 @@ def prepare(request: CompareRequest) -> Prepared:
     from talan_core.backbones.load import locate  # noqa: PLC0415 - names are checked first, and without them
     from talan_eval.generation.prompts import check_backbone, settled  # noqa: PLC0415 - as above
 
-    revisions = [locate(one.spec) for one in checked.backbones]
+    revisions: list[Revision] = []
+    refuse(mistakes_of(*(lambda one=one: revisions.append(locate(one.spec)) for one in checked.backbones)))
     _refuse_equal(checked, revisions)
     checked = replace(checked, generation=settled(checked.generation, revisions))
     device = _device(request.device)
@@ -131,16 +134,22 @@ def _refuse_equal(checked: Checked, revisions: Sequence[Revision]) -> None:
 
 def _loaded(request: CompareRequest, checked: Checked) -> dict[str, Benchmark]:
     """Load every benchmark that is evaluated or trained on, and check what they are needed for."""
-    loaded = {
-        name: load_benchmark(
+    loaded: dict[str, Benchmark] = {}
+
+    def load(name: str) -> None:
+        loaded[name] = load_benchmark(
             name,
             data_dir=request.data_dir,
             limit=request.limit if name in checked.tasks else None,
             settings=checked.generation,
         )
-        for name in dict.fromkeys((*checked.tasks, *checked.train_tasks))
-    }
+
+    refuse(mistakes_of(*(partial(load, name) for name in dict.fromkeys((*checked.tasks, *checked.train_tasks)))))
     _check_training([loaded[name].spec for name in checked.train_tasks])
+    settings = checked.statistics
+    for name in checked.tasks:
+        ids = [item.item_id for item in loaded[name].items]
+        check_split(name, ids, settings.confirm_items, settings.rng_seed)
     _check_slices(checked.statistics.slices, [loaded[name] for name in checked.tasks])
     return loaded
 

@@ -18,6 +18,7 @@ from talan_eval.comparison import (
     family_hash,
     score_matrices,
 )
+from talan_eval.comparison.held_out import split_items
 from talan_eval.comparison.matrix import RERUN
 from talan_eval.comparison.selection import confirmed
 from talan_eval.grading.reasons import Said, count_reasons, is_by_math_verify_alone, is_unparsed
@@ -83,8 +84,9 @@ def collect(
     known = replace(settings, earlier_looks=earlier_looks(looks, look))
     result = compare(matrices, contrasts, grid.origin(experiment.seeds), known)
     ledger.enter(look)
-    if experiment.confirm and result.selection is not None:
-        result = _confirmed(result, result.selection, grid, settings)
+    if experiment.confirm:
+        chosen = _selection(matrices, contrasts, settings) if settings.confirm_items else result.selection
+        result = _confirmed(result, chosen, grid, settings)
     failed = failed_evaluations(runs, grid.records, grid.failures)
     notes = [
         *gone,
@@ -98,19 +100,32 @@ def collect(
     return result.model_copy(update={"failed_cells": failed, "warnings": (*result.warnings, *notes)})
 
 
-def selected_arms(store: Store, experiment: Experiment, runs: Sequence[Run]) -> tuple[str, ...]:
+def selected_arms(
+    store: Store, experiment: Experiment, runs: Sequence[Run], settings: StatisticsSettings
+) -> tuple[str, ...]:
     """Return the base and the best treatment on the selection seeds; nothing is entered into the ledger.
 
     Args:
         store: The experiment directory, in which nothing more of the selection can be computed.
         experiment: What was asked for.
         runs: Its runs.
+        settings: Which items choose.
     """
     grid = _Grid(store, experiment, tuple(runs), store.finished(), {})
     matrices = grid.matrices(experiment.seeds)
     contrasts, _ = comparable(experiment.contrasts, matrices)
-    selection = compare(matrices, contrasts, Origin({}), StatisticsSettings(resamples=1)).selection
+    selection = _selection(matrices, contrasts, settings)
     return () if selection is None else (selection.best.base, selection.best.treatment)
+
+
+def _selection(
+    matrices: Sequence[ScoreMatrix], contrasts: Sequence[ContrastSpec], settings: StatisticsSettings
+) -> Selection | None:
+    """Choose the best treatment on the items that are not held out of the choice."""
+    choosing = split_items(matrices, settings.confirm_items, settings.rng_seed).choosing
+    return compare(
+        choosing, contrasts, Origin({}), StatisticsSettings(resamples=1, rng_seed=settings.rng_seed)
+    ).selection
 
 
 def comparable(
@@ -232,15 +247,19 @@ def scored_items(run: Run, task: str, samples: Iterable[Sample]) -> Iterator[Sco
         )
 
 
-def _confirmed(result: Result, selection: Selection, grid: _Grid, settings: StatisticsSettings) -> Result:
-    """Judge the selected treatment on its fresh seeds alone."""
-    best = selection.best
-    (spec,) = (one for one in grid.experiment.contrasts if (one.base, one.treatment) == (best.base, best.treatment))
-    fresh = [one for one in grid.matrices(grid.experiment.fresh_seeds) if one.arm in (best.base, best.treatment)]
-    if not comparable([spec], fresh)[0] or len({one.arm for one in fresh}) < 2:  # noqa: PLR2004 - both arms
+def _confirmed(result: Result, selection: Selection | None, grid: _Grid, settings: StatisticsSettings) -> Result:
+    """Judge the selected treatment on its fresh seeds alone, and on the items that were held out where some were."""
+    if selection is None:
         return result
-    found = compare(fresh, [spec], grid.origin(grid.experiment.fresh_seeds), settings).contrasts[0]
-    return result.model_copy(update={"selection": confirmed(selection, found)})
+    best, seeds = selection.best, grid.experiment.fresh_seeds
+    (spec,) = (one for one in grid.experiment.contrasts if (one.base, one.treatment) == (best.base, best.treatment))
+    fresh = [one for one in grid.matrices(seeds) if one.arm in (best.base, best.treatment)]
+    if not comparable([spec], fresh)[0] or len({one.arm for one in fresh}) < 2:  # noqa: PLR2004 - both arms
+        return result.model_copy(update={"selection": selection})
+    held_out = split_items(fresh, settings.confirm_items, settings.rng_seed).held_out
+    found = compare(held_out, [spec], grid.origin(seeds), replace(settings, slices=())).contrasts[0]
+    chosen = confirmed(selection, found, new_items=settings.confirm_items > 0)
+    return result.model_copy(update={"selection": chosen})
 
 
 def _root(directory: Path) -> Path:

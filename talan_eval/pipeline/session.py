@@ -96,7 +96,7 @@ class Session:
         """
         if not self.experiment.confirm:
             return ()
-        runs = confirmation(self.experiment, selected_arms(self.store, self.experiment, self.runs))
+        runs = confirmation(self.experiment, selected_arms(self.store, self.experiment, self.runs, self.statistics))
         missing = still_missing(runs, self.store.record_names())
         adopted = adopt(self.store, missing, offers(self.store.directory)) if missing else {}
         return still_missing(missing, adopted)

@@ -13,9 +13,9 @@ from talan_eval.result.reading import RESULT_NAME, read_result
 from talan_eval.stats.mean_squares import MeanSquares
 from talan_eval.stats.planner import (
     Design,
-    Exaggeration,
+    DesignAnalysis,
+    design_analysis,
     detectable,
-    exaggeration,
     guarded_detectable,
     guarded_power,
     holm_floor,
@@ -87,7 +87,7 @@ class Row:
     power: float | None
     seeds: int | None
     samples: tuple[int | None, ...]
-    exaggeration: Exaggeration | None
+    exaggeration: DesignAnalysis | None
 
 
 @dataclass(frozen=True)
@@ -296,7 +296,7 @@ def _row(source: KnownNoise, n_seeds: int, k: int, request: PowerRequest) -> Row
     if delta is not None:
         needed = seeds_needed(source.parts[-1], planned, delta, request.power)
         samples = tuple(samples_needed(part, planned, delta, request.power) for part in source.parts)
-        size = exaggeration(se, n_seeds - 1, delta, request.alpha) if se > 0 else None
+        size = design_analysis(se, n_seeds - 1, delta, request.alpha) if se > 0 else None
         if source.guarded:
             chance = guarded_power(source.parts[-1], planned, delta)
         else:

@@ -11,6 +11,7 @@ import pydantic
 from talan_core.errors import UserError
 from talan_eval.experiment import Experiment
 from talan_eval.grid import confirmation, plan
+from talan_eval.result.reading import RESULT_NAME
 from talan_eval.store.lock import holder_of
 from talan_eval.store.records import CorruptedError, ForeignError, Manifest, OtherVersionError
 from talan_eval.store.store import MANIFEST_NAME, Store
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from talan_eval.grid import Run
 
 Status = Literal["finished", "running", "failed", "missing"]
-State = Literal["foreign", "other version", "damaged", "unreadable"]
+State = Literal["foreign", "result only", "other version", "damaged", "unreadable"]
+HARMLESS: Final = frozenset({"foreign", "result only"})
+"""States in which there are no cells to check."""
 _FOLDERS: Final = ("cells", "samples", "checkpoints", "running", "failures")
 
 
@@ -31,8 +34,9 @@ class Unlisted:
 
     Attributes:
         directory: Where it is.
-        state: "foreign" where nothing says that it ever was an experiment, "other version" where another version wrote
-            it, "damaged" where it is ours and broken, "unreadable" where the system does not let us look.
+        state: "foreign" where nothing says that it ever was an experiment, "result only" where a result.json stands
+            alone, "other version" where another version wrote it, "damaged" where it is ours and broken, "unreadable"
+            where the system does not let us look.
         reason: Why, as the rest of a sentence.
     """
 
@@ -114,7 +118,7 @@ def experiments_in(root: Path) -> tuple[Store | Unlisted, ...]:
         paths = []
     if any(map(_may_hold_one, paths)):
         return tuple(look_at(path) for path in paths)
-    if own.state != "foreign":
+    if own.state not in HARMLESS:
         return (own,)
     fix = "Type: talan-eval runs DIR, with a results directory."
     raise UserError(f"There is no experiment in {root}: {own.reason}, here or one level below.", fix)
@@ -128,8 +132,7 @@ def look_at(directory: Path) -> Store | Unlisted:
             return Unlisted(directory, "foreign", f"its {MANIFEST_NAME} is no file")
         return _with_folders(Store(directory, Manifest.from_bytes(path.read_bytes())))
     except (FileNotFoundError, NotADirectoryError) as error:
-        missing = isinstance(error, FileNotFoundError)
-        return Unlisted(directory, "foreign", f"there is no {MANIFEST_NAME}" if missing else "it is a file")
+        return _without_manifest(directory, is_file=isinstance(error, NotADirectoryError))
     except ForeignError:
         return Unlisted(directory, "foreign", f"its {MANIFEST_NAME} is not one of an experiment")
     except CorruptedError as error:
@@ -137,6 +140,12 @@ def look_at(directory: Path) -> Store | Unlisted:
         return Unlisted(directory, state, f"{MANIFEST_NAME}: {error}")
     except OSError as error:
         return Unlisted(directory, "unreadable", f"{MANIFEST_NAME}: {error.strerror}")
+
+
+def _without_manifest(directory: Path, *, is_file: bool) -> Unlisted:
+    if (directory / RESULT_NAME).is_file() and not (directory / "cells").exists():
+        return Unlisted(directory, "result only", f"{RESULT_NAME} without cells, of logs or archived")
+    return Unlisted(directory, "foreign", "it is a file" if is_file else f"there is no {MANIFEST_NAME}")
 
 
 def _with_folders(store: Store) -> Store | Unlisted:
@@ -158,7 +167,7 @@ def status_of(store: Store) -> ExperimentStatus | Unlisted:
     directory, manifest = store.directory, store.manifest
     try:
         holder = holder_of(directory)
-        reported = (directory / "result.json").is_file()
+        reported = (directory / RESULT_NAME).is_file()
         try:
             experiment = Experiment(**manifest.experiment)
         except pydantic.ValidationError:

@@ -41,8 +41,8 @@ def matrix_table(views: Sequence[View]) -> Table:
     names = tuple(dict.fromkeys(name for view in views for name in view.cell_names))
     columns: tuple[ColumnOf[_Row], ...] = (
         ColumnOf(("contrast",), "contrast", "left", value=lambda row: row.name),
-        _effect_column("mean", ""),
-        *(_effect_column(name, name) for name in names),
+        _effect_column("mean" if len(names) > 1 else names[0], ""),  # of one benchmark the mean says all
+        *(_effect_column(name, name) for name in names if len(names) > 1),
     )
     rows = [_row(view) for view in views] if len(views) > 1 else []
     return tabulate(title, columns, rows, alpha=result.settings.alpha)

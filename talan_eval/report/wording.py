@@ -109,7 +109,7 @@ def notes(views: Sequence[View]) -> tuple[Note, ...]:
         Note("bootstrap", "Interval from resampled seeds (E1), beside the guarded one; no verdict rests on it."),
         Note("adjusted p", f"For {_family(result)} together: the larger of Holm's p and the "
              f"joint sign-flip max-T p; Holm's alone with too few seeds for max-T; {fmt.MISSING} below five seeds."
-             f"{_means_adjusted(first)}"),
+             f"{_slices_adjusted(result)}{_means_adjusted(first)}"),
         *_simultaneous(views),
         Note("flips", "Items on which the treat arm scored less (lost) or more (gained), summed over seeds."),
         Note("MDE 80 %", f"The true gain in points that this experiment would have found in 80 % of repetitions at "
@@ -157,10 +157,16 @@ def selection(result: Result) -> tuple[str, ...]:
             f"E1 {fmt.percent(1 - alpha)} CI {fmt.interval(mean.e1.ci)}, {fmt.equals(mean.e1.p, alpha)}"
             f"{_exact(mean.e1, alpha)}"
         )
+    where, what = "", "The items are the same, so it speaks of E1 only."
+    if chosen.held_out_items:
+        where = f" and on {fmt.count(chosen.held_out_items, 'item')}"
+        what = "The items chose nothing either" + (
+            "." if mean.e2 is None else f", so it speaks of new items too: E2 CI {fmt.interval(mean.e2.ci)}."
+        )
     said.append(
-        f"Trained anew on {_named_seeds(chosen.confirmation_seeds)}, which did not choose it: "
+        f"Trained anew on {_named_seeds(chosen.confirmation_seeds)}{where}, which did not choose it: "
         f"{fmt.gain(mean.delta)} points ({evidence}), verdict: {mean.verdict}; {fmt.gain(chosen.difference)} against "
-        "the gain that chose it. Tested alone, unadjusted. The items are the same, so it speaks of E1 only."
+        f"the gain that chose it. Tested alone, unadjusted. {what}"
     )
     return tuple(said)
 
@@ -304,11 +310,17 @@ def _these_backbones(result: Result) -> str:
 
 def _family(result: Result) -> str:
     if len(result.contrasts) > 1:
-        every = sum(len(contrast.cells) + len(contrast.slices) for contrast in result.contrasts)
+        every = sum(len(contrast.cells) for contrast in result.contrasts)
         return f"{fmt.count(every, 'cell')} of {len(result.contrasts)} contrasts"
     (contrast,) = result.contrasts
-    slices = f" and {fmt.count(len(contrast.slices), 'slice')}" if contrast.slices else ""
+    joint = bool(contrast.slices) and all(family.name != "slices" for family in result.families)  # as in schema 1
+    slices = f" and {fmt.count(len(contrast.slices), 'slice')}" if joint else ""
     return f"{fmt.count(len(contrast.cells), 'benchmark')}{slices}"
+
+
+def _slices_adjusted(result: Result) -> str:
+    sizes = [family.cells for family in result.families if family.name == "slices"]
+    return "".join(f" In the rows of slices: the same among all {fmt.count(size, 'slice')}." for size in sizes)
 
 
 def _means_adjusted(view: View) -> str:

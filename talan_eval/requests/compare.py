@@ -29,6 +29,11 @@ class CompareRequest(ContrastOptions, OutputOptions, StatisticsOptions):
         "grid: 'talan[slots=1|2,layer=1|3]+lora' is four arms.",
     )
     confirm: int = option(0, "Train the best arm and its base anew on so many fresh seeds, which did not choose it.")
+    confirm_items: float = option(
+        0.0,
+        "Share of each benchmark's items, such as 0.5, that choose nothing and on which alone --confirm tests; it then "
+        "speaks of new items as well.",
+    )
     yes: bool = option(default=False, text="More than 200 arms are meant.")
     seeds: str = option("7", "A count (7 means seeds 0 to 6) or a list (0,3,5).", listed=True)
     backbone: tuple[str, ...] = option(

@@ -104,9 +104,7 @@ class Cell(PublishedRecord):
     metric: str = Field(description="Score that is compared.")
     n_items: int = Field(ge=1, description="Items, the same for both arms and all seeds.")
     n_dropped: int = Field(0, ge=0, description="Items left out of both arms because not every run has them.")
-    dropped_items: tuple[str, ...] = Field(
-        (), description="Ids of these, ascending; empty in results of before they were named."
-    )
+    dropped_items: tuple[str, ...] = Field((), description="The first twenty of these, by their identifiers.")
     n_seeds: int = Field(
         ge=1, description="Training seeds with both arms complete; the smaller number where they are independent."
     )
@@ -292,7 +290,10 @@ class ArmRecord(PublishedRecord):
 class Family(PublishedRecord):
     """What is judged together, and the question whether any arm differs."""
 
-    name: str = Field(description="scores: cells and slices of all contrasts; means: the contrasts' means.")
+    name: str = Field(
+        description="scores: the cells of all contrasts; slices: their slices; means: the contrasts' "
+        "means. In a result upgraded from schema 1 scores holds the slices too."
+    )
     contrasts: int = Field(ge=1, description="Contrasts in it.")
     cells: int = Field(ge=1, description="Tests in it.")
     global_p: Probability | None = Field(
@@ -318,6 +319,12 @@ class Selection(PublishedRecord):
     )
     exaggeration_if_equal: Points | None = Field(description="The same if all arms were equal.")
     confirmation_seeds: tuple[int, ...] = Field((), description="Fresh seeds; empty without confirmation.")
+    held_out_items: int = Field(
+        0,
+        ge=0,
+        description="Items of a backbone's benchmarks that did not choose it, on which alone it is confirmed; 0 where "
+        "the items are those that chose it.",
+    )
     confirmed: Aggregate | None = Field(None, description="Its mean on fresh seeds, unadjusted; null without.")
     difference: Points | None = Field(None, description="Confirmed gain minus selection gain, points.")
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from talan_eval.sandbox.inside.program import EXIT_MEMORY
-from talan_eval.sandbox.job import Limits, Outcome, Status
+from talan_eval.sandbox.job import Limits, ProgramOutcome, Status
 
 if TYPE_CHECKING:
-    from talan_eval.sandbox.inside.report import Finding
+    from talan_eval.sandbox.inside.frames import Finding
 
 _MAX_DETAIL: Final = 300
 
@@ -47,7 +47,7 @@ class Ending:
             )
 
 
-def judge(finding: Finding, ending: Ending, limits: Limits) -> Outcome:
+def judge(finding: Finding, ending: Ending, limits: Limits) -> ProgramOutcome:
     """Return what happened to a program.
 
     Args:
@@ -62,17 +62,19 @@ def judge(finding: Finding, ending: Ending, limits: Limits) -> Outcome:
     status, detail = _status(finding, ending, limits)
     passed = (False,) * len(finding.passed) if status is Status.LIMITS else finding.passed
     readable = detail.encode("utf-8", "backslashreplace").decode("utf-8")  # half a pair could be written nowhere
-    return Outcome(status, passed, " ".join(readable.split())[:_MAX_DETAIL])
+    return ProgramOutcome(status, passed, " ".join(readable.split())[:_MAX_DETAIL])
 
 
-def not_comparable(n_tests: int, seconds: float) -> Outcome:
+def not_comparable(n_tests: int, seconds: float) -> ProgramOutcome:
     """Return the outcome of a program whose values could not be compared in the time or memory that the judge has."""
-    return Outcome(Status.FAILED, (False,) * n_tests, f"its values take more than {seconds:g} s or 2 GiB to compare")
+    return ProgramOutcome(
+        Status.FAILED, (False,) * n_tests, f"its values take more than {seconds:g} s or 2 GiB to compare"
+    )
 
 
-def not_judged(n_tests: int, why: str) -> Outcome:
+def not_judged(n_tests: int, why: str) -> ProgramOutcome:
     """Return the outcome of a program about which nothing is known, because something else came to its limits."""
-    return Outcome(Status.LIMITS, (False,) * n_tests, " ".join(why.split())[:_MAX_DETAIL])
+    return ProgramOutcome(Status.LIMITS, (False,) * n_tests, " ".join(why.split())[:_MAX_DETAIL])
 
 
 def _status(finding: Finding, ending: Ending, limits: Limits) -> tuple[Status, str]:

@@ -12,14 +12,14 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from talan_eval.sandbox.inside.frames import Finding
 from talan_eval.sandbox.inside.judging import HEADER, READY
-from talan_eval.sandbox.inside.report import Finding
 from talan_eval.sandbox.judge import SandboxError, judge, not_comparable, not_judged
 from talan_eval.sandbox.worker import ENVIRONMENT, command
 
 if TYPE_CHECKING:
     from talan_eval.sandbox.inside.boundary import Setup
-    from talan_eval.sandbox.job import Limits, Outcome
+    from talan_eval.sandbox.job import Limits, ProgramOutcome
     from talan_eval.sandbox.judge import Ending
 
 SECONDS: Final = 2.0
@@ -77,7 +77,7 @@ class JudgeProcess:
         if len(self._waiting) == 1:
             self._send()
 
-    def receive(self) -> tuple[int, Outcome] | None:
+    def receive(self) -> tuple[int, ProgramOutcome] | None:
         """Take what has arrived; return the number and the outcome of a case where it completes one.
 
         Raises:
@@ -138,7 +138,7 @@ class JudgeProcess:
         except BrokenPipeError:
             return  # it has ended, as its output is about to show
 
-    def _replaced(self) -> tuple[int, Outcome] | None:
+    def _replaced(self) -> tuple[int, ProgramOutcome] | None:
         """Start another judge where one was ended over a case, and decide that case."""
         self._selector.unregister(self._stdout)
         status = self._process.wait()

@@ -35,7 +35,7 @@ class Literal:
 
 
 @dataclass(frozen=True, slots=True)
-class Expression:
+class ComputedValue:
     """An expected value that has to be computed, without the program.
 
     Args:
@@ -48,11 +48,11 @@ class Expression:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ParsedTest:
     """One test: what to evaluate behind the program, compiled, and what to compare its value with."""
 
     call: CodeType
-    expected: Literal | Expression
+    expected: Literal | ComputedValue
 
 
 class ExpectedTooLargeError(Exception):
@@ -66,7 +66,7 @@ _SIZES: Final = ("too many nested", "Exceeds the limit", "too complex", "too dee
 
 
 @functools.lru_cache(maxsize=8192)
-def parse_test(test: str) -> Check:
+def parse_test(test: str) -> ParsedTest:
     """Split and compile one test: once, because the tests of a benchmark come again with every model that answers it.
 
     Args:
@@ -80,7 +80,7 @@ def parse_test(test: str) -> Check:
         raise ExpectedTooLargeError
     try:
         call, expected = split_test(test)
-        return Check(compiled(call), expected)
+        return ParsedTest(compiled(call), expected)
     except (MemoryError, RecursionError) as error:
         raise ExpectedTooLargeError from error
     except SyntaxError as error:
@@ -89,7 +89,7 @@ def parse_test(test: str) -> Check:
         raise ValueError(f"The test {test!r} is not Python: {error.msg}.") from error
 
 
-def split_test(test: str) -> tuple[ast.expr, Literal | Expression]:
+def split_test(test: str) -> tuple[ast.expr, Literal | ComputedValue]:
     """Return what of a test is evaluated behind the program, and what its value is compared with.
 
     Raises:
@@ -121,21 +121,21 @@ def compiled(expression: ast.expr | str) -> CodeType:
         return code
 
 
-def _split(left: ast.expr, right: ast.expr) -> tuple[ast.expr, Literal | Expression] | None:
+def _split(left: ast.expr, right: ast.expr) -> tuple[ast.expr, Literal | ComputedValue] | None:
     """Return which side is called and what the other is expected to be; None where no side can be told apart.
 
     A literal is expected rather than called, even of something that looks like a builtin: MBPP's task 126 has programs
     define ``sum``. Between two expressions the right one is expected, as people write it.
     """
     of_left, of_right = _expected(left), _expected(right)
-    for kind in (Literal, Expression):
+    for kind in (Literal, ComputedValue):
         for call, of_call, expected in ((left, of_left, of_right), (right, of_right, of_left)):
             if isinstance(expected, kind) and not isinstance(of_call, Literal):
                 return call, expected
     return None
 
 
-def _expected(node: ast.expr) -> Literal | Expression | None:
+def _expected(node: ast.expr) -> Literal | ComputedValue | None:
     """Return what an expected side is, or None where it needs the program."""
     try:
         return Literal(encode(ast.literal_eval(node)))
@@ -144,5 +144,5 @@ def _expected(node: ast.expr) -> Literal | Expression | None:
     names = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
     modules = sorted(name for name in names if not hasattr(builtins, name))
     if set(modules) <= sys.stdlib_module_names:
-        return Expression(ast.unparse(node), tuple(modules))
+        return ComputedValue(ast.unparse(node), tuple(modules))
     return None

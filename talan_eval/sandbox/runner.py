@@ -24,12 +24,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from talan_eval.sandbox.inside.frames import read_report
 from talan_eval.sandbox.inside.leftovers import remove_tree
-from talan_eval.sandbox.inside.report import read_report
-from talan_eval.sandbox.job import Job, Limits, Outcome
+from talan_eval.sandbox.job import Job, Limits, ProgramOutcome
 from talan_eval.sandbox.judge import SandboxError, not_judged
 from talan_eval.sandbox.judge_process import Case, JudgeProcess
-from talan_eval.sandbox.plan import ExpectedTooLargeError, Expression, Literal, compiled, parse_test
+from talan_eval.sandbox.plan import ComputedValue, ExpectedTooLargeError, Literal, compiled, parse_test
 from talan_eval.sandbox.tiers import Tier, find_tier, setup
 from talan_eval.sandbox.worker import Worker, WorkerLostError
 
@@ -74,12 +74,12 @@ class _Batch:
     waiting: Iterator[tuple[int, Job]]
     again: collections.deque[_Prepared] = dataclasses.field(default_factory=collections.deque)
     running: dict[Worker, _Prepared] = dataclasses.field(default_factory=dict)
-    done: dict[int, Outcome] = dataclasses.field(default_factory=dict)
+    done: dict[int, ProgramOutcome] = dataclasses.field(default_factory=dict)
 
 
 def run_programs(
     jobs: Iterable[Job], limits: Limits | None = None, workers: int | None = None, tier: Tier | None = None
-) -> list[Outcome]:
+) -> list[ProgramOutcome]:
     """Run programs and return what happened to each, in the order of the jobs.
 
     Args:
@@ -123,7 +123,7 @@ class Runner:
         self._tier = tier
         self._without = tuple(layer.value for layer in without)
         self._workers: list[Worker] = []
-        self._constants: dict[Expression, str | None] = {}
+        self._constants: dict[ComputedValue, str | None] = {}
         self._directory: Path | None = None
         self._selector: selectors.BaseSelector = selectors.DefaultSelector()
         self._judge: JudgeProcess | None = None
@@ -158,7 +158,7 @@ class Runner:
             remove_tree(str(self._directory))
             self._directory = None
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
+    def run(self, jobs: Iterable[Job]) -> Iterator[ProgramOutcome]:
         """Yield the outcome of each job in order, each as soon as it and all before it are known.
 
         Raises:
@@ -225,7 +225,7 @@ class Runner:
             )
         batch.again.append(dataclasses.replace(job, tries=job.tries + 1))
 
-    def _news(self, batch: _Batch) -> Iterator[tuple[int, Outcome]]:
+    def _news(self, batch: _Batch) -> Iterator[tuple[int, ProgramOutcome]]:
         """Wait for news; pass programs that have ended on to the judge, and yield what it has decided."""
         for key, _ in self._selector.select(timeout=1.0):
             if isinstance(key.data, JudgeProcess):
@@ -294,7 +294,7 @@ class Runner:
             self._judge = JudgeProcess(self._limits, self._setup(), self._selector)
         return self._judge
 
-    def _prepared(self, number: int, job: Job, batch: _Batch) -> _Prepared | Outcome:
+    def _prepared(self, number: int, job: Job, batch: _Batch) -> _Prepared | ProgramOutcome:
         """Return a job as it is sent; its outcome where a test is too large to be asked."""
         expected: list[str] = []
         calls: list[CodeType] = []
@@ -309,7 +309,7 @@ class Runner:
         sent = {"source": job.source, "setup": job.setup, "calls": calls}
         return _Prepared(number, marshal.dumps(sent), f"[{', '.join(expected)}]".encode("ascii"), len(calls))
 
-    def _value(self, expected: Literal | Expression, batch: _Batch) -> str:
+    def _value(self, expected: Literal | ComputedValue, batch: _Batch) -> str:
         """Return an expected value as type-tagged JSON.
 
         Where it is no literal it is computed in a process without any program, once.
@@ -328,7 +328,7 @@ class Runner:
             raise ExpectedTooLargeError
         return value
 
-    def _computed(self, expected: Expression, batch: _Batch) -> str | None:
+    def _computed(self, expected: ComputedValue, batch: _Batch) -> str | None:
         """Return a value that is computed without a program, or None where that takes too much.
 
         Raises:

@@ -62,7 +62,7 @@ class SandboxUnavailableError(SandboxError):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class AvailableTier:
     """The boundary that this machine allows.
 
     Args:
@@ -79,7 +79,7 @@ class Found:
 
 
 @functools.cache
-def find_tier() -> Found:
+def find_tier() -> AvailableTier:
     """Return the highest tier that holds here; tried once in each process.
 
     Raises:
@@ -94,7 +94,7 @@ def find_tier() -> Found:
     raise SandboxUnavailableError(tried)
 
 
-def try_tier(tier: Tier, tried: tuple[tuple[Tier, str], ...] = ()) -> Found:
+def try_tier(tier: Tier, tried: tuple[tuple[Tier, str], ...] = ()) -> AvailableTier:
     """Start one worker of a tier and return what it consists of.
 
     Args:
@@ -110,7 +110,7 @@ def try_tier(tier: Tier, tried: tuple[tuple[Tier, str], ...] = ()) -> Found:
         worker = Worker(Limits(), setup(tier, Path(directory)), Path(directory))
         try:
             worker.await_ready()
-            return Found(tier, worker.layers, worker.landlock, tried)
+            return AvailableTier(tier, worker.layers, worker.landlock, tried)
         finally:
             worker.close()
 

@@ -48,7 +48,7 @@ class Design:
 
 
 @dataclass(frozen=True)
-class Exaggeration:
+class DesignAnalysis:
     """What a significant result of this design looks like (Gelman and Carlin 2014).
 
     Attributes:
@@ -147,7 +147,7 @@ def samples_needed(components: Components, design: Design, delta: float, power: 
     return _smallest(enough, 1, MAX_SAMPLES)
 
 
-def exaggeration(se: float, df: float, delta: float, alpha: float = 0.05) -> Exaggeration:
+def design_analysis(se: float, df: float, delta: float, alpha: float = 0.05) -> DesignAnalysis:
     """Return power, Type-S and Type-M errors of the two-sided t test (Gelman and Carlin 2014), without simulation.
 
     Given the estimated standard error the estimate is normal, so its conditional mean beyond the critical value is
@@ -171,7 +171,7 @@ def exaggeration(se: float, df: float, delta: float, alpha: float = 0.05) -> Exa
     power, wrong = float(weights @ (above + below)), float(weights @ below)
     # E[Z; Z > c] + E[-Z; Z < -c] for Z ~ N(effect, 1)
     size = effect * (above - below) + _density(limits - effect) + _density(limits + effect)
-    return Exaggeration(power, wrong / power, float(weights @ size) / power / effect)
+    return DesignAnalysis(power, wrong / power, float(weights @ size) / power / effect)
 
 
 def holm_floor(n_seeds: int, n_cells: int) -> float:

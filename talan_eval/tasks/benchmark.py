@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from talan_core.errors import UserError, unknown_name
+from talan_core.errors import UserError, refuse, unknown_name
 from talan_eval.experiment import TaskSpec
 from talan_eval.generation_settings import GenerationSettings
 from talan_eval.store.canonical import canonical_hash
@@ -85,17 +85,17 @@ def check_names(names: Sequence[str]) -> tuple[str, ...]:
     """Return task names without the optional prefix ``talan_``, in the order given.
 
     Raises:
-        UserError: A name is unknown, given twice, or none is given.
+        UserError: Names are unknown or given twice, or none is given.
     """
     known = task_files()
     short = tuple(name.removeprefix(_PREFIX) for name in names)
-    for name in short:
-        if name not in known:
-            raise unknown_name("task", name, known)
-        if short.count(name) > 1:
-            raise UserError(
-                f"The task {name!r} is named twice.", "Type each task once, as in --tasks gsm8k_micro,mbpp_micro."
-            )
+    unknown = [unknown_name("task", name, known) for name in short if name not in known]
+    twice = [
+        UserError(f"The task {name!r} is named twice.", "Type each task once, as in --tasks gsm8k_micro,mbpp_micro.")
+        for name in short
+        if short.count(name) > 1
+    ]
+    refuse([*unknown, *twice])
     if not short:
         raise UserError("No task is named.", f"Type --tasks with some of: {', '.join(known)}.")
     return short

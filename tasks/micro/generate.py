@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from talan_core.backbones.micro.world.families import BENCHMARKS
+from talan_core.backbones.micro.world.draws import BENCHMARKS
 from talan_core.backbones.micro.world.problem import draw_distinct
 
 if TYPE_CHECKING:

@@ -36,8 +36,8 @@ class Pair:
 
     def matrices(self, base, treatment):
         items = ItemTable(
-            self.task, self.metric, self.item_ids, self.pairing_hash, self.clusters, self.labels,
-            tuple(f"left-out-{number}" for number in range(self.dropped_items)), self.dropped_prompts, self.same_prompt,
+            self.task, self.metric, self.item_ids, self.pairing_hash, self.clusters, self.labels, self.dropped_items,
+            self.dropped_prompts, self.same_prompt,
         )  # fmt: skip
         arms = ((base, self.base, self.base_unparsed), (treatment, self.treat, self.treat_unparsed))
         made = []

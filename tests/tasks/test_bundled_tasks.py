@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from talan_core.backbones.micro.world.families import BENCHMARKS
+from talan_core.backbones.micro.world.draws import BENCHMARKS
 from talan_core.errors import UserError
 from talan_eval.grading.grade import Verdict
 from talan_eval.grading.graders import grade_answers

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Final
 
 NAME: Final = "talan"
-_TARGET: Final = "talan_core.integrations.lm_eval.model:TalanLM"
+_TARGET: Final = "talan_core.integrations.lm_eval.talan_lm:TalanLM"
 
 
 def register() -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from talan_eval.sandbox.conformance import files, machine, verdict
-from talan_eval.sandbox.conformance.probe import PRELUDE, Probe
+from talan_eval.sandbox.conformance import disk, machine, verdict
+from talan_eval.sandbox.conformance.attack import PRELUDE, Attack
 from talan_eval.sandbox.conformance.scene import Scene, scene
 from talan_eval.sandbox.conformance.solutions import SOLUTIONS
 from talan_eval.sandbox.job import Job, Limits, Status
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from talan_eval.sandbox.inside.boundary import Layer
     from talan_eval.sandbox.tiers import Tier
 
-GROUPS: Final[dict[str, tuple[Probe, ...]]] = {
+GROUPS: Final[dict[str, tuple[Attack, ...]]] = {
     "reading": machine.READING,
     "writing": machine.WRITING,
     "network": machine.NETWORK,
@@ -31,7 +31,7 @@ GROUPS: Final[dict[str, tuple[Probe, ...]]] = {
     "forging": verdict.FORGING,
     "stalling": verdict.STALLING,
     "resources": verdict.RESOURCES,
-    "files": files.FILES,
+    "files": disk.DISK,
 }
 LIMITS: Final = Limits(
     cpu_seconds=1, wall_seconds=2.5, memory_bytes=256 << 20, file_bytes=4 << 20, disk_bytes=16 << 20, processes=16
@@ -40,7 +40,7 @@ _GOOD: Final = Job("def f(x):\n    return x + 1", ("assert f(1) == 2", "assert f
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class AttackResult:
     """What became of one program.
 
     Args:
@@ -54,18 +54,18 @@ class Finding:
     problem: str | None
 
 
-def probes_of(tier: Tier) -> list[tuple[str, Probe]]:
-    """Return the probes that a tier promises to contain, with their groups."""
-    return [(group, probe) for group, probes in GROUPS.items() for probe in probes if tier in probe.tiers]
+def attacks_of(tier: Tier) -> list[tuple[str, Attack]]:
+    """Return the attacks that a tier promises to contain, with their groups."""
+    return [(group, attack) for group, attacks in GROUPS.items() for attack in attacks if tier in attack.tiers]
 
 
-def check(tier: Tier, *, without: Sequence[Layer] = (), only: Sequence[str] | None = None) -> Iterator[Finding]:
+def check(tier: Tier, *, without: Sequence[Layer] = (), only: Sequence[str] | None = None) -> Iterator[AttackResult]:
     """Run the conformance suite and the positive control, and yield what became of each program.
 
     Args:
         tier: The boundary.
         without: Layers to leave out, for showing that the suite notices.
-        only: Names of probes; all when None.
+        only: Names of attacks; all when None.
 
     Raises:
         TierUnavailableError: The tier does not hold here.
@@ -75,19 +75,19 @@ def check(tier: Tier, *, without: Sequence[Layer] = (), only: Sequence[str] | No
         scene(Path(directory)) as outside,
         Runner(LIMITS, 1, tier, without=without) as runner,
     ):
-        for group, probe in probes_of(tier):
-            if only is None or probe.name in only:
-                yield Finding(group, probe.name, _problem(probe, runner, outside))
+        for group, attack in attacks_of(tier):
+            if only is None or attack.name in only:
+                yield AttackResult(group, attack.name, _problem(attack, runner, outside))
         if only is None:
             yield from _positive_control(runner, tier)
 
 
-def _problem(probe: Probe, runner: Runner, outside: Scene) -> str | None:
-    """Run one probe; return what went wrong, or None."""
-    if probe.before is not None:
-        list(runner.run([Job(probe.before, ())]))
+def _problem(attack: Attack, runner: Runner, outside: Scene) -> str | None:
+    """Run one attack; return what went wrong, or None."""
+    if attack.before is not None:
+        list(runner.run([Job(attack.before, ())]))
     try:
-        (outcome,) = runner.run([Job(outside.names + PRELUDE + probe.source, probe.tests)])
+        (outcome,) = runner.run([Job(outside.names + PRELUDE + attack.source, attack.tests)])
         (after,) = runner.run([_GOOD])
     except SandboxError as error:
         return f"it broke the sandbox: {error}"
@@ -96,16 +96,16 @@ def _problem(probe: Probe, runner: Runner, outside: Scene) -> str | None:
         return damage
     if after.status is not Status.PASSED:
         return f"the next program does not run: {after.detail}"
-    if outcome.status in probe.expected:
+    if outcome.status in attack.expected:
         return None
     return f"it {outcome.status.value}: {outcome.detail}"
 
 
-def _positive_control(runner: Runner, tier: Tier) -> Iterator[Finding]:
+def _positive_control(runner: Runner, tier: Tier) -> Iterator[AttackResult]:
     """Run right programs: a boundary in which nothing works would contain everything."""
     solutions = [solution for solution in SOLUTIONS if tier in solution.tiers]
     for solution, outcome in zip(solutions, runner.run([solution.job for solution in solutions]), strict=True):
         passed = outcome.status is Status.PASSED
-        yield Finding(
+        yield AttackResult(
             "positive control", solution.name, None if passed else f"{outcome.status.value}: {outcome.detail}"
         )

@@ -1,4 +1,4 @@
-"""What the probes reach for: files, sockets and a process outside the boundary, all of them the suite's own."""
+"""What the attacks reach for: files, sockets and a process outside the boundary, all of them the suite's own."""
 
 from __future__ import annotations
 

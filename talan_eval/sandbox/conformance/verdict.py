@@ -1,10 +1,10 @@
-"""Probes that reach for the verdict or for the machine's resources."""
+"""Attacks that reach for the verdict or for the machine's resources."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from talan_eval.sandbox.conformance.probe import Probe, asked, asked_for_numbers, unbounded
+from talan_eval.sandbox.conformance.attack import Attack, asked, asked_for_numbers, unbounded
 
 _FRAMES: Final = 'b\'["loaded"]\\n["value", 0, true]\\n["value", 1, true]\\n["value", 2, true]\\n["ended"]\\n\''
 _EQUAL: Final = """
@@ -142,13 +142,13 @@ RESOURCES: Final = (
         "compute on through the signal",
         "import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\ndef escaped():\n    while True: pass",
     ),
-    Probe(
+    Attack(
         "raise its own limit",
         "import resource\ndef escaped(): return works(lambda: resource.setrlimit(resource.RLIMIT_CPU, (10**6, 10**6)))",
     ),
     unbounded("sleep for ever", "import time\ndef escaped(): time.sleep(10**6)"),
     unbounded("take all memory", "def escaped():\n    x = [0]\n    while True: x += x"),
-    Probe(
+    Attack(
         "map all memory",
         "import mmap\ndef escaped(): return works(lambda: [mmap.mmap(-1, 1 << 28) for _ in range(64)])",
     ),
@@ -172,26 +172,26 @@ RESOURCES: Final = (
         "fill the disk with empty files",
         "import time\ndef escaped():\n    for n in range(20000):\n        open(str(n), 'wb').close()\n    time.sleep(0.1)\n    return True",
     ),
-    Probe(
+    Attack(
         "open files without end", "def escaped(): return works(lambda: [os.open('/dev/null', 0) for _ in range(2000)])"
     ),
-    Probe("fill pipes without end", _FILLED.format(pair="os.pipe()", most=16)),
-    Probe("fill sockets without end", _FILLED.format(pair="__import__('socket').socketpair(1, 1)", most=64)),
-    Probe(
+    Attack("fill pipes without end", _FILLED.format(pair="os.pipe()", most=16)),
+    Attack("fill sockets without end", _FILLED.format(pair="__import__('socket').socketpair(1, 1)", most=64)),
+    Attack(
         "enlarge a pipe",
         "import fcntl\ndef escaped(): return works(lambda: fcntl.fcntl(os.pipe()[1], 1031, 1 << 20))",
     ),
-    Probe("lock memory", "def escaped(): return reaches('mlock', 0, 4096)"),
-    Probe("queue signals without end", "def escaped(): return reaches('rt_sigqueueinfo', os.getpid(), 0, 0)"),
-    Probe("make timers without end", "def escaped(): return reaches('timer_create', -1, 0, 0)"),
-    Probe(
+    Attack("lock memory", "def escaped(): return reaches('mlock', 0, 4096)"),
+    Attack("queue signals without end", "def escaped(): return reaches('rt_sigqueueinfo', os.getpid(), 0, 0)"),
+    Attack("make timers without end", "def escaped(): return reaches('timer_create', -1, 0, 0)"),
+    Attack(
         "flood the output",
         "def escaped():\n    for _ in range(64): os.write(1, b'x' * (1 << 20)); os.write(2, b'x' * (1 << 20))\n    return False",
     ),
     unbounded("report a hole that is too large", "os.ftruncate(4, 3 << 20)\ndef escaped(): return True"),
     unbounded("report more than a file may hold", "while True: works(lambda: os.write(4, b'x' * 65536))"),
     unbounded("flood the way back", "while True: os.write(4, b'x' * 65536)"),
-    Probe(
+    Attack(
         "leave a core dump", "import resource\ndef escaped(): return resource.getrlimit(resource.RLIMIT_CORE) != (0, 0)"
     ),
     unbounded(

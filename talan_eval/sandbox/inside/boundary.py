@@ -151,6 +151,6 @@ class Boundary:
     def _made_filter(self, *, has_own_files: bool) -> Filter:
         return Filter(program(machine(), has_landlock=self.landlock_version > 0, has_own_files=has_own_files))
 
-    def _view(self) -> namespaces.View:
+    def _view(self) -> namespaces.MachineView:
         s = self.setup
-        return namespaces.View(s.directory, s.readable, s.hidden, s.devices, s.disk_bytes)
+        return namespaces.MachineView(s.directory, s.readable, s.hidden, s.devices, s.disk_bytes)

@@ -15,7 +15,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from .boundary import Boundary, Setup
-from .report import examine, read_report
+from .frames import examine, read_report
 
 if TYPE_CHECKING:
     from io import BufferedReader, BufferedWriter

@@ -35,7 +35,7 @@ _KEPT: Final = {
 _MOST_FILES: Final = 4096
 
 
-class View(NamedTuple):
+class MachineView(NamedTuple):
     """What is to be seen.
 
     Args:
@@ -53,7 +53,7 @@ class View(NamedTuple):
     work_bytes: int
 
 
-def enter(view: View) -> None:
+def enter(view: MachineView) -> None:
     """Go on as the first process of new namespaces that see only ``view``.
 
     The calling process waits for that first process, and ends as it ends; the first process dies with the calling one.
@@ -83,7 +83,7 @@ def _wait_for(pid: int) -> None:
     os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
-def _build(view: View) -> None:
+def _build(view: MachineView) -> None:
     """Build the new root and make it the only one."""
     mount("none", "/", None, _REC | _PRIVATE)
     mount("tmpfs", view.root, "tmpfs", _NOSUID | _NODEV, "size=4m,mode=0755")

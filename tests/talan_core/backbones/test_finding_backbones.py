@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from talan_core.backbones import smollm2
-from talan_core.backbones.files import hash_files
+from talan_core.backbones.content_hash import hash_files
 from talan_core.backbones.load import load_model, load_tokenizer, locate
 from talan_core.backbones.names import MICRO_WEIGHTS, find_backbone
 from talan_core.errors import UserError
@@ -66,7 +66,7 @@ def test_a_hub_id_that_cannot_be_fetched_is_refused_with_what_to_type(monkeypatc
 
 def test_the_hub_comes_before_a_conversion_from_the_wheel(monkeypatch, no_hub):
     monkeypatch.setattr(smollm2, "_on_hub", lambda **_: True)
-    assert smollm2.locate_smollm2() == smollm2.Found(None, "")
+    assert smollm2.locate_smollm2() == smollm2.ModelLocation(None, "")
     assert not no_hub.exists()
 
 

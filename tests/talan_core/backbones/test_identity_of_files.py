@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from talan_core.backbones.files import can_change_an_answer, hash_files
+from talan_core.backbones.content_hash import can_change_an_answer, hash_files
 from talan_core.backbones.names import MICRO_WEIGHTS
 from talan_core.errors import UserError
 

@@ -12,7 +12,7 @@ import pytest
 from talan_core.backbones.micro.tokenizer import CHAT_TEMPLATE
 from talan_core.backbones.micro.world import science
 from talan_core.backbones.micro.world.corpus import conversation, document
-from talan_core.backbones.micro.world.families import BENCHMARKS, CORPUS
+from talan_core.backbones.micro.world.draws import BENCHMARKS, CORPUS
 from talan_core.backbones.micro.world.problem import draw_distinct, split_of
 
 draws = pytest.mark.parametrize("draw", [*CORPUS.values(), *BENCHMARKS.values()])

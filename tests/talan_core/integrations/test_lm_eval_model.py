@@ -19,7 +19,7 @@ from talan_core.backbones.load import load_model, load_tokenizer, locate
 from talan_core.backbones.names import find_backbone
 from talan_core.errors import UserError
 from talan_core.integrations.lm_eval import register
-from talan_core.integrations.lm_eval.model import TalanLM
+from talan_core.integrations.lm_eval.talan_lm import TalanLM
 from talan_eval.generation.evaluate import evaluate
 from talan_eval.generation.transformers_backend import TransformersGenerator
 from talan_eval.tasks.benchmark import load_benchmark

@@ -9,10 +9,10 @@ from talan_eval.calibration.averages import Average, Tally
 from talan_eval.calibration.contrasts import ContrastsSetting, SelectionSetting
 from talan_eval.calibration.counting import Share
 from talan_eval.calibration.effects import draw_effects
-from talan_eval.calibration.settings import full_study
+from talan_eval.calibration.full_study import full_study
 from talan_eval.calibration.study import simulate
+from talan_eval.calibration.study_tables import all_tables
 from talan_eval.calibration.table_text import Record
-from talan_eval.calibration.tables import all_tables
 from talan_eval.calibration.unpaired import FixedSetting, IndependentSetting
 from talan_eval.calibration.world import World
 

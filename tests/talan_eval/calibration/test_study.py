@@ -13,8 +13,8 @@ from talan_eval.calibration.contrasts import SelectionSetting
 from talan_eval.calibration.counting import Share
 from talan_eval.calibration.coverage import CoverageSetting
 from talan_eval.calibration.families import FamilySetting
+from talan_eval.calibration.full_study import full_study, key
 from talan_eval.calibration.gates import GateSetting, PeekSetting
-from talan_eval.calibration.settings import full_study, key
 from talan_eval.calibration.study import (
     MANIFEST,
     RECORDS,
@@ -27,8 +27,8 @@ from talan_eval.calibration.study import (
     run_study,
     simulate,
 )
+from talan_eval.calibration.study_tables import all_tables
 from talan_eval.calibration.table_text import Record
-from talan_eval.calibration.tables import all_tables
 from talan_eval.calibration.world import World
 
 RUNS = 400

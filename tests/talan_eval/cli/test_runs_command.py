@@ -247,3 +247,12 @@ def test_the_committed_study_of_intervals_is_a_foreign_row(root):
     shutil.copytree(Path(__file__).parents[3] / "results" / "calibration", root / "calibration")
     assert "foreign" in talan_eval(root).splitlines()[1]
     assert "calibration: foreign, not checked" in talan_eval("verify", root)
+
+
+def test_a_result_without_cells_is_a_row_of_its_own_and_nothing_to_check(root):
+    alone = root / "strange"
+    alone.mkdir()
+    (alone / "result.json").write_text("{}", encoding="utf-8")
+    check_strange(root, "result only", "without cells, of logs or archived", sound=True)
+    (alone / "cells").mkdir()  # the control: what has cells and no manifest is not taken for it
+    assert "?  foreign" in talan_eval(root)

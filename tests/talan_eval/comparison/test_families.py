@@ -48,15 +48,20 @@ def test_backbones_that_answered_other_items_have_no_common_mean(cell, result):
         result([cell(), other])
 
 
-def test_slices_are_cells_of_the_family_and_not_of_the_mean(cell, result):
-    whole = result([labelled(cell)])
-    got = result([labelled(cell)], settings=asked(slices=("subject",)))
-    assert [(part.slice, part.n_items) for part in got.slices] == [("subject=algebra", 40), ("subject=geometry", 20)]
+def test_slices_are_a_family_of_their_own_and_do_not_touch_cells_or_mean(cell, result):
+    cells = [labelled(cell), labelled(cell, task="mbpp_micro", gain=0.3)]
+    whole = result(cells)
+    got = result(cells, settings=asked(slices=("subject",)))
+    parts = [("subject=algebra", 40), ("subject=geometry", 20)]
+    assert [(part.slice, part.n_items) for part in got.slices] == 2 * parts
     weights = np.array([40, 20]) / 60
-    assert got.cells[0].delta == pytest.approx(weights @ [part.delta for part in got.slices])
-    assert got.aggregate.delta == whole.aggregate.delta
-    assert got.aggregate.e1 == whole.aggregate.e1
-    assert got.cells[0].holm_p >= whole.cells[0].holm_p
+    assert got.cells[0].delta == pytest.approx(weights @ [part.delta for part in got.slices[:2]])
+    assert got.aggregate == whole.aggregate
+    assert got.cells == whole.cells
+    assert [(family.name, family.cells) for family in got.families] == [("scores", 2), ("slices", 4), ("means", 1)]
+    assert [family.name for family in whole.families] == ["scores", "means"]
+    raw = sorted(part.e1.p for part in got.slices)
+    assert min(part.holm_p for part in got.slices) == pytest.approx(min(1, 4 * raw[0]))
     assert got.primary.family_hash != whole.primary.family_hash
 
 

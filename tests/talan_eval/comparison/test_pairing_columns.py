@@ -72,7 +72,7 @@ def test_what_not_every_run_has_is_dropped_on_request_and_counted():
     other = [dataclasses.replace(row, prompt_hash="q") if row.item_id == "b" else row for row in rows("bcd")]
     cell = paired(rows("abc"), other, unpaired="drop")
     assert cell.items.item_ids == ("c",)
-    assert (cell.items.dropped, cell.items.dropped_prompts) == (
+    assert (cell.items.left_out, cell.items.dropped_prompts) == (
         ("a", "b", "d"),
         1,
     )  # a and d, and b with its two prompts
@@ -82,7 +82,7 @@ def test_what_not_every_run_has_is_dropped_on_request_and_counted():
 
 def test_an_item_that_one_seed_lacks_is_dropped_from_all():
     cell = paired([*rows("abc", seeds=(0,)), *rows("ab", seeds=(1,))], rows("abc"), unpaired="drop")
-    assert (cell.items.item_ids, cell.base.shape, cell.items.dropped) == (("a", "b"), (2, 2), ("c",))
+    assert (cell.items.item_ids, cell.base.shape, cell.items.left_out) == (("a", "b"), (2, 2), ("c",))
 
 
 def test_nothing_to_pair_is_refused_even_then():
@@ -103,9 +103,9 @@ def test_dropping_never_depends_on_the_order_of_rows(triples, random):
             paired(mixed, mixed, unpaired="drop")
         return
     other = paired(mixed, mixed, unpaired="drop")
-    assert (one.items.item_ids, one.seeds, one.items.dropped) == (
+    assert (one.items.item_ids, one.seeds, one.items.left_out) == (
         other.items.item_ids,
         other.seeds,
-        other.items.dropped,
+        other.items.left_out,
     )
     assert np.array_equal(one.base, other.base)

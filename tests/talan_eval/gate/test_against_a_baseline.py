@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from talan_core.errors import UserError
-from talan_eval.gate import GateSettings, Outcome, decide
+from talan_eval.gate import CheckOutcome, GateSettings, decide
 from talan_eval.gate.change import mean_change
 from talan_eval.gate.difference import difference_tables, sentences
 
@@ -17,16 +17,16 @@ from talan_eval.gate.difference import difference_tables, sentences
 def test_the_same_numbers_pass_because_nothing_changed(cell, result):
     one = result(cell(items=60, spread=0.1))
     report = decide(one, GateSettings(0.5), baseline=one)
-    assert report.outcome is Outcome.PASS
+    assert report.outcome is CheckOutcome.PASS
     assert "nothing changed" in report.checks[0].text
 
 
 def test_a_gain_that_was_lost_fails(cell, result):
     old, new = result(cell(items=400, loss=-0.1)), result(cell(items=400, loss=0.0, rng=1))
     report = decide(new, GateSettings(1.0), baseline=old)
-    assert report.outcome is Outcome.FAIL
+    assert report.outcome is CheckOutcome.FAIL
     assert report.checks[0].delta == pytest.approx(-10)
-    assert decide(old, GateSettings(1.0), baseline=new).outcome is Outcome.PASS
+    assert decide(old, GateSettings(1.0), baseline=new).outcome is CheckOutcome.PASS
 
 
 def test_the_paired_term_is_the_t_test_of_seed_differences(cell, result):
@@ -58,7 +58,7 @@ def test_another_family_is_refused_with_what_differs(cell, result):
 
 def test_fewer_seeds_than_the_baseline_are_incomplete(cell, result):
     report = decide(result(cell(seeds=5)), GateSettings(1.0), baseline=result(cell(seeds=7)))
-    assert report.outcome is Outcome.INCOMPLETE
+    assert report.outcome is CheckOutcome.INCOMPLETE
 
 
 def test_the_difference_says_what_changed_and_how_it_was_computed(cell, result):

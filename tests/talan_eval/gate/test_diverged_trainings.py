@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from talan_eval.gate import GateSettings, Outcome, decide
+from talan_eval.gate import CheckOutcome, GateSettings, decide
 from talan_eval.gate.decide import not_worse
 from talan_eval.gate.difference import sentences
 from talan_eval.gate.wording import headline
@@ -23,9 +23,9 @@ def declared(seeds):
 def test_what_would_pass_is_withheld_and_the_rates_are_named_by_arm(cell, result, diverging):
     sound = result(cell(items=2000))
     gone = result(cell(items=2000), arms=diverging("talan+lora", 7, 8))
-    assert gate(sound).outcome is Outcome.PASS
+    assert gate(sound).outcome is CheckOutcome.PASS
     report = gate(gone)
-    assert report.outcome is Outcome.INCONCLUSIVE
+    assert report.outcome is CheckOutcome.INCONCLUSIVE
     assert report.exit_code == 3
     assert f"PASS is withheld, because trainings diverged and their pairs are in no mean: {RATES}." in headline(report)
     assert report.checks[0].lower == pytest.approx(gate(sound).checks[0].lower)
@@ -36,19 +36,19 @@ def test_either_record_of_it_is_enough_to_withhold(cell, result, diverging):
     arms = tuple(arm.model_copy(update={"diverged": ()}) for arm in gone.arms)
     sound = result(cell(items=2000))
     for one in (gone.model_copy(update={"arms": arms}), sound.model_copy(update={"arms": gone.arms})):
-        assert gate(one).outcome is Outcome.INCONCLUSIVE
+        assert gate(one).outcome is CheckOutcome.INCONCLUSIVE
         assert "PASS is withheld, because trainings diverged" in headline(gate(one))
 
 
 def test_the_base_arms_trainings_count_as_well(cell, result, diverging):
     report = gate(result(cell(items=2000), arms=diverging("lora", 7)))
-    assert report.outcome is Outcome.INCONCLUSIVE
+    assert report.outcome is CheckOutcome.INCONCLUSIVE
     assert "talan+lora 0 of 7; lora 1 of 8 (95 % interval" in headline(report)
 
 
 def test_a_loss_that_was_shown_still_fails_and_says_so(cell, result, diverging):
     report = gate(result(cell(items=2000, loss=0.2), arms=diverging("talan+lora", 7, 8)))
-    assert report.outcome is Outcome.FAIL
+    assert report.outcome is CheckOutcome.FAIL
     assert f"Trainings diverged and their pairs are in no mean: {RATES}." in report.checks[0].text
     assert "withheld" not in report.checks[0].text
 
@@ -56,24 +56,24 @@ def test_a_loss_that_was_shown_still_fails_and_says_so(cell, result, diverging):
 def test_no_single_benchmark_passes_either(cell, result, diverging):
     sound = gate(result(cell(items=2000)), per_cell=True)
     gone = gate(result(cell(items=2000), arms=diverging("talan+lora", 7)), per_cell=True)
-    for report, outcome in ((sound, Outcome.PASS), (gone, Outcome.INCONCLUSIVE)):
+    for report, outcome in ((sound, CheckOutcome.PASS), (gone, CheckOutcome.INCONCLUSIVE)):
         assert [check.outcome for check in report.checks if check.kind == "benchmark"] == [outcome]
 
 
 def test_a_declared_seed_that_diverged_is_no_missing_one(cell, result, diverging):
     arms = diverging("talan+lora", 7, 8)
-    assert gate(result(cell(items=2000), arms=arms, provenance=declared(9))).outcome is Outcome.INCONCLUSIVE
-    assert gate(result(cell(items=2000), arms=arms, provenance=declared(10))).outcome is Outcome.INCOMPLETE
-    assert gate(result(cell(items=2000), provenance=declared(9))).outcome is Outcome.INCOMPLETE
+    assert gate(result(cell(items=2000), arms=arms, provenance=declared(9))).outcome is CheckOutcome.INCONCLUSIVE
+    assert gate(result(cell(items=2000), arms=arms, provenance=declared(10))).outcome is CheckOutcome.INCOMPLETE
+    assert gate(result(cell(items=2000), provenance=declared(9))).outcome is CheckOutcome.INCOMPLETE
 
 
 def test_against_a_baseline_it_is_withheld_even_where_the_numbers_are_the_same(cell, result, diverging):
     arms = diverging("talan+lora", 7, 8)
     sound, gone = result(cell(items=2000)), result(cell(items=2000), arms=arms)
-    assert decide(sound, GateSettings(1.0), baseline=sound).outcome is Outcome.PASS
+    assert decide(sound, GateSettings(1.0), baseline=sound).outcome is CheckOutcome.PASS
     for baseline in (sound, gone):
         report = decide(gone, GateSettings(1.0), baseline=baseline)
-        assert report.outcome is Outcome.INCONCLUSIVE
+        assert report.outcome is CheckOutcome.INCONCLUSIVE
         assert RATES in headline(report)
     assert f"talan+lora against lora: trainings diverged, now {RATES}." in sentences(gone, sound)
 
@@ -81,16 +81,16 @@ def test_against_a_baseline_it_is_withheld_even_where_the_numbers_are_the_same(c
 def test_trainings_that_diverged_count_as_done_where_a_baseline_has_more_seeds(cell, result, diverging):
     baseline = result(cell(items=2000, seeds=9))
     gone = result(cell(items=2000, seeds=7), arms=diverging("talan+lora", 7, 8))
-    assert decide(gone, GateSettings(1.0), baseline=baseline).outcome is not Outcome.INCOMPLETE
+    assert decide(gone, GateSettings(1.0), baseline=baseline).outcome is not CheckOutcome.INCOMPLETE
     short = result(cell(items=2000, seeds=7), arms=diverging("talan+lora", 7))
-    assert decide(short, GateSettings(1.0), baseline=baseline).outcome is Outcome.INCOMPLETE
+    assert decide(short, GateSettings(1.0), baseline=baseline).outcome is CheckOutcome.INCOMPLETE
 
 
 def test_only_the_contrasts_of_that_arm_are_concerned(many, diverging):
     found = many({"a": 0.0, "b": 0.0}, items=2000, arms=diverging("b", 7))
     outcomes = {check.name: check.outcome for check in gate(found).checks if check.kind == "mean"}
-    assert outcomes == {"a against lora: mean": Outcome.PASS, "b against lora: mean": Outcome.INCONCLUSIVE}
-    assert decide(found, GateSettings(1.0), contrasts=found.contrasts[:1]).outcome is Outcome.PASS
+    assert outcomes == {"a against lora: mean": CheckOutcome.PASS, "b against lora: mean": CheckOutcome.INCONCLUSIVE}
+    assert decide(found, GateSettings(1.0), contrasts=found.contrasts[:1]).outcome is CheckOutcome.PASS
 
 
 def test_several_backbones_are_named_where_it_happened(cell, result, diverging):

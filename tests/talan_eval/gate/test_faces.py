@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 
 from talan_eval.gate import GateSettings, decide
 from talan_eval.gate.document import to_json
-from talan_eval.gate.facts import Check, GateReport, Outcome, WorstFlip
+from talan_eval.gate.facts import Check, CheckOutcome, GateReport, WorstFlip
 from talan_eval.gate.github import annotate, outputs
 from talan_eval.gate.junit import render
 from talan_eval.gate.table import MARKER, markdown
@@ -67,15 +67,23 @@ HOSTILE = st.text(max_size=60) | st.sampled_from(
 
 def report_with(name, text):
     return GateReport(
-        outcome=Outcome.FAIL,
+        outcome=CheckOutcome.FAIL,
         subject=name,
         settings=GateSettings(1.0),
         checks=(
             Check(
-                "mean", "mean", Outcome.FAIL, decides=True, text=text, delta=-2.0, lower=-3.0, upper=-1.0, p_fail=0.001
+                "mean",
+                "mean",
+                CheckOutcome.FAIL,
+                decides=True,
+                text=text,
+                delta=-2.0,
+                lower=-3.0,
+                upper=-1.0,
+                p_fail=0.001,
             ),
-            Check("benchmark", name, Outcome.INCONCLUSIVE, decides=True, text=text, delta=-1.0),
-            Check("must pass", name, Outcome.INCOMPLETE, decides=False, text=text),
+            Check("benchmark", name, CheckOutcome.INCONCLUSIVE, decides=True, text=text, delta=-1.0),
+            Check("must pass", name, CheckOutcome.INCOMPLETE, decides=False, text=text),
         ),
         worst_flips=(WorstFlip(name, text, 5, 0, 7, 0.03),),
         signature=name,

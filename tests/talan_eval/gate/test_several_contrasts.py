@@ -10,7 +10,7 @@ from lxml import etree
 
 from talan_core.errors import UserError
 from talan_eval.comparison import ContrastSpec, Origin, compare
-from talan_eval.gate import GateSettings, Outcome, decide
+from talan_eval.gate import CheckOutcome, GateSettings, decide
 from talan_eval.gate.difference import difference_tables, sentences
 from talan_eval.gate.document import to_json
 from talan_eval.gate.facts import MustPassItem
@@ -40,11 +40,11 @@ def named(report, name):
 @pytest.mark.parametrize(
     ("losses", "spread", "outcome"),
     [
-        ({"a": 0.0, "b": 0.0}, 0.0, Outcome.PASS),
-        ({"a": 0.0, "b": 0.2}, 0.0, Outcome.FAIL),
-        ({"a": 0.2, "b": 0.0}, 0.0, Outcome.FAIL),
-        ({"a": 0.0, "b": 0.0}, 0.1, Outcome.INCONCLUSIVE),
-        ({"a": 0.3, "b": 0.0}, 0.1, Outcome.FAIL),
+        ({"a": 0.0, "b": 0.0}, 0.0, CheckOutcome.PASS),
+        ({"a": 0.0, "b": 0.2}, 0.0, CheckOutcome.FAIL),
+        ({"a": 0.2, "b": 0.0}, 0.0, CheckOutcome.FAIL),
+        ({"a": 0.0, "b": 0.0}, 0.1, CheckOutcome.INCONCLUSIVE),
+        ({"a": 0.3, "b": 0.0}, 0.1, CheckOutcome.FAIL),
     ],
 )
 def test_the_worst_contrast_decides(many, losses, spread, outcome):
@@ -56,18 +56,18 @@ def test_the_worst_contrast_decides(many, losses, spread, outcome):
 def test_incomplete_is_worse_than_a_loss(many):
     declared = {"experiment": {"seeds": list(range(8)), "tasks": [{"name": "gsm8k_micro", "n_items": ITEMS}]}}
     report = gate(many({"a": 0.2, "b": 0.0}, items=ITEMS, provenance=declared))
-    assert report.outcome is Outcome.INCOMPLETE
+    assert report.outcome is CheckOutcome.INCOMPLETE
     assert "a against lora: gsm8k_micro: no complete pair for seed 7" in headline(report)
 
 
 def test_one_chosen_contrast_says_what_it_would_say_alone(many):
     both, alone = many({"a": 0.0, "b": 0.2}, items=ITEMS), many({"a": 0.0}, items=ITEMS)
     report, expected = gate(both, contrasts=("a:lora",)), gate(alone)
-    assert report.outcome is Outcome.PASS
+    assert report.outcome is CheckOutcome.PASS
     assert (report.checks, report.subject, report.worst_flips) == (
         expected.checks, expected.subject, expected.worst_flips,
     )  # fmt: skip
-    assert gate(both, contrasts=("b:lora",)).outcome is Outcome.FAIL
+    assert gate(both, contrasts=("b:lora",)).outcome is CheckOutcome.FAIL
     assert gate(both, contrasts=("b:lora", "a:lora")) == gate(both)
 
 
@@ -105,13 +105,13 @@ def test_a_loss_that_holds_alone_and_not_after_holm_does_not_fail(many):
     for items in range(60, 400, 10):
         found = many(arms, items=items, spread=0.02)
         alone, among = gate(found, contrasts=("z:lora",)), gate(found)
-        if alone.outcome is Outcome.FAIL and named(among, "z against lora: mean").outcome is not Outcome.FAIL:
+        if alone.outcome is CheckOutcome.FAIL and named(among, "z against lora: mean").outcome is not CheckOutcome.FAIL:
             break
     else:
         pytest.fail("no size shows the difference")
     check = named(among, "z against lora: mean")
     assert check.upper < 0
-    assert check.outcome is Outcome.INCONCLUSIVE
+    assert check.outcome is CheckOutcome.INCONCLUSIVE
     assert check.p_fail >= 0.05
     assert check.seeds_to_decide > 7
     assert "no loss was shown" in check.text
@@ -131,10 +131,10 @@ def test_items_that_must_pass_count_for_the_arms_that_are_gated(many):
     found = many({"a": 0.0, "b": 0.0}, items=ITEMS)
     items = (MustPassItem("x", "i1", (), (0, 1), "a"), MustPassItem("x", "i1", (1,), (0, 1), "b"))
     both = decide(found, GateSettings(1.0), must_pass=items)
-    assert both.outcome is Outcome.FAIL
+    assert both.outcome is CheckOutcome.FAIL
     assert named(both, "b: x i1").text == "b: x i1: declared as must-pass, and wrong at seed 1."
     first = decide(found, GateSettings(1.0), contrasts=found.contrasts[:1], must_pass=items)
-    assert first.outcome is Outcome.PASS
+    assert first.outcome is CheckOutcome.PASS
     assert [check.name for check in first.checks if check.kind == "must pass"] == ["a: x i1"]
 
 
@@ -148,7 +148,7 @@ def test_every_face_shows_every_check_of_every_contrast(many):
     }  # fmt: skip
     for check in report.checks:
         case = cases[check.title]
-        assert (case.find("failure") is not None) == (check.outcome is Outcome.FAIL)
+        assert (case.find("failure") is not None) == (check.outcome is CheckOutcome.FAIL)
         assert check.text in "".join(case.itertext())
     document = json.loads(to_json(report))
     assert [one["name"] for one in document["checks"]] == [check.name for check in report.checks]
@@ -180,10 +180,10 @@ def experiment(contrasts, backbones=("micro",), tasks=("gsm8k_micro",)):
 def test_a_declared_contrast_without_scores_is_incomplete_unless_another_is_chosen(many):
     where = experiment([("lora", "a"), ("lora", "b")])
     found = many({"a": 0.0}, provenance=where)
-    assert gate(found, margin=50).outcome is Outcome.INCOMPLETE
+    assert gate(found, margin=50).outcome is CheckOutcome.INCOMPLETE
     assert "b against lora: not in the result" in headline(gate(found, margin=50))
-    assert gate(found, margin=50, contrasts=("a:lora",)).outcome is Outcome.PASS
-    assert gate(many({"a": 0.0, "b": 0.0}, provenance=where), margin=50).outcome is Outcome.PASS
+    assert gate(found, margin=50, contrasts=("a:lora",)).outcome is CheckOutcome.PASS
+    assert gate(many({"a": 0.0, "b": 0.0}, provenance=where), margin=50).outcome is CheckOutcome.PASS
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_a_declared_contrast_without_scores_is_incomplete_unless_another_is_chos
 )
 def test_a_declared_backbone_or_benchmark_that_is_missing_is_incomplete(many, where, said):
     report = gate(many({"a": 0.0}, provenance=where), margin=50)
-    assert report.outcome is Outcome.INCOMPLETE
+    assert report.outcome is CheckOutcome.INCOMPLETE
     assert said in headline(report)
 
 
@@ -204,10 +204,10 @@ def test_an_arm_without_seeds_lacks_none(cell):
     one = cell(seeds=7)
     matrices = [one.matrix("untrained", one.base[:1], (0,)), one.matrix("lora", one.treatment)]
     found = compare(matrices, [ContrastSpec("untrained", "lora", "fixed")], Origin(where))
-    assert gate(found, margin=80).outcome is Outcome.PASS
+    assert gate(found, margin=80).outcome is CheckOutcome.PASS
     lacking = {"experiment": {**where["experiment"], "seeds": list(range(9))}}
     found = compare(matrices, [ContrastSpec("untrained", "lora", "fixed")], Origin(lacking))
-    assert gate(found, margin=80).outcome is Outcome.INCOMPLETE
+    assert gate(found, margin=80).outcome is CheckOutcome.INCOMPLETE
 
 
 def test_against_a_baseline_contrasts_are_matched_by_name(many):
@@ -216,7 +216,7 @@ def test_against_a_baseline_contrasts_are_matched_by_name(many):
     report = decide(new, GateSettings(1.0), baseline=old)
     assert named(report, "a against lora: mean").delta == 0
     assert named(report, "b against lora: mean").delta == pytest.approx(-10)
-    assert report.outcome is Outcome.FAIL
+    assert report.outcome is CheckOutcome.FAIL
     a, b = difference_tables(new, old)
     assert (a.title, b.title) == (
         "Change of the gain of a over lora, points", "Change of the gain of b over lora, points",
@@ -232,7 +232,7 @@ def test_a_baseline_of_two_arms_gates_the_same_contrast_of_many(many):
         decide(new, GateSettings(1.0), baseline=old)
     assert "Choose what both have: --contrast 'a:lora'" in caught.value.fix
     report = decide(new, GateSettings(1.0), contrasts=new.contrasts[:1], baseline=old)
-    assert report.outcome is Outcome.FAIL
+    assert report.outcome is CheckOutcome.FAIL
     assert report.checks[0].delta == pytest.approx(-10)
     with pytest.raises(UserError, match="newer result has no contrast b against lora"):
         decide(old, GateSettings(1.0), baseline=new)
@@ -269,14 +269,14 @@ def test_independent_arms_are_gated_by_the_smaller_number_of_their_seeds(cell):
         return compare([few, one.matrix("a", treatment)], contrast, Origin({}))
 
     two = gate(compared(2))
-    assert two.outcome is Outcome.INCONCLUSIVE
+    assert two.outcome is CheckOutcome.INCONCLUSIVE
     assert "2 seeds; a verdict needs at least 3" in headline(two)
-    assert gate(compared(4), margin=6).outcome is Outcome.PASS
-    assert gate(compared(4, shift=0.4)).outcome is Outcome.FAIL
+    assert gate(compared(4), margin=6).outcome is CheckOutcome.PASS
+    assert gate(compared(4, shift=0.4)).outcome is CheckOutcome.FAIL
     assert "4 seeds; a verdict needs at least 5" in named(gate(compared(4)), "gsm8k_micro").text
     old, new = compared(4), compared(4, shift=0.4)
     report = decide(new, GateSettings(1.0), baseline=old)
-    assert report.outcome is Outcome.FAIL
+    assert report.outcome is CheckOutcome.FAIL
     change = new.contrasts[0].aggregate.delta - old.contrasts[0].aggregate.delta
     assert report.checks[0].delta == pytest.approx(change)
     variances = [result.contrasts[0].aggregate.e1.terms[0].se ** 2 for result in (new, old)]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from talan_eval.grading.code import extract_program, grade_program, wanted_function
 from talan_eval.grading.grade import Verdict
-from talan_eval.sandbox.job import Outcome, Status
+from talan_eval.sandbox.job import ProgramOutcome, Status
 
 _F = "def f(x):\n    return x + 1"
 _G = "def g(x):\n    return f(x)"
@@ -163,7 +163,7 @@ def test_hostile_repetition_takes_linear_time(unit):
     ],
 )
 def test_grades_of_outcomes(status, verdict):
-    grade = grade_program(_F, Outcome(status, (), "why"))
+    grade = grade_program(_F, ProgramOutcome(status, (), "why"))
     assert grade.verdict == verdict
     assert grade.score == (1.0 if verdict is Verdict.MATCH else 0.0)
 

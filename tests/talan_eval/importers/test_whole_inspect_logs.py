@@ -149,7 +149,7 @@ def test_a_newest_log_that_is_shorter_is_refused(base, compare_words, tmp_path, 
     with pytest.raises(UserError) as caught:
         compare_words(f"base={base}", f"treat={tmp_path / 'treat'}")
     said = str(caught.value)
-    assert said.startswith("3 problems:")
+    assert said.startswith("There are 3 mistakes:")
     assert shown in said
     words = shlex.split(said.rsplit(": talan-eval compare-logs ", 1)[1])
     assert cell_of(compare_words(*words).result).n_items == 6
@@ -215,7 +215,7 @@ def test_a_hub_of_problems_is_one_message(base, compared, tmp_path):
     with pytest.raises(UserError) as caught:
         compared(base, tmp_path / "treat")
     said = str(caught.value)
-    assert said.startswith("2 problems:")
+    assert said.startswith("There are 2 mistakes:")
     assert "error: OOM" in said
     assert said.count("inspect eval-retry") == 1
 

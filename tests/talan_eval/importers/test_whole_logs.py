@@ -70,7 +70,7 @@ def test_logs_that_were_cut_at_the_end_of_a_line_are_all_named_and_dropped_on_re
         for arm in ("base", "treat"):
             edit(tmp_path / arm / f"seed{seed}", "samples", lambda lines: lines[:-4])
     said = refused()
-    assert said.startswith(f"{2 * len(seeds)} problems:")
+    assert said.startswith(f"There are {2 * len(seeds)} mistakes:")
     assert said.count("holds 6 of the 10 answers that results_") == 2 * len(seeds)
     assert said.endswith("type --allow-unpaired drop")
     got = answer(allow_unpaired="drop")
@@ -133,7 +133,7 @@ def test_a_newest_log_that_is_shorter_is_refused_for_all_runs_and_the_advice_can
     with pytest.raises(UserError) as caught:
         compare_words("base=base", "treat=treat")
     said = str(caught.value)
-    assert said.startswith("6 problems:")
+    assert said.startswith("There are 6 mistakes:")
     assert ("(--limit 4, of 10 items)" in said) == (limit is not None)
     words = shlex.split(said.rsplit(": talan-eval compare-logs ", 1)[1])
     got = compare_words(*words).result

@@ -11,7 +11,7 @@ import types
 import pytest
 
 from talan_eval.grading.graders import grade_answers
-from talan_eval.sandbox.inside.compare import same
+from talan_eval.sandbox.inside.equality import same
 from talan_eval.sandbox.inside.values import TooLargeError, encode
 
 _UTC = dt.UTC

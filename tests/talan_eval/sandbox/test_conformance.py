@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from talan_eval.sandbox.conformance.check import GROUPS, check, probes_of
+from talan_eval.sandbox.conformance.check import GROUPS, attacks_of, check
 from talan_eval.sandbox.inside.boundary import Layer
 from talan_eval.sandbox.tiers import Tier
 
-SLOW_PROBES = {
+SLOW_ATTACKS = {
     "compute for ever",
     "compute for ever in C",
     "compute on through the signal",
@@ -57,29 +57,29 @@ def problems(findings):
 
 
 def quick(tier):
-    return [probe.name for _, probe in probes_of(tier) if probe.name not in SLOW_PROBES]
+    return [attack.name for _, attack in attacks_of(tier) if attack.name not in SLOW_ATTACKS]
 
 
 def test_the_suite_covers_every_class_with_programs_of_one_property_each():
-    names = [probe.name for probes in GROUPS.values() for probe in probes]
+    names = [attack.name for attacks in GROUPS.values() for attack in attacks]
     assert len(names) == len(set(names))
     assert len(names) >= 100
-    assert set(names) >= SLOW_PROBES
-    assert all(len(probes) >= 5 for probes in GROUPS.values())
+    assert set(names) >= SLOW_ATTACKS
+    assert all(len(attacks) >= 5 for attacks in GROUPS.values())
 
 
 def test_the_inventory_names_programs_and_tests_that_exist_and_every_program_that_uses_something_up():
     text = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text(encoding="utf-8")
     table = text.partition("## What a program can use up")[2].partition("\n## ")[0]
     rows = [line for line in table.splitlines() if line.startswith("| ")][1:]
-    probes = {probe.name for group in GROUPS.values() for probe in group}
+    attacks = {attack.name for group in GROUPS.values() for attack in group}
     named = set(re.findall(r"\*\(([^)]*)\)\*", table)) - {"name"}
     sources = [path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py")]
     tests = set(re.findall(r"`(test_\w+)`", table))
     assert [row for row in rows if len(row.split("|")) != 7 or not re.search(r"test|\*\(", row.split("|")[-2])] == []
-    assert named - probes == set()
+    assert named - attacks == set()
     assert [name for name in tests if not any(f"def {name}(" in source for source in sources)] == []
-    assert {probe.name for probe in GROUPS["resources"]} - named == set()
+    assert {attack.name for attack in GROUPS["resources"]} - named == set()
 
 
 def test_every_quick_program_is_contained(tier):
@@ -109,7 +109,7 @@ def test_the_suite_notices_each_layer_that_is_left_out(allowed_tiers, of_tier, l
 def test_every_way_to_fill_the_disk_is_open_where_landlock_is_left_out_of_tier_2(allowed_tiers):
     if Tier.LANDLOCK not in allowed_tiers:
         return  # what cannot be built here cannot be broken here
-    names = {probe.name for probe in GROUPS["files"] if probe.name not in NOT_SHOWN_WITHOUT_LANDLOCK}
+    names = {attack.name for attack in GROUPS["files"] if attack.name not in NOT_SHOWN_WITHOUT_LANDLOCK}
     noticed = problems(check(Tier.LANDLOCK, only=names, without=[Layer.LANDLOCK]))
     assert set(noticed) == names
     assert problems(check(Tier.LANDLOCK, only=names)) == {}
@@ -141,13 +141,13 @@ def test_an_ordinary_user_has_the_same_boundaries(tier, place_for_all, readable_
     subprocess.run(["cp", "-r", package / "sandbox", place / "talan_eval"], check=True)  # noqa: S607 - every system has it
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]);"
-        "from talan_eval.sandbox.conformance.check import check, probes_of;"
+        "from talan_eval.sandbox.conformance.check import check, attacks_of;"
         "from talan_eval.sandbox.tiers import Tier; t = Tier(sys.argv[2]);"
-        "n = [p.name for _, p in probes_of(t) if p.name not in eval(sys.argv[3])];"
+        "n = [p.name for _, p in attacks_of(t) if p.name not in eval(sys.argv[3])];"
         "f = list(check(t, only=n)); print(len(f), [(x.name, x.problem) for x in f if x.problem])"
     )
     done = subprocess.run(
-        [readable_python, "-S", "-c", code, str(place), tier.value, repr(SLOW_PROBES)],
+        [readable_python, "-S", "-c", code, str(place), tier.value, repr(SLOW_ATTACKS)],
         capture_output=True,
         text=True,
         check=False,

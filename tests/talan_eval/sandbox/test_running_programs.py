@@ -13,7 +13,7 @@ import pytest
 from talan_eval.sandbox import worker as worker_module
 from talan_eval.sandbox.info import describe
 from talan_eval.sandbox.inside.leftovers import remove_tree
-from talan_eval.sandbox.job import Job, Limits, Outcome, Status
+from talan_eval.sandbox.job import Job, Limits, ProgramOutcome, Status
 from talan_eval.sandbox.judge import SandboxError
 from talan_eval.sandbox.runner import Runner, run_programs
 from talan_eval.sandbox.tiers import Tier
@@ -34,14 +34,14 @@ def open_runner():
         yield runner
 
 
-def _one(runner: Runner, source: str, *tests: str, setup: str = "") -> Outcome:
+def _one(runner: Runner, source: str, *tests: str, setup: str = "") -> ProgramOutcome:
     (outcome,) = runner.run([Job(source, tests or ("assert f() == 1",), setup)])
     return outcome
 
 
 def test_a_right_program_passes(warm):
     (outcome,) = warm.run([_GOOD])
-    assert outcome == Outcome(Status.PASSED, (True, True), "2 of 2 tests")
+    assert outcome == ProgramOutcome(Status.PASSED, (True, True), "2 of 2 tests")
 
 
 def test_each_test_is_judged(warm):
@@ -208,7 +208,7 @@ def test_a_program_that_takes_the_evaluation_over_still_has_to_know_the_values(w
 def test_waiting_is_ended_by_the_wall_clock():
     limits = Limits(cpu_seconds=1, wall_seconds=0.3)
     (outcome,) = run_programs([Job("import time\ntime.sleep(60)", ())], limits, 1)
-    assert outcome == Outcome(Status.TIMEOUT, (), "more than 0.3 s of wall time")
+    assert outcome == ProgramOutcome(Status.TIMEOUT, (), "more than 0.3 s of wall time")
 
 
 def test_a_worker_that_a_program_has_stopped_is_given_up(monkeypatch):  # possible only without a boundary

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from talan_eval.sandbox.plan import Expression, Literal, parse_test, split_test
+from talan_eval.sandbox.plan import ComputedValue, Literal, parse_test, split_test
 
 
 def literal(tree):
@@ -23,11 +23,11 @@ def literal(tree):
         ("assert set(f([1])) == {1}", "set(f([1]))", literal({"s": [1]})),
         ("assert f(\n1\n) == (1,\n 2)", "f(1)", literal({"t": [1, 2]})),
         ("assert f() == -1.5", "f()", literal({"f": "-1.5"})),
-        ("assert f(1) == sys.getsizeof((1,))", "f(1)", Expression("sys.getsizeof((1,))", ("sys",))),
-        ("assert f(1) == sorted([2, 1])", "f(1)", Expression("sorted([2, 1])", ())),
+        ("assert f(1) == sys.getsizeof((1,))", "f(1)", ComputedValue("sys.getsizeof((1,))", ("sys",))),
+        ("assert f(1) == sorted([2, 1])", "f(1)", ComputedValue("sorted([2, 1])", ())),
         ("assert sum(10, 15) == 6", "sum(10, 15)", literal(6)),
         ("assert 6 == sum(10, 15)", "sum(10, 15)", literal(6)),
-        ("assert sum(1) == len('a')", "sum(1)", Expression("len('a')", ())),
+        ("assert sum(1) == len('a')", "sum(1)", ComputedValue("len('a')", ())),
         ("assert f(1) == g(1)", "not not f(1) == g(1)", literal(tree=True)),
         ("assert f(1)", "not not f(1)", literal(tree=True)),
         ("assert not f(1)", "not not not f(1)", literal(tree=True)),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from talan_eval.sandbox.inside.compare import same
+from talan_eval.sandbox.inside.equality import same
 from talan_eval.sandbox.inside.values import TooLargeError, encode
 
 

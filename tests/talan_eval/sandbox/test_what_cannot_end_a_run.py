@@ -106,7 +106,8 @@ def test_removing_needs_few_descriptors_and_no_recursion_however_deep(tmp_path, 
     os.close(here)
     assert remove_tree(str(top))
     assert not top.exists()
-    assert max(opened) - min(opened) < 4
+    assert len(opened) > 3000
+    assert len(set(opened)) < 8  # numbers are used again; which ones are free depends on what else is open
 
 
 def test_an_ordinary_user_removes_what_he_may_neither_list_nor_enter(readable_python):

@@ -15,8 +15,8 @@ from talan_eval.stats.mean_squares import MeanSquares, mean_squares
 from talan_eval.stats.multiplicity import holm
 from talan_eval.stats.planner import (
     Design,
+    design_analysis,
     detectable,
-    exaggeration,
     guarded_detectable,
     guarded_power,
     holm_floor,
@@ -97,15 +97,15 @@ def test_guarded_power_agrees_with_simulation_and_stays_below_the_plain_one():
 
 def test_exaggeration_is_that_of_gelman_and_carlin():
     # their example: effect 2, standard error 8.1: power .06, wrong sign 24 %, exaggeration 9.5
-    got = exaggeration(8.1, math.inf, 2.0)
+    got = design_analysis(8.1, math.inf, 2.0)
     assert (got.power, got.type_s, got.type_m) == pytest.approx((0.06, 0.24, 9.5), abs=0.05)
 
 
 @quick
 @given(st.integers(1, 30), st.floats(0.3, 6))
 def test_exaggeration_has_the_power_of_the_noncentral_t(df, effect):
-    assert exaggeration(1.0, df, effect).power == pytest.approx(t_power(effect, df, 0.05), abs=1e-6)
-    assert exaggeration(1.0, df, effect).type_m >= 1 - 1e-6
+    assert design_analysis(1.0, df, effect).power == pytest.approx(t_power(effect, df, 0.05), abs=1e-6)
+    assert design_analysis(1.0, df, effect).type_m >= 1 - 1e-6
 
 
 def test_exaggeration_agrees_with_simulation():
@@ -113,12 +113,12 @@ def test_exaggeration_agrees_with_simulation():
     d = rng.normal(0.5, 1, size=(40_000, 7))
     found = stats.ttest_1samp(d, 0, axis=1).pvalue < 0.05
     means = d[found].mean(axis=1)
-    got = exaggeration(1 / math.sqrt(7), 6, 0.5)
+    got = design_analysis(1 / math.sqrt(7), 6, 0.5)
     assert found.mean() == pytest.approx(got.power, abs=0.01)
     assert np.abs(means).mean() / 0.5 == pytest.approx(got.type_m, rel=0.02)
     assert (means < 0).mean() == pytest.approx(got.type_s, abs=0.01)
     with pytest.raises(ValueError, match="other than zero"):
-        exaggeration(1.0, 6, 0.0)
+        design_analysis(1.0, 6, 0.0)
 
 
 def test_variance_components_are_recovered():

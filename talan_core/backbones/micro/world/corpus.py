@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from talan_core.backbones.micro.world import families, science
+from talan_core.backbones.micro.world import draws, science
 from talan_core.backbones.micro.world.problem import Problem, split_of
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def document(rng: random.Random) -> str:
     kind = rng.random()
     if kind < DRILL_SHARE:
         return _sheet(rng)
-    draw = rng.choice(tuple(families.CORPUS.values()))
+    draw = rng.choice(tuple(draws.CORPUS.values()))
     problem = draw(rng)
     while split_of(problem.key) != "pretrain":
         problem = draw(rng)

@@ -36,7 +36,7 @@ def reaches(name, *arguments):
     result = libc.syscall(ctypes.c_long(number), *[a if isinstance(a, bytes) else ctypes.c_long(a) for a in arguments])
     return result >= 0 or ctypes.get_errno() not in (errno.EPERM, errno.ENOSYS, errno.EACCES)
 '''
-"""In front of every probe, behind the names of the scene."""
+"""In front of every attack, behind the names of the scene."""
 
 REFUSED: Final = frozenset({Status.PASSED})
 """The program tries, is refused, and says so: ``escaped()`` is False."""
@@ -47,7 +47,7 @@ ENDED: Final = frozenset({Status.TIMEOUT, Status.MEMORY, Status.CRASHED, Status.
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class Attack:
     """One hostile program.
 
     Args:
@@ -67,17 +67,17 @@ class Probe:
     tiers: tuple[Tier, ...] = SANDBOXED
 
 
-def asked(name: str, source: str) -> Probe:
-    """Return a probe that is asked for values which it does not compute."""
+def asked(name: str, source: str) -> Attack:
+    """Return an attack that is asked for values which it does not compute."""
     tests = ("assert f(1) == 'a1'", "assert f(2) == 'b7'", "assert f(3) == 'c3'")
-    return Probe(name, source, NOT_FOOLED, tests)
+    return Attack(name, source, NOT_FOOLED, tests)
 
 
-def asked_for_numbers(name: str, source: str) -> Probe:
-    """Return a probe whose values are compared as numbers, which can be slow."""
-    return Probe(name, source, NOT_FOOLED, ("assert f(1) == 0.5", "assert f(2) == 7"))
+def asked_for_numbers(name: str, source: str) -> Attack:
+    """Return an attack whose values are compared as numbers, which can be slow."""
+    return Attack(name, source, NOT_FOOLED, ("assert f(1) == 0.5", "assert f(2) == 7"))
 
 
-def unbounded(name: str, source: str) -> Probe:
-    """Return a probe that uses without bound; ``escaped()`` is True where it gets to its end."""
-    return Probe(name, source, ENDED, ("assert escaped() == True",))
+def unbounded(name: str, source: str) -> Attack:
+    """Return an attack that uses without bound; ``escaped()`` is True where it gets to its end."""
+    return Attack(name, source, ENDED, ("assert escaped() == True",))

@@ -1,4 +1,4 @@
-"""The four families by the name of the real benchmark, as the backbone has read them and as the benchmarks ask them."""
+"""The draws of problems by the name of the real benchmark, as the backbone read them and as the benchmarks ask them."""
 
 from __future__ import annotations
 

@@ -40,7 +40,8 @@ class StatisticsSettings:
         bootstrap: Seed bootstrap by name, or "auto" for bootstrap-t with the expanded percentile as its fallback.
         variants_tried: How many variants of the treat arm (checkpoints, prompts, recipes) were tried before this one
             was picked by its score; every deciding p-value is multiplied by it (Bonferroni).
-        slices: Labels of the items, such as "subject"; each of their values becomes a cell of the family.
+        slices: Labels of the items, such as "subject"; each of their values becomes a test of a family of their own.
+        confirm_items: Share of each benchmark's items that does not choose the best arm and on which it is confirmed.
         also: Tests beside the defaults, by name from ``ALSO``. No verdict rests on them.
         margin: Equivalence margin of "tost" in points, positive and declared before results are read; None without it.
         earlier_looks: Seeds of earlier readings of the same comparison, in their order. Where seeds were added after
@@ -53,6 +54,7 @@ class StatisticsSettings:
     bootstrap: str = AUTO
     variants_tried: int = 1
     slices: tuple[str, ...] = ()
+    confirm_items: float = 0.0
     also: tuple[str, ...] = ()
     margin: float | None = None
     earlier_looks: tuple[tuple[int, ...], ...] = ()

@@ -15,7 +15,7 @@ _REFUSES = "it puts virtual tokens before the sequence, which the block's memory
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prefix(PeftPartner):
+class PrefixTuning(PeftPartner):
     """Prefix tuning (Li and Liang, 2021): trained keys and values before the sequence, in every layer.
 
     Its outputs differ from the backbone's from the start.
@@ -42,8 +42,8 @@ class Prefix(PeftPartner):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prompt(Prefix):
-    """Prompt tuning (Lester et al., 2021): trained embeddings before the sequence. Options as in `Prefix`."""
+class PromptTuning(PrefixTuning):
+    """Prompt tuning (Lester et al., 2021): trained embeddings before the sequence. Options as in `PrefixTuning`."""
 
     kind: ClassVar[str] = "prompt"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from .compare import same
+from .equality import same
 
 
 class Report(NamedTuple):

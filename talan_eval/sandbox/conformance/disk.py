@@ -1,10 +1,10 @@
-"""Probes that fill the disk: with bytes, with names, and with what a look at the directory does not see."""
+"""Attacks that fill the disk: with bytes, with names, and with what a look at the directory does not see."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from talan_eval.sandbox.conformance.probe import Probe, unbounded
+from talan_eval.sandbox.conformance.attack import Attack, unbounded
 from talan_eval.sandbox.tiers import Tier
 
 _FILL: Final = """
@@ -15,8 +15,8 @@ def fill(name="f%d"):
 """
 
 
-def _fills(name: str, steps: str) -> Probe:
-    """Return a probe that gets to its end only if it keeps 24 MiB, or 6,000 names, where the limits are 16 and 4,096.
+def _fills(name: str, steps: str) -> Attack:
+    """Return an attack that gets to its end only if it keeps 24 MiB, or 6,000 names, where the limits are 16 and 4,096.
 
     Args:
         name: What it does.
@@ -26,12 +26,12 @@ def _fills(name: str, steps: str) -> Probe:
     return unbounded(name, f"{_FILL}\ndef escaped():\n{body}    return True")
 
 
-def _refused(name: str, expression: str) -> Probe:
-    """Return a probe that nothing but a file system with a size could allow."""
-    return Probe(name, f"def escaped(): return works(lambda: {expression})", tiers=(Tier.LANDLOCK,))
+def _refused(name: str, expression: str) -> Attack:
+    """Return an attack that nothing but a file system with a size could allow."""
+    return Attack(name, f"def escaped(): return works(lambda: {expression})", tiers=(Tier.LANDLOCK,))
 
 
-FILES: Final = (
+DISK: Final = (
     _fills("fill a directory that it cannot list", "os.mkdir('d', 0o300)\nos.chdir('d')\nfill()"),
     _fills("fill files that it cannot read", "os.mkdir('d')\nos.umask(0o777)\nfill('d/f%d')"),
     _fills("fill a directory made under a mask", "os.umask(0o400)\nos.mkdir('d')\nos.chdir('d')\nfill()"),
@@ -39,7 +39,7 @@ FILES: Final = (
         "fill a directory below a path that is too long",
         "for _ in range(18):\n    os.mkdir('a' * 250)\n    os.chdir('a' * 250)\nfill()",
     ),
-    _fills("fill many directories", "for n in range(24):\n    os.mkdir('d%d' % n)\n    fill('d%d/f%%d' % n)"),
+    _fills("fill many directories", "for n in range(24): os.mkdir('f%d' % n)\nfill('f%d/f')"),
     _fills(
         "fill files that it has removed",
         "kept = []\nfor n in range(24):\n    kept.append(open('f', 'wb', 0))\n    os.unlink('f')\n    kept[-1].write(bytes(1 << 20))\n    if os.fstat(kept[-1].fileno()).st_size < 1 << 20: raise OSError",

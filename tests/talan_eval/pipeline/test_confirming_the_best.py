@@ -1,0 +1,145 @@
+"""Select and confirm, from sealed answers to the result: fresh seeds, and items that chose nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from talan_core.errors import UserError
+from talan_eval.comparison import ItemTable, ScoreMatrix, StatisticsSettings
+from talan_eval.comparison.held_out import check_split, is_held_out, split_items
+from talan_eval.execution.run_worker import sample_name
+from talan_eval.experiment import BackboneIdentity, Experiment, TaskSpec, TrainingSource, TunedBackbone
+from talan_eval.generation_settings import GenerationSettings
+from talan_eval.grid import confirmation, plan
+from talan_eval.pipeline.collect import collect, selected_arms
+from talan_eval.records.samples import Sample, write_samples
+from talan_eval.report.wording import selection as said_of
+from talan_eval.result.contrast import ContrastSpec
+from talan_eval.store.records import Manifest
+from talan_eval.store.store import Store
+
+ITEMS = tuple(f"item{number}" for number in range(60))
+HALF = StatisticsSettings(resamples=200, confirm_items=0.5)
+ALL = StatisticsSettings(resamples=200)
+
+
+def held_out(item):
+    return is_held_out("math500", item, 0.5, 0)
+
+
+def rate(arm, item, seed):
+    """dora is best on the items that choose and useless on the others; ia3 the other way round, and best in all."""
+    gain = {"lora": 0.0, "dora": 0.0 if held_out(item) else 0.4, "ia3": 0.7 if held_out(item) else 0.2}[arm]
+    return 0.2 + gain - (0.1 if seed >= 5 else 0.0)
+
+
+def experiment():
+    task = TaskSpec(
+        name="math500", version="1", metric="exact_match", grader="math", n_items=60, n_train=9, items_hash="i",
+        train_hash="t", runs_code=False, generation=GenerationSettings(), max_tokens=9, stop=("x",),
+    )  # fmt: skip
+    identity = BackboneIdentity(name="micro", commit=None, sha256="0", note="")
+    return Experiment(
+        backbones=(TunedBackbone(identity=identity, training={}, operating_point={}, eval_batch=8),),
+        arms=("lora", "dora", "ia3"),
+        contrasts=(ContrastSpec("lora", "dora"), ContrastSpec("lora", "ia3")),
+        seeds=(0, 1, 2, 3, 4),
+        confirm=5,
+        tasks=(task,),
+        train=(TrainingSource(name="math500", n_train=9, train_hash="t"),),
+        device="cpu",
+        versions={},
+    )
+
+
+def seal(store, runs):
+    for run in runs:
+        rng = np.random.default_rng([run.seed, len(run.arm), ord(run.arm[0])])
+        right = [rng.random() < rate(run.arm, item, run.seed) for item in ITEMS]
+        samples = [
+            Sample(item, "p", float(ok), "match" if ok else "mismatch", None, "", "", 0, None, None)
+            for item, ok in zip(ITEMS, right, strict=True)
+        ]
+        for cell in run.evaluations:
+            record = {
+                "kind": "evaluation", "arm": run.arm, "seed": run.seed, "task": cell.task, "max_logit_change": 1.0,
+                "seconds": 1.0, "disagreements": {},
+            }  # fmt: skip
+            store.seal(cell.cell_id, record, {sample_name(cell): write_samples(tuple(samples))})
+
+
+@pytest.fixture(scope="module")
+def confirmed(tmp_path_factory):
+    asked = experiment()
+    store = Store.open(tmp_path_factory.mktemp("confirmed") / "out", Manifest(asked.to_json(), "2026-01-01T00:00:00Z"))
+    seal(store, plan(asked))
+    runs = (*plan(asked), *confirmation(asked, asked.arms))
+    chosen = {settings: selected_arms(store, asked, plan(asked), settings) for settings in (ALL, HALF)}
+    before = collect(store, asked, plan(asked), statistics=HALF)
+    seal(store, confirmation(asked, asked.arms))
+    return chosen, before, {settings: collect(store, asked, runs, statistics=settings) for settings in (ALL, HALF)}
+
+
+def test_items_that_are_held_out_do_not_choose(confirmed):
+    chosen, _, found = confirmed
+    assert chosen == {ALL: ("lora", "ia3"), HALF: ("lora", "dora")}
+    assert {settings: one.selection.best.treatment for settings, one in found.items()} == {ALL: "ia3", HALF: "dora"}
+    assert found[HALF].contrasts == found[ALL].contrasts  # the tables are of all items
+
+
+def test_fresh_seeds_and_held_out_items_alone_confirm(confirmed):
+    one = confirmed[2][HALF].selection
+    assert one.confirmation_seeds == (5, 6, 7, 8, 9)
+    assert one.held_out_items == sum(map(held_out, ITEMS))
+    assert one.selection_gain > 25
+    assert abs(one.confirmed.delta) < 12  # where it was not chosen it gains nothing
+    assert one.confirmed.e2 is not None
+    assert one.difference == pytest.approx(one.confirmed.delta - one.selection_gain)
+    text = " ".join(said_of(confirmed[2][HALF]))
+    assert f"anew on seeds 5 to 9 and on {one.held_out_items} items, which did not choose it" in text
+    assert "speaks of new items too: E2 CI" in text
+
+
+def test_on_the_items_that_chose_only_retraining_is_confirmed(confirmed):
+    one = confirmed[2][ALL].selection
+    assert (one.held_out_items, one.confirmed.e2) == (0, None)
+    assert one.confirmed.delta > 25
+    assert "so it speaks of E1 only" in " ".join(said_of(confirmed[2][ALL]))
+
+
+def test_before_anything_is_trained_anew_the_choice_stands_unconfirmed(confirmed):
+    one = confirmed[1].selection
+    assert (one.best.treatment, one.confirmed, one.confirmation_seeds) == ("dora", None, ())
+
+
+def matrix(ids, clusters=None):
+    table = ItemTable("math500", "acc", ids, "0" * 12, clusters=clusters)
+    return ScoreMatrix("micro", "lora", table, (0, 1), np.zeros((2, len(ids))))
+
+
+def test_an_item_is_held_out_by_its_name_whatever_else_is_there():
+    (one,), (other,) = (part for part in vars_of(split_items([matrix(ITEMS)], 0.5, 0)))
+    assert sorted((*one.items.item_ids, *other.items.item_ids)) == sorted(ITEMS)
+    (fewer,), _ = vars_of(split_items([matrix(ITEMS[:30])], 0.5, 0))
+    assert set(fewer.items.item_ids) == set(one.items.item_ids) & set(ITEMS[:30])
+    (drawn_anew,), _ = vars_of(split_items([matrix(ITEMS)], 0.5, 1))
+    assert set(drawn_anew.items.item_ids) != set(one.items.item_ids)
+
+
+def vars_of(split):
+    return split.choosing, split.held_out
+
+
+def test_clusters_stay_together():
+    clusters = tuple(f"passage{number // 5}" for number in range(60))
+    (one,), (other,) = vars_of(split_items([matrix(ITEMS, clusters)], 0.5, 0))
+    assert set(one.items.clusters).isdisjoint(other.items.clusters)
+
+
+def test_a_share_that_leaves_nothing_is_refused_before_training():
+    with pytest.raises(UserError, match="holds out 60 of the 60 items"):
+        check_split("math500", ITEMS, 0.999999, 0)
+    with pytest.raises(UserError, match="holds out 0 of the 60 items"):
+        split_items([matrix(ITEMS)], 1e-9, 0)
+    check_split("math500", ITEMS[:1], 0.0, 0)
