@@ -16,6 +16,7 @@ from talan_eval.comparison.mean import contrast_mean, judged
 from talan_eval.comparison.methods import methods_used
 from talan_eval.comparison.named import named_tests
 from talan_eval.comparison.published import checkpoint_pairs, ci_points, points, published_squares
+from talan_eval.comparison.scale import Scale
 from talan_eval.comparison.selection import global_p, select
 from talan_eval.comparison.signature import family_hash, signature
 from talan_eval.comparison.slices import check_labels, slice_cell
@@ -61,7 +62,7 @@ def compare(
     origin: Origin,
     settings: StatisticsSettings | None = None,
 ) -> schema.Result:
-    """Compare arms on one or several backbones, in points.
+    """Compare arms on one or several backbones, in the unit of their scores: points unless their items say another.
 
     Cells are adjusted among the cells of all contrasts, slices among the slices, means among the means: declare them
     before reading results. The order of seeds and items does not matter, swapping the arms of a contrast mirrors its
@@ -75,12 +76,23 @@ def compare(
         settings: Settings of the statistics; the defaults when None.
 
     Raises:
-        UserError: No scores, an unknown arm, an arm against itself, a benchmark twice, other items or benchmarks under
-            another backbone, or a slice that no item has.
+        UserError: No scores, benchmarks in several units, an unknown arm, an arm against itself, a benchmark twice,
+            other items or benchmarks under another backbone, or a slice that no item has.
     """
     settings = StatisticsSettings() if settings is None else settings
-    ordered = [matrix.ordered() for matrix in matrices]
-    _check_matrices(ordered)
+    _check_matrices(matrices)
+    scale = Scale.of(matrices)
+    ordered = [scale.shares(matrix.ordered()) for matrix in matrices]
+    return scale.expressed(_compare_shares(ordered, contrasts, origin, scale.settings(settings)))
+
+
+def _compare_shares(
+    ordered: Sequence[ScoreMatrix],
+    contrasts: Sequence[ContrastSpec],
+    origin: Origin,
+    settings: StatisticsSettings,
+) -> schema.Result:
+    """Compare arms whose scores are shares of which more is better, in points."""
     check_contrasts(contrasts, list(dict.fromkeys(matrix.arm for matrix in ordered)))
     diverged = {key: facts.diverged for key, facts in origin.arms.items()}
     cells = [cells_of(contrast, ordered, diverged) for contrast in contrasts]

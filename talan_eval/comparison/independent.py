@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from talan_eval.comparison.published import Companions, Inference, e1_record, e2_record, points
+from talan_eval.comparison.unbounded import EQUAL, without_floor
 from talan_eval.result import schema
 from talan_eval.stats.arrays import as_deltas
 from talan_eval.stats.backbones import GridCell, backbone_gains
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from talan_eval.comparison.contrast import CellScores
     from talan_eval.comparison.statistics_settings import StatisticsSettings
+    from talan_eval.stats.backbones import BackbonesT
+    from talan_eval.stats.crossed import Crossed
 
 _LEAST_FOR_R = 3
 
@@ -34,7 +37,13 @@ def infer_independent(cells: Sequence[CellScores], settings: StatisticsSettings)
         pairs.
     """
     arms = [_arms_cell(cell) for cell in cells]
-    result = guarded_t_independent(arms, settings.alpha)
+    found: BackbonesT | None = guarded_t_independent(arms, settings.alpha)
+    bounded = cells[0].items.measure.bounded
+    if not bounded and found is not None:
+        found = without_floor(found, settings.alpha)
+    if found is None:
+        return Inference(None, None, None, (EQUAL,))
+    result = found
     test = studentised_permutation(_groups(arms), settings.rng_seed)
     permutation = schema.Permutation(p=test.p, floor=test.floor, enumerated=test.exact)
     sizes = [size for cell in cells for size in (len(cell.seeds), len(cell.base_seeds))]
@@ -48,8 +57,10 @@ def infer_independent(cells: Sequence[CellScores], settings: StatisticsSettings)
         e2 = None
         reasons.append("E2 is not estimable with a single item")
     else:
-        crossed = guarded_crossed_independent(arms, settings.alpha)
-        e2 = e2_record(crossed, None, "guarded_crossed_independent")
+        crossed: Crossed | None = guarded_crossed_independent(arms, settings.alpha)
+        if not bounded and crossed is not None:
+            crossed = without_floor(crossed, settings.alpha)
+        e2 = None if crossed is None else e2_record(crossed, None, "guarded_crossed_independent")
     return Inference(
         e1_record(result, df, Companions(permutation=permutation), settings.alpha, "guarded_welch"),
         e2,

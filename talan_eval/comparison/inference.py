@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from talan_eval.comparison.independent import infer_independent
 from talan_eval.comparison.published import Companions, Inference, ci_points, e1_record, e2_record, points
 from talan_eval.comparison.statistics_settings import AUTO
+from talan_eval.comparison.unbounded import EQUAL, without_floor
 from talan_eval.result import schema
 from talan_eval.stats import backbones, signflip
 from talan_eval.stats import seed_bootstrap as boot
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.stats.arrays import Interval
     from talan_eval.stats.backbones import BackboneGains, BackbonesT, GridCell
+    from talan_eval.stats.crossed import Crossed
 
 _ONE_SEED = ("E1 and E2 are not estimable with one training seed; E0 stands alone",)
 
@@ -57,9 +59,14 @@ def infer(
     flipped = _Flipped(grid, [cell.k for cell in cells], backbones.backbone_gains(grid))
     sizes = [len(gain.per_seed) for gain in flipped.gains]
     result = guarded_t_fixed(drawn, settings.alpha) if drawn else backbones.guarded_t_backbones(grid, settings.alpha)
+    if not cells[0].items.measure.bounded:
+        unguarded = without_floor(result, settings.alpha)
+        if unguarded is None:
+            return Inference(None, None, None, (EQUAL,))
+        result = unguarded
     sign, why_sign = (None, ()) if drawn else _sign_flip(flipped, settings.alpha)
     bootstrap, why_bootstrap = (None, ()) if drawn else _bootstrap(flipped.gains, settings, rng)
-    e2, why_e2 = _e2(grid, settings.alpha, two_way)
+    e2, why_e2 = _e2(grid, settings.alpha, two_way, bounded=cells[0].items.measure.bounded)
     reasons = list(_seed_count(sizes, settings.alpha))
     if result.plain.p is None:
         reasons.append("all seeds gave the same difference, so the plain t has no interval and no p")
@@ -170,8 +177,15 @@ def _bootstrap(
     return schema.Bootstrap(method=result.method.value, exact=law.exact, ci=ci), tuple(reasons)
 
 
-def _e2(cells: Sequence[GridCell], alpha: float, two_way: Interval | None) -> tuple[schema.E2 | None, Reasons]:
+def _e2(
+    cells: Sequence[GridCell], alpha: float, two_way: Interval | None, *, bounded: bool
+) -> tuple[schema.E2 | None, Reasons]:
     if any(cell.deltas.shape[1] == 1 for cell in cells):
         return None, ("E2 is not estimable with a single item",)
-    e2 = e2_record(backbones.guarded_crossed_backbones(cells, alpha), two_way)
+    crossed: Crossed | None = backbones.guarded_crossed_backbones(cells, alpha)
+    if not bounded and crossed is not None:
+        crossed = without_floor(crossed, alpha)
+    if crossed is None:
+        return None, (EQUAL,)
+    e2 = e2_record(crossed, two_way)
     return e2, () if two_way is not None else ("the two-way bootstrap has no width for these differences",)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from talan_core.errors import Problems, UserError
+from talan_eval.comparison.scale import check_scores
 from talan_eval.comparison.score_columns import PROMPT_END, ScoreColumns
+from talan_eval.result.schema import Measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -38,6 +40,7 @@ class ItemTable:
         dropped_prompts: How many of these every run has, but not under the same prompt.
         same_prompt: Items whose prompt another item has as well, ascending; None where prompts are unknown.
         left_out: Some of the items that were left out, by identifier.
+        measure: Unit, direction and bounds of the scores.
         reasons: Why items are left out, by item, as far as a run says it: a logged error, an answer without a score.
     """
 
@@ -51,6 +54,7 @@ class ItemTable:
     dropped_prompts: int = 0
     same_prompt: tuple[str, ...] | None = None
     left_out: tuple[str, ...] = ()
+    measure: Measure = field(default_factory=Measure)
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -70,6 +74,7 @@ class ItemTable:
             item_ids=tuple(self.item_ids[item] for item in chosen),
             pairing_hash=self.pairing_hash,
             clusters=clusters if clusters is not None and len(set(clusters)) > 1 else None,
+            measure=self.measure,
         )
 
 
@@ -82,7 +87,7 @@ class ScoreMatrix:
         arm: Arm name.
         items: What was answered.
         seeds: Training seeds, shape (S,), ascending, without repeats.
-        scores: Shape (S, N), in [0, 1].
+        scores: Shape (S, N), within the bounds of the items' measure; shares in [0, 1] where that is points.
         k: Decoding samples that each score averages.
         unparsed: Share of answers without a readable result of each seed, shape (S,); None if unknown.
         marks: By name of a mark the share of answers that bear it, shape (S, N); none where answers are not known.
@@ -104,8 +109,10 @@ class ScoreMatrix:
             raise ValueError(f"{self.name}: scores must have shape (seeds, items) = {shape}, neither empty")
         if len(set(self.seeds)) < shape[0]:
             raise ValueError(f"{self.name}: a seed appears twice; a copy is no new observation")
-        if not np.isfinite(self.scores).all() or self.scores.min() < 0 or self.scores.max() > 1:
-            raise ValueError(f"{self.name}: scores must be finite and in [0, 1]")
+        if not np.isfinite(self.scores).all():
+            raise ValueError(f"{self.name}: scores must be finite")
+        if not check_scores(self.items.measure, float(self.scores.min()), float(self.scores.max())):
+            raise ValueError(f"{self.name}: scores must lie within the bounds of their measure, of points in [0, 1]")
         if self.k < 1:
             raise ValueError(f"{self.name}: k counts the samples per item, got {self.k}")
 
@@ -157,6 +164,7 @@ class _Place:
     task: str
     metric: str
     advice: str
+    measure: Measure
 
 
 def score_matrices(
@@ -165,6 +173,7 @@ def score_matrices(
     metrics: Mapping[str, str],
     unpaired: Unpaired = "refuse",
     advice: str = RERUN,
+    measures: Mapping[str, Measure] | None = None,
 ) -> tuple[ScoreMatrix, ...]:
     """Put runs together by (item id, prompt hash), so that all arms of a benchmark have the same items.
 
@@ -173,6 +182,7 @@ def score_matrices(
         metrics: The metric of each declared task; its order is the order of the matrices within a backbone.
         unpaired: "drop" leaves out of all arms what not every run has, and counts it.
         advice: What to do about scores that do not match, ending in what to type.
+        measures: What each task is measured in; points where it says nothing.
 
     Returns:
         One matrix per backbone, task and arm, in the order in which backbones and arms appear; seeds and items sorted.
@@ -196,8 +206,9 @@ def score_matrices(
     for backbone in backbones:
         for task, metric in metrics.items():
             if (backbone, task) in runs:
+                place = _Place(backbone, task, metric, advice, (measures or {}).get(task, Measure()))
                 with problems.collecting():
-                    found += _matrices(_Place(backbone, task, metric, advice), runs[backbone, task], unpaired)
+                    found += _matrices(place, runs[backbone, task], unpaired)
     problems.raise_any()
     return tuple(found)
 
@@ -234,6 +245,7 @@ def _matrices(
         dropped_items=len(dropped[0]),
         dropped_prompts=dropped[1],
         left_out=dropped[0][:_NAMED],
+        measure=place.measure,
         reasons=_reasons(runs),
         same_prompt=_same_prompt(kept),
     )

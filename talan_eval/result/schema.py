@@ -36,6 +36,7 @@ from talan_eval.result.evidence import (
     ItemFlip,
     ItemLevel,
     MeanSquares,
+    Measure,
     NamedTest,
     OneSided,
     Pairedness,
@@ -74,6 +75,7 @@ __all__ = [
     "ItemLevel",
     "LiveProbe",
     "MeanSquares",
+    "Measure",
     "Method",
     "NamedTest",
     "OneSided",
@@ -390,6 +392,7 @@ class Result(PublishedRecord):
     schema_version: Literal[2] = Field(2, alias="schema", description="Version of this schema.")
     signature: str = Field(description="What was computed, in one line; equal signatures are comparable.")
     primary: Primary = Field(description="The primary test.")
+    measure: Measure = Field(Measure(), description="Unit, direction and bounds of all scores.")
     arms: tuple[ArmRecord, ...] = Field(
         min_length=1, description="What answered, by backbone; the first base arm first."
     )
