@@ -59,6 +59,11 @@ class View:
         return self.contrast.treatment
 
     @property
+    def unit(self) -> str:
+        """What scores and differences are measured in."""
+        return self.result.measure.unit
+
+    @property
     def alpha(self) -> float:
         """The two-sided error rate."""
         return self.result.settings.alpha

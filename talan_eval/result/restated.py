@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from talan_eval.result.evidence import MeanSquares, OneSided, PublishedRecord
+from talan_eval.result.evidence import POINTS, MeanSquares, OneSided, PublishedRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,7 @@ SIZES: Final = frozenset({"se", "mde80", "expected_exaggeration", "exaggeration_
 """Fields that hold sizes without a sign."""
 INTERVALS: Final = frozenset({"ci", "simultaneous_ci", "pigeonhole_ci"})
 """Fields that hold intervals of differences."""
+_SMALL: Final = 0.1
 _Record = TypeVar("_Record", bound=PublishedRecord)
 
 
@@ -91,3 +92,19 @@ def upright(result: Result) -> Result:
         return result
     turned = Restated(-PERCENT, PERCENT, turned=True).of(result)
     return turned.model_copy(update={"measure": result.measure.model_copy(update={"higher_is_better": True})})
+
+
+def readable(result: Result) -> Result:
+    """Return a result whose differences have digits before the point: small ones in thousandths of the unit.
+
+    Points stay points. "nats" become "millinats", so that tables of two decimals show a difference of 0.0012.
+    """
+    sizes = [abs(cell.delta) for contrast in result.contrasts for cell in contrast.cells if cell.delta]
+    if result.measure.unit == POINTS or not sizes or max(sizes) >= _SMALL:
+        return result
+    measure = result.measure
+    bounds = {
+        name: None if end is None else 1000 * end for name, end in (("lower", measure.lower), ("upper", measure.upper))
+    }
+    smaller = measure.model_copy(update={"unit": f"milli{measure.unit}", **bounds})
+    return Restated(0.0, 1000 * PERCENT).of(result).model_copy(update={"measure": smaller})
