@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from talan_core.errors import Problems, UserError
-from talan_eval.comparison.scale import check_scores
+from talan_eval.comparison.scale import outside
 from talan_eval.comparison.score_columns import PROMPT_END, ScoreColumns
 from talan_eval.result.schema import Measure
 
@@ -111,7 +111,7 @@ class ScoreMatrix:
             raise ValueError(f"{self.name}: a seed appears twice; a copy is no new observation")
         if not np.isfinite(self.scores).all():
             raise ValueError(f"{self.name}: scores must be finite")
-        if not check_scores(self.items.measure, float(self.scores.min()), float(self.scores.max())):
+        if outside(np.asarray(self.scores, dtype=np.float64), self.items.measure).any():
             raise ValueError(f"{self.name}: scores must lie within the bounds of their measure, of points in [0, 1]")
         if self.k < 1:
             raise ValueError(f"{self.name}: k counts the samples per item, got {self.k}")

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from talan_core.errors import UserError
 from talan_eval.result.evidence import POINTS, Measure
 from talan_eval.result.restated import PERCENT, Restated
@@ -17,9 +19,14 @@ from talan_eval.result.restated import PERCENT, Restated
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from talan_eval.comparison.matrix import ScoreMatrix
     from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.result.schema import Result
+    from talan_eval.stats.arrays import FloatArray
+
+    BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -86,12 +93,12 @@ class Scale:
         return restated.of(result).model_copy(update={"measure": self.measure})
 
 
-def check_scores(measure: Measure, low: float, high: float) -> bool:
-    """Return whether scores, as they are given, lie within the bounds of their measure."""
-    factor = _factor(measure)
-    return (measure.lower is None or factor * low >= measure.lower) and (
-        measure.upper is None or factor * high <= measure.upper
-    )
+def outside(scores: FloatArray, measure: Measure) -> BoolArray:
+    """Return which scores, as they are given, lie outside the bounds of their measure or are infinite; NaN does not."""
+    shown = _factor(measure) * scores
+    low = -np.inf if measure.lower is None else measure.lower
+    high = np.inf if measure.upper is None else measure.upper
+    return np.asarray((shown < low) | (shown > high) | np.isinf(shown))
 
 
 def _factor(measure: Measure) -> float:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from talan_core.errors import Problems, UserError, refuse
+from talan_eval.comparison.scale import outside
 from talan_eval.comparison.score_columns import ScoreColumns, cluster_column, label_columns
 from talan_eval.importers.completeness import missing_answers
 from talan_eval.importers.words import several
+from talan_eval.result.evidence import POINTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from talan_eval.importers.logged import Answers, TaskLog
     from talan_eval.importers.metrics import Chosen
     from talan_eval.importers.seeds import Trial
+    from talan_eval.result.schema import Measure
     from talan_eval.stats.arrays import FloatArray
 
 _NUMBERS: Final = frozenset({float, int, bool})
@@ -53,8 +56,8 @@ def score_columns(
         Columns in ascending order of seeds.
 
     Raises:
-        UserError: A value that is no score in [0, 1], an item twice, or, unless ``drop``, answers without a score or
-            unequal numbers of samples; of all runs at once.
+        UserError: A value outside the metric's bounds ([0, 1] for shares), an item twice, or, unless ``drop``, answers
+            without a score or unequal numbers of samples; of all runs at once.
     """
     by_seed: dict[int, list[Trial]] = {}
     for trial in trials:
@@ -119,7 +122,7 @@ def _scores(log: TaskLog, answers: Answers, chosen: Chosen) -> FloatArray:
     raw = [values.get(metric) for values in answers.values]
     if {type(value) for value in raw} <= _NUMBERS:
         scores = np.array(raw, dtype=np.float64)
-        wrong = np.flatnonzero((scores < 0) | (scores > 1))  # NaN is neither
+        wrong = np.flatnonzero(outside(scores, chosen.measure))
         if not len(wrong):
             return scores
         index = int(wrong[0])
@@ -130,12 +133,18 @@ def _scores(log: TaskLog, answers: Answers, chosen: Chosen) -> FloatArray:
             return np.array([np.nan if value is None else value for value in raw], dtype=np.float64)
     others = [name for name in chosen.found if name != metric]
     raise UserError(
-        f"{log.file}, {log.unit} {answers.lines[index]}: {metric} is {raw[index]!r}, not a score from 0 to 1 (item "
-        f"{answers.items[index]!r}).",
-        f"Name another metric: --metric {others[0]}" + (f" (or {', '.join(others[1:])})" if others[1:] else "")
-        if others
-        else f"Scale the scores to 0 to 1 and score missing ones, or leave the task {log.task!r} out: --tasks OTHER",
+        f"{log.file}, {log.unit} {answers.lines[index]}: {metric} is {raw[index]!r}, not {_range(chosen.measure)} "
+        f"(item {answers.items[index]!r}).",
+        (f"Name another metric: --metric {others[0]}" if others else f"Leave the task {log.task!r} out: --tasks OTHER")
+        + f", or, if it is no share of right answers, what it is measured in: --unit {metric}=UNIT",
     )
+
+
+def _range(measure: Measure) -> str:
+    if measure.unit == POINTS:
+        return "a score from 0 to 1"
+    ends = "" if measure.lower is None else f" from {measure.lower:g} to {measure.upper:g}"
+    return f"a number of {measure.unit}{ends}"
 
 
 def _without_score(log: TaskLog, answers: Answers, scores: FloatArray, chosen: Chosen) -> dict[str, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from talan_core.errors import Problems, UserError, unknown_name
+from talan_eval.importers.units import Units
 from talan_eval.importers.words import typed_words
+from talan_eval.result.schema import Measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,12 +25,14 @@ class Chosen:
         filter: Filter name.
         metric: Metric name.
         found: All metrics that every run has, in the order in which they were logged.
+        measure: What the metric is measured in.
     """
 
     task: str
     filter: str
     metric: str
     found: tuple[str, ...]
+    measure: Measure = field(default_factory=Measure)
 
     @property
     def label(self) -> str:
@@ -37,7 +41,11 @@ class Chosen:
 
 
 def choose(
-    arms: Sequence[LoggedArm], tasks: Sequence[str], metrics: Sequence[str], filters: Sequence[str]
+    arms: Sequence[LoggedArm],
+    tasks: Sequence[str],
+    metrics: Sequence[str],
+    filters: Sequence[str],
+    units: Units | None = None,
 ) -> tuple[Chosen, ...]:
     """Choose filter and metric of each task.
 
@@ -48,18 +56,20 @@ def choose(
         tasks: Tasks to compare.
         metrics: Values of ``--metric``: a name for all tasks, or TASK=NAME for one.
         filters: Values of ``--filter``, likewise; a general one counts where a task has several filters.
+        units: What the user said that metrics are measured in.
 
     Returns:
         One choice per task, in the order of tasks.
 
     Raises:
-        UserError: Several filters and none named, a name that does not exist, a metric that the arms do not share or of
-            which less is better.
+        UserError: Several filters and none named, a name that does not exist, or a metric that the arms do not share.
     """
+    units = Units.parse((), ()) if units is None else units
     asked = _Asked.parse("--metric", metrics, tasks)
     logs = {task: [run.tasks[task] for arm in arms for run in arm.runs] for task in tasks}
     by_filter = _choose_filters(logs, _Asked.parse("--filter", filters, tasks))
     found = {task: _metrics(task, [log.answers[by_filter[task]] for log in logs[task]]) for task in tasks}
+    units.check(name for names in found.values() for name in names)
     problems = Problems()
     chosen = []
     for task in tasks:
@@ -68,8 +78,8 @@ def choose(
             metric = _default(found[task], logs[task]) if wanted is None else wanted
             if metric not in found[task]:
                 raise _unknown_metric(task, metric, found)
-            _refuse_lower(task, metric, logs[task], found[task])
-            chosen.append(Chosen(task, by_filter[task], metric, found[task]))
+            measure = units.of(metric, lower=any(metric in log.lower_is_better for log in logs[task]))
+            chosen.append(Chosen(task, by_filter[task], metric, found[task], measure))
     problems.raise_any()
     return tuple(chosen)
 
@@ -193,7 +203,7 @@ def _names(answers: Answers) -> tuple[str, ...]:
 
 
 def _default(found: Sequence[str], logs: Sequence[TaskLog]) -> str:
-    """Return the first metric of which more is better; where there is none, the first, which is then refused."""
+    """Return the first metric of which more is better; where there is none, the first."""
     lower = frozenset().union(*(log.lower_is_better for log in logs))
     return next((name for name in found if name not in lower), found[0])
 
@@ -206,14 +216,4 @@ def _unknown_metric(task: str, metric: str, found: Mapping[str, Sequence[str]]) 
     return UserError(
         f"{error.problem} Task {elsewhere[0]!r} has it.",
         f"{error.fix} Name one per task: --metric {metric} --metric {task}={found[task][0]}",
-    )
-
-
-def _refuse_lower(task: str, metric: str, logs: Sequence[TaskLog], found: Sequence[str]) -> None:
-    if not any(metric in log.lower_is_better for log in logs):
-        return
-    others = [name for name in found if not any(name in log.lower_is_better for log in logs)]
-    raise UserError(
-        f"Of the metric {metric!r} of task {task!r} less is better, so that a gain would read as a loss.",
-        f"Name another: --metric {others[0]}" if others else f"Task {task!r} has no other; leave it out with --tasks.",
     )

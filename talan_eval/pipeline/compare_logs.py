@@ -16,6 +16,7 @@ from talan_eval.importers.logged_scores import score_columns
 from talan_eval.importers.metrics import choose
 from talan_eval.importers.models_below import by_backbone
 from talan_eval.importers.seeds import AXES, PAIRINGS, SeedRules, TrialAxis, arrange
+from talan_eval.importers.units import Units
 from talan_eval.result.contrast import declare
 from talan_eval.store.atomic import atomic_write_bytes, make_directory, refuse_unwritable
 
@@ -63,6 +64,7 @@ def compare_logs(request: CompareLogsRequest) -> LogsComparison:
     """
     rules = _rules(request)
     statistics = StatisticsSettings.of_request(request)
+    units = Units.parse(request.unit, request.less_is_better)
     _check_place(request.out)
     refuse_unwritable(request.json, "--json")
     arms = read_arms(request.logs)
@@ -75,7 +77,7 @@ def compare_logs(request: CompareLogsRequest) -> LogsComparison:
     with problems.collecting():
         versions = task_versions(arms, tasks)
     with problems.collecting():
-        chosen = choose(arms, tasks, request.metric, request.filter)
+        chosen = choose(arms, tasks, request.metric, request.filter, units)
     problems.raise_any()
     backbones = by_backbone(arms)
     for backbone in backbones:
@@ -86,6 +88,7 @@ def compare_logs(request: CompareLogsRequest) -> LogsComparison:
     matrices = score_matrices(
         columns,
         metrics={one.task: one.label for one in chosen},
+        measures={one.task: one.measure for one in chosen},
         unpaired="drop" if rules.drop else "refuse",
         advice=_advice(different_settings(arms, tasks), drop=rules.drop),
     )

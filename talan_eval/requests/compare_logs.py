@@ -25,6 +25,12 @@ class CompareLogsRequest(ContrastOptions, OutputOptions, StatisticsOptions):
     filter: tuple[str, ...] = option(
         (), "Logged filter to compare where a task has several, or TASK=FILTER (repeat it)."
     )
+    unit: tuple[str, ...] = option(
+        (),
+        "METRIC=UNIT of a metric that is no share from 0 to 1, such as loss=nats, or METRIC=UNIT:LOW:HIGH with its "
+        "bounds, such as bleu=BLEU:0:100 (repeat it).",
+    )
+    less_is_better: tuple[str, ...] = option((), "Metric of which less is better, where the log does not say so.")
     trial_axis: str = option(
         "seed", "What several logs of an arm are: seed (one per trained checkpoint) or sample (of one checkpoint)."
     )

@@ -111,12 +111,13 @@ def test_logs_without_a_results_file_or_hashes_can_be_read(compared, run):
     assert got.result.contrasts[0].cells[0].delta == 50
 
 
-def test_lower_is_better_is_refused_and_never_the_default(compared, run):
+def test_a_metric_of_which_less_is_better_is_never_the_default_and_read_in_its_direction(compared, run):
     items = [{"err": 1.0, "acc": 0.0}, {"err": 0.0, "acc": 1.0}]
     base, treat = run("base", {"task": items}, lower=("err",)), run("treat", {"task": items}, lower=("err",))
     assert compared(base, treat).result.contrasts[0].cells[0].metric == "acc"
-    with pytest.raises(UserError, match=r"(?s)less is better.*--metric acc"):
-        compared(base, treat, metric=("err",))
+    got = compared(base, treat, metric=("err",)).result
+    assert not got.measure.higher_is_better
+    assert (got.measure.unit, got.contrasts[0].cells[0].base_mean) == ("points", 50)
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
