@@ -44,6 +44,7 @@ _FOR_EXAMPLE: Final[Mapping[str, str | int | float | list[str]]] = {
     "slices": "subject,level",
     "also": "wilcoxon,cmh",
     "margin": 1.0,
+    "reduce": "pass@4",
 }
 """What may stand in options that have no default."""
 

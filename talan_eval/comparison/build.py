@@ -16,6 +16,7 @@ from talan_eval.comparison.mean import contrast_mean, judged
 from talan_eval.comparison.methods import methods_used
 from talan_eval.comparison.named import named_tests
 from talan_eval.comparison.published import checkpoint_pairs, ci_points, points, published_squares
+from talan_eval.comparison.reduce import reduced
 from talan_eval.comparison.scale import Scale
 from talan_eval.comparison.selection import global_p, select
 from talan_eval.comparison.signature import family_hash, signature
@@ -81,6 +82,7 @@ def compare(
     """
     settings = StatisticsSettings() if settings is None else settings
     _check_matrices(matrices)
+    matrices = reduced(matrices, settings.reduce)
     scale = Scale.of(matrices)
     ordered = [scale.shares(matrix.ordered()) for matrix in matrices]
     return scale.expressed(_compare_shares(ordered, contrasts, origin, scale.settings(settings)))
@@ -216,6 +218,8 @@ def _cell(item: Analysed, adjusted: Adjusted, settings: StatisticsSettings) -> s
     test: FamilyTest = cell_test(item)
     delta, p = points(test.delta), deciding_p(scores.n_seeds, adjusted, settings.alpha)
     verdict = cell_verdict(delta, scores.n_seeds, p, adjusted, settings.alpha)
+    if inference.e1 is None:
+        verdict = Decision("not estimable")
     if scores.diverged_seeds and verdict.word != "not estimable":
         verdict = Decision("withheld")
     items, pairs = scores.items, scores.contrast.pairing != "independent"

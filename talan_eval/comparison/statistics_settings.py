@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from talan_core.errors import UserError, unknown_name
+from talan_eval.comparison.reduce import MEAN, check_reducer
 from talan_eval.stats.seed_bootstrap import BootstrapMethod
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class StatisticsSettings:
         margin: Equivalence margin of "tost" in points, positive and declared before results are read; None without it.
         earlier_looks: Seeds of earlier readings of the same comparison, in their order. Where seeds were added after
             one, the verdict on the mean rests on an anytime-valid test as well.
+        reduce: How several answers to an item make its score: "mean", or "pass@K".
     """
 
     resamples: int = 10_000
@@ -58,6 +60,7 @@ class StatisticsSettings:
     also: tuple[str, ...] = ()
     margin: float | None = None
     earlier_looks: tuple[tuple[int, ...], ...] = ()
+    reduce: str = MEAN
 
     @classmethod
     def of_request(cls, request: StatisticsOptions) -> StatisticsSettings:
@@ -71,10 +74,12 @@ class StatisticsSettings:
             slices=_names(request.slices),
             also=_names(request.also),
             margin=request.margin,
+            reduce=MEAN if request.reduce is None else request.reduce,
         )
 
     def __post_init__(self) -> None:
         """Raise a ``UserError`` for a value out of range or an unknown name."""
+        check_reducer(self.reduce)
         if not 1 <= self.resamples <= _MOST_RESAMPLES:
             raise UserError(
                 f"{self.resamples:,} resamples are too {'few' if self.resamples < 1 else 'many'}.",

@@ -8,6 +8,7 @@ mean is not the reported one holds other answers. A newer log of fewer answers t
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Final
 
 from talan_core.errors import Problems, UserError, refuse
@@ -106,6 +107,35 @@ def _check(log: TaskLog, chosen: Chosen, *, drop: bool) -> Iterator[str]:
             "Score again, or restore the file. To leave out of all arms what is missing, type --allow-unpaired drop",
         )
     yield f"{problem}; they are left out of all arms"
+
+
+def refuse_other_reducers(arms: Sequence[LoggedArm], chosen: Sequence[Chosen]) -> None:
+    """Refuse logs whose own results are no means over the answers to an item, where nobody said what is compared.
+
+    Raises:
+        UserError: With every task, and the ways to compare it.
+    """
+    problems = Problems()
+    for one in chosen:
+        named = sorted({run.tasks[one.task].reducer for arm in arms for run in arm.runs} - {""})
+        if named:
+            k = max(answers for arm in arms for run in arm.runs for answers in [_epochs(run.tasks[one.task])])
+            same = re.fullmatch(r"pass_at_(\d+)", named[0])
+            ours = f"--reduce pass@{same[1]}" if same else f"--reduce pass@{k}" if named[0] == "max" else ""
+            problems.add(
+                UserError(
+                    f"Task {one.task!r}: the log makes one score of {k} answers to an item by {', '.join(named)}, and "
+                    "their mean is another number.",
+                    f"Type {ours} to compare that, or --reduce mean to compare means"
+                    if ours
+                    else "That is not offered here; to compare means, type --reduce mean",
+                )
+            )
+    problems.raise_any()
+
+
+def _epochs(log: TaskLog) -> int:
+    return max((sample for answers in log.answers.values() for sample in answers.samples), default=1)
 
 
 def missing_answers(log: TaskLog, answers: Answers) -> list[_Key]:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final, cast
 
 from talan_core.errors import Problems, UserError, unknown_name
 from talan_eval.comparison import Origin, StatisticsSettings, compare, score_matrices
+from talan_eval.comparison.reduce import MEAN
 from talan_eval.importers.account import Account
 from talan_eval.importers.checks import common_tasks, different_settings, task_versions
-from talan_eval.importers.completeness import check_completeness, refuse_shorter_logs
+from talan_eval.importers.completeness import check_completeness, refuse_other_reducers, refuse_shorter_logs
 from talan_eval.importers.copies import equal_seeds, refuse_identical_files
 from talan_eval.importers.logged_arms import read_arms
 from talan_eval.importers.logged_scores import score_columns
@@ -82,6 +83,8 @@ def compare_logs(request: CompareLogsRequest) -> LogsComparison:
     backbones = by_backbone(arms)
     for backbone in backbones:
         refuse_identical_files(backbone.arms, tasks)
+    if request.reduce is None:
+        refuse_other_reducers(arms, chosen)
     trials = {backbone.name: arrange(backbone.arms, rules) for backbone in backbones}
     parts = check_completeness(arms, chosen, drop=rules.drop)
     columns = _columns(trials, chosen, drop=rules.drop)
@@ -95,7 +98,9 @@ def compare_logs(request: CompareLogsRequest) -> LogsComparison:
     copies = equal_seeds(matrices, contrasts, proven=all(run.proven for arm in arms for run in arm.runs))
     account = Account(arms, trials, chosen, rules)
     result = compare(matrices, contrasts, Origin(account.provenance(), _SANDBOX, versions), statistics)
-    warnings = tuple(f"{text}." for text in (*account.warnings(), *parts, *copies, *_sampled(columns)))
+    warnings = tuple(
+        f"{text}." for text in (*account.warnings(), *parts, *copies, *_sampled(columns, statistics.reduce))
+    )
     result = result.model_copy(update={"warnings": (*warnings, *result.warnings)})
     return LogsComparison(result, account.notes())
 
@@ -193,8 +198,9 @@ def _advice(settings: Sequence[str], *, drop: bool) -> str:
     )
 
 
-def _sampled(columns: Sequence[ScoreColumns]) -> tuple[str, ...]:
+def _sampled(columns: Sequence[ScoreColumns], reducer: str) -> tuple[str, ...]:
     k = max(one.k for one in columns)
     if k == 1:
         return ()
-    return (f"up to {k} answers per item were averaged: they are samples of a checkpoint, not training seeds",)
+    how = "were averaged" if reducer == MEAN else f"make its {reducer}"
+    return (f"up to {k} answers per item {how}: they are samples of a checkpoint, not training seeds",)

@@ -262,6 +262,8 @@ def _no_verdict(view: View) -> str:
     mean = view.mean
     common = "training seed" if view.contrast.pairing != "paired" else "common training seed"
     size = "" if mean.delta is None else f" The mean difference is {fmt.gain(mean.delta)} {view.unit}."
+    if _fewest(view) >= SPARSE_SEEDS:
+        return f"No verdict on {view.treatment} against {view.base}: nothing tells how the difference could vary.{size}"
     return (
         f"No verdict on {view.treatment} against {view.base}: {fmt.count(_fewest(view), common)}, and at "
         f"least {SPARSE_SEEDS} are needed to tell a gain from the luck of a training run.{size}"

@@ -227,3 +227,27 @@ def test_a_hub_of_problems_is_one_message(base, compared, tmp_path):
 def test_values_are_read_as_inspect_reads_them(against, value, score):
     got = against([sample(0, value), *letters("IIIIII")[1:]])
     assert cell_of(got).treat_by_seed[0] == pytest.approx(100 * score / 6)
+
+
+@pytest.mark.parametrize(
+    ("reducer", "advice"),
+    [("pass_at_2", "--reduce pass@2"), ("max", "--reduce pass@2"), ("mode", "--reduce mean"), ("mean", None)],
+)
+def test_a_log_that_makes_no_mean_of_its_epochs_is_not_averaged_without_a_word(compared, tmp_path, reducer, advice):
+    for arm, shift in (("base", 0), ("treat", 1)):
+        draw = np.random.default_rng(shift)
+        for seed in range(3):
+            right = draw.integers(0, 2, (ITEMS, 2)).tolist()
+            samples = [sample(n, "IC"[right[n][epoch]], epoch + 1) for n in range(ITEMS) for epoch in range(2)]
+            write(tmp_path / f"{arm}/seed{seed}/a.eval", samples, config={"epochs": 2, "epochs_reducer": [reducer]})
+    both = tmp_path / "base", tmp_path / "treat"
+    mean = cell_of(compared(*both, reduce="mean").result)
+    if advice is None:
+        assert cell_of(compared(*both).result).base_mean == mean.base_mean
+        return
+    with pytest.raises(UserError) as caught:
+        compared(*both)
+    assert f"one score of 2 answers to an item by {reducer}" in str(caught.value)
+    assert advice in str(caught.value)
+    got = cell_of(compared(*both, reduce=advice.split()[1]).result)
+    assert got.base_mean > mean.base_mean or advice == "--reduce mean"
