@@ -23,6 +23,7 @@ from talan_eval.comparison.signature import family_hash, signature
 from talan_eval.comparison.slices import check_labels, slice_cell
 from talan_eval.comparison.statistics_settings import StatisticsSettings
 from talan_eval.comparison.verdicts import RULE, Decision, cell_verdict, deciding_p
+from talan_eval.comparison.weights import task_weights, weighted
 from talan_eval.result import schema
 from talan_eval.stats.mean_squares import mean_squares
 
@@ -85,7 +86,14 @@ def compare(
     matrices = reduced(matrices, settings.reduce)
     scale = Scale.of(matrices)
     ordered = [scale.shares(matrix.ordered()) for matrix in matrices]
-    return scale.expressed(_compare_shares(ordered, contrasts, origin, scale.settings(settings)))
+    own = scale.settings(settings)
+    result = _compare_shares(ordered, contrasts, origin, own)
+    weights = task_weights(settings.weights, list(dict.fromkeys(matrix.task for matrix in ordered)))
+    if weights:
+        result = weighted(
+            result, ordered, weights, own, lambda scaled, known: _compare_shares(scaled, contrasts, origin, known)
+        )
+    return scale.expressed(result)
 
 
 def _compare_shares(

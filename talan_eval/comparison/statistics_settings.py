@@ -47,6 +47,7 @@ class StatisticsSettings:
         margin: Equivalence margin of "tost" in points, positive and declared before results are read; None without it.
         earlier_looks: Seeds of earlier readings of the same comparison, in their order. Where seeds were added after
             one, the verdict on the mean rests on an anytime-valid test as well.
+        weights: Weights of benchmarks and groups in the mean, as typed; none for equal weights.
         reduce: How several answers to an item make its score: "mean", or "pass@K".
     """
 
@@ -61,6 +62,7 @@ class StatisticsSettings:
     margin: float | None = None
     earlier_looks: tuple[tuple[int, ...], ...] = ()
     reduce: str = MEAN
+    weights: tuple[str, ...] = ()
 
     @classmethod
     def of_request(cls, request: StatisticsOptions) -> StatisticsSettings:
@@ -74,6 +76,7 @@ class StatisticsSettings:
             slices=_names(request.slices),
             also=_names(request.also),
             margin=request.margin,
+            weights=request.weights,
             reduce=MEAN if request.reduce is None else request.reduce,
         )
 

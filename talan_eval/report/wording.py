@@ -45,7 +45,11 @@ def headline(view: View) -> str:
         return _withheld(view)
     if mean.delta is None or mean.e1 is None or mean.verdict == "not estimable":
         return _no_verdict(view)
-    over = "on the one benchmark" if mean.n_cells == 1 else f"on average over {mean.n_cells} benchmarks"
+    over = (
+        "on the one benchmark"
+        if mean.n_cells == 1
+        else f"on {'weighted ' if view.weighted else ''}average over {mean.n_cells} benchmarks"
+    )
     level = fmt.percent(1 - view.alpha)
     alpha, tried = view.alpha, result.settings.variants_tried
     picked = f"; {fmt.equals(mean.adjusted_p, alpha)} after {tried} variants tried" if tried > 1 else ""

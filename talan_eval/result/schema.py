@@ -335,7 +335,8 @@ class Primary(PublishedRecord):
     """The one test declared before results are read."""
 
     contrast: ContrastName = Field(description="The first contrast that was asked for.")
-    statistic: Literal["equal_weight_mean"] = Field(description="Mean gain over the cells, each with weight 1.")
+    statistic: Literal["equal_weight_mean", "weighted_mean"] = Field(description="Mean gain over the cells.")
+    weights: dict[str, float] = Field({}, description="Share of each benchmark in it; empty where all weigh alike.")
     estimand: Literal["E1"] = Field(description="Seeds random, items fixed.")
     rule: str = Field(description="When the verdict is better or worse.")
     family_hash: str = Field(description="SHA-256 (12 hex digits) of the contrasts, cells and metrics.")
