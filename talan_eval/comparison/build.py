@@ -22,8 +22,8 @@ from talan_eval.comparison.selection import global_p, select
 from talan_eval.comparison.signature import family_hash, signature
 from talan_eval.comparison.slices import check_labels, slice_cell
 from talan_eval.comparison.statistics_settings import StatisticsSettings
+from talan_eval.comparison.task_weights import task_weights, weighted
 from talan_eval.comparison.verdicts import RULE, Decision, cell_verdict, deciding_p
-from talan_eval.comparison.weights import task_weights, weighted
 from talan_eval.result import schema
 from talan_eval.stats.mean_squares import mean_squares
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from talan_core.errors import Problems, UserError
-from talan_eval.comparison.scale import outside
+from talan_eval.comparison.bounds import outside
 from talan_eval.comparison.score_columns import PROMPT_END, ScoreColumns
 from talan_eval.result.schema import Measure
 

@@ -10,23 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from talan_core.errors import UserError
-from talan_eval.result.evidence import POINTS, Measure
+from talan_eval.comparison.bounds import factor
+from talan_eval.result.evidence import Measure
 from talan_eval.result.restated import PERCENT, Restated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from talan_eval.comparison.matrix import ScoreMatrix
     from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.result.schema import Result
-    from talan_eval.stats.arrays import FloatArray
-
-    BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -62,9 +56,9 @@ class Scale:
         (measure,) = measures
         if measure.lower is not None and measure.upper is not None:
             return cls(measure, measure.lower, measure.upper - measure.lower)
-        factor = _factor(measure)
-        low = factor * min(float(matrix.scores.min()) for matrix in matrices)
-        high = factor * max(float(matrix.scores.max()) for matrix in matrices)
+        times = factor(measure)
+        low = times * min(float(matrix.scores.min()) for matrix in matrices)
+        high = times * max(float(matrix.scores.max()) for matrix in matrices)
         return cls(measure, low, high - low if high > low else 1.0)
 
     @property
@@ -76,7 +70,7 @@ class Scale:
         """Return a matrix with scores from 0 to 1 of which more is better."""
         if self.plain:
             return matrix
-        shares = (_factor(self.measure) * matrix.scores - self.origin) / self.width
+        shares = (factor(self.measure) * matrix.scores - self.origin) / self.width
         return replace(matrix, scores=shares if self.measure.higher_is_better else 1 - shares)
 
     def settings(self, settings: StatisticsSettings) -> StatisticsSettings:
@@ -91,19 +85,6 @@ class Scale:
             return result
         restated = Restated(self.origin, self.width, turned=not self.measure.higher_is_better)
         return restated.of(result).model_copy(update={"measure": self.measure})
-
-
-def outside(scores: FloatArray, measure: Measure) -> BoolArray:
-    """Return which scores, as they are given, lie outside the bounds of their measure or are infinite; NaN does not."""
-    shown = _factor(measure) * scores
-    low = -np.inf if measure.lower is None else measure.lower
-    high = np.inf if measure.upper is None else measure.upper
-    return np.asarray((shown < low) | (shown > high) | np.isinf(shown))
-
-
-def _factor(measure: Measure) -> float:
-    """Return what turns scores as they are given into the unit: scores in points are given as shares."""
-    return PERCENT if measure.unit == POINTS else 1.0
 
 
 def _direction(measure: Measure) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from talan_core.errors import Problems, UserError, refuse
-from talan_eval.comparison.scale import outside
+from talan_eval.comparison.bounds import outside
 from talan_eval.comparison.score_columns import ScoreColumns, cluster_column, label_columns
 from talan_eval.importers.completeness import missing_answers
 from talan_eval.importers.words import several

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from talan_core.errors import Problems, UserError, unknown_name
-from talan_eval.importers.units import Units
+from talan_eval.importers.metric_units import Units
 from talan_eval.importers.words import typed_words
 from talan_eval.result.schema import Measure
 

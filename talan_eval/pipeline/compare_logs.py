@@ -14,10 +14,10 @@ from talan_eval.importers.completeness import check_completeness, refuse_other_r
 from talan_eval.importers.copies import equal_seeds, refuse_identical_files
 from talan_eval.importers.logged_arms import read_arms
 from talan_eval.importers.logged_scores import score_columns
+from talan_eval.importers.metric_units import Units
 from talan_eval.importers.metrics import choose
 from talan_eval.importers.models_below import by_backbone
 from talan_eval.importers.seeds import AXES, PAIRINGS, SeedRules, TrialAxis, arrange
-from talan_eval.importers.units import Units
 from talan_eval.result.contrast import declare
 from talan_eval.store.atomic import atomic_write_bytes, make_directory, refuse_unwritable
 

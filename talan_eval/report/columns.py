@@ -168,8 +168,7 @@ def cell_columns(level: str, unit: str = POINTS) -> tuple[ColumnOf[CellLine], ..
         unit: What differences are measured in.
     """
     return (
-        *IDENTITY,
-        ColumnOf(("benchmark",), "benchmark", "left", value=lambda line: line.name),
+        *IDENTITY, ColumnOf(("benchmark",), "benchmark", "left", value=lambda line: line.name),
         ColumnOf(("base", "mean"), "base mean", rank=2, kind="score", keys=("base_mean",), value=base_mean),
         ColumnOf(("treat", "mean"), "treat mean", rank=2, kind="score", keys=("treat_mean",), value=treatment_mean),
         ColumnOf(("delta", unit), "delta", kind="gain", keys=("delta",), value=lambda line: line.found.delta),

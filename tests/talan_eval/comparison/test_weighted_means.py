@@ -8,7 +8,7 @@ from scipy.stats import ttest_1samp
 
 from talan_core.errors import MistakesError, UserError
 from talan_eval.comparison import ContrastSpec, ItemTable, Origin, ScoreMatrix, StatisticsSettings, compare
-from talan_eval.comparison.weights import task_weights
+from talan_eval.comparison.task_weights import task_weights
 from talan_eval.gate import CheckOutcome, GateSettings, decide
 from talan_eval.intake.checked import check
 from talan_eval.report.markdown import render

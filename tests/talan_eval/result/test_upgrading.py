@@ -39,7 +39,7 @@ def first_form(result):
         "base": contrast["base"],
         "treat": contrast["treatment"],
         "seeds": sorted({seed for cell in contrast["cells"] for seed in cell["seeds"]}),
-        "primary": without(document["primary"], {"contrast"}),
+        "primary": without(document["primary"], {"contrast", "weights"}),
         "cells": without(contrast["cells"], later),
         "slices": without(contrast["slices"], later),
         "aggregate": aggregate,
@@ -90,7 +90,7 @@ def test_whatever_else_the_first_schema_says_is_there(stored):
     now = json.loads(result.to_json())
     for name in ("signature", "settings", "methods", "provenance", "sandbox", "warnings"):
         assert now[name] == BUNDLED[name], name
-    assert {**now["primary"], "contrast": None} == {**BUNDLED["primary"], "contrast": None}
+    assert {**now["primary"], "contrast": None} == {**BUNDLED["primary"], "contrast": None, "weights": {}}
     assert [{**probe, "backbone": ""} for probe in BUNDLED["live_probes"]] == now["probes"]
     assert [{**cell, "backbone": ""} for cell in BUNDLED["failed_cells"]] == now["failed_cells"]
 
