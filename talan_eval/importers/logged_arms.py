@@ -14,7 +14,7 @@ from talan_eval.importers.one_model import refuse_other_models
 from talan_eval.importers.places import find
 from talan_eval.importers.reader import LoggedSource
 from talan_eval.importers.variants import told_apart
-from talan_eval.importers.words import COMMAND, split, typed_again
+from talan_eval.importers.words import COMMAND, split, typed_again, typed_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,7 +171,16 @@ def _refuse_crowded(source: LoggedSource) -> None:
         if crowd is not None:
             names = ", ".join(map(str, crowd[:_EXAMPLES]))
             name = source.name or "NAME"
+            word = typed_words(f"{name}={_alone(crowd[0], crowd, source)}")
             raise UserError(
                 f"{source.typed}: several runs lie where one is expected: {names}.",
-                f"Name the directory of each run, in the order of the seeds: {name}={crowd[0]} {name}=...",
+                f"Name each run, in the order of the seeds: {word} {name}=...",
             )
+
+
+def _alone(path: Path, crowd: Sequence[Path], source: LoggedSource) -> str:
+    """Return what names one run of a crowd; of one that lies above another its files."""
+    if not any(other != path and other.is_relative_to(path) for other in crowd):
+        return str(path)
+    logs = next(iter(next(run for run in source.runs if run.path == path).tasks.values()))
+    return f"{path}/*{logs.file.suffix}"
