@@ -95,15 +95,17 @@ def _check(log: TaskLog, chosen: Chosen, *, drop: bool) -> Iterator[str]:
         )
     elif counts and found not in counts:
         raise UserError(
-            f"{log.file} holds {found} answers, and {claims.source} reports {counts[0]}: they are not of one run.",
-            f"Score this run again, or move the report away (nothing is then checked against it): {_moved(log)}",
+            f"{log.file} holds {found} answers, and {claims.source.name} reports {counts[0]}: they are not of one run.",
+            "Score this run again, or leave it out."
+            if claims.source == log.file
+            else f"Score this run again, or move the report away (nothing is then checked against it): {_moved(log)}",
         )
     else:
         yield from _check_mean(log, answers, chosen)
         return
     if not drop:
         raise UserError(
-            f"{problem}. The file was cut off, or answers were taken out.",
+            f"{problem}. The file was cut off, answers were taken out, or only some were scored.",
             "Score again, or restore the file. To leave out of all arms what is missing, type --allow-unpaired drop",
         )
     yield f"{problem}; they are left out of all arms"

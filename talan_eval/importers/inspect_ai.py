@@ -132,7 +132,7 @@ def _run(path: Path, logs: Sequence[_Log], source: Source) -> LoggedRun:
         files=tuple(by_task[key][-1].stamp for key in tasks),
         model=_model(spec),
         version=_text(spec.packages.get("inspect_ai")),
-        notes=(*((note,) if older else ()), *(said for log in newest for said in _errors_with_scores(log))),
+        notes=(*((note,) if older else ()), *(said for log in newest for said in _remarks(log))),
     )
 
 
@@ -182,7 +182,11 @@ def _refuse_several_models(path: Path, logs: Sequence[_Log], source: Source) -> 
         by_model.setdefault(log.checkpoint, []).append(log)
     if len(by_model) == 1:
         return
-    listed = "; ".join(f"{model} ({found[0].path.name})" for (model, _), found in by_model.items())
+    told = len({model for model, _ in by_model}) < len(by_model)  # where names are equal, the arguments tell
+    listed = "; ".join(
+        f"{model}{f' {arguments}' if told else ''} ({found[0].path.name})"
+        for (model, arguments), found in by_model.items()
+    )
     name = source.word.name or "NAME"
     raise UserError(
         f"{source.word.typed}: {path} holds logs of {len(by_model)} models or model arguments: {listed}.",
@@ -253,7 +257,9 @@ def _trouble(sample: Any) -> str:  # noqa: ANN401 - inspect_ai's EvalSample
     return next((str(reason)[:_MESSAGE] for reason in reasons if reason), "")
 
 
-def _errors_with_scores(log: _Log) -> Iterable[str]:
+def _remarks(log: _Log) -> Iterable[str]:
+    if getattr(log.content.results, "early_stopping", None) is not None:
+        yield f"{log.path}: the evaluation was stopped early, so that it does not say which items it was to hold"
     found = [sample.id for sample in log.content.samples if sample.error is not None and sample.scores]
     if found:
         items = several([repr(str(item)) for item in found])
@@ -272,7 +278,7 @@ def _claims(log: _Log) -> Claims:
     return Claims(
         source=log.path,
         counts=tuple(counts),
-        total=total,
+        total=None if limit else total,  # of a limited log, what the limit left
         limit=limit or ("" if chosen is None else f"sample_id {_argument(chosen)}"),
         keys=None if ids is None else frozenset((str(item), epoch) for item in ids for epoch in range(1, epochs + 1)),
         means=dict(_means(results)) if results is not None else {},

@@ -132,11 +132,14 @@ def _scores(log: TaskLog, answers: Answers, chosen: Chosen) -> FloatArray:
         if index < 0:
             return np.array([np.nan if value is None else value for value in raw], dtype=np.float64)
     others = [name for name in chosen.found if name != metric]
+    fix = f"Name another metric: --metric {others[0]}" if others else f"Leave the task {log.task!r} out: --tasks OTHER"
+    value = raw[index]
+    if isinstance(value, int | float) and np.isfinite(value):
+        fix += f", or, if it is no share of right answers, say what it is measured in: --unit {metric}=UNIT"
     raise UserError(
         f"{log.file}, {log.unit} {answers.lines[index]}: {metric} is {raw[index]!r}, not {_range(chosen.measure)} "
         f"(item {answers.items[index]!r}).",
-        (f"Name another metric: --metric {others[0]}" if others else f"Leave the task {log.task!r} out: --tasks OTHER")
-        + f", or, if it is no share of right answers, what it is measured in: --unit {metric}=UNIT",
+        fix,
     )
 
 

@@ -68,6 +68,7 @@ def choose(
     asked = _Asked.parse("--metric", metrics, tasks)
     logs = {task: [run.tasks[task] for arm in arms for run in arm.runs] for task in tasks}
     by_filter = _choose_filters(logs, _Asked.parse("--filter", filters, tasks))
+    _refuse_unscored(logs, by_filter)
     found = {task: _metrics(task, [log.answers[by_filter[task]] for log in logs[task]]) for task in tasks}
     units.check(name for names in found.values() for name in names)
     problems = Problems()
@@ -200,6 +201,24 @@ def _names(answers: Answers) -> tuple[str, ...]:
     """Return the metrics that any answer has: one without a score has none. Equal answers share one mapping."""
     distinct = {id(values): values for values in answers.values}
     return tuple(dict.fromkeys(name for values in distinct.values() for name in values))
+
+
+def _refuse_unscored(logs: Mapping[str, Sequence[TaskLog]], filters: Mapping[str, str]) -> None:
+    """Refuse logs of which no answer has a score."""
+    problems = Problems()
+    for task, own in logs.items():
+        for log in own:
+            answers = log.answers[filters[task]]
+            if not _names(answers):
+                why = next(iter(answers.troubles.values()), "no metric is logged")
+                problems.add(
+                    UserError(
+                        f"{log.file}: no answer to task {task!r} has a score ({why}).",
+                        "Score it, or leave the task or this log out"
+                        + (": inspect score FILE" if log.unit == "sample" else "."),
+                    )
+                )
+    problems.raise_any()
 
 
 def _default(found: Sequence[str], logs: Sequence[TaskLog]) -> str:
