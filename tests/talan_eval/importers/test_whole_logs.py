@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -359,3 +360,11 @@ def test_results_of_another_shape_are_no_reason_to_stop(answer, tmp_path, change
 def test_arms_are_called_after_models_and_not_after_places_in_a_store(run, compare_words, model, name):
     one, other = run("one", task="01", model=model), run("two", task="11", model="adapters/other")
     assert compare_words(one, other).result.contrasts[0].base == name
+
+
+def test_one_filter_that_stands_there_twice_is_not_taken_for_two(run, compare_words):
+    words = [f"{arm}={two_filters(run, arm, '0110', '0110', known=True)}" for arm in ("base", "treat")]
+    for word in words:  # the report says that the other filter had another mean
+        results(Path(word.partition("=")[2]), lambda content: content["results"]["gsm8k"].update({"acc,flexible": 1.0}))
+    with pytest.raises(UserError, match="the filters of gsm8k are strict, flexible"):
+        compare_words(*words)
