@@ -7,10 +7,13 @@ bug and keeps its traceback.
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
+
+_MOST: Final = 24  # mistakes that are listed; what to do is said of all
 
 
 class UserError(Exception):
@@ -41,9 +44,12 @@ class MistakesError(UserError):
     """
 
     def __init__(self, mistakes: tuple[UserError, ...]) -> None:
-        listed = "\n".join(f"  {one.problem}" for one in mistakes)
+        listed = [f"  {one.problem}" for one in mistakes[:_MOST]]
+        if len(mistakes) > _MOST:
+            listed.append(f"  ... and {len(mistakes) - _MOST} more")
         super().__init__(
-            f"There are {len(mistakes)} mistakes:\n{listed}", " ".join(dict.fromkeys(one.fix for one in mistakes))
+            "\n".join((f"There are {len(mistakes)} mistakes:", *listed)),
+            "\n".join(dict.fromkeys(one.fix for one in mistakes)),
         )
         self.mistakes = mistakes
 
@@ -97,3 +103,26 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> UserError:
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
     hint = f"Did you mean {close[0]!r}? " if close else ""
     return UserError(f"Unknown {kind} {name!r}.", f"{hint}Valid: {', '.join(names)}.")
+
+
+class Problems:
+    """Mistakes that were met in blocks of code and not raised yet; :func:`mistakes_of` does the same for checks."""
+
+    def __init__(self) -> None:
+        self._found: list[UserError] = []
+
+    @contextmanager
+    def collecting(self) -> Iterator[None]:
+        """Keep a ``UserError`` of the block; what follows the block goes on."""
+        try:
+            yield
+        except UserError as error:
+            self.add(error)
+
+    def add(self, error: UserError) -> None:
+        """Keep an error, or those that it consists of."""
+        self._found += error.mistakes if isinstance(error, MistakesError) else (error,)
+
+    def raise_any(self) -> None:
+        """Raise what was kept as :func:`refuse` does; return where nothing was."""
+        refuse(self._found)

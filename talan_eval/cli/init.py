@@ -44,6 +44,8 @@ _FOR_EXAMPLE: Final[Mapping[str, str | int | float | list[str]]] = {
     "slices": "subject,level",
     "also": "wilcoxon,cmh",
     "margin": 1.0,
+    "reduce": "pass@4",
+    "weights": ["gsm8k_micro=2"],
 }
 """What may stand in options that have no default."""
 

@@ -17,10 +17,13 @@ from talan_eval.comparison.mean import contrast_mean, judged
 from talan_eval.comparison.methods import methods_used
 from talan_eval.comparison.named import named_tests
 from talan_eval.comparison.published import checkpoint_pairs, ci_points, points, published_squares
+from talan_eval.comparison.reduce import reduced
+from talan_eval.comparison.scale import Scale
 from talan_eval.comparison.selection import global_p, select
 from talan_eval.comparison.signature import family_hash, signature
 from talan_eval.comparison.slices import check_labels, slice_cell
 from talan_eval.comparison.statistics_settings import StatisticsSettings
+from talan_eval.comparison.task_weights import task_weights, weighted
 from talan_eval.comparison.verdicts import RULE, Decision, cell_verdict, deciding_p
 from talan_eval.result import schema
 from talan_eval.stats.mean_squares import mean_squares
@@ -62,7 +65,7 @@ def compare(
     origin: Origin,
     settings: StatisticsSettings | None = None,
 ) -> schema.Result:
-    """Compare arms on one or several backbones, in points.
+    """Compare arms on one or several backbones, in the unit of their scores: points unless their items say another.
 
     Cells are adjusted among the cells of all contrasts, slices among the slices, means among the means: declare them
     before reading results. The order of seeds and items does not matter, swapping the arms of a contrast mirrors its
@@ -76,12 +79,31 @@ def compare(
         settings: Settings of the statistics; the defaults when None.
 
     Raises:
-        UserError: No scores, an unknown arm, an arm against itself, a benchmark twice, other items or benchmarks under
-            another backbone, or a slice that no item has.
+        UserError: No scores, benchmarks in several units, an unknown arm, an arm against itself, a benchmark twice,
+            other items or benchmarks under another backbone, or a slice that no item has.
     """
     settings = StatisticsSettings() if settings is None else settings
-    ordered = [matrix.ordered() for matrix in matrices]
-    _check_matrices(ordered)
+    _check_matrices(matrices)
+    matrices = reduced(matrices, settings.reduce)
+    scale = Scale.of(matrices)
+    ordered = [scale.shares(matrix.ordered()) for matrix in matrices]
+    own = scale.settings(settings)
+    result = _compare_shares(ordered, contrasts, origin, own)
+    weights = task_weights(settings.weights, list(dict.fromkeys(matrix.task for matrix in ordered)))
+    if weights:
+        result = weighted(
+            result, ordered, weights, own, lambda scaled, known: _compare_shares(scaled, contrasts, origin, known)
+        )
+    return scale.expressed(result)
+
+
+def _compare_shares(
+    ordered: Sequence[ScoreMatrix],
+    contrasts: Sequence[ContrastSpec],
+    origin: Origin,
+    settings: StatisticsSettings,
+) -> schema.Result:
+    """Compare arms whose scores are shares of which more is better, in points."""
     check_contrasts(contrasts, list(dict.fromkeys(matrix.arm for matrix in ordered)))
     diverged = {key: facts.diverged for key, facts in origin.arms.items()}
     cells = [cells_of(contrast, ordered, diverged) for contrast in contrasts]
@@ -205,6 +227,8 @@ def _cell(item: Analysed, adjusted: Adjusted, settings: StatisticsSettings) -> s
     test: FamilyTest = cell_test(item)
     delta, p = points(test.delta), deciding_p(scores.n_seeds, adjusted, settings.alpha)
     verdict = cell_verdict(delta, scores.n_seeds, p, adjusted, settings.alpha)
+    if inference.e1 is None:
+        verdict = Decision("not estimable")
     if scores.diverged_seeds and verdict.word != "not estimable":
         verdict = Decision("withheld")
     items, pairs = scores.items, scores.contrast.pairing != "independent"
@@ -215,6 +239,7 @@ def _cell(item: Analysed, adjusted: Adjusted, settings: StatisticsSettings) -> s
         metric=items.metric,
         n_items=len(items.item_ids),
         n_dropped=items.dropped_items if scores.part is None else 0,
+        dropped_items=items.left_out if scores.part is None else (),
         n_seeds=scores.n_seeds,
         seeds=scores.seeds,
         base_seeds=None if scores.contrast.pairing == "paired" else () if pairs else scores.base_seeds,

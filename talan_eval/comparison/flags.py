@@ -24,6 +24,7 @@ _CONSTANT = 1e-9
 _SATURATED = 0.1  # share of informative items below which N overstates what a benchmark can show
 _FEW_FLIPS = 20  # with fewer, a share of them says little
 _EXAMPLES = 2
+_NAMED = 8
 _CONCENTRATED = 0.25  # share of the flips in one item or cluster
 
 
@@ -112,11 +113,17 @@ def _left_out(cell: CellScores) -> list[str]:
         )
     if items.dropped_items:
         whole = len(items.item_ids) + items.dropped_items
+        named = [f"{item!r}{_reason(items.reasons.get(item))}" for item in items.left_out[:_NAMED]]
+        more = f", and {items.dropped_items - _NAMED} more" if items.dropped_items > _NAMED else ""
         flags.append(
-            f"{items.dropped_items} of {whole} items left out of all arms because not every run has them under one "
-            f"prompt ({items.dropped_prompts} differ in the prompt alone)"
+            f"{items.dropped_items} of {whole} items left out of all arms because not every run has a score for them "
+            f"under one prompt ({items.dropped_prompts} differ in the prompt alone): {', '.join(named)}{more}"
         )
     return flags
+
+
+def _reason(why: str | None) -> str:
+    return "" if why is None else f" ({why})"
 
 
 def _repeated(cell: CellScores) -> list[str]:

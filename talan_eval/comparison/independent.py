@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from talan_eval.comparison.retraining import Companions, RetrainingEstimate
+from talan_eval.comparison.unbounded import without_floor
 from talan_eval.result import schema
 from talan_eval.stats.arrays import as_deltas
 from talan_eval.stats.backbones import GridCell, backbone_gains
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
 
     from talan_eval.comparison.matrix import CellScores
     from talan_eval.comparison.statistics_settings import StatisticsSettings
+    from talan_eval.stats.backbones import BackbonesT
+    from talan_eval.stats.crossed import Crossed
 
 _LEAST_FOR_R = 3
 
 
-def estimate_independent(cells: Sequence[CellScores], settings: StatisticsSettings) -> RetrainingEstimate:
+def estimate_independent(cells: Sequence[CellScores], settings: StatisticsSettings) -> RetrainingEstimate | None:
     """Estimate E1 (Welch over seeds, permutation of seed labels) and E2 (a variance of each arm) of a mean over cells.
 
     Args:
@@ -29,11 +32,17 @@ def estimate_independent(cells: Sequence[CellScores], settings: StatisticsSettin
         settings: Error rate, seed of the permutations where they are drawn.
 
     Returns:
-        The results in proportions. Not covered: sign flips, the bootstrap over seeds and the two-way bootstrap, which
-        need pairs.
+        The results in proportions; None where a metric without bounds has equal differences. Not covered: sign flips,
+        the bootstrap over seeds and the two-way bootstrap, which need pairs.
     """
     arms = [_arms_cell(cell) for cell in cells]
-    result = guarded_t_independent(arms, settings.alpha)
+    found: BackbonesT | None = guarded_t_independent(arms, settings.alpha)
+    bounded = cells[0].items.measure.bounded
+    if not bounded and found is not None:
+        found = without_floor(found, settings.alpha)
+    if found is None:
+        return None
+    result = found
     test = studentised_permutation(_groups(arms), settings.rng_seed)
     permutation = schema.Permutation(p=test.p, floor=test.floor, enumerated=test.exact)
     sizes = [size for cell in cells for size in (len(cell.seeds), len(cell.base_seeds))]
@@ -46,7 +55,9 @@ def estimate_independent(cells: Sequence[CellScores], settings: StatisticsSettin
     single = any(cell.treatment.shape[1] == 1 for cell in cells)
     if single:
         reasons.append("E2 is not estimable with a single item")
-    crossed = None if single else guarded_crossed_independent(arms, settings.alpha)
+    crossed: Crossed | None = None if single else guarded_crossed_independent(arms, settings.alpha)
+    if not bounded and crossed is not None:
+        crossed = without_floor(crossed, settings.alpha)
     return RetrainingEstimate(
         independent=True,
         seeds=result,

@@ -10,6 +10,7 @@ from talan_eval.comparison.companions import enumerable, paired_companions
 from talan_eval.comparison.independent import estimate_independent
 from talan_eval.comparison.published import ci_points, points
 from talan_eval.comparison.retraining import Companions, RetrainingEstimate
+from talan_eval.comparison.unbounded import EQUAL, without_floor
 from talan_eval.result import schema
 from talan_eval.stats import backbones, signflip
 from talan_eval.stats.backbone_flips import MAX_UNITS
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from talan_eval.comparison.published import Reasons
     from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.stats.arrays import Interval
-    from talan_eval.stats.backbones import GridCell
+    from talan_eval.stats.backbones import BackbonesT, GridCell
     from talan_eval.stats.crossed import Crossed
 
 _ONE_SEED = ("E1 and E2 are not estimable with one training seed; E0 stands alone",)
@@ -162,6 +163,8 @@ def infer(
         found = estimate_independent(cells, settings)
     else:
         found = _estimate_paired(cells, settings, rng, two_way)
+    if found is None:
+        return Inference(None, None, None, (EQUAL,))
     return Inference(
         _e1_record(found, settings.alpha),
         None if found.crossed is None else _e2_record(found, found.crossed),
@@ -172,16 +175,20 @@ def infer(
 
 def _estimate_paired(
     cells: Sequence[CellScores], settings: StatisticsSettings, rng: np.random.Generator, two_way: Interval | None
-) -> RetrainingEstimate:
-    """Estimate with seeds that are paired, or a fixed base."""
+) -> RetrainingEstimate | None:
+    """Estimate with paired seeds or a fixed base; None where a metric without bounds has equal differences."""
     grid = [grid_cell(cell) for cell in cells]
     drawn, why_drawn = _drawn_base(cells)
     sizes = [len(gain.per_seed) for gain in backbones.backbone_gains(grid)]
-    result = guarded_t_fixed(drawn, settings.alpha) if drawn else backbones.guarded_t_backbones(grid, settings.alpha)
+    found = guarded_t_fixed(drawn, settings.alpha) if drawn else backbones.guarded_t_backbones(grid, settings.alpha)
+    bounded = cells[0].items.measure.bounded
+    result: BackbonesT | None = found if bounded else without_floor(found, settings.alpha)
+    if result is None:
+        return None
     beside, why_beside = (
         (Companions(), ()) if drawn else paired_companions(grid, [cell.k for cell in cells], settings, rng)
     )
-    crossed, why_e2 = _crossed(grid, settings.alpha, two_way)
+    crossed, why_e2 = _crossed(grid, settings.alpha, two_way, bounded=bounded)
     reasons = list(_seed_count(sizes, settings.alpha))
     constant = result.plain.p is None
     if constant:
@@ -229,10 +236,16 @@ def _seed_count(sizes: Sequence[int], alpha: float) -> Reasons:
     return ()
 
 
-def _crossed(cells: Sequence[GridCell], alpha: float, two_way: Interval | None) -> tuple[Crossed | None, Reasons]:
+def _crossed(
+    cells: Sequence[GridCell], alpha: float, two_way: Interval | None, *, bounded: bool
+) -> tuple[Crossed | None, Reasons]:
     if any(cell.deltas.shape[1] == 1 for cell in cells):
         return None, ("E2 is not estimable with a single item",)
-    e2 = backbones.guarded_crossed_backbones(cells, alpha)
+    e2: Crossed | None = backbones.guarded_crossed_backbones(cells, alpha)
+    if not bounded and e2 is not None:
+        e2 = without_floor(e2, alpha)
+    if e2 is None:
+        return None, (EQUAL,)
     return e2, () if two_way is not None else ("the two-way bootstrap has no width for these differences",)
 
 

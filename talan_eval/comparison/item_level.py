@@ -22,10 +22,10 @@ def item_level(cell: CellScores, alpha: float) -> schema.ItemLevel | None:
         alpha: Error rate of the false discovery rate.
 
     Returns:
-        Counts, shares and the most systematic items; None with independent seeds, which have no flips. Exploratory: it
-        rests no claim.
+        Counts, shares and the most systematic items; None with independent seeds or an unbounded metric, which have no
+        flips. Exploratory: it rests no claim.
     """
-    if cell.contrast.pairing == "independent":
+    if cell.contrast.pairing == "independent" or not cell.items.measure.bounded:
         return None
     deltas, items = cell.deltas, cell.items
     flips = item_flips(deltas, alpha)

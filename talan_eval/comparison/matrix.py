@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from talan_core.errors import UserError, unknown_name
+from talan_eval.comparison.bounds import outside
+from talan_eval.result.schema import Measure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,9 +32,12 @@ class ItemTable:
         pairing_hash: Hash of the (item id, prompt hash) of all of them.
         clusters: Cluster of each item, shape (N,), or None without clusters.
         labels: Per label name one value per item, shape (N,), "" where an item has none.
-        dropped_items: Items left out of all arms because not every run has them under the same prompt.
+        dropped_items: Items left out of all arms because not every run has a score for them under the same prompt.
         dropped_prompts: How many of these every run has, but not under the same prompt.
         same_prompt: Items whose prompt another item has as well, ascending; None where prompts are unknown.
+        left_out: Some of the items that were left out, by identifier.
+        measure: Unit, direction and bounds of the scores.
+        reasons: Why items are left out, by item, as far as a run says it: a logged error, an answer without a score.
     """
 
     task: str
@@ -44,6 +49,9 @@ class ItemTable:
     dropped_items: int = 0
     dropped_prompts: int = 0
     same_prompt: tuple[str, ...] | None = None
+    left_out: tuple[str, ...] = ()
+    measure: Measure = field(default_factory=Measure)
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` for repeated identifiers, or columns of another length."""
@@ -62,6 +70,7 @@ class ItemTable:
             item_ids=tuple(self.item_ids[item] for item in chosen),
             pairing_hash=self.pairing_hash,
             clusters=clusters if clusters is not None and len(set(clusters)) > 1 else None,
+            measure=self.measure,
         )
 
 
@@ -74,7 +83,7 @@ class ScoreMatrix:
         arm: Arm name.
         items: What was answered.
         seeds: Training seeds, shape (S,), ascending, without repeats.
-        scores: Shape (S, N), in [0, 1].
+        scores: Shape (S, N), within the bounds of the items' measure; shares in [0, 1] where that is points.
         k: Decoding samples that each score averages.
         unparsed: Share of answers without a readable result of each seed, shape (S,); None if unknown.
         marks: By name of a mark the share of answers that bear it, shape (S, N); none where answers are not known.
@@ -96,8 +105,10 @@ class ScoreMatrix:
             raise ValueError(f"{self.name}: scores must have shape (seeds, items) = {shape}, neither empty")
         if len(set(self.seeds)) < shape[0]:
             raise ValueError(f"{self.name}: a seed appears twice; a copy is no new observation")
-        if not np.isfinite(self.scores).all() or self.scores.min() < 0 or self.scores.max() > 1:
-            raise ValueError(f"{self.name}: scores must be finite and in [0, 1]")
+        if not np.isfinite(self.scores).all():
+            raise ValueError(f"{self.name}: scores must be finite")
+        if outside(np.asarray(self.scores, dtype=np.float64), self.items.measure).any():
+            raise ValueError(f"{self.name}: scores must lie within the bounds of their measure, of points in [0, 1]")
         if self.k < 1:
             raise ValueError(f"{self.name}: k counts the samples per item, got {self.k}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from talan_eval.comparison.unbounded import checkpoint_pairs_of_items
 from talan_eval.result import schema
 from talan_eval.stats import mcnemar
 
@@ -29,6 +30,8 @@ def checkpoint_pairs(cell: CellScores, alpha: float) -> tuple[schema.CheckpointP
     """Describe each seed's pair of checkpoints (E0); independent seeds make none."""
     if cell.contrast.pairing == "independent":
         return ()
+    if not cell.items.measure.bounded:
+        return checkpoint_pairs_of_items(cell, alpha)
     pairs = [mcnemar.checkpoint_pair(row, alpha, cell.items.clusters) for row in cell.deltas]
     return tuple(
         schema.CheckpointPair(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from talan_core.errors import UserError
+from talan_core.errors import Problems, UserError
 from talan_eval.comparison.matrix import ItemTable, ScoreMatrix
+from talan_eval.result.schema import Measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ Unpaired = Literal["refuse", "drop"]
 
 RERUN: Final = "Score all arms with the same task version: run `talan-eval compare` again with a new --out directory."
 _EXAMPLES: Final = 3
+_NAMED: Final = 20  # items that are named of those left out
 PROMPT_END: Final = ":"
 """Ends the prompt's own hash where that of the expected answer follows: both must agree to be the same question."""
 
@@ -44,6 +46,7 @@ class ScoreColumns:
         clusters: Cluster of each item, shape (N,), or None without clusters.
         labels: Per label name one value per item, "" where an item has none.
         source: Where the scores were read, for messages; "" where that says nothing.
+        left_out: Items that the run was asked and that have no score, with the reason; they are in no other column.
     """
 
     arm: str
@@ -59,6 +62,7 @@ class ScoreColumns:
     clusters: tuple[str, ...] | None = None
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     source: str = ""
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def keys(self) -> set[tuple[str, str]]:
         """Return what is paired on: (item id, prompt hash)."""
@@ -98,6 +102,7 @@ class _Place:
     task: str
     metric: str
     advice: str
+    measure: Measure
 
 
 def score_matrices(
@@ -106,6 +111,7 @@ def score_matrices(
     metrics: Mapping[str, str],
     unpaired: Unpaired = "refuse",
     advice: str = RERUN,
+    measures: Mapping[str, Measure] | None = None,
 ) -> tuple[ScoreMatrix, ...]:
     """Put runs together by (item id, prompt hash), so that all arms of a benchmark have the same items.
 
@@ -114,6 +120,7 @@ def score_matrices(
         metrics: The metric of each declared task; its order is the order of the matrices within a backbone.
         unpaired: "drop" leaves out of all arms what not every run has, and counts it.
         advice: What to do about scores that do not match, ending in what to type.
+        measures: What each task is measured in; points where it says nothing.
 
     Returns:
         One matrix per backbone, task and arm, in the order in which backbones and arms appear; seeds and items sorted.
@@ -132,13 +139,16 @@ def score_matrices(
             raise ValueError(f"arm {one.arm!r}, task {one.task!r} at seed {one.seed} is given twice")
         seeds[one.seed] = one
     backbones = dict.fromkeys(backbone for backbone, _ in runs)
-    return tuple(
-        matrix
-        for backbone in backbones
-        for task, metric in metrics.items()
-        if (backbone, task) in runs
-        for matrix in _matrices(_Place(backbone, task, metric, advice), runs[backbone, task], unpaired)
-    )
+    found: list[ScoreMatrix] = []
+    problems = Problems()
+    for backbone in backbones:
+        for task, metric in metrics.items():
+            if (backbone, task) in runs:
+                place = _Place(backbone, task, metric, advice, (measures or {}).get(task, Measure()))
+                with problems.collecting():
+                    found += _matrices(place, runs[backbone, task], unpaired)
+    problems.raise_any()
+    return tuple(found)
 
 
 def _matrices(
@@ -170,8 +180,11 @@ def _matrices(
         pairing_hash=item_hash("\0".join(key) for key in kept),
         clusters=clusters,
         labels=labels,
-        dropped_items=dropped[0],
+        dropped_items=len(dropped[0]),
         dropped_prompts=dropped[1],
+        left_out=dropped[0][:_NAMED],
+        measure=place.measure,
+        reasons=_reasons(runs),
         same_prompt=_same_prompt(kept),
     )
     k = _samples(runs, place)
@@ -216,10 +229,11 @@ def _refuse_unmatched(reference: ScoreColumns, run: ScoreColumns, place: _Place)
     )
 
 
-def _dropped(runs: Sequence[ScoreColumns], kept: set[tuple[str, str]], place: _Place) -> tuple[int, int]:
-    """Return how many items are left out, and how many of these every run has under some prompt."""
+def _dropped(runs: Sequence[ScoreColumns], kept: set[tuple[str, str]], place: _Place) -> tuple[tuple[str, ...], int]:
+    """Return the items that are left out, and how many of these every run has under some prompt."""
     items = [set(run.item_ids) for run in runs]
-    everywhere, anywhere = set.intersection(*items), set.union(*items)
+    asked = [own | set(run.left_out) for own, run in zip(items, runs, strict=True)]
+    everywhere, anywhere = set.intersection(*items), set.union(*asked)
     if not kept:
         raise UserError(
             f"Task {place.task!r}: no item under the same prompt is in every run ({len(anywhere)} items in all, "
@@ -227,7 +241,16 @@ def _dropped(runs: Sequence[ScoreColumns], kept: set[tuple[str, str]], place: _P
             place.advice,
         )
     common = {item for item, _ in kept}
-    return len(anywhere - common), len(everywhere - common)
+    return tuple(sorted(anywhere - common)), len(everywhere - common)
+
+
+def _reasons(runs: Sequence[ScoreColumns]) -> dict[str, str]:
+    """Return why items have no score, by item, from the first run that says it."""
+    found: dict[str, str] = {}
+    for run in runs:
+        for item, why in run.left_out.items():
+            found.setdefault(item, f"{run.arm} at seed {run.seed}, {why}")
+    return found
 
 
 def _same_prompt(kept: Iterable[tuple[str, str]]) -> tuple[str, ...] | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from talan_core.errors import UserError, unknown_name
+from talan_eval.comparison.reduce import MEAN, check_reducer
 from talan_eval.stats.seed_bootstrap import BootstrapMethod
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class StatisticsSettings:
         margin: Equivalence margin of "tost" in points, positive and declared before results are read; None without it.
         earlier_looks: Seeds of earlier readings of the same comparison, in their order. Where seeds were added after
             one, the verdict on the mean rests on an anytime-valid test as well.
+        weights: Weights of benchmarks and groups in the mean, as typed; none for equal weights.
+        reduce: How several answers to an item make its score: "mean", or "pass@K".
     """
 
     resamples: int = 10_000
@@ -61,6 +64,8 @@ class StatisticsSettings:
     also: tuple[str, ...] = ()
     margin: float | None = None
     earlier_looks: tuple[tuple[int, ...], ...] = ()
+    reduce: str = MEAN
+    weights: tuple[str, ...] = ()
 
     @classmethod
     def of_request(cls, request: StatisticsOptions) -> StatisticsSettings:
@@ -74,10 +79,13 @@ class StatisticsSettings:
             slices=_names(request.slices),
             also=_names(request.also),
             margin=request.margin,
+            weights=request.weights,
+            reduce=MEAN if request.reduce is None else request.reduce,
         )
 
     def __post_init__(self) -> None:
         """Raise a ``UserError`` for a value out of range or an unknown name."""
+        check_reducer(self.reduce)
         if not 1 <= self.resamples <= _MOST_RESAMPLES:
             raise UserError(
                 f"{self.resamples:,} resamples are too {'few' if self.resamples < 1 else 'many'}.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -14,7 +16,9 @@ from talan_eval.gate.gated import PERCENT, gated_contrasts, subject
 from talan_eval.gate.means import mean_checks
 from talan_eval.gate.wording import must_pass_name, must_pass_text
 from talan_eval.result.estimates import cell_estimates, diverged, mean_estimate
+from talan_eval.result.evidence import POINTS
 from talan_eval.result.labels import cell_names
+from talan_eval.result.restated import upright
 from talan_eval.result.schema import CELL_SEEDS, SPARSE_SEEDS
 from talan_eval.stats.multiplicity import holm
 from talan_eval.stats.noninferiority import gate_numbers
@@ -63,7 +67,11 @@ def decide(
     Raises:
         UserError: The baseline is of another family, or there are no slices to gate.
     """
-    gated = gated_contrasts(result, tuple(contrasts) or result.contrasts, baseline)
+    named = {(one.base, one.treatment) for one in contrasts or result.contrasts}
+    result = upright(result)
+    baseline = None if baseline is None else _same_measure(upright(baseline), result)
+    chosen = tuple(one for one in result.contrasts if (one.base, one.treatment) in named)
+    gated = gated_contrasts(result, chosen, baseline)
     if settings.per_slice and not any(one.contrast.slices for one in gated):
         raise UserError(
             "The result has no slices, so --per-slice has nothing to gate.",
@@ -80,7 +88,7 @@ def decide(
         outcome=_overall(checks),
         subject=subject([one.contrast for one in gated], against=baseline is not None),
         settings=settings,
-        checks=tuple(sorted(checks, key=lambda check: not check.decides)),
+        checks=tuple(sorted((_in_unit(check, result) for check in checks), key=lambda check: not check.decides)),
         worst_flips=_worst_flips(gated),
         signature=result.signature,
         family=result.primary.family_hash,
@@ -99,6 +107,8 @@ def not_worse(
         contrast: Whose mean and cells; the primary one when None. Nothing is excluded where a training diverged.
     """
     one = result.contrasts[0] if contrast is None else contrast
+    result = upright(result)
+    one = next(other for other in result.contrasts if (other.base, other.treatment) == (one.base, one.treatment))
     mean = mean_estimate(one)
     tried = result.settings.variants_tried
     known = mean is not None and mean.n_seeds >= SPARSE_SEEDS and not diverged(result, one)
@@ -110,6 +120,22 @@ def not_worse(
         for found, cell in zip(cell_estimates(result, one), one.cells, strict=True)
     ]
     return of_mean, tuple(bool(p * tried < alpha) for p in holm(np.array(raw)))
+
+
+def _in_unit(check: Check, result: Result) -> Check:
+    """Return a check whose text, which speaks of points, names the unit of the result."""
+    unit = result.measure.unit
+    return check if unit == POINTS else replace(check, text=re.sub(r"\bpoints?\b", unit, check.text))
+
+
+def _same_measure(old: Result, new: Result) -> Result:
+    """Return the older result; refuse one whose scores are measured in another way."""
+    if old.measure != new.measure:
+        raise UserError(
+            f"The baseline is measured in {old.measure.unit} and the result in {new.measure.unit}.",
+            "Name a baseline of the same metric: --against FILE",
+        )
+    return old
 
 
 def _numbers(estimate: Estimate, margin: float, alpha: float) -> GateNumbers:

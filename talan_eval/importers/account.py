@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from talan_eval.importers.logged import LoggedArm
     from talan_eval.importers.metrics import Chosen
-    from talan_eval.importers.seeds import SeedRules, Trial, Trials
+    from talan_eval.importers.seeds import SeedRules, Trials
 
 _PACKAGES: Final = ("numpy", "scipy")
 _MANY: Final = 8
@@ -41,10 +41,11 @@ class Account:
     rules: SeedRules
 
     def notes(self) -> tuple[str, ...]:
-        """Say which arms there are, which run is which seed, and which metric counts; one sentence each."""
+        """Say in one line which arms there are, which run is which seed, and which metric counts."""
         names = [arm.name for arm in self.arms]
         on = f" on {', '.join(self.trials)}" if len(self.trials) > 1 else ""
-        return (f"base is {names[0]}, compared with {', '.join(names[1:])}{on}", *self._seeds(), *self._metrics())
+        arms = f"base is {names[0]}, compared with {', '.join(names[1:])}{on}"
+        return ("; ".join((arms, *self._seeds(), *self._metrics())),)
 
     def warnings(self) -> tuple[str, ...]:
         """Return what the logs themselves raise: older runs left aside, how runs were paired."""
@@ -102,20 +103,24 @@ class Account:
         ]
 
     def _seeds(self) -> list[str]:
-        lines = []
+        """Say which run is which seed, by its path, as briefly as it can be said: of many seeds the first and last."""
+        parts = []
         for backbone, trials in self.trials.items():
             start = f"{backbone}, " if len(self.trials) > 1 else ""
             by_seed: dict[int, list[str]] = {}
             for arm, own in trials.arms.items():
                 if arm in self.rules.fixed:
-                    lines.append(f"{start}{arm}, without seeds: {_place(own[0])}")
+                    parts.append(f"{start}{arm}, without seeds: {own[0].run.path}")
                 elif self.rules.independent:
-                    lines.append(f"{start}{arm}: {', '.join(f'seed {trial.seed} {_place(trial)}' for trial in own)}")
+                    listed = _shortened([f"seed {trial.seed} {trial.run.path}" for trial in own])
+                    parts.append(f"{start}{arm}: {listed}")
                 else:
                     for trial in own:
-                        by_seed.setdefault(trial.seed, []).append(_place(trial))
-            lines += [f"{start}seed {seed}: {' with '.join(places)}" for seed, places in by_seed.items()]
-        return lines if len(lines) <= _MANY else [*lines[:_MANY], f"... and {len(lines) - _MANY} more"]
+                        by_seed.setdefault(trial.seed, []).append(str(trial.run.path))
+            if by_seed:
+                pairs = [f"seed {seed} {' with '.join(places)}" for seed, places in by_seed.items()]
+                parts.append(start + _shortened(pairs))
+        return parts
 
     def _metrics(self) -> list[str]:
         notes: dict[tuple[str, tuple[str, ...]], list[str]] = {}
@@ -129,8 +134,9 @@ class Account:
         ]
 
 
-def _place(trial: Trial) -> str:
-    return f"{trial.run.path}{'' if trial.run.model is None else f' [{trial.run.model}]'}"
+def _shortened(entries: Sequence[str]) -> str:
+    """Return a list, of which only both ends are given where it is long."""
+    return ", ".join(entries) if len(entries) <= _PAIR else f"{entries[0]}, ..., {entries[-1]}"
 
 
 def _inside(path: Path, directory: Path) -> str:

@@ -1,8 +1,9 @@
 """Logs of inspect_ai, ``.eval`` or ``.json``, read through its own package (the extra ``inspect``).
 
 An item is known by its sample id; it is the same question if input, choices and target are equal. Scores are read as
-inspect_ai's own default does: C, P, I and N are 1, 0.5, 0 and 0. Epochs are repeated answers of one checkpoint, hence
-samples, never seeds.
+inspect_ai's own default does: C, P, I and N are 1, 0.5, 0 and 0. A score counts also where an error stands beside it
+(``score_on_error``). Epochs are repeated answers of one checkpoint, hence samples, never seeds. A task that was run
+with several arguments is several tasks.
 
 Not covered: edits of scores that a log records are taken as they stand; scores that are lists.
 """
@@ -16,10 +17,11 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from zipfile import BadZipFile
 
-from talan_core.errors import UserError
+from talan_core.errors import Problems, UserError
 from talan_eval.importers.files import first_bytes, natural
-from talan_eval.importers.logged import NO_FILTER, Answers, LoggedRun, TaskLog
+from talan_eval.importers.logged import NO_FILTER, Answers, Claims, LoggedRun, OlderLog, TaskLog
 from talan_eval.importers.reader import LogReader
+from talan_eval.importers.words import several, typed_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,6 +35,7 @@ _KEYS: Final = (b'"eval"', b'"status"')
 _FINISHED: Final = "success"
 _TRANSCRIPT: Final = ("messages", "events", "store")
 _MESSAGE: Final = 200
+_MEAN: Final = "mean"
 _LETTERS: Final = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 _WORDS: Final = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 
@@ -48,9 +51,22 @@ class _Log:
         return str(self.content.eval.task)
 
     @property
+    def variant(self) -> dict[str, str]:
+        return {str(name): _argument(value) for name, value in (self.content.eval.task_args or {}).items()}
+
+    @property
+    def key(self) -> str:
+        """What is one task: its name and all of its arguments."""
+        return json.dumps([self.task, self.variant], sort_keys=True)
+
+    @property
     def checkpoint(self) -> tuple[str, str]:
         spec = self.content.eval
         return str(spec.model), json.dumps(spec.model_args, sort_keys=True, default=str)
+
+    @property
+    def finished(self) -> bool:
+        return bool(self.content.status == _FINISHED)
 
 
 class InspectLogs(LogReader):
@@ -73,29 +89,57 @@ class InspectLogs(LogReader):
         """Read one arm: the newest log of each task in each place.
 
         Raises:
-            UserError: The package is missing, a log is unreadable or unfinished, or a place has logs of several models.
+            UserError: The package is missing, a log is unreadable or unfinished, or a place has logs of several models;
+                all places that have such a problem are named.
         """
-        return [_run(place.path, [_open(file, self._files) for file in place.files], source) for place in source.places]
+        problems = Problems()
+        runs: list[LoggedRun] = []
+        for place in source.places:
+            with problems.collecting():
+                runs.append(_run(place.path, self._open(place.files), source))
+        problems.raise_any()
+        return runs
+
+    def _open(self, files: Sequence[Path]) -> list[_Log]:
+        problems = Problems()
+        logs = []
+        for file in files:
+            with problems.collecting():
+                logs.append(_open(file, self._files))
+        problems.raise_any()
+        return logs
 
 
 def _run(path: Path, logs: Sequence[_Log], source: Source) -> LoggedRun:
     _refuse_several_models(path, logs, source)
-    newest: dict[str, _Log] = {}
+    by_task: dict[str, list[_Log]] = {}
     for log in sorted(logs, key=lambda log: (str(log.content.eval.created), log.path.name)):
-        newest[log.task] = log
-    tasks = {task: _task(newest[task]) for task in sorted(newest, key=natural)}
+        by_task.setdefault(log.key, []).append(log)
+    problems = Problems()
+    tasks: dict[str, TaskLog] = {}
+    for key, own in sorted(by_task.items(), key=lambda item: (natural(item[1][0].task), natural(item[0]))):
+        with problems.collecting():
+            tasks[key] = _task(own, source)
+    problems.raise_any()
+    newest = [own[-1] for own in by_task.values()]
     older = len(logs) - len(newest)
     note = f"{path}: the newest log of each task is used; {older} older left aside"
-    spec = next(iter(newest.values())).content.eval
+    spec = newest[0].content.eval
     return LoggedRun(
         path=path,
         harness=InspectLogs.harness,
         tasks=tasks,
-        files=tuple(newest[task].stamp for task in tasks),
-        model=str(spec.model),
+        files=tuple(by_task[key][-1].stamp for key in tasks),
+        model=_model(spec),
         version=_text(spec.packages.get("inspect_ai")),
-        notes=(note,) if older else (),
+        notes=(*((note,) if older else ()), *(said for log in newest for said in _remarks(log))),
     )
+
+
+def _model(spec: Any) -> str:  # noqa: ANN401 - inspect_ai's EvalSpec
+    """Return the model's name: where its weights are, if the provider loads them from a place that it is told."""
+    place = spec.model_args.get("model_path") if isinstance(spec.model_args, dict) else None
+    return str(place or spec.model)
 
 
 def _open(path: Path, reader: FileReader) -> _Log:
@@ -108,11 +152,6 @@ def _open(path: Path, reader: FileReader) -> _Log:
             f"{path} is not a readable inspect_ai log ({type(error).__name__}: {error}).",
             f"Look at it: inspect log dump '{path}'",
         ) from error
-    if content.status != _FINISHED:
-        raise UserError(
-            f"{path}: the evaluation did not finish (status {content.status!r}).",
-            f"Finish it: inspect eval-retry '{path}', or leave this log out.",
-        )
     return _Log(path, content, pending.stamp())
 
 
@@ -143,7 +182,11 @@ def _refuse_several_models(path: Path, logs: Sequence[_Log], source: Source) -> 
         by_model.setdefault(log.checkpoint, []).append(log)
     if len(by_model) == 1:
         return
-    listed = "; ".join(f"{model} ({found[0].path.name})" for (model, _), found in by_model.items())
+    told = len({model for model, _ in by_model}) < len(by_model)  # where names are equal, the arguments tell
+    listed = "; ".join(
+        f"{model}{f' {arguments}' if told else ''} ({found[0].path.name})"
+        for (model, arguments), found in by_model.items()
+    )
     name = source.word.name or "NAME"
     raise UserError(
         f"{source.word.typed}: {path} holds logs of {len(by_model)} models or model arguments: {listed}.",
@@ -151,30 +194,118 @@ def _refuse_several_models(path: Path, logs: Sequence[_Log], source: Source) -> 
     )
 
 
-def _task(log: _Log) -> TaskLog:
+def _task(logs: Sequence[_Log], source: Source) -> TaskLog:
+    """Return the newest log of one task; older ones, finished or not, were left aside for it."""
+    log = logs[-1]
+    _refuse_unfinished(logs, source)
     spec = log.content.eval
     answers = Answers()
-    for number, sample in enumerate(log.content.samples or [], 1):
-        if sample.error is not None or not sample.scores:
-            why = "it was not scored" if sample.error is None else f"error: {str(sample.error.message)[:_MESSAGE]}"
-            raise UserError(
-                f"{log.path}, sample {sample.id!r} epoch {sample.epoch}: no score ({why}).",
-                f"Score it: inspect score '{log.path}', or run it again: inspect eval-retry '{log.path}'",
-            )
+    for number, sample in enumerate(log.content.samples, 1):
+        scores = {} if getattr(sample, "invalidation", None) is not None else dict(_flat(sample.scores or {}))
+        trouble = _trouble(sample)
+        if trouble:
+            answers.troubles[len(answers.items)] = trouble
         answers.items.append(str(sample.id))
         answers.prompts.append(_question(sample))
-        answers.values.append(_values(sample.scores))
+        answers.values.append(scores)
         answers.lines.append(number)
         answers.samples.append(sample.epoch)
     settings = {"task_args": json.dumps(spec.task_args, sort_keys=True, default=str)} if spec.task_args else {}
+    claims = _claims(log)
     return TaskLog(
         task=log.task,
         file=log.path,
         answers={NO_FILTER: answers},
         unit="sample",
         version=_text(spec.task_version),
-        settings=settings,
+        settings=settings | {"limit": claims.limit or "none"},
+        claims=claims,
+        older=tuple(OlderLog(one.path, len(one.content.samples or [])) for one in logs[:-1] if one.finished),
+        variant=log.variant,
+        reducer=_reducer(log),
     )
+
+
+def _refuse_unfinished(logs: Sequence[_Log], source: Source) -> None:
+    """Refuse a newest log that is not whole; an older unfinished one is what a retry leaves behind."""
+    log = logs[-1]
+    if not log.finished:
+        finished = next((one.path for one in reversed(logs) if one.finished), None)
+        name = source.word.name or "NAME"
+        other = "" if finished is None else f" To compare the finished one, type {typed_words(f'{name}={finished}')}"
+        raise UserError(
+            f"{log.path}: the evaluation did not finish (status {log.content.status!r}).",
+            f"Finish it: inspect eval-retry '{log.path}', or leave this log out.{other}",
+        )
+    if not log.content.samples:
+        raise UserError(
+            f"{log.path} holds no samples (its task {log.task!r} was scored without --log-samples, or they were taken "
+            "out).",
+            f"Score it again with its samples: inspect eval {log.task} --log-samples, or leave this log out.",
+        )
+
+
+def _trouble(sample: Any) -> str:  # noqa: ANN401 - inspect_ai's EvalSample
+    """Return why a sample may have no score; "" where nothing is known."""
+    if getattr(sample, "invalidation", None) is not None:
+        return "it was invalidated"
+    if sample.error is not None:
+        return f"error: {str(sample.error.message)[:_MESSAGE]}"
+    if not sample.scores:
+        return "it was not scored"
+    reasons = [getattr(score, "reason", None) for score in sample.scores.values()]
+    return next((str(reason)[:_MESSAGE] for reason in reasons if reason), "")
+
+
+def _remarks(log: _Log) -> Iterable[str]:
+    if getattr(log.content.results, "early_stopping", None) is not None:
+        yield f"{log.path}: the evaluation was stopped early, so that it does not say which items it was to hold"
+    found = [sample.id for sample in log.content.samples if sample.error is not None and sample.scores]
+    if found:
+        items = several([repr(str(item)) for item in found])
+        yield f"{log.path}: scores count also where an error stands beside them (score_on_error): items {items}"
+
+
+def _claims(log: _Log) -> Claims:
+    spec, results = log.content.eval, log.content.results
+    epochs = spec.config.epochs or 1
+    stopped = results is not None and getattr(results, "early_stopping", None) is not None
+    ids = None if stopped else getattr(spec.dataset, "sample_ids", None)
+    total = spec.dataset.samples
+    counts = [results.total_samples] if results is not None and results.total_samples and not stopped else []
+    chosen = getattr(spec.config, "sample_id", None)
+    limit = "" if spec.config.limit is None else str(spec.config.limit)
+    return Claims(
+        source=log.path,
+        counts=tuple(counts),
+        total=None if limit else total,  # of a limited log, what the limit left
+        limit=limit or ("" if chosen is None else f"sample_id {_argument(chosen)}"),
+        keys=None if ids is None else frozenset((str(item), epoch) for item in ids for epoch in range(1, epochs + 1)),
+        means=dict(_means(results)) if results is not None else {},
+        binding=False,  # a scorer may turn its values into numbers in a way of its own
+    )
+
+
+def _means(results: Any) -> Iterable[tuple[tuple[str, str], float]]:  # noqa: ANN401 - inspect_ai's EvalResults
+    for score in results.scores:
+        if score.reducer not in {None, _MEAN}:
+            continue
+        for name in ("accuracy", "mean"):
+            metric = score.metrics.get(name)
+            if metric is not None and not metric.params:
+                yield (NO_FILTER, str(score.name)), float(metric.value)
+                yield (NO_FILTER, f"{score.scorer}/{score.name}"), float(metric.value)
+
+
+def _reducer(log: _Log) -> str:
+    """Return how the log makes one score of several epochs, or "" for their mean, which is its default."""
+    config = log.content.eval.config
+    named = [str(name) for name in config.epochs_reducer or []]
+    return "" if (config.epochs or 1) == 1 or not named or _MEAN in named else named[0]
+
+
+def _argument(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
 
 
 def _question(sample: Any) -> str:  # noqa: ANN401 - inspect_ai's EvalSample
@@ -190,12 +321,8 @@ def _message(message: Any) -> list[str]:  # noqa: ANN401 - inspect_ai's ChatMess
     return [str(message.role), str(message.text)]
 
 
-def _values(scores: Mapping[str, Any]) -> dict[str, object]:
-    """Return metric name to value: the scorer's name, or scorer/key where a score is a dictionary."""
-    return dict(_flat(scores))
-
-
 def _flat(scores: Mapping[str, Any]) -> Iterable[tuple[str, object]]:
+    """Return metric name and value: the scorer's name, or scorer/key where a score is a dictionary."""
     for scorer, score in scores.items():
         if isinstance(score.value, dict):
             yield from ((f"{scorer}/{key}", _number(value)) for key, value in score.value.items())

@@ -10,16 +10,18 @@ repeated answers (``repeats`` in a task) before it writes the line, so that one 
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from talan_core.errors import UserError
+from talan_core.errors import Problems, UserError
 from talan_eval.importers.files import first_bytes, natural
+from talan_eval.importers.lm_eval_filters import with_filters
 from talan_eval.importers.lm_eval_lines import LineReader
-from talan_eval.importers.logged import LoggedRun, Stamp, TaskLog
+from talan_eval.importers.lm_eval_results import MODELS, Summary, read_summary
+from talan_eval.importers.logged import LoggedRun, OlderLog, Stamp, TaskLog
 from talan_eval.importers.reader import LogReader
+from talan_eval.importers.words import several, typed_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,47 +33,18 @@ if TYPE_CHECKING:
 _TIME: Final = r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(?:\.\d+)?"
 _SAMPLES: Final = re.compile(rf"samples_(?P<task>.+?)(?:_(?P<time>{_TIME}))?\.jsonl")
 _RESULTS: Final = re.compile(rf".+_(?P<time>{_TIME})\.json")
-_COMMON_SETTINGS: Final = ("chat_template_sha", "system_instruction_sha", "fewshot_as_multiturn")
-_ADAPTERS: Final = ("peft", "delta")
-_MODELS: Final = ("pretrained", "model", "path", "engine")
-_ENCODING: Final = "utf-8"
+_SEVERAL: Final = 2
 
 
-@dataclass(frozen=True, slots=True)
-class _Summary:
-    """What ``results_<time>.json`` says; all empty where the file is missing."""
+@dataclass(frozen=True, slots=True, order=True)
+class _SampleFile:
+    """Samples of one task from one run of lm-eval."""
 
-    content: Mapping[str, Any]
+    time: str
+    file: Path
 
-    def of_task(self, key: str, task: str) -> Any:  # noqa: ANN401 - JSON
-        table = self.content.get(key)
-        return table.get(task) if isinstance(table, dict) else None
 
-    def settings(self, task: str) -> dict[str, str]:
-        shots = self.of_task("n-shot", task)
-        found = {} if shots is None else {"num_fewshot": str(shots)}
-        return found | {key: str(self.content[key]) for key in _COMMON_SETTINGS if self.content.get(key) is not None}
-
-    def version(self, task: str) -> str | None:
-        version = self.of_task("versions", task)
-        return None if version in (None, "N/A", "Yaml") else str(version)
-
-    def lower_is_better(self, task: str) -> frozenset[str]:
-        table = self.of_task("higher_is_better", task)
-        return (
-            frozenset(name for name, higher in table.items() if higher is False)
-            if isinstance(table, dict)
-            else frozenset()
-        )
-
-    def argument(self, names: Sequence[str]) -> str | None:
-        config = self.content.get("config")
-        arguments = config.get("model_args") if isinstance(config, dict) else None
-        if isinstance(arguments, str):
-            arguments = dict(part.split("=", 1) for part in arguments.split(",") if "=" in part)
-        if not isinstance(arguments, dict):
-            return None
-        return next((str(arguments[name]) for name in names if arguments.get(name)), None)
+_SampleFiles = dict[str, list[_SampleFile]]  # by task, the newest last
 
 
 class LmEvalLogs(LogReader):
@@ -79,6 +52,7 @@ class LmEvalLogs(LogReader):
 
     harness: ClassVar[str] = "lm-eval"
     readable: ClassVar[str] = "lm-eval --log_samples directories"
+    files_are_tasks: ClassVar[bool] = True
 
     def __init__(self, files: FileReader) -> None:
         """Take what reads and stamps files."""
@@ -96,40 +70,64 @@ class LmEvalLogs(LogReader):
         """Read one arm: the newest log of each task in each directory.
 
         Raises:
-            UserError: A file cannot be read as what its name says.
+            UserError: A file cannot be read as what its name says, or a directory has logs of several models; all
+                directories that have such a problem are named.
         """
-        return [self._run(place.path, place.files) for place in _joined(source.places)]
+        problems = Problems()
+        runs: list[LoggedRun] = []
+        for place in _joined(source.places):
+            with problems.collecting():
+                runs.append(self._run(place.path, _by_task(place.files), source))
+        problems.raise_any()
+        return runs
 
-    def _run(self, path: Path, files: Sequence[Path]) -> LoggedRun:
-        newest, older = _newest(files)
-        times = sorted({time for time, _ in newest.values()})
+    def _run(self, path: Path, logs: _SampleFiles, source: Source) -> LoggedRun:
         stamps: list[Stamp] = []
-        summaries = {time: _summary(path, time, self._files, stamps) for time in times}
+        newest = {task: own[-1] for task, own in logs.items()}
+        summaries = self._summaries(path, logs, {log.time for log in newest.values()}, stamps)
+        _refuse_several_models(path, summaries, source)
         tasks: dict[str, TaskLog] = {}
         pending: list[Pending] = []
+        problems = Problems()
         for task in sorted(newest, key=natural):
-            time, file = newest[task]
-            data, waiting = self._files.read(file)
-            pending.append(waiting)
-            summary = summaries[time]
-            tasks[task] = TaskLog(
-                task=task,
-                file=file,
-                answers=self._lines.read(data, file),
-                version=summary.version(task),
-                settings=summary.settings(task),
-                lower_is_better=summary.lower_is_better(task),
-            )
-        latest = summaries[times[-1]]
+            with problems.collecting():
+                data, waiting = self._files.read(newest[task].file)
+                pending.append(waiting)
+                tasks[task] = self._task(task, data, logs[task], summaries[newest[task].time])
+        problems.raise_any()
+        latest = summaries[max(log.time for log in newest.values())]
         return LoggedRun(
             path=path,
             harness=LmEvalLogs.harness,
             tasks=tasks,
             files=(*stamps, *(waiting.stamp() for waiting in pending)),
-            model=_model(latest, path),
-            backbone=latest.argument(_MODELS),
+            model=latest.model(path),
+            backbone=latest.argument(MODELS),
             version=_text(latest.content.get("lm_eval_version")),
-            notes=_notes(path, older, times[-1]),
+            notes=(*_older_notes(path, logs), *_missing_notes(path, newest, summaries)),
+        )
+
+    def _summaries(self, path: Path, logs: _SampleFiles, used: set[str], stamps: list[Stamp]) -> dict[str, Summary]:
+        """Read the results file of every time, by time; those of older logs say only which model was scored."""
+        found = {}
+        for time in sorted({log.time for own in logs.values() for log in own}):
+            file = _results_file(path, time)
+            found[time] = (
+                Summary({}) if file is None else read_summary(file, self._files, stamps if time in used else [])
+            )
+        return found
+
+    def _task(self, task: str, data: bytes, logs: Sequence[_SampleFile], summary: Summary) -> TaskLog:
+        file = logs[-1].file
+        return TaskLog(
+            task=task,
+            file=file,
+            answers=with_filters(self._lines.read(data, file), task, file, summary),
+            version=summary.version(task),
+            settings=summary.settings(task),
+            lower_is_better=summary.lower_is_better(task),
+            claims=summary.claims(task),
+            older=tuple(OlderLog(log.file, _lines_in(log.file)) for log in logs[:-1]),
         )
 
 
@@ -146,48 +144,78 @@ def _joined(places: Sequence[Place]) -> list[Place]:
     ]
 
 
-def _newest(files: Sequence[Path]) -> tuple[dict[str, tuple[str, Path]], int]:
-    """Return (time, file) of each task's newest log, and how many older ones there are."""
-    found: dict[str, list[tuple[str, Path]]] = {}
+def _by_task(files: Sequence[Path]) -> _SampleFiles:
+    """Return the logs of each task, the newest last."""
+    found: dict[str, list[_SampleFile]] = {}
     for file in files:
         match = _SAMPLES.fullmatch(file.name)
         task, time = (file.stem, "") if match is None else (match["task"], match["time"] or "")
-        found.setdefault(task, []).append((time, file))
-    return {task: max(logs) for task, logs in found.items()}, sum(len(logs) - 1 for logs in found.values())
+        found.setdefault(task, []).append(_SampleFile(time, file))
+    return {task: sorted(logs) for task, logs in found.items()}
 
 
-def _notes(path: Path, older: int, latest: str) -> tuple[str, ...]:
+def _lines_in(file: Path) -> int:
+    with file.open("rb") as lines:
+        return sum(1 for line in lines if line.strip())
+
+
+def _results_file(path: Path, time: str) -> Path | None:
+    """Return the results file of one time; without one, versions and models are unknown."""
+    found = [file for file, its in _results_files(path) if its == time]
+    return min(found, default=None)
+
+
+def _results_files(path: Path) -> list[tuple[Path, str]]:
+    folder = path if path.is_dir() else path.parent
+    matches = ((file, _RESULTS.fullmatch(file.name)) for file in folder.glob("*.json"))
+    return [(file, match["time"]) for file, match in matches if match is not None]
+
+
+def _refuse_several_models(path: Path, summaries: Mapping[str, Summary], source: Source) -> None:
+    """Refuse a directory into which several models were scored: the newest of them would stand for all."""
+    times: dict[str, list[str]] = {}
+    for time, summary in summaries.items():
+        if summary.checkpoint is not None:
+            times.setdefault(summary.checkpoint, []).append(time)
+    if len(times) < _SEVERAL:
+        return
+    folder = path if path.is_dir() else path.parent
+    listed = "; ".join(f"{model} ({', '.join(own)})" for model, own in times.items())
+    name = source.word.name or "NAME"
+    words = typed_words(*(f"{name}={folder}/samples_*_{time}.jsonl" for time in next(iter(times.values()))))
+    raise UserError(
+        f"{source.word.typed}: {path} holds logs of {len(times)} models: {listed}.",
+        f"Name the logs of one of them, instead of {source.word.typed}: {words}",
+    )
+
+
+def _older_notes(path: Path, logs: _SampleFiles) -> tuple[str, ...]:
+    older = sum(len(own) - 1 for own in logs.values())
     if not older:
         return ()
     count = "1 older log" if older == 1 else f"{older} older logs"
+    latest = max(own[-1].time for own in logs.values())
     return (f"{path}: the newest log of each task is used (last {latest}); {count} left aside",)
 
 
-def _summary(directory: Path, time: str, reader: FileReader, stamps: list[Stamp]) -> _Summary:
-    """Read the results file of one time; without one, versions and models are unknown."""
-    folder = directory if directory.is_dir() else directory.parent
-    named = [file for file in folder.glob("*.json") if (m := _RESULTS.fullmatch(file.name)) and m["time"] == time]
-    if not named:
-        return _Summary({})
-    file = min(named)
-    data, pending = reader.read(file)
-    stamps.append(pending.stamp())
-    try:
-        content = json.loads(data.decode(_ENCODING))
-    except ValueError as error:
-        raise UserError(
-            f"{file} is not JSON or was cut off ({error}).",
-            f"Score this run again, or move the file away (versions are then not checked): mv '{file}' '{file}.bad'",
-        ) from error
-    return _Summary(content if isinstance(content, dict) else {})
-
-
-def _model(summary: _Summary, path: Path) -> str | None:
-    # lm-eval makes up a random name for a model whose arguments name none; the directory bears it then
-    named = summary.argument((*_ADAPTERS, *_MODELS))
-    if named is not None or summary.content.get("model_source") is None:
-        return named or (None if summary.content else path.name)
-    return str(summary.content["model_source"])
+def _missing_notes(path: Path, newest: Mapping[str, _SampleFile], summaries: Mapping[str, Summary]) -> tuple[str, ...]:
+    """Say which tasks were scored and have no samples, and whether a newer run has none at all."""
+    folder = path if path.is_dir() else path.parent
+    used = {log.time for log in newest.values()}
+    lost = sorted(
+        {
+            task
+            for time in used
+            for task in summaries[time].tasks
+            if task not in newest and not (folder / f"samples_{task}_{time}.jsonl").exists()
+        },
+        key=natural,
+    )
+    later = [file.name for file, time in _results_files(path) if time > max(used) and "" not in used]
+    notes = [f"{path}: no samples of {several(lost)}, which the results name"] if lost else []
+    if later:
+        notes.append(f"{path}: {several(sorted(later))} is newer than the samples, and has none of its own")
+    return tuple(notes)
 
 
 def _text(value: object) -> str | None:

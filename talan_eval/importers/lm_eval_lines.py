@@ -19,6 +19,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from talan_core.errors import UserError
+from talan_eval.importers.lm_eval_filters import UNNAMED
 from talan_eval.importers.logged import Answers
 
 if TYPE_CHECKING:
@@ -190,12 +191,12 @@ def _tail(row: Mapping[str, Any], path: Path, number: int) -> _Tail:
     named = row.get("metrics")
     names = named if isinstance(named, list) else [key for key in row if key not in _NOT_METRICS]
     missing = [str(name) for name in names if name not in row]
-    if missing or not names:
+    if missing or (not names and not isinstance(named, list)):  # an empty list: the task gave this item no score
         raise UserError(
             f"{path}, line {number}: no value for {', '.join(missing) if missing else 'any metric'}.",
             "Score this run again with --log_samples.",
         )
-    return _Tail(str(row.get("filter", "none")), _question(row), {str(name): row[name] for name in names})
+    return _Tail(str(row.get("filter", UNNAMED)), _question(row), {str(name): row[name] for name in names})
 
 
 def _question(row: Mapping[str, Any]) -> str:

@@ -40,6 +40,7 @@ class Answers:
         samples: Which of several answers to the item this is; all 0 without repeats.
         clusters: Cluster id, or None.
         labels: Label name to value.
+        troubles: By index of an answer why it may have no score, such as an error that was logged.
     """
 
     items: list[str] = field(default_factory=list)
@@ -49,6 +50,45 @@ class Answers:
     samples: list[int] = field(default_factory=list)
     clusters: list[str | None] = field(default_factory=list)
     labels: list[Mapping[str, str]] = field(default_factory=list)
+    troubles: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a log says of itself beside its answers; what it says is checked against them.
+
+    Attributes:
+        source: Where it says so.
+        counts: Numbers of answers under each filter that would be whole, the reported one first; empty if unknown.
+        total: Items of the task, scored or not; None if unknown.
+        limit: What the user limited the items to, as logged; "" for no limit.
+        keys: (item, sample) of every answer that was meant to be there, or None where the log names none.
+        filters: Filters whose results are reported.
+        means: Reported results that are plain means over the items, by (filter, metric).
+        binding: Whether another mean of the answers proves that they are not those of the report.
+    """
+
+    source: Path
+    counts: tuple[int, ...] = ()
+    total: int | None = None
+    limit: str = ""
+    keys: frozenset[tuple[str, int]] | None = None
+    filters: tuple[str, ...] = ()
+    means: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    binding: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class OlderLog:
+    """A log of a task that was left aside for a newer one in the same place.
+
+    Attributes:
+        file: Where it is.
+        answers: How many it holds, all filters together.
+    """
+
+    file: Path
+    answers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +103,10 @@ class TaskLog:
         version: Task version, or None where the log does not say.
         settings: What else must be equal for the same questions, such as "num_fewshot"; explains different prompts.
         lower_is_better: Metrics of which less is better.
+        claims: What the log says of itself, or None.
+        older: Logs of the same task that were left aside, oldest first.
+        variant: Arguments of the task where the harness has some, by name: one name may stand for several tasks.
+        reducer: How the harness makes one score of several answers to an item, or "" for their mean.
     """
 
     task: str
@@ -72,6 +116,10 @@ class TaskLog:
     version: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     lower_is_better: frozenset[str] = frozenset()
+    claims: Claims | None = None
+    older: tuple[OlderLog, ...] = ()
+    variant: Mapping[str, str] = field(default_factory=dict)
+    reducer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

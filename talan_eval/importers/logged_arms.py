@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from talan_core.errors import UserError
+from talan_core.errors import Problems, UserError
 from talan_eval.importers import registry
-from talan_eval.importers.files import FileReader
+from talan_eval.importers.files import FileReader, natural
 from talan_eval.importers.logged import LoggedArm
 from talan_eval.importers.naming import arm_names
+from talan_eval.importers.one_model import refuse_other_models
 from talan_eval.importers.places import find
 from talan_eval.importers.reader import LoggedSource
-from talan_eval.importers.words import COMMAND, split, typed_again
+from talan_eval.importers.variants import told_apart
+from talan_eval.importers.words import COMMAND, split, typed_again, typed_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,12 +42,19 @@ def read_arms(typed: Sequence[str]) -> tuple[LoggedArm, ...]:
     with FileReader() as files:
         readers = [kind(files) for kind in registry.READERS]
         found = [find(word, readers) for word in words]
-        sources = [LoggedSource(source, tuple(source.reader.read(source))) for source in found]
+        read = []
+        problems = Problems()
+        for place in found:
+            with problems.collecting():
+                read.append(LoggedSource(place, tuple(place.reader.read(place))))
+        problems.raise_any()
+    sources = _told_apart(read)
     groups = _groups(sources)
     for group in groups:
         _refuse_mixed(group)
         for source in group:
             _refuse_crowded(source)
+            refuse_other_models(source)
     _refuse_twice(groups)
     if len(groups) < _LEAST:
         only = f"One arm is named ({groups[0][0].typed})" if groups else "No logs are named"
@@ -56,12 +65,17 @@ def read_arms(typed: Sequence[str]) -> tuple[LoggedArm, ...]:
     return tuple(
         LoggedArm(
             name=name,
-            runs=tuple(run for source in group for run in source.runs),
+            runs=_joined(group),
             words=tuple(source.typed for source in group),
             in_order=all(source.source.is_one for source in group),
         )
         for name, group in zip(arm_names(groups), groups, strict=True)
     )
+
+
+def _told_apart(sources: Sequence[LoggedSource]) -> list[LoggedSource]:
+    runs = iter(told_apart([run for source in sources for run in source.runs]))
+    return [replace(source, runs=tuple(next(runs) for _ in source.runs)) for source in sources]
 
 
 def _groups(sources: Sequence[LoggedSource]) -> list[list[LoggedSource]]:
@@ -70,6 +84,32 @@ def _groups(sources: Sequence[LoggedSource]) -> list[list[LoggedSource]]:
     for index, source in enumerate(sources):
         groups.setdefault(index if source.name is None else source.name, []).append(source)
     return list(groups.values())
+
+
+def _joined(group: Sequence[LoggedSource]) -> tuple[LoggedRun, ...]:
+    """Return the runs of an arm; files of one directory that were named one by one are one run if no task is twice."""
+    runs: list[LoggedRun] = []
+    for source in group:
+        for run in source.runs:
+            same = next((n for n, other in enumerate(runs) if _is_one_run(other, run)), None)
+            if same is None or not source.source.reader.files_are_tasks:
+                runs.append(run)
+                continue
+            other = runs[same]
+            runs[same] = replace(
+                other,
+                path=run.path.parent,
+                tasks=dict(sorted({**other.tasks, **run.tasks}.items(), key=lambda item: natural(item[0]))),
+                files=tuple(dict.fromkeys((*other.files, *run.files))),
+                notes=(*other.notes, *run.notes),
+            )
+    return tuple(runs)
+
+
+def _is_one_run(one: LoggedRun, other: LoggedRun) -> bool:
+    places = [run.path.parent if run.path.is_file() else run.path for run in (one, other)]
+    alike = (one.model, one.backbone, one.version) == (other.model, other.backbone, other.version)
+    return other.path.is_file() and places[0] == places[1] and alike and not set(one.tasks) & set(other.tasks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +171,16 @@ def _refuse_crowded(source: LoggedSource) -> None:
         if crowd is not None:
             names = ", ".join(map(str, crowd[:_EXAMPLES]))
             name = source.name or "NAME"
+            word = typed_words(f"{name}={_alone(crowd[0], crowd, source)}")
             raise UserError(
                 f"{source.typed}: several runs lie where one is expected: {names}.",
-                f"Name the directory of each run, in the order of the seeds: {name}={crowd[0]} {name}=...",
+                f"Name each run, in the order of the seeds: {word} {name}=...",
             )
+
+
+def _alone(path: Path, crowd: Sequence[Path], source: LoggedSource) -> str:
+    """Return what names one run of a crowd; of one that lies above another its files."""
+    if not any(other != path and other.is_relative_to(path) for other in crowd):
+        return str(path)
+    logs = next(iter(next(run for run in source.runs if run.path == path).tasks.values()))
+    return f"{path}/*{logs.file.suffix}"

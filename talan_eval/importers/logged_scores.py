@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from talan_core.errors import UserError
+from talan_core.errors import Problems, UserError, refuse
+from talan_eval.comparison.bounds import outside
 from talan_eval.comparison.score_columns import ScoreColumns, cluster_column, label_columns
+from talan_eval.importers.completeness import missing_answers
+from talan_eval.importers.words import several
+from talan_eval.result.evidence import POINTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,10 +21,12 @@ if TYPE_CHECKING:
     from talan_eval.importers.logged import Answers, TaskLog
     from talan_eval.importers.metrics import Chosen
     from talan_eval.importers.seeds import Trial
+    from talan_eval.result.schema import Measure
     from talan_eval.stats.arrays import FloatArray
 
 _NUMBERS: Final = frozenset({float, int, bool})
 _UNPARSED: Final = "unparsed"
+_SAMPLE: Final = "sample"  # the unit of inspect_ai's logs
 _EXAMPLES: Final = 3
 
 
@@ -34,7 +40,9 @@ class _Item:
     labels: Mapping[str, str]
 
 
-def score_columns(chosen: Chosen, trials: Sequence[Trial], arm: str, backbone: str) -> tuple[ScoreColumns, ...]:
+def score_columns(
+    chosen: Chosen, trials: Sequence[Trial], arm: str, backbone: str, *, drop: bool = False
+) -> tuple[ScoreColumns, ...]:
     """Return one set of columns per seed; samples of an item are averaged.
 
     Args:
@@ -42,29 +50,43 @@ def score_columns(chosen: Chosen, trials: Sequence[Trial], arm: str, backbone: s
         trials: The runs of one arm on one backbone.
         arm: Name of the arm.
         backbone: Name of the backbone.
+        drop: Whether items without a score (an error, NaN, a sample that is missing) are left out and named.
 
     Returns:
         Columns in ascending order of seeds.
 
     Raises:
-        UserError: A value that is no score in [0, 1], an item twice, or unequal numbers of samples.
+        UserError: A value outside the metric's bounds ([0, 1] for shares), an item twice, or, unless ``drop``, answers
+            without a score or unequal numbers of samples; of all runs at once.
     """
     by_seed: dict[int, list[Trial]] = {}
     for trial in trials:
         by_seed.setdefault(trial.seed, []).append(trial)
     empty = ScoreColumns(arm, backbone, chosen.task, 0, (), (), np.empty(0))
-    return tuple(_filled(replace(empty, seed=seed), chosen, by_seed[seed]) for seed in sorted(by_seed))
+    found = []
+    problems = Problems()
+    for seed in sorted(by_seed):
+        with problems.collecting():
+            found.append(_filled(replace(empty, seed=seed), chosen, by_seed[seed], drop=drop))
+    problems.raise_any()
+    return tuple(found)
 
 
-def _filled(columns: ScoreColumns, chosen: Chosen, trials: Sequence[Trial]) -> ScoreColumns:
+def _filled(columns: ScoreColumns, chosen: Chosen, trials: Sequence[Trial], *, drop: bool) -> ScoreColumns:
     logs = [trial.run.tasks[chosen.task] for trial in trials]
     answers = [log.answers[chosen.filter] for log in logs]
     scores = [_scores(log, one, chosen) for log, one in zip(logs, answers, strict=True)]
     for log, one in zip(logs, answers, strict=True):
         _refuse_duplicates(log, one)
+    lost = [_without_score(log, one, own, chosen) for log, one, own in zip(logs, answers, scores, strict=True)]
+    if any(lost) and not drop:
+        refuse([_refuse_without(log, own) for log, own in zip(logs, lost, strict=True) if own])
+    reasons = {item: why for own in lost for item, why in own.items()}
+    for log, one in zip(logs, answers, strict=True):
+        reasons |= {item: "not in the log, which was to hold it" for item, _ in missing_answers(log, one)}
     source = ", ".join(str(log.file) for log in logs)
     first = answers[0]
-    plain = len(answers) == 1 and len(set(first.items)) == len(first.items)
+    plain = len(answers) == 1 and len(set(first.items)) == len(first.items) and not reasons
     if plain and not any(first.clusters) and not any(first.labels):
         return replace(
             columns,
@@ -74,46 +96,81 @@ def _filled(columns: ScoreColumns, chosen: Chosen, trials: Sequence[Trial]) -> S
             unparsed=_unparsed(chosen, answers),
             source=source,
         )
-    items = _gather(logs, answers, scores)
-    k = _samples(items, source)
-    advice = "Give every item a cluster, or none."
+    items, left_out = _whole(_gather(logs, answers, scores), reasons, source, drop=drop)
+    advice = "Give every item a cluster, or none: leave the column cluster out."
     return replace(
         columns,
         item_ids=tuple(items),
         prompts=tuple(item.prompt for item in items.values()),
         scores=np.array([item.scores for item in items.values()], dtype=np.float64).mean(axis=1),
-        k=k,
+        k=max(len(item.scores) for item in items.values()),
         unparsed=_unparsed(chosen, answers),
         clusters=cluster_column([item.cluster for item in items.values()], source, advice),
         labels=label_columns([item.labels for item in items.values()]),
         source=source,
+        left_out=left_out,
     )
 
 
 def _scores(log: TaskLog, answers: Answers, chosen: Chosen) -> FloatArray:
+    """Return the scores, NaN where an answer has none.
+
+    Raises:
+        UserError: A value is there that is no score.
+    """
     metric = chosen.metric
     raw = [values.get(metric) for values in answers.values]
     if {type(value) for value in raw} <= _NUMBERS:
         scores = np.array(raw, dtype=np.float64)
-        wrong = np.flatnonzero(~((scores >= 0) & (scores <= 1)))  # NaN is neither
+        wrong = np.flatnonzero(outside(scores, chosen.measure))
         if not len(wrong):
             return scores
         index = int(wrong[0])
     else:
-        index = next(n for n, value in enumerate(raw) if type(value) not in _NUMBERS)
-    values = answers.values[index]
-    where = f"{log.file}, {log.unit} {answers.lines[index]}"
-    if metric not in values:
-        raise UserError(
-            f"{where}: no {metric} (item {answers.items[index]!r} has {', '.join(values)}).",
-            "Score all items of the task with the same metrics.",
-        )
+        other = (n for n, value in enumerate(raw) if value is not None and type(value) not in _NUMBERS)
+        index = next(other, -1)
+        if index < 0:
+            return np.array([np.nan if value is None else value for value in raw], dtype=np.float64)
     others = [name for name in chosen.found if name != metric]
+    fix = f"Name another metric: --metric {others[0]}" if others else f"Leave the task {log.task!r} out: --tasks OTHER"
+    value = raw[index]
+    if isinstance(value, int | float) and np.isfinite(value):
+        fix += f", or, if it is no share of right answers, say what it is measured in: --unit {metric}=UNIT"
     raise UserError(
-        f"{where}: {metric} is {values[metric]!r}, not a score from 0 to 1 (item {answers.items[index]!r}).",
-        f"Name another metric: --metric {others[0]}" + (f" (or {', '.join(others[1:])})" if others[1:] else "")
-        if others
-        else f"Scale the scores to 0 to 1 and score missing ones, or leave the task {log.task!r} out: --tasks OTHER",
+        f"{log.file}, {log.unit} {answers.lines[index]}: {metric} is {raw[index]!r}, not {_range(chosen.measure)} "
+        f"(item {answers.items[index]!r}).",
+        fix,
+    )
+
+
+def _range(measure: Measure) -> str:
+    if measure.unit == POINTS:
+        return "a score from 0 to 1"
+    ends = "" if measure.lower is None else f" from {measure.lower:g} to {measure.upper:g}"
+    return f"a number of {measure.unit}{ends}"
+
+
+def _without_score(log: TaskLog, answers: Answers, scores: FloatArray, chosen: Chosen) -> dict[str, str]:
+    """Return the items of which an answer has no score, each with the place and the reason."""
+    found = {}
+    for index in np.flatnonzero(np.isnan(scores)).tolist():
+        values = answers.values[index]
+        if index in answers.troubles:
+            why = answers.troubles[index]
+        elif chosen.metric in values:
+            why = f"{chosen.metric} is {values[chosen.metric]}"
+        else:
+            why = f"no {chosen.metric}; it has {', '.join(values) or 'no metric'}"
+        found[answers.items[index]] = f"{log.unit} {answers.lines[index]}: {why}"
+    return found
+
+
+def _refuse_without(log: TaskLog, lost: Mapping[str, str]) -> UserError:
+    told = several([f"item {item!r} ({why})" for item, why in lost.items()])
+    again = "inspect score FILE, or inspect eval-retry FILE" if log.unit == _SAMPLE else "so that every item has one"
+    return UserError(
+        f"{log.file}, {told}: no score.",
+        f"Score again: {again}. To leave such items out of all arms, type --allow-unpaired drop",
     )
 
 
@@ -149,17 +206,34 @@ def _gather(logs: Sequence[TaskLog], answers: Sequence[Answers], scores: Sequenc
     return items
 
 
-def _samples(items: Mapping[str, _Item], source: str) -> int:
+def _whole(
+    items: Mapping[str, _Item], reasons: Mapping[str, str], source: str, *, drop: bool
+) -> tuple[dict[str, _Item], dict[str, str]]:
+    """Return the items of which every sample has a score, and why the others are left out.
+
+    Raises:
+        UserError: No item is whole, or, unless ``drop``, the items have unequal numbers of samples.
+    """
     counts: dict[int, str] = {}
     for name, item in items.items():
         counts.setdefault(len(item.scores), name)
-    if len(counts) > 1:
+    most = max(counts)
+    if len(counts) > 1 and not drop:
         listed = ", ".join(f"{count} of item {name!r}" for count, name in sorted(counts.items()))
         raise UserError(
             f"{source}: items have unequal numbers of samples ({listed}).",
-            "Score the missing samples, or leave this run out.",
+            "Score the missing samples, or leave this run out. To leave such items out of all arms, type "
+            "--allow-unpaired drop",
         )
-    return next(iter(counts))
+    short = {name: f"{len(item.scores)} of {most} samples" for name, item in items.items() if len(item.scores) < most}
+    left_out = short | dict(reasons)
+    kept = {name: item for name, item in items.items() if name not in left_out}
+    if not kept:
+        raise UserError(
+            f"{source}: no item has a score ({next(iter(left_out.values()))}).",
+            "Score this run again, or leave it out.",
+        )
+    return kept, left_out
 
 
 def _unparsed(chosen: Chosen, answers: Sequence[Answers]) -> float | None:

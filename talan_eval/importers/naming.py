@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     _Group = Sequence[LoggedSource]
 
 _HUB_PARTS: Final = 2  # "owner/model"
+_PART_OF_RUN: Final = re.compile(r"(?i)(checkpoint|step|epoch|seed|run)[-_]?\d+|adapter|final|best|last|model|merged")
+_STORED: Final = re.compile(r"train_(?P<arm>.+)_seed-\d+_[0-9a-f]{12}")  # the name of a training in grid.py
 _SEED_END: Final = re.compile(r"(?i)[-_./ ]+(seed|run|s)?[-_./ ]*$")
 
 
@@ -48,10 +50,19 @@ def _model(group: _Group) -> str:
 
 
 def _short(model: str) -> str:
-    """Return a Hub id whole and of a path its last part."""
+    """Return a Hub id whole, and of a path its last part that names a model.
+
+    A checkpoint of ours is called after its arm, not after the name that its directory bears in a store; directories
+    such as "checkpoint-500", "seed0" and "adapter" are called after the one above.
+    """
     parts = [part for part in re.split(r"[/\\]", model) if part]
+    while len(parts) > _HUB_PARTS and _PART_OF_RUN.fullmatch(parts[-1]):
+        parts.pop()
+    stored = _STORED.fullmatch(parts[-1]) if parts else None
+    if stored is not None:
+        return stored["arm"]
     is_path = len(parts) > _HUB_PARTS or model.startswith(("/", ".", "~"))
-    return parts[-1] if is_path and parts else model
+    return parts[-1] if is_path and parts else "/".join(parts) or model
 
 
 def _place(group: _Group) -> str:

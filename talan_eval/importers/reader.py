@@ -91,6 +91,8 @@ class LogReader(Protocol):
     """Who wrote such logs, for tables and messages: arms of different harnesses are not compared."""
     readable: ClassVar[str]
     """What it reads, for messages."""
+    files_are_tasks: ClassVar[bool] = False
+    """Whether lone files of one directory are tasks of one run, not a run each."""
 
     def __init__(self, files: FileReader) -> None:
         """Take what reads and stamps files."""

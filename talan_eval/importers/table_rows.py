@@ -8,12 +8,35 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from talan_core.errors import UserError
+from talan_eval.importers.files import first_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 Row = dict[str, Any]
+
+
+def column_names(path: Path) -> frozenset[str]:
+    """Return the names of a table's columns from its header or first row; none for what is no table."""
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        import pyarrow as pa  # noqa: PLC0415 - only Parquet needs it
+        import pyarrow.parquet as pq  # noqa: PLC0415 - as above
+
+        try:
+            return frozenset(pq.read_schema(path).names)
+        except (pa.ArrowInvalid, OSError):
+            return frozenset()
+    line = first_bytes(path).removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode("utf-8", "replace")
+    if suffix == ".jsonl":
+        try:
+            row = json.loads(line)
+        except ValueError:
+            return frozenset()
+        return frozenset(row) if isinstance(row, dict) else frozenset()
+    fields = next(csv.reader([line], delimiter="\t" if suffix == ".tsv" else ","), [])
+    return frozenset(name.strip() for name in fields)
 
 
 def read_rows(path: Path, data: bytes) -> Iterator[tuple[int, Row]]:

@@ -2,7 +2,10 @@
 
 Columns: ``arm``, ``seed``, ``task``, ``item``, ``score``; optional ``backbone`` (the model below the adapters),
 ``prompt`` (text or hash of the question), ``sample`` (which of several answers), ``metric``, ``cluster``, and
-``label_<name>`` for slices. Other columns are ignored, and named in a note.
+``label_<name>`` for slices. ``id`` stands for ``item``. Other columns are ignored, and named in a note.
+
+A table without ``arm`` holds the arm as which it is named. Without ``seed`` each file is one run, whose seed is told as
+that of other logs is: by its name, or its place. Without ``task`` all rows are of one task, ``scores``.
 
 Without ``prompt`` nothing but the item id says that two rows are the same question.
 """
@@ -14,10 +17,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from talan_core.errors import UserError
-from talan_eval.importers.files import first_bytes, natural
+from talan_eval.importers.files import natural
 from talan_eval.importers.logged import NO_FILTER, Answers, LoggedRun, TaskLog
 from talan_eval.importers.reader import LogReader, chosen_arm
-from talan_eval.importers.table_rows import read_rows
+from talan_eval.importers.table_rows import column_names, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,10 +31,13 @@ if TYPE_CHECKING:
     from talan_eval.importers.reader import Source
     from talan_eval.importers.table_rows import Row
 
-REQUIRED: Final = ("arm", "seed", "task", "item", "score")
+REQUIRED: Final = ("item", "score")
+PLACES: Final = ("arm", "seed", "task")
 OPTIONAL: Final = ("backbone", "prompt", "sample", "metric", "cluster")
 LABEL: Final = "label_"
+_ID: Final = "id"  # another name of "item"
 _ONLY_METRIC: Final = "score"
+_ONLY_TASK: Final = "scores"
 _SUFFIXES: Final = frozenset({".csv", ".tsv", ".parquet", ".jsonl"})
 
 
@@ -39,7 +45,8 @@ class _Checkpoint(NamedTuple):
     """One trained checkpoint of an arm."""
 
     backbone: str | None
-    seed: int
+    seed: int | None
+    file: Path | None  # where the table states no seed: each file is a run then
 
 
 _Runs = dict[_Checkpoint, dict[str, tuple["Path", Answers]]]  # checkpoint -> task -> where the answers are
@@ -50,12 +57,12 @@ class _Parsed:
     """A whole table.
 
     Attributes:
-        arms: Arm to checkpoint to task to file and answers.
+        arms: Arm to checkpoint to task to file and answers; the arm is None where the table states none.
         stamps: The files.
         ignored: Columns that mean nothing here.
     """
 
-    arms: dict[str, _Runs]
+    arms: dict[str | None, _Runs]
     stamps: tuple[Stamp, ...]
     ignored: tuple[str, ...]
 
@@ -64,7 +71,10 @@ class Tables(LogReader):
     """Reads tables, each of them once: usually all arms are in one."""
 
     harness: ClassVar[str] = "table"
-    readable: ClassVar[str] = f"tables (.csv, .tsv, .parquet, .jsonl) with the columns {', '.join(REQUIRED)}"
+    readable: ClassVar[str] = (
+        f"tables (.csv, .tsv, .parquet, .jsonl) with the columns {', '.join((*PLACES, *REQUIRED))}, or "
+        f"{_ID}, score and a file per run"
+    )
 
     def __init__(self, files: FileReader) -> None:
         """Take what reads and stamps files."""
@@ -76,9 +86,8 @@ class Tables(LogReader):
         suffix = file.suffix.lower()
         if suffix not in _SUFFIXES or typed:
             return suffix in _SUFFIXES
-        parquet = suffix == ".parquet"  # which keeps the names of its columns at its end
-        head = first_bytes(file, from_end=True) if parquet else first_bytes(file).split(b"\n", 1)[0]
-        return all(name.encode() in head for name in REQUIRED)
+        names = column_names(file)
+        return "score" in names and ("item" in names or _ID in names)
 
     def read(self, source: Source) -> list[LoggedRun]:
         """Read one arm of the files, which together are one table.
@@ -95,22 +104,38 @@ class Tables(LogReader):
         table = self._parsed[files]
         if not table.arms:
             raise UserError(f"{files[0]} has no rows.", f"Write one row per answer with the columns {_required()}.")
-        arm = chosen_arm(table.arms, source, files[0])
+        named = [arm for arm in table.arms if arm is not None]
+        if named and None in table.arms:
+            raise UserError(
+                f"{source.word.typed}: some rows name an arm and others do not.",
+                "Fill the column arm in all rows, or leave it out of all.",
+            )
+        if not named and source.word.inside is not None:
+            raise UserError(
+                f"{source.word.typed}: {files[0]} has no column arm, so that it holds no arm {source.word.inside!r}.",
+                f"Name the arm before the file: {source.word.inside}={source.word.path}",
+            )
+        arm = chosen_arm(named, source, files[0]) if named else None
         runs = table.arms[arm]
         ignored = ", ".join(table.ignored)
+        notes = (f"{files[0]}: columns ignored: {ignored}",) if ignored else ()
         return [
             LoggedRun(
-                path=files[0],
+                path=files[0] if key.file is None else key.file,
                 harness=Tables.harness,
                 tasks={task: _task(task, *runs[key][task]) for task in sorted(runs[key], key=natural)},
-                files=table.stamps,
+                files=table.stamps if key.file is None else tuple(s for s in table.stamps if s.path == key.file),
                 model=arm,
                 backbone=key.backbone,
                 seed=key.seed,
-                notes=(f"{files[0]}: columns ignored: {ignored}",) if ignored else (),
+                notes=notes if number == 0 else (),
             )
-            for key in sorted(runs, key=lambda key: (natural(key.backbone or ""), key.seed))
+            for number, key in enumerate(sorted(runs, key=_order))
         ]
+
+
+def _order(key: _Checkpoint) -> tuple[Any, ...]:
+    return natural(key.backbone or ""), natural(key.file or ""), key.seed or 0
 
 
 def _task(task: str, path: Path, answers: Answers) -> TaskLog:
@@ -118,59 +143,81 @@ def _task(task: str, path: Path, answers: Answers) -> TaskLog:
 
 
 def _parse(files: Sequence[Path], reader: FileReader) -> _Parsed:
-    arms: dict[str, _Runs] = {}
+    arms: dict[str | None, _Runs] = {}
     stamps: list[Stamp] = []
     labels: dict[tuple[str, ...], tuple[str, ...]] = {}  # by the columns of a row, which are nearly always the same
     metrics: dict[tuple[object, ...], dict[str, object]] = {}
     for path in files:
         data, pending = reader.read(path)
+        first: dict[tuple[str, ...], int] = {}  # the first row with these columns
         for number, row in read_rows(path, data):
+            if _ID in row and "item" not in row:
+                row["item"] = row.pop(_ID)
             columns = tuple(row)
-            if columns not in labels:
-                _check_columns(row, path, number)
+            if columns not in first:
+                first[columns] = number
                 labels[columns] = tuple(name for name in columns if name.startswith(LABEL))
+            if "item" not in row:
+                raise _missing("item", path, number, columns)
             _add(row, (path, number, labels[columns]), arms, metrics)
+        _check_columns(first, path)
         stamps.append(pending.stamp())
     ignored = {name for columns in labels for name in columns if not _known(name)}
     return _Parsed(arms, tuple(stamps), tuple(sorted(ignored)))
 
 
 def _known(name: str) -> bool:
-    return name in REQUIRED or name in OPTIONAL or name.startswith(LABEL)
+    return name in REQUIRED or name in PLACES or name in OPTIONAL or name.startswith(LABEL)
 
 
-def _check_columns(row: Row, path: Path, number: int) -> None:
-    missing = [name for name in REQUIRED if name not in row]
-    if missing:
-        raise UserError(
-            f"{path}, row {number}: no value for {', '.join(missing)} (there are: {', '.join(sorted(row)) or 'none'}).",
-            f"A table of scores has the columns {_required()}; optional are {', '.join(OPTIONAL)} and {LABEL}NAME.",
-        )
+def _check_columns(first: Mapping[tuple[str, ...], int], path: Path) -> None:
+    """Refuse a file without scores, and rows without what others state; a row without a score is an answer without one.
+
+    Args:
+        first: The columns that have a value, with the first row that has just these.
+        path: The file.
+    """
+    stated = set().union(*first)
+    for columns, number in first.items():
+        if "score" not in stated:
+            raise _missing("score", path, number, columns)
+        for name in PLACES:
+            if name in stated and name not in columns:
+                raise _missing(name, path, number, columns)
+
+
+def _missing(name: str, path: Path, number: int, columns: Sequence[str]) -> UserError:
+    return UserError(
+        f"{path}, row {number}: no value for {name} (there are: {', '.join(sorted(columns)) or 'none'}).",
+        f"A table of scores has the columns {_required()}; optional are {', '.join(OPTIONAL)} and {LABEL}NAME. With "
+        f"one file per run, {_ID} and score are enough.",
+    )
 
 
 def _required() -> str:
-    return ", ".join(REQUIRED)
+    return ", ".join((*PLACES, *REQUIRED))
 
 
 def _add(
     row: Row,
     where: tuple[Path, int, tuple[str, ...]],
-    arms: dict[str, _Runs],
+    arms: dict[str | None, _Runs],
     rows: dict[tuple[object, ...], dict[str, object]],
 ) -> None:
     """Add one row; rows that differ in the metric alone become one answer with several metrics."""
     path, number, labels = where
-    seed = _whole(row, "seed", path, number)
+    seed = _whole(row, "seed", path, number) if "seed" in row else None
     sample = _whole(row, "sample", path, number) if "sample" in row else 0
-    task, item, metric = str(row["task"]), str(row["item"]), str(row.get("metric", _ONLY_METRIC))
-    arm = str(row["arm"])
-    checkpoint = _Checkpoint(None if "backbone" not in row else str(row["backbone"]), seed)
+    task, item, metric = str(row.get("task", _ONLY_TASK)), str(row["item"]), str(row.get("metric", _ONLY_METRIC))
+    arm = None if "arm" not in row else str(row["arm"])
+    backbone = None if "backbone" not in row else str(row["backbone"])
+    checkpoint = _Checkpoint(backbone, seed, path if seed is None else None)
     key = (arm, checkpoint, task, item, sample)
     values = rows.get(key)
     if values is not None and metric not in values:
-        values[metric] = _score(row["score"])
+        values[metric] = _score(row.get("score"))
         return
-    values = rows[key] = {metric: _score(row["score"])}
+    values = rows[key] = {metric: _score(row.get("score"))}
     _, answers = arms.setdefault(arm, {}).setdefault(checkpoint, {}).setdefault(task, (path, Answers()))
     answers.items.append(item)
     answers.prompts.append(_digest(row.get("prompt")))

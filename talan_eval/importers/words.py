@@ -12,7 +12,7 @@ from talan_core.errors import UserError
 from talan_eval.importers.files import natural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 COMMAND: Final = "talan-eval compare-logs"
 _WILD: Final = frozenset("*?[")
@@ -44,7 +44,17 @@ class Word:
 
 def typed_again(*words: str) -> str:
     """Return what to type: the command with these arguments, quoted for a shell."""
-    return f"{COMMAND} {' '.join(shlex.quote(word) for word in words)}"
+    return f"{COMMAND} {typed_words(*words)}"
+
+
+def typed_words(*words: str) -> str:
+    """Return arguments as they are typed, quoted for a shell."""
+    return " ".join(shlex.quote(word) for word in words)
+
+
+def several(names: Sequence[str], most: int = 8) -> str:
+    """Return a list for a message, cut after so many entries with the number of the others."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def split(typed: str) -> Word:

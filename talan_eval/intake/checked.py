@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from talan_core.backbones.names import find_backbone
 from talan_core.errors import UserError, mistakes_of, refuse, unknown_name
 from talan_eval.comparison.statistics_settings import StatisticsSettings
+from talan_eval.comparison.task_weights import task_weights
 from talan_eval.experiment import parse_seeds
 from talan_eval.generation.registry import check_backend_name
 from talan_eval.generation_settings import DEFAULT_TEMPLATE_DATE, GenerationSettings, temperature_of
@@ -71,6 +72,7 @@ def check(request: CompareRequest) -> Checked:
             lambda: check_backend_name(request.backend),
             lambda: refuse_unwritable(request.json, "--json"),
             lambda: StatisticsSettings.of_request(request),
+            lambda: task_weights(request.weights, _tasks(request.tasks)),
             lambda: _check_also(request),
         )
     )

@@ -126,7 +126,10 @@ def _selection(
     """Choose the best treatment on the items that are not held out of the choice."""
     choosing = split_items(matrices, settings.confirm_items, settings.rng_seed).choosing
     return compare(
-        choosing, contrasts, Origin({}), StatisticsSettings(resamples=1, rng_seed=settings.rng_seed)
+        choosing,
+        contrasts,
+        Origin({}),
+        StatisticsSettings(resamples=1, rng_seed=settings.rng_seed, reduce=settings.reduce),
     ).selection
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-from talan_core.errors import UserError, unknown_name
+from talan_core.errors import Problems, UserError, unknown_name
 from talan_eval.comparison import Origin, StatisticsSettings, compare, score_matrices
+from talan_eval.comparison.reduce import MEAN
 from talan_eval.importers.account import Account
 from talan_eval.importers.checks import common_tasks, different_settings, task_versions
+from talan_eval.importers.completeness import check_completeness, refuse_other_reducers, refuse_shorter_logs
 from talan_eval.importers.copies import equal_seeds, refuse_identical_files
 from talan_eval.importers.logged_arms import read_arms
 from talan_eval.importers.logged_scores import score_columns
+from talan_eval.importers.metric_units import Units
 from talan_eval.importers.metrics import choose
 from talan_eval.importers.models_below import by_backbone
 from talan_eval.importers.seeds import AXES, PAIRINGS, SeedRules, TrialAxis, arrange
@@ -19,11 +22,13 @@ from talan_eval.result.contrast import declare
 from talan_eval.store.atomic import atomic_write_bytes, make_directory, refuse_unwritable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from talan_eval.comparison import ScoreColumns
     from talan_eval.importers.logged import LoggedArm
+    from talan_eval.importers.metrics import Chosen
+    from talan_eval.importers.seeds import Trials
     from talan_eval.requests.compare_logs import CompareLogsRequest
     from talan_eval.result.contrast import ContrastSpec
     from talan_eval.result.schema import Result
@@ -60,37 +65,57 @@ def compare_logs(request: CompareLogsRequest) -> LogsComparison:
     """
     rules = _rules(request)
     statistics = StatisticsSettings.of_request(request)
+    units = Units.parse(request.unit, request.less_is_better)
     _check_place(request.out)
     refuse_unwritable(request.json, "--json")
     arms = read_arms(request.logs)
     contrasts = _contrasts(arms, rules)
     named = None if request.tasks is None else [task.strip() for task in request.tasks.split(",") if task.strip()]
     tasks = common_tasks(arms, named)
-    versions = task_versions(arms, tasks)
+    problems = Problems()
+    with problems.collecting():
+        refuse_shorter_logs(arms, tasks)
+    with problems.collecting():
+        versions = task_versions(arms, tasks)
+    with problems.collecting():
+        chosen = choose(arms, tasks, request.metric, request.filter, units)
+    problems.raise_any()
     backbones = by_backbone(arms)
     for backbone in backbones:
         refuse_identical_files(backbone.arms, tasks)
+    if request.reduce is None:
+        refuse_other_reducers(arms, chosen)
     trials = {backbone.name: arrange(backbone.arms, rules) for backbone in backbones}
-    chosen = choose(arms, tasks, request.metric, request.filter)
-    columns = [
-        column
-        for backbone, arranged in trials.items()
-        for one in chosen
-        for arm, own in arranged.arms.items()
-        for column in score_columns(one, own, arm, backbone)
-    ]
+    parts = check_completeness(arms, chosen, drop=rules.drop)
+    columns = _columns(trials, chosen, drop=rules.drop)
     matrices = score_matrices(
         columns,
         metrics={one.task: one.label for one in chosen},
+        measures={one.task: one.measure for one in chosen},
         unpaired="drop" if rules.drop else "refuse",
         advice=_advice(different_settings(arms, tasks), drop=rules.drop),
     )
     copies = equal_seeds(matrices, contrasts, proven=all(run.proven for arm in arms for run in arm.runs))
     account = Account(arms, trials, chosen, rules)
     result = compare(matrices, contrasts, Origin(account.provenance(), _SANDBOX, versions), statistics)
-    warnings = tuple(f"{text}." for text in (*account.warnings(), *copies, *_sampled(columns)))
+    warnings = tuple(
+        f"{text}." for text in (*account.warnings(), *parts, *copies, *_sampled(columns, statistics.reduce))
+    )
     result = result.model_copy(update={"warnings": (*warnings, *result.warnings)})
     return LogsComparison(result, account.notes())
+
+
+def _columns(trials: Mapping[str, Trials], chosen: Sequence[Chosen], *, drop: bool) -> list[ScoreColumns]:
+    """Return the scores of all runs; what cannot be scored is refused for all of them at once."""
+    problems = Problems()
+    columns: list[ScoreColumns] = []
+    for backbone, arranged in trials.items():
+        for one in chosen:
+            for arm, own in arranged.arms.items():
+                with problems.collecting():
+                    columns += score_columns(one, own, arm, backbone, drop=drop)
+    problems.raise_any()
+    return columns
 
 
 def write_reports(result: Result, out: Path | None, json: Path | None) -> None:
@@ -173,8 +198,9 @@ def _advice(settings: Sequence[str], *, drop: bool) -> str:
     )
 
 
-def _sampled(columns: Sequence[ScoreColumns]) -> tuple[str, ...]:
+def _sampled(columns: Sequence[ScoreColumns], reducer: str) -> tuple[str, ...]:
     k = max(one.k for one in columns)
     if k == 1:
         return ()
-    return (f"up to {k} answers per item were averaged: they are samples of a checkpoint, not training seeds",)
+    how = "were averaged" if reducer == MEAN else f"make its {reducer}"
+    return (f"up to {k} answers per item {how}: they are samples of a checkpoint, not training seeds",)

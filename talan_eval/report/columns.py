@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from talan_eval.report import format as fmt
 from talan_eval.report.table import ColumnOf
+from talan_eval.result.evidence import POINTS
 from talan_eval.result.schema import Aggregate, Cell
 
 if TYPE_CHECKING:
@@ -94,9 +95,9 @@ def _seeds(line: CellLine) -> int:
 def flipped(cells: Sequence[Cell]) -> fmt.Flipped | None:
     """Return the flips of some cells over all seeds; None where their seeds are not paired."""
     pairs = [pair for cell in cells for pair in cell.e0]
-    if not pairs:
-        return None
-    return fmt.Flipped(sum(pair.lost for pair in pairs), sum(pair.gained for pair in pairs))
+    lost = [pair.lost for pair in pairs if pair.lost is not None]
+    gained = [pair.gained for pair in pairs if pair.gained is not None]
+    return fmt.Flipped(sum(lost), sum(gained)) if lost and gained else None
 
 
 def base_mean(line: CellLine) -> float | None:
@@ -159,18 +160,18 @@ WIDTH_RATIO: Final = ColumnOf[CellLine](
 )  # fmt: skip
 
 
-def cell_columns(level: str) -> tuple[ColumnOf[CellLine], ...]:
+def cell_columns(level: str, unit: str = POINTS) -> tuple[ColumnOf[CellLine], ...]:
     """Return the columns in reading order.
 
     Args:
         level: The intervals' level in words, such as "95 %".
+        unit: What differences are measured in.
     """
     return (
-        *IDENTITY,
-        ColumnOf(("benchmark",), "benchmark", "left", value=lambda line: line.name),
+        *IDENTITY, ColumnOf(("benchmark",), "benchmark", "left", value=lambda line: line.name),
         ColumnOf(("base", "mean"), "base mean", rank=2, kind="score", keys=("base_mean",), value=base_mean),
         ColumnOf(("treat", "mean"), "treat mean", rank=2, kind="score", keys=("treat_mean",), value=treatment_mean),
-        ColumnOf(("delta", "points"), "delta", kind="gain", keys=("delta",), value=lambda line: line.found.delta),
+        ColumnOf(("delta", unit), "delta", kind="gain", keys=("delta",), value=lambda line: line.found.delta),
         ColumnOf(
             (f"E1 {level} CI",), f"E1 {level} CI", kind="interval", keys=("e1_lo", "e1_hi"),
             value=_of_e1(lambda e1: e1.ci),

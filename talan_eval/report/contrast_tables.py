@@ -28,13 +28,13 @@ def main_table(view: View) -> Table:
     if diverged:
         seeds += f" (left out, because a training diverged: {', '.join(map(str, diverged))})"
     title = f"{view.treatment} against {view.base} on {', '.join(_backbones(view))}, {seeds}{_pairing(view)}"
-    return tabulate(title, cell_columns(_level(view)), cell_lines(view), alpha=view.alpha, summary=True)
+    return tabulate(title, cell_columns(_level(view), view.unit), cell_lines(view), alpha=view.alpha, summary=True)
 
 
 def slice_table(view: View) -> Table:
     """Build the table of slices, with the columns of the main table; no rows without slices."""
     title = _of("Slices (items), adjusted together with the benchmarks", view)
-    return tabulate(title, cell_columns(_level(view)), slice_lines(view), alpha=view.alpha)
+    return tabulate(title, cell_columns(_level(view), view.unit), slice_lines(view), alpha=view.alpha)
 
 
 def pairing_table(view: View) -> Table:
@@ -111,9 +111,9 @@ def seed_table(view: View) -> Table:
     Arms with independent seeds have no differences: there the table has each arm's mean score per seed.
     """
     if view.contrast.pairing == "independent":
-        lines, kind, title = _scores_by_seed(view), "score", "Mean score per training seed, in points"
+        lines, kind, title = _scores_by_seed(view), "score", f"Mean score per training seed, in {view.unit}"
     else:
-        lines, kind, title = _differences_by_seed(view), "gain", "Difference per training seed, in points"
+        lines, kind, title = _differences_by_seed(view), "gain", f"Difference per training seed, in {view.unit}"
     seeds = sorted({seed for line in lines for seed in line.values})
     name = ColumnOf[_PerSeed](("benchmark",), "benchmark", "left", value=lambda line: line.name)
     columns = (name, *(_seed_column(seed, "score" if kind == "score" else "gain") for seed in seeds))

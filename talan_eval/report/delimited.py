@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def render(result: Result) -> str:
     r"""Render the cells, the slices and the mean of each contrast as CSV text with "\r\n" line ends.
 
-    Points for scores, differences, intervals and MDE; an empty field cannot be estimated. Text that a spreadsheet would
-    run as a formula (it starts with = + - or @) gets a leading apostrophe.
+    Points, or the result's own unit, for scores, differences, intervals and MDE; an empty field cannot be estimated.
+    Text that a spreadsheet would run as a formula (it starts with = + - or @) gets a leading apostrophe.
     """
     lines: list[CellLine] = []
     for view in views(result, Context()):

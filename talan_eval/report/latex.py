@@ -12,6 +12,7 @@ from talan_eval.report.clean import one_line
 from talan_eval.report.context import Context
 from talan_eval.report.layout import closing, details, overview
 from talan_eval.report.view import views
+from talan_eval.result.restated import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +62,7 @@ def render(result: Result, context: Context | None = None) -> str:
         table, slices, paper table, seeds, pairs and items; cost; each with a label, a signature, and the notes below
         the first main one. Labels of further contrasts end in their number, as in ``tab:main-2``.
     """
+    result = readable(result)
     every = views(result, Context() if context is None else context)
     notes = " ".join(f"\\textbf{{{escape(note.label)}}}: {escape(note.text)}" for note in wording.notes(every))
     blocks = [_block(part, part.key, result) for part in overview(every)]

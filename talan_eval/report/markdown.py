@@ -13,6 +13,7 @@ from talan_eval.report.context import Context
 from talan_eval.report.layout import closing, details, overview
 from talan_eval.report.next_steps import margin_note, next_steps
 from talan_eval.report.view import views
+from talan_eval.result.restated import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,6 +39,7 @@ def render(result: Result, context: Context | None = None) -> str:
         Title and verdict; with several contrasts their matrix; of each contrast main table, differences per seed and
         checkpoint pairs; notes, warnings and provenance. The signature stands below every table.
     """
+    result = readable(result)
     every = views(result, Context() if context is None else context)
     sections = [
         f"# {escape(wording.title(result))}",

@@ -37,7 +37,9 @@ def matrix_table(views: Sequence[View]) -> Table:
     """
     result = views[0].result
     level = fmt.percent(1 - result.settings.alpha)
-    title = f"Differences in points with the half-width of the E1 {level} interval, adjusted p, and verdict"
+    title = (
+        f"Differences in {result.measure.unit} with the half-width of the E1 {level} interval, adjusted p, and verdict"
+    )
     names = tuple(dict.fromkeys(name for view in views for name in view.cell_names))
     columns: tuple[ColumnOf[_Row], ...] = (
         ColumnOf(("contrast",), "contrast", "left", value=lambda row: row.name),
@@ -84,7 +86,7 @@ def arm_table(result: Result) -> Table:
         *(_score_column(task) for task in tasks),
         *(_unparsed_column(task) for task in tasks),
     )  # fmt: skip
-    title = f"Arms on {', '.join(backbones(result))}: mean scores over seeds, in points"
+    title = f"Arms on {', '.join(backbones(result))}: mean scores over seeds, in {result.measure.unit}"
     return tabulate(title, columns, result.arms)
 
 

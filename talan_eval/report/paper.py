@@ -111,4 +111,4 @@ def _g1(row: _BackboneRow) -> str | None:
 
 def _title(view: View) -> str:
     level = fmt.percent(1 - view.alpha)
-    return f"Gain of {view.treatment} over {view.base} in points, with the half-width of the E1 {level} interval"
+    return f"Gain of {view.treatment} over {view.base} in {view.unit}, with the half-width of the E1 {level} interval"

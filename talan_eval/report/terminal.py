@@ -19,6 +19,7 @@ from talan_eval.report.contrast_tables import also_table, e0_table, main_table, 
 from talan_eval.report.layout import overview
 from talan_eval.report.next_steps import margin_note
 from talan_eval.report.view import views
+from talan_eval.result.restated import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,8 +43,8 @@ class TerminalReport:
     """
 
     def __init__(self, result: Result, context: Context | None = None) -> None:
-        self.result = result
-        self.views = views(result, Context() if context is None else context)
+        self.result = readable(result)
+        self.views = views(self.result, Context() if context is None else context)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield verdict, matrix and tables, notes, warnings, stamps and signature."""

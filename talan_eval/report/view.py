@@ -59,6 +59,16 @@ class View:
         return self.contrast.treatment
 
     @property
+    def weighted(self) -> bool:
+        """Whether the mean weighs some benchmarks more than others."""
+        return bool(self.result.primary.weights)
+
+    @property
+    def unit(self) -> str:
+        """What scores and differences are measured in."""
+        return self.result.measure.unit
+
+    @property
     def alpha(self) -> float:
         """The two-sided error rate."""
         return self.result.settings.alpha
@@ -86,7 +96,8 @@ class View:
     @property
     def mean_name(self) -> str:
         """What the row of its mean is called."""
-        return "mean (primary)" if self.primary else "mean"
+        name = "weighted mean" if self.weighted else "mean"
+        return f"{name} (primary)" if self.primary else name
 
 
 def views(result: Result, context: Context) -> tuple[View, ...]:

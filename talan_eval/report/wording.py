@@ -45,7 +45,11 @@ def headline(view: View) -> str:
         return _withheld(view)
     if mean.delta is None or mean.e1 is None or mean.verdict == "not estimable":
         return _no_verdict(view)
-    over = "on the one benchmark" if mean.n_cells == 1 else f"on average over {mean.n_cells} benchmarks"
+    over = (
+        "on the one benchmark"
+        if mean.n_cells == 1
+        else f"on {'weighted ' if view.weighted else ''}average over {mean.n_cells} benchmarks"
+    )
     level = fmt.percent(1 - view.alpha)
     alpha, tried = view.alpha, result.settings.variants_tried
     picked = f"; {fmt.equals(mean.adjusted_p, alpha)} after {tried} variants tried" if tried > 1 else ""
@@ -54,7 +58,7 @@ def headline(view: View) -> str:
         f"(E1 {level} CI {fmt.interval(mean.e1.ci)}, {fmt.equals(mean.e1.p, alpha)}{_exact(mean.e1, alpha)}"
         f"{picked}{among})"
     )
-    size = f"{fmt.gain(mean.delta)} points {over} {evidence}"
+    size = f"{fmt.gain(mean.delta)} {view.unit} {over} {evidence}"
     if mean.verdict == "inconclusive":
         return f"No significant difference between {view.treatment} and {view.base}: {size}. {_what_was_visible(view)}"
     basis = "confirmed by both tests" if mean.verdict_basis == "confirmed" else "resting on the t test alone"
@@ -112,8 +116,8 @@ def notes(views: Sequence[View]) -> tuple[Note, ...]:
              f"{_slices_adjusted(result)}{_means_adjusted(first)}"),
         *_simultaneous(views),
         Note("flips", "Items on which the treat arm scored less (lost) or more (gained), summed over seeds."),
-        Note("MDE 80 %", f"The true gain in points that this experiment would have found in 80 % of repetitions at "
-             f"alpha {alpha}, at the noise seen here and before adjustment."),
+        Note("MDE 80 %", f"The true gain in {result.measure.unit} that this experiment would have found in 80 % of "
+             f"repetitions at alpha {alpha}, at the noise seen here and before adjustment."),
         *_families(result),
         *_seeds(views),
         *_divergence(result),
@@ -130,14 +134,14 @@ def selection(result: Result) -> tuple[str, ...]:
     chosen = result.selection
     if chosen is None:
         return ()
-    best = f"{chosen.best.treatment} against {chosen.best.base}"
+    best, unit = f"{chosen.best.treatment} against {chosen.best.base}", result.measure.unit
     said = [
         f"The best of {chosen.tried} treatments by the mean gain on {_named_seeds(chosen.selection_seeds)} is {best}: "
-        f"{fmt.gain(chosen.selection_gain)} points. Being the largest exaggerates it"
+        f"{fmt.gain(chosen.selection_gain)} {unit}. Being the largest exaggerates it"
         + (
             "."
             if chosen.expected_exaggeration is None
-            else f", on average by {fmt.score(chosen.expected_exaggeration)} points at the means seen here"
+            else f", on average by {fmt.score(chosen.expected_exaggeration)} {unit} at the means seen here"
             + (
                 "."
                 if chosen.exaggeration_if_equal is None
@@ -165,7 +169,7 @@ def selection(result: Result) -> tuple[str, ...]:
         )
     said.append(
         f"Trained anew on {_named_seeds(chosen.confirmation_seeds)}{where}, which did not choose it: "
-        f"{fmt.gain(mean.delta)} points ({evidence}), verdict: {mean.verdict}; {fmt.gain(chosen.difference)} against "
+        f"{fmt.gain(mean.delta)} {unit} ({evidence}), verdict: {mean.verdict}; {fmt.gain(chosen.difference)} against "
         f"the gain that chose it. Tested alone, unadjusted. {what}"
     )
     return tuple(said)
@@ -275,7 +279,9 @@ def _among_means(view: View) -> str:
 def _no_verdict(view: View) -> str:
     mean = view.mean
     common = "training seed" if view.contrast.pairing != "paired" else "common training seed"
-    size = "" if mean.delta is None else f" The mean difference is {fmt.gain(mean.delta)} points."
+    size = "" if mean.delta is None else f" The mean difference is {fmt.gain(mean.delta)} {view.unit}."
+    if _fewest(view) >= SPARSE_SEEDS:
+        return f"No verdict on {view.treatment} against {view.base}: nothing tells how the difference could vary.{size}"
     return (
         f"No verdict on {view.treatment} against {view.base}: {fmt.count(_fewest(view), common)}, and at "
         f"least {SPARSE_SEEDS} are needed to tell a gain from the luck of a training run.{size}"
@@ -297,7 +303,7 @@ def _withheld(view: View) -> str:
         for arm in view.result.arms
         if arm.name in names and arm.diverged
     ]
-    size = "" if view.mean.delta is None else f" The mean over the rest is {fmt.gain(view.mean.delta)} points."
+    size = "" if view.mean.delta is None else f" The mean over the rest is {fmt.gain(view.mean.delta)} {view.unit}."
     return (
         f"Verdict on {view.treatment} against {view.base} withheld: trainings diverged ({'; '.join(rates)}). That is "
         f"an outcome of the arm, and the scores of the trainings that did not diverge cannot speak of it.{size}"
@@ -306,7 +312,7 @@ def _withheld(view: View) -> str:
 
 def _what_was_visible(view: View) -> str:
     mean, alpha = view.mean, view.alpha
-    floor = f"a true gain of {fmt.score(mean.mde80)} points would have been found in 80 % of such experiments"
+    floor = f"a true gain of {fmt.score(mean.mde80)} {view.unit} would have been found in 80 % of such experiments"
     if mean.e1 is None or mean.e1.p >= alpha:
         return f"The effect of re-training lies anywhere inside the interval; {floor}."
     if mean.e1.signflip is not None and mean.e1.signflip.p >= alpha:

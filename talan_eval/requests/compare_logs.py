@@ -22,10 +22,19 @@ class CompareLogsRequest(ContrastOptions, OutputOptions, StatisticsOptions):
     metric: tuple[str, ...] = option(
         (), "Logged metric to compare, or TASK=METRIC (repeat it); a task's first when left out."
     )
-    filter: str | None = option(None, "Logged filter to compare, where a task has several.")
+    filter: tuple[str, ...] = option(
+        (), "Logged filter to compare where a task has several, or TASK=FILTER (repeat it)."
+    )
+    unit: tuple[str, ...] = option(
+        (),
+        "METRIC=UNIT of a metric that is no share from 0 to 1, such as loss=nats, or METRIC=UNIT:LOW:HIGH with its "
+        "bounds, such as bleu=BLEU:0:100 (repeat it).",
+    )
+    less_is_better: tuple[str, ...] = option((), "Metric of which less is better, where the log does not say so.")
     trial_axis: str = option(
         "seed", "What several logs of an arm are: seed (one per trained checkpoint) or sample (of one checkpoint)."
     )
     allow_unpaired: str | None = option(
-        None, "drop: leave out of all arms the items and seeds that only some have, and say how many."
+        None,
+        "drop: leave out of all arms the items and seeds that only some have or that have no score, and name them.",
     )

@@ -28,6 +28,16 @@ class StatisticsOptions:
         listed=True,
     )
     margin: float | None = option(None, "Equivalence margin of --also tost, in points.")
+    weights: tuple[str, ...] = option(
+        (),
+        "Weight of a benchmark in the mean, TASK=2, or benchmarks that count as one in it, NAME=TASK+TASK (repeat it); "
+        "all alike when left out.",
+    )
+    reduce: str | None = option(
+        None,
+        "How several answers to an item make its score: mean, or pass@K, the unbiased chance that one of K is right. "
+        "The mean when left out.",
+    )
     resamples: int = option(10_000, "Resamples of the two-way bootstrap.")
     rng_seed: int = option(0, "Seed of the resampling.")
 

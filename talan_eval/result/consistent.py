@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from talan_eval.result.schema import Aggregate, Cell, Contrast, Result
 
@@ -35,16 +35,16 @@ def contradictions(result: Result) -> Iterator[str]:
         ):
             if (arm, backbone) not in arms:
                 yield f"{place}: the arm {arm} on {backbone} is not among the arms"
-        yield from _of_contrast(contrast, place)
+        yield from _of_contrast(contrast, place, result.primary.weights)
 
 
-def _of_contrast(contrast: Contrast, place: str) -> Iterator[str]:
+def _of_contrast(contrast: Contrast, place: str, weights: Mapping[str, float]) -> Iterator[str]:
     for kind, cells in (("cells", contrast.cells), ("slices", contrast.slices)):
         keys = [(cell.backbone, cell.task, cell.metric, cell.slice) for cell in cells]
         yield from (f"{place}.{kind}: {key[1]} on {key[0]} stands there twice" for key in _twice(keys))
         for number, cell in enumerate(cells):
             yield from (f"{place}.{kind}.{number}.{said}" for said in _of_cell(cell, contrast))
-    yield from (f"{place}.aggregate.{said}" for said in _of_mean(contrast.aggregate, contrast.cells))
+    yield from (f"{place}.aggregate.{said}" for said in _of_mean(contrast.aggregate, contrast.cells, weights))
 
 
 def _of_cell(cell: Cell, contrast: Contrast) -> Iterator[str]:
@@ -68,7 +68,7 @@ def _of_cell(cell: Cell, contrast: Contrast) -> Iterator[str]:
         yield "delta is not treat_mean minus base_mean"
 
 
-def _of_mean(mean: Aggregate, cells: Sequence[Cell]) -> Iterator[str]:
+def _of_mean(mean: Aggregate, cells: Sequence[Cell], weights: Mapping[str, float]) -> Iterator[str]:
     if mean.n_cells != len(cells):
         yield f"n_cells: {mean.n_cells} in place of {len(cells)}"
     if {one.backbone for one in mean.backbones} != {cell.backbone for cell in cells}:
@@ -79,8 +79,13 @@ def _of_mean(mean: Aggregate, cells: Sequence[Cell]) -> Iterator[str]:
     if mean.deltas and mean.delta is not None and not _same(mean.delta, sum(mean.deltas) / len(mean.deltas)):
         yield "delta is not the mean of deltas"
     for seed, delta in zip(mean.seeds, mean.deltas, strict=False):
-        own = [cell.deltas[cell.seeds.index(seed)] for cell in cells if seed in cell.seeds and _paired(cell)]
-        if len(own) < len(cells) or not _same(delta, sum(own) / len(own)):
+        own = [
+            (cell.deltas[cell.seeds.index(seed)], weights.get(cell.task, 1.0))
+            for cell in cells
+            if seed in cell.seeds and _paired(cell)
+        ]
+        weighed = sum(gain * weight for gain, weight in own) / sum(weight for _, weight in own) if own else 0.0
+        if len(own) < len(cells) or not _same(delta, weighed):
             yield f"deltas: that of seed {seed} is not the mean over the cells"
 
 

@@ -15,6 +15,8 @@ SPARSE_SEEDS: Final = 3
 CELL_SEEDS: Final = 5
 """Training seeds below which no claim is made about a single cell."""
 
+POINTS: Final = "points"
+"""Unit of scores that are shares of right answers, in percent."""
 Points = Annotated[float, Field(json_schema_extra={"unit": "percentage points"})]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Ci = tuple[Points, Points]
@@ -30,15 +32,37 @@ class PublishedRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
 
+class Measure(PublishedRecord):
+    """What the scores of a result are measured in; "points" in other descriptions stands for this unit.
+
+    The default is a share of right answers in percentage points.
+    """
+
+    unit: str = Field(POINTS, description='Unit of scores, differences and intervals, such as "points" or "nats".')
+    higher_is_better: bool = Field(default=True, description="Whether better means more; verdicts go by it.")
+    lower: float | None = Field(0.0, description="Least possible score; null where there is none.")
+    upper: float | None = Field(100.0, description="Largest possible score; null where there is none.")
+
+    @property
+    def bounded(self) -> bool:
+        """Whether scores have two bounds, on which the zero-width floor and right-or-wrong answers rest."""
+        return self.lower is not None and self.upper is not None
+
+
 class CheckpointPair(PublishedRecord):
     """E0 of one seed: this trained pair of checkpoints, items random. Says nothing about re-training."""
 
     seed: int = Field(description="Training seed of the pair.")
     delta: Points = Field(description="Treatment minus base, points.")
-    lost: int = Field(ge=0, description="Items on which the treatment scores less.")
-    gained: int = Field(ge=0, description="Items on which the treatment scores more.")
-    mcnemar_p: Probability = Field(description="McNemar, exact up to 1,000 changed items, mid-p above.")
-    ci: Ci = Field(description="Bonett-Price interval, points.")
+    lost: int | None = Field(ge=0, description="Items on which the treatment scores less; null if unbounded.")
+    gained: int | None = Field(ge=0, description="Items on which the treatment scores more; null if unbounded.")
+    mcnemar_p: Probability | None = Field(
+        description="McNemar, exact up to 1,000 changed items, mid-p above. Of an unbounded metric the t over items; "
+        "null where all items differ by the same."
+    )
+    ci: Ci | None = Field(
+        description="Bonett-Price interval, points. Of an unbounded metric the t over items; null likewise."
+    )
 
 
 class PlainT(PublishedRecord):

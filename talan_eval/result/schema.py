@@ -36,6 +36,7 @@ from talan_eval.result.evidence import (
     ItemFlip,
     ItemLevel,
     MeanSquares,
+    Measure,
     NamedTest,
     OneSided,
     Pairedness,
@@ -74,6 +75,7 @@ __all__ = [
     "ItemLevel",
     "LiveProbe",
     "MeanSquares",
+    "Measure",
     "Method",
     "NamedTest",
     "OneSided",
@@ -104,6 +106,7 @@ class Cell(PublishedRecord):
     metric: str = Field(description="Score that is compared.")
     n_items: int = Field(ge=1, description="Items, the same for both arms and all seeds.")
     n_dropped: int = Field(0, ge=0, description="Items left out of both arms because not every run has them.")
+    dropped_items: tuple[str, ...] = Field((), description="The first twenty of these, by their identifiers.")
     n_seeds: int = Field(
         ge=1, description="Training seeds with both arms complete; the smaller number where they are independent."
     )
@@ -332,7 +335,8 @@ class Primary(PublishedRecord):
     """The one test declared before results are read."""
 
     contrast: ContrastName = Field(description="The first contrast that was asked for.")
-    statistic: Literal["equal_weight_mean"] = Field(description="Mean gain over the cells, each with weight 1.")
+    statistic: Literal["equal_weight_mean", "weighted_mean"] = Field(description="Mean gain over the cells.")
+    weights: dict[str, float] = Field({}, description="Share of each benchmark in it; empty where all weigh alike.")
     estimand: Literal["E1"] = Field(description="Seeds random, items fixed.")
     rule: str = Field(description="When the verdict is better or worse.")
     family_hash: str = Field(description="SHA-256 (12 hex digits) of the contrasts, cells and metrics.")
@@ -403,6 +407,7 @@ class Result(PublishedRecord):
     schema_version: Literal[2] = Field(2, alias="schema", description="Version of this schema.")
     signature: str = Field(description="What was computed, in one line; equal signatures are comparable.")
     primary: Primary = Field(description="The primary test.")
+    measure: Measure = Field(Measure(), description="Unit, direction and bounds of all scores.")
     arms: tuple[ArmRecord, ...] = Field(
         min_length=1, description="What answered, by backbone; the first base arm first."
     )

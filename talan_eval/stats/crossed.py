@@ -23,11 +23,13 @@ class Crossed:
         delta: Mean over seeds and items (and cells).
         guard: Interval, p-value and binding term ("t": the Satterthwaite t; "flip": item noise; "floor").
         df: Satterthwaite degrees of freedom of the t term, at least 1.
+        terms: The error terms, for one-sided bounds and gates; the first is the t term.
     """
 
     delta: float
     guard: Guarded
     df: float
+    terms: tuple[ErrorTerm, ...]
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def combine(
         ErrorTerm("flip", math.sqrt(guard_variance), satterthwaite(guard_variance, guards) if clustered else math.inf),
         ErrorTerm("floor", math.sqrt(sum(part.floor for part in item_parts))),
     )
-    return Crossed(delta, guarded(delta, terms, alpha), df)
+    return Crossed(delta, guarded(delta, terms, alpha), df, terms)
 
 
 def satterthwaite(variance: float, parts: Sequence[tuple[float, float]]) -> float:

@@ -20,6 +20,7 @@ from talan_eval.report.layout import closing, details, overview
 from talan_eval.report.next_steps import margin_note, next_steps
 from talan_eval.report.page.payload import payload
 from talan_eval.report.view import views
+from talan_eval.result.restated import readable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,6 +97,7 @@ def render(result: Result, context: Context | None = None, figures: Sequence[Fig
     Returns:
         HTML 5 in one file.
     """
+    result = readable(result)
     context = Context() if context is None else context
     every = views(result, context)
     if figures is None and plots.available():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from talan_eval.report.context import Context
 from talan_eval.report.view import views
+from talan_eval.result.restated import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,6 +85,7 @@ def _figures(result: Result, context: Context) -> Iterator[Figure]:
     from talan_eval.report.plots.forest import forest  # noqa: PLC0415 - an extra
     from talan_eval.report.plots.power import power_plot  # noqa: PLC0415 - an extra
 
+    result = readable(result)
     every = views(result, context)
     grouped = ", grouped by contrast" if len(every) > 1 else ""
     yield Figure(

@@ -72,14 +72,17 @@ def test_what_not_every_run_has_is_dropped_on_request_and_counted():
     other = [dataclasses.replace(row, prompt_hash="q") if row.item_id == "b" else row for row in rows("bcd")]
     cell = paired(rows("abc"), other, unpaired="drop")
     assert cell.items.item_ids == ("c",)
-    assert (cell.items.dropped_items, cell.items.dropped_prompts) == (3, 1)  # a and d, and b with its two prompts
+    assert (cell.items.left_out, cell.items.dropped_prompts) == (
+        ("a", "b", "d"),
+        1,
+    )  # a and d, and b with its two prompts
     with pytest.raises(UserError, match="2 only in the first, 2 only in the second, 1 of them the same item"):
         paired(rows("abc"), other)
 
 
 def test_an_item_that_one_seed_lacks_is_dropped_from_all():
     cell = paired([*rows("abc", seeds=(0,)), *rows("ab", seeds=(1,))], rows("abc"), unpaired="drop")
-    assert (cell.items.item_ids, cell.base.shape, cell.items.dropped_items) == (("a", "b"), (2, 2), 1)
+    assert (cell.items.item_ids, cell.base.shape, cell.items.left_out) == (("a", "b"), (2, 2), ("c",))
 
 
 def test_nothing_to_pair_is_refused_even_then():
@@ -100,9 +103,9 @@ def test_dropping_never_depends_on_the_order_of_rows(triples, random):
             paired(mixed, mixed, unpaired="drop")
         return
     other = paired(mixed, mixed, unpaired="drop")
-    assert (one.items.item_ids, one.seeds, one.items.dropped_items) == (
+    assert (one.items.item_ids, one.seeds, one.items.left_out) == (
         other.items.item_ids,
         other.seeds,
-        other.items.dropped_items,
+        other.items.left_out,
     )
     assert np.array_equal(one.base, other.base)

@@ -40,23 +40,63 @@ def lm_eval_line(number, task, metrics, filter_name="none", prompt=None):
     )
 
 
-def write_lm_eval(directory, scores, *, model="org/model", version=1, shots=0, time=TIME, lower=()):
-    """Write one run; scores maps task to one dictionary of metrics, or one number (acc), per item."""
+def write_lm_eval(directory, scores, *, model="org/model", version=1, shots=0, time=TIME, lower=(), **more):
+    """Write one run; scores maps task to one dictionary of metrics, or one number (acc), per item.
+
+    more: filters (task to names; each has the same scores), claimed (whether the results name counts and means, as
+    lm-eval 0.4.13 does), limit, total (items of each task), pretrained.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     for task, items in scores.items():
         rows = [item if isinstance(item, dict) else {"acc": item} for item in items]
-        text = "".join(lm_eval_line(number, task, row) + "\n" for number, row in enumerate(rows))
+        names = more.get("filters", {}).get(task, ("none",))
+        text = "".join(lm_eval_line(n, task, row, name) + "\n" for name in names for n, row in enumerate(rows))
         (directory / f"samples_{task}_{time}.jsonl").write_text(text, encoding="utf-8")
     results = {
         "versions": dict.fromkeys(scores, version),
         "n-shot": dict.fromkeys(scores, shots),
         "higher_is_better": {task: {name: name not in lower for name in ("acc", "f1", "err")} for task in scores},
-        "config": {"model": "hf", "model_args": {"pretrained": "org/backbone", "peft": model}},
+        "config": {
+            "model": "hf",
+            "model_args": {"pretrained": more.get("pretrained", "org/backbone"), "peft": model},
+            "limit": more.get("limit"),
+        },
         "model_source": "hf",
         "lm_eval_version": "0.4.13",
     }
+    if more.get("claimed"):
+        results |= claims(scores, more.get("filters", {}), more.get("total"))
     (directory / f"results_{time}.json").write_text(json.dumps(results), encoding="utf-8")
     return directory
+
+
+def claims(scores, filters, total):
+    """What lm-eval 0.4.13 says of the samples in its results file."""
+    means = {}
+    for task, items in scores.items():
+        rows = [item if isinstance(item, dict) else {"acc": item} for item in items]
+        names = dict.fromkeys(name for row in rows for name in row)
+        values = {name: [row[name] for row in rows if name in row] for name in names}
+        means[task] = {"alias": task, "sample_len": len(rows)} | {
+            f"{name},{kind}": sum(own) / len(own)
+            for kind in filters.get(task, ("none",))
+            for name, own in values.items()
+            if all(isinstance(value, float) for value in own)
+        }
+    return {
+        "results": means,
+        "n-samples": {
+            task: {"original": total or len(items), "effective": len(items)} for task, items in scores.items()
+        },
+        "configs": {
+            task: {
+                "task": task,
+                "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
+                **({"filter_list": [{"name": name} for name in filters[task]]} if task in filters else {}),
+            }
+            for task in scores
+        },
+    }
 
 
 def bits(text):

@@ -55,7 +55,8 @@ def test_the_first_arm_is_the_base_of_all_others(compare_words):
     assert contrasts(done) == [("lora", "dora", "paired"), ("lora", "noise", "paired")]
     assert [one.cells[0].deltas for one in done.result.contrasts] == [(25, 25, 25), (0, 25, 0)]
     assert [arm.name for arm in done.result.arms] == ["lora", "dora", "noise"]
-    assert done.notes[0] == "base is lora, compared with dora, noise"
+    assert len(done.notes) == 1  # one line, however many seeds
+    assert done.notes[0].startswith("base is lora, compared with dora, noise; seed 0 runs/lora/seed0 with")
     assert list(done.result.provenance["arms"]) == ["lora", "dora", "noise"]
 
 
@@ -143,7 +144,7 @@ def test_an_arm_without_seeds_is_declared_and_has_one_run(compare_words, refused
     done = compare_words(*words, fixed=("raw",))
     assert contrasts(done) == [("raw", "lora", "fixed"), ("raw", "dora", "fixed")]
     assert done.result.contrasts[0].cells[0].deltas == (0, 0, 25)
-    assert "raw, without seeds: runs/untrained" in done.notes[1]
+    assert "raw, without seeds: runs/untrained" in done.notes[0]
     assert contrasts(compare_words(*words, fixed=("raw",), pairs="all"))[2] == ("lora", "dora", "paired")
     assert "this has 3: runs/lora/seed0" in refused("lora=runs/lora", "dora=runs/dora", fixed=("lora",))
     assert "Did you mean 'raw'" in refused(*words, fixed=("rwa",))

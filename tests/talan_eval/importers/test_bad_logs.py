@@ -46,9 +46,12 @@ def rewrite(path, change):
         (lambda lines: [line.replace('"acc": 1.0', '"acc": -0.1') for line in lines], "line 2: acc is -0.1, not a sco"),
         (lambda lines: [line.replace('"acc": 1.0', '"acc": "yes"') for line in lines], "line 2: acc is 'yes', not a s"),
         (lambda lines: [line.replace('"acc": 1.0', '"acc": [1, 2]') for line in lines], "line 2: acc is [1, 2], not a"),
-        (lambda lines: [line.replace('"acc": 1.0', '"acc": null') for line in lines], "line 2: acc is None, not a sc"),
+        (lambda lines: [line.replace('"acc": 1.0', '"acc": null') for line in lines], "line 2: acc is None"),
         (lambda lines: [line.replace('"metrics": ["acc"]', '"metrics": ["f1"]') for line in lines], "no value for f1"),
-        (lambda lines: [lines[0], lines[1].replace('"acc"', '"f1"'), *lines[2:]], "line 2: no acc (item '1' has f1)"),
+        (
+            lambda lines: [lines[0], lines[1].replace('"acc"', '"f1"'), *lines[2:]],
+            "item '1' (line 2: no acc; it has f1): no score",
+        ),
         (lambda lines: [*lines, lines[1]], "1 item is there more than once, the first is '1' at lines 2, 5"),
         (lambda lines: lines[:3], "1 only in the first, 0 only in the second"),
         (

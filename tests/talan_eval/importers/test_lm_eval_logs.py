@@ -20,7 +20,7 @@ LOGS = HERE / "data" / "lm_eval"
 
 
 def test_two_directories_are_enough(compared):
-    got = compared(LOGS / "base", LOGS / "treat", filter="strict-match").result
+    got = compared(LOGS / "base", LOGS / "treat", filter=("strict-match",)).result
     assert [(cell.task, cell.metric, cell.n_items) for cell in got.contrasts[0].cells] == [
         ("sums_chosen", "acc", 6),
         ("sums_written", "exact_match,strict-match", 6),
@@ -33,7 +33,7 @@ def test_two_directories_are_enough(compared):
 
 def test_the_installed_lm_eval_writes_what_is_read(compared, tmp_path):
     subprocess.run([sys.executable, str(HERE / "make_lm_eval_logs.py"), str(tmp_path)], check=True, capture_output=True)
-    got = compared(tmp_path / "base", tmp_path / "treat", filter="flexible-extract").result
+    got = compared(tmp_path / "base", tmp_path / "treat", filter=("flexible-extract",)).result
     chosen, written = got.contrasts[0].cells
     assert chosen.deltas == pytest.approx([100 / 6, 100 / 6])  # 0 to 1 and 2 to 3 of six items right
     assert written.deltas == pytest.approx([100 / 6, 100 / 6])
@@ -46,21 +46,24 @@ def test_the_installed_lm_eval_writes_what_is_read(compared, tmp_path):
 
 
 def test_every_metric_is_listed_and_one_is_chosen(compared):
-    got = compared(LOGS / "base", LOGS / "treat", filter="strict-match", metric=("sums_chosen=acc_norm",))
+    got = compared(LOGS / "base", LOGS / "treat", filter=("strict-match",), metric=("sums_chosen=acc_norm",))
     assert got.result.contrasts[0].cells[0].metric == "acc_norm"
     assert got.result.provenance["metrics"]["sums_chosen"]["found"] == ["acc", "acc_norm"]
-    assert "metric acc_norm of sums_chosen; also logged: acc (--metric)" in got.notes
+    assert "metric acc_norm of sums_chosen; also logged: acc (--metric)" in got.notes[0]
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
         ({}, "2 filters: strict-match, flexible-extract.*--filter strict-match"),
-        ({"filter": "strict"}, "Unknown filter 'strict'.*Did you mean 'strict-match'"),
-        ({"filter": "strict-match", "metric": ("accuracy",)}, "Unknown metric of task 'sums_chosen'.*acc, acc_norm"),
-        ({"filter": "strict-match", "metric": ("acc",)}, "(?s)'sums_written' 'acc'.*has it.*sums_written=exact_match"),
-        ({"filter": "strict-match", "metric": ("a", "b")}, "several metrics"),
-        ({"filter": "strict-match", "metric": ("sums=acc",)}, "Unknown task 'sums'"),
+        ({"filter": ("strict",)}, "Unknown filter 'strict'.*Did you mean 'strict-match'"),
+        ({"filter": ("strict-match",), "metric": ("accuracy",)}, "Unknown metric of task 'sums_chosen'.*acc, acc_norm"),
+        (
+            {"filter": ("strict-match",), "metric": ("acc",)},
+            "(?s)'sums_written' 'acc'.*has it.*sums_written=exact_match",
+        ),
+        ({"filter": ("strict-match",), "metric": ("a", "b")}, "several metrics"),
+        ({"filter": ("strict-match",), "metric": ("sums=acc",)}, "Unknown task 'sums'"),
         ({"tasks": "sums"}, "Unknown task 'sums'"),
     ],
 )
@@ -71,7 +74,7 @@ def test_what_is_not_clear_is_refused_with_the_list(compared, options, says):
 
 def test_the_two_filters_are_two_results(compared):
     strict, flexible = (
-        compared(LOGS / "base", LOGS / "treat", tasks="sums_written", filter=name).result.contrasts[0].cells[0]
+        compared(LOGS / "base", LOGS / "treat", tasks="sums_written", filter=(name,)).result.contrasts[0].cells[0]
         for name in ("strict-match", "flexible-extract")
     )
     assert (strict.treat_mean, flexible.treat_mean) == (0, pytest.approx(100 / 6))
@@ -108,12 +111,13 @@ def test_logs_without_a_results_file_or_hashes_can_be_read(compared, run):
     assert got.result.contrasts[0].cells[0].delta == 50
 
 
-def test_lower_is_better_is_refused_and_never_the_default(compared, run):
+def test_a_metric_of_which_less_is_better_is_never_the_default_and_read_in_its_direction(compared, run):
     items = [{"err": 1.0, "acc": 0.0}, {"err": 0.0, "acc": 1.0}]
     base, treat = run("base", {"task": items}, lower=("err",)), run("treat", {"task": items}, lower=("err",))
     assert compared(base, treat).result.contrasts[0].cells[0].metric == "acc"
-    with pytest.raises(UserError, match=r"(?s)less is better.*--metric acc"):
-        compared(base, treat, metric=("err",))
+    got = compared(base, treat, metric=("err",)).result
+    assert not got.measure.higher_is_better
+    assert (got.measure.unit, got.contrasts[0].cells[0].base_mean) == ("points", 50)
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

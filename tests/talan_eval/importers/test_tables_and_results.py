@@ -81,7 +81,7 @@ def test_samples_are_averaged_and_metrics_chosen(compared, tmp_path):
         (lambda t: [{k: v for k, v in row.items() if k != "item"} for row in t], "row 2: no value for item"),
         (lambda t: [{**t[0], "seed": "first"}, *t[1:]], "row 2: seed is 'first', not a whole number"),
         (lambda t: [{**t[0], "score": "good"}, *t[1:]], "row 2: score is 'good', not a score from 0 to 1"),
-        (lambda t: [{**t[0], "score": "nan"}, *t[1:]], "row 2: score is nan, not a score from 0 to 1"),
+        (lambda t: [{**t[0], "score": "nan"}, *t[1:]], r"row 2: score is nan\): no score"),
         (lambda t: [*t, t[0]], "'i0' at rows 2, 18"),
         (lambda t: t[1:], "0 only in the first, 1 only in the second"),
         (lambda t: [{**row, "cluster": "a"} for row in t], "all 4 items are in one cluster"),

@@ -201,7 +201,10 @@ def test_a_column_that_is_added_to_the_list_is_in_every_format(matrices, monkeyp
         value=lambda line: None if line.cell is None else len(line.cell.seeds),
     )  # fmt: skip
     for module in ("contrast_tables", "delimited"):
-        monkeypatch.setattr(f"talan_eval.report.{module}.cell_columns", lambda level: (*cell_columns(level), column))
+        monkeypatch.setattr(
+            f"talan_eval.report.{module}.cell_columns",
+            lambda level, unit="points": (*cell_columns(level, unit), column),
+        )
     for face, tables in every_face(found, Context()).items():
         main = [table for table in tables if "verdict" in table.header]
         assert len(main) == 2 * len(found.contrasts), face  # with slices
