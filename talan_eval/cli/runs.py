@@ -68,7 +68,7 @@ def list_runs(directory: Directory = _DEFAULT) -> None:
 
 @app.command()
 def verify(directory: Directory = _DEFAULT) -> None:
-    """Check every checksum of records, samples and checkpoints; exit code 1 if any is damaged or cannot be checked."""
+    """Check every checksum of records, samples, checkpoints and reports; exit code 1 if any is damaged or gone."""
     from talan_eval.records.listing import Unlisted, experiments_in  # noqa: PLC0415 - --help must not wait for it
 
     damaged = unchecked = 0
@@ -122,7 +122,8 @@ def gc(
 
 
 def _verified(store: Store) -> tuple[int, list[str]]:
-    """Return how many records and checkpoints are sound, and a sentence for each that is not."""
+    """Return how many records and checkpoints are sound, and a sentence for each that is not, and for each report."""
+    from talan_eval.records.listing import report_faults  # noqa: PLC0415 - as below
     from talan_eval.store.records import CorruptedError  # noqa: PLC0415 - --help must not wait for it
 
     state = store.verify()
@@ -133,7 +134,7 @@ def _verified(store: Store) -> tuple[int, list[str]]:
             store.check_checkpoint(name)
         except CorruptedError as error:
             problems.append(f"Checkpoint {name} counts as missing: {error}.")
-    return len(state.records) + len(names) + len(state.problems) - len(problems), problems
+    return len(state.records) + len(names) + len(state.problems) - len(problems), [*problems, *report_faults(store)]
 
 
 def _experiments(found: list[ExperimentStatus | Unlisted]) -> Iterator[str]:

@@ -9,6 +9,7 @@ Layout::
     DIR/running/<cell_id>.jsonl    the journal of an evaluation that is under way
     DIR/running/<cell_id>/         the state of a training that is under way
     DIR/failures/<cell_id>.json    why a cell was given up
+    DIR/reports.json               hashes of result.json and report.md, and the cells that they were made from
 
 A cell is finished when, and only when, its record is in place and every payload file has the size and hash that the
 record names. The record is written last. Whatever a kill leaves at any other moment counts as missing and is made
