@@ -29,8 +29,20 @@ class UserError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        """Return the problem and, on the next line, the fix."""
-        return f"{self.problem}\n{self.fix}"
+        """Return the problem and, on the next line, the fix, with nothing in them that steers a terminal."""
+        return printable(f"{self.problem}\n{self.fix}")
+
+
+def printable(text: str) -> str:
+    """Return text with every sign that is acted upon instead of shown written as Python writes it; lines stay lines.
+
+    Messages hold names, paths and words of others: terminal escapes, C1 controls and marks that reorder text become
+    their codes.
+    """
+    return "".join(
+        one if one.isprintable() or one in "\n\N{NO-BREAK SPACE}" else one.encode("unicode_escape").decode()
+        for one in text
+    )
 
 
 class DivergedError(UserError):

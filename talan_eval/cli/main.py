@@ -21,6 +21,7 @@ from talan_eval.cli import (
     sandbox,
     tasks,
 )
+from talan_eval.cli.output import guarded, note, refuse_controls
 
 app = typer.Typer(
     name="talan-eval",
@@ -53,11 +54,13 @@ def _root() -> None:
 
 def main() -> None:
     """Run the command line: a user's mistake is one message and exit code 2, a bug keeps its traceback."""
-    try:
-        app()
-    except UserError as error:
-        sys.stderr.write(f"Error: {error}\n")
-        sys.exit(error.exit_code)
+    with guarded():
+        try:
+            refuse_controls(sys.argv[1:])
+            app()
+        except UserError as error:
+            note(f"Error: {error}\n")
+            sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 
-from talan_core.errors import UserError
+from talan_core.errors import UserError, printable
+from talan_eval.cli.output import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -179,8 +179,4 @@ def _state(one: ExperimentStatus) -> str:
 
 def _write(lines: Iterator[str] | list[str]) -> None:
     """Write lines; a name in them can neither end a line nor steer the terminal."""
-    sys.stdout.write("".join(f"{_printable(line)}\n" for line in lines))
-
-
-def _printable(line: str) -> str:
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)
+    say("".join(printable(line).replace("\n", "\\n") + "\n" for line in lines))
