@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: install compare test test-slow test-browser test-latex coverage dist gate gate-result lint docs schema clean
+.PHONY: install compare test fuzz test-slow test-browser test-latex coverage dist gate gate-result lint docs schema clean
 
 install: $(STAMP)
 
@@ -20,6 +20,10 @@ compare: $(STAMP)
 
 test: lint
 	$(BIN)/pytest -n 2 --dist worksteal
+
+# Ten thousand inputs per reader, other ones each time: an hour.
+fuzz: $(STAMP)
+	TALAN_EVAL_FUZZ=10000 $(BIN)/pytest -n 2 --dist worksteal tests/fuzz
 
 test-slow: $(STAMP)
 	$(BIN)/pytest -m slow

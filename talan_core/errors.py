@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
+from talan_core.bounded import shown
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -63,4 +65,4 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> UserError:
     names = sorted(valid)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
     hint = f"Did you mean {close[0]!r}? " if close else ""
-    return UserError(f"Unknown {kind} {name!r}.", f"{hint}Valid: {', '.join(names)}.")
+    return UserError(f"Unknown {kind} {shown(name)}.", f"{hint}Valid: {', '.join(names)}.")

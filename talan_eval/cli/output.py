@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from talan_core.errors import UserError
 from talan_eval.report.clean import clean
-from talan_eval.report.commands import CommandBreaker
+from talan_eval.report.command_breaking import CommandBreaker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -116,11 +116,21 @@ def workflow_commands(lines: Iterable[str]) -> None:
     stream.flush()
 
 
-def terminal() -> Console:
-    """Return a console for the standard output whose text is cleaned before it is laid out."""
-    from talan_eval.cli.clean_console import CleanConsole  # noqa: PLC0415 - --help must not wait for rich
+def terminal(**options: Any) -> Console:  # noqa: ANN401 - rich's own
+    """Return a console in which only the console itself steers the terminal: its text is cleaned, its styles stay.
 
-    return CleanConsole(highlight=False)
+    Args:
+        options: Handed on to rich.
+    """
+    from rich.console import Console  # noqa: PLC0415 - --help must not wait for it
+    from rich.segment import Segment  # noqa: PLC0415 - as above
+
+    class CleanConsole(Console):
+        def _render_buffer(self, buffer: Iterable[Segment]) -> str:  # where rich turns what it has laid out into text
+            kept = (part if part.control else Segment(clean(part.text), part.style) for part in buffer)
+            return super()._render_buffer(kept)
+
+    return CleanConsole(highlight=False, **options)
 
 
 def _show_traceback(kind: type[BaseException], error: BaseException, place: TracebackType | None) -> None:

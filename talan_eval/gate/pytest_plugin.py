@@ -50,7 +50,7 @@ def talan_gate() -> TalanGate:
         from talan_eval.gate import GateSettings, Outcome, decide  # noqa: PLC0415 - pytest starts without them
         from talan_eval.gate.wording import headline  # noqa: PLC0415 - as above
         from talan_eval.report.clean import clean  # noqa: PLC0415 - as above
-        from talan_eval.report.commands import without_commands  # noqa: PLC0415 - as above
+        from talan_eval.report.command_breaking import without_commands  # noqa: PLC0415 - as above
         from talan_eval.result.choosing import chosen_contrasts  # noqa: PLC0415 - as above
         from talan_eval.result.reading import read_result  # noqa: PLC0415 - as above
 

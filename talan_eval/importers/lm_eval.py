@@ -10,11 +10,11 @@ repeated answers (``repeats`` in a task) before it writes the line, so that one 
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from talan_core.bounded import parse_json, said
 from talan_core.errors import UserError
 from talan_eval.importers.files import first_bytes, natural
 from talan_eval.importers.lm_eval_lines import LineReader
@@ -34,7 +34,6 @@ _RESULTS: Final = re.compile(rf".+_(?P<time>{_TIME})\.json")
 _COMMON_SETTINGS: Final = ("chat_template_sha", "system_instruction_sha", "fewshot_as_multiturn")
 _ADAPTERS: Final = ("peft", "delta")
 _MODELS: Final = ("pretrained", "model", "path", "engine")
-_ENCODING: Final = "utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +172,10 @@ def _summary(directory: Path, time: str, reader: FileReader, stamps: list[Stamp]
     data, pending = reader.read(file)
     stamps.append(pending.stamp())
     try:
-        content = json.loads(data.decode(_ENCODING))
+        content = parse_json(data)
     except ValueError as error:
         raise UserError(
-            f"{file} is not JSON or was cut off ({error}).",
+            f"{file} is not JSON or was cut off ({said(error)}).",
             f"Score this run again, or move the file away (versions are then not checked): mv '{file}' '{file}.bad'",
         ) from error
     return _Summary(content if isinstance(content, dict) else {})

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from talan_core.bounded import shown
 from talan_core.errors import UserError
 from talan_eval.comparison.score_columns import ScoreColumns, cluster_column, label_columns
 
@@ -94,7 +95,7 @@ def _scores(log: TaskLog, answers: Answers, chosen: Chosen) -> FloatArray:
     metric = chosen.metric
     raw = [values.get(metric) for values in answers.values]
     if {type(value) for value in raw} <= _NUMBERS:
-        scores = np.array(raw, dtype=np.float64)
+        scores = _as_array(raw)
         wrong = np.flatnonzero(~((scores >= 0) & (scores <= 1)))  # NaN is neither
         if not len(wrong):
             return scores
@@ -110,7 +111,7 @@ def _scores(log: TaskLog, answers: Answers, chosen: Chosen) -> FloatArray:
         )
     others = [name for name in chosen.found if name != metric]
     raise UserError(
-        f"{where}: {metric} is {values[metric]!r}, not a score from 0 to 1 (item {answers.items[index]!r}).",
+        f"{where}: {metric} is {shown(values[metric])}, not a score from 0 to 1 (item {answers.items[index]!r}).",
         f"Name another metric: --metric {others[0]}" + (f" (or {', '.join(others[1:])})" if others[1:] else "")
         if others
         else f"Scale the scores to 0 to 1 and score missing ones, or leave the task {log.task!r} out: --tasks OTHER",
@@ -167,4 +168,12 @@ def _unparsed(chosen: Chosen, answers: Sequence[Answers]) -> float | None:
     if _UNPARSED not in chosen.found:
         return None
     values = [value.get(_UNPARSED) for one in answers for value in one.values]
-    return float(np.mean(np.array(values, dtype=np.float64))) if {type(value) for value in values} <= _NUMBERS else None
+    return float(np.mean(_as_array(values))) if {type(value) for value in values} <= _NUMBERS else None
+
+
+def _as_array(values: Sequence[Any]) -> FloatArray:
+    """Return numbers as they are; a whole number that no float can hold becomes one that is no score either."""
+    try:
+        return np.array(values, dtype=np.float64)
+    except OverflowError:
+        return np.array([min(max(value, -1.0), 2.0) for value in values], dtype=np.float64)

@@ -60,7 +60,7 @@ def choose(
     filters = {task: _filters(task, logs[task]) for task in tasks}
     if filter_name is not None and not any(filter_name in names for names in filters.values()):
         raise unknown_name("filter", filter_name, {name for names in filters.values() for name in names})
-    by_filter = {task: _choose_filter(task, filters[task], filter_name) for task in tasks}
+    by_filter = {task: _choose_filter(logs[task][0], filters[task], filter_name) for task in tasks}
     found = {task: _metrics(task, [log.answers[by_filter[task]] for log in logs[task]]) for task in tasks}
     chosen = []
     for task in tasks:
@@ -104,17 +104,17 @@ def _filters(task: str, logs: Sequence[TaskLog]) -> tuple[str, ...]:
     return tuple(first.answers)
 
 
-def _choose_filter(task: str, names: Sequence[str], wanted: str | None) -> str:
+def _choose_filter(log: TaskLog, names: Sequence[str], wanted: str | None) -> str:
     if len(names) == 1:
         return names[0]
     if wanted is None:
         raise UserError(
-            f"Task {task!r} was scored under {len(names)} filters: {', '.join(names)}. They are different metrics of "
-            "the same answers; averaging them would count each answer twice.",
+            f"Task {log.task!r} was scored under {len(names)} filters: {', '.join(names)} ({log.file}). They are "
+            "different metrics of the same answers; averaging them would count each answer twice.",
             f"Name the one to compare: --filter {names[0]}",
         )
     if wanted not in names:
-        raise unknown_name(f"filter of task {task!r}", wanted, names)
+        raise unknown_name(f"filter of task {log.task!r}", wanted, names)
     return wanted
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import pydantic
 
+from talan_core.bounded import BoundsError, read_bounded
 from talan_core.errors import UserError
 from talan_eval.experiment import Experiment
 from talan_eval.grid import confirmation, plan
 from talan_eval.result.reading import RESULT_NAME, read_result
 from talan_eval.store.lock import holder_of
-from talan_eval.store.records import CorruptedError, ForeignError, Manifest, OtherVersionError
+from talan_eval.store.records import MOST_OF_A_RECORD, CorruptedError, ForeignError, Manifest, OtherVersionError
 from talan_eval.store.reports import has_seal, report_problems
 from talan_eval.store.store import MANIFEST_NAME, Store
 
@@ -128,11 +129,11 @@ def look_at(directory: Path) -> Store | Unlisted:
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
             return Unlisted(directory, "foreign", f"its {MANIFEST_NAME} is no file")
-        return _with_folders(Store(directory, Manifest.from_bytes(path.read_bytes())))
+        return _with_folders(Store(directory, Manifest.from_bytes(read_bounded(path, MOST_OF_A_RECORD))))
     except (FileNotFoundError, NotADirectoryError) as error:
         missing = isinstance(error, FileNotFoundError)
         return Unlisted(directory, "foreign", f"there is no {MANIFEST_NAME}" if missing else "it is a file")
-    except ForeignError:
+    except (ForeignError, BoundsError):
         return Unlisted(directory, "foreign", f"its {MANIFEST_NAME} is not one of an experiment")
     except CorruptedError as error:
         state: State = "other version" if isinstance(error, OtherVersionError) else "damaged"

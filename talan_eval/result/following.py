@@ -32,7 +32,7 @@ _PERCENT: Final = 100.0
 
 
 @dataclass(frozen=True)
-class Spread:
+class BySeed:
     """How the scores of one arm, or the differences of pairs, vary over the seeds of one backbone.
 
     Attributes:
@@ -68,7 +68,7 @@ class Evidence:
 
     delta: float
     pairing: Pairing
-    spreads: Sequence[Spread]
+    spreads: Sequence[BySeed]
     items: Sequence[ItemNoise]
     drawn: bool = False
     clustered: bool = False
@@ -92,11 +92,11 @@ class ItemNoise:
 def of_cell(cell: Cell, pairing: Pairing) -> Evidence:
     """Return what the E1 of a cell is computed from."""
     independent = pairing == "independent"
-    spreads = (Spread(1.0, cell.treat_by_seed), Spread(1.0, cell.base_by_seed)) if independent else None
+    spreads = (BySeed(1.0, cell.treat_by_seed), BySeed(1.0, cell.base_by_seed)) if independent else None
     return Evidence(
         cell.delta,
         pairing,
-        spreads or (Spread(1.0, cell.deltas),),
+        spreads or (BySeed(1.0, cell.deltas),),
         (_noise(cell, pairing),),
         drawn=pairing == "fixed" and cell.k > 1,
         clustered=cell.clusters is not None,
@@ -108,19 +108,19 @@ def of_mean(mean: Aggregate, cells: Sequence[Cell], pairing: Pairing) -> Evidenc
     if mean.delta is None or any(not entry.seeds for entry in mean.backbones):
         return None
     own = {entry.backbone: [cell for cell in cells if cell.backbone == entry.backbone] for entry in mean.backbones}
-    spreads: list[Spread] = []
+    spreads: list[BySeed] = []
     for entry in mean.backbones:
         weight = len(own[entry.backbone]) / len(cells)
         if pairing == "independent":
             of_base = sorted(set.intersection(*(set(cell.base_seeds or ()) for cell in own[entry.backbone])))
             spreads += [
-                Spread(weight, over_cells([(c.seeds, c.treat_by_seed) for c in own[entry.backbone]], entry.seeds)),
-                Spread(
+                BySeed(weight, over_cells([(c.seeds, c.treat_by_seed) for c in own[entry.backbone]], entry.seeds)),
+                BySeed(
                     weight, over_cells([(c.base_seeds or (), c.base_by_seed) for c in own[entry.backbone]], of_base)
                 ),
             ]
         else:
-            spreads.append(Spread(weight, entry.deltas))
+            spreads.append(BySeed(weight, entry.deltas))
     whole = all(cell.seeds == entry.seeds for entry in mean.backbones for cell in own[entry.backbone])
     return Evidence(
         mean.delta,

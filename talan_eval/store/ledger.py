@@ -81,8 +81,8 @@ class Ledger:
             lines = self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else []
         whole = [line for line in lines if line.endswith(b"\n")]
         entries = [read_line(line) for line in whole]
-        looks = tuple(_look(entry) for entry in entries if entry is not None)
-        return looks, entries.count(None)
+        looks = tuple(look for entry in entries if (look := _look(entry)) is not None)
+        return looks, len(entries) - len(looks)
 
     def enter(self, look: EnteredLook) -> None:
         """Enter a look; one that differs from an entered one in nothing but its time is not entered again.
@@ -126,5 +126,9 @@ def _seeds_of(looks: Sequence[EnteredLook], now: EnteredLook) -> list[tuple[int,
     return list(dict.fromkeys(look.seeds for look in looks if look.same_question(now)))
 
 
-def _look(entry: JsonObject) -> EnteredLook:
-    return EnteredLook(**{**entry, "seeds": tuple(entry["seeds"])})
+def _look(entry: JsonObject | None) -> EnteredLook | None:
+    """Return the look that a line enters, or None where it is damaged or of another form."""
+    try:
+        return None if entry is None else EnteredLook(**{**entry, "seeds": tuple(map(int, entry["seeds"]))})
+    except (TypeError, KeyError, ValueError):
+        return None

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
+from talan_core.bounded import read_bounded
 from talan_eval.store.atomic import atomic_write_bytes, remove
 from talan_eval.store.checkpoints import check_file
-from talan_eval.store.records import CorruptedError, SealedFile, sealed_json, unsealed_json
+from talan_eval.store.records import MOST_OF_A_RECORD, CorruptedError, SealedFile, sealed_json, unsealed_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -55,10 +56,10 @@ def report_problems(directory: Path, there: Iterable[str]) -> Iterator[str]:
     """
     path = directory / REPORTS_NAME
     try:
-        content = unsealed_json(path.read_bytes())
+        content = unsealed_json(read_bounded(path, MOST_OF_A_RECORD))
         files = [SealedFile(one["name"], one["sha256"], one["size"], 0) for one in content["files"]]
         cells = frozenset(content["cells"])
-    except (CorruptedError, OSError, KeyError, TypeError) as error:
+    except (CorruptedError, OSError, KeyError, TypeError, ValueError) as error:
         yield f"{path} is damaged, so its reports cannot be checked: {error}."
         return
     for file in files:

@@ -24,10 +24,9 @@ from rich.panel import Panel
 from rich.text import Text
 
 from talan_core.errors import UserError
-from talan_eval.cli.clean_console import CleanConsole
 from talan_eval.cli.main import main
-from talan_eval.cli.output import GuardedStream
-from talan_eval.report.commands import CommandBreaker, without_commands
+from talan_eval.cli.output import GuardedStream, terminal
+from talan_eval.report.command_breaking import CommandBreaker, without_commands
 
 ROOT = Path(__file__).parents[3]
 _SPEC = importlib.util.spec_from_file_location("runner_of_actions", Path(__file__).parent / "runner_of_actions.py")
@@ -197,7 +196,7 @@ def test_a_traceback_of_ours_is_cleaned_too(tmp_path):
 def test_errors_and_the_console_show_no_escape(escape):
     assert _STEERING.search(str(UserError(f"{escape} is wrong.", f"Type {escape}"))) is None
     shown = io.StringIO()
-    console = CleanConsole(file=shown, width=60, force_terminal=True, color_system=None)
+    console = terminal(file=shown, width=60, force_terminal=True, color_system=None)
     for one in (escape, Text(escape), Panel(Text(escape)), Markdown(escape)):
         console.print(one, markup=False)
     assert _STEERING.search(re.sub("\x1b\\[[0-9;]*m|\x1b\\]8;[^\x1b]*\x1b\\\\", "", shown.getvalue())) is None
@@ -231,7 +230,7 @@ def test_most_text_is_left_as_it_is():
 
 def test_nothing_is_written_but_through_the_guard():
     for path in (ROOT / "talan_eval" / "cli").glob("*.py"):
-        if path.name in {"output.py", "clean_console.py"}:
+        if path.name == "output.py":
             continue
         called = {
             ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
