@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import typer
@@ -56,6 +57,7 @@ def main() -> None:
     """Run the command line: a user's mistake is one message and exit code 2, a bug keeps its traceback."""
     with guarded():
         try:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's way of interrupting
             refuse_controls(sys.argv[1:])
             app()
         except UserError as error:

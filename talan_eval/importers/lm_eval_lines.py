@@ -191,7 +191,7 @@ def _whole(line: bytes, path: Path, number: int) -> dict[str, Any]:
 def _tail(row: Mapping[str, Any], path: Path, number: int) -> _Tail:
     named = row.get("metrics")
     names = named if isinstance(named, list) else [key for key in row if key not in _NOT_METRICS]
-    missing = [shown(name) for name in names if not isinstance(name, str) or name not in row]
+    missing = [shown(name).strip("'") for name in names if not isinstance(name, str) or name not in row]
     if missing or not names:
         raise UserError(
             f"{path}, line {number}: no value for {', '.join(missing[:_EXAMPLES]) if missing else 'any metric'}.",
