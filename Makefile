@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: install compare test test-slow test-browser test-latex coverage dist gate gate-result lint docs schema clean
+.PHONY: install compare test fuzz licences sbom test-slow test-browser test-latex coverage dist gate gate-result lint docs schema clean
 
 install: $(STAMP)
 
@@ -21,6 +21,10 @@ compare: $(STAMP)
 test: lint
 	$(BIN)/pytest -n 2 --dist worksteal
 
+# Ten thousand inputs per reader, other ones each time: an hour.
+fuzz: $(STAMP)
+	TALAN_EVAL_FUZZ=10000 $(BIN)/pytest -n 2 --dist worksteal tests/fuzz
+
 test-slow: $(STAMP)
 	$(BIN)/pytest -m slow
 
@@ -34,6 +38,14 @@ dist: $(STAMP)
 	$(BIN)/python -m build
 	TALAN_EVAL_DIST=dist $(BIN)/pytest -m wheel tests/packaging
 
+# Licences of everything that an installation leads to, and its bill of materials (CycloneD.PHONY: install compare test fuzz licences sbom test-slow).
+licences: $(STAMP)
+	@$(BIN)/python benchmarks/dependencies.py licences
+
+sbom: $(STAMP)
+	mkdir -p dist
+	$(BIN)/python benchmarks/dependencies.py sbom > dist/sbom.cdx.json
+
 # The comparison that ships with the project, gated: minutes.
 gate: gate-result
 	$(BIN)/talan-eval gate results/gate --margin 1.5 --per-cell --junit results/gate/gate.xml
@@ -46,7 +58,7 @@ test-browser: $(STAMP)
 	npm install --silent --prefix build/axe axe-core@4
 	$(BIN)/pytest -m browser
 
-# Needs LaTeX: apt-get install latexmk texlive-latex-recommended texlive-latex-extra
+# Needs LaTe.PHONY: install compare test fuzz licences sbom test-slow: apt-get install latexmk texlive-latex-recommended texlive-latex-extra
 test-latex: $(STAMP)
 	$(BIN)/pytest -m latex
 

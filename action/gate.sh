@@ -2,8 +2,25 @@
 # The action's script: runs the gate with the inputs that action.yml puts into the environment.
 set -euo pipefail
 
+refuse() {
+  printf 'Error: the input %s is not %s.\n' "$1" "$2" >&2
+  exit 2
+}
+# an input that begins with a hyphen would be taken for an option, one that is misspelt for its default
+for input in INSTALL RESULT CONTRAST MARGIN AGAINST MUST_PASS JUNIT; do
+  name="TALAN_$input"
+  while IFS= read -r line; do
+    case "$line" in -*) refuse "${input,,}" "a value: it begins with a hyphen" ;; esac
+  done <<<"${!name:-}"
+done
+for input in PER_CELL COMMENT; do
+  name="TALAN_$input"
+  case "${!name:-false}" in true | false) ;; *) refuse "${input,,}" "true or false" ;; esac
+done
+case "${TALAN_INCONCLUSIVE:-fail}" in fail | pass) ;; *) refuse inconclusive "fail or pass" ;; esac
+
 if [ -n "${TALAN_INSTALL:-}" ]; then
-  python -m pip install --quiet "$TALAN_INSTALL"
+  python -m pip install --quiet -- "$TALAN_INSTALL"
 fi
 
 summary="$(mktemp)"

@@ -12,13 +12,14 @@ import typing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from talan_core.bounded import real_number, shown, whole_number
 from talan_core.config import TalanConfig
 from talan_core.errors import UserError, unknown_name
 from talan_core.partners import PARTNERS, Partner, PeftPartner, PlainPartner
 from talan_core.partners.plain import Base
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from peft import PeftModel
     from transformers import PreTrainedModel
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 TALAN: Final = "talan"
 NOISE: Final = "noise"
 DEFAULT_GATE: Final = 0.02  # what three trained blocks on the bundled backbone wrote: 0.013, 0.020, 0.029
+_LONGEST: Final = 1000
 _PEFT_SEED_LIMIT: Final = 2**31
 _SEPARATOR: Final = re.compile(r"\+(?![^\[]*\])")  # a plus sign inside brackets belongs to a number such as 1e+16
 _COMPONENT: Final = re.compile(r"(?P<name>[^\[\]]+?)\s*(?:\[(?P<options>[^\[\]]*)\])?")
@@ -174,6 +176,8 @@ def parse_arm(text: str) -> Arm:
         UserError: For a name or an option that does not exist (with the nearest one that does), a value of the wrong
             kind or out of range, and combinations that make no arm.
     """
+    if len(text) > _LONGEST:
+        raise UserError(f"An arm of {len(text):,} letters ({shown(text)}) is none.", _EXAMPLE)
     components: dict[str, str] = {}
     for part in _SEPARATOR.split(text):
         match = _COMPONENT.fullmatch(part.strip())
@@ -345,10 +349,13 @@ def _value(text: str, hint: Any) -> int | float | str:  # noqa: ANN401 - a type,
         if kind not in _accepted(hint):
             continue
         try:
-            return kind(text)
+            return _READERS[kind](text)
         except ValueError:
             continue
     raise ValueError(text)
+
+
+_READERS: Final[Mapping[type, Callable[[str], int | float | str]]] = {int: whole_number, float: real_number, str: str}
 
 
 def _kind(hint: Any) -> str:  # noqa: ANN401 - a type, or a union of types

@@ -234,7 +234,11 @@ def read_record(directory: str | os.PathLike[str]) -> BlockRecord:
         context["base_revision"] = text_or_none(path, data, "base_revision")
         context["dtype"] = text_or_none(path, data, "dtype")
         context["provenance"] = provenance_of(path, data.pop("provenance", None))
-        record = BlockRecord(config=TalanConfig.from_dict(data), **context)
+        try:
+            config = TalanConfig.from_dict(data)
+        except UserError as error:
+            raise damaged(path, error.problem) from error
+        record = BlockRecord(config=config, **context)
     if not record.config.is_resolved:
         raise damaged(path, "layer or d_mem is not the number for one backbone")
     return record

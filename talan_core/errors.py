@@ -10,6 +10,8 @@ import difflib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from talan_core.bounded import shown
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -32,8 +34,20 @@ class UserError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        """Return the problem and, on the next line, the fix."""
-        return f"{self.problem}\n{self.fix}"
+        """Return the problem and, on the next line, the fix, with nothing in them that steers a terminal."""
+        return printable(f"{self.problem}\n{self.fix}")
+
+
+def printable(text: str) -> str:
+    """Return text with every sign that is acted upon instead of shown written as Python writes it; lines stay lines.
+
+    Messages hold names, paths and words of others: terminal escapes, C1 controls and marks that reorder text become
+    their codes.
+    """
+    return "".join(
+        one if one.isprintable() or one in "\n\N{NO-BREAK SPACE}" else one.encode("unicode_escape").decode()
+        for one in text
+    )
 
 
 class MistakesError(UserError):
@@ -102,7 +116,7 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> UserError:
     names = sorted(valid)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
     hint = f"Did you mean {close[0]!r}? " if close else ""
-    return UserError(f"Unknown {kind} {name!r}.", f"{hint}Valid: {', '.join(names)}.")
+    return UserError(f"Unknown {kind} {shown(name)}.", f"{hint}Valid: {', '.join(names)}.")
 
 
 class Problems:

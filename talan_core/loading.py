@@ -27,6 +27,7 @@ from talan_core.exact import adapted, check_applied
 from talan_core.model import TalanPeftModel
 from talan_core.partners import PARTNERS, PlainPartner
 from talan_core.plain import ARM_CONFIG, ARM_WEIGHTS, PlainModel, read_plain
+from talan_core.portable import known_location
 from talan_core.revision import check_commit, commit_of
 from talan_core.stored import check_largest, damaged, largest_dimension, misfit, one_error, read_tensors
 
@@ -208,7 +209,7 @@ def _backbone(directory: Path, origin: _Origin, options: dict[str, Any]) -> PreT
     if origin.dtype is not None:
         given["dtype"] = origin.dtype
     try:
-        name = str(directory) if origin.name == OWN_DIRECTORY else origin.name
+        name = str(directory) if origin.name == OWN_DIRECTORY else known_location(origin.name)
         found = AutoModelForCausalLM.from_pretrained(name, **{**given, **options, "trust_remote_code": False})
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
         of = "" if given.get("revision") is None else f" at revision {given['revision']}"

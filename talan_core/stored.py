@@ -6,10 +6,10 @@ Nothing here runs what a file says: JSON and safetensors only, no pickles.
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from talan_core.bounded import MEGABYTE, parse_json, read_text_bounded
 from talan_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import torch
 
+_MOST: Final = 16 * MEGABYTE
 _LARGEST_NUMBER: Final = 2**53  # a seed may be large
 _SHOWN: Final = 3  # names of tensors in an error
 
@@ -49,7 +50,7 @@ def read_json(path: Path) -> dict[str, Any]:
         UserError: It cannot be read, is no JSON object, or is nested too deeply.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(read_text_bounded(path, _MOST), unique=True)
         _check_numbers(data)
     except (OSError, ValueError, RecursionError, MemoryError) as error:
         raise damaged(path, f"{type(error).__name__}: {error}") from error

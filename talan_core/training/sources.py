@@ -6,13 +6,13 @@ A source is written NAME or NAME:WEIGHT, several are separated by commas: "gsm8k
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from talan_core.bounded import MEGABYTE, parse_json, read_text_bounded, said
 from talan_core.errors import UserError, unknown_name
 from talan_core.training.benchmarks import TRAINING_SPLITS
 from talan_core.training.data import Dialogue, Example, Mixture
@@ -21,6 +21,7 @@ from talan_core.training.rows import item_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+_MOST: Final = 4096 * MEGABYTE
 _HUB: Final = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(?:@(?:(?P<config>[\w.-]+)/)?(?P<split>[\w.-]+))?")
 _LINES: Final = (".jsonl", ".ndjson")
 _EXAMPLE: Final = 'Type for example "gsm8k", "gsm8k:2,math:1", "mine.jsonl" or "owner/dataset@train".'
@@ -119,9 +120,11 @@ def read_lines(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
         UserError: The file cannot be read, or a line is no JSON object.
     """
     try:
-        content = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else f"not UTF-8 at byte {error.start}"
+        content = read_text_bounded(path, _MOST)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else said(error)
+        if isinstance(error, UnicodeDecodeError):
+            reason = f"not UTF-8 at byte {error.start}"
         raise UserError(f"The training data {path} cannot be read: {reason}.", "Check the path.") from error
     # Not splitlines(): a JSON string may hold U+2028 and its like, which end no line of JSON lines.
     for number, line in enumerate(content.split("\n"), 1):
@@ -129,9 +132,9 @@ def read_lines(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
             continue
         where = f"{path}, line {number}"
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{where}: not JSON ({error.msg}).", "Write one JSON object per line.") from error
+            row = parse_json(line)
+        except ValueError as error:
+            raise UserError(f"{where}: not JSON ({said(error)}).", "Write one JSON object per line.") from error
         if not isinstance(row, dict):
             raise UserError(f"{where}: not a JSON object.", "Write one JSON object per line.")
         yield row, where

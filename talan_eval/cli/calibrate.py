@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from talan_eval.cli.output import terminal
 from talan_eval.requests.commands import command_of
 from talan_eval.requests.power import CalibrateRequest
 
@@ -21,7 +22,6 @@ def perform(request: CalibrateRequest) -> None:
     import tempfile  # noqa: PLC0415 - --help must not wait for what follows
     from pathlib import Path  # noqa: PLC0415 - as above
 
-    from rich.console import Console  # noqa: PLC0415 - as above
     from rich.markdown import Markdown  # noqa: PLC0415 - as above
     from rich.progress import Progress  # noqa: PLC0415 - as above
 
@@ -29,7 +29,7 @@ def perform(request: CalibrateRequest) -> None:
     from talan_eval.calibration.study_tables import all_tables  # noqa: PLC0415 - as above
 
     study = make_study(request.settings, request.replicates, request.seed)
-    console = Console(highlight=False)
+    console = terminal()
     with tempfile.TemporaryDirectory() as scratch, Progress(console=console, transient=True) as shown:
         task = shown.add_task("settings", total=len(study.settings))
         directory = Path(scratch) if request.out is None else request.out

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
+from talan_eval.cli.output import note, terminal
 from talan_eval.requests.commands import command_of
 from talan_eval.requests.compare_logs import CompareLogsRequest
 
@@ -27,16 +27,14 @@ EXAMPLES = (
 def perform(request: CompareLogsRequest, file: Path | None = None) -> None:
     """Compare, print the table and write what was asked for."""
     del file  # what it says is in the request
-    from rich.console import Console  # noqa: PLC0415 - --help must not wait for it
-
     from talan_eval.pipeline.compare_logs import compare_logs, write_reports  # noqa: PLC0415 - as above
     from talan_eval.report.terminal import TerminalReport  # noqa: PLC0415 - as above
 
     compared = compare_logs(request)
-    for note in compared.notes:
-        sys.stderr.write(f"Note: {note}\n")
+    for text in compared.notes:
+        note(f"Note: {text}\n")
     write_reports(compared.result, request.out, request.json)
-    console = Console(highlight=False)
+    console = terminal()
     console.print(TerminalReport(compared.result))
     if request.out is not None:
         console.print(f"Written to {request.out}: report.md, result.json", markup=False, soft_wrap=True)

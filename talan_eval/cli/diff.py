@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from talan_eval.cli.output import say_document, terminal
+
 EXAMPLES = (
     "Examples:  talan-eval diff old/result.json new/result.json  |  "
     "talan-eval diff results/OLD results/NEW --contrast talan+lora:lora"
@@ -28,10 +30,7 @@ def command(
     guarded (E1), not adjusted for the number of benchmarks; to decide about a regression, use: talan-eval gate NEW
     --against OLD
     """
-    import sys  # noqa: PLC0415 - --help must not wait for it
-
-    from rich.console import Console  # noqa: PLC0415 - as above
-    from rich.text import Text  # noqa: PLC0415 - as above
+    from rich.text import Text  # noqa: PLC0415 - --help must not wait for it
 
     from talan_eval.gate.difference import difference_tables, sentences  # noqa: PLC0415 - as above
     from talan_eval.report.clean import clean  # noqa: PLC0415 - as above
@@ -47,9 +46,9 @@ def command(
     if markdown:
         shown = [part for table in tables for part in (f"## {escape(table.title)}", markdown_table(table))]
         parts = [*shown, *(escape(line) for line in said)]
-        sys.stdout.buffer.write(("\n\n".join(parts) + "\n").encode("utf-8", "replace"))
+        say_document(("\n\n".join(parts) + "\n").encode("utf-8", "replace"))
         return
-    console = Console(highlight=False)
+    console = terminal()
     for table in tables:
         console.print(rich_table(table.fitted(console.width, 2)[0]))
     for line in said:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from talan_eval.cli.output import terminal
+
 EXAMPLES = "Examples:  talan-eval doctor  |  talan-eval doctor --offline"
 
 
@@ -20,7 +22,6 @@ def command(
 
     Exit code 0 when nothing stands in the way of the bundled comparison, 1 otherwise. Notes are no problems.
     """
-    from rich.console import Console  # noqa: PLC0415 - --help must not wait for it
     from rich.table import Table  # noqa: PLC0415 - as above
     from rich.text import Text  # noqa: PLC0415 - as above
 
@@ -35,5 +36,5 @@ def command(
     for finding in findings:
         text = finding.found if finding.fix is None else f"{finding.found}\n{finding.fix}"
         grid.add_row(Text(finding.state, style=styles[finding.state]), Text(finding.name), Text(text))
-    Console(highlight=False).print(grid)
+    terminal().print(grid)
     raise typer.Exit(1 if any(finding.state == "problem" for finding in findings) else 0)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 import typer
 
+from talan_eval.cli.output import terminal, workflow_commands
 from talan_eval.requests.commands import command_of
 from talan_eval.requests.gate import GateRequest
 
@@ -72,20 +72,18 @@ def _write(report: GateReport, request: GateRequest) -> None:
 
 def _show(report: GateReport) -> None:
     """Print the report, and tell GitHub Actions what it reads from files and from the output."""
-    from rich.console import Console  # noqa: PLC0415 - as above
-
     from talan_eval.gate import github  # noqa: PLC0415 - as above
     from talan_eval.gate.table import markdown  # noqa: PLC0415 - as above
     from talan_eval.gate.terminal import TerminalGate  # noqa: PLC0415 - as above
 
-    Console(highlight=False).print(TerminalGate(report))
+    terminal().print(TerminalGate(report))
     for variable, text in (("GITHUB_STEP_SUMMARY", markdown(report)), ("GITHUB_OUTPUT", github.outputs(report))):
         name = os.environ.get(variable)
         if name:
             with open(name, "a", encoding="utf-8") as file:  # noqa: PTH123 - a name from the environment, appended to
                 file.write(text)
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        sys.stdout.write("".join(f"{line}\n" for line in github.annotate(report)))
+        workflow_commands(github.annotate(report))
 
 
 command = command_of(GateRequest, perform, DOC)

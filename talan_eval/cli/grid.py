@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 from typing import TYPE_CHECKING, Final
+
+from talan_eval.cli.output import note, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,13 +41,11 @@ def perform_grid(request: CompareRequest, file: Path | None) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
-    from rich.console import Console  # noqa: PLC0415 - --help must not wait for it
-
     from talan_eval.intake.prepare import prepare  # noqa: PLC0415 - as above
     from talan_eval.pipeline.session import open_session  # noqa: PLC0415 - as above
     from talan_eval.report.terminal import TerminalReport  # noqa: PLC0415 - as above
 
-    console = Console(highlight=False)
+    console = terminal()
     _check_executor(request)
     prepared = prepare(request)
     if request.dry_run:
@@ -172,5 +171,5 @@ def _interruptible() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        sys.stderr.write("Interrupted. Finished cells are kept: the same command goes on from here.\n")
+        note("Interrupted. Finished cells are kept: the same command goes on from here.\n")
         raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from talan_core.errors import UserError
+from talan_eval.cli.output import say
 from talan_eval.requests.compare import CompareRequest
 from talan_eval.requests.fields import declared
 
@@ -64,7 +64,7 @@ def command(
         raise UserError(f"{file} exists.", f"Choose another name, or replace it: talan-eval init {file} --force")
     make_directory(file.parent)
     atomic_write_bytes(file, experiment_file().encode())
-    sys.stdout.write(f"Written {file}. Run it with: talan-eval compare {file}\n")
+    say(f"Written {file}. Run it with: talan-eval compare {file}\n")
 
 
 def experiment_file() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import typer
@@ -21,6 +22,7 @@ from talan_eval.cli import (
     sandbox,
     tasks,
 )
+from talan_eval.cli.output import guarded, note, refuse_controls
 
 app = typer.Typer(
     name="talan-eval",
@@ -53,11 +55,14 @@ def _root() -> None:
 
 def main() -> None:
     """Run the command line: a user's mistake is one message and exit code 2, a bug keeps its traceback."""
-    try:
-        app()
-    except UserError as error:
-        sys.stderr.write(f"Error: {error}\n")
-        sys.exit(error.exit_code)
+    with guarded():
+        try:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's way of interrupting
+            refuse_controls(sys.argv[1:])
+            app()
+        except UserError as error:
+            note(f"Error: {error}\n")
+            sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

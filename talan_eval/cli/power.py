@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from talan_eval.cli.output import terminal
 from talan_eval.cli.outputs import write_named
 from talan_eval.requests.commands import command_of
 from talan_eval.requests.power import PowerRequest
@@ -35,7 +36,6 @@ def perform(request: PowerRequest) -> None:
     import dataclasses  # noqa: PLC0415 - --help must not wait for what follows
     import json  # noqa: PLC0415 - as above
 
-    from rich.console import Console  # noqa: PLC0415 - as above
     from rich.padding import Padding  # noqa: PLC0415 - as above
 
     from talan_eval.planning.forecast import make_plan  # noqa: PLC0415 - as above
@@ -44,7 +44,7 @@ def perform(request: PowerRequest) -> None:
     plan = make_plan(request)
     if request.json is not None:
         write_named(request.json, (json.dumps(dataclasses.asdict(plan), indent=2) + "\n").encode(), "--json")
-    console = Console(highlight=False)
+    console = terminal()
     console.print(
         f"{plan.n_seeds} seeds, {_count(plan.k, 'sample')} per item, two-sided alpha {plan.alpha:g}, "
         f"power {plan.power:.0%}. Variance components {plan.basis}.",

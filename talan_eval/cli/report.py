@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from talan_core.errors import UserError, unknown_name
+from talan_eval.cli.output import say, say_document, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -158,12 +158,10 @@ def _figure_files(figures: Sequence[Figure], ending: str) -> Formats:
 
 
 def _print_table(found: Result, margin: float | None) -> None:
-    from rich.console import Console  # noqa: PLC0415 - as above
-
     from talan_eval.report.context import Context  # noqa: PLC0415 - as above
     from talan_eval.report.terminal import TerminalReport  # noqa: PLC0415 - as above
 
-    Console(highlight=False).print(TerminalReport(found, Context(not_worse=_not_worse(found, margin))))
+    terminal().print(TerminalReport(found, Context(not_worse=_not_worse(found, margin))))
 
 
 def _print_only(files: Formats) -> None:
@@ -171,7 +169,7 @@ def _print_only(files: Formats) -> None:
         raise UserError(
             f"{len(files)} files cannot be printed at once.", "Name a directory for them, such as --out report/"
         )
-    sys.stdout.buffer.write(next(iter(files.values())))
+    say_document(next(iter(files.values())))
 
 
 def _write(files: Formats, out: Path) -> None:
@@ -183,4 +181,4 @@ def _write(files: Formats, out: Path) -> None:
     several = sum(name.startswith(f"{_SCORES}/") for name in files)
     names = [name for name in files if not name.startswith(f"{_SCORES}/")]
     names += [f"{_SCORES}/ ({several} files)"] if several else []
-    sys.stdout.write(f"Written to {out}: {', '.join(names)}\n")
+    say(f"Written to {out}: {', '.join(names)}\n")

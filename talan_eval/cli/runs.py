@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 
-from talan_core.errors import UserError
+from talan_core.errors import UserError, printable
+from talan_eval.cli.output import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,7 @@ def list_runs(directory: Directory = _DEFAULT) -> None:
 
 @app.command()
 def verify(directory: Directory = _DEFAULT) -> None:
-    """Check every checksum of records, samples and checkpoints; exit code 1 if any is damaged or cannot be checked."""
+    """Check every checksum of records, samples, checkpoints and reports; exit code 1 if any is damaged or gone."""
     from talan_eval.records.listing import HARMLESS, Unlisted, experiments_in  # noqa: PLC0415 - --help must not wait
 
     damaged = unchecked = 0
@@ -122,7 +122,8 @@ def gc(
 
 
 def _verified(store: Store) -> tuple[int, list[str]]:
-    """Return how many records and checkpoints are sound, and a sentence for each that is not."""
+    """Return how many records and checkpoints are sound, and a sentence for each that is not, and for each report."""
+    from talan_eval.records.listing import report_faults  # noqa: PLC0415 - as below
     from talan_eval.store.records import CorruptedError  # noqa: PLC0415 - --help must not wait for it
 
     state = store.verify()
@@ -133,7 +134,7 @@ def _verified(store: Store) -> tuple[int, list[str]]:
             store.check_checkpoint(name)
         except CorruptedError as error:
             problems.append(f"Checkpoint {name} counts as missing: {error}.")
-    return len(state.records) + len(names) + len(state.problems) - len(problems), problems
+    return len(state.records) + len(names) + len(state.problems) - len(problems), [*problems, *report_faults(store)]
 
 
 def _experiments(found: list[ExperimentStatus | Unlisted]) -> Iterator[str]:
@@ -178,8 +179,4 @@ def _state(one: ExperimentStatus) -> str:
 
 def _write(lines: Iterator[str] | list[str]) -> None:
     """Write lines; a name in them can neither end a line nor steer the terminal."""
-    sys.stdout.write("".join(f"{_printable(line)}\n" for line in lines))
-
-
-def _printable(line: str) -> str:
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)
+    say("".join(printable(line).replace("\n", "\\n") + "\n" for line in lines))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import typer
+
+from talan_eval.cli.output import say
 
 if TYPE_CHECKING:
     from talan_eval.sandbox.tiers import AvailableTier
@@ -35,9 +36,9 @@ def check(
 
     found = _find(tier)
     for other, reason in found.tried:
-        sys.stdout.write(f"tier {other.value} is not available: {reason}\n")
-    sys.stdout.write(f"tier {found.tier.value}: {boundary_in_words(found.tier)}\n")
-    sys.stdout.write(f"layers: {', '.join(found.layers)}\n\n")
+        say(f"tier {other.value} is not available: {reason}\n")
+    say(f"tier {found.tier.value}: {boundary_in_words(found.tier)}\n")
+    say(f"layers: {', '.join(found.layers)}\n\n")
     counts: dict[str, list[int]] = {}
     problems = 0
     for finding in run_suite(found.tier):
@@ -46,15 +47,15 @@ def check(
         count[1] += 1
         if finding.problem is not None:
             problems += 1
-            sys.stdout.write(f"ESCAPED  {finding.group}: {finding.name}: {finding.problem}\n")
+            say(f"ESCAPED  {finding.group}: {finding.name}: {finding.problem}\n")
         elif verbose:
-            sys.stdout.write(f"held     {finding.group}: {finding.name}\n")
+            say(f"held     {finding.group}: {finding.name}\n")
     for group, (held, total) in counts.items():
-        sys.stdout.write(f"{group:<17} {held:>3} of {total}\n")
+        say(f"{group:<17} {held:>3} of {total}\n")
     if problems:
-        sys.stdout.write(f"\nThe boundary does not hold: {problems} programs did what they should not.\n")
+        say(f"\nThe boundary does not hold: {problems} programs did what they should not.\n")
         raise typer.Exit(ESCAPED)
-    sys.stdout.write("\nThe boundary holds.\n")
+    say("\nThe boundary holds.\n")
 
 
 def _find(tier: str) -> AvailableTier:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from talan_core.errors import UserError, unknown_name
+from talan_eval.cli.output import note, say
 
 if TYPE_CHECKING:
     from talan_eval.generation_settings import GenerationSettings
@@ -50,13 +50,13 @@ def listing(context: typer.Context, data_dir: _DATA_DIR = None) -> None:
     from talan_eval.tasks.catalog import catalog  # noqa: PLC0415 - --help must not wait for it
 
     entries = catalog(data_dir)
-    sys.stdout.write(f"{'benchmark':<20} {'items':>6} {'train':>6}  {'version':<7}  {'grader':<6}  data\n")
+    say(f"{'benchmark':<20} {'items':>6} {'train':>6}  {'version':<7}  {'grader':<6}  data\n")
     for entry in entries:
-        sys.stdout.write(
+        say(
             f"{entry.name:<20} {entry.n_items:>6,} {entry.n_train:>6,}  {entry.version:<7}  {entry.grader:<6}  "
             f"{entry.where}\n"
         )
-    sys.stdout.write(f"\nFiles are in {tasks_directory()}\nSee one item with: talan-eval tasks show NAME --item ID\n")
+    say(f"\nFiles are in {tasks_directory()}\nSee one item with: talan-eval tasks show NAME --item ID\n")
 
 
 @app.command(epilog=EXAMPLES)
@@ -91,9 +91,9 @@ def show(
     if answer is not None:
         (grade,) = grade_answers(spec.grader, [chosen.doc], [answer])
         sections.append(f"--- verdict on the given answer\n{grade.verdict} (score {grade.score:g}): {grade.reason}")
-    sys.stdout.write("\n\n".join(sections) + "\n")
+    say("\n\n".join(sections) + "\n")
     if not spec.publish_text:
-        sys.stderr.write(PROTECTED)
+        note(PROTECTED)
 
 
 def _chosen(benchmark: Benchmark, item_id: str | None) -> Item:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Literal
 from talan_core.errors import UserError
 from talan_eval.comparison.arm_records import ArmFacts, published_arms
 from talan_eval.comparison.family import FamilyTest, adjust, cell_test, check_family
-from talan_eval.comparison.flags import AGGREGATE, Remark, cell_flags, grouped, same_backbones, share_flags
+from talan_eval.comparison.flags import (
+    AGGREGATE,
+    Remark,
+    cell_flags,
+    copies_on_few_items,
+    grouped,
+    same_backbones,
+    share_flags,
+)
 from talan_eval.comparison.independent import pairedness
 from talan_eval.comparison.inference import analyse
 from talan_eval.comparison.item_level import clustering, item_level
@@ -218,6 +226,7 @@ def _warnings(analysed: Sequence[AnalysedContrast], means: Sequence[Mean]) -> tu
         of_tests += [Remark(name, item.name, text) for item in every for text in item.inference.reasons]
         of_tests += [Remark(name, AGGREGATE, text) for text in mean.reasons]
     remarks += same_backbones([[item.scores for item in one.whole] for one in analysed])
+    remarks += copies_on_few_items([[item.scores for item in one.whole] for one in analysed])
     size = max(len(one.whole) + len(one.parts) for one in analysed)
     return grouped([*remarks, *of_tests], size, len(analysed))
 

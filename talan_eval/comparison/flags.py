@@ -100,6 +100,33 @@ def same_backbones(contrasts: Sequence[Sequence[CellScores]]) -> Iterator[Remark
                 yield Remark(cells[0].contrast.name, AGGREGATE, text)
 
 
+def copies_on_few_items(contrasts: Sequence[Sequence[CellScores]]) -> Iterator[Remark]:
+    """Name seeds that are equal in both arms on every benchmark, where a benchmark is too small to tell by itself.
+
+    The benchmarks of a backbone are looked at together: a copied run is a copy on all of them, and chance has to hit
+    each. On few items in all it still can, so the number of items is said.
+    """
+    for cells in contrasts:
+        for backbone in dict.fromkeys(cell.backbone for cell in cells):
+            own = [cell for cell in cells if cell.backbone == backbone]
+            if own[0].contrast.pairing != "paired" or min(cell.base.shape[1] for cell in own) >= MIN_ITEMS:
+                continue
+            seeds = sorted(set.intersection(*(set(cell.seeds) for cell in own)))
+            rows = [[cell.seeds.index(seed) for seed in seeds] for cell in own]
+            base, treatment = (
+                np.concatenate([scores[kept] for scores, kept in zip(arm, rows, strict=True)], axis=1)
+                for arm in ([cell.base for cell in own], [cell.treatment for cell in own])
+            )
+            if np.array_equal(base, treatment):
+                continue  # named as such
+            for one, two in copied_seeds(base, treatment, least=1):
+                text = (
+                    f"seeds {seeds[one]} and {seeds[two]} have identical scores in both arms on all {base.shape[1]} "
+                    f"items ({backbone}); a copy is no new seed, and on few items chance can look like one"
+                )
+                yield Remark(cells[0].contrast.name, AGGREGATE, text)
+
+
 def _left_out(cell: CellScores) -> list[str]:
     flags, items = [], cell.items
     if cell.dropped_seeds:

@@ -108,11 +108,8 @@ def confirmed(
         new_items: Whether its items chose nothing either; where they did, E2 is not confirmed.
     """
     mean = confirmation.aggregate if new_items else confirmation.aggregate.model_copy(update={"e2": None})
-    first = confirmation.cells[0].backbone
-    held_out = sum(cell.n_items for cell in confirmation.cells if cell.backbone == first)
     return selection.model_copy(
         update={
-            "held_out_items": held_out if new_items else 0,
             "confirmation_seeds": confirmation.seeds,
             "confirmed": mean,
             "difference": None if mean.delta is None else mean.delta - selection.selection_gain,

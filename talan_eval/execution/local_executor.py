@@ -168,6 +168,8 @@ class _Slot:
         """End the process at once."""
         if self.process is not None:
             self.process.terminate()
+            self.process.join(_PATIENCE_SECONDS)
+            self.process.kill()  # one that was stopped takes no other signal; one that has ended takes none
             self._wait_for_end()
 
     def _connected(self) -> Connection:
@@ -190,6 +192,7 @@ def _serve(load: Callable[[], Performer], connection: Connection, parent: int) -
     """Perform what arrives, until nothing more can."""
     # An interrupt in the terminal reaches the whole process group; only the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent's means to end this process, whatever it does itself
     # tqdm would make a lock between processes, which a worker that is stopped leaves behind, with a warning at the end.
     tqdm.set_lock(threading.RLock())
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()

@@ -16,6 +16,7 @@ import torch
 
 from talan_core.arms import build, parse_arm
 from talan_core.backbones.load import load_model
+from talan_core.portable import make_portable
 from talan_core.quiet import library_warnings_silenced
 from talan_core.training.data import Example, encode
 from talan_core.training.fit import fit
@@ -199,6 +200,7 @@ class RunWorker:
                 log = self._fitted(model, run, report)
             with library_warnings_silenced():
                 model.save_pretrained(str(directory))
+            make_portable(directory, a.revision.location, run.backbone)
             (directory / TRAINING_LOG).write_bytes(readable_json({**asdict(log), **self._size(model)}))
         self._seal_training(run, directory=self.store.checkpoint(run.cell_id))
         self.store.forget_training(run.cell_id)

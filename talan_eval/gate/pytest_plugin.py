@@ -49,6 +49,8 @@ def talan_gate() -> TalanGate:
     ) -> GateReport:
         from talan_eval.gate import CheckOutcome, GateSettings, decide  # noqa: PLC0415 - pytest starts without them
         from talan_eval.gate.wording import headline  # noqa: PLC0415 - as above
+        from talan_eval.report.clean import clean  # noqa: PLC0415 - as above
+        from talan_eval.report.command_breaking import without_commands  # noqa: PLC0415 - as above
         from talan_eval.result.choosing import chosen_contrasts  # noqa: PLC0415 - as above
         from talan_eval.result.reading import read_result  # noqa: PLC0415 - as above
 
@@ -58,7 +60,7 @@ def talan_gate() -> TalanGate:
         report = decide(found, GateSettings(margin, per_cell=per_cell), contrasts=chosen)
         accepted = {CheckOutcome.PASS, *([CheckOutcome.INCONCLUSIVE] if allow_inconclusive else [])}
         if report.outcome not in accepted:
-            pytest.fail(headline(report), pytrace=False)
+            pytest.fail(without_commands(clean(headline(report))), pytrace=False)
         return report
 
     return gate

@@ -8,6 +8,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from talan_core.bounded import MEGABYTE, BoundsError, read_bounded
 from talan_core.errors import UserError
 from talan_eval.importers.logged import Stamp
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 _SNIFF = 1 << 16
 _LFS = b"version https://git-lfs.github.com/spec/"
 _MOST_WAITING = 4
-_DIGITS = re.compile(r"(\d+)")
+_DIGITS = re.compile(r"([0-9]+)")
+MOST_OF_A_LOG = 4096 * MEGABYTE
+"""Bytes of one file that is read as a whole; the largest sample logs of lm-eval have some hundred megabytes."""
 
 
 class FileReader:
@@ -56,7 +59,9 @@ class FileReader:
             UserError: It cannot be read, is empty, or is a pointer that git-lfs left in place of the file.
         """
         try:
-            data = path.read_bytes()
+            data = read_bounded(path, MOST_OF_A_LOG)
+        except BoundsError as error:
+            raise UserError(f"{path} is no log that is read here: {error}.", "Leave it out.") from error
         except OSError as error:
             raise UserError(f"Cannot read {path}: {error.strerror}.", f"Make it readable: chmod u+r {path}") from error
         if not data or data.isspace():  # which stops at the first letter
@@ -98,8 +103,12 @@ def first_bytes(path: Path, *, from_end: bool = False) -> bytes:
 
 def natural(text: object) -> list[tuple[int, int, str]]:
     """Return a key under which "seed2" comes before "seed10"."""
-    parts = _DIGITS.split(str(text))
-    return [(1, int(part), "") if part.isdigit() else (0, 0, part.casefold()) for part in parts] + [(0, 0, str(text))]
+    parts = [part.casefold() for part in _DIGITS.split(str(text))]
+    # a number by its length and its digits, because one of 5,000 digits is no int
+    keys = [
+        (0, 0, part) if place % 2 == 0 else (1, len(bare := part.lstrip("0")), bare) for place, part in enumerate(parts)
+    ]
+    return [*keys, (0, 0, str(text))]
 
 
 def _sha256(data: bytes) -> str:

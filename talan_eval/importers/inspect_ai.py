@@ -11,12 +11,14 @@ Not covered: edits of scores that a log records are taken as they stand; scores 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import zipfile
 from dataclasses import dataclass
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, Final
-from zipfile import BadZipFile
 
+from talan_core.bounded import MEGABYTE, BoundsError, check_archive, check_depth, real_number, said, shown
 from talan_core.errors import Problems, UserError
 from talan_eval.importers.files import first_bytes, natural
 from talan_eval.importers.logged import NO_FILTER, Answers, Claims, LoggedRun, OlderLog, TaskLog
@@ -36,6 +38,10 @@ _FINISHED: Final = "success"
 _TRANSCRIPT: Final = ("messages", "events", "store")
 _MESSAGE: Final = 200
 _MEAN: Final = "mean"
+_LEAST_UNPACKED: Final = 32 * MEGABYTE
+_RATIO: Final = 200  # logs of text and JSON are packed to a fifth, or a thirtieth where a prompt comes again and again
+_MOST_OF_A_SAMPLE: Final = 512 * MEGABYTE
+_MOST_OF_ALL: Final = 16384 * MEGABYTE
 _LETTERS: Final = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 _WORDS: Final = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 
@@ -144,15 +150,38 @@ def _model(spec: Any) -> str:  # noqa: ANN401 - inspect_ai's EvalSpec
 
 def _open(path: Path, reader: FileReader) -> _Log:
     api = _package(path)
-    _, pending = reader.read(path)
+    data, pending = reader.read(path)
     try:
+        _check_bounds(path, data)
         content = _whole_log(api, path)
-    except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
+    except UserError:
+        raise
+    except Exception as error:  # a reader that is not ours, on bytes of others: it raises whatever it meets
         raise UserError(
-            f"{path} is not a readable inspect_ai log ({type(error).__name__}: {error}).",
+            f"{path} is not a readable inspect_ai log ({type(error).__name__}: {said(error)}).",
             f"Look at it: inspect log dump '{path}'",
         ) from error
     return _Log(path, content, pending.stamp())
+
+
+def _check_bounds(path: Path, data: bytes) -> None:
+    """Unpack and measure a log before its own package reads it, which trusts what the file says of itself.
+
+    Raises:
+        ValueError: It is larger, deeper or packed more densely than logs are.
+    """
+    if path.suffix.lower() != ".eval":
+        check_depth(data)
+        return
+    with io.BytesIO(data) as file, zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        if len({member.filename for member in members}) < len(members):
+            raise ValueError("two members of the archive have one name")
+        for member in members:
+            if member.file_size > max(_LEAST_UNPACKED, _RATIO * member.compress_size):
+                raise BoundsError(f"its {shown(member.filename)} is said to unpack to {member.file_size:,} bytes")
+        for content in check_archive(file, members, of_one=_MOST_OF_A_SAMPLE, of_all=_MOST_OF_ALL):
+            check_depth(content)
 
 
 def _whole_log(api: Any, path: Path) -> Any:  # noqa: ANN401 - a module of an optional package, and its EvalLog
@@ -337,7 +366,7 @@ def _number(value: object) -> object:
     if known is not None:
         return known
     try:
-        return float(value)
+        return real_number(value)
     except ValueError:
         return value  # refused where the metric is chosen
 

@@ -18,6 +18,7 @@ import re
 from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from talan_core.bounded import parse_json, said, shown
 from talan_core.errors import UserError
 from talan_eval.importers.lm_eval_filters import UNNAMED
 from talan_eval.importers.logged import Answers
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _HEAD = b'{"doc_id": '
 _HEAD_END = b', "doc": '
 _HEAD_MOST = 64
+_EXAMPLES = 3
 _NUMBER = re.compile(rb'\{"doc_id": (\d+)')
 _TAIL = b', "filter": "'
 _HASHES = re.compile(
@@ -121,7 +123,7 @@ class LineReader:
         alike = self._alike.get(rest)
         if alike is None:
             try:
-                row = json.loads(b"{" + tail[2:])
+                row = parse_json(b"{" + tail[2:])
             except ValueError:
                 return None  # the whole line tells what is wrong with it
             if "prompt_hash" not in row:
@@ -170,15 +172,15 @@ def _answers(items: list[str], tails: Sequence[_Tail], lines: Sequence[int]) -> 
 
 def _whole(line: bytes, path: Path, number: int) -> dict[str, Any]:
     try:
-        row = json.loads(line.decode("utf-8-sig"))
+        row = parse_json(line)
     except ValueError as error:
         begun = isinstance(error, json.JSONDecodeError) and line.lstrip().startswith(b"{")
         cut = "was cut off" if begun else "is not JSON"
         raise UserError(
-            f"{path}, line {number}: the line {cut} ({error}).",
+            f"{path}, line {number}: the line {cut} ({said(error)}).",
             f"Score this run again with --log_samples, or leave it out; to look at it: sed -n {number}p '{path}'",
         ) from error
-    if not isinstance(row, dict) or row.get("doc_id") is None:
+    if not isinstance(row, dict) or not isinstance(row.get("doc_id"), str | int | float):
         raise UserError(
             f"{path}, line {number}: no lm-eval sample (it has no doc_id).",
             "Name directories that `lm_eval --log_samples --output_path DIR` wrote, or a table with the columns "
@@ -190,13 +192,18 @@ def _whole(line: bytes, path: Path, number: int) -> dict[str, Any]:
 def _tail(row: Mapping[str, Any], path: Path, number: int) -> _Tail:
     named = row.get("metrics")
     names = named if isinstance(named, list) else [key for key in row if key not in _NOT_METRICS]
-    missing = [str(name) for name in names if name not in row]
+    missing = [shown(name).strip("'") for name in names if not isinstance(name, str) or name not in row]
     if missing or (not names and not isinstance(named, list)):  # an empty list: the task gave this item no score
         raise UserError(
-            f"{path}, line {number}: no value for {', '.join(missing) if missing else 'any metric'}.",
+            f"{path}, line {number}: no value for {', '.join(missing[:_EXAMPLES]) if missing else 'any metric'}.",
             "Score this run again with --log_samples.",
         )
-    return _Tail(str(row.get("filter", UNNAMED)), _question(row), {str(name): row[name] for name in names})
+    under = row.get("filter", UNNAMED)
+    if not isinstance(under, str):
+        raise UserError(
+            f"{path}, line {number}: filter is {shown(under)}, not a name.", "Score this run again with --log_samples."
+        )
+    return _Tail(under, _question(row), {str(name): row[name] for name in names})
 
 
 def _question(row: Mapping[str, Any]) -> str:

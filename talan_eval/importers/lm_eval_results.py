@@ -6,11 +6,11 @@ lm-eval 0.4.13 writes them; what an older version does not write is not checked.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from talan_core.bounded import parse_json, said
 from talan_core.errors import UserError
 from talan_eval.importers.logged import Claims
 
@@ -26,7 +26,6 @@ _ADAPTERS: Final = ("peft", "delta")
 MODELS: Final = ("pretrained", "model", "path", "engine")
 _WHICH: Final = (*_ADAPTERS, *MODELS, "revision", "subfolder")
 _MEANS: Final = frozenset({"acc", "acc_norm", "acc_bytes", "exact_match"})  # whose aggregation is the mean unless said
-_ENCODING: Final = "utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +161,10 @@ def read_summary(file: Path, reader: FileReader, stamps: list[Stamp]) -> Summary
     data, pending = reader.read(file)
     stamps.append(pending.stamp())
     try:
-        content = json.loads(data.decode(_ENCODING))
+        content = parse_json(data)
     except ValueError as error:
         raise UserError(
-            f"{file} is not JSON or was cut off ({error}).",
+            f"{file} is not JSON or was cut off ({said(error)}).",
             f"Score this run again, or move the file away (the samples are then not checked): mv '{file}' '{file}.bad'",
         ) from error
     return Summary(content if isinstance(content, dict) else {}, file)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from talan_core.bounded import shown
 from talan_core.errors import Problems, UserError, refuse
 from talan_eval.comparison.bounds import outside
 from talan_eval.comparison.score_columns import ScoreColumns, cluster_column, label_columns
@@ -121,7 +122,7 @@ def _scores(log: TaskLog, answers: Answers, chosen: Chosen) -> FloatArray:
     metric = chosen.metric
     raw = [values.get(metric) for values in answers.values]
     if {type(value) for value in raw} <= _NUMBERS:
-        scores = np.array(raw, dtype=np.float64)
+        scores = _as_array(raw)
         wrong = np.flatnonzero(outside(scores, chosen.measure))
         if not len(wrong):
             return scores
@@ -137,7 +138,7 @@ def _scores(log: TaskLog, answers: Answers, chosen: Chosen) -> FloatArray:
     if isinstance(value, int | float) and np.isfinite(value):
         fix += f", or, if it is no share of right answers, say what it is measured in: --unit {metric}=UNIT"
     raise UserError(
-        f"{log.file}, {log.unit} {answers.lines[index]}: {metric} is {raw[index]!r}, not {_range(chosen.measure)} "
+        f"{log.file}, {log.unit} {answers.lines[index]}: {metric} is {shown(raw[index])}, not {_range(chosen.measure)} "
         f"(item {answers.items[index]!r}).",
         fix,
     )
@@ -241,4 +242,12 @@ def _unparsed(chosen: Chosen, answers: Sequence[Answers]) -> float | None:
     if _UNPARSED not in chosen.found:
         return None
     values = [value.get(_UNPARSED) for one in answers for value in one.values]
-    return float(np.mean(np.array(values, dtype=np.float64))) if {type(value) for value in values} <= _NUMBERS else None
+    return float(np.mean(_as_array(values))) if {type(value) for value in values} <= _NUMBERS else None
+
+
+def _as_array(values: Sequence[Any]) -> FloatArray:
+    """Return numbers as they are; a whole number that no float can hold becomes one that is no score either."""
+    try:
+        return np.array(values, dtype=np.float64)
+    except OverflowError:
+        return np.array([min(max(value, -1.0), 2.0) for value in values], dtype=np.float64)

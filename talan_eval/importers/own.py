@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
+from talan_core.bounded import said
 from talan_core.errors import UserError
 from talan_eval.importers.files import natural
 from talan_eval.importers.logged import NO_FILTER, Answers, LoggedRun, Stamp, TaskLog
@@ -58,7 +59,18 @@ class OwnResults(LogReader):
         Raises:
             UserError: A directory has no such arm, no finished sample, or a file that was changed.
         """
-        return [run for place in source.places for run in _runs(place.path, source)]
+        from talan_eval.store.records import CorruptedError  # noqa: PLC0415 - only results directories need the store
+
+        found: list[LoggedRun] = []
+        for place in source.places:
+            try:
+                found += _runs(place.path, source)
+            except (KeyError, TypeError, ValueError, AttributeError, CorruptedError) as error:
+                raise UserError(
+                    f"{place.path}: its records are not those of a comparison ({type(error).__name__}: {said(error)}).",
+                    "Run the `talan-eval compare` command that made it again.",
+                ) from error
+        return found
 
 
 def _runs(directory: Path, source: Source) -> list[LoggedRun]:

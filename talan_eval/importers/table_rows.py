@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from talan_core.bounded import MEGABYTE, BoundsError, parse_json, said, shown
 from talan_core.errors import UserError
 from talan_eval.importers.files import first_bytes
 
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Row = dict[str, Any]
+_ROWS_PER_BYTE = 16
+_MOST_CELLS = 200_000_000
+_LEAST_UNPACKED = 64 * MEGABYTE
+_RATIO = 100
+_BATCH = 65_536  # rows
 
 
 def column_names(path: Path) -> frozenset[str]:
@@ -31,7 +37,7 @@ def column_names(path: Path) -> frozenset[str]:
     line = first_bytes(path).removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode("utf-8", "replace")
     if suffix == ".jsonl":
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError:
             return frozenset()
         return frozenset(row) if isinstance(row, dict) else frozenset()
@@ -66,11 +72,11 @@ def read_rows(path: Path, data: bytes) -> Iterator[tuple[int, Row]]:
         return
     table = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if suffix == ".tsv" else ",", strict=True)
     try:
-        header = [name.strip() for name in next(table)]
-        twice = next((name for name in header if header.count(name) > 1), None)
+        header = [name.strip() for name in next(table, [])]
+        twice = next((name for name, count in Counter(header).items() if count > 1), None)
         if twice is not None:
             raise UserError(
-                f"{path}, line 1: two columns are called {twice!r}.", f"Rename one of them: sed -n 1p '{path}'"
+                f"{path}, line 1: two columns are called {shown(twice)}.", f"Rename one of them: sed -n 1p '{path}'"
             )
         for row in table:
             if len(row) != len(header) and row:
@@ -95,10 +101,10 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[int, Row]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError as error:
             raise UserError(
-                f"{path}, line {number}: the line is not JSON or was cut off ({error}).",
+                f"{path}, line {number}: the line is not JSON or was cut off ({said(error)}).",
                 f"Look at it: sed -n {number}p '{path}'",
             ) from error
         if not isinstance(row, dict):
@@ -111,8 +117,24 @@ def _parquet(path: Path, data: bytes) -> Iterator[tuple[int, Row]]:
     import pyarrow.parquet as pq  # noqa: PLC0415 - as above
 
     try:
-        table = pq.read_table(pa.BufferReader(data))
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path} is not a readable Parquet file ({error}).", "Write it again.") from error
-    for number, row in enumerate(table.to_pylist(), 1):
+        with pq.ParquetFile(pa.BufferReader(data)) as file:
+            _check_declared(file.metadata, len(data))
+            rows = [row for batch in file.iter_batches(_BATCH) for row in batch.to_pylist()]
+    except (pa.ArrowException, OSError, ValueError, OverflowError, TypeError, KeyError) as error:
+        raise UserError(f"{path} is not a readable Parquet file ({said(error)}).", "Write it again.") from error
+    for number, row in enumerate(rows, 1):
         yield number, {name: value for name, value in row.items() if value is not None}
+
+
+def _check_declared(metadata: Any, size: int) -> None:  # noqa: ANN401 - pyarrow has no types
+    """Refuse a file that says it unpacks to far more than rows of scores can: each row differs from all others.
+
+    Raises:
+        BoundsError: It does.
+    """
+    rows = metadata.num_rows
+    if rows > _ROWS_PER_BYTE * size or rows * max(metadata.num_columns, 1) > _MOST_CELLS:
+        raise BoundsError(f"it is said to hold {rows:,} rows of {metadata.num_columns:,} columns in {size:,} bytes")
+    unpacked = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
+    if unpacked > max(_LEAST_UNPACKED, _RATIO * size):
+        raise BoundsError(f"it is said to unpack to {unpacked:,} bytes")

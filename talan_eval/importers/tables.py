@@ -16,6 +16,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
+from talan_core.bounded import real_number, shown, whole_number
 from talan_core.errors import UserError
 from talan_eval.importers.files import natural
 from talan_eval.importers.logged import NO_FILTER, Answers, LoggedRun, TaskLog
@@ -38,6 +39,9 @@ LABEL: Final = "label_"
 _ID: Final = "id"  # another name of "item"
 _ONLY_METRIC: Final = "score"
 _ONLY_TASK: Final = "scores"
+_NAMES: Final = ("arm", "task", "item", "backbone", "prompt", "metric", "cluster")
+_LARGEST: Final = 10**18
+_EXAMPLES: Final = 12
 _SUFFIXES: Final = frozenset({".csv", ".tsv", ".parquet", ".jsonl"})
 
 
@@ -206,6 +210,12 @@ def _add(
 ) -> None:
     """Add one row; rows that differ in the metric alone become one answer with several metrics."""
     path, number, labels = where
+    for column in _NAMES:
+        if isinstance(row.get(column), list | dict | bytes):
+            raise UserError(
+                f"{path}, row {number}: {column} is {shown(row[column])}, neither a text nor a number.",
+                f"Write the {column} as a text.",
+            )
     seed = _whole(row, "seed", path, number) if "seed" in row else None
     sample = _whole(row, "sample", path, number) if "sample" in row else 0
     task, item, metric = str(row.get("task", _ONLY_TASK)), str(row["item"]), str(row.get("metric", _ONLY_METRIC))
@@ -230,15 +240,15 @@ def _add(
 
 def _whole(row: Mapping[str, Any], column: str, path: Path, number: int) -> int:
     value = row[column]
-    if type(value) is int and value >= 0:
+    if type(value) is int and 0 <= value <= _LARGEST:
         return value
     try:
-        whole = int(value)
+        whole = whole_number(value) if isinstance(value, str) else int(value)
     except (TypeError, ValueError, OverflowError):
         whole = -1
-    if whole < 0 or (isinstance(value, float) and value != whole):
+    if not 0 <= whole <= _LARGEST or (isinstance(value, float) and value != whole):
         raise UserError(
-            f"{path}, row {number}: {column} is {value!r}, not a whole number from 0 upwards.",
+            f"{path}, row {number}: {column} is {shown(value)}, not a whole number from 0 upwards.",
             f"Number the {column}s 0, 1, 2, ...",
         )
     return whole
@@ -249,7 +259,7 @@ def _score(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        return float(value)
+        return real_number(value)
     except ValueError:
         lowered = value.strip().lower()
         return lowered == "true" if lowered in {"true", "false"} else value

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from typing import TYPE_CHECKING, Final
 
 from talan_core.arms import parse_arm
+from talan_core.bounded import shown
 from talan_core.errors import UserError, refuse
 from talan_eval.result.contrast import declare
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 MOST_ARMS: Final = 200
 """Arms above which a grid must be confirmed with ``--yes``."""
+_MOST_WRITTEN: Final = 10_000
+_LONGEST: Final = 10_000  # letters
 _BRACKET: Final = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -96,10 +100,22 @@ def written_out(text: str) -> tuple[str, ...]:
 
     Values are separated by ``|`` inside brackets. A text without any is itself.
     """
+    if len(text) > _LONGEST or _count(text) > _MOST_WRITTEN:
+        raise UserError(
+            f"The grid of arms {shown(text)} is too large to be written out.",
+            "Name fewer values: talan[slots=1|2]+lora",
+        )
     parts = _BRACKET.split(text)  # outside, inside, outside, ...
     choices = [_choices(part) if place % 2 else [part] for place, part in enumerate(parts)]
     return tuple(
         "".join(f"[{part}]" if place % 2 else part for place, part in enumerate(chosen)) for chosen in product(*choices)
+    )
+
+
+def _count(text: str) -> int:
+    """Return how many arms a grid stands for, without writing them out."""
+    return prod(
+        option.count("|") + 1 for inside in _BRACKET.findall(text) for option in inside.split(",") if "=" in option
     )
 
 

@@ -124,13 +124,13 @@ def _selection(
     matrices: Sequence[ScoreMatrix], contrasts: Sequence[ContrastSpec], settings: StatisticsSettings
 ) -> Selection | None:
     """Choose the best treatment on the items that are not held out of the choice."""
-    choosing = split_items(matrices, settings.confirm_items, settings.rng_seed).choosing
-    return compare(
-        choosing,
-        contrasts,
-        Origin({}),
-        StatisticsSettings(resamples=1, rng_seed=settings.rng_seed, reduce=settings.reduce),
-    ).selection
+    split = split_items(matrices, settings.confirm_items, settings.rng_seed)
+    quick = StatisticsSettings(resamples=1, rng_seed=settings.rng_seed, reduce=settings.reduce)
+    chosen = compare(split.choosing, contrasts, Origin({}), quick).selection
+    if chosen is None or not settings.confirm_items:
+        return chosen
+    sizes = {one.task: len(one.items.item_ids) for one in split.held_out if one.backbone == matrices[0].backbone}
+    return chosen.model_copy(update={"held_out_items": sum(sizes.values())})
 
 
 def comparable(

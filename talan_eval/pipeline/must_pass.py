@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from talan_core.bounded import MEGABYTE, read_text_bounded, said, shown
 from talan_core.errors import UserError
 from talan_eval.gate.facts import MustPassItem
 from talan_eval.pipeline.graded import read_graded
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from talan_eval.result.schema import Result
+
+
+_MOST = 16 * MEGABYTE
 
 
 def read_must_pass(file: Path, directory: Path, result: Result) -> tuple[MustPassItem, ...]:
@@ -56,14 +60,14 @@ def read_must_pass(file: Path, directory: Path, result: Result) -> tuple[MustPas
 
 def _wanted(file: Path) -> Iterator[tuple[str, str]]:
     try:
-        lines = file.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"Cannot read {file}.", "Name a text file: --must-pass FILE") from error
+        lines = read_text_bounded(file, _MOST).splitlines()
+    except (OSError, ValueError) as error:
+        raise UserError(f"Cannot read {file} ({said(error)}).", "Name a text file: --must-pass FILE") from error
     for number, line in enumerate(lines, 1):
         words = line.split("#", 1)[0].split(maxsplit=1)
         if len(words) == 1:
             raise UserError(
-                f"{file}, line {number}: {words[0]!r} is not a benchmark and an item.",
+                f"{file}, line {number}: {shown(words[0])} is not a benchmark and an item.",
                 "Write one item per line: BENCHMARK ITEM, such as gsm8k gsm8k-0012",
             )
         if words:

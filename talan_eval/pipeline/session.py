@@ -14,6 +14,7 @@ from talan_eval.records.adoption import adopt, offers
 from talan_eval.report.markdown import render
 from talan_eval.store.atomic import atomic_write_bytes, make_directory
 from talan_eval.store.records import CorruptedError, Manifest
+from talan_eval.store.reports import write_reports
 from talan_eval.store.store import Store
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ class Session:
                 raise
             raise IncompleteGridError(f"{_listed(failures)}\n{error.problem}", self._again()) from error
         document = result.to_json().encode()
-        atomic_write_bytes(self.store.directory / "result.json", document)
-        atomic_write_bytes(self.store.directory / "report.md", render(result).encode())
+        files = {"result.json": document, "report.md": render(result).encode()}
+        write_reports(self.store.directory, files, self.store.record_names())
         if also is not None:
             make_directory(also.absolute().parent)
             atomic_write_bytes(also, document)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import pydantic
 
+from talan_core.bounded import BoundsError, read_bounded
 from talan_core.errors import UserError
 from talan_eval.experiment import Experiment
 from talan_eval.grid import confirmation, plan
-from talan_eval.result.reading import RESULT_NAME
+from talan_eval.result.reading import RESULT_NAME, read_result
 from talan_eval.store.lock import holder_of
-from talan_eval.store.records import CorruptedError, ForeignError, Manifest, OtherVersionError
+from talan_eval.store.records import MOST_OF_A_RECORD, CorruptedError, ForeignError, Manifest, OtherVersionError
+from talan_eval.store.reports import has_seal, report_problems
 from talan_eval.store.store import MANIFEST_NAME, Store
 
 if TYPE_CHECKING:
@@ -130,10 +132,10 @@ def look_at(directory: Path) -> Store | Unlisted:
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
             return Unlisted(directory, "foreign", f"its {MANIFEST_NAME} is no file")
-        return _with_folders(Store(directory, Manifest.from_bytes(path.read_bytes())))
+        return _with_folders(Store(directory, Manifest.from_bytes(read_bounded(path, MOST_OF_A_RECORD))))
     except (FileNotFoundError, NotADirectoryError) as error:
         return _without_manifest(directory, is_file=isinstance(error, NotADirectoryError))
-    except ForeignError:
+    except (ForeignError, BoundsError):
         return Unlisted(directory, "foreign", f"its {MANIFEST_NAME} is not one of an experiment")
     except CorruptedError as error:
         state: State = "other version" if isinstance(error, OtherVersionError) else "damaged"
@@ -199,6 +201,34 @@ def orphans(store: Store, *, finished: bool) -> tuple[str, ...]:
         if not finished or not all(store.has_record(cell.cell_id) for cell in run.evaluations)
     }
     return tuple(name for name in store.checkpoint_names() if name not in kept or not _sound(store, name))
+
+
+def report_faults(store: Store) -> tuple[str, ...]:
+    """Name what is wrong with the reports of an experiment, and the records that were there when they were written.
+
+    Where an earlier version wrote them they have no hashes: then the result must agree with itself, and each evaluation
+    that it was asked for must have a record or a failure.
+    """
+    directory, there = store.directory, store.record_names()
+    if has_seal(directory):
+        return tuple(report_problems(directory, there))
+    if not (directory / RESULT_NAME).exists():
+        return ()
+    try:
+        read_result(directory)
+    except UserError as error:
+        return (f"Report {RESULT_NAME} is damaged: {error.problem}",)
+    try:
+        runs = plan(Experiment(**store.manifest.experiment))
+    except pydantic.ValidationError:
+        return ()
+    given_up = store.failures()
+    return tuple(
+        f"Cell {cell.cell_id} counts as missing: there is a result, and its record was removed."
+        for run in runs
+        for cell in run.evaluations
+        if cell.cell_id not in there and not {cell.cell_id, run.cell_id} & given_up.keys()
+    )
 
 
 def _may_hold_one(path: Path) -> bool:

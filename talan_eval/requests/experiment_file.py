@@ -15,9 +15,11 @@ import typing
 from pathlib import Path
 from typing import Any, Final
 
+from talan_core.bounded import DEEPEST, MEGABYTE, check_depth, parse_json, read_text_bounded, said, shown
 from talan_core.errors import UserError, unknown_name
 from talan_eval.requests.fields import declared
 
+_MOST: Final = MEGABYTE // 8  # readers of YAML take seconds for more
 VARIABLE_PREFIX: Final = "TALAN_EVAL_"
 SUFFIXES: Final = (".toml", ".yaml", ".yml", ".json")
 _TYPES: Final = {str: "string", int: "integer", float: "number", bool: "boolean", Path: "string"}
@@ -97,24 +99,20 @@ def json_schema(request: type, title: str) -> dict[str, Any]:
 
 
 def _document(path: Path) -> dict[str, Any]:
-    import tomllib  # noqa: PLC0415 - only where there is a file
-
-    import yaml  # noqa: PLC0415 - as above
-
     if path.suffix not in SUFFIXES:
         raise UserError(
             f"{path} is no experiment file: its name ends in none of {', '.join(SUFFIXES)}.",
             "Type: talan-eval compare experiment.toml",
         )
     try:
-        text = path.read_text(encoding="utf-8")
-        readers = {".toml": tomllib.loads, ".json": json.loads}
-        content = readers.get(path.suffix, yaml.safe_load)(text)
+        text = read_text_bounded(path, _MOST)
+        check_depth(text.encode())  # brackets nest alike in all three
+        content = _read_as(path.suffix, text)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.", "Name an existing file.") from error
-    except (ValueError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())
-        raise UserError(f"{path} is no valid {path.suffix[1:].upper()}: {said}.", "Mend the file there.") from error
+    except (ValueError, RecursionError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else said(error)
+        raise UserError(f"{path} is no valid {path.suffix[1:].upper()}: {why}.", "Mend the file there.") from error
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -123,6 +121,20 @@ def _document(path: Path) -> dict[str, Any]:
         )
         raise UserError(f"{path} holds no keys.", f"Write options as keys, such as {example}.")
     return content
+
+
+def _read_as(suffix: str, text: str) -> Any:  # noqa: ANN401 - what such a file holds
+    import tomllib  # noqa: PLC0415 - only where there is a file
+
+    from talan_eval.requests.plain_yaml import read_yaml  # noqa: PLC0415 - as above
+
+    if suffix == ".json":
+        return parse_json(text, unique=True)
+    if suffix != ".toml":
+        return read_yaml(text)
+    if any(line.count(".") > DEEPEST for line in text.splitlines()):
+        raise ValueError(f"a line has more than {DEEPEST} dots")
+    return tomllib.loads(text)
 
 
 def _value(path: Path, key: str, value: object, hint: Any, *, listed: bool) -> Any:  # noqa: ANN401 - a field's own type
@@ -148,7 +160,7 @@ def _value(path: Path, key: str, value: object, hint: Any, *, listed: bool) -> A
 
 
 def _wrong(path: Path, key: str, value: object, expected: str) -> UserError:
-    return UserError(f"{path}: {key} is {value!r}, not {expected}.", f"Write {key} = ... with {expected}.")
+    return UserError(f"{path}: {key} is {shown(value)}, not {expected}.", f"Write {key} = ... with {expected}.")
 
 
 def _plain(hint: Any) -> Any:  # noqa: ANN401 - a type

@@ -2,40 +2,69 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from typing import TYPE_CHECKING, Final, TypeVar
+
+import numpy as np
+
+from talan_eval.result import following
+from talan_eval.result.evidence import Measure
+from talan_eval.result.near import ROUNDING, same
+from talan_eval.stats.aggregate import interquartile_mean, probability_of_improvement
+from talan_eval.stats.guard import ErrorTerm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from talan_eval.result.schema import Aggregate, Cell, Contrast, Result
+    from talan_eval.result.schema import Aggregate, ArmRecord, Cell, Contrast, Result, Selection, Settings, TaskScore
 
-_ROUNDING: Final = 1e-6  # points
+_FULL: Final = 100.0  # points
 _Name = TypeVar("_Name")
 
 
 def contradictions(result: Result) -> Iterator[str]:
     """Name what a result says twice and differently, each with its place; nothing for one that compare wrote.
 
-    Not covered: whether p-values and intervals follow from the scores, which only the answers can show.
+    Names and lengths first; the numbers of what has no such fault are computed from those below them, by
+    :mod:`talan_eval.result.following`, which says what is not covered. Neither are the numbers of metrics that have
+    another unit than points, nor those of means in which benchmarks weigh differently.
     """
+    yield from _of_names(result)
+    arms = {(arm.name, arm.backbone) for arm in result.arms}
+    scores = {(arm.name, arm.backbone, one.task): one for arm in result.arms for one in arm.scores}
+    for number, contrast in enumerate(result.contrasts):
+        place = f"contrasts.{number}"
+        for arm, backbone in dict.fromkeys(
+            (arm, cell.backbone) for arm in (contrast.base, contrast.treatment) for cell in contrast.cells
+        ):
+            if (arm, backbone) not in arms:
+                yield f"{place}: the arm {arm} on {backbone} is not among the arms"
+        faults = tuple(_of_contrast(contrast, place, result.primary.weights))
+        yield from faults
+        if not faults and result.measure == Measure():
+            yield from (f"{place}.{said}" for said in _numbers(contrast, result, primary=number == 0))
+            yield from (f"{place}.{said}" for said in _of_both_arms(contrast, scores))
+    for number, record in enumerate(result.arms):
+        yield from (f"arms.{number}.{said}" for said in _of_arm(record))
+    yield from _of_families(result)
+    if result.selection is not None:
+        yield from (f"selection.{said}" for said in _of_selection(result.selection, result))
+    if not result.provenance:
+        yield "provenance is empty, and whoever writes a result says where it comes from"
+    elif any(arm.kind == "trained" for arm in result.arms) and "experiment" not in result.provenance:
+        yield "provenance: arms were trained, and no experiment says what was declared"
+
+
+def _of_names(result: Result) -> Iterator[str]:
     named = [(one.base, one.treatment) for one in result.contrasts]
     if named[0] != (result.primary.contrast.base, result.primary.contrast.treatment):
         yield "primary.contrast is not the first of contrasts"
     yield from (f"contrasts: {treatment} against {base} stands there twice" for base, treatment in _twice(named))
     arms = [(arm.name, arm.backbone) for arm in result.arms]
     yield from (f"arms: {arm} on {backbone} stands there twice" for arm, backbone in _twice(arms))
-    for number, contrast in enumerate(result.contrasts):
-        place = f"contrasts.{number}"
-        if contrast.base == contrast.treatment:
-            yield f"{place}: the arm {contrast.base} is compared with itself"
-        for arm, backbone in dict.fromkeys(
-            (arm, cell.backbone) for arm in (contrast.base, contrast.treatment) for cell in contrast.cells
-        ):
-            if (arm, backbone) not in arms:
-                yield f"{place}: the arm {arm} on {backbone} is not among the arms"
-        yield from _of_contrast(contrast, place, result.primary.weights)
+    for number, (base, treatment) in enumerate(named):
+        if base == treatment:
+            yield f"contrasts.{number}: the arm {base} is compared with itself"
 
 
 def _of_contrast(contrast: Contrast, place: str, weights: Mapping[str, float]) -> Iterator[str]:
@@ -60,23 +89,24 @@ def _of_cell(cell: Cell, contrast: Contrast) -> Iterator[str]:
         ("treat_by_seed", len(cell.treat_by_seed), len(cell.seeds)),
     )
     yield from (f"{name}: {found} in place of {due}, as its seeds say" for name, found, due in lengths if found != due)
-    if len(set(cell.seeds)) < len(cell.seeds):
+    if len(set(cell.seeds)) < len(cell.seeds) or len(set(of_base)) < len(of_base):
         yield "seeds: one stands there twice"
-    if cell.deltas and not _same(cell.delta, sum(cell.deltas) / len(cell.deltas)):
+    if cell.deltas and not same(cell.delta, sum(cell.deltas) / len(cell.deltas)):
         yield "delta is not the mean of deltas"
-    if not _same(cell.delta, cell.treat_mean - cell.base_mean):
+    if not same(cell.delta, cell.treat_mean - cell.base_mean):
         yield "delta is not treat_mean minus base_mean"
 
 
 def _of_mean(mean: Aggregate, cells: Sequence[Cell], weights: Mapping[str, float]) -> Iterator[str]:
     if mean.n_cells != len(cells):
         yield f"n_cells: {mean.n_cells} in place of {len(cells)}"
-    if {one.backbone for one in mean.backbones} != {cell.backbone for cell in cells}:
+    names = [one.backbone for one in mean.backbones]
+    if set(names) != {cell.backbone for cell in cells} or len(set(names)) < len(names):
         yield "backbones are not those of the cells"
     if len(mean.deltas) != (len(mean.seeds) if mean.deltas else 0):
         yield f"deltas: {len(mean.deltas)} in place of {len(mean.seeds)}, as its seeds say"
         return
-    if mean.deltas and mean.delta is not None and not _same(mean.delta, sum(mean.deltas) / len(mean.deltas)):
+    if mean.deltas and mean.delta is not None and not same(mean.delta, sum(mean.deltas) / len(mean.deltas)):
         yield "delta is not the mean of deltas"
     for seed, delta in zip(mean.seeds, mean.deltas, strict=False):
         own = [
@@ -85,8 +115,171 @@ def _of_mean(mean: Aggregate, cells: Sequence[Cell], weights: Mapping[str, float
             if seed in cell.seeds and _paired(cell)
         ]
         weighed = sum(gain * weight for gain, weight in own) / sum(weight for _, weight in own) if own else 0.0
-        if len(own) < len(cells) or not _same(delta, weighed):
+        if len(own) < len(cells) or not same(delta, weighed):
             yield f"deltas: that of seed {seed} is not the mean over the cells"
+
+
+def _numbers(contrast: Contrast, result: Result, *, primary: bool) -> Iterator[str]:
+    """Name what does not follow in a contrast whose names and lengths agree."""
+    settings = result.settings
+    for kind, cells in (("cells", contrast.cells), ("slices", contrast.slices)):
+        for number, cell in enumerate(cells):
+            yield from (f"{kind}.{number}.{said}" for said in _numbers_of_cell(cell, contrast, settings))
+    if result.primary.weights:
+        return
+    mean, pairing = contrast.aggregate, contrast.pairing
+    yield from (f"aggregate.{said}" for said in _numbers_of_mean(mean, contrast))
+    entries = tuple(following.backbone_means(mean, contrast.cells, pairing, settings.alpha))
+    yield from (f"aggregate.{said}" for said in entries)
+    evidence = None if entries else following.of_mean(mean, contrast.cells, pairing)
+    if mean.e1 is not None and evidence is not None:
+        yield from (f"aggregate.{said}" for said in following.of_e1(mean.e1, evidence, settings.alpha))
+    decides = mean.adjusted_p if primary else mean.family_p
+    diverged = any(cell.diverged_seeds for cell in contrast.cells)
+    yield from (f"aggregate.{said}" for said in _verdict(mean, decides, settings, diverged=diverged))
+
+
+def _numbers_of_cell(cell: Cell, contrast: Contrast, settings: Settings) -> Iterator[str]:
+    every = (cell.base_mean, cell.treat_mean, *cell.base_by_seed, *cell.treat_by_seed)
+    if any(not -ROUNDING <= score <= _FULL + ROUNDING for score in every):
+        yield "a score is not between 0 and 100 points"
+    for name, mean, by_seed in (
+        ("base_mean", cell.base_mean, cell.base_by_seed),
+        ("treat_mean", cell.treat_mean, cell.treat_by_seed),
+    ):
+        if not same(mean, sum(by_seed) / len(by_seed)):
+            yield f"{name} is not the mean of its seeds"
+    yield from _seed_by_seed(cell, contrast)
+    if (cell.n_seeds > 1) != (cell.e1 is not None):
+        yield "e1 stands there exactly with two seeds or more, and here it is otherwise"
+    if cell.mean_squares is not None and len(cell.deltas) > 1:
+        spread = float(np.var(cell.deltas, ddof=1)) * cell.n_items
+        if not same(cell.mean_squares.seed / max(spread, 1.0), spread / max(spread, 1.0)):
+            yield "mean_squares.seed does not follow from deltas"
+    if cell.e1 is not None:
+        yield from following.of_e1(cell.e1, following.of_cell(cell, contrast.pairing), settings.alpha)
+    yield from _verdict(cell, cell.adjusted_p, settings, diverged=bool(cell.diverged_seeds))
+
+
+def _seed_by_seed(cell: Cell, contrast: Contrast) -> Iterator[str]:
+    of_base = cell.base_by_seed * len(cell.seeds) if contrast.pairing == "fixed" else cell.base_by_seed
+    for seed, delta, treatment, base in zip(cell.seeds, cell.deltas, cell.treat_by_seed, of_base, strict=False):
+        if not same(delta, treatment - base):
+            yield f"deltas: that of seed {seed} is not treatment minus base"
+    for seed, delta, pair in zip(cell.seeds, cell.deltas, cell.e0, strict=False):
+        if pair.seed != seed or not same(pair.delta, delta):
+            yield f"e0: that of seed {seed} is not its delta"
+        elif abs(delta) > _FULL * ((pair.lost or 0) + (pair.gained or 0)) / cell.n_items + ROUNDING:
+            yield f"e0: seed {seed} has a larger delta than its changed items can make"
+
+
+def _numbers_of_mean(mean: Aggregate, contrast: Contrast) -> Iterator[str]:
+    cells = contrast.cells
+    for name, found, due in (
+        ("base_mean", mean.base_mean, sum(cell.base_mean for cell in cells) / len(cells)),
+        ("treat_mean", mean.treat_mean, sum(cell.treat_mean for cell in cells) / len(cells)),
+    ):
+        if found is not None and not same(found, due):
+            yield f"{name} is not the mean over the cells"
+    if mean.delta is not None:
+        parts = [entry.weight * entry.delta for entry in mean.backbones if entry.delta is not None]
+        if len(parts) < len(mean.backbones) or not same(mean.delta, sum(parts)):
+            yield "delta is not the mean of its backbones"
+    if len(mean.backbones) == 1 and (mean.seeds, mean.deltas) != (mean.backbones[0].seeds, mean.backbones[0].deltas):
+        yield "seeds and deltas are not those of its backbone"
+    if mean.positive is not None:
+        surely, at_most = (sum(cell.delta > slack for cell in cells) for slack in (ROUNDING, -ROUNDING))
+        if mean.positive.n_cells != len(cells) or not surely <= mean.positive.positive <= at_most:
+            yield "positive does not follow from the cells"
+    if contrast.pairing != "independent" and mean.delta is not None:
+        yield from _descriptive(mean, cells)
+
+
+def _descriptive(mean: Aggregate, cells: Sequence[Cell]) -> Iterator[str]:
+    seeds = {entry.backbone: entry.seeds for entry in mean.backbones}
+    gains = np.array(
+        [
+            delta
+            for cell in cells
+            for seed, delta in zip(cell.seeds, cell.deltas, strict=True)
+            if seed in seeds[cell.backbone]
+        ]
+    )
+    if mean.iqm is not None and not same(mean.iqm, interquartile_mean(gains)):
+        yield "iqm does not follow from the cells"
+    if mean.poi is not None and not same(mean.poi, probability_of_improvement(gains)):
+        yield "poi does not follow from the cells"
+
+
+def _verdict(part: Aggregate | Cell, decides: float | None, settings: Settings, *, diverged: bool) -> Iterator[str]:
+    if (part.verdict == "withheld") != diverged and part.verdict != "not estimable":
+        yield "verdict: it is withheld exactly where a training diverged, and here it is otherwise"
+    yield from following.of_verdict(part, decides, settings)
+
+
+def _of_arm(arm: ArmRecord) -> Iterator[str]:
+    for name, seeds in (("seeds", arm.seeds), ("diverged", arm.diverged)):
+        if len(set(seeds)) < len(seeds):
+            yield f"{name}: one stands there twice"
+    yield from (f"scores: {task} stands there twice" for task in _twice([one.task for one in arm.scores]))
+    for number, one in enumerate(arm.scores):
+        if len(one.by_seed) != len(one.seeds) or not one.by_seed:
+            yield f"scores.{number}.by_seed: {len(one.by_seed)} in place of {len(one.seeds)}, as its seeds say"
+        elif not same(one.mean, sum(one.by_seed) / len(one.by_seed)):
+            yield f"scores.{number}.mean is not the mean of by_seed"
+
+
+def _of_both_arms(contrast: Contrast, scores: Mapping[tuple[str, str, str], TaskScore]) -> Iterator[str]:
+    """Name cells whose scores are not those that the arms are said to have."""
+    for number, cell in enumerate(contrast.cells):
+        of_base = cell.seeds if cell.base_seeds is None else cell.base_seeds
+        for arm, seeds, by_seed in (
+            (contrast.base, of_base, cell.base_by_seed),
+            (contrast.treatment, cell.seeds, cell.treat_by_seed),
+        ):
+            said = scores.get((arm, cell.backbone, cell.task))
+            if said is None:
+                yield f"cells.{number}: the arm {arm} has no scores on {cell.task}"
+                continue
+            fixed = contrast.pairing == "fixed" and arm == contrast.base
+            known = dict(zip(said.seeds, said.by_seed, strict=False))
+            due = said.by_seed if fixed else [known.get(seed) for seed in seeds]
+            if len(due) != len(by_seed) or any(
+                one is None or not same(one, two) for one, two in zip(due, by_seed, strict=False)
+            ):
+                yield f"cells.{number}: the scores of {arm} are not those that arms says"
+
+
+def _of_families(result: Result) -> Iterator[str]:
+    cells, slices = (sum(len(getattr(one, kind)) for one in result.contrasts) for kind in ("cells", "slices"))
+    apart = any(family.name == "slices" for family in result.families)  # in a result of schema 1 they are not
+    tests = {"scores": cells if apart else cells + slices, "slices": slices, "means": len(result.contrasts)}
+    for number, family in enumerate(result.families):
+        due = (len(result.contrasts), tests.get(family.name), result.primary.family_hash)
+        if (family.contrasts, family.cells, family.hash) != due:
+            yield f"families.{number} is not that of the contrasts"
+
+
+def _of_selection(selection: Selection, result: Result) -> Iterator[str]:
+    best = (selection.best.base, selection.best.treatment)
+    if selection.held_out_items:
+        return  # chosen on some of the items, whose scores are not in the result
+    found = [one for one in result.contrasts if (one.base, one.treatment) == best]
+    gains = [one.aggregate.delta for one in result.contrasts if one.base == best[0] and one.aggregate.delta is not None]
+    if not found or found[0].aggregate.delta is None or not same(selection.selection_gain, max(gains)):
+        yield "selection_gain is not the largest mean gain of the contrasts"
+    elif not same(found[0].aggregate.delta, selection.selection_gain):
+        yield "best is not the contrast with the largest mean gain"
+    mean = selection.confirmed
+    if mean is None or mean.delta is None:
+        return
+    if selection.difference is not None and not same(selection.difference, mean.delta - selection.selection_gain):
+        yield "difference is not the confirmed gain minus the selection gain"
+    if mean.e1 is not None:
+        terms = [ErrorTerm(term.name, term.se, np.inf if term.df is None else term.df) for term in mean.e1.terms]
+        yield from (
+            f"confirmed.{said}" for said in following.from_terms(mean.e1, mean.delta, terms, result.settings.alpha)
+        )
 
 
 def _paired(cell: Cell) -> bool:
@@ -95,7 +288,3 @@ def _paired(cell: Cell) -> bool:
 
 def _twice(names: Sequence[_Name]) -> list[_Name]:
     return [name for name, count in Counter(names).items() if count > 1]
-
-
-def _same(one: float, other: float) -> bool:
-    return math.isclose(one, other, rel_tol=0, abs_tol=_ROUNDING)

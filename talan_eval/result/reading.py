@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from talan_core.bounded import MEGABYTE, BoundsError, parse_json, read_text_bounded, said, shown
 from talan_core.errors import UserError
 from talan_eval.result.consistent import contradictions
 from talan_eval.result.schema import Result
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 RESULT_NAME = "result.json"
 _MANIFEST_NAME = "manifest.json"
 _FIRST, _VERSION = 1, 2
+_MOST = 64 * MEGABYTE
+_SHOWN = 80  # letters of a name in a place
 
 
 class UnfinishedError(UserError):
@@ -44,7 +47,7 @@ def read_result(path: Path, example: str = "results/NAME") -> Result:
             f"Give the command that started it again; finished cells are kept: talan-eval compare ... --out {path}",
         )
     try:
-        text = file.read_text("utf-8")
+        text = read_text_bounded(file, _MOST)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise UserError(
             f"There is no result at {path}.",
@@ -52,6 +55,8 @@ def read_result(path: Path, example: str = "results/NAME") -> Result:
         ) from error
     except UnicodeDecodeError as error:
         raise UserError(f"{file} is no text.", "Name the result.json of a comparison.") from error
+    except BoundsError as error:
+        raise UserError(f"{file} is no result: {error}.", "Name the result.json of a comparison.") from error
     except OSError as error:
         raise UserError(f"Cannot read {file}: {error.strerror}.", f"Make it readable: chmod u+r {file}") from error
     return _parsed(text, file)
@@ -59,29 +64,29 @@ def read_result(path: Path, example: str = "results/NAME") -> Result:
 
 def _parsed(text: str, file: Path) -> Result:
     try:
-        document = json.loads(text)
+        document = parse_json(text, unique=True)
     except json.JSONDecodeError as error:
         raise UserError(
             f"{file}, line {error.lineno}: not JSON ({error.msg}).", "Restore the file, or run the comparison again."
         ) from error
-    except RecursionError as error:
-        raise UserError(f"{file} is nested too deeply to be a result.", "Name a result.json.") from error
+    except ValueError as error:
+        raise UserError(f"{file} is no result: {said(error)}.", "Name a result.json.") from error
     if not isinstance(document, dict) or "schema" not in document:
         raise UserError(f"{file} is no result of talan-eval: it has no field 'schema'.", "Name a result.json.")
     version = document["schema"]
     if type(version) is not int or version not in (_FIRST, _VERSION):
         newer = type(version) is int and version > _VERSION
         raise UserError(
-            f"{file} follows result schema {version!r}{', which is newer' if newer else ''}: this talan-eval reads "
-            f"schemas {_FIRST} and {_VERSION}.",
+            f"{file} follows result schema {shown(version)}{', which is newer' if newer else ''}: this talan-eval "
+            f"reads schemas {_FIRST} and {_VERSION}.",
             "Install the version that wrote it, or the newest one: pip install --upgrade talan-eval",
         )
     again = "It was changed, or written by another version. Give its compare command again (finished cells are kept)."
     try:
         result = Result.from_json(text) if version == _VERSION else upgraded(FirstResult.model_validate_json(text))
     except ValidationError as error:
-        first: Any = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the whole"
+        first: Any = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(str(part)[:_SHOWN] for part in first["loc"]) or "the whole"
         raise UserError(
             f"{file} does not follow result schema {version}: {place}: {first['msg']} "
             f"({error.error_count()} such in all).",

@@ -20,12 +20,10 @@ import marshal
 import os
 import selectors
 import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from talan_eval.sandbox.home import Home
 from talan_eval.sandbox.inside.frames import read_report
-from talan_eval.sandbox.inside.leftovers import remove_tree
 from talan_eval.sandbox.job import Job, Limits, ProgramOutcome
 from talan_eval.sandbox.judge import SandboxError, not_judged
 from talan_eval.sandbox.judge_process import Case, JudgeProcess
@@ -35,6 +33,7 @@ from talan_eval.sandbox.worker import Worker, WorkerLostError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
     from types import CodeType, TracebackType
 
     from talan_eval.sandbox.inside.boundary import Layer, Setup
@@ -124,7 +123,7 @@ class Runner:
         self._without = tuple(layer.value for layer in without)
         self._workers: list[Worker] = []
         self._constants: dict[ComputedValue, str | None] = {}
-        self._directory: Path | None = None
+        self._kept: Home | None = None
         self._selector: selectors.BaseSelector = selectors.DefaultSelector()
         self._judge: JudgeProcess | None = None
 
@@ -154,9 +153,9 @@ class Runner:
                 judge.close()
         self._selector.close()
         self._selector = selectors.DefaultSelector()
-        if self._directory is not None:
-            remove_tree(str(self._directory))
-            self._directory = None
+        home, self._kept = self._kept, None
+        if home is not None:
+            home.remove()
 
     def run(self, jobs: Iterable[Job]) -> Iterator[ProgramOutcome]:
         """Yield the outcome of each job in order, each as soon as it and all before it are known.
@@ -282,9 +281,9 @@ class Runner:
         return self._tier
 
     def _home(self) -> Path:
-        if self._directory is None:
-            self._directory = Path(tempfile.mkdtemp(prefix="talan-eval-programs-"))
-        return self._directory
+        if self._kept is None:
+            self._kept = Home()
+        return self._kept.path
 
     def _setup(self) -> Setup:
         return setup(self._the_tier(), self._home(), self._limits, self._without)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from talan_eval.sandbox.home import Home
 from talan_eval.sandbox.inside.boundary import Setup
 from talan_eval.sandbox.job import Limits
 from talan_eval.sandbox.judge import SandboxError
@@ -106,8 +107,8 @@ def try_tier(tier: Tier, tried: tuple[tuple[Tier, str], ...] = ()) -> AvailableT
     """
     if sys.platform != "linux":
         raise TierUnavailableError(f"this is {sys.platform}, not Linux")
-    with tempfile.TemporaryDirectory(prefix="talan-eval-programs-") as directory:
-        worker = Worker(Limits(), setup(tier, Path(directory)), Path(directory))
+    with Home() as home:
+        worker = Worker(Limits(), setup(tier, home.path), home.path)
         try:
             worker.await_ready()
             return AvailableTier(tier, worker.layers, worker.landlock, tried)

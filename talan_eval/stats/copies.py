@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 MIN_ITEMS = 20  # with fewer items two honest seeds can agree everywhere
 
 
-def copied_seeds(base: FloatArray, treat: FloatArray) -> tuple[tuple[int, int], ...]:
+def copied_seeds(base: FloatArray, treat: FloatArray, least: int = MIN_ITEMS) -> tuple[tuple[int, int], ...]:
     """Find pairs of seeds with identical scores in both arms.
 
     One run that is counted S times has no spread between seeds and no interaction, so that only the floor of the guard
@@ -22,17 +22,18 @@ def copied_seeds(base: FloatArray, treat: FloatArray) -> tuple[tuple[int, int], 
     Args:
         base: Scores of the base arm, shape (S, N).
         treat: Scores of the treat arm, shape (S, N).
+        least: Items from which on equal scores are taken for more than chance.
 
     Returns:
-        Positions (i, j), i < j, of identical seeds; empty with fewer than 20 items. Seeds on which an arm scores the
-        same on every item (all right, all wrong) say nothing about copying and are not listed.
+        Positions (i, j), i < j, of identical seeds; empty with fewer items than ``least``. Seeds on which an arm scores
+        the same on every item (all right, all wrong) say nothing about copying and are not listed.
 
     Raises:
         ValueError: If the arms differ in shape.
     """
     if base.shape != treat.shape:
         raise ValueError(f"the arms need the same seeds and items, got {base.shape} and {treat.shape}")
-    if base.shape[1] < MIN_ITEMS:
+    if base.shape[1] < least:
         return ()
     scores = np.concatenate([base, treat], axis=1)
     varied = (np.ptp(base, axis=1) > 0) & (np.ptp(treat, axis=1) > 0)

@@ -40,6 +40,12 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise UserError(
+                f"{path} would be larger than files may be here ({error.strerror}).",
+                "Finished cells are kept. Allow larger files (ulimit -f unlimited) and give the same command again, or "
+                "write to another disk: --out DIR",
+            ) from error
         if error.errno in _FULL:
             raise UserError(
                 f"No space left on the disk while writing {path}.",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from talan_core.bounded import read_bounded
 from talan_eval.store.atomic import TEMPORARY_PREFIX, atomic_write_bytes, make_directory, remove
-from talan_eval.store.records import CorruptedError, check_name, sealed_json, unsealed_json
+from talan_eval.store.records import MOST_OF_A_RECORD, CorruptedError, check_name, sealed_json, unsealed_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,10 +66,10 @@ def read(directory: Path) -> dict[str, Failure]:
         if path.name.startswith(TEMPORARY_PREFIX):
             continue
         try:
-            content = unsealed_json(path.read_bytes())
+            content = unsealed_json(read_bounded(path, MOST_OF_A_RECORD))
             del content["schema"]
             found[path.stem] = Failure(**content)
-        except (OSError, CorruptedError, TypeError):
+        except (OSError, CorruptedError, TypeError, ValueError):
             continue
     return found
 

@@ -9,11 +9,11 @@ Not covered: two writers. The experiment's lock sees to that.
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from talan_core.bounded import parse_json
 from talan_eval.store.atomic import explained, flush_directory, make_directory, remove
 from talan_eval.store.canonical import JsonObject, canonical_hash, canonical_json
 
@@ -97,10 +97,10 @@ def _sound_lines(content: bytes) -> tuple[list[JsonObject], int]:
 def read_line(line: bytes) -> JsonObject | None:
     """Return the entry of a line, or None where the line is not exactly what was written."""
     try:
-        content = json.loads(line)
+        content = parse_json(line)
         entry = content["entry"]
         return entry if journal_line(entry) == line else None
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 

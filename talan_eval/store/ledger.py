@@ -7,6 +7,7 @@ removed; only a last line without its end, which nobody has seen the result of, 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
@@ -14,18 +15,19 @@ from typing import TYPE_CHECKING, Final
 import filelock
 
 from talan_core.errors import UserError
-from talan_eval.store.atomic import explained
+from talan_eval.store.atomic import atomic_write_bytes, explained
 from talan_eval.store.journal import journal_line, read_line
+from talan_eval.store.lock import holder_record, named_in
 
 if TYPE_CHECKING:
-    import contextlib
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from talan_eval.store.canonical import JsonObject
 
 LEDGER_NAME: Final = "ledger.jsonl"
 _LOCK_NAME: Final = ".ledger.lock"
+_HOLDER_NAME: Final = ".ledger.lock-holder.json"
 _PATIENCE_SECONDS: Final = 60
 
 
@@ -81,8 +83,8 @@ class Ledger:
             lines = self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else []
         whole = [line for line in lines if line.endswith(b"\n")]
         entries = [read_line(line) for line in whole]
-        looks = tuple(_look(entry) for entry in entries if entry is not None)
-        return looks, entries.count(None)
+        looks = tuple(look for entry in entries if (look := _look(entry)) is not None)
+        return looks, len(entries) - len(looks)
 
     def enter(self, look: EnteredLook) -> None:
         """Enter a look; one that differs from an entered one in nothing but its time is not entered again.
@@ -103,14 +105,22 @@ class Ledger:
                 file.flush()
                 os.fsync(file.fileno())
 
-    def _locked(self) -> contextlib.AbstractContextManager[object]:
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        lock, holder = filelock.FileLock(self.root / _LOCK_NAME, timeout=_PATIENCE_SECONDS), self.root / _HOLDER_NAME
         try:
-            return filelock.FileLock(self.root / _LOCK_NAME, timeout=_PATIENCE_SECONDS).acquire()
+            lock.acquire()
         except filelock.Timeout as error:
             raise UserError(
-                f"Another process has kept {self.path} locked for {_PATIENCE_SECONDS} s.",
+                f"Another process{named_in(holder)} has kept {self.path} locked for {_PATIENCE_SECONDS} s.",
                 "End that process, then give the same command again.",
             ) from error
+        try:
+            atomic_write_bytes(holder, holder_record())
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
 
 
 def earlier_looks(looks: Sequence[EnteredLook], now: EnteredLook) -> tuple[tuple[int, ...], ...]:
@@ -126,5 +136,9 @@ def _seeds_of(looks: Sequence[EnteredLook], now: EnteredLook) -> list[tuple[int,
     return list(dict.fromkeys(look.seeds for look in looks if look.same_question(now)))
 
 
-def _look(entry: JsonObject) -> EnteredLook:
-    return EnteredLook(**{**entry, "seeds": tuple(entry["seeds"])})
+def _look(entry: JsonObject | None) -> EnteredLook | None:
+    """Return the look that a line enters, or None where it is damaged or of another form."""
+    try:
+        return None if entry is None else EnteredLook(**{**entry, "seeds": tuple(map(int, entry["seeds"]))})
+    except (TypeError, KeyError, ValueError):
+        return None

@@ -42,14 +42,18 @@ def exclusive(directory: Path) -> Iterator[None]:
             "Wait until it has ended and give the same command again, or write elsewhere: --out DIR",
         ) from error
     try:
-        since = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-        holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": since}
-        atomic_write_bytes(directory / _HOLDER, readable_json(holder))
+        atomic_write_bytes(directory / _HOLDER, holder_record())
         yield
     finally:
         with contextlib.suppress(OSError):
             (directory / _HOLDER).unlink()
         lock.release()
+
+
+def holder_record() -> bytes:
+    """Return the content of a file that says who holds a lock: this process."""
+    since = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    return readable_json({"host": socket.gethostname(), "pid": os.getpid(), "since": since})
 
 
 def holder_of(directory: Path) -> str:
@@ -71,9 +75,13 @@ def holder_of(directory: Path) -> str:
 
 
 def _holder(directory: Path) -> str:
-    """Return who holds the lock, as far as it can be read."""
+    return named_in(directory / _HOLDER)
+
+
+def named_in(path: Path) -> str:
+    """Return who holds a lock, as far as the file beside it can be read, in brackets; else nothing."""
     try:
-        holder = json.loads((directory / _HOLDER).read_bytes())
+        holder = json.loads(path.read_bytes())
         return f" (process {holder['pid']} on {holder['host']}, since {holder['since']})"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from talan_core.bounded import MEGABYTE, BoundsError, parse_json, read_bounded
 from talan_eval.store.canonical import JsonObject, canonical_hash, readable_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA: Final = 1
+MOST_OF_A_RECORD: Final = 64 * MEGABYTE
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=@-]{0,179}")
 
 
@@ -121,9 +122,16 @@ class SealedRecord:
         content = unsealed_json(data)
         try:
             files = tuple(SealedFile(f["name"], f["sha256"], f["size"], f["lines"]) for f in content["files"])
-            return cls(content["cell"], content["data"], files, content.get("adopted_from"))
+            for file in files:
+                check_name(file.name, nested=True)
+            record = cls(content["cell"], content["data"], files, content.get("adopted_from"))
         except KeyError as error:
             raise CorruptedError(f"the field {error} is missing") from error
+        except (TypeError, ValueError) as error:
+            raise CorruptedError("a field of it has another type") from error
+        if not isinstance(record.cell_id, str) or not isinstance(record.data, dict):
+            raise CorruptedError("a field of it has another type")
+        return record
 
 
 def read_record(path: Path, name: str) -> SealedRecord:
@@ -137,10 +145,10 @@ def read_record(path: Path, name: str) -> SealedRecord:
         CorruptedError: It cannot be read, is damaged, or is another's; the message names the file.
     """
     try:
-        record = SealedRecord.from_bytes(path.read_bytes())
+        record = SealedRecord.from_bytes(read_bounded(path, MOST_OF_A_RECORD))
     except OSError as error:
         raise CorruptedError(f"{path} cannot be read ({error.strerror})") from error
-    except CorruptedError as error:
+    except (CorruptedError, BoundsError) as error:
         raise CorruptedError(f"{path} is damaged: {error}") from error
     if record.cell_id != name:
         raise CorruptedError(f"{path} is the record of cell {record.cell_id}")
@@ -158,7 +166,7 @@ def check_name(name: str, *, nested: bool = False) -> str:
         ValueError: It cannot; a bug in the caller, not a mistake of the user.
     """
     parts = name.split("/") if nested else [name]
-    if not all(_NAME.fullmatch(part) for part in parts):
+    if not all(_NAME.fullmatch(part) and part not in {".", ".."} for part in parts):
         raise ValueError(f"{name!r} cannot be a name in the store: letters, digits and ._+=@- only, 180 at most.")
     return name
 
@@ -176,8 +184,8 @@ def unsealed_json(data: bytes) -> JsonObject:
         CorruptedError: It is truncated, changed, foreign, or of another schema.
     """
     try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        content = parse_json(data)
+    except ValueError as error:
         raise CorruptedError("it is not JSON, so it was cut off or overwritten") from error
     if not isinstance(content, dict) or "sha256" not in content:
         raise ForeignError("it is no file of talan-eval: it has no checksum of its own")

@@ -9,6 +9,7 @@ Layout::
     DIR/running/<cell_id>.jsonl    the journal of an evaluation that is under way
     DIR/running/<cell_id>/         the state of a training that is under way
     DIR/failures/<cell_id>.json    why a cell was given up
+    DIR/reports.json               hashes of result.json and report.md, and the cells that they were made from
 
 A cell is finished when, and only when, its record is in place and every payload file has the size and hash that the
 record names. The record is written last. Whatever a kill leaves at any other moment counts as missing and is made
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from talan_core.bounded import BoundsError, read_bounded
 from talan_core.errors import UserError
 from talan_eval.store import checkpoints, failures
 from talan_eval.store.atomic import (
@@ -40,7 +42,15 @@ from talan_eval.store.atomic import (
 from talan_eval.store.canonical import JsonObject, canonical_hash, first_difference
 from talan_eval.store.journal import Journal
 from talan_eval.store.lock import LOCK_NAMES, exclusive
-from talan_eval.store.records import CorruptedError, Manifest, SealedFile, SealedRecord, check_name, read_record
+from talan_eval.store.records import (
+    MOST_OF_A_RECORD,
+    CorruptedError,
+    Manifest,
+    SealedFile,
+    SealedRecord,
+    check_name,
+    read_record,
+)
 from talan_eval.store.sealed_rows import count_rows
 
 if TYPE_CHECKING:
@@ -125,13 +135,13 @@ class Store:
         """
         path = directory / MANIFEST_NAME
         try:
-            return cls(directory, Manifest.from_bytes(path.read_bytes()))
+            return cls(directory, Manifest.from_bytes(read_bounded(path, MOST_OF_A_RECORD)))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise UserError(
                 f"{directory} holds no experiment: there is no {MANIFEST_NAME}.",
                 "Name a directory that `talan-eval compare` wrote.",
             ) from error
-        except CorruptedError as error:
+        except (CorruptedError, BoundsError) as error:
             raise UserError(
                 f"{path} is damaged: {error}.",
                 f"Restore it from a copy, or start again with the directory moved away: mv {directory} {directory}.old",

@@ -56,7 +56,7 @@ def workplace(tmp_path, monkeypatch):
     arms = ("lora", "talan+lora")
     matrices = [ScoreMatrix("micro", arm, items, tuple(range(7)), scores(draw, 0.5)) for arm in arms]
     quick = StatisticsSettings(resamples=50)
-    text = compare(matrices, [ContrastSpec(*arms)], Origin({}), quick).to_json()
+    text = compare(matrices, [ContrastSpec(*arms)], Origin({"made": "here"}), quick).to_json()
     for name in (
         "results/NAME/result.json",
         "results/OLD/result.json",

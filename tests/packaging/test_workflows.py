@@ -65,6 +65,14 @@ def test_actions_of_others_are_pinned_by_commit_and_say_which_version_that_is(wh
     assert re.search(rf"uses: {re.escape(step['uses'])} # v\d+\.\d+\.\d+$", text, re.MULTILINE)
 
 
+def test_the_example_and_the_hooks_are_pinned_by_the_same_commits():
+    example = (ROOT / "examples" / "github-workflow.yml").read_text()
+    pinned = {step["uses"] for _, step in STEPS if "uses" in step}
+    used = re.findall(r"uses: (\S+)", example)
+    assert {one for one in used if not one.startswith("OWNER/")} <= pinned
+    assert all(re.fullmatch(r"[0-9a-f]{40}", repo["rev"]) for repo in HOOKS if repo["repo"] != "local")
+
+
 def test_one_action_has_one_version():
     used = {step["uses"] for _, step in STEPS if "uses" in step}
     assert len({one.split("@")[0] for one in used}) == len(used)

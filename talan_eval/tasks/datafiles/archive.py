@@ -14,12 +14,14 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from talan_core.bounded import MEGABYTE, BoundsError, read_stream
 from talan_core.errors import UserError
 from talan_eval.tasks.datafiles.local import read_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+_MOST = 64 * MEGABYTE
 _FIX = "Restore the archive that the authors publish and run again."
 
 
@@ -65,11 +67,18 @@ def read_archive(file: ArchiveFile) -> list[dict[str, object]]:
     content = read_bytes(file.path, file.rows)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            raw = archive.read(file.member, pwd=base64.b64decode(file.password_base64))
-        text = raw.decode("utf-8-sig")
+            declared = archive.getinfo(file.member).file_size
+            with archive.open(file.member, pwd=base64.b64decode(file.password_base64)) as member:
+                raw = read_stream(member, _MOST, declared)
+        table = csv.DictReader(io.StringIO(raw.decode("utf-8-sig"), newline=""))
+        rows: list[dict[str, object]] = [dict(row) for row in table]
     except KeyError as error:
         raise UserError(f"The archive {file.path} holds no {file.member}.", _FIX) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
+    except BoundsError as error:
+        raise UserError(
+            f"The archive {file.path} does not hold {file.rows} items: in {file.member}, {error}.", _FIX
+        ) from error
+    except (zipfile.BadZipFile, zlib.error, csv.Error, EOFError, NotImplementedError, ValueError) as error:
         raise UserError(
             f"The archive {file.path} is damaged ({type(error).__name__}); "
             f"{file.member} in it should hold {file.rows} items.",
@@ -77,7 +86,6 @@ def read_archive(file: ArchiveFile) -> list[dict[str, object]]:
         ) from error
     except RuntimeError as error:  # zipfile's way of refusing a password
         raise UserError(f"The archive {file.path} does not open with the published password.", _FIX) from error
-    rows: list[dict[str, object]] = [dict(row) for row in csv.DictReader(io.StringIO(text, newline=""))]
     check_items(rows, f"{file.path} ({file.member})", file)
     return rows
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from talan_core.bounded import MEGABYTE, BoundsError, parse_json, read_bounded, said
 from talan_core.errors import UserError
 
+_MOST = 256 * MEGABYTE
 DATA_DIR_VARIABLE = "TALAN_EVAL_DATA_DIR"
 
 
@@ -95,7 +96,11 @@ def read_bytes(path: Path, rows: int) -> bytes:
         UserError: It is missing, or cannot be read.
     """
     try:
-        return path.read_bytes()
+        return read_bounded(path, _MOST)
+    except BoundsError as error:
+        raise UserError(
+            f"The data file {path} does not hold {rows} items: {error}.", "Restore the published file and run again."
+        ) from error
     except FileNotFoundError as error:
         raise UserError(
             f"The data file {path} is missing; it should hold {rows} items.",
@@ -110,10 +115,10 @@ def read_bytes(path: Path, rows: int) -> bytes:
 
 def _parse(line: str, number: int, file: DataFile) -> dict[str, object]:
     try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
+        row = parse_json(line)
+    except ValueError as error:
         raise UserError(
-            f"{file.path}, line {number}: not JSON ({error.msg}).", "Restore the published file and run again."
+            f"{file.path}, line {number}: not JSON ({said(error)}).", "Restore the published file and run again."
         ) from error
     missing = [field for field in file.fields if not isinstance(row, dict) or field not in row]
     if missing:

@@ -17,6 +17,7 @@ from talan_eval.grid import plan
 from talan_eval.result.contrast import ContrastSpec
 from talan_eval.store.failures import Failure
 from talan_eval.store.records import Manifest, sealed_json
+from talan_eval.store.reports import write_reports
 from talan_eval.store.store import Store
 
 TASK = TaskSpec(
@@ -88,6 +89,47 @@ def test_verify_is_quiet_about_sound_files_and_names_damaged_ones(root):
     assert "adapter.safetensors was changed" in shown
     assert "x.jsonl was changed" in shown
     assert "1 sound, 2 damaged" in shown
+
+
+@pytest.fixture
+def reported(root):
+    """Return an experiment with reports, and a function that writes them again."""
+    store = Store.load(root / "one")
+    files = {"result.json": b"{}", "report.md": b"# so"}
+    write_reports(store.directory, files, store.record_names())
+    return store
+
+
+def test_verify_notices_a_record_that_was_removed_after_the_reports(root, reported):
+    assert "3 sound, 0 damaged" in talan_eval("verify", root)
+    (name,) = [one for one in reported.record_names() if one.startswith("eval")]
+    (reported.directory / "cells" / f"{name}.json").unlink()
+    assert f"Cell {name} counts as missing: its record was removed" in talan_eval("verify", root, code=1)
+    write_reports(reported.directory, {"result.json": b"{}"}, reported.record_names())
+    assert "2 sound, 0 damaged" in talan_eval("verify", root)
+
+
+@pytest.mark.parametrize("name", ["result.json", "report.md"])
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"[]"), Path.unlink])
+def test_verify_notices_a_report_that_is_not_what_was_written(root, reported, name, damage):
+    damage(reported.directory / name)
+    assert f"Report {name} is damaged" in talan_eval("verify", root, code=1)
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "[" * 100_000, '{"sha256": 1}'])
+def test_verify_notices_a_damaged_seal(root, reported, content):
+    (reported.directory / "reports.json").write_text(content)
+    assert "its reports cannot be checked" in talan_eval("verify", root, code=1)
+
+
+def test_verify_looks_into_results_that_an_earlier_version_did_not_seal(root, reported):
+    (reported.directory / "reports.json").unlink()
+    assert "Report result.json is damaged" in talan_eval("verify", root, code=1)
+    shutil.copy(Path(__file__).parents[3] / "tests" / "data" / "result_schema_1.json", root / "one" / "result.json")
+    shown = talan_eval("verify", root, code=1)
+    assert shown.count("there is a result, and its record was removed") == 2  # one has its record, one was given up
+    (root / "one" / "result.json").unlink()
+    assert "3 sound, 0 damaged" in talan_eval("verify", root)
 
 
 def test_gc_removes_nothing_without_yes_and_keeps_what_is_needed(root):

@@ -52,7 +52,7 @@ def result_of(*cells, provenance=None, base="lora", treatment="talan+lora", pair
     matrices = [
         matrix for cell in cells for matrix in (cell.matrix(base, cell.base), cell.matrix(treatment, cell.treatment))
     ]
-    where = Origin(provenance=provenance or {}, arms=arms or {})
+    where = Origin(provenance=provenance or {"experiment_sha256": "0" * 64}, arms=arms or {})
     contrast = ContrastSpec(base, treatment, pairing)
     return compare(matrices, [contrast], where, StatisticsSettings(resamples=100, **settings))
 
@@ -66,8 +66,13 @@ def many_of(losses, *, tasks=("gsm8k_micro",), contrasts=None, provenance=None, 
         matrices.append(cell.matrix("lora", cell.base))
         matrices += [cell.matrix(arm, changed(cell.base, loss, spread)) for arm, loss in losses.items()]
     declared = contrasts or [ContrastSpec("lora", arm) for arm in losses]
-    where = Origin(provenance=provenance or {}, arms=arms or {})
+    where = Origin(provenance=provenance or {"experiment_sha256": "0" * 64}, arms=arms or {})
     return compare(matrices, declared, where, StatisticsSettings(resamples=100, **settings))
+
+
+@pytest.fixture
+def losing():
+    return changed
 
 
 @pytest.fixture

@@ -26,6 +26,26 @@ def shell(tmp_path, action_script, cell, result):
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TALAN_MARGIN", "-1"), ("TALAN_CONTRAST", "a:b\n--json=x"), ("TALAN_AGAINST", "--help"), ("TALAN_JUNIT", "-"),
+        ("TALAN_MUST_PASS", "--json"), ("TALAN_INSTALL", "--index-url=http://x"), ("TALAN_PER_CELL", "yes"),
+        ("TALAN_COMMENT", "True"), ("TALAN_INCONCLUSIVE", "passes"), ("TALAN_RESULT", "-h"),
+    ],
+)  # fmt: skip
+def test_inputs_that_look_like_options_or_are_misspelt_are_refused(action_script, tmp_path, name, value):
+    done = action_script({"TALAN_RESULT": "result.json", name: value})
+    assert done.returncode == 2
+    assert f"the input {name.removeprefix('TALAN_').lower()} is not" in done.stderr
+    assert not (tmp_path / "output").exists()
+
+
+def test_what_is_installed_is_no_option_of_pip():
+    script = (ROOT / "action" / "gate.sh").read_text()
+    assert re.findall(r"pip install.*", script) == ['pip install --quiet -- "$TALAN_INSTALL"']
+
+
+@pytest.mark.parametrize(
     ("case", "code", "outcome"),
     [({}, 0, "pass"), ({"loss": 0.2}, 1, "fail"), ({"items": 60, "spread": 0.1}, 3, "inconclusive")],
 )

@@ -7,9 +7,11 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
+from talan_eval.comparison import ContrastSpec, ItemTable, Origin, ScoreMatrix, compare
 from talan_eval.result.reading import read_result
 
 ROOT = Path(__file__).parents[3]
@@ -40,15 +42,18 @@ def place(directory, document):
         target.write_text(text)
 
 
-def shifted(document, points):
-    """Move every difference of a result by so many points, and the treatment's scores with it."""
-    for contrast in document.get("contrasts", [document]):  # the first schema has one contrast, the document itself
-        for part in contrast["cells"]:
-            part["treat_mean"] += points
-        for part in (*contrast["cells"], contrast["aggregate"]):
-            part["delta"] += points
-            part["deltas"] = [delta + points for delta in part["deltas"]]
-    return document
+def worse(losing):
+    """Make a result of the committed one's arms, seeds and benchmarks, whose arm under test loses a fifth of all."""
+    (contrast,) = read_result(BASELINE).contrasts
+    draw = np.random.default_rng(0)
+    matrices = []
+    for cell in contrast.cells:
+        items = ItemTable(cell.task, cell.metric, tuple(map(str, range(cell.n_items))), "0" * 12)
+        base = (draw.random((cell.n_seeds, cell.n_items)) < 0.6).astype(float)
+        for arm, scores in ((contrast.base, base), (contrast.treatment, losing(base, 0.2))):
+            matrices.append(ScoreMatrix(cell.backbone, arm, items, cell.seeds, scores))
+    made = compare(matrices, [ContrastSpec(contrast.base, contrast.treatment)], Origin({"experiment_sha256": "0" * 64}))
+    return json.loads(made.to_json())
 
 
 def made_with():
@@ -84,8 +89,8 @@ def test_its_gates_pass_on_the_committed_result(step, action_script, tmp_path):
 
 
 @pytest.mark.parametrize("step", GATES, ids=lambda step: step["name"])
-def test_its_gates_fail_where_everything_became_worse(step, action_script, tmp_path):
-    place(tmp_path, shifted(json.loads(BASELINE.read_text()), -20))
+def test_its_gates_fail_where_everything_became_worse(step, action_script, losing, tmp_path):
+    place(tmp_path, worse(losing))
     assert action_script(inputs_of(step)).returncode == 1
     assert "outcome=fail" in (tmp_path / "output").read_text()
 

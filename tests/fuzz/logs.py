@@ -1,0 +1,218 @@
+"""Readers of other harnesses' logs, and what their contents mean to a reader of a few lines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from talan_eval.importers import registry
+from talan_eval.importers.files import FileReader
+from talan_eval.importers.logged import LoggedArm
+from talan_eval.importers.logged_scores import score_columns
+from talan_eval.importers.metrics import choose
+from talan_eval.importers.places import find
+from talan_eval.importers.seeds import Trial
+from talan_eval.importers.words import split
+
+from .harness import Reader
+
+INSPECT = Path(__file__).parents[1] / "talan_eval" / "importers" / "data" / "inspect"
+ROWS = [
+    {"arm": "a", "seed": seed, "task": task, "item": f"i{item}", "score": (item + seed) % 2, "prompt": f"p{item}"}
+    for seed in (0, 1)
+    for task in ("x", "y")
+    for item in range(3)
+]
+
+
+def meaning(path):
+    """Read logs as compare-logs does, up to the columns of scores."""
+    word = split(f"a={path}")
+    with FileReader() as files:
+        readers = [kind(files) for kind in registry.READERS]
+        source = find(word, readers)
+        runs = tuple(source.reader.read(source))
+    found = {}
+    for number, run in enumerate(runs):
+        arm = LoggedArm(name="a", runs=(run,), words=(str(path),), in_order=True)
+        for one in choose([arm], sorted(run.tasks), (), None):
+            trial = Trial(run.seed or 0, 0, run)
+            for column in score_columns(one, [trial], "a", "b"):
+                rows = zip(column.item_ids, column.prompts, column.scores.tolist(), strict=True)
+                found[number, run.seed, column.task, one.metric] = sorted(rows)
+    return {str(key): value for key, value in found.items()}
+
+
+def columns_of(rows):
+    """Average scores by seed, task and item, as plain code."""
+    found: dict[tuple, dict] = {}
+    seeds = sorted({row["seed"] for row in rows})
+    for row in rows:
+        key = (seeds.index(row["seed"]), row["seed"], row["task"], "score")
+        found.setdefault(key, {}).setdefault(row["item"], []).append((row["prompt"], row["score"]))
+    return {
+        str(key): sorted(
+            (item, rows[0][0], sum(score for _, score in rows) / len(rows)) for item, rows in items.items()
+        )
+        for key, items in found.items()
+    }
+
+
+def digest(text):
+    import hashlib  # noqa: PLC0415 - here alone
+
+    return "" if text is None else hashlib.sha256(str(text).encode()).hexdigest()
+
+
+def plain_rows(rows):
+    """Read rows of a table strictly: Python's own forms of numbers are no numbers here."""
+    kept = []
+    for row in rows:
+        if isinstance(row["score"], str):
+            assert row["score"].strip(" \t").isascii()
+            assert "_" not in row["score"]
+        for name in ("arm", "task", "item"):
+            assert isinstance(row[name], str | int | float)
+        if row["arm"] != "a" and len({str(one["arm"]) for one in rows}) > 1:
+            continue
+        seed = int(row["seed"])
+        assert str(row["seed"]).strip().lstrip("+").isascii()
+        assert "_" not in str(row["seed"])
+        text = str(row["score"]).strip().lower()
+        score = {"true": 1.0, "false": 0.0}.get(text)
+        score = float(row["score"]) if score is None else score
+        assert 0 <= score <= 1
+        sample = row.get("sample")
+        assert sample is None
+        kept.append({**row, "seed": seed, "score": score, "task": str(row["task"]), "item": str(row["item"]),
+                     "prompt": digest(row.get("prompt"))})  # fmt: skip
+    return columns_of(kept)
+
+
+def plain_csv(data, delimiter=","):
+    text = data.decode("utf-8-sig")
+    header, *lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    header = [name.strip() for name in header]
+    assert len(set(header)) == len(header)
+    rows = []
+    for line in lines:
+        if line:
+            assert len(line) == len(header)
+            rows.append({name: value for name, value in zip(header, line, strict=True) if value != ""})
+    return plain_rows(rows)
+
+
+def plain_lines(data):
+    rows = [json.loads(line) for line in data.decode("utf-8-sig").split("\n") if line.strip()]
+    return plain_rows([{name: value for name, value in row.items() if value is not None} for row in rows])
+
+
+def table(delimiter):
+    target = io.StringIO()
+    writer = csv.DictWriter(target, list(ROWS[0]), delimiter=delimiter)
+    writer.writeheader()
+    writer.writerows(ROWS)
+    return target.getvalue().encode()
+
+
+def lines():
+    return "".join(json.dumps(row) + "\n" for row in ROWS).encode()
+
+
+def parquet(rows=None):
+    target = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(ROWS if rows is None else rows), target)
+    return target.getvalue()
+
+
+def plain_parquet(data):
+    rows = pq.read_table(pa.BufferReader(data)).to_pylist()
+    return plain_rows([{name: value for name, value in row.items() if value is not None} for row in rows])
+
+
+def lm_eval_lines():
+    made = []
+    for number in range(4):
+        prompt = f"question {number}?"
+        made.append(
+            json.dumps(
+                {
+                    "doc_id": number,
+                    "doc": {"question": prompt, "note": 'a "doc_id": 7, "filter": "x" inside'},
+                    "target": "5",
+                    "arguments": {"gen_args_0": {"arg_0": prompt}},
+                    "resps": [["5"]],
+                    "filtered_resps": ["5"],
+                    "filter": "none",
+                    "metrics": ["acc"],
+                    "doc_hash": digest("d" + prompt),
+                    "prompt_hash": digest(prompt),
+                    "target_hash": digest("5"),
+                    "acc": float(number % 2),
+                }
+            )
+            + "\n"
+        )
+    return "".join(made).encode()
+
+
+def plain_lm_eval(data):
+    """Read samples line by line; of one that is damaged between two sound ends the ends count, as documented."""
+    rows = []
+    for line in data.split(b"\n"):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line.decode("utf-8-sig"))
+        except ValueError:
+            number = int(re.match(rb'\{"doc_id": ([0-9]+), "doc": ', line)[1])
+            row = {"doc_id": number, **json.loads(b"{" + line[line.rindex(b', "filter": "') + 2 :])}
+        assert isinstance(row["doc_id"], str | int | float)
+        (metric,) = row["metrics"] if isinstance(row.get("metrics"), list) else [n for n in row if n == "acc"]
+        assert type(row[metric]) in (float, int, bool)
+        assert 0 <= row[metric] <= 1
+        under = row.get("filter", "none")
+        assert isinstance(under, str)
+        rows.append((str(row["doc_id"]), question(row), float(row[metric]), under, metric))
+    assert len({one[3] for one in rows}) == 1
+    assert len({one[0] for one in rows}) == len(rows)
+    return {str((0, None, "t", rows[0][4])): sorted(one[:3] for one in rows)}
+
+
+def question(row):
+    if "prompt_hash" in row:
+        return f"{row['prompt_hash']}:{row.get('target_hash', '')}"
+    parts = (row.get("arguments"), [row.get("doc"), row.get("target")])
+    return ":".join(digest(json.dumps(part, sort_keys=True)) for part in parts)
+
+
+READERS = [
+    Reader("CSV", "t.csv", table(","), meaning, plain_csv),
+    Reader("TSV", "t.tsv", table("\t"), meaning, lambda data: plain_csv(data, "\t")),
+    Reader("JSON lines", "t.jsonl", lines(), meaning, plain_lines),
+    Reader("Parquet", "t.parquet", parquet(), meaning, plain_parquet),
+    Reader(
+        "lm-eval samples", "run/samples_t_2026-01-02T03-04-05.678901.jsonl", lm_eval_lines(), meaning, plain_lm_eval
+    ),
+]
+
+
+def inspect_members():
+    """Return the members of a .eval log by name."""
+    with zipfile.ZipFile(INSPECT / "base" / "seed0" / "sums.eval") as archive:
+        return {info.filename: archive.read(info) for info in archive.infolist()}
+
+
+def zipped(members):
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return target.getvalue()

@@ -1,0 +1,162 @@
+"""A result in which one number was changed is refused, or nothing that is decided on changed with it."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import numpy as np
+import pytest
+
+from talan_core.errors import UserError
+from talan_eval.comparison import ContrastSpec, ItemTable, Origin, ScoreMatrix, StatisticsSettings, compare
+from talan_eval.gate import GateSettings, decide
+from talan_eval.result.consistent import contradictions
+from talan_eval.result.reading import read_result
+from talan_eval.result.schema import Result
+
+
+def leaves(part, path=()):
+    """Yield the place of every number of a document."""
+    if isinstance(part, dict):
+        for name, value in part.items():
+            yield from leaves(value, (*path, name))
+    elif isinstance(part, list):
+        for number, value in enumerate(part):
+            yield from leaves(value, (*path, number))
+    elif isinstance(part, int | float) and not isinstance(part, bool):
+        yield path
+
+
+def at(document, path):
+    for name in path:
+        document = document[name]
+    return document
+
+
+def forged(document, path, value):
+    changed = copy.deepcopy(document)
+    at(changed, path[:-1])[path[-1]] = value
+    return changed
+
+
+def answer(document):
+    """Return what gate decides, or None where the document is refused."""
+    try:
+        result = Result.model_validate(document)
+    except ValueError:
+        return None
+    if tuple(contradictions(result)):
+        return None
+    report = decide(result, GateSettings(margin=1.0, per_cell=True))
+    return report.outcome, tuple((check.outcome, check.lower, check.upper) for check in report.checks)
+
+
+@pytest.mark.parametrize("pairing", ["paired", "independent"])
+def test_no_single_number_can_be_moved_so_that_the_gate_says_something_else(many, pairing):
+    arms = {"lora": 0.0, "talan+lora": 0.05}
+    made = many(arms=arms, contrasts=[ContrastSpec("lora", "talan+lora", pairing)], items=40, backbones=("a", "b"))
+    document = json.loads(made.to_json())
+    before = answer(document)
+    assert before is not None
+    places = [path for path in leaves({"contrasts": document["contrasts"]}) if "provenance" not in path]
+    kept, tried = [], 0
+    for path in places[:: 1 if pairing == "independent" else 3]:
+        value = at(document, path)
+        for other in (value + 7, -value - 1) if isinstance(value, int) else (value + 0.5, value * 0.5, -value):
+            if other == value:
+                continue
+            tried += 1
+            after = answer(forged(document, path, other))
+            if after is not None and after != before:
+                kept.append((path, value, other))
+    assert tried > 500
+    # the mean square of the items is what only the items can show, and it moves the interval it stands for
+    assert [path for path, *_ in kept if not {"mean_squares", "n_items"} & set(path)] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("aggregate", "e1", "ci"), [40.0, 60.0], "e1.ci does not follow from e1.terms"),
+        (("aggregate", "e1", "p"), 1e-9, "e1.p does not follow from e1.terms"),
+        (("aggregate", "e1", "terms", 0, "se"), 1e-3, "does not follow from e1.terms"),
+        (("aggregate", "e1", "terms"), [], "e1.terms are not t, flip and floor"),
+        (("aggregate", "e1", "one_sided", "lower"), 30.0, "e1.one_sided does not follow"),
+        (("aggregate", "e1", "signflip", "p"), 0.015625, "e1.signflip.p does not follow from the differences"),
+        (("aggregate", "verdict"), "better", "verdict: better, which the deciding p"),
+        (("aggregate", "adjusted_p"), 0.06, "the p that decides is below that of e1"),
+        (("aggregate", "positive", "positive"), 9, "positive does not follow from the cells"),
+        (("aggregate", "poi"), 1.0, "poi does not follow from the cells"),
+        (("aggregate", "iqm"), 9.0, "iqm does not follow from the cells"),
+        (("aggregate", "treat_mean"), 99.0, "treat_mean is not the mean over the cells"),
+        (("cells", 0, "e0", 0, "delta"), 9.0, "cells.0.e0: that of seed 0 is not its delta"),
+        (("cells", 0, "e0", 0, "lost"), -1, "does not follow result schema 2"),
+        (("cells", 0, "e1"), None, "cells.0.e1 stands there exactly with two seeds"),
+        (("cells", 1, "treat_by_seed", 0), 140.0, "cells.1.a score is not between 0 and 100"),
+    ],
+)
+def test_each_forgery_is_named_with_its_place(result, tmp_path, path, value, said):
+    document = json.loads(result().to_json())
+    (tmp_path / "result.json").write_text(json.dumps(forged(document, ("contrasts", 0, *path), value)))
+    with pytest.raises(UserError) as caught:
+        read_result(tmp_path)
+    assert said in caught.value.problem
+
+
+def test_a_cell_that_is_changed_consistently_with_its_mean_differs_from_its_arm(result, tmp_path):
+    document = json.loads(result().to_json())
+    document["arms"][1]["scores"][0]["by_seed"] = [50.0] * 7
+    document["arms"][1]["scores"][0]["mean"] = 50.0
+    (tmp_path / "result.json").write_text(json.dumps(document))
+    with pytest.raises(UserError, match=r"the scores of talan\+lora are not those that arms says"):
+        read_result(tmp_path)
+
+
+@pytest.mark.parametrize("change", ["cells", "slices"])
+def test_cells_cannot_be_taken_away(result, tmp_path, change, cell):
+    made = result(
+        [cell(labels={"part": ("x", "y") * 30})], settings=StatisticsSettings(resamples=100, slices=("part",))
+    )
+    document = json.loads(made.to_json())
+    document["contrasts"][0][change] = document["contrasts"][0][change][:-1]
+    (tmp_path / "result.json").write_text(json.dumps(document))
+    with pytest.raises(UserError, match=r"contrasts\.0\.cells: Tuple should have|families\.0 is not that"):
+        read_result(tmp_path)
+
+
+@pytest.mark.parametrize("provenance", [{}, {"commit": "1"}])
+def test_a_result_that_does_not_say_where_it_comes_from_is_refused(result, tmp_path, provenance):
+    document = json.loads(result().to_json())
+    document["provenance"] = provenance
+    document["arms"][0]["kind"] = "trained"
+    (tmp_path / "result.json").write_text(json.dumps(document))
+    with pytest.raises(UserError, match="provenance"):
+        read_result(tmp_path)
+
+
+def random_result(number):
+    """Compare arms of a random design, with everything that makes statistics degenerate."""
+    rng = np.random.default_rng(number)
+    pairing = ("paired", "fixed", "independent")[number % 3]
+    k = int(rng.integers(1, 4))
+    matrices = []
+    sizes = {task: int(rng.integers(1, 25)) for task in ("x", "y", "z")[: int(rng.integers(1, 4))]}
+    for backbone in ("a", "b")[: int(rng.integers(1, 3))]:
+        for task, count in sizes.items():
+            clusters = tuple(f"c{n % 3}" for n in range(count)) if count > 6 and number % 4 == 0 else None
+            items = ItemTable(task, "acc", tuple(f"{n:02}" for n in range(count)), "0" * 12, clusters)
+            chance = rng.choice([0.0, 0.3, 0.9, 1.0], size=count)
+            for arm in ("base", "one", "two"):
+                many = 1 if pairing == "fixed" and arm == "base" else int(rng.integers(1, 9))
+                seeds = tuple(int(n) for n in rng.permutation(12)[:many]) if pairing != "paired" else tuple(range(6))
+                drawn = rng.binomial(k, chance, size=(len(seeds), count)) / k
+                scores = np.tile(drawn[:1], (len(seeds), 1)) if rng.random() < 0.15 else drawn
+                matrices.append(ScoreMatrix(backbone, arm, items, seeds, scores, k))
+    contrasts = [ContrastSpec("base", arm, pairing) for arm in ("one", "two")]
+    return compare(matrices, contrasts, Origin({"made": "here"}), StatisticsSettings(resamples=50))
+
+
+@pytest.mark.parametrize("number", range(36))
+def test_whatever_compare_makes_does_not_contradict_itself(number):
+    assert tuple(contradictions(Result.from_json(random_result(number).to_json()))) == ()
