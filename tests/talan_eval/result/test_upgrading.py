@@ -91,7 +91,8 @@ def test_whatever_else_the_first_schema_says_is_there(stored):
     for name in ("signature", "settings", "methods", "provenance", "sandbox", "warnings"):
         assert now[name] == BUNDLED[name], name
     assert {**now["primary"], "contrast": None} == {**BUNDLED["primary"], "contrast": None, "weights": {}}
-    assert [{**probe, "backbone": ""} for probe in BUNDLED["live_probes"]] == now["probes"]
+    later = {"backbone": "", "block_max_logit_change": None, "relative_write": None, "bf16_survival": None}
+    assert [{**probe, **later} for probe in BUNDLED["live_probes"]] == now["probes"]
     assert [{**cell, "backbone": ""} for cell in BUNDLED["failed_cells"]] == now["failed_cells"]
 
 
