@@ -35,7 +35,7 @@ _WRONG_BECAUSE: Final = (
     (
         re.compile(
             r"no exact value|no value|no assignment|sides are not equal|sides of the calculation differ"
-            r"|names no unknown|half an equation|not solved|more than values|another relation"
+            r"|names no unknown|half an equation|not solved|more than values|another relation|no unknown"
         ),
         "wrong, an equation or relation that is no value",
     ),

@@ -161,7 +161,7 @@ def as_interval(latex: str) -> str | None:
 def _bounds(sides: list[str], signs: list[str]) -> str | None:
     """Return the interval of one chain of inequalities."""
     if set(signs) == {"\\in"}:
-        return sides[-1].strip()
+        return sides[-1].strip() if _is_unknown(sides[0]) else None
     if signs == ["\\ne"] and _SYMBOL.fullmatch(sides[0]):
         return f"(-\\infty,{sides[1]})\\cup({sides[1]},\\infty)"
     if len(signs) == 1 and signs[0] in _FLIPPED:
@@ -208,7 +208,9 @@ def _single(latex: str, names: frozenset[str]) -> Reading:
     if found:
         return Reading(None, reason=f"{min(found)} gives no exact value", relations=relations)
     if signs == ["\\in"]:
-        return Reading(sides[1], relations=relations, name=sides[0].strip())
+        named = all(_is_name(part, names) for part in _split(sides[0], {","}))
+        reason = "" if named else "a member that is no unknown"
+        return Reading(sides[1] if named else None, reason=reason, relations=relations, name=sides[0].strip())
     if relations != {"="}:
         return Reading(None, reason="an inequality is no value", relations=relations)
     return _equation(sides, relations, names)
