@@ -77,7 +77,7 @@ _WORD: Final = re.compile(r"[A-Za-z]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Expression:
+class Calculation:
     """A calculation or a number in a line.
 
     Attributes:
@@ -97,7 +97,7 @@ class Expression:
     places: int = 0
 
 
-def expression_at(line: str, start: int, asked: frozenset[str] = frozenset(), depth: int = 0) -> Expression | None:
+def expression_at(line: str, start: int, asked: frozenset[str] = frozenset(), depth: int = 0) -> Calculation | None:
     """Return the longest calculation that begins at a place of a line, or None where none does.
 
     Args:
@@ -138,10 +138,10 @@ def expression_at(line: str, start: int, asked: frozenset[str] = frozenset(), de
         units |= following.units
         end = following
     total = sum(terms, current or Fraction(0)) if known else None
-    return Expression(total, start, end.end, steps, frozenset(units), end.places)
+    return Calculation(total, start, end.end, steps, frozenset(units), end.places)
 
 
-def _is_share(line: str, before: Expression, share: re.Match[str]) -> bool:
+def _is_share(line: str, before: Calculation, share: re.Match[str]) -> bool:
     """Tell whether "of" multiplies: behind a percentage or a fraction, not in "18 of 20"."""
     return share["percent"] is not None or "/" in line[before.start : before.end]
 
@@ -151,7 +151,7 @@ def words(text: str) -> frozenset[str]:
     return frozenset(word.casefold().rstrip("s") for word in _WORD.findall(text))
 
 
-def _power(line: str, start: int, asked: frozenset[str], depth: int) -> Expression | None:
+def _power(line: str, start: int, asked: frozenset[str], depth: int) -> Calculation | None:
     if line.startswith("(", start):
         base = None if depth == _MAX_DEPTH else expression_at(line, start + 1, asked, depth + 1)
         if base is None or not line.startswith(")", base.end):
@@ -177,7 +177,7 @@ def _power(line: str, start: int, asked: frozenset[str], depth: int) -> Expressi
     return replace(base, value=value, end=power.end(), steps=base.steps + 1)
 
 
-def _atom(line: str, start: int, asked: frozenset[str]) -> Expression | None:
+def _atom(line: str, start: int, asked: frozenset[str]) -> Calculation | None:
     number = NUMBER.match(line, start)
     if number is None:
         return None
@@ -202,8 +202,8 @@ def _atom(line: str, start: int, asked: frozenset[str]) -> Expression | None:
         value, end = value + _part(part) * (-1 if value < 0 else 1), part.end()
     lower = None if smallest is None or value is None else _lower_group(line, end, smallest, asked)
     if lower is not None and lower.value is not None and value is not None:
-        return Expression(value + lower.value, start, lower.end, 0, units, 0)
-    return Expression(value, start, end, 0, units, len(decimals))
+        return Calculation(value + lower.value, start, lower.end, 0, units, 0)
+    return Calculation(value, start, end, 0, units, len(decimals))
 
 
 def _part(part: re.Match[str]) -> Fraction:
@@ -213,7 +213,7 @@ def _part(part: re.Match[str]) -> Fraction:
     return Fraction(many, _PARTS[part["part"].lower()])
 
 
-def _lower_group(line: str, end: int, scale: Fraction, asked: frozenset[str]) -> Expression | None:
+def _lower_group(line: str, end: int, scale: Fraction, asked: frozenset[str]) -> Calculation | None:
     """Return the rest of a number in words and digits: "200 thousand" behind "1 million"."""
     gap = re.compile(r"[ ](?:and[ ])?(?=[0-9])").match(line, end)
     rest = None if gap is None or scale <= 1 else _atom(line, gap.end(), asked)

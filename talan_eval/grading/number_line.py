@@ -23,7 +23,7 @@ from talan_eval.grading.claims import (
     says_why,
     standing,
 )
-from talan_eval.grading.number_expression import Expression, expression_at, words
+from talan_eval.grading.number_expression import Calculation, expression_at, words
 from talan_eval.grading.number_text import NUMBER, UNREADABLE, FoundNumber
 
 SEVERAL: Final = "several values are given"
@@ -83,7 +83,7 @@ class _LineReader:
     def __init__(self, line: str, asked: frozenset[str]) -> None:
         self._line = line
         self._asked = asked
-        self._values: list[Expression] = []
+        self._values: list[Calculation] = []
         self._problem = ""
         self._why = False
         self._open = False
@@ -126,7 +126,7 @@ class _LineReader:
         if self._values and not self._problem:
             self._end()
 
-    def _take(self, value: Expression, gap: str) -> bool:
+    def _take(self, value: Calculation, gap: str) -> bool:
         """Take one value; return whether the line goes on."""
         if not self._values:
             self._values = [value]
@@ -160,7 +160,7 @@ class _LineReader:
         elif MINUS_BEFORE.search(gap) is not None and first.value is not None:
             self._values = [replace(first, value=-first.value)]
 
-    def _result(self, value: Expression, gap: str) -> None:
+    def _result(self, value: Calculation, gap: str) -> None:
         """Take the result of what stands before; it must not contradict it."""
         before = self._values[-1]
         behind = _WORD_BEHIND.match(self._line, value.end)
@@ -202,7 +202,7 @@ class _LineReader:
             self._problem = SEVERAL
 
 
-def _agree(one: Expression, other: Expression) -> bool:
+def _agree(one: Calculation, other: Calculation) -> bool:
     """Tell whether two sides are equal, or one is the other rounded to the places that it shows."""
     if one.value is None or other.value is None or one.value == other.value:
         return True

@@ -13,7 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from talan_eval.grading.claims import DENIED_BEFORE, DENIED_BEHIND
-from talan_eval.grading.number_expression import Expression, expression_at
+from talan_eval.grading.number_expression import Calculation, expression_at
 from talan_eval.grading.number_line import (
     BELOW_ZERO,
     DENIED,
@@ -86,7 +86,7 @@ def last_claim(text: str, asked: frozenset[str] = frozenset()) -> FoundNumber | 
     return denied
 
 
-def _claimed_in_prose(line: str, numbers: list[re.Match[str]], place: int, value: Expression) -> FoundNumber:
+def _claimed_in_prose(line: str, numbers: list[re.Match[str]], place: int, value: Calculation) -> FoundNumber:
     text = line[value.start : value.end].strip()
     before = line[: value.start]
     if DENIED_BEFORE.search(before, max(0, value.start - 40)) or DENIED_BEHIND.match(line, value.end):

@@ -192,7 +192,9 @@ def test_pass_at_k_is_compared_where_answers_are_stored(k):
     counts = rng.integers(0, 5, (2, 5, ITEMS))
     items = ItemTable("t", "acc", tuple(f"i{n:02}" for n in range(ITEMS)), "0" * 12)
     matrices = [ScoreMatrix("b", arm, items, range(5), counts[n] / 4, k=4) for n, arm in enumerate(("base", "treat"))]
-    got = compare(matrices, [ContrastSpec("base", "treat")], Origin({"made": "here"}), StatisticsSettings(60, reduce=f"pass@{k}"))
+    got = compare(
+        matrices, [ContrastSpec("base", "treat")], Origin({"made": "here"}), StatisticsSettings(60, reduce=f"pass@{k}")
+    )
     (cell,) = got.contrasts[0].cells
     expected = 1 - np.prod([(4 - counts[1] - drawn).clip(0) / (4 - drawn) for drawn in range(k)], axis=0)
     assert cell.treat_mean == pytest.approx(100 * expected.mean())
@@ -213,4 +215,6 @@ def test_ways_to_reduce_answers_that_do_not_exist(reduce, k, says):
     items = ItemTable("t", "acc", ("a", "b"), "0" * 12)
     matrices = [ScoreMatrix("b", arm, items, (0,), np.array([[0.25, 0.5]]), k=k) for arm in ("base", "treat")]
     with pytest.raises(UserError, match=says):
-        compare(matrices, [ContrastSpec("base", "treat")], Origin({"made": "here"}), StatisticsSettings(60, reduce=reduce))
+        compare(
+            matrices, [ContrastSpec("base", "treat")], Origin({"made": "here"}), StatisticsSettings(60, reduce=reduce)
+        )

@@ -32,7 +32,9 @@ def made():
                 scores = (draw.random((7, 40)) < chance).astype(float)
                 matrices.append(ScoreMatrix("m", arm, items, tuple(range(7)), scores))
         contrasts = [ContrastSpec(arms[0], arm) for arm in arms[1:]]
-        return compare(matrices, contrasts, Origin({"made": "here"}), StatisticsSettings(200, weights=weights, **changes))
+        return compare(
+            matrices, contrasts, Origin({"made": "here"}), StatisticsSettings(200, weights=weights, **changes)
+        )
 
     return make
 
