@@ -12,9 +12,11 @@ from talan_eval.calibration.counting import Counter, Share
 from talan_eval.calibration.coverage import ALPHA
 from talan_eval.calibration.world import World, run_experiments
 from talan_eval.stats.anytime import looks
-from talan_eval.stats.guarded_t import guarded_t
+from talan_eval.stats.guarded_t import GuardedT, guarded_t
 from talan_eval.stats.mean_squares import mean_squares
-from talan_eval.stats.noninferiority import GateOutcome, gate_numbers
+from talan_eval.stats.noninferiority import GateOutcome, GuardedDifference, gate_numbers
+from talan_eval.stats.outliers import outlying_seed
+from talan_eval.stats.seed_bootstrap import bootstrap_t_p_above
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,14 +48,26 @@ class GateSetting:
             for base, treat, fixed in zip(block.base, block.treat, block.truth_e1, strict=True):
                 # the share of open items varies between draws and the gain with it: put the true gain where it is asked
                 deltas = treat - base
-                result = guarded_t(deltas.mean(axis=1), [mean_squares(deltas)], ALPHA)
-                centred = result.delta - float(fixed) + self.world.delta
-                numbers = gate_numbers(centred, result.terms, self.world.n_seeds, self.margin)
-                for outcome in GateOutcome:
-                    counter.note(f"gate: {outcome.value}", numbers.outcome is outcome)
-                counter.note("gate: mean below zero", centred < 0)
+                per_seed = deltas.mean(axis=1) - float(fixed) + self.world.delta
+                self._count(per_seed, guarded_t(per_seed, [mean_squares(deltas)], ALPHA), counter)
             done += len(block.base)
         return counter.shares()
+
+    def _count(self, per_seed: FloatArray, result: GuardedT, counter: Counter) -> None:
+        """Count the gate's outcomes, and those of rules that leave out the bootstrap-t, and then the outlying seed."""
+        alone = gate_numbers(GuardedDifference(result.delta, result.terms), len(per_seed), self.margin).outcome
+        p = bootstrap_t_p_above(per_seed, -self.margin) if alone is GateOutcome.PASS else None
+        # below alpha exactly when the bootstrap-t bound exceeds -margin, and cheaper
+        both = GateOutcome.INCONCLUSIVE if p is not None and p >= ALPHA else alone
+        seed = outlying_seed(per_seed, result.terms[1].se * math.sqrt(len(per_seed)))
+        apart = seed is not None and seed.stands_apart
+        held = GateOutcome.INCONCLUSIVE if apart and both is GateOutcome.PASS else both
+        for outcome in GateOutcome:
+            counter.note(f"gate: {outcome.value}", held is outcome)
+        counter.note("gate: pass by the guard alone", alone is GateOutcome.PASS)
+        counter.note("gate: pass with an outlying seed", both is GateOutcome.PASS)
+        counter.note("gate: outlying seed", apart)
+        counter.note("gate: mean below zero", result.delta < 0)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from talan_eval.comparison.settings import AUTO
 from talan_eval.result import schema
 from talan_eval.stats import backbones, signflip
 from talan_eval.stats import seed_bootstrap as boot
-from talan_eval.stats.backbone_flips import MAX_UNITS, sign_flip_backbones
+from talan_eval.stats.backbone_flips import sign_flip_backbones
 from talan_eval.stats.fixed_base import DrawnAnswers, FixedCell, guarded_t_fixed, right_or_wrong_answers
 from talan_eval.stats.power import minimum_detectable
 
@@ -118,22 +118,12 @@ def _seed_count(sizes: Sequence[int], alpha: float) -> Reasons:
         claim = "no claim per benchmark is made, and a" if least < schema.CELL_SEEDS else "a"
         basis = f"claim rests on normality of the seed differences: the sign-flip p cannot fall below {floor:g}"
         return (f"with {least} training seeds {claim} {basis}",)
-    if not enumerable(sizes):
-        limit = f"{signflip.MAX_SEEDS} seeds of a backbone and {MAX_UNITS} trained pairs"
-        return (f"sign flips are enumerated up to {limit}; a claim rests on the guarded t",)
     return ()
 
 
-def enumerable(sizes: Sequence[int]) -> bool:
-    """Say whether the sign flips of backbones with so many seeds each are enumerated."""
-    return max(sizes) <= signflip.MAX_SEEDS and sum(sizes) <= MAX_UNITS
-
-
-def _sign_flip(flipped: _Flipped, alpha: float) -> tuple[schema.SignFlip | None, Reasons]:
+def _sign_flip(flipped: _Flipped, alpha: float) -> tuple[schema.SignFlip, Reasons]:
     gains = flipped.gains
     sizes = [len(gain.per_seed) for gain in gains]
-    if not enumerable(sizes):
-        return None, ()
     sums = [signflip.seed_sums(cell.deltas, k) for cell, k in zip(flipped.cells, flipped.k, strict=True)]
     test = sign_flip_backbones(sums, [cell.backbone for cell in flipped.cells])
     reasons = []
@@ -141,6 +131,9 @@ def _sign_flip(flipped: _Flipped, alpha: float) -> tuple[schema.SignFlip | None,
         reasons.append("scores are no multiples of 1/k, so sign flips compare seed means rounded to 1e-9")
     if len(gains) > 1:
         reasons.append("the sign-flip interval and the seed bootstrap are given for single backbones")
+        return schema.SignFlip(p=test.p, floor=test.floor, ci=None), tuple(reasons)
+    if sizes[0] > signflip.MAX_SEEDS:
+        reasons.append(f"the sign-flip interval is listed for up to {signflip.MAX_SEEDS} seeds; the test counts all")
         return schema.SignFlip(p=test.p, floor=test.floor, ci=None), tuple(reasons)
     interval = signflip.hartigan_interval(gains[0].per_seed, alpha)
     if interval is None:

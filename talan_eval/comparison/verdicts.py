@@ -19,7 +19,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from talan_eval.comparison.inference import enumerable
 from talan_eval.result.schema import CELL_SEEDS, SPARSE_SEEDS
 from talan_eval.stats.signflip import sign_flip_floor
 
@@ -45,8 +44,8 @@ class Decision:
 
 
 def sign_flip_decides(sizes: Sequence[int], alpha: float) -> bool:
-    """Return whether the sign-flip test is enumerated and can reject at alpha; ``sizes`` are seeds per backbone."""
-    return sign_flip_floor(sum(sizes)) < alpha and enumerable(sizes)
+    """Return whether the sign-flip test can reject at alpha; ``sizes`` are seeds per backbone."""
+    return sign_flip_floor(sum(sizes)) < alpha
 
 
 def mean_p(sizes: Sequence[int], e1: E1 | None, settings: StatisticsSettings) -> float | None:

@@ -22,12 +22,12 @@ class Crossed:
     Attributes:
         delta: Mean over seeds and items (and cells).
         guard: Interval, p-value and binding term ("t": the Satterthwaite t; "flip": item noise; "floor").
-        df: Satterthwaite degrees of freedom of the t term, at least 1.
+        df: Satterthwaite degrees of freedom of the t term, at least 1; None where nothing varies and there are none.
     """
 
     delta: float
     guard: Guarded
-    df: float
+    df: float | None
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,11 @@ def combine(
     Returns:
         The guarded result.
     """
-    variance = max(sum(part for part, _ in seed_parts) + sum(part.item - part.error for part in item_parts), 0.0)
+    gross = sum(part for part, _ in seed_parts) + sum(part.item for part in item_parts)
+    variance = gross - sum(part.error for part in item_parts)
+    # a difference of equal parts, or the spread of a constant, is rounding and no variance
+    if variance <= max(ROUNDING * gross, (ROUNDING * delta) ** 2):
+        variance = 0.0
     components = list(seed_parts)
     guards = []
     for part in item_parts:
@@ -120,7 +124,7 @@ def combine(
         ErrorTerm("flip", math.sqrt(guard_variance), satterthwaite(guard_variance, guards) if clustered else math.inf),
         ErrorTerm("floor", math.sqrt(sum(part.floor for part in item_parts))),
     )
-    return Crossed(delta, guarded(delta, terms, alpha), df)
+    return Crossed(delta, guarded(delta, terms, alpha), df if variance > 0 else None)
 
 
 def satterthwaite(variance: float, parts: Sequence[tuple[float, float]]) -> float:
