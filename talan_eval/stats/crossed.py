@@ -23,11 +23,13 @@ class Crossed:
         delta: Mean over seeds and items (and cells).
         guard: Interval, p-value and binding term ("t": the Satterthwaite t; "flip": item noise; "floor").
         df: Satterthwaite degrees of freedom of the t term, at least 1; None where nothing varies and there are none.
+        terms: The three error terms, for one-sided bounds and gates; the first is the t term.
     """
 
     delta: float
     guard: Guarded
     df: float | None
+    terms: tuple[ErrorTerm, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def combine(
         ErrorTerm("flip", math.sqrt(guard_variance), satterthwaite(guard_variance, guards) if clustered else math.inf),
         ErrorTerm("floor", math.sqrt(sum(part.floor for part in item_parts))),
     )
-    return Crossed(delta, guarded(delta, terms, alpha), df if variance > 0 else None)
+    return Crossed(delta, guarded(delta, terms, alpha), df if variance > 0 else None, terms)
 
 
 def satterthwaite(variance: float, parts: Sequence[tuple[float, float]]) -> float:

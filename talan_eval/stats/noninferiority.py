@@ -61,6 +61,9 @@ class Evidence(Protocol):
     def p_below(self, value: float) -> float:
         """Return the one-sided p of "the true difference lies below value"."""
 
+    def swapped(self) -> Evidence:
+        """Return what is known of the difference with the arms swapped."""
+
 
 @dataclass(frozen=True)
 class GuardedDifference:
@@ -85,6 +88,10 @@ class GuardedDifference:
     def p_below(self, value: float) -> float:
         """Return the one-sided p of "the true difference lies below value"."""
         return one_sided_p(value - self.delta, self.terms)
+
+    def swapped(self) -> GuardedDifference:
+        """Return the negative difference."""
+        return GuardedDifference(-self.delta, self.terms)
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,10 @@ class SeedDifference:
     def p_below(self, value: float) -> float:
         """Return the guarded p of "the true difference lies below value"."""
         return self.guarded.p_below(value)
+
+    def swapped(self) -> SeedDifference:
+        """Return the negative difference."""
+        return SeedDifference(self.guarded.swapped(), tuple(-value for value in self.per_seed))
 
 
 @dataclass(frozen=True)
@@ -198,14 +209,15 @@ def equivalence(evidence: Evidence, margin: float) -> Equivalence:
         margin: Positive proportion, chosen before the data are seen.
 
     Returns:
-        Both one-sided p-values and their maximum; p < alpha exactly when the one-sided bounds lie within the margin.
+        Both one-sided p-values and their maximum. Swapping the arms swaps the p-values: "no better" is held to what "no
+        worse" is held to. p < alpha exactly when both the lower bound and that of the swapped arms exceed -margin.
 
     Raises:
         ValueError: If the margin is not positive.
     """
     if not margin > 0:
         raise ValueError(f"an equivalence margin must be positive, got {margin}")
-    worse, better = evidence.p_above(-margin), evidence.p_below(margin)
+    worse, better = evidence.p_above(-margin), evidence.swapped().p_above(-margin)
     return Equivalence(worse, better, max(worse, better))
 
 

@@ -79,6 +79,10 @@ class PairTable:
         centre, se = self.wald
         return max(float(special.ndtr((centre - value) / se)), self._conditional(-value, self.lost))
 
+    def swapped(self) -> PairTable:
+        """Return the table with the arms swapped."""
+        return PairTable(self.n_items, self.gained, self.lost)
+
     def _conditional(self, value: float, successes: int) -> float:
         """Return the mid-p of so many successes or more, where the difference is at its null value."""
         changed = self.lost + self.gained
