@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from talan_eval.comparison.independent import infer_independent
 from talan_eval.comparison.published import Companions, Inference, ci_points, e1_record, e2_record, points
@@ -13,12 +16,12 @@ from talan_eval.stats import backbones, signflip
 from talan_eval.stats import seed_bootstrap as boot
 from talan_eval.stats.backbone_flips import sign_flip_backbones
 from talan_eval.stats.fixed_base import DrawnAnswers, FixedCell, guarded_t_fixed, right_or_wrong_answers
+from talan_eval.stats.outliers import outlying_seed
 from talan_eval.stats.power import minimum_detectable
+from talan_eval.stats.verdict_power import SeedNoise, mean_detectable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import numpy as np
 
     from talan_eval.comparison.contrast import CellScores
     from talan_eval.comparison.published import Reasons
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from talan_eval.stats.backbones import BackboneGains, BackbonesT, GridCell
 
 _ONE_SEED = ("E1 and E2 are not estimable with one training seed; E0 stands alone",)
+_TWO_SEEDS = ("E1 and E2 are not estimable with two training seeds: their spread tells next to nothing",)
 
 
 def grid_cell(cell: CellScores) -> GridCell:
@@ -48,8 +52,9 @@ def infer(
     Returns:
         The results in points.
     """
-    if min(cell.n_seeds for cell in cells) == 1:
-        return Inference(None, None, None, _ONE_SEED)
+    least = min(cell.n_seeds for cell in cells)
+    if least < schema.SPARSE_SEEDS:
+        return Inference(None, None, None, _ONE_SEED if least == 1 else _TWO_SEEDS)
     if cells[0].contrast.pairing == "independent":
         return infer_independent(cells, settings)
     grid = [grid_cell(cell) for cell in cells]
@@ -60,6 +65,7 @@ def infer(
     sign, why_sign = (None, ()) if drawn else _sign_flip(flipped, settings.alpha)
     bootstrap, why_bootstrap = (None, ()) if drawn else _bootstrap(flipped.gains, settings, rng)
     e2, why_e2 = _e2(grid, settings.alpha, two_way)
+    outlying, why_outlying = apart(flipped.gains, cells[0].seeds, result)
     reasons = list(_seed_count(sizes, settings.alpha))
     if result.plain.p is None:
         reasons.append("all seeds gave the same difference, so the plain t has no interval and no p")
@@ -67,8 +73,9 @@ def infer(
     return Inference(
         e1_record(result, df, Companions(signflip=sign, bootstrap=bootstrap), settings.alpha),
         e2,
-        points(minimum_detectable(result.guard.se, df, settings.alpha)),
-        (*reasons, *why_drawn, *why_sign, *why_bootstrap, *why_e2),
+        points(_detectable(result, df, sizes, settings.alpha)),
+        (*why_outlying, *reasons, *why_drawn, *why_sign, *why_bootstrap, *why_e2),
+        outlying,
     )
 
 
@@ -104,16 +111,56 @@ def _drawn_base(cells: Sequence[CellScores]) -> tuple[list[FixedCell], Reasons]:
     ], (why,)
 
 
+def _detectable(result: BackbonesT, df: float, sizes: Sequence[int], alpha: float) -> float:
+    """Return the true difference that the verdict about a mean would find in 80 % of such experiments.
+
+    Over several backbones the sign flips, which then count all trained pairs, are left out: the t decides.
+    """
+    if len(sizes) > 1:
+        return minimum_detectable(result.guard.se, df, alpha)
+    least = max(term.half_width(alpha) for term in result.terms if term.name != "t")
+    return mean_detectable(SeedNoise(result.guard.se * math.sqrt(sizes[0]), least), sizes[0], alpha)
+
+
 def _df(result: BackbonesT, sizes: Sequence[int]) -> float:
     """Return the degrees of freedom of the t over seeds, also where equal seeds leave it without a variance."""
     return float(sum(size - 1 for size in sizes)) if result.plain.p is None else result.plain.df
 
 
+def apart(
+    gains: Sequence[BackboneGains], seeds: Sequence[int], result: BackbonesT
+) -> tuple[schema.OutlyingSeed | None, Reasons]:
+    """Look for a seed that stands apart, on a single backbone.
+
+    Args:
+        gains: Differences by seed of each backbone.
+        seeds: The seeds of the first.
+        result: The guarded t, whose flip term is what the items alone make seeds differ by.
+    """
+    if len(gains) > 1:
+        return None, ()
+    per_seed = gains[0].per_seed
+    found = outlying_seed(per_seed, result.terms[1].se * math.sqrt(len(per_seed)))
+    if found is None or not found.stands_apart:
+        return None, ()
+    record = schema.OutlyingSeed(
+        seed=seeds[found.place],
+        delta=points(float(per_seed[found.place])),
+        median=points(float(np.median(per_seed))),
+        distance=found.distance,
+        threshold=found.threshold,
+    )
+    why = (
+        f"RED FLAG: seed {record.seed} stands apart, {record.delta:+.2f} points where the median is "
+        f"{record.median:+.2f} (robust distance {record.distance:.1f}; normal seeds exceed {record.threshold:.1f} in "
+        "1 % of comparisons); look at that training before anything is concluded"
+    )
+    return record, (why,)
+
+
 def _seed_count(sizes: Sequence[int], alpha: float) -> Reasons:
     """Say what so few seeds allow; ``sizes`` are the seeds of each backbone."""
     least, floor = min(sizes), signflip.sign_flip_floor(sum(sizes))
-    if least < schema.SPARSE_SEEDS:
-        return ("two training seeds give indicative intervals and no verdict",)
     if floor >= alpha:
         claim = "no claim per benchmark is made, and a" if least < schema.CELL_SEEDS else "a"
         basis = f"claim rests on normality of the seed differences: the sign-flip p cannot fall below {floor:g}"
@@ -166,5 +213,5 @@ def _bootstrap(
 def _e2(cells: Sequence[GridCell], alpha: float, two_way: Interval | None) -> tuple[schema.E2 | None, Reasons]:
     if any(cell.deltas.shape[1] == 1 for cell in cells):
         return None, ("E2 is not estimable with a single item",)
-    e2 = e2_record(backbones.guarded_crossed_backbones(cells, alpha), two_way)
+    e2 = e2_record(backbones.guarded_crossed_backbones(cells, alpha), two_way, alpha)
     return e2, () if two_way is not None else ("the two-way bootstrap has no width for these differences",)

@@ -20,6 +20,7 @@ Unpaired = Literal["refuse", "drop"]
 
 RERUN: Final = "Score all arms with the same task version: run `talan-eval compare` again with a new --out directory."
 _EXAMPLES: Final = 3
+_NAMED: Final = 20  # items that are named of those left out
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,8 @@ class ItemTable:
         dropped_items: ItemTable left out of all arms because not every run has them under the same prompt.
         dropped_prompts: How many of these every run has, but not under the same prompt.
         same_prompt: ItemTable whose prompt another item has as well, ascending; None where prompts are unknown.
+        prompts: Hash of each item's prompt, shape (N,), "" where unknown; None where all are.
+        left_out: Some of the items that were left out, by identifier.
     """
 
     task: str
@@ -47,12 +50,14 @@ class ItemTable:
     dropped_items: int = 0
     dropped_prompts: int = 0
     same_prompt: tuple[str, ...] | None = None
+    prompts: tuple[str, ...] | None = None
+    left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` for repeated identifiers, or columns of another length."""
         if len(set(self.item_ids)) < len(self.item_ids) or not self.item_ids:
             raise ValueError(f"{self.task}: an item id appears twice, or there is none; a copy is no new observation")
-        for column in (*self.labels.values(), *(() if self.clusters is None else (self.clusters,))):
+        for column in (*self.labels.values(), *(one for one in (self.clusters, self.prompts) if one is not None)):
             if len(column) != len(self.item_ids):
                 raise ValueError(f"{self.task}: clusters and labels must have one value per item")
 
@@ -65,6 +70,7 @@ class ItemTable:
             item_ids=tuple(self.item_ids[item] for item in chosen),
             pairing_hash=self.pairing_hash,
             clusters=clusters if clusters is not None and len(set(clusters)) > 1 else None,
+            prompts=None if self.prompts is None else tuple(self.prompts[item] for item in chosen),
         )
 
 
@@ -130,6 +136,7 @@ class ScoreMatrix:
             self.items,
             item_ids=tuple(ids[column] for column in columns),
             clusters=None if self.items.clusters is None else tuple(self.items.clusters[c] for c in columns),
+            prompts=None if self.items.prompts is None else tuple(self.items.prompts[c] for c in columns),
             labels={name: tuple(values[c] for c in columns) for name, values in self.items.labels.items()},
         )
         scores = np.asarray(self.scores, dtype=np.float64)[np.ix_(rows, columns)]
@@ -219,9 +226,11 @@ def _matrices(
         pairing_hash=item_hash("\0".join(key) for key in kept),
         clusters=clusters,
         labels=labels,
-        dropped_items=dropped[0],
+        dropped_items=len(dropped[0]),
         dropped_prompts=dropped[1],
         same_prompt=_same_prompt(kept),
+        prompts=_prompts(kept),
+        left_out=dropped[0][:_NAMED],
     )
     k = _samples(runs, place)
     return tuple(
@@ -265,8 +274,8 @@ def _refuse_unmatched(reference: ScoreColumns, run: ScoreColumns, place: _Place)
     )
 
 
-def _dropped(runs: Sequence[ScoreColumns], kept: set[tuple[str, str]], place: _Place) -> tuple[int, int]:
-    """Return how many items are left out, and how many of these every run has under some prompt."""
+def _dropped(runs: Sequence[ScoreColumns], kept: set[tuple[str, str]], place: _Place) -> tuple[tuple[str, ...], int]:
+    """Return the items that are left out, and how many of these every run has under some prompt."""
     items = [set(run.item_ids) for run in runs]
     everywhere, anywhere = set.intersection(*items), set.union(*items)
     if not kept:
@@ -276,7 +285,13 @@ def _dropped(runs: Sequence[ScoreColumns], kept: set[tuple[str, str]], place: _P
             place.advice,
         )
     common = {item for item, _ in kept}
-    return len(anywhere - common), len(everywhere - common)
+    return tuple(sorted(anywhere - common)), len(everywhere - common)
+
+
+def _prompts(kept: Iterable[tuple[str, str]]) -> tuple[str, ...] | None:
+    """Return the prompt's hash of each item in the order of the items, without what follows it; None without any."""
+    found = tuple(key.partition(PROMPT_END)[0] for _, key in sorted(kept))
+    return found if any(found) else None
 
 
 def _same_prompt(kept: Iterable[tuple[str, str]]) -> tuple[str, ...] | None:

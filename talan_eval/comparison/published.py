@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from talan_eval.result import schema
-from talan_eval.stats import mcnemar
-from talan_eval.stats.noninferiority import one_sided_bounds
+from talan_eval.stats.noninferiority import GuardedDifference
 
 if TYPE_CHECKING:
-    from talan_eval.comparison.contrast import CellScores
+    from collections.abc import Sequence
+
     from talan_eval.stats.arrays import Interval
     from talan_eval.stats.backbones import BackbonesT
     from talan_eval.stats.crossed import Crossed
+    from talan_eval.stats.guard import ErrorTerm
     from talan_eval.stats.mean_squares import MeanSquares
+    from talan_eval.stats.noninferiority import Evidence
 
 Reasons = tuple[str, ...]
+_MOST = 100.0  # points that two scores can differ by
 
 
 @dataclass(frozen=True)
@@ -25,16 +28,18 @@ class Inference:
     """What may be said about re-training.
 
     Attributes:
-        e1: Null with one seed.
-        e2: Null with one seed or one item.
-        mde80: Points; null with one seed.
+        e1: Null below three seeds.
+        e2: Null below three seeds, or with one item.
+        mde80: Points; null below three seeds.
         reasons: Why something is null, and how to take what is there.
+        outlying: A seed that stands apart.
     """
 
     e1: schema.E1 | None
     e2: schema.E2 | None
     mde80: float | None
     reasons: Reasons
+    outlying: schema.OutlyingSeed | None = None
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,29 @@ def points(value: float) -> float:
 
 
 def ci_points(interval: Interval) -> tuple[float, float]:
-    """Convert an interval of proportions to percentage points."""
-    return points(interval.lo), points(interval.hi)
+    """Convert an interval of proportions to percentage points, within what scores can differ by."""
+    return clipped(points(interval.lo)), clipped(points(interval.hi))
+
+
+def clipped(value: float) -> float:
+    """Return a difference in points that two scores can have."""
+    return max(-_MOST, min(_MOST, value))
+
+
+def one_sided_record(evidence: Evidence, alpha: float) -> schema.OneSided:
+    """Publish one-sided bounds."""
+    bounds = evidence.bounds(alpha)
+    return schema.OneSided(alpha=alpha, lower=clipped(points(bounds.lower)), upper=clipped(points(bounds.upper)))
+
+
+def term_records(terms: Sequence[ErrorTerm]) -> tuple[schema.GuardTerm, ...]:
+    """Publish the error terms of a guard."""
+    return tuple(
+        schema.GuardTerm.model_validate(
+            {"name": term.name, "se": points(term.se), "df": None if math.isinf(term.df) else term.df}
+        )
+        for term in terms
+    )
 
 
 def e1_record(result: BackbonesT, df: float, beside: Companions, alpha: float, method: str = "guarded_t") -> schema.E1:
@@ -67,7 +93,6 @@ def e1_record(result: BackbonesT, df: float, beside: Companions, alpha: float, m
         method: "guarded_t" or "guarded_welch".
     """
     plain = result.plain
-    bounds = one_sided_bounds(result.delta, result.terms, alpha)
     return schema.E1.model_validate(
         {
             "method": method,
@@ -78,18 +103,13 @@ def e1_record(result: BackbonesT, df: float, beside: Companions, alpha: float, m
             "signflip": beside.signflip,
             "permutation": beside.permutation,
             "bootstrap": beside.bootstrap,
-            "one_sided": schema.OneSided(alpha=alpha, lower=points(bounds.lower), upper=points(bounds.upper)),
-            "terms": tuple(
-                schema.GuardTerm.model_validate(
-                    {"name": term.name, "se": points(term.se), "df": None if math.isinf(term.df) else term.df}
-                )
-                for term in result.terms
-            ),
+            "one_sided": one_sided_record(GuardedDifference(result.delta, result.terms), alpha),
+            "terms": term_records(result.terms),
         }
     )
 
 
-def e2_record(result: Crossed, two_way: Interval | None, method: str = "guarded_crossed") -> schema.E2:
+def e2_record(result: Crossed, two_way: Interval | None, alpha: float, method: str = "guarded_crossed") -> schema.E2:
     """Publish E2."""
     return schema.E2.model_validate(
         {
@@ -98,25 +118,9 @@ def e2_record(result: Crossed, two_way: Interval | None, method: str = "guarded_
             "p": result.guard.p,
             "df": result.df,
             "pigeonhole_ci": None if two_way is None else ci_points(two_way),
+            "one_sided": one_sided_record(GuardedDifference(result.delta, result.terms), alpha),
+            "terms": term_records(result.terms),
         }
-    )
-
-
-def checkpoint_pairs(cell: CellScores, alpha: float) -> tuple[schema.CheckpointPair, ...]:
-    """Describe each seed's pair of checkpoints (E0); independent seeds make none."""
-    if cell.contrast.pairing == "independent":
-        return ()
-    pairs = [mcnemar.checkpoint_pair(row, alpha, cell.items.clusters) for row in cell.deltas]
-    return tuple(
-        schema.CheckpointPair(
-            seed=seed,
-            delta=points(pair.delta),
-            lost=pair.lost,
-            gained=pair.gained,
-            mcnemar_p=pair.p,
-            ci=ci_points(pair.ci),
-        )
-        for seed, pair in zip(cell.seeds, pairs, strict=True)
     )
 
 

@@ -42,7 +42,8 @@ class StatisticsSettings:
             was picked by its score; every deciding p-value is multiplied by it (Bonferroni).
         slices: Labels of the items, such as "subject"; each of their values becomes a cell of the family.
         also: Tests beside the defaults, by name from ``ALSO``. No verdict rests on them.
-        margin: Equivalence margin of "tost" in points, positive and declared before results are read; None without it.
+        margin: Difference in points that would not matter, positive and declared before results are read: verdicts may
+            then say no worse, no better or equivalent, and "tost" tests it. None without it.
         earlier_looks: Seeds of earlier readings of the same comparison, in their order. Where seeds were added after
             one, the verdict on the mean rests on an anytime-valid test as well.
     """
@@ -70,6 +71,10 @@ class StatisticsSettings:
             also=_names(request.also),
             margin=request.margin,
         )
+
+    def for_variants(self, p: float | None) -> float | None:
+        """Return a p times the variants that were tried (Bonferroni)."""
+        return None if p is None else min(1.0, float(p) * self.variants_tried)
 
     def __post_init__(self) -> None:
         """Raise a ``UserError`` for a value out of range or an unknown name."""
@@ -110,8 +115,6 @@ def _check_margin(margin: float | None, *, wanted: bool) -> None:
         )
     if margin is None:
         return
-    if not wanted:
-        raise UserError("--margin is the margin of --also tost, which was not asked for.", "Type --also tost as well.")
     if not 0 < margin <= _MOST_POINTS:
         raise UserError(f"--margin {margin:g} is not between 0 and 100 points.", "Type a positive number: --margin 1")
 

@@ -45,9 +45,14 @@ def shifted(document, points):
     for contrast in document.get("contrasts", [document]):  # the first schema has one contrast, the document itself
         for part in contrast["cells"]:
             part["treat_mean"] += points
-        for part in (*contrast["cells"], contrast["aggregate"]):
+        mean = contrast["aggregate"]
+        for part in (*contrast["cells"], mean, *mean["backbones"]):
             part["delta"] += points
             part["deltas"] = [delta + points for delta in part["deltas"]]
+        for part in (*contrast["cells"], mean):
+            part["verdict"], part["verdict_basis"] = "inconclusive", None
+        for pair in (pair for cell in contrast["cells"] for pair in cell["e0"]):
+            pair["delta"] += points
     return document
 
 
