@@ -54,18 +54,24 @@ class GateSetting:
         return counter.shares()
 
     def _count(self, per_seed: FloatArray, result: GuardedT, counter: Counter) -> None:
-        """Count the gate's outcomes, and those of rules that leave out the bootstrap-t, and then the outlying seed."""
-        alone = gate_numbers(GuardedDifference(result.delta, result.terms), len(per_seed), self.margin).outcome
-        p = bootstrap_t_p_above(per_seed, -self.margin) if alone is GateOutcome.PASS else None
-        # below alpha exactly when the bootstrap-t bound exceeds -margin, and cheaper
-        both = GateOutcome.INCONCLUSIVE if p is not None and p >= ALPHA else alone
+        """Count the gate's outcomes, and whether a loss of the margin is excluded by rules of growing strictness."""
+        guard = GuardedDifference(result.delta, result.terms)
+        alone = gate_numbers(guard, len(per_seed), self.margin).outcome
+        # below alpha exactly when the bound exceeds -margin; the bootstrap-t is costly and seldom needed
+        excluded = guard.p_above(-self.margin) < ALPHA
+        p = bootstrap_t_p_above(per_seed, -self.margin) if excluded else None
+        both = excluded and (p is None or p < ALPHA)
         seed = outlying_seed(per_seed, result.terms[1].se * math.sqrt(len(per_seed)))
         apart = seed is not None and seed.stands_apart
-        held = GateOutcome.INCONCLUSIVE if apart and both is GateOutcome.PASS else both
-        for outcome in GateOutcome:
-            counter.note(f"gate: {outcome.value}", held is outcome)
-        counter.note("gate: pass by the guard alone", alone is GateOutcome.PASS)
-        counter.note("gate: pass with an outlying seed", both is GateOutcome.PASS)
+        passed = alone is GateOutcome.PASS and both and not apart
+        failed = alone is GateOutcome.FAIL
+        counter.note("gate: pass", passed)
+        counter.note("gate: fail", failed)
+        counter.note("gate: inconclusive", not passed and not failed)
+        # a gate that fails only below -margin passes wherever its bound excludes that
+        counter.note("excluded: guard", excluded)
+        counter.note("excluded: with bootstrap-t", both)
+        counter.note("excluded: without an outlying seed", both and not apart)
         counter.note("gate: outlying seed", apart)
         counter.note("gate: mean below zero", result.delta < 0)
 

@@ -201,6 +201,7 @@ def _as_mean(cell: schema.Cell, mean: schema.Aggregate, *, primary: bool) -> sch
             "verdict": mean.verdict,
             "verdict_basis": mean.verdict_basis,
             "adjusted_p": mean.adjusted_p if primary else mean.family_p,
+            "simultaneous_ci": mean.simultaneous_ci,
         }
     )
 

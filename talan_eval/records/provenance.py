@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from talan_core.arms import parse_arm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,12 +27,14 @@ def provenance(store: Store, experiment: Experiment, records: Sequence[SealedRec
         records: The finished cells.
 
     Returns:
-        "experiment" (complete, hashed), "machine", "source" (commit of this package's checkout, if it is one) and
-        "times" — the only part that differs when the same experiment is repeated on the same machine.
+        "experiment" (complete, hashed), "adapters" (the options of each arm's partner, its defaults among them),
+        "machine", "source" (commit of this package's checkout, if it is one) and "times" — the only part that differs
+        when the same experiment is repeated on the same machine.
     """
     return {
         "experiment": experiment.to_json(),
         "experiment_sha256": experiment.digest,
+        "adapters": {arm: _options(arm) for arm in experiment.arms},
         "machine": {"system": platform.system(), "architecture": platform.machine(), "device": _device(experiment)},
         "source": _source(),
         "times": {
@@ -39,6 +44,12 @@ def provenance(store: Store, experiment: Experiment, records: Sequence[SealedRec
             "by_arm": _by_arm(records),
         },
     }
+
+
+def _options(arm: str) -> dict[str, Any]:
+    """Return the options of an arm's partner, as they were trained."""
+    partner = parse_arm(arm).partner
+    return {"partner": partner.kind, **dataclasses.asdict(partner)}
 
 
 def _total(records: Sequence[SealedRecord], kind: str) -> float:

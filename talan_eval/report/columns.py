@@ -126,11 +126,14 @@ def treatment_mean(line: CellLine) -> float | None:
 
 def adjusted_p(line: CellLine) -> float | None:
     """Return the p that was adjusted for something: a mean's only where there are other contrasts or variants."""
-    if line.mean is None:
-        return line.found.adjusted_p
+    tried = line.view.result.settings.variants_tried
+    if line.cell is not None:
+        alone = len(line.view.cells) == 1 and not line.view.slices and not line.view.several and tried == 1
+        return None if alone else line.cell.adjusted_p
+    mean = line.view.mean
     if line.view.several:
-        return line.mean.family_p
-    return line.mean.adjusted_p if line.view.result.settings.variants_tried > 1 else None
+        return mean.family_p
+    return mean.adjusted_p if tried > 1 else None
 
 
 def verdict(line: CellLine) -> str:

@@ -196,10 +196,10 @@ def _flip_limits(noise: FloatArray, alpha: float, rng: np.random.Generator) -> F
         turned = turned[turned.any(axis=1)]
         allowed = math.ceil(alpha / 2 * len(turned)) - 1
     sizes = turned.sum(axis=1)
-    means = turned.T / sizes
+    means, short = (turned.T / sizes).astype(np.float32), noise.astype(np.float32)
     step = max(1, _AT_ONCE // len(turned))
     limits = [
-        -np.partition(noise[start : start + step] @ means, allowed, axis=1)[:, allowed]
+        -np.partition(short[start : start + step] @ means, allowed, axis=1)[:, allowed]
         for start in range(0, len(noise), step)
     ]
     return np.asarray(np.concatenate(limits), dtype=np.float64)
