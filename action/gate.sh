@@ -30,6 +30,8 @@ while IFS= read -r contrast; do
   [ -n "$contrast" ] && words+=(--contrast "$contrast")
 done <<<"${TALAN_CONTRAST:-}"
 [ "${TALAN_PER_CELL:-false}" = true ] && words+=(--per-cell)
+[ -n "${TALAN_ESTIMAND:-}" ] && words+=(--estimand "$TALAN_ESTIMAND")
+[ -n "${TALAN_LEAST_SHARE:-}" ] && words+=(--least-share "$TALAN_LEAST_SHARE")
 [ -n "${TALAN_AGAINST:-}" ] && words+=(--against "$TALAN_AGAINST")
 [ -n "${TALAN_MUST_PASS:-}" ] && words+=(--must-pass "$TALAN_MUST_PASS")
 [ -n "${TALAN_JUNIT:-}" ] && words+=(--junit "$TALAN_JUNIT")
@@ -37,15 +39,43 @@ done <<<"${TALAN_CONTRAST:-}"
 code=0
 talan-eval "${words[@]}" || code=$?
 
-# one comment per pull request, found again by its first line and edited in place
-if [ "${TALAN_COMMENT:-false}" = true ] && [ -n "${TALAN_PULL_REQUEST:-}" ] && [ -s "$summary" ]; then
-  comments="repos/${GITHUB_REPOSITORY:?}/issues/${TALAN_PULL_REQUEST}/comments"
-  known="$(gh api --paginate "$comments" --jq '.[] | select(.body | startswith("<!-- talan-eval gate -->")) | .id' | head -n 1)"
-  if [ -n "$known" ]; then
-    gh api --method PATCH "repos/${GITHUB_REPOSITORY}/issues/comments/${known}" --field "body=@${summary}" >/dev/null
+# One comment per pull request, found again by its first line and edited in place. The comment is a courtesy: where it
+# cannot be posted (the token of a fork may only read, there is no gh, GitHub answers with an error) the gate's answer
+# stands, and the step summary has the same text.
+warn() {
+  printf '::warning title=talan-eval gate::%s\n' "The comment on the pull request was not posted: $1 The step summary has its text."
+}
+
+comment() {
+  command -v gh >/dev/null || { warn "gh is not installed."; return 0; }
+  local comments known body said
+  comments="repos/${GITHUB_REPOSITORY:-}/issues/${TALAN_PULL_REQUEST}/comments"
+  body="$(mktemp)"
+  # GitHub takes 65,536 characters; bytes are at least as many, and iconv drops a character that the cut halves
+  if [ "$(wc -c <"$summary")" -gt 65000 ]; then
+    head -c 64000 "$summary" | iconv -c -f utf-8 -t utf-8 >"$body" || true
+    printf '\n\nCut here: the step summary has the whole report.\n' >>"$body"
   else
-    gh api --method POST "$comments" --field "body=@${summary}" >/dev/null
+    cat "$summary" >"$body"
   fi
+  if ! known="$(gh api --paginate "$comments" --jq '.[] | select(.body | startswith("<!-- talan-eval gate -->")) | .id' 2>&1)"; then
+    warn "$(tr '\n' ' ' <<<"$known" | head -c 300)"
+    rm -f "$body"
+    return 0
+  fi
+  known="$(sed -n 1p <<<"$known")"
+  if [ -n "$known" ]; then
+    said="$(gh api --method PATCH "repos/${GITHUB_REPOSITORY:-}/issues/comments/${known}" --field "body=@${body}" 2>&1 >/dev/null)" \
+      || warn "$(tr '\n' ' ' <<<"$said" | head -c 300)"
+  else
+    said="$(gh api --method POST "$comments" --field "body=@${body}" 2>&1 >/dev/null)" \
+      || warn "$(tr '\n' ' ' <<<"$said" | head -c 300)"
+  fi
+  rm -f "$body"
+}
+
+if [ "${TALAN_COMMENT:-false}" = true ] && [ -n "${TALAN_PULL_REQUEST:-}" ] && [ -s "$summary" ]; then
+  comment || warn "an unexpected error."
 fi
 
 if [ "$code" -eq 3 ] && [ "${TALAN_INCONCLUSIVE:-fail}" = pass ]; then

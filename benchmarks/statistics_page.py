@@ -18,7 +18,7 @@ from talan_eval.stats.crossed import guarded_crossed
 from talan_eval.stats.guarded_t import guarded_t
 from talan_eval.stats.mcnemar import checkpoint_pair
 from talan_eval.stats.mean_squares import mean_squares
-from talan_eval.stats.noninferiority import gate_numbers
+from talan_eval.stats.noninferiority import GuardedDifference, SeedDifference, gate_numbers
 from talan_eval.stats.pigeonhole import pigeonhole_interval
 from talan_eval.stats.power import minimum_detectable
 from talan_eval.stats.seed_bootstrap import default_interval, exact_law
@@ -58,7 +58,8 @@ def worked_example() -> str:
     hartigan, law = hartigan_interval(per_seed, ALPHA), exact_law(len(per_seed))
     bootstrap = default_interval(per_seed, law, ALPHA)
     two_way = pigeonhole_interval([deltas], 10_000, np.random.default_rng(0), ALPHA)
-    gate = gate_numbers(e1.delta, e1.terms, len(per_seed), 0.01)
+    difference = SeedDifference(GuardedDifference(e1.delta, e1.terms), tuple(per_seed.tolist()))
+    gate = gate_numbers(difference, len(per_seed), 0.01)
     pair = checkpoint_pair(deltas[0], ALPHA)
     widths = {term.name: 100 * term.half_width(ALPHA) for term in e1.terms}
     item, error = squares.item or 0.0, squares.error or 0.0
@@ -72,9 +73,9 @@ def worked_example() -> str:
         ("E1 plain t", f"{_points(e1.plain.ci)}   p {e1.plain.p or math.nan:.4f}"),
         ("E1 sign-flip", f"{_points(hartigan)}   p {flips.p:.4f}   cannot be below {flips.floor:.4f}"),
         (f"E1 {bootstrap.method.label}", f"{_points(bootstrap.ci)}   all {len(law.weights):,} resamples listed"),
-        ("E2 crossed", f"{_points(e2.guard.ci)}   p {e2.guard.p:.4f}   {e2.df:.1f} degrees of freedom"),
+        ("E2 crossed", f"{_points(e2.guard.ci)}   p {e2.guard.p:.4f}   {e2.df or math.nan:.1f} degrees of freedom"),
         ("E2 pigeonhole", _points(two_way)),
-        ("E0 of seed 0", f"{_points(pair.ci)}   McNemar p {pair.p:.4f}   {pair.gained} gained, {pair.lost} lost"),
+        ("E0 of seed 0", f"{_points(pair.ci)}   p {pair.p:.4f}   {pair.gained} gained, {pair.lost} lost"),
         ("", ""),
         ("gate, margin 1", f"{gate.outcome.value}: 95 % lower bound {100 * gate.bounds.lower:+.2f}"),
         ("MDE 80 %", f"{100 * minimum_detectable(e1.guard.se, len(per_seed) - 1, ALPHA):.2f}"),

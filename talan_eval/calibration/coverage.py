@@ -19,7 +19,7 @@ from talan_eval.stats.mcnemar import checkpoint_pair, mcnemar_exact, mcnemar_mid
 from talan_eval.stats.mean_squares import mean_squares
 from talan_eval.stats.pigeonhole import Layout, pigeonhole_interval
 from talan_eval.stats.seed_bootstrap import BootstrapMethod, SeedLaw, bootstrap_interval, exact_law, monte_carlo_law
-from talan_eval.stats.signflip import hartigan_interval, seed_sums, sign_flip
+from talan_eval.stats.signflip import SignFlip, hartigan_interval, seed_sums, sign_flip
 
 if TYPE_CHECKING:
     from talan_eval.stats.arrays import FloatArray
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ALPHA = 0.05
 _CHUNK = 4_000_000  # simulated answers held at a time
 _ENUMERATED = 7  # seeds up to which the exact bootstrap law is used here; above, the law is sampled for speed
+_LISTED = 10  # seeds up to which the sign-flip interval is taken
 _LAW_DRAWS = 2000
 _BOOTSTRAPPED = 500  # replicates on which the slower bootstraps are tried
 _TWO_WAY = 200
@@ -83,7 +84,8 @@ def _one(
     counter.covers("E1 guarded t", e1.guard.ci, truth)
     counter.covers("E1 plain t", e1.plain.ci, truth)
     counter.covers("E1 items only", _items_only(deltas), truth)
-    _sign_flips(deltas, world, truth, counter)
+    if world.n_seeds <= _LISTED:
+        counter.covers("E1 sign-flip interval", hartigan_interval(per_seed, ALPHA), truth)
     if replicate < _BOOTSTRAPPED:
         for method in BootstrapMethod:
             counter.covers(f"E1 {method.label}", bootstrap_interval(per_seed, law, method, ALPHA).ci, truth)
@@ -100,17 +102,13 @@ def _one(
         counter.covers("E2 pigeonhole", two_way, block.truth_e2)
     pair = checkpoint_pair(deltas[0], ALPHA, clusters)
     counter.covers("E0 interval", pair.ci, float(block.truth_e0[position, 0]))
+    if world.tau == 0 and world.delta == 0:  # what leans either way is even on new items
+        counter.note("claims E0: verdict", pair.p < ALPHA)
+        counter.note("claims E0: McNemar", pair.sign_p < ALPHA)
     if world.lean == 0 and world.delta == 0:
-        _false_claims(block, position, e1, counter)
+        _false_claims(block, position, e1, sign_flip(seed_sums(deltas, world.k)), counter)
     plain = e1.plain.ci is not None and e1.plain.ci.lo <= truth <= e1.plain.ci.hi
     return _Spread(squares.seed, plain, e1.guard.ci.lo <= truth <= e1.guard.ci.hi)
-
-
-def _sign_flips(deltas: FloatArray, world: World, truth: float, counter: Counter) -> None:
-    if world.n_seeds <= _ENUMERATED + 3:
-        counter.covers("E1 sign-flip interval", hartigan_interval(deltas.mean(axis=1), ALPHA), truth)
-    if world.n_seeds <= _ENUMERATED + 3 and world.lean == 0 and world.delta == 0:
-        counter.note("claims: sign-flip", sign_flip(seed_sums(deltas, world.k)).p <= ALPHA)
 
 
 def _items_only(deltas: FloatArray) -> Interval:
@@ -120,11 +118,13 @@ def _items_only(deltas: FloatArray) -> Interval:
     return Interval(float(means.mean()) - half, float(means.mean()) + half)
 
 
-def _false_claims(block: Experiments, position: int, e1: GuardedT, counter: Counter) -> None:
+def _false_claims(block: Experiments, position: int, e1: GuardedT, flips: SignFlip, counter: Counter) -> None:
     """Count rejections where re-training gives no gain: ours, and those of tests of another question."""
     base, treat = block.base[position], block.treat[position]
     counter.note("claims: guarded t", e1.guard.p < ALPHA)
     counter.note("claims: plain t", e1.plain.p is not None and e1.plain.p < ALPHA)
+    counter.note("claims: sign-flip", flips.p <= ALPHA)
+    counter.note("claims: verdict", max(e1.guard.p, flips.p if flips.floor < ALPHA else 0.0) < ALPHA)
     lost, gained = int((treat < base).sum()), int((treat > base).sum())
     pooled = mcnemar_exact if lost + gained <= 1000 else mcnemar_midp  # noqa: PLR2004 - as checkpoint_pair does
     counter.note("claims: McNemar pooled over seeds", pooled(lost, gained) < ALPHA)

@@ -12,9 +12,10 @@ from talan_eval.calibration.counting import Counter, Share
 from talan_eval.calibration.coverage import ALPHA
 from talan_eval.calibration.world import Experiments, World, draw_items, run_experiments, seed_effects
 from talan_eval.stats.arrays import Interval
-from talan_eval.stats.backbone_flips import MAX_UNITS, max_t_backbones, sign_flip_backbones
+from talan_eval.stats.backbone_flips import max_t_backbones, sign_flip_backbones
 from talan_eval.stats.backbones import GridCell, guarded_crossed_backbones, guarded_t_backbones
-from talan_eval.stats.guard import critical_value
+from talan_eval.stats.checkpoint_mean import PairCell, mean_of_pairs
+from talan_eval.stats.guard import critical_value, guarded
 from talan_eval.stats.guarded_t import guarded_t
 from talan_eval.stats.mean_squares import mean_squares
 from talan_eval.stats.multiplicity import benjamini_hochberg, holm
@@ -87,6 +88,7 @@ class FamilySetting:
             for backbone, benchmark, cell in grid
         ]
         fixed = float(np.mean([cell.truth_e1[position] for _, _, cell in grid]))
+        _checkpoints(grid, position, counter)
         e1, e2 = guarded_t_backbones(cells, ALPHA), guarded_crossed_backbones(cells, ALPHA)
         counter.covers("mean E1 guarded", e1.guard.ci, fixed)
         counter.covers("mean E2 guarded", e2.guard.ci, self.gain * self.gains / self.n_benchmarks)
@@ -99,10 +101,8 @@ class FamilySetting:
             )
         sums, names = [seed_sums(cell.deltas, self.world.k) for cell in cells], [cell.backbone for cell in cells]
         if self.gains == 0 and self.world.lean == 0:
-            units = self.n_backbones * self.world.n_seeds
             counter.note("mean claims: guarded t", e1.guard.p < ALPHA)
-            if units <= MAX_UNITS:
-                counter.note("mean claims: sign-flip", sign_flip_backbones(sums, names).p <= ALPHA)
+            counter.note("mean claims: sign-flip", sign_flip_backbones(sums, names).p <= ALPHA)
         raw = np.array(
             [guarded_t(cell.deltas.mean(axis=1), [mean_squares(cell.deltas)], ALPHA).guard.p for cell in cells]
         )
@@ -120,6 +120,24 @@ class FamilySetting:
             counter.note(f"any false: {name}", bool(rejected[null].any()))
             for found in rejected[~null]:
                 counter.note(f"found: {name}", bool(found))
+
+
+def _checkpoints(grid: Sequence[tuple[str, int, Experiments]], position: int, counter: Counter) -> None:
+    """Count E0 of the mean over benchmarks, of the first seed's checkpoints; and with shared items taken as new."""
+    rows = [cell.treat[position, 0] - cell.base[position, 0] for _, _, cell in grid]
+    truth = float(np.mean([cell.truth_e0[position, 0] for _, _, cell in grid]))
+    several = len({backbone for backbone, _, _ in grid}) > 1
+    layouts = {"mean E0": [benchmark for _, benchmark, _ in grid]}
+    if several:
+        layouts["mean E0, items taken as new per backbone"] = list(range(len(grid)))
+    for name, places in layouts.items():
+        found = mean_of_pairs(
+            [
+                PairCell(row, place * len(row) + np.arange(len(row), dtype=np.int64))
+                for row, place in zip(rows, places, strict=True)
+            ]
+        )
+        counter.covers(name, guarded(found.delta, found.terms, ALPHA).ci, truth)
 
 
 def _independent(cells: Sequence[GridCell]) -> Interval:

@@ -13,7 +13,7 @@ from talan_eval.calibration.coverage import CoverageSetting
 from talan_eval.calibration.families import FamilySetting
 from talan_eval.calibration.gates import GateSetting, PeekSetting
 from talan_eval.calibration.unpaired import FixedSetting, IndependentSetting
-from talan_eval.calibration.world import World
+from talan_eval.calibration.world import Law, World
 
 if TYPE_CHECKING:
     from talan_eval.calibration.effects import EffectLaw
@@ -32,6 +32,7 @@ Setting = (
 SEEDS = (3, 5, 7, 10, 20)
 SMALL = 24  # settings of the small study
 _LAWS: tuple[EffectLaw, ...] = ("normal", "exponential", "t3", "failed")
+_TRAININGS: tuple[Law, ...] = ("normal", "exponential", "exponential losses", "t3", "failed")
 _PAIRS: tuple[Pairs, ...] = ("base", "all")
 # open items and shared random numbers: dense flips, an adapter against an adapter, an almost saturated benchmark
 _DENSITIES = ((1.0, 0.0), (0.3, 0.8), (0.05, 0.8))
@@ -61,6 +62,12 @@ def _coverage() -> list[Setting]:
         World(n_seeds, 198, tau=tau, lean=lean, k=4) for n_seeds, tau, lean in product((3, 7), (0.0, 0.02), (0.0, 0.1))
     ]
     worlds += [World(n_seeds, n_items, tau=0.02, law="skewed") for n_seeds, n_items in product(SEEDS, (198, 1319))]
+    # effects of the trainings several times the items' noise in variance, so that their law shows
+    worlds += [World(n_seeds, 1319, tau=0.02, agreement=0.8, law=law) for n_seeds, law in product(SEEDS, _LAWS)]
+    worlds += [
+        World(n_seeds, n_items, tau=tau, open_share=share, agreement=agreement)
+        for n_seeds, n_items, (share, agreement), tau in product((3, 7), (10, 30), _DENSITIES[:2], (0.0, 0.02))
+    ]
     worlds += [
         World(n_seeds, 500, tau=tau, lean=0.25, cluster=cluster)
         for n_seeds, tau, cluster in product(SEEDS, (0.0, 0.02), (5, 25))
@@ -85,10 +92,20 @@ def _backbones() -> list[Setting]:
 
 
 def _gates() -> list[Setting]:
-    return [
+    settings = [
         GateSetting(World(n_seeds, 500, tau=tau, delta=delta, agreement=0.8))
         for n_seeds, tau, delta in product((3, 7, 20), (0.0, 0.005), (0.01, 0.0, -0.005, -0.01, -0.02, -0.03))
     ]
+    # a loss of just the margin, none, and a gain of the margin, by the law of the trainings
+    settings += [
+        GateSetting(World(n_seeds, 1319, tau=0.02, delta=delta, agreement=0.8, law=law), margin=0.02)
+        for n_seeds, law, delta in product((5, 7, 10), _TRAININGS, (-0.02, 0.0, 0.02))
+    ]
+    settings += [
+        GateSetting(World(n_seeds, n_items, delta=delta, open_share=0.3, agreement=0.8), margin=0.02)
+        for n_seeds, n_items, delta in product((3, 5, 7), (30, 100), (-0.02, 0.0, 0.02))
+    ]
+    return [*settings]
 
 
 def _fixed() -> list[Setting]:

@@ -12,9 +12,11 @@ from talan_eval.calibration.counting import Counter, Share
 from talan_eval.calibration.coverage import ALPHA
 from talan_eval.calibration.world import World, run_experiments
 from talan_eval.stats.anytime import looks
-from talan_eval.stats.guarded_t import guarded_t
+from talan_eval.stats.guarded_t import GuardedT, guarded_t
 from talan_eval.stats.mean_squares import mean_squares
-from talan_eval.stats.noninferiority import GateOutcome, gate_numbers
+from talan_eval.stats.noninferiority import GateOutcome, GuardedDifference, gate_numbers
+from talan_eval.stats.outliers import outlying_seed
+from talan_eval.stats.seed_bootstrap import bootstrap_t_p_above
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,14 +48,32 @@ class GateSetting:
             for base, treat, fixed in zip(block.base, block.treat, block.truth_e1, strict=True):
                 # the share of open items varies between draws and the gain with it: put the true gain where it is asked
                 deltas = treat - base
-                result = guarded_t(deltas.mean(axis=1), [mean_squares(deltas)], ALPHA)
-                centred = result.delta - float(fixed) + self.world.delta
-                numbers = gate_numbers(centred, result.terms, self.world.n_seeds, self.margin)
-                for outcome in GateOutcome:
-                    counter.note(f"gate: {outcome.value}", numbers.outcome is outcome)
-                counter.note("gate: mean below zero", centred < 0)
+                per_seed = deltas.mean(axis=1) - float(fixed) + self.world.delta
+                self._count(per_seed, guarded_t(per_seed, [mean_squares(deltas)], ALPHA), counter)
             done += len(block.base)
         return counter.shares()
+
+    def _count(self, per_seed: FloatArray, result: GuardedT, counter: Counter) -> None:
+        """Count the gate's outcomes, and whether a loss of the margin is excluded by rules of growing strictness."""
+        guard = GuardedDifference(result.delta, result.terms)
+        alone = gate_numbers(guard, len(per_seed), self.margin).outcome
+        # below alpha exactly when the bound exceeds -margin; the bootstrap-t is costly and seldom needed
+        excluded = guard.p_above(-self.margin) < ALPHA
+        p = bootstrap_t_p_above(per_seed, -self.margin) if excluded else None
+        both = excluded and (p is None or p < ALPHA)
+        seed = outlying_seed(per_seed, result.terms[1].se * math.sqrt(len(per_seed)))
+        apart = seed is not None and seed.stands_apart
+        passed = alone is GateOutcome.PASS and both and not apart
+        failed = alone is GateOutcome.FAIL
+        counter.note("gate: pass", passed)
+        counter.note("gate: fail", failed)
+        counter.note("gate: inconclusive", not passed and not failed)
+        # a gate that fails only below -margin passes wherever its bound excludes that
+        counter.note("excluded: guard", excluded)
+        counter.note("excluded: with bootstrap-t", both)
+        counter.note("excluded: without an outlying seed", both and not apart)
+        counter.note("gate: outlying seed", apart)
+        counter.note("gate: mean below zero", result.delta < 0)
 
 
 @dataclass(frozen=True)

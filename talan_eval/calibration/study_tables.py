@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from talan_eval.calibration.coverage import CoverageSetting
 from talan_eval.calibration.families import FamilySetting
 from talan_eval.calibration.gates import GateSetting, PeekSetting
+from talan_eval.calibration.law_tables import few_items, gates_by_law, laws_of_trainings
 from talan_eval.calibration.many_arms_tables import many_arms_tables
-from talan_eval.calibration.table_text import Record, by_seeds, markdown, mean_share
+from talan_eval.calibration.table_text import Record, by_seeds, coverage_records, markdown, mean_share, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_POINT = 0.01  # the margin of the gates that are tabulated by the size of the loss
 E1_METHODS = (
     "guarded t",
     "plain t",
@@ -26,6 +27,7 @@ E1_METHODS = (
 )
 E2_METHODS = ("guarded crossed", "pigeonhole", "plain t")
 CLAIMS = (
+    "verdict",
     "guarded t",
     "sign-flip",
     "plain t",
@@ -53,12 +55,16 @@ def all_tables(records: Sequence[Record]) -> str:
         ("Coverage of E2, nominal 95 %", e2_coverage(records)),
         ("E1 in the tenth of the experiments whose seeds agree best", small_spreads(records)),
         ("Skewed trainings: one in ten is three standard deviations worse", skewed(records)),
+        *laws_of_trainings(records),
         ("Items in clusters of 5 and 25", clustered(records)),
         ("E0: one checkpoint pair on new items", e0_coverage(records)),
+        ("E0: false claims about one checkpoint pair, nominal 5 %", e0_claims(records)),
+        *few_items(records),
         ("False claims about re-training, nominal 5 %", false_claims(records)),
         ("Family of four benchmarks: any false claim, and true gains found", families(records)),
         ("Mean over benchmarks and backbones", means(records)),
         ("Gate with a margin of 1 point", gates(records)),
+        *gates_by_law(records),
         ("Looking after every added seed, from the third on", peeking(records)),
         *many_arms_tables(records),
     ):
@@ -69,42 +75,48 @@ def all_tables(records: Sequence[Record]) -> str:
 
 def e1_coverage(records: Sequence[Record]) -> str:
     """Tabulate E1 coverage by method and seeds, normal trainings and independent items."""
-    return by_seeds(_plain(records), [(name, f"E1 {name}") for name in E1_METHODS])
+    return by_seeds(plain(records), [(name, f"E1 {name}") for name in E1_METHODS])
 
 
 def e2_coverage(records: Sequence[Record]) -> str:
     """Tabulate E2 coverage by method and seeds, normal trainings and independent items."""
-    return by_seeds(_plain(records), [(name, f"E2 {name}") for name in E2_METHODS])
+    return by_seeds(plain(records), [(name, f"E2 {name}") for name in E2_METHODS])
 
 
 def small_spreads(records: Sequence[Record]) -> str:
     """Tabulate what is left of the coverage where the seeds agreed best."""
     rows = [(name, f"smallest spreads: {name}") for name in ("guarded t", "plain t")]
-    return by_seeds(_plain(records), rows)
+    return by_seeds(plain(records), rows)
 
 
 def skewed(records: Sequence[Record]) -> str:
     """Tabulate E1 coverage under a skewed law of the trainings."""
-    chosen = [r for r in _coverage(records) if r.setting.world.law == "skewed"]  # type: ignore[union-attr]  # filtered
+    chosen = [r for r in coverage_records(records) if r.setting.world.law == "skewed"]  # type: ignore[union-attr]  # filtered
     return by_seeds(chosen, [(name, f"E1 {name}") for name in E1_METHODS if name != "items only"])
 
 
 def clustered(records: Sequence[Record]) -> str:
     """Tabulate E2 and E0 with clusters and with clusters ignored."""
-    chosen = [r for r in _coverage(records) if r.setting.world.cluster > 1]  # type: ignore[union-attr]  # filtered
+    chosen = [r for r in coverage_records(records) if r.setting.world.cluster > 1]  # type: ignore[union-attr]  # filtered
     names = ("E2 guarded crossed", "E2 pigeonhole", "E2 guarded crossed, clusters ignored", "E0 interval")
     return by_seeds(chosen, [(name, name) for name in (*names, "E0 interval, clusters ignored")])
 
 
 def e0_coverage(records: Sequence[Record]) -> str:
-    """Tabulate the Bonett-Price interval."""
-    return by_seeds(_plain(records), [("Bonett-Price", "E0 interval")])
+    """Tabulate the interval of one checkpoint pair, and of the mean over benchmarks."""
+    return by_seeds(plain(records), [("one benchmark", "E0 interval")])
+
+
+def e0_claims(records: Sequence[Record]) -> str:
+    """Tabulate claims about checkpoints that are equally good on new items."""
+    rows = [("verdict", "claims E0: verdict"), ("exact McNemar", "claims E0: McNemar")]
+    return by_seeds(plain(records), rows, worst=max)
 
 
 def false_claims(records: Sequence[Record]) -> str:
     """Tabulate rejections where re-training gives no gain; here the worst setting is the largest."""
     rows = [(name, f"claims: {name}") for name in CLAIMS]
-    return by_seeds(_plain(records), rows, worst=max)
+    return by_seeds(plain(records), rows, worst=max)
 
 
 def families(records: Sequence[Record]) -> str:
@@ -122,6 +134,7 @@ def means(records: Sequence[Record]) -> str:
         chosen = [r for r in records if isinstance(r.setting, FamilySetting) and (r.setting.n_backbones > 1) is several]
         names = ["mean E1 guarded", "mean E1, cells taken as independent", "mean E2 guarded"]
         names += ["mean E2, items taken as new per backbone"] if several else []
+        names += ["mean E0", *(["mean E0, items taken as new per backbone"] if several else [])]
         if text := by_seeds(chosen, [(f"{name[5:]}", name) for name in names]):
             parts.append(f"{title[0].upper()}{title[1:]}:\n\n{text}")
     return "\n\n".join(parts)
@@ -129,7 +142,9 @@ def means(records: Sequence[Record]) -> str:
 
 def gates(records: Sequence[Record]) -> str:
     """Tabulate the outcomes of the gate by seeds and true gain, the mean over settings."""
-    chosen = [record for record in records if isinstance(record.setting, GateSetting)]
+    chosen = [
+        record for record in records if isinstance(record.setting, GateSetting) and record.setting.margin == _POINT
+    ]
     where = sorted({(r.setting.world.n_seeds, -r.setting.world.delta) for r in chosen})  # type: ignore[union-attr]  # filtered
     rows = []
     for n_seeds, loss in where:
@@ -156,15 +171,3 @@ def peeking(records: Sequence[Record]) -> str:
         for r in chosen
     ]
     return markdown(["seeds", "t at every look", "anytime-valid t", "t at the last look"], rows) if rows else ""
-
-
-def _coverage(records: Sequence[Record]) -> list[Record]:
-    return [record for record in records if isinstance(record.setting, CoverageSetting)]
-
-
-def _plain(records: Sequence[Record]) -> list[Record]:
-    return [
-        record
-        for record in _coverage(records)
-        if record.setting.world.law == "normal" and record.setting.world.cluster == 1  # type: ignore[union-attr]  # filtered
-    ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from talan_eval.calibration.contrasts import ContrastsSetting, SelectionSetting
+from talan_eval.calibration.coverage import CoverageSetting
 from talan_eval.calibration.gates import PeekSetting
 from talan_eval.calibration.unpaired import IndependentSetting
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from talan_eval.calibration.averages import Average
     from talan_eval.calibration.counting import Share
     from talan_eval.calibration.full_study import Setting
+
+FEW_ITEMS = 100  # below which a benchmark is tabulated on its own
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,22 @@ class Record:
     shares: dict[str, Share]
     seconds: float
     averages: dict[str, Average] = field(default_factory=dict)
+
+
+def coverage_records(records: Sequence[Record]) -> list[Record]:
+    """Return the records of single cells."""
+    return [record for record in records if isinstance(record.setting, CoverageSetting)]
+
+
+def plain(records: Sequence[Record]) -> list[Record]:
+    """Return the records of cells with normal trainings and many independent items."""
+    return [
+        record
+        for record in coverage_records(records)
+        if record.setting.world.law == "normal"  # type: ignore[union-attr]  # filtered
+        and record.setting.world.cluster == 1  # type: ignore[union-attr]  # filtered
+        and record.setting.world.n_items >= FEW_ITEMS  # type: ignore[union-attr]  # filtered
+    ]
 
 
 def by_seeds(

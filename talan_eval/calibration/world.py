@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from talan_eval.calibration.effects import LARGEST, draw_effects
+
 if TYPE_CHECKING:
     from talan_eval.stats.arrays import FloatArray, IntArray
 
-Law = Literal["normal", "skewed"]
+Law = Literal["normal", "skewed", "exponential", "exponential losses", "t3", "failed"]
 _OPEN_RANGE = (0.35, 0.65)
 _ROOM = 0.35  # what effects may add to an open item's probability
-_LARGEST = 3.0  # seed effects are cut at three standard deviations
+_LARGEST = 3.0  # normal and skewed seed effects are cut at three standard deviations
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class World:
         open_share: Share of open items.
         agreement: Chance that both arms use the same random number for an answer.
         k: Samples per item.
-        law: Seed effects: normal (cut at 3), or skewed (one training in ten is three deviations worse).
+        law: Seed effects: normal (cut at 3), skewed (one training in ten is three deviations worse), or a law of
+            ``draw_effects``, cut at 10.
         cluster: Items per cluster that share probability and lean; 1 for independent items.
     """
 
@@ -52,7 +55,8 @@ class World:
 
     def __post_init__(self) -> None:
         """Refuse effects that would leave [0, 1] and so have no exact truth."""
-        if _LARGEST * self.tau / self.open_share + self.lean + abs(self.delta) / self.open_share > _ROOM + 1e-12:
+        largest = _LARGEST if self.law in {"normal", "skewed"} else LARGEST
+        if largest * self.tau / self.open_share + self.lean + abs(self.delta) / self.open_share > _ROOM + 1e-12:
             raise ValueError(f"the effects of {self} leave the range of a probability")
 
 
@@ -110,6 +114,8 @@ def seed_effects(world: World, replicates: int, rng: np.random.Generator) -> Flo
     shape = (replicates, world.n_seeds)
     if world.law == "skewed":
         return np.where(rng.random(shape) < 1 / 10, -_LARGEST, 1 / _LARGEST)
+    if world.law != "normal":
+        return draw_effects(world.law, shape, rng)
     return np.clip(rng.normal(size=shape), -_LARGEST, _LARGEST)
 
 

@@ -18,12 +18,14 @@ DOC = """Say PASS, FAIL or INCONCLUSIVE about a loss, with an exit code for CI.
 
 PASS (exit code 0): a loss of more than the margin is excluded. FAIL (1): a loss was shown. INCONCLUSIVE (3):
 neither; the report says how many seeds would decide. Incomplete results exit with 4, mistakes with 2. The
-margin must be declared before results are read. Of several contrasts each must pass; the worst one decides. In
-GitHub Actions the step summary, annotations and outputs are written as well.
+margin must be declared before results are read. The first line says what was gated: E1, re-training, or E0, one
+pair of checkpoints. Of several contrasts each must pass; the worst one decides. In GitHub Actions the step
+summary, annotations and outputs are written as well.
 """
 EXAMPLES = (
     "Examples:  talan-eval gate results/NAME --margin 1.0  |  "
     "talan-eval gate results/NAME --margin 0.5 --per-cell --junit gate.xml  |  "
+    "talan-eval gate result.json --margin 1.0 --estimand E0  |  "
     "talan-eval gate results/NAME --margin 1.0 --against baseline.json  |  "
     "talan-eval gate results/NAME --margin 1.0 --contrast talan+lora:lora"
 )
@@ -39,13 +41,15 @@ def perform(request: GateRequest) -> None:
 
 def _decided(request: GateRequest) -> GateReport:
     from talan_eval.gate import GateSettings, decide  # noqa: PLC0415 - as above
+    from talan_eval.gate.facts import estimand_named  # noqa: PLC0415 - as above
     from talan_eval.pipeline.must_pass import read_must_pass  # noqa: PLC0415 - --help must not wait for it
     from talan_eval.result.choosing import chosen_contrasts  # noqa: PLC0415 - as above
     from talan_eval.result.reading import read_result  # noqa: PLC0415 - as above
 
     settings = GateSettings(
-        request.margin, request.alpha, request.per_cell, request.per_slice, request.fail_below_margin
-    )
+        request.margin, request.alpha, request.per_cell, request.per_slice, request.fail_below_margin,
+        estimand_named(request.estimand), request.least_share,
+    )  # fmt: skip
     found = read_result(request.result, "talan-eval gate results/NAME")
     contrasts = chosen_contrasts(found, request.contrast) if request.contrast else ()
     against, must_pass = request.against, request.must_pass

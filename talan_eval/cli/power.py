@@ -19,16 +19,19 @@ if TYPE_CHECKING:
 
 DOC = """Say which true gain an experiment would find, and how many seeds or samples a given gain needs.
 
-The t test over seeds is planned with the noncentral t distribution; "guarded" is the test that verdicts rest on.
-Without --from the variance components are assumptions: the defaults are those of a hard benchmark.
+What is planned is the verdict of a comparison: guarded t, sign flips and, for a single benchmark, the adjustment
+for all others (--cells, --contrasts). The plain t over seeds, which other planners have, stands beside it. Without
+--from the variance components are assumptions: the defaults are those of a hard benchmark.
 """
 EXAMPLES = (
     "Examples:  talan-eval power --seeds 7 --items 500 --delta 1.4  |  "
-    "talan-eval power --items 198 --samples 8  |  talan-eval power --from results/NAME --seeds 14 --delta 1  |  "
+    "talan-eval power --items 500 --delta 1.4 --cells 4 --contrasts 3  |  "
+    "talan-eval power --from results/NAME --seeds 14 --delta 1  |  "
     "talan-eval power --from results/NAME --contrast talan+lora:lora"
 )
 
 _GAP = 2
+_VERDICT_SEEDS = 3
 
 
 def perform(request: PowerRequest) -> None:
@@ -90,22 +93,25 @@ def main_table(plan: Plan) -> Table:
         Column(("items",), "items", rank=2),
         Column(("sd of", "seed"), "sd of a seed", rank=3),
         Column(("MDE", f"{plan.power:.0%}"), f"MDE {plan.power:.0%}"),
-        Column(("guarded",), "guarded", rank=1),
+        Column(("MDE", "of the t"), "MDE of the t", rank=1),
     ]
     if plan.delta is not None:
         columns += [
             Column(("power", f"at {plan.delta:+g}"), f"power at {plan.delta:+g}"),
+            Column(("of", "the t"), "power of the t", rank=1),
             Column(("seeds", "needed"), "seeds needed"),
-            Column(("samples", "needed"), "samples needed"),
-            Column(("over-", "stated"), "overstated"),
+            Column(("by", "the t"), "seeds needed by the t", rank=2),
+            Column(("samples", "needed"), "samples needed", rank=1),
+            Column(("over-", "stated"), "overstated", rank=2),
         ]
     rows = []
     for row in plan.rows:
-        cells = [row.name, "" if row.n_items is None else f"{row.n_items:,}", f"{row.seed_sd:.2f}", f"{row.mde:.2f}"]
-        cells.append("" if row.guarded_mde is None else f"{row.guarded_mde:.2f}")
+        cells = [row.name, "" if row.n_items is None else f"{row.n_items:,}", f"{row.seed_sd:.2f}", _gain(row.mde)]
+        cells.append(f"{row.t_mde:.2f}")
         if plan.delta is not None:
-            cells.append("" if row.power is None else f"{row.power:.0%}")
-            cells.append(">10,000" if row.seeds is None else f"{row.seeds:,}")
+            cells += ["" if chance is None else f"{chance:.0%}" for chance in (row.power, row.t_power)]
+            cells.append(">1,000" if row.seeds is None else f"{row.seeds:,}")
+            cells.append(">10,000" if row.t_seeds is None else f"{row.t_seeds:,}")
             cells.append(_range(row.samples))
             cells.append("" if row.exaggeration is None else f"{row.exaggeration.type_m:.1f} x")
         rows.append(tuple(cells))
@@ -115,15 +121,24 @@ def main_table(plan: Plan) -> Table:
 def legend(plan: Plan) -> tuple[str, ...]:
     """Say what the columns mean."""
     power = f"{plan.power:.0%}"
+    family = f"; of one benchmark after adjustment for {plan.n_cells} tests" if plan.n_cells > 1 else ""
     lines = [
-        f"MDE {power}: true gain that the t over seeds finds in {power} of experiments.",
-        "guarded: the same for the test that verdicts rest on.",
+        f"MDE {power}: true gain that is called better in {power} of experiments{family}.",
+        "of the t: the same of the plain paired t over seeds, unadjusted, which no verdict rests on.",
     ]
+    if plan.n_cells > 1:
+        lines.append("Other benchmarks are taken to gain nothing, and the noise of benchmarks to be independent.")
+    if plan.n_seeds < _VERDICT_SEEDS or any(row.mde is None for row in plan.rows):
+        lines.append("n/a: so few seeds allow no verdict (3 for the mean, 5 for one benchmark among several).")
     if plan.delta is not None:
         lines.append("overstated: how many times the true gain a significant result shows on average.")
     if any(len(set(row.samples)) > 1 for row in plan.rows):
         lines.append("samples needed: 5+ is 5 at best, and never where decoding is no part of the noise.")
     return tuple(lines)
+
+
+def _gain(points: float | None) -> str:
+    return "n/a" if points is None else f"{points:.2f}"
 
 
 def _range(samples: Sequence[int | None]) -> str:
@@ -140,12 +155,14 @@ def _by_size(row: Row, plan: Plan) -> RichTable:
 
     from talan_eval.planning.forecast import TABLE_SAMPLES, TABLE_SEEDS  # noqa: PLC0415 - as above
 
-    table = RichTable(box=box.SIMPLE_HEAD, title=f"MDE {plan.power:.0%}, points: {row.name}", title_justify="left")
+    table = RichTable(
+        box=box.SIMPLE_HEAD, title=f"MDE {plan.power:.0%} of the verdict, points: {row.name}", title_justify="left"
+    )
     table.add_column("seeds", justify="right")
     for samples in TABLE_SAMPLES:
         table.add_column(f"k = {samples}", justify="right")
     for seeds, line in zip(TABLE_SEEDS, row.table, strict=True):
-        table.add_row(str(seeds), *(" to ".join(dict.fromkeys(f"{value:.2f}" for value in cell)) for cell in line))
+        table.add_row(str(seeds), *(" to ".join(dict.fromkeys(map(_gain, cell))) for cell in line))
     return table
 
 

@@ -108,14 +108,12 @@ def _context(found: Result, directory: Path, wanted: tuple[str, ...], *, margin:
 def _not_worse(found: Result, margin: float | None) -> tuple[NotWorse, ...]:
     if margin is None:
         return ()
-    from talan_eval.gate.decide import not_worse  # noqa: PLC0415 - as above
     from talan_eval.report.context import NotWorse  # noqa: PLC0415 - as above
+    from talan_eval.result.margins import margin_tests  # noqa: PLC0415 - as above
 
-    shown = []
-    for contrast in found.contrasts:
-        mean, cells = not_worse(found, margin, found.settings.alpha, contrast)
-        shown.append(NotWorse(margin, cells, mean))
-    return tuple(shown)
+    return tuple(
+        NotWorse(margin, tuple(test.word for test in one.cells), one.mean.word) for one in margin_tests(found, margin)
+    )
 
 
 def _render(found: Result, context: Context, wanted: tuple[str, ...]) -> Formats:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from talan_core.errors import UserError
 from talan_eval.comparison.arm_records import ArmFacts, published_arms
-from talan_eval.comparison.family import FamilyTest, adjust, cell_test, check_family
+from talan_eval.comparison.checkpoints import checkpoint_pairs
+from talan_eval.comparison.family import FamilyTest, adjust, adjust_checkpoints, cell_test, check_family
 from talan_eval.comparison.flags import (
     AGGREGATE,
     Remark,
@@ -24,7 +25,7 @@ from talan_eval.comparison.matrix import cells_of, check_contrasts
 from talan_eval.comparison.mean import contrast_mean, judged
 from talan_eval.comparison.methods import methods_used
 from talan_eval.comparison.named import named_tests
-from talan_eval.comparison.published import checkpoint_pairs, ci_points, points, published_squares
+from talan_eval.comparison.published import ci_points, points, published_squares
 from talan_eval.comparison.reduce import reduced
 from talan_eval.comparison.scale import Scale
 from talan_eval.comparison.selection import global_p, select
@@ -32,8 +33,16 @@ from talan_eval.comparison.signature import family_hash, signature
 from talan_eval.comparison.slices import check_labels, slice_cell
 from talan_eval.comparison.statistics_settings import StatisticsSettings
 from talan_eval.comparison.task_weights import task_weights, weighted
-from talan_eval.comparison.verdicts import RULE, Decision, cell_verdict, deciding_p
+from talan_eval.comparison.verdicts import (
+    RULE,
+    RULE_OF_CHECKPOINTS,
+    Decision,
+    cell_verdict,
+    deciding_p,
+    judge_checkpoints,
+)
 from talan_eval.result import schema
+from talan_eval.result.margins import margin_tests, with_margins
 from talan_eval.stats.mean_squares import mean_squares
 
 if TYPE_CHECKING:
@@ -121,14 +130,19 @@ def _compare_shares(
     slices = [[part for cell in one for part in slice_cell(cell, settings.slices)] for one in cells]
     analysed = analyse(list(zip(cells, slices, strict=True)), settings)
     means = [contrast_mean(one, settings) for one in analysed]
-    published = _contrasts(analysed, means, settings)
+    one_seed = all(cell.n_seeds == 1 for one in cells for cell in one)
+    published = _contrasts(analysed, means, settings, of_checkpoints=one_seed)
     digest = family_hash(contrasts, _names(analysed[0]), settings.variants_tried)
     primary = schema.ContrastName(base=contrasts[0].base, treatment=contrasts[0].treatment)
-    return schema.Result(
+    result = schema.Result(
         schema_version=2,
         signature=signature(cells, settings, digest, origin.task_versions, origin.sandbox.get("tier")),
         primary=schema.Primary(
-            contrast=primary, statistic="equal_weight_mean", estimand="E1", rule=RULE, family_hash=digest
+            contrast=primary,
+            statistic="equal_weight_mean",
+            estimand="E0" if one_seed else "E1",
+            rule=RULE_OF_CHECKPOINTS if one_seed else RULE,
+            family_hash=digest,
         ),
         arms=published_arms(ordered, contrasts, origin.arms, settings.alpha),
         contrasts=published,
@@ -141,6 +155,10 @@ def _compare_shares(
         sandbox=dict(origin.sandbox),
         warnings=_warnings(analysed, means),
     )
+    if settings.margin is None:
+        return result
+    within = with_margins(result.contrasts, margin_tests(result, settings.margin))
+    return result.model_copy(update={"contrasts": within})
 
 
 def _check_matrices(matrices: Sequence[ScoreMatrix]) -> None:
@@ -158,28 +176,62 @@ def _names(contrast: AnalysedContrast) -> list[tuple[str, str, str, str]]:
 
 
 def _contrasts(
-    analysed: Sequence[AnalysedContrast], means: Sequence[Mean], settings: StatisticsSettings
+    analysed: Sequence[AnalysedContrast],
+    means: Sequence[Mean],
+    settings: StatisticsSettings,
+    *,
+    of_checkpoints: bool,
 ) -> tuple[schema.Contrast, ...]:
-    """Adjust all cells among each other, all slices, and all means, and publish the contrasts."""
-    of_cells = iter(adjust([cell_test(item) for one in analysed for item in one.whole], settings))
-    of_slices = iter(adjust([cell_test(item) for one in analysed for item in one.parts], settings))
-    of_means = adjust([mean.test for mean in means], settings)
+    """Adjust all cells among each other, all slices, and all means, and publish the contrasts.
+
+    With one seed all verdicts are about its checkpoints.
+    """
+    whole = [item for one in analysed for item in one.whole]
+    parts = [item for one in analysed for item in one.parts]
+    if of_checkpoints:
+        of_cells, of_slices = (
+            iter(adjust_checkpoints([item.checkpoints for item in family], settings)) for family in (whole, parts)
+        )
+        of_means = adjust_checkpoints([mean.checkpoints for mean in means], settings)
+    else:
+        of_cells, of_slices = (
+            iter(adjust([cell_test(item) for item in family], settings)) for family in (whole, parts)
+        )
+        of_means = adjust([mean.test for mean in means], settings)
     several = len(analysed) > 1
     found = []
     for number, (one, mean, own) in enumerate(zip(analysed, means, of_means, strict=True)):
         withheld = any(item.scores.diverged_seeds for item in one.whole)
         spec = one.whole[0].scores.contrast
+        cells = tuple(_cell(item, next(of_cells), settings, of_checkpoints=of_checkpoints) for item in one.whole)
+        aggregate = judged(
+            mean, own, settings, primary=number == 0, several=several, withheld=withheld, of_checkpoints=of_checkpoints
+        )
         found.append(
             schema.Contrast(
                 base=spec.base,
                 treatment=spec.treatment,
                 pairing=spec.pairing,
-                cells=tuple(_cell(item, next(of_cells), settings) for item in one.whole),
-                slices=tuple(_cell(item, next(of_slices), settings) for item in one.parts),
-                aggregate=judged(mean, own, settings, primary=number == 0, several=several, withheld=withheld),
+                cells=(_as_mean(cells[0], aggregate, primary=number == 0),) if len(cells) == 1 else cells,
+                slices=tuple(
+                    _cell(item, next(of_slices), settings, of_checkpoints=of_checkpoints) for item in one.parts
+                ),
+                aggregate=aggregate,
             )
         )
     return tuple(found)
+
+
+def _as_mean(cell: schema.Cell, mean: schema.Aggregate, *, primary: bool) -> schema.Cell:
+    """Judge the only cell of a contrast as its mean is: they are one number, and get one word."""
+    return cell.model_copy(
+        update={
+            "verdict": mean.verdict,
+            "verdict_basis": mean.verdict_basis,
+            "adjusted_p": mean.adjusted_p if primary else mean.family_p,
+            "simultaneous_ci": mean.simultaneous_ci,
+        }
+    )
 
 
 def _families(
@@ -231,15 +283,26 @@ def _warnings(analysed: Sequence[AnalysedContrast], means: Sequence[Mean]) -> tu
     return grouped([*remarks, *of_tests], size, len(analysed))
 
 
-def _cell(item: Analysed, adjusted: Adjusted, settings: StatisticsSettings) -> schema.Cell:
+def _verdict(
+    item: Analysed, delta: float, adjusted: Adjusted, alpha: float, *, of_checkpoints: bool
+) -> tuple[Decision, float | None]:
+    """Return a cell's verdict and the p that decided it."""
+    scores = item.scores
+    if of_checkpoints:
+        return judge_checkpoints(delta, adjusted.holm_p, alpha), adjusted.holm_p
+    if item.inference.e1 is None:
+        return Decision("not estimable"), None
+    p = deciding_p(scores.n_seeds, adjusted, alpha)
+    verdict = cell_verdict(delta, scores.n_seeds, p, adjusted, alpha)
+    withheld = scores.diverged_seeds and verdict.word != "not estimable"
+    return Decision("withheld") if withheld else verdict, p
+
+
+def _cell(item: Analysed, adjusted: Adjusted, settings: StatisticsSettings, *, of_checkpoints: bool) -> schema.Cell:
     scores, inference = item.scores, item.inference
     test: FamilyTest = cell_test(item)
-    delta, p = points(test.delta), deciding_p(scores.n_seeds, adjusted, settings.alpha)
-    verdict = cell_verdict(delta, scores.n_seeds, p, adjusted, settings.alpha)
-    if inference.e1 is None:
-        verdict = Decision("not estimable")
-    if scores.diverged_seeds and verdict.word != "not estimable":
-        verdict = Decision("withheld")
+    delta = points(test.delta)
+    verdict, p = _verdict(item, delta, adjusted, settings.alpha, of_checkpoints=of_checkpoints)
     items, pairs = scores.items, scores.contrast.pairing != "independent"
     return schema.Cell(
         backbone=scores.backbone,
@@ -249,6 +312,7 @@ def _cell(item: Analysed, adjusted: Adjusted, settings: StatisticsSettings) -> s
         n_items=len(items.item_ids),
         n_dropped=items.dropped_items if scores.part is None else 0,
         dropped_items=items.left_out if scores.part is None else (),
+        pairing_hash=items.pairing_hash,
         n_seeds=scores.n_seeds,
         seeds=scores.seeds,
         base_seeds=None if scores.contrast.pairing == "paired" else () if pairs else scores.base_seeds,
@@ -265,8 +329,10 @@ def _cell(item: Analysed, adjusted: Adjusted, settings: StatisticsSettings) -> s
         treat_by_seed=_by_seed(scores, "treatment"),
         pairedness=pairedness([scores], settings.alpha),
         e0=checkpoint_pairs(scores, settings.alpha),
+        e0_mean=None if item.checkpoints is None else item.checkpoints.record,
         e1=inference.e1,
         e2=inference.e2,
+        outlying=inference.outlying,
         mean_squares=published_squares(mean_squares(scores.deltas)) if pairs and scores.n_seeds > 1 else None,
         clusters=clustering(scores),
         items=item_level(scores, settings.alpha) if scores.part is None else None,
@@ -281,6 +347,7 @@ def _cell(item: Analysed, adjusted: Adjusted, settings: StatisticsSettings) -> s
         mde80=inference.mde80,
         verdict=verdict.word,
         verdict_basis=verdict.basis,
+        verdict_estimand="E0" if of_checkpoints else "E1",
     )
 
 

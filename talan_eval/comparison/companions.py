@@ -10,7 +10,7 @@ from talan_eval.comparison.statistics_settings import AUTO
 from talan_eval.result import schema
 from talan_eval.stats import seed_bootstrap as boot
 from talan_eval.stats import signflip
-from talan_eval.stats.backbone_flips import MAX_UNITS, sign_flip_backbones
+from talan_eval.stats.backbone_flips import sign_flip_backbones
 from talan_eval.stats.backbones import backbone_gains
 
 if TYPE_CHECKING:
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from talan_eval.comparison.published import Reasons
     from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.stats.backbones import BackboneGains, GridCell
-
-
-def enumerable(sizes: Sequence[int]) -> bool:
-    """Say whether the sign flips of backbones with so many seeds each are enumerated."""
-    return max(sizes) <= signflip.MAX_SEEDS and sum(sizes) <= MAX_UNITS
 
 
 def paired_companions(
@@ -50,10 +45,8 @@ def paired_companions(
 
 def _sign_flip(
     cells: Sequence[GridCell], k: Sequence[int], gains: Sequence[BackboneGains], alpha: float
-) -> tuple[schema.SignFlip | None, Reasons]:
+) -> tuple[schema.SignFlip, Reasons]:
     sizes = [len(gain.per_seed) for gain in gains]
-    if not enumerable(sizes):
-        return None, ()
     sums = [signflip.seed_sums(cell.deltas, samples) for cell, samples in zip(cells, k, strict=True)]
     test = sign_flip_backbones(sums, [cell.backbone for cell in cells])
     reasons = []
@@ -61,6 +54,9 @@ def _sign_flip(
         reasons.append("scores are no multiples of 1/k, so sign flips compare seed means rounded to 1e-9")
     if len(gains) > 1:
         reasons.append("the sign-flip interval and the seed bootstrap are given for single backbones")
+        return schema.SignFlip(p=test.p, floor=test.floor, ci=None), tuple(reasons)
+    if sizes[0] > signflip.MAX_SEEDS:
+        reasons.append(f"the sign-flip interval is listed for up to {signflip.MAX_SEEDS} seeds; the test counts all")
         return schema.SignFlip(p=test.p, floor=test.floor, ci=None), tuple(reasons)
     interval = signflip.hartigan_interval(gains[0].per_seed, alpha)
     if interval is None:

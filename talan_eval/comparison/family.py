@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from talan_core.errors import UserError
+from talan_eval.comparison.checkpoints import two_sided
 from talan_eval.stats.contrast_family import FamilyMember, adjust_family
 from talan_eval.stats.guard import ErrorTerm
 from talan_eval.stats.joint_flips import SeedGains
-from talan_eval.stats.multiplicity import benjamini_hochberg, benjamini_yekutieli
+from talan_eval.stats.multiplicity import benjamini_hochberg, benjamini_yekutieli, holm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from talan_eval.comparison.checkpoints import Checkpoints
     from talan_eval.comparison.inference import Analysed
     from talan_eval.comparison.matrix import CellScores
     from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.result.schema import E1
     from talan_eval.stats.arrays import Interval
+    from talan_eval.stats.contrast_family import FamilyResult
 
 
 @dataclass(frozen=True)
@@ -74,15 +77,38 @@ def adjust(family: Sequence[FamilyTest], settings: StatisticsSettings) -> list[A
     results = adjust_family([_member(one) for one in family], settings.alpha, settings.rng_seed)
     raw = np.array([1.0 if one.e1 is None else one.e1.p for one in family])
     rates = zip(benjamini_hochberg(raw), benjamini_yekutieli(raw), strict=True)
-
-    def times(p: float | None) -> float | None:
-        return None if p is None else min(1.0, float(p) * settings.variants_tried)
-
+    times = settings.for_variants
     return [
-        Adjusted(times(found.holm_p), times(found.joint_p), times(bh), times(by), found.interval)
+        Adjusted(times(found.holm_p), times(_joint(one, found, len(family))), times(bh), times(by), found.interval)
         if one.e1 is not None
         else Adjusted()
         for one, found, (bh, by) in zip(family, results, rates, strict=True)
+    ]
+
+
+def _joint(one: FamilyTest, found: FamilyResult, size: int) -> float | None:
+    """Return the joint sign-flip p; a test that is alone in its family has its own, whatever the number of seeds."""
+    alone = size == 1 and one.e1 is not None and one.e1.signflip is not None
+    return one.e1.signflip.p if alone and one.e1 is not None and one.e1.signflip is not None else found.joint_p
+
+
+def adjust_checkpoints(family: Sequence[Checkpoints | None], settings: StatisticsSettings) -> list[Adjusted]:
+    """Adjust the p-values of E0 over a family: Holm, and Bonferroni for simultaneous intervals.
+
+    Args:
+        family: All tests that are judged together; None where there is none, which stays in the family with p = 1.
+        settings: The error rate, and the variants that were tried.
+    """
+    if not family:
+        return []
+    raw = np.array([1.0 if one is None else one.record.p for one in family])
+    columns = zip(family, holm(raw), benjamini_hochberg(raw), benjamini_yekutieli(raw), strict=True)
+    times = settings.for_variants
+    return [
+        Adjusted()
+        if one is None
+        else Adjusted(times(p), None, times(bh), times(by), two_sided(one.evidence, settings.alpha / len(family))[0])
+        for one, p, bh, by in columns
     ]
 
 

@@ -27,7 +27,7 @@ def estimate_independent(cells: Sequence[CellScores], settings: StatisticsSettin
     """Estimate E1 (Welch over seeds, permutation of seed labels) and E2 (a variance of each arm) of a mean over cells.
 
     Args:
-        cells: Cells of one contrast with independent seeds, at least two of each arm; those of a backbone over the
+        cells: Cells of one contrast with independent seeds, at least three of each arm; those of a backbone over the
             same seeds.
         settings: Error rate, seed of the permutations where they are drawn.
 
@@ -48,8 +48,6 @@ def estimate_independent(cells: Sequence[CellScores], settings: StatisticsSettin
     sizes = [size for cell in cells for size in (len(cell.seeds), len(cell.base_seeds))]
     df = float(sum(size - 1 for size in sizes) / len(cells)) if result.plain.p is None else result.plain.df
     reasons = ["seeds are independent: there are no pairs for sign flips and bootstraps, and none of checkpoints"]
-    if min(sizes) < schema.SPARSE_SEEDS:
-        reasons.append("two training seeds of an arm give indicative intervals and no verdict")
     if result.plain.p is None:
         reasons.append("no arm's seeds differ, so the plain t has no interval and no p")
     single = any(cell.treatment.shape[1] == 1 for cell in cells)

@@ -6,32 +6,36 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from talan_eval.comparison.companions import enumerable, paired_companions
+import numpy as np
+
+from talan_eval.comparison.checkpoints import cell_checkpoints
+from talan_eval.comparison.companions import paired_companions
 from talan_eval.comparison.independent import estimate_independent
-from talan_eval.comparison.published import ci_points, points
+from talan_eval.comparison.published import ci_points, one_sided_record, points, term_records
 from talan_eval.comparison.retraining import Companions, RetrainingEstimate
 from talan_eval.comparison.unbounded import EQUAL, without_floor
 from talan_eval.result import schema
 from talan_eval.stats import backbones, signflip
-from talan_eval.stats.backbone_flips import MAX_UNITS
 from talan_eval.stats.fixed_base import DrawnAnswers, FixedCell, guarded_t_fixed, right_or_wrong_answers
-from talan_eval.stats.noninferiority import one_sided_bounds
+from talan_eval.stats.noninferiority import GuardedDifference
+from talan_eval.stats.outliers import outlying_seed
 from talan_eval.stats.power import minimum_detectable
 from talan_eval.stats.two_way import Member, TwoWay, two_way_intervals
+from talan_eval.stats.verdict_power import SeedNoise, mean_detectable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-
+    from talan_eval.comparison.checkpoints import Checkpoints
     from talan_eval.comparison.matrix import CellScores
     from talan_eval.comparison.published import Reasons
     from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.stats.arrays import Interval
-    from talan_eval.stats.backbones import BackbonesT, GridCell
+    from talan_eval.stats.backbones import BackboneGains, BackbonesT, GridCell
     from talan_eval.stats.crossed import Crossed
 
 _ONE_SEED = ("E1 and E2 are not estimable with one training seed; E0 stands alone",)
+_TWO_SEEDS = ("E1 and E2 are not estimable with two training seeds: their spread tells next to nothing",)
 
 
 @dataclass(frozen=True)
@@ -39,24 +43,27 @@ class Inference:
     """What may be said about re-training.
 
     Attributes:
-        e1: Null with one seed.
-        e2: Null with one seed or one item.
-        mde80: Points; null with one seed.
+        e1: Null below three seeds.
+        e2: Null below three seeds, or with one item.
+        mde80: Points; null below three seeds.
         reasons: Why something is null, and how to take what is there.
+        outlying: A seed that stands apart.
     """
 
     e1: schema.E1 | None
     e2: schema.E2 | None
     mde80: float | None
     reasons: Reasons
+    outlying: schema.OutlyingSeed | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Analysed:
-    """A cell, or a slice of one, with its inference."""
+    """A cell, or a slice of one, with its inference and what is known of its checkpoints as they are."""
 
     scores: CellScores
     inference: Inference
+    checkpoints: Checkpoints | None
 
     @property
     def name(self) -> str:
@@ -110,7 +117,8 @@ def analyse(
 
     def analysed(cell: CellScores) -> Analysed:
         rng = settings.generator(cell.name)
-        return Analysed(cell, infer([cell], settings, rng, intervals.get(id(cell))))
+        inference = infer([cell], settings, rng, intervals.get(id(cell)))
+        return Analysed(cell, inference, cell_checkpoints(cell, settings.alpha))
 
     return [
         AnalysedContrast(
@@ -123,7 +131,8 @@ def analyse(
 
 
 def _two_way(members: Sequence[Member], settings: StatisticsSettings) -> TwoWay:
-    if max((len(member.seeds) for member in members), default=1) == 1:  # nothing is said about re-training then
+    if max((len(member.seeds) for member in members), default=1) < schema.SPARSE_SEEDS:
+        # nothing is said about re-training then
         return TwoWay((None,) * len(members), {})
     return two_way_intervals(
         members, settings.resamples, lambda name: settings.generator(f"two-way/{name}"), settings.alpha
@@ -157,19 +166,22 @@ def infer(
     Returns:
         The results in points.
     """
-    if min(cell.n_seeds for cell in cells) == 1:
-        return Inference(None, None, None, _ONE_SEED)
+    least = min(cell.n_seeds for cell in cells)
+    if least < schema.SPARSE_SEEDS:
+        return Inference(None, None, None, _ONE_SEED if least == 1 else _TWO_SEEDS)
     if cells[0].contrast.pairing == "independent":
         found = estimate_independent(cells, settings)
     else:
         found = _estimate_paired(cells, settings, rng, two_way)
     if found is None:
         return Inference(None, None, None, (EQUAL,))
+    outlying, why_outlying = (None, ()) if found.independent else _apart(cells, found.seeds)
     return Inference(
         _e1_record(found, settings.alpha),
-        None if found.crossed is None else _e2_record(found, found.crossed),
-        points(minimum_detectable(found.seeds.guard.se, found.df, settings.alpha)),
-        found.reasons,
+        None if found.crossed is None else _e2_record(found, found.crossed, settings.alpha),
+        points(_detectable(found, cells, settings.alpha)),
+        (*why_outlying, *found.reasons),
+        outlying,
     )
 
 
@@ -204,6 +216,57 @@ def _estimate_paired(
     )
 
 
+def _detectable(found: RetrainingEstimate, cells: Sequence[CellScores], alpha: float) -> float:
+    """Return the true difference that the verdict about a mean would find in 80 % of such experiments.
+
+    Over several backbones the sign flips, which then count all trained pairs, are left out: the t decides. So it does
+    where seeds are independent.
+    """
+    result = found.seeds
+    others = [term.half_width(alpha) for term in result.terms if term.name != "t"]
+    if found.independent or len({cell.backbone for cell in cells}) > 1 or not others:
+        return minimum_detectable(result.guard.se, found.df, alpha)
+    count = len(cells[0].seeds)
+    return mean_detectable(SeedNoise(result.guard.se * math.sqrt(count), max(others)), count, alpha)
+
+
+def _apart(cells: Sequence[CellScores], result: BackbonesT) -> tuple[schema.OutlyingSeed | None, Reasons]:
+    """Look for a seed that stands apart, on a single backbone."""
+    return apart(backbones.backbone_gains([grid_cell(cell) for cell in cells]), cells[0].seeds, result)
+
+
+def apart(
+    gains: Sequence[BackboneGains], seeds: Sequence[int], result: BackbonesT
+) -> tuple[schema.OutlyingSeed | None, Reasons]:
+    """Look for a seed that stands apart, on a single backbone.
+
+    Args:
+        gains: Differences by seed of each backbone.
+        seeds: The seeds of the first.
+        result: The guarded t, whose flip term is what the items alone make seeds differ by.
+    """
+    if len(gains) > 1:
+        return None, ()
+    per_seed = gains[0].per_seed
+    noise = next((term.se for term in result.terms if term.name == "flip"), 0.0)
+    found = outlying_seed(per_seed, noise * math.sqrt(len(per_seed)))
+    if found is None or not found.stands_apart:
+        return None, ()
+    record = schema.OutlyingSeed(
+        seed=seeds[found.place],
+        delta=points(float(per_seed[found.place])),
+        median=points(float(np.median(per_seed))),
+        distance=found.distance,
+        threshold=found.threshold,
+    )
+    why = (
+        f"RED FLAG: seed {record.seed} stands apart, {record.delta:+.2f} points where the median is "
+        f"{record.median:+.2f} (robust distance {record.distance:.1f}; normal seeds exceed {record.threshold:.1f} in "
+        "1 % of comparisons); look at that training before anything is concluded"
+    )
+    return record, (why,)
+
+
 def _drawn_base(cells: Sequence[CellScores]) -> tuple[list[FixedCell], Reasons]:
     """Return the cells against a fixed base with several drawn answers per item, whose noise counts; else none."""
     if cells[0].contrast.pairing != "fixed" or all(cell.k == 1 for cell in cells):
@@ -224,15 +287,10 @@ def _drawn_base(cells: Sequence[CellScores]) -> tuple[list[FixedCell], Reasons]:
 def _seed_count(sizes: Sequence[int], alpha: float) -> Reasons:
     """Say what so few seeds allow; ``sizes`` are the seeds of each backbone."""
     least, floor = min(sizes), signflip.sign_flip_floor(sum(sizes))
-    if least < schema.SPARSE_SEEDS:
-        return ("two training seeds give indicative intervals and no verdict",)
     if floor >= alpha:
         claim = "no claim per benchmark is made, and a" if least < schema.CELL_SEEDS else "a"
         basis = f"claim rests on normality of the seed differences: the sign-flip p cannot fall below {floor:g}"
         return (f"with {least} training seeds {claim} {basis}",)
-    if not enumerable(sizes):
-        limit = f"{signflip.MAX_SEEDS} seeds of a backbone and {MAX_UNITS} trained pairs"
-        return (f"sign flips are enumerated up to {limit}; a claim rests on the guarded t",)
     return ()
 
 
@@ -251,7 +309,6 @@ def _crossed(
 
 def _e1_record(found: RetrainingEstimate, alpha: float) -> schema.E1:
     guard, plain = found.seeds.guard, found.seeds.plain
-    bounds = one_sided_bounds(found.seeds.delta, found.seeds.terms, alpha)
     return schema.E1.model_validate(
         {
             "method": "guarded_welch" if found.independent else "guarded_t",
@@ -262,18 +319,13 @@ def _e1_record(found: RetrainingEstimate, alpha: float) -> schema.E1:
             "signflip": found.beside.signflip,
             "permutation": found.beside.permutation,
             "bootstrap": found.beside.bootstrap,
-            "one_sided": schema.OneSided(alpha=alpha, lower=points(bounds.lower), upper=points(bounds.upper)),
-            "terms": tuple(
-                schema.GuardTerm.model_validate(
-                    {"name": term.name, "se": points(term.se), "df": None if math.isinf(term.df) else term.df}
-                )
-                for term in found.seeds.terms
-            ),
+            "one_sided": one_sided_record(GuardedDifference(found.seeds.delta, found.seeds.terms), alpha),
+            "terms": term_records(found.seeds.terms),
         }
     )
 
 
-def _e2_record(found: RetrainingEstimate, crossed: Crossed) -> schema.E2:
+def _e2_record(found: RetrainingEstimate, crossed: Crossed, alpha: float) -> schema.E2:
     return schema.E2.model_validate(
         {
             "method": "guarded_crossed_independent" if found.independent else "guarded_crossed",
@@ -281,5 +333,7 @@ def _e2_record(found: RetrainingEstimate, crossed: Crossed) -> schema.E2:
             "p": crossed.guard.p,
             "df": crossed.df,
             "pigeonhole_ci": None if found.two_way is None else ci_points(found.two_way),
+            "one_sided": one_sided_record(GuardedDifference(crossed.delta, crossed.terms), alpha),
+            "terms": term_records(crossed.terms),
         }
     )

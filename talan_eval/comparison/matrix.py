@@ -35,6 +35,7 @@ class ItemTable:
         dropped_items: Items left out of all arms because not every run has a score for them under the same prompt.
         dropped_prompts: How many of these every run has, but not under the same prompt.
         same_prompt: Items whose prompt another item has as well, ascending; None where prompts are unknown.
+        prompts: Hash of each item's prompt, shape (N,), "" where unknown; None where all are.
         left_out: Some of the items that were left out, by identifier.
         measure: Unit, direction and bounds of the scores.
         reasons: Why items are left out, by item, as far as a run says it: a logged error, an answer without a score.
@@ -49,6 +50,7 @@ class ItemTable:
     dropped_items: int = 0
     dropped_prompts: int = 0
     same_prompt: tuple[str, ...] | None = None
+    prompts: tuple[str, ...] | None = None
     left_out: tuple[str, ...] = ()
     measure: Measure = field(default_factory=Measure)
     reasons: Mapping[str, str] = field(default_factory=dict)
@@ -57,7 +59,7 @@ class ItemTable:
         """Raise ``ValueError`` for repeated identifiers, or columns of another length."""
         if len(set(self.item_ids)) < len(self.item_ids) or not self.item_ids:
             raise ValueError(f"{self.task}: an item id appears twice, or there is none; a copy is no new observation")
-        for column in (*self.labels.values(), *(() if self.clusters is None else (self.clusters,))):
+        for column in (*self.labels.values(), *(one for one in (self.clusters, self.prompts) if one is not None)):
             if len(column) != len(self.item_ids):
                 raise ValueError(f"{self.task}: clusters and labels must have one value per item")
 
@@ -70,6 +72,7 @@ class ItemTable:
             item_ids=tuple(self.item_ids[item] for item in chosen),
             pairing_hash=self.pairing_hash,
             clusters=clusters if clusters is not None and len(set(clusters)) > 1 else None,
+            prompts=None if self.prompts is None else tuple(self.prompts[item] for item in chosen),
             measure=self.measure,
         )
 
@@ -143,6 +146,7 @@ class ScoreMatrix:
             self.items,
             item_ids=tuple(ids[column] for column in columns),
             clusters=None if self.items.clusters is None else tuple(self.items.clusters[c] for c in columns),
+            prompts=None if self.items.prompts is None else tuple(self.items.prompts[c] for c in columns),
             labels={name: tuple(values[c] for c in columns) for name, values in self.items.labels.items()},
         )
         scores = np.asarray(self.scores, dtype=np.float64)[np.ix_(rows, columns)]

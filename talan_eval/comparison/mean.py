@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from talan_eval.comparison.anytime import anytime
+from talan_eval.comparison.checkpoints import mean_checkpoints
 from talan_eval.comparison.family import FamilyTest
 from talan_eval.comparison.flags import AGGREGATE
 from talan_eval.comparison.independent import pairedness
@@ -15,7 +16,7 @@ from talan_eval.comparison.inference import common_seeds, grid_cell, infer
 from talan_eval.comparison.named import equivalence_test
 from talan_eval.comparison.positive import positive_cells
 from talan_eval.comparison.published import ci_points, points
-from talan_eval.comparison.verdicts import Decision, family_p, judge_mean, mean_p
+from talan_eval.comparison.verdicts import Decision, family_p, judge_checkpoints, judge_mean, mean_p
 from talan_eval.result import schema
 from talan_eval.stats.aggregate import interquartile_mean, probability_of_improvement
 from talan_eval.stats.joint_flips import SeedGains
@@ -23,6 +24,7 @@ from talan_eval.stats.joint_flips import SeedGains
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from talan_eval.comparison.checkpoints import Checkpoints
     from talan_eval.comparison.family import Adjusted
     from talan_eval.comparison.inference import AnalysedContrast, Inference
     from talan_eval.comparison.matrix import CellScores
@@ -39,12 +41,14 @@ class Mean:
         test: What its family sees.
         sizes: Seeds of each backbone, the smaller number where the arms have different ones.
         reasons: Why something is null.
+        checkpoints: What is known of the checkpoints as they are; None where seeds are independent.
     """
 
     record: schema.Aggregate
     test: FamilyTest
     sizes: tuple[int, ...]
     reasons: Reasons
+    checkpoints: Checkpoints | None = None
 
 
 def contrast_mean(contrast: AnalysedContrast, settings: StatisticsSettings) -> Mean:
@@ -68,6 +72,7 @@ def contrast_mean(contrast: AnalysedContrast, settings: StatisticsSettings) -> M
         return Mean(_empty(whole, common), FamilyTest(0.0, None), (0,), (why,))
     cells = [_at(cell, common[cell.backbone], of_base[cell.backbone]) for cell in whole]
     inference = infer(cells, settings, settings.generator(AGGREGATE), contrast.two_way)
+    checkpoints = mean_checkpoints(cells, settings.alpha)
     means = [cell.deltas.mean(axis=1) for cell in cells]
     delta = float(np.mean([mean.mean() for mean in means]))
     every = np.concatenate(means)
@@ -83,25 +88,34 @@ def contrast_mean(contrast: AnalysedContrast, settings: StatisticsSettings) -> M
         base_mean=points(float(np.mean([cell.base.mean() for cell in whole]))),
         treat_mean=points(float(np.mean([cell.treatment.mean() for cell in whole]))),
         pairedness=pairedness(cells, settings.alpha) if single is not None else None,
+        e0_mean=None if checkpoints is None else checkpoints.record,
         e1=inference.e1,
         e2=inference.e2,
+        outlying=inference.outlying,
         anytime=followed,
         iqm=points(interquartile_mean(every)),
         poi=probability_of_improvement(every),
         positive=positive_cells(whole),
         adjusted_p=None,
-        also=equivalence_test(points(delta), inference.e1, settings),
+        also=equivalence_test(delta, inference.e1, settings),
         mde80=inference.mde80,
         verdict="not estimable",
         verdict_basis=None,
     )
     sizes = tuple(min(cell.n_seeds for cell in cells if cell.backbone == name) for name in common)
     test = FamilyTest(delta, inference.e1, _signed(cells, inference))
-    return Mean(record, test, sizes, (*inference.reasons, *reasons, *notes))
+    return Mean(record, test, sizes, (*inference.reasons, *reasons, *notes), checkpoints)
 
 
 def judged(
-    mean: Mean, adjusted: Adjusted, settings: StatisticsSettings, *, primary: bool, several: bool, withheld: bool
+    mean: Mean,
+    adjusted: Adjusted,
+    settings: StatisticsSettings,
+    *,
+    primary: bool,
+    several: bool,
+    withheld: bool,
+    of_checkpoints: bool = False,
 ) -> schema.Aggregate:
     """Judge a mean.
 
@@ -112,8 +126,12 @@ def judged(
         primary: Whether it is the declared one, which is judged at its own alpha; the others are judged as a family.
         several: Whether there are other contrasts.
         withheld: Whether a training of one of its arms diverged.
+        of_checkpoints: Whether there is one seed, so that the verdict is about its checkpoints (E0). Whether another
+            training diverged does not matter to them.
     """
     record, alpha = mean.record, settings.alpha
+    if of_checkpoints:
+        return _judged_checkpoints(mean, adjusted, settings, primary=primary, several=several)
     own = mean_p(mean.sizes, record.e1, settings)
     family = family_p(mean.sizes, own, adjusted, alpha) if several else own
     if record.anytime is not None and own is not None and family is not None:
@@ -130,6 +148,29 @@ def judged(
             "simultaneous_ci": None if interval is None else ci_points(interval),
             "verdict": verdict.word,
             "verdict_basis": verdict.basis,
+        }
+    )
+
+
+def _judged_checkpoints(
+    mean: Mean, adjusted: Adjusted, settings: StatisticsSettings, *, primary: bool, several: bool
+) -> schema.Aggregate:
+    """Judge the mean of one pair of checkpoints."""
+    found, record = mean.checkpoints, mean.record
+    own = None if found is None else settings.for_variants(found.record.p)
+    family = adjusted.holm_p if several else own
+    verdict = judge_checkpoints(
+        0.0 if found is None else found.record.delta, own if primary else family, settings.alpha
+    )
+    interval = adjusted.interval if several else None
+    return record.model_copy(
+        update={
+            "adjusted_p": own,
+            "family_p": family,
+            "simultaneous_ci": None if interval is None else ci_points(interval),
+            "verdict": verdict.word,
+            "verdict_basis": verdict.basis,
+            "verdict_estimand": "E0",
         }
     )
 

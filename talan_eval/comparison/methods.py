@@ -9,22 +9,35 @@ from talan_eval.result.schema import Method
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from talan_eval.comparison.inference import AnalysedContrast
+    from talan_eval.comparison.inference import Analysed, AnalysedContrast
     from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.result.schema import E1, Aggregate
 
 _MCNEMAR = Method(
     code="mcnemar",
-    estimand="E0",
-    text="Exact sign test of the items that differ between two checkpoints; mid-p above 1,000 of them.",
+    estimand="descriptive",
+    text="Sign test of the items that differ between two checkpoints, by name beside E0; mid-p above 1,000 of them.",
     reference="McNemar, Q. (1947). Note on the sampling error of the difference between correlated proportions.",
 )
 _BONETT_PRICE = Method(
     code="bonett-price",
     estimand="E0",
-    text="Adjusted Wald interval for a difference of paired proportions.",
+    text="Adjusted Wald test and interval for a difference of paired proportions.",
     reference="Bonett, D. G. and Price, R. M. (2012). Adjusted Wald confidence interval for a difference of binomial "
     "proportions based on paired data.",
+)
+_MIDP = Method(
+    code="mcnemar-midp",
+    estimand="E0",
+    text="Conditional mid-p test and interval of right-or-wrong answers; the weaker of it and Bonett-Price counts.",
+    reference="Fagerland, M. W., Lydersen, S. and Laake, P. (2013). The McNemar test for binary matched-pairs data: "
+    "mid-p and asymptotic are better than exact conditional.",
+)
+_ITEM_T = Method(
+    code="item-t",
+    estimand="E0",
+    text="Paired t over items, with the floor of Bonett and Price.",
+    reference="Student (1908). The probable error of a mean.",
 )
 _CLUSTERED = Method(
     code="cluster-robust",
@@ -214,18 +227,31 @@ def methods_used(
     tests = [test for test in (*(item.inference.e1 for item in family), *(mean.e1 for mean in means)) if test]
     crossed = any(item.inference.e2 is not None for item in family) or any(mean.e2 for mean in means)
     pairs = any(item.scores.contrast.pairing != "independent" for item in family)
-    used: list[Method] = [_MCNEMAR, _BONETT_PRICE] if pairs else []
-    if any(item.scores.items.clusters is not None for item in family):
-        used.append(_CLUSTERED)
+    used = _of_checkpoints(family, means)
     used.extend(_of_seeds(tests, several=any(len(mean.backbones) > 1 for mean in means)))
     used.extend([_CROSSED, *([_PIGEONHOLE] if pairs else [])] if crossed else [])
-    used.extend([_HOLM, *([_MAX_T] if pairs else []), _BH] if tests else [])
+    several = len(family) > 1
+    judged_e0 = any(mean.verdict_estimand == "E0" for mean in means)
+    used.extend([_HOLM] if several and (tests or judged_e0) else [])
+    used.extend([_MAX_T] if several and any(test.signflip is not None for test in tests) else [])
+    used.extend([_BH] if several and (tests or judged_e0) else [])
     used.extend([_GLOBAL, _SIMULTANEOUS] if tests and len(contrasts) > 1 else [])
     used.extend([_TARONE] if pairs else [])
     used.extend([_BONFERRONI] if settings.variants_tried > 1 else [])
     used.extend([_DESCRIPTIVE] if any(mean.delta is not None for mean in means) else [])
     used.extend(_ALSO[name] for name in settings.also)
     return tuple(used)
+
+
+def _of_checkpoints(family: Sequence[Analysed], means: Sequence[Aggregate]) -> list[Method]:
+    """List what stands behind E0: of one pair, or of the mean over several."""
+    found = [item.checkpoints.record.method for item in family if item.checkpoints is not None]
+    found += [mean.e0_mean.method for mean in means if mean.e0_mean is not None]
+    used = [_BONETT_PRICE, _MIDP] if "table" in found else []
+    used += [_ITEM_T] if {"t", "mean"} & set(found) else []
+    clustered = any(item.scores.items.clusters is not None for item in family)
+    used += [_CLUSTERED] if clustered else []
+    return [*used, *([_MCNEMAR] if found else [])]
 
 
 def _of_seeds(tests: Sequence[E1], *, several: bool) -> list[Method]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from talan_core.errors import UserError
-from talan_eval.comparison.published import ci_points, points
+from talan_eval.comparison.published import ci_points
 from talan_eval.comparison.statistics_settings import ALSO, TOST
 from talan_eval.result import schema
+from talan_eval.result.estimates import error_terms
 from talan_eval.stats.cmh import cmh, seed_tables
-from talan_eval.stats.guard import ErrorTerm
-from talan_eval.stats.noninferiority import equivalence
+from talan_eval.stats.noninferiority import GuardedDifference, equivalence
 from talan_eval.stats.pigeonhole import item_bootstrap_interval
 from talan_eval.stats.signflip import seed_sums
 from talan_eval.stats.wilcoxon import signed_rank
@@ -54,7 +53,7 @@ def named_tests(
     found: list[schema.NamedTest] = []
     for name in settings.also:
         if name == TOST:
-            delta = points(float(item.scores.deltas.mean(axis=1).mean()))
+            delta = float(item.scores.deltas.mean(axis=1).mean())
             found.extend(equivalence_test(delta, item.inference.e1, settings))
         elif name == "benjamini-yekutieli":
             found.append(_test(name, p=adjusted.by_p))
@@ -69,22 +68,21 @@ def equivalence_test(delta: float, e1: schema.E1 | None, settings: StatisticsSet
     """Ask whether the arms are equal within the margin; nothing where that was not asked.
 
     Args:
-        delta: Mean difference in points.
-        e1: Its tests, or None with one seed.
+        delta: Mean difference, a proportion.
+        e1: Its tests, or None with too few seeds.
         settings: Which tests, the margin, and the error rate.
 
     Returns:
         One test: p of both one-sided tests, and the interval of level 1 - 2 alpha, which lies within the margin exactly
-        when p < alpha.
+        when p < alpha. Verdicts within a margin rest on more: see :mod:`talan_eval.result.margins`.
     """
     if TOST not in settings.also or settings.margin is None:
         return ()
     caution = f"{ALSO[TOST]}; margin {settings.margin:g} points"
     if e1 is None:
         return (schema.NamedTest(name=TOST, seed=None, p=None, ci=None, caution=caution),)
-    terms = [ErrorTerm(term.name, term.se, math.inf if term.df is None else term.df) for term in e1.terms]
+    p = equivalence(GuardedDifference(delta, error_terms(e1)), settings.margin / 100).p
     ci = (e1.one_sided.lower, e1.one_sided.upper)
-    p = equivalence(delta, terms, settings.margin).p
     return (schema.NamedTest(name=TOST, seed=None, p=p, ci=ci, caution=caution),)
 
 

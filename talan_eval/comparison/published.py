@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
-from talan_eval.comparison.unbounded import checkpoint_pairs_of_items
 from talan_eval.result import schema
-from talan_eval.stats import mcnemar
 
 if TYPE_CHECKING:
-    from talan_eval.comparison.matrix import CellScores
+    from collections.abc import Sequence
+
     from talan_eval.stats.arrays import Interval
+    from talan_eval.stats.guard import ErrorTerm
     from talan_eval.stats.mean_squares import MeanSquares
+    from talan_eval.stats.noninferiority import Evidence
 
 Reasons = tuple[str, ...]
 
@@ -26,23 +28,19 @@ def ci_points(interval: Interval) -> tuple[float, float]:
     return points(interval.lo), points(interval.hi)
 
 
-def checkpoint_pairs(cell: CellScores, alpha: float) -> tuple[schema.CheckpointPair, ...]:
-    """Describe each seed's pair of checkpoints (E0); independent seeds make none."""
-    if cell.contrast.pairing == "independent":
-        return ()
-    if not cell.items.measure.bounded:
-        return checkpoint_pairs_of_items(cell, alpha)
-    pairs = [mcnemar.checkpoint_pair(row, alpha, cell.items.clusters) for row in cell.deltas]
+def one_sided_record(evidence: Evidence, alpha: float) -> schema.OneSided:
+    """Publish one-sided bounds."""
+    bounds = evidence.bounds(alpha)
+    return schema.OneSided(alpha=alpha, lower=points(bounds.lower), upper=points(bounds.upper))
+
+
+def term_records(terms: Sequence[ErrorTerm]) -> tuple[schema.GuardTerm, ...]:
+    """Publish the error terms of a guard."""
     return tuple(
-        schema.CheckpointPair(
-            seed=seed,
-            delta=points(pair.delta),
-            lost=pair.lost,
-            gained=pair.gained,
-            mcnemar_p=pair.p,
-            ci=ci_points(pair.ci),
+        schema.GuardTerm.model_validate(
+            {"name": term.name, "se": points(term.se), "df": None if math.isinf(term.df) else term.df}
         )
-        for seed, pair in zip(cell.seeds, pairs, strict=True)
+        for term in terms
     )
 
 

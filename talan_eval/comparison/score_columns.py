@@ -186,6 +186,7 @@ def _matrices(
         measure=place.measure,
         reasons=_reasons(runs),
         same_prompt=_same_prompt(kept),
+        prompts=_prompts(kept),
     )
     k = _samples(runs, place)
     return tuple(
@@ -251,6 +252,12 @@ def _reasons(runs: Sequence[ScoreColumns]) -> dict[str, str]:
         for item, why in run.left_out.items():
             found.setdefault(item, f"{run.arm} at seed {run.seed}, {why}")
     return found
+
+
+def _prompts(kept: Iterable[tuple[str, str]]) -> tuple[str, ...] | None:
+    """Return the prompt's hash of each item in the order of the items, without what follows it; None without any."""
+    found = tuple(key.partition(PROMPT_END)[0] for _, key in sorted(kept))
+    return found if any(found) else None
 
 
 def _same_prompt(kept: Iterable[tuple[str, str]]) -> tuple[str, ...] | None:

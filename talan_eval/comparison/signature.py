@@ -79,7 +79,7 @@ def signature(
         "pair": pairing,
         **({"contrasts": f"{len(contrasts)},{'+'.join(pairings)}"} if several else {}),
         "family": family,
-        "e0": "mcnemar,bonett-price",
+        "e0": "bonett-price+midp,t",
         "e1": "guarded-t,sign-flip" + (",welch,permutation" if independent else ""),
         "e2": "guarded-crossed,pigeonhole",
         "boot": settings.bootstrap,

@@ -47,7 +47,8 @@ class StatisticsSettings:
         slices: Labels of the items, such as "subject"; each of their values becomes a test of a family of their own.
         confirm_items: Share of each benchmark's items that does not choose the best arm and on which it is confirmed.
         also: Tests beside the defaults, by name from ``ALSO``. No verdict rests on them.
-        margin: Equivalence margin of "tost" in points, positive and declared before results are read; None without it.
+        margin: Difference in points that would not matter, positive and declared before results are read: verdicts may
+            then say no worse, no better or equivalent, and "tost" tests it. None without it.
         earlier_looks: Seeds of earlier readings of the same comparison, in their order. Where seeds were added after
             one, the verdict on the mean rests on an anytime-valid test as well.
         weights: Weights of benchmarks and groups in the mean, as typed; none for equal weights.
@@ -82,6 +83,10 @@ class StatisticsSettings:
             weights=request.weights,
             reduce=MEAN if request.reduce is None else request.reduce,
         )
+
+    def for_variants(self, p: float | None) -> float | None:
+        """Return a p times the variants that were tried (Bonferroni)."""
+        return None if p is None else min(1.0, float(p) * self.variants_tried)
 
     def __post_init__(self) -> None:
         """Raise a ``UserError`` for a value out of range or an unknown name."""
@@ -128,8 +133,6 @@ def _check_margin(margin: float | None, *, wanted: bool) -> None:
         )
     if margin is None:
         return
-    if not wanted:
-        raise UserError("--margin is the margin of --also tost, which was not asked for.", "Type --also tost as well.")
     if not 0 < margin <= _MOST_POINTS:
         raise UserError(f"--margin {margin:g} is not between 0 and 100 points.", "Type a positive number: --margin 1")
 

@@ -40,6 +40,7 @@ def checkpoint_pairs_of_items(cell: CellScores, alpha: float) -> tuple[schema.Ch
                 lost=None,
                 gained=None,
                 mcnemar_p=None if pair.guard is None else pair.guard.p,
+                p=None if pair.guard is None else pair.guard.p,
                 ci=ci,
             )
         )

@@ -1,17 +1,20 @@
 """When a result is called better or worse.
 
 The mean of the first contrast is the primary test at level alpha; the means of the other contrasts are adjusted among
-all of them. With three seeds or more it is better (worse) when the guarded t
-rejects with a positive (negative) mean; where S seeds can bring the sign-flip p below alpha at all (S >= 6 at alpha =
-.05, up to 20), the sign-flip test must reject too, and the verdict is then called confirmed, otherwise normality-based.
+all of them. With three seeds or more it is better (worse) when the guarded t rejects with a positive (negative) mean;
+where S seeds can bring the sign-flip p below alpha at all (S >= 6 at alpha = .05), the sign-flip test must reject too,
+and the verdict is then called confirmed, otherwise normality-based.
 
-A single cell needs five seeds, and the same tests adjusted for the family: Holm on the guarded p, and joint max-T. Over
+A single cell needs five seeds, and the same tests adjusted for the family: Holm on the guarded p, and joint max-T; with
+fewer it is not judged. Where there is a single cell, its mean is the cell, and both are judged as the mean is. Over
 several backbones the smallest number of seeds counts for the t, and all trained pairs together for the sign flips.
 Where variants of the arm under test were tried, every deciding p is multiplied by their number. With independent seeds
 the smaller number counts and the guarded Welch t decides alone. Where a training of either arm diverged, verdicts are
 withheld: that training is an outcome which the scores do not show.
 
-Everything else that was tested is inconclusive, which is no evidence of equality. With one or two seeds: not estimable.
+With one seed the verdict is about the pair of checkpoints (E0), Holm over the cells, and says nothing of re-training.
+
+Everything else that was tested is inconclusive, which is no evidence of equality. With two seeds: not estimable.
 """
 
 from __future__ import annotations
@@ -19,7 +22,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from talan_eval.comparison.companions import enumerable
 from talan_eval.result.schema import CELL_SEEDS, SPARSE_SEEDS
 from talan_eval.stats.signflip import sign_flip_floor
 
@@ -32,7 +34,10 @@ if TYPE_CHECKING:
 
 RULE = (
     "guarded t p < alpha and sign-flip p < alpha (confirmed); guarded t alone (normality-based) with at least 3 seeds "
-    "but fewer than the sign-flip test needs, or with more than 20"
+    "but fewer than the sign-flip test needs"
+)
+RULE_OF_CHECKPOINTS = (
+    "p < alpha of the mean difference over items of this pair of checkpoints; nothing about re-training"
 )
 
 
@@ -45,8 +50,8 @@ class Decision:
 
 
 def sign_flip_decides(sizes: Sequence[int], alpha: float) -> bool:
-    """Return whether the sign-flip test is enumerated and can reject at alpha; ``sizes`` are seeds per backbone."""
-    return sign_flip_floor(sum(sizes)) < alpha and enumerable(sizes)
+    """Return whether the sign-flip test can reject at alpha; ``sizes`` are seeds per backbone."""
+    return sign_flip_floor(sum(sizes)) < alpha
 
 
 def mean_p(sizes: Sequence[int], e1: E1 | None, settings: StatisticsSettings) -> float | None:
@@ -105,9 +110,14 @@ def cell_verdict(delta: float, n_seeds: int, p: float | None, adjusted: Adjusted
     if n_seeds < SPARSE_SEEDS:
         return Decision("not estimable")
     if p is None:
-        return Decision("inconclusive")
+        return Decision("not judged")
     confirmed = sign_flip_decides([n_seeds], alpha) and adjusted.maxt_p is not None
     return _judge(delta, p, alpha, "confirmed" if confirmed else "normality-based")
+
+
+def judge_checkpoints(delta: float, p: float | None, alpha: float) -> Decision:
+    """Judge a pair of checkpoints, or the mean over benchmarks, by its deciding p."""
+    return Decision("not estimable") if p is None else _judge(delta, p, alpha, "items")
 
 
 def _judge(delta: float, p: float, alpha: float, basis: Basis) -> Decision:

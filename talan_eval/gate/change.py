@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from talan_eval.result.schema import E1, Cell, Contrast, Result
 
 _PERCENT = 100.0
+_PAIR = "pair:"
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,35 @@ def matched(
         if _identity(one, new) != _identity(was, old):
             raise _other_family(new, old, one, was)
         pairs.append((one, was))
+    _check_items(new, old, pairs)
     return tuple(pairs)
+
+
+def _check_items(new: Result, old: Result, pairs: Sequence[tuple[Contrast, Contrast]]) -> None:
+    """Refuse results of other items or prompts, by the pairing hash of each benchmark.
+
+    Results from before there was one have a hash over all benchmarks in their signature.
+    """
+    differing = []
+    for one, was in pairs:
+        before = {_key(cell): cell.pairing_hash for cell in was.cells}
+        known = [(cell, before[_key(cell)]) for cell in one.cells]
+        if all(cell.pairing_hash is not None and theirs is not None for cell, theirs in known):
+            differing += [cell.task for cell, theirs in known if cell.pairing_hash != theirs]
+        elif _PAIR in new.signature and _PAIR in old.signature and _pair_of(new) != _pair_of(old):
+            differing += [cell.task for cell, _ in known]
+    if differing:
+        tasks = ", ".join(dict.fromkeys(differing))
+        raise UserError(
+            f"The results are of other items or prompts on {tasks} (pairing hash): what differs between them may be "
+            "the questions.",
+            "Compare results of the same items under the same prompts, or write a new baseline: "
+            "talan-eval compare ... --json BASELINE.json",
+        )
+
+
+def _pair_of(result: Result) -> str:
+    return next(part for part in result.signature.split("|") if part.startswith(_PAIR))
 
 
 def _check_same(new: Sequence[Contrast], old: Sequence[Contrast]) -> None:
@@ -94,10 +123,8 @@ def mean_change(new: Contrast, old: Contrast) -> Change:
     """
     mean, was = new.aggregate, old.aggregate
     same = {_key(cell): _numbers(cell) for cell in new.cells} == {_key(cell): _numbers(cell) for cell in old.cells}
-    estimate = _estimate(
-        MEAN, (mean.delta, was.delta), (mean.e1, was.e1), (mean.deltas, was.deltas) if paired(new, old) else None,
-        min(mean_seeds(new), mean_seeds(old)),
-    )  # fmt: skip
+    pairs = (mean.seeds, mean.deltas, was.deltas) if paired(new, old) else None
+    estimate = _estimate(MEAN, (mean.delta, was.delta), (mean.e1, was.e1), pairs, min(mean_seeds(new), mean_seeds(old)))
     return Change(MEAN, was.delta, mean.delta, estimate, same)
 
 
@@ -113,7 +140,8 @@ def cell_changes(result: Result, new: Contrast, old: Contrast) -> tuple[Change, 
     changes = []
     for cell, name in zip(new.cells, cell_names(result, new), strict=True):
         was = before[_key(cell)]
-        pairs = (cell.deltas, was.deltas) if cell.seeds == was.seeds and cell.deltas and was.deltas else None
+        same = cell.seeds == was.seeds and cell.deltas and was.deltas
+        pairs = (cell.seeds, cell.deltas, was.deltas) if same else None
         n_seeds = min(cell.n_seeds, was.n_seeds)
         estimate = _estimate(name, (cell.delta, was.delta), (cell.e1, was.e1), pairs, n_seeds)
         changes.append(Change(name, was.delta, cell.delta, estimate, _numbers(cell) == _numbers(was)))
@@ -124,7 +152,7 @@ def _estimate(
     name: str,
     deltas: tuple[float | None, float | None],
     tests: tuple[E1 | None, E1 | None],
-    paired: tuple[Sequence[float], Sequence[float]] | None,
+    paired: tuple[tuple[int, ...], Sequence[float], Sequence[float]] | None,
     n_seeds: int,
 ) -> Estimate | None:
     (new, old), (first, second) = deltas, tests
@@ -133,9 +161,14 @@ def _estimate(
     one, two = error_terms(first), error_terms(second)
     rest = tuple(_sum(a, b) for a, b in zip(one[1:], two[1:], strict=True))
     if paired is None:
-        return Estimate(name, (new - old) / _PERCENT, (_sum(one[0], two[0]), *rest), n_seeds)
-    plain = paired_t((np.asarray(paired[0]) - np.asarray(paired[1])) / _PERCENT, 0.05)
-    return Estimate(name, (new - old) / _PERCENT, (ErrorTerm("t", plain.se, plain.df), *rest), n_seeds)
+        return Estimate(name, (new - old) / _PERCENT, (_sum(one[0], two[0]), *rest), n_seeds, change=True)
+    seeds, now, then = paired
+    per_seed = (np.asarray(now) - np.asarray(then)) / _PERCENT
+    plain = paired_t(per_seed, 0.05)
+    return Estimate(
+        name, (new - old) / _PERCENT, (ErrorTerm("t", plain.se, plain.df), *rest), n_seeds, seeds=seeds,
+        per_seed=tuple(per_seed.tolist()), change=True,
+    )  # fmt: skip
 
 
 def _sum(one: ErrorTerm, two: ErrorTerm) -> ErrorTerm:

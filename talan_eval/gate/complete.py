@@ -42,8 +42,10 @@ def missing_contrasts(result: Result) -> tuple[Gap, ...]:
     )
 
 
-def missing(result: Result, contrast: Contrast, baseline: Contrast | None = None) -> tuple[Gap, ...]:
-    """List what was declared of a contrast and is not in a result.
+def missing(
+    result: Result, contrast: Contrast, baseline: Contrast | None = None, least: float = 1.0
+) -> tuple[Gap, ...]:
+    """List what was declared of a contrast, or is in one of its runs, and is not in what is compared.
 
     A training that diverged is an outcome, so its seed is not missing.
 
@@ -51,16 +53,36 @@ def missing(result: Result, contrast: Contrast, baseline: Contrast | None = None
         result: The result.
         contrast: One of its contrasts.
         baseline: The same contrast in a result whose seeds and items are declared for this one too.
+        least: Share of items, and of seeds, that must be there.
 
     Returns:
         One gap for each benchmark that is missing, or that lacks seeds or items. Declared is what the experiment in
-        the provenance names; results from other harnesses' logs have none, and for them only the baseline counts.
+        the provenance names; results from other harnesses' logs have none. What the comparison was allowed to leave
+        out, because one arm lacks it, is missing all the same.
     """
-    before = () if baseline is None else _from_baseline(result, contrast, baseline)
-    return (*_from_experiment(result, contrast), *before)
+    found = [*_from_experiment(result, contrast, least), *_left_out(result, contrast, least)]
+    found += () if baseline is None else _from_baseline(result, contrast, baseline)
+    return tuple(dict.fromkeys(found))
 
 
-def _from_experiment(result: Result, contrast: Contrast) -> Iterator[Gap]:
+def _left_out(result: Result, contrast: Contrast, least: float) -> Iterator[Gap]:
+    """Yield the items and seeds that some run has and the comparison left out."""
+    every: dict[str, set[int]] = {}
+    for cell in contrast.cells:
+        every.setdefault(cell.backbone, set()).update((*cell.seeds, *cell.dropped_seeds))
+    for cell, name in zip(contrast.cells, cell_names(result, contrast), strict=True):
+        whole = cell.n_items + cell.n_dropped
+        if cell.n_items < least * whole:
+            more = ", ..." if len(cell.dropped_items) < cell.n_dropped else ""
+            named = f": {', '.join(cell.dropped_items)}{more}" if cell.dropped_items else ""
+            yield Gap(name, f"{cell.n_items} of {fmt.count(whole, 'item')}; not every run has the others{named}")
+        seeds = every[cell.backbone] - set(cell.diverged_seeds)
+        gone = sorted(seeds - set(cell.seeds))
+        if len(seeds) - len(gone) < least * len(seeds):
+            yield Gap(name, f"no complete pair for seed {', '.join(map(str, gone))}")
+
+
+def _from_experiment(result: Result, contrast: Contrast, least: float) -> Iterator[Gap]:
     experiment = result.provenance.get("experiment")
     if not isinstance(experiment, dict):
         return
@@ -77,7 +99,7 @@ def _from_experiment(result: Result, contrast: Contrast) -> Iterator[Gap]:
         else:
             yield from (Gap(f"{one}/{task.get('name')}", "not in the result") for one in backbones if one not in there)
         for cell, name in of_task:
-            yield from _gaps(cell, name, seeds, task.get("n_items"))
+            yield from _gaps(cell, name, (seeds, task.get("n_items")), least)
 
 
 def _backbones(experiment: dict[str, JsonValue]) -> tuple[str, ...]:
@@ -90,13 +112,14 @@ def _records(found: JsonValue | Sequence[JsonValue]) -> tuple[dict[str, JsonValu
     return tuple(one for one in found if isinstance(one, dict)) if isinstance(found, list) else ()
 
 
-def _gaps(cell: Cell, name: str, seeds: Sequence[JsonValue], n_items: JsonValue) -> Iterator[Gap]:
+def _gaps(cell: Cell, name: str, declared: tuple[Sequence[JsonValue], JsonValue], least: float) -> Iterator[Gap]:
+    seeds, n_items = declared
     # base_seeds is empty for an arm without seeds, and None where both arms have the same
     there = set(cell.seeds) & set(cell.base_seeds) if cell.base_seeds else set(cell.seeds)
     lacking = [str(seed) for seed in seeds if seed not in there and seed not in cell.diverged_seeds]
-    if lacking:
+    if len(seeds) - len(lacking) < least * len(seeds):
         yield Gap(name, f"no complete pair for seed {', '.join(lacking)}")
-    if isinstance(n_items, int) and cell.n_items < n_items:
+    if isinstance(n_items, int) and cell.n_items < least * n_items:
         yield Gap(name, f"{cell.n_items} of {fmt.count(n_items, 'item')}")
 
 

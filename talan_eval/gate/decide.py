@@ -6,31 +6,23 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from talan_core.errors import UserError
 from talan_eval.gate.cells import cell_checks
 from talan_eval.gate.complete import missing, missing_contrasts
 from talan_eval.gate.facts import Check, CheckOutcome, GateReport, GateSettings, WorstFlip
-from talan_eval.gate.gated import PERCENT, gated_contrasts, subject
+from talan_eval.gate.gated import gated_contrasts, question, subject
 from talan_eval.gate.means import mean_checks
 from talan_eval.gate.wording import must_pass_name, must_pass_text
-from talan_eval.result.estimates import cell_estimates, diverged, mean_estimate
 from talan_eval.result.evidence import POINTS
 from talan_eval.result.labels import cell_names
 from talan_eval.result.restated import upright
-from talan_eval.result.schema import CELL_SEEDS, SPARSE_SEEDS
-from talan_eval.stats.multiplicity import holm
-from talan_eval.stats.noninferiority import gate_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from talan_eval.gate.facts import MustPassItem
     from talan_eval.gate.gated import Gated
-    from talan_eval.result.estimates import Estimate
     from talan_eval.result.schema import Contrast, Result
-    from talan_eval.stats.noninferiority import GateNumbers
 
 __all__ = ["Check", "CheckOutcome", "GateReport", "GateSettings", "decide"]
 
@@ -62,7 +54,7 @@ def decide(
     Returns:
         The report. Incomplete results are INCOMPLETE whatever the rest shows; otherwise one deciding FAIL is enough to
         fail, and one deciding INCONCLUSIVE to be inconclusive. Where a training of either arm diverged there is no
-        PASS: the scores say nothing of that training.
+        PASS: the scores say nothing of that training; nor where a seed stands apart from the others.
 
     Raises:
         UserError: The baseline is of another family, or there are no slices to gate.
@@ -71,7 +63,8 @@ def decide(
     result = upright(result)
     baseline = None if baseline is None else _same_measure(upright(baseline), result)
     chosen = tuple(one for one in result.contrasts if (one.base, one.treatment) in named)
-    gated = gated_contrasts(result, chosen, baseline)
+    of = question(chosen, settings.estimand, against=baseline is not None)
+    gated = gated_contrasts(result, chosen, baseline, of)
     if settings.per_slice and not any(one.contrast.slices for one in gated):
         raise UserError(
             "The result has no slices, so --per-slice has nothing to gate.",
@@ -79,7 +72,7 @@ def decide(
         )
     arms = {one.contrast.treatment for one in gated}
     checks = (
-        *_gaps(result, gated, every=not contrasts),
+        *_gaps(result, gated, settings.least_share, every=not contrasts),
         *mean_checks(gated, settings),
         *(_must_pass_check(item) for item in must_pass if item.arm in {"", *arms}),
         *cell_checks(gated, settings),
@@ -92,34 +85,8 @@ def decide(
         worst_flips=_worst_flips(gated),
         signature=result.signature,
         family=result.primary.family_hash,
+        estimand=of,
     )
-
-
-def not_worse(
-    result: Result, margin: float, alpha: float, contrast: Contrast | None = None
-) -> tuple[bool, tuple[bool, ...]]:
-    """Say of a mean, and of each cell with Holm over the cells, whether a loss beyond the margin is excluded.
-
-    Args:
-        result: The result.
-        margin: Tolerated loss, points.
-        alpha: One-sided error rate.
-        contrast: Whose mean and cells; the primary one when None. Nothing is excluded where a training diverged.
-    """
-    one = result.contrasts[0] if contrast is None else contrast
-    result = upright(result)
-    one = next(other for other in result.contrasts if (other.base, other.treatment) == (one.base, one.treatment))
-    mean = mean_estimate(one)
-    tried = result.settings.variants_tried
-    known = mean is not None and mean.n_seeds >= SPARSE_SEEDS and not diverged(result, one)
-    of_mean = mean is not None and known and _numbers(mean, margin, alpha).p_pass * tried < alpha
-    raw = [
-        1.0
-        if found is None or found.n_seeds < CELL_SEEDS or cell.diverged_seeds
-        else _numbers(found, margin, alpha).p_pass
-        for found, cell in zip(cell_estimates(result, one), one.cells, strict=True)
-    ]
-    return of_mean, tuple(bool(p * tried < alpha) for p in holm(np.array(raw)))
 
 
 def _in_unit(check: Check, result: Result) -> Check:
@@ -138,13 +105,9 @@ def _same_measure(old: Result, new: Result) -> Result:
     return old
 
 
-def _numbers(estimate: Estimate, margin: float, alpha: float) -> GateNumbers:
-    return gate_numbers(estimate.delta, estimate.terms, estimate.n_seeds, margin / PERCENT, alpha=alpha)
-
-
-def _gaps(result: Result, gated: Sequence[Gated], *, every: bool) -> tuple[Check, ...]:
+def _gaps(result: Result, gated: Sequence[Gated], least: float, *, every: bool) -> tuple[Check, ...]:
     whole = [(gap.name, gap) for gap in (missing_contrasts(result) if every else ())]
-    parts = [(one.label(gap.name), gap) for one in gated for gap in missing(result, one.contrast, one.baseline)]
+    parts = [(one.label(gap.name), gap) for one in gated for gap in missing(result, one.contrast, one.baseline, least)]
     return tuple(
         Check("completeness", name, CheckOutcome.INCOMPLETE, decides=True, text=f"{name}: {gap.text}")
         for name, gap in (*whole, *parts)

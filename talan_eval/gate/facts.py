@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from talan_core.errors import UserError
+from talan_core.errors import UserError, unknown_name
 
+if TYPE_CHECKING:
+    from talan_eval.result.estimates import Question
+
+_QUESTIONS: Final[tuple[Question, ...]] = ("E0", "E1", "E2")
 Kind = Literal["mean", "benchmark", "slice", "must pass", "completeness"]
 
 
@@ -27,6 +31,16 @@ class CheckOutcome(StrEnum):
         ]
 
 
+def estimand_named(name: str | None) -> Question | None:
+    """Return what was asked for; raises a ``UserError`` for another name."""
+    if name is None:
+        return None
+    found = {known.casefold(): known for known in _QUESTIONS}.get(name.strip().casefold())
+    if found is None:
+        raise unknown_name("estimand", name, _QUESTIONS)
+    return found
+
+
 @dataclass(frozen=True)
 class GateSettings:
     """The declared gate.
@@ -37,6 +51,9 @@ class GateSettings:
         per_cell: Whether a loss shown on a single benchmark fails the gate (Holm over all checked).
         per_slice: The same for slices.
         fail_below_margin: Whether only a loss larger than the margin is a regression; otherwise any shown loss is.
+        estimand: What is gated: E0 (these checkpoints), E1 (re-training) or E2 (re-training, new items). When None, E1
+            from two seeds on and E0 with one.
+        least_share: Share of the items and of the seeds of either arm that must be there.
     """
 
     margin: float
@@ -44,6 +61,8 @@ class GateSettings:
     per_cell: bool = False
     per_slice: bool = False
     fail_below_margin: bool = False
+    estimand: Question | None = None
+    least_share: float = 1.0
 
     def __post_init__(self) -> None:
         """Raise a ``UserError`` for a value out of range."""
@@ -54,6 +73,11 @@ class GateSettings:
         if not 0 < self.alpha < 0.5:  # noqa: PLR2004 - a bound of level below one half is none
             raise UserError(
                 f"alpha is {self.alpha:g}, not between 0 and 0.5.", "Type a one-sided error rate: --alpha 0.05"
+            )
+        if not 0 < self.least_share <= 1:
+            raise UserError(
+                f"The least share {self.least_share:g} is not above 0 and at most 1.",
+                "Type what must be there of either arm's items and seeds: --least-share 0.98",
             )
 
     @property
@@ -69,14 +93,15 @@ class Check:
     Attributes:
         kind: What it is about.
         name: Benchmark, slice, item, or "mean"; after the contrast's name where several are gated.
-        outcome: What it says.
+        outcome: What it says to the gate. A benchmark or slice never passes; it fails or leaves the answer to the mean.
         decides: Whether it takes part in the gate's outcome; the others are shown for information.
         text: One sentence with the numbers.
         delta: Difference in points; None where there is none. So for the next four.
-        lower: One-sided lower bound, points.
-        upper: One-sided upper bound, points.
+        lower: One-sided lower bound, points, adjusted like the word that it bears out.
+        upper: One-sided upper bound, points, adjusted exactly as ``p_fail`` is.
         p_fail: One-sided p of a loss, adjusted over the checks of its kind where there are several.
         seeds_to_decide: Seeds in all that would decide if difference and noise stayed what they are.
+        word: What is shown for the outcome; the outcome itself when empty.
     """
 
     kind: Kind
@@ -89,6 +114,12 @@ class Check:
     upper: float | None = None
     p_fail: float | None = None
     seeds_to_decide: int | None = None
+    word: str = ""
+
+    @property
+    def says(self) -> str:
+        """Return what is shown: the outcome, or what can be said of a benchmark that did not fail."""
+        return self.word or self.outcome.value
 
     @property
     def title(self) -> str:
@@ -148,6 +179,7 @@ class GateReport:
         worst_flips: Items that are lost most often.
         signature: Signature of the result.
         family: Hash of the declared family.
+        estimand: What was gated: E0, E1 or E2.
     """
 
     outcome: CheckOutcome
@@ -157,6 +189,7 @@ class GateReport:
     worst_flips: tuple[WorstFlip, ...]
     signature: str
     family: str
+    estimand: Question = "E1"
 
     @property
     def exit_code(self) -> int:

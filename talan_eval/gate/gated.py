@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from talan_core.errors import UserError
 from talan_eval.gate.change import matched
 from talan_eval.result.estimates import diverged
 from talan_eval.stats.noninferiority import gate_numbers
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from talan_eval.gate.facts import GateSettings
-    from talan_eval.result.estimates import Estimate
+    from talan_eval.result.estimates import Estimate, Question
     from talan_eval.result.schema import Contrast, Result
     from talan_eval.stats.noninferiority import GateNumbers
 
@@ -30,12 +31,14 @@ class Gated:
         contrast: The contrast.
         baseline: The same contrast in a baseline.
         among: How many contrasts are gated together.
+        of: What is gated: E0, E1 or E2.
     """
 
     result: Result
     contrast: Contrast
     baseline: Contrast | None
     among: int
+    of: Question = "E1"
 
     def label(self, name: str) -> str:
         """Put the contrast's name before that of a check where there are several."""
@@ -47,12 +50,33 @@ class Gated:
         return diverged(self.result, self.contrast)
 
 
-def gated_contrasts(result: Result, contrasts: Sequence[Contrast], baseline: Result | None) -> tuple[Gated, ...]:
+def gated_contrasts(
+    result: Result, contrasts: Sequence[Contrast], baseline: Result | None, of: Question
+) -> tuple[Gated, ...]:
     """Pair the contrasts that are gated with those of a baseline; raises a ``UserError`` for another family."""
     if baseline is None:
-        return tuple(Gated(result, one, None, len(contrasts)) for one in contrasts)
+        return tuple(Gated(result, one, None, len(contrasts), of) for one in contrasts)
     pairs = matched(result, baseline, contrasts, every=len(contrasts) == len(result.contrasts))
-    return tuple(Gated(result, one, was, len(contrasts)) for one, was in pairs)
+    return tuple(Gated(result, one, was, len(contrasts), of) for one, was in pairs)
+
+
+def question(contrasts: Sequence[Contrast], asked: Question | None, *, against: bool) -> Question:
+    """Return what is gated: what was asked for, else E1 from two seeds on and E0 with one.
+
+    Raises:
+        UserError: A change since a baseline is gated over seeds only.
+    """
+    if against:
+        if asked not in {None, "E1"}:
+            raise UserError(
+                f"--against gates how the gain changed over trainings (E1), and {asked} was asked for: the results do "
+                "not hold the answers that both of them share.",
+                f"Gate the newer result alone: leave --against out, or leave out --estimand {asked}.",
+            )
+        return "E1"
+    one_seed = all(cell.n_seeds == 1 for one in contrasts for cell in one.cells)
+    paired = any(one.pairing != "independent" for one in contrasts)
+    return asked or ("E0" if one_seed and paired else "E1")
 
 
 def subject(contrasts: Sequence[Contrast], *, against: bool) -> str:
@@ -71,6 +95,17 @@ def subject(contrasts: Sequence[Contrast], *, against: bool) -> str:
 def numbers_of(estimate: Estimate, settings: GateSettings, alpha: float) -> GateNumbers:
     """Compute what the gate says of one estimate at a one-sided error rate."""
     return gate_numbers(
-        estimate.delta, estimate.terms, estimate.n_seeds, settings.margin / PERCENT,
-        fail_below=settings.fail_below / PERCENT, alpha=alpha,
+        estimate.evidence, estimate.n_seeds, settings.margin / PERCENT, fail_below=settings.fail_below / PERCENT,
+        alpha=alpha,
     )  # fmt: skip
+
+
+def judged_from(estimate: Estimate, least: int) -> bool:
+    """Say whether there are seeds enough to judge: those of E0 are fixed, whatever their number."""
+    return estimate.of == "E0" or estimate.n_seeds >= least
+
+
+def shown_bound(value: float, estimate: Estimate) -> float:
+    """Return a bound in points within what the difference can be; a change of a difference reaches twice as far."""
+    most = 2 * PERCENT if estimate.change else PERCENT
+    return max(-most, min(most, PERCENT * value))

@@ -32,7 +32,7 @@ def render(report: GateReport) -> str:
     properties = ET.SubElement(suite, "properties")
     for name, value in (
         ("outcome", report.outcome.value),
-        ("rule", wording.rule(report.settings)),
+        ("rule", wording.rule(report.settings, report.estimand)),
         ("signature", report.signature),
     ):
         ET.SubElement(properties, "property", {"name": name, "value": _text(value)})

@@ -44,7 +44,7 @@ def markdown(report: GateReport) -> str:
         markdown_table(check_table(report)),
         _list("Other checks", [check.text for check in report.checks if check.delta is None]),
         _list("Lost most often", [wording.flip_text(flip) for flip in report.worst_flips]),
-        f"<sub>{escape(wording.rule(report.settings))}</sub>",
+        f"<sub>{escape(wording.rule(report.settings, report.estimand))}</sub>",
         f"Signature: {code_span(report.signature)}",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -59,7 +59,7 @@ def _row(check: Check, settings: GateSettings) -> tuple[str, ...]:
         fmt.bound(check.upper, *limits),
         fmt.p_value(check.p_fail, settings.alpha),
         "yes" if check.decides else "no",
-        check.outcome.value,
+        check.says,
     )
 
 

@@ -40,10 +40,10 @@ class TerminalGate:
             yield Padding(rich_table(table), (1, 0))
         for check in report.checks:
             if check.delta is None:
-                yield Text(clean(f"{check.outcome.value}: {check.text}"))
+                yield Text(clean(f"{check.says}: {check.text}"))
         if report.worst_flips:
             yield Text("Lost most often:")
             for flip in report.worst_flips:
                 yield Text(clean(f"  {wording.flip_text(flip)}"))
-        yield Text(wording.rule(report.settings), style="dim")
+        yield Text(wording.rule(report.settings, report.estimand), style="dim")
         yield Text(clean(f"Signature: {report.signature}"), style="dim", overflow="fold")

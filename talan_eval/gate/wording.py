@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from talan_eval.gate.facts import CheckOutcome
 from talan_eval.report import format as fmt
+from talan_eval.result.evidence import SPARSE_SEEDS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from talan_eval.gate.facts import Check, GateReport, GateSettings, MustPassItem, WorstFlip
+    from talan_eval.result.estimates import Estimate, Question
     from talan_eval.result.schema import ArmRecord, Contrast, Result
+    from talan_eval.stats.outliers import OutlyingSeed
+
+
+SCOPES: Final[Mapping[Question, str]] = {
+    "E0": "E0: these checkpoints on items of this kind; nothing about re-training",
+    "E1": "E1: re-training, these benchmarks",
+    "E2": "E2: re-training, new items of this kind",
+}
+"""What each answer is about; the first line of every report says it."""
 
 
 def headline(report: GateReport) -> str:
@@ -18,16 +31,16 @@ def headline(report: GateReport) -> str:
     reasons = [check for check in report.checks if check.decides and check.outcome is report.outcome]
     first = reasons[0].text if reasons else ""
     more = f" And {fmt.count(len(reasons) - 1, 'more reason')}." if len(reasons) > 1 and _bad(report) else ""
-    return f"{word}: {report.subject}. {first}{more}"
+    return f"{word}: {report.subject} ({SCOPES[report.estimand]}). {first}{more}"
 
 
-def mean_text(check: Check, settings: GateSettings, *, have: int, change: bool) -> str:
+def mean_text(check: Check, settings: GateSettings, *, have: Estimate, change: bool) -> str:
     """Explain the check of the mean.
 
     Args:
         check: Its numbers and outcome.
         settings: The declared gate.
-        have: Seeds at hand.
+        have: What is known of it.
         change: Whether it is about a change of the gain since a baseline.
     """
     level = fmt.percent(1 - settings.alpha)
@@ -45,26 +58,54 @@ def mean_text(check: Check, settings: GateSettings, *, have: int, change: bool) 
             f"A loss {than}was shown: {size[0].lower()}{size[1:]}, one-sided {level} upper bound "
             f"{_bound(check.upper, settings)}."
         )
-    seeds = (
-        "no number of seeds up to 1,000 would decide if it stayed so"
-        if check.seeds_to_decide is None
-        else f"about {check.seeds_to_decide} seeds in all (now {have}) would decide if difference and noise stayed so"
-    )
     bounds = f"{_bound(check.lower, settings)} and {_bound(check.upper, settings)}"
     return (
         f"{size}, one-sided {level} bounds {bounds}: a loss of more than {margin} could not be excluded, and no loss "
-        f"was shown; {seeds}."
+        f"was shown; {_what_decides(check, have)}."
     )
+
+
+def _what_decides(check: Check, have: Estimate) -> str:
+    if have.of == "E0":
+        return "only more items would decide about these checkpoints"
+    if check.seeds_to_decide is None:
+        return "no number of seeds up to 1,000 would decide if it stayed so"
+    now = f"now {have.n_seeds}"
+    return f"about {check.seeds_to_decide} seeds in all ({now}) would decide if difference and noise stayed so"
 
 
 def cell_text(check: Check, settings: GateSettings) -> str:
     """Explain the check of one benchmark or slice."""
-    level = fmt.percent(1 - settings.alpha)
-    bounds = f"one-sided {level} bounds {_bound(check.lower, settings)} and {_bound(check.upper, settings)}"
-    p = f"p of a loss {fmt.p_value(check.p_fail, settings.alpha)} after Holm"
-    if check.outcome is CheckOutcome.FAIL:
-        return f"{check.name}: a loss was shown, {fmt.gain(check.delta)} points, {bounds}, {p}."
-    return f"{check.name}: no loss was shown, {fmt.gain(check.delta)} points, {bounds}, {p}."
+    bounds = f"one-sided bounds {_bound(check.lower, settings)} and {_bound(check.upper, settings)}"
+    p = f"p of a loss {fmt.p_value(check.p_fail, settings.alpha)}, all after Holm"
+    said = "a loss was shown" if check.outcome is CheckOutcome.FAIL else check.says
+    return f"{check.name}: {said}, {fmt.gain(check.delta)} points, {bounds}, {p}."
+
+
+def outlying_text(
+    apart: OutlyingSeed,
+    seed: tuple[int, float],
+    rest: tuple[float, float, float],
+    settings: GateSettings,
+    *,
+    passed: bool,
+) -> str:
+    """Explain a seed that stands apart, with the numbers without it.
+
+    Args:
+        apart: How far it is from the others.
+        seed: Which, and its difference in points.
+        rest: Difference and bounds without it, points.
+        settings: The declared gate.
+        passed: Whether a PASS is withheld for it.
+    """
+    what = "PASS is withheld: seed" if passed else "Seed"
+    delta, lower, upper = rest
+    return (
+        f"{what} {seed[0]} stands apart with {fmt.gain(seed[1])} points (robust distance {apart.distance:.1f}; normal "
+        f"seeds exceed {apart.threshold:.1f} in 1 % of comparisons). Without it: {fmt.gain(delta)} points, bounds "
+        f"{_bound(lower, settings)} and {_bound(upper, settings)}."
+    )
 
 
 def identical_text() -> str:
@@ -116,9 +157,21 @@ def withheld_text(rates: str, *, passed: bool) -> str:
     return f"{what} and their pairs are in no mean{': ' if rates else ''}{rates}."
 
 
-def inestimable_text(name: str) -> str:
-    """Explain a difference that one training seed, or none in common, cannot give an error for."""
-    return f"{name}: how far re-training moves this cannot be told from one training seed; train at least 3."
+def inestimable_text(name: str, of: Question = "E1", contrast: Contrast | None = None) -> str:
+    """Explain why nothing is known of a difference, and what to do about it.
+
+    Args:
+        name: Of what.
+        of: What was asked.
+        contrast: Of which contrast's mean; None for a single benchmark.
+    """
+    if of == "E0":
+        return f"{name}: the result does not say how pairs of checkpoints differ (E0); compare the runs again, paired."
+    seeds = 1 if contrast is None else max(cell.n_seeds for cell in contrast.cells)
+    if contrast is not None and seeds >= SPARSE_SEEDS:
+        return f"{name}: the result does not hold what {of} needs; compare the runs again."
+    few = "one training seed" if seeds == 1 else f"{seeds} training seeds"
+    return f"{name}: how far re-training moves this cannot be told from {few}; train at least {SPARSE_SEEDS}."
 
 
 def too_few_text(name: str, delta: float, have: int, need: int) -> str:
@@ -150,15 +203,17 @@ def flip_text(flip: WorstFlip) -> str:
     )
 
 
-def rule(settings: GateSettings) -> str:
+def rule(settings: GateSettings, of: Question = "E1") -> str:
     """State the declared gate."""
     level = fmt.percent(1 - settings.alpha)
     fail = f"below {-settings.margin:g}" if settings.fail_below_margin and settings.margin else "below 0"
     cells = [name for name, on in (("benchmark", settings.per_cell), ("slice", settings.per_slice)) if on]
     single = f"; FAIL too when a loss is shown on a single {' or '.join(cells)} (Holm)" if cells else ""
+    both = ", from five seeds on by the bootstrap-t as well," if of == "E1" else ""
+    seeds = ", and no seed stands apart" if of == "E1" else ""
     return (
-        f"Guarded one-sided {level} bounds of the mean over benchmarks (E1): PASS when the lower one is above "
-        f"-{settings.margin:g}, FAIL when the upper one is {fail}, else INCONCLUSIVE{single}."
+        f"One-sided {level} bounds of the mean over benchmarks ({of}): PASS when the lower one is above "
+        f"-{settings.margin:g}{both}{seeds}; FAIL when the upper one is {fail}; else INCONCLUSIVE{single}."
     )
 
 

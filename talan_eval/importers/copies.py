@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from talan_core.errors import UserError
+from talan_eval.importers.words import typed_again
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from talan_eval.comparison import ScoreMatrix
     from talan_eval.importers.logged import LoggedArm
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from talan_eval.stats.arrays import FloatArray
 
 _Pair = tuple[int, int]  # two seeds, in ascending order
+_Sizes = dict[tuple[str, str], int]  # seeds, by (arm, backbone)
 
 
 def refuse_identical_files(arms: Iterable[LoggedArm], tasks: Sequence[str]) -> None:
@@ -59,11 +61,12 @@ def equal_seeds(
 
     Raises:
         UserError: Two seeds are equal in both arms of a contrast with paired seeds, on any number of items: one pair of
-            trainings would count twice.
+            trainings would count twice. Or all seeds of an arm are equal: it was not trained.
 
     Seeds with one and the same score everywhere (all right, all wrong) say nothing about copying.
     """
     found = _equal(matrices)
+    sizes = {(matrix.arm, matrix.backbone): len(matrix.seeds) for matrix in matrices}
     for contrast in contrasts:
         if proven or contrast.pairing != "paired":
             continue
@@ -77,6 +80,7 @@ def equal_seeds(
                     "Leave the copies out. Repeats of one checkpoint are samples: --trial-axis sample averages them. "
                     f"An arm without training seeds has one run: --fixed {contrast.base}",
                 )
+        _refuse_untrained(contrast, found, sizes)
     return tuple(
         f"{arm} on {backbone}: seeds {', '.join(f'{one} and {other}' for one, other in sorted(pairs))} have the same "
         f"score on every item of every task; were they trained apart? An arm that has no seeds is named with --fixed "
@@ -84,6 +88,41 @@ def equal_seeds(
         for (arm, backbone), pairs in found.items()
         if pairs
     )
+
+
+def one_run_of_fixed(
+    matrices: Sequence[ScoreMatrix], arms: Iterable[LoggedArm], fixed: Sequence[str]
+) -> tuple[ScoreMatrix, ...]:
+    """Return the scores with one run of each arm without seeds; the same run that was logged again is no other.
+
+    Raises:
+        UserError: The runs of an arm without seeds have different scores, so that they are not one checkpoint's.
+    """
+    places = {arm.name: [str(run.path) for run in arm.runs] for arm in arms}
+    found = []
+    for matrix in matrices:
+        if matrix.arm in fixed and np.any(matrix.scores != matrix.scores[0]):
+            where = ", ".join(dict.fromkeys(places[matrix.arm]))
+            raise UserError(
+                f"--fixed {matrix.arm}: an arm without seeds has one run, and this has {len(matrix.seeds)} with "
+                f"different scores of {matrix.task!r}: {where}.",
+                f"Name one of them: {typed_again(f'{matrix.arm}={places[matrix.arm][0]}')} ...; or leave out --fixed "
+                f"{matrix.arm}, if its runs are trainings.",
+            )
+        found.append(matrix.at(matrix.seeds[:1]) if matrix.arm in fixed else matrix)
+    return tuple(found)
+
+
+def _refuse_untrained(contrast: ContrastSpec, found: Mapping[tuple[str, str], set[_Pair]], sizes: _Sizes) -> None:
+    """Refuse an arm of which every seed has the scores of every other: it is one checkpoint, and no training."""
+    for arm in (contrast.base, contrast.treatment):
+        for (name, backbone), n_seeds in sizes.items():
+            if name == arm and n_seeds > 1 and len(found[arm, backbone]) == n_seeds * (n_seeds - 1) // 2:
+                raise UserError(
+                    f"All {n_seeds} seeds of {arm} have the same score on every item of every task ({backbone}): that "
+                    "is one checkpoint, not several trainings.",
+                    f"Say that it has no training seeds: --fixed {arm}",
+                )
 
 
 def _equal(matrices: Sequence[ScoreMatrix]) -> dict[tuple[str, str], set[_Pair]]:

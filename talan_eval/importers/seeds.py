@@ -86,23 +86,19 @@ def arrange(arms: Sequence[LoggedArm], rules: SeedRules) -> Trials:
         The runs with their seeds.
 
     Raises:
-        UserError: It is not clear which run pairs with which, or an arm without seeds has several runs.
+        UserError: It is not clear which run pairs with which.
     """
     if rules.axis == "sample":
         return _samples(arms)
-    for arm in arms:
-        if arm.name in rules.fixed and len(arm.runs) > 1:
-            raise UserError(
-                f"--fixed {arm.name}: an arm without seeds has one run, and this has {len(arm.runs)}: {_list(arm)}.",
-                f"Name one of them: {typed_again(f'{arm.name}={arm.runs[0].path}')} ...",
-            )
     seeded = [arm for arm in arms if arm.name not in rules.fixed]
     notes: tuple[str, ...] = ()
     if rules.independent or len(seeded) == 1:
         seeds = {arm.name: _alone(arm) for arm in seeded}
     else:
         seeds, notes = _paired(seeded, rules)
-    numbers = {**dict.fromkeys(rules.fixed, (_FIXED_SEED,)), **seeds}
+    # several runs of an arm without seeds are one where their scores are equal, which is seen when they are read
+    fixed = {arm.name: tuple(range(_FIXED_SEED, len(arm.runs))) for arm in arms if arm.name in rules.fixed}
+    numbers = {**fixed, **seeds}
     return Trials({arm.name: _trials(arm, numbers[arm.name]) for arm in arms}, notes)
 
 

@@ -11,7 +11,7 @@ from talan_eval.comparison.reduce import MEAN
 from talan_eval.importers.account import Account
 from talan_eval.importers.checks import common_tasks, different_settings, task_versions
 from talan_eval.importers.completeness import check_completeness, refuse_other_reducers, refuse_shorter_logs
-from talan_eval.importers.copies import equal_seeds, refuse_identical_files
+from talan_eval.importers.copies import equal_seeds, one_run_of_fixed, refuse_identical_files
 from talan_eval.importers.logged_arms import read_arms
 from talan_eval.importers.logged_scores import score_columns
 from talan_eval.importers.metric_units import Units
@@ -95,6 +95,7 @@ def compare_logs(request: CompareLogsRequest) -> LogsComparison:
         unpaired="drop" if rules.drop else "refuse",
         advice=_advice(different_settings(arms, tasks), drop=rules.drop),
     )
+    matrices = one_run_of_fixed(matrices, arms, rules.fixed)
     copies = equal_seeds(matrices, contrasts, proven=all(run.proven for arm in arms for run in arm.runs))
     account = Account(arms, trials, chosen, rules)
     result = compare(matrices, contrasts, Origin(account.provenance(), _SANDBOX, versions), statistics)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final
 
+from talan_eval.planning.verdicts import KnownNoise, Verdict
 from talan_eval.report.context import Advice, PowerCurve
 from talan_eval.result.estimates import mean_estimate
 from talan_eval.stats.guard import ErrorTerm
 from talan_eval.stats.noninferiority import MAX_PLANNED_SEEDS
-from talan_eval.stats.planner import Design, guarded_power, samples_needed, seeds_needed, t_test_power
 from talan_eval.stats.variance import Components
 
 if TYPE_CHECKING:
@@ -18,9 +17,9 @@ if TYPE_CHECKING:
 
 _PERCENT: Final = 100.0
 _POWER: Final = 0.8
-_MOST_ITEMS: Final = 1024  # times the present ones
+_FACTORS: Final = (*range(1, 9), *range(10, 17, 2), *range(20, 33, 4), *range(40, 65, 8), 96, 128, 192, 256, 512, 1024)
+"""How many times the present items are tried."""
 _CURVE_SEEDS: Final = (3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20, 25, 30, 40)
-_AFFORDABLE: Final = 1000
 
 
 def advise(result: Result, gain: float = 1.0, contrast: Contrast | None = None) -> Advice | None:
@@ -46,13 +45,23 @@ def advise(result: Result, gain: float = 1.0, contrast: Contrast | None = None) 
     tau2, noise = _split(estimate)
     wanted = gain / _PERCENT
     n_seeds = max(estimate.n_seeds, 2)
-    seeds = seeds_needed(Components(tau2, noise, 0.0), Design(2, 1, 1, alpha), wanted)
-    samples = samples_needed(Components(tau2, 0.0, noise * k), Design(n_seeds, 1, 1, alpha), wanted)
+    items = tuple(cell.n_items for cell in one.cells)
+
+    def verdict(part: Components, times: int = 1) -> Verdict:
+        return Verdict(KnownNoise("mean", tuple(times * count for count in items), (part,)), part, alpha, _POWER)
+
     return Advice(
         gain=gain,
-        seeds=seeds if seeds is not None and seeds <= _AFFORDABLE else None,
-        samples=samples,
-        items=_items_needed(Components(tau2, noise, 0.0), n_seeds, alpha, wanted),
+        seeds=verdict(Components(tau2, noise, 0.0)).seeds(1, wanted),
+        samples=verdict(Components(tau2, 0.0, noise * k)).samples(n_seeds, wanted),
+        items=next(
+            (
+                times
+                for times in _FACTORS
+                if verdict(Components(tau2, noise / times, 0.0), times).chance(n_seeds, 1, wanted) >= _POWER
+            ),
+            None,
+        ),
         seeds_to_decide=_seeds_to_decide(estimate, alpha),
     )
 
@@ -60,7 +69,7 @@ def advise(result: Result, gain: float = 1.0, contrast: Contrast | None = None) 
 def power_curves(
     result: Result, gains: tuple[float, ...] = (0.5, 1.0, 2.0), contrast: Contrast | None = None
 ) -> tuple[PowerCurve, ...]:
-    """Return the power of the guarded t over numbers of seeds, at the noise of a result; empty without an estimate.
+    """Return the power of the verdict about the mean over seeds, at the noise of a result; empty without an estimate.
 
     Args:
         result: The result.
@@ -71,15 +80,13 @@ def power_curves(
     if estimate is None:
         return ()
     tau2, noise = _split(estimate)
-    n_items = _equivalent_items(estimate)
-    components = Components(tau2, noise * n_items, 0.0)
-    alpha = result.settings.alpha
+    one = result.contrasts[0] if contrast is None else contrast
+    part = Components(tau2, noise, 0.0)
+    verdict = Verdict(
+        KnownNoise("mean", tuple(cell.n_items for cell in one.cells), (part,)), part, result.settings.alpha, _POWER
+    )
     return tuple(
-        PowerCurve(
-            gain,
-            _CURVE_SEEDS,
-            tuple(guarded_power(components, Design(n, n_items, 1, alpha), gain / _PERCENT) for n in _CURVE_SEEDS),
-        )
+        PowerCurve(gain, _CURVE_SEEDS, tuple(verdict.chance(n, 1, gain / _PERCENT) for n in _CURVE_SEEDS))
         for gain in gains
     )
 
@@ -94,21 +101,6 @@ def _split(estimate: Estimate) -> tuple[float, float]:
     noise = estimate.n_seeds * by_name["flip"] ** 2
     floor = estimate.n_seeds * by_name["floor"] ** 2
     return max(estimate.n_seeds * by_name["t"] ** 2 - noise, 0.0), max(noise, floor)
-
-
-def _equivalent_items(estimate: Estimate) -> int:
-    """Return the items of the one benchmark whose floor term is that of the mean."""
-    floor = next(term.se for term in estimate.terms if term.name == "floor")
-    return max(1, round((math.sqrt(2) / floor - 2) / estimate.n_seeds))
-
-
-def _items_needed(components: Components, n_seeds: int, alpha: float, gain: float) -> int | None:
-    factor = 1
-    while factor <= _MOST_ITEMS:
-        if t_test_power(components, Design(n_seeds, factor, 1, alpha), gain) >= _POWER:
-            return factor
-        factor += max(1, factor // 8)
-    return None
 
 
 def _seeds_to_decide(estimate: Estimate, alpha: float) -> int | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from talan_core.errors import UserError
+from talan_eval.planning.verdicts import KnownNoise, Verdict
 from talan_eval.result.choosing import chosen_contrast
 from talan_eval.result.labels import cell_names
 from talan_eval.result.reading import RESULT_NAME, read_result
@@ -16,16 +17,15 @@ from talan_eval.stats.planner import (
     DesignAnalysis,
     design_analysis,
     detectable,
-    guarded_detectable,
-    guarded_power,
     holm_floor,
-    samples_needed,
     seeds_for_holm,
     seeds_needed,
     standard_error,
+    t_test_power,
 )
 from talan_eval.stats.signflip import sign_flip_floor
 from talan_eval.stats.variance import Components, component_bounds
+from talan_eval.stats.verdict_power import Family
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,52 +40,44 @@ TABLE_SEEDS = (3, 5, 7, 10, 15, 20)
 TABLE_SAMPLES = (1, 4, 8)
 MEAN = "mean of the benchmarks"
 _MOST = 1_000_000_000
+_LARGEST_FAMILY = 1000
 _LEAST_SHARE = 1e-12  # quantiles are finite from here on
 _MAX_PHI = 2.0  # two independent right-or-wrong answers differ by at most 1, with variance at most 1 each
 
 
 @dataclass(frozen=True)
-class KnownNoise:
-    """What a plan knows about one benchmark.
-
-    Attributes:
-        name: Benchmark, with its backbone where there are several.
-        n_items: N; for the mean over benchmarks 1, with components that are already divided by the items.
-        parts: Variance components: two extremes where decoding and training cannot be told apart, else one.
-        guarded: Whether the guard can be planned; not for the mean over benchmarks.
-    """
-
-    name: str
-    n_items: int
-    parts: tuple[Components, ...]
-    guarded: bool = True
-
-
-@dataclass(frozen=True)
 class Row:
-    """The plan of one benchmark. Differences in points; None where nothing up to the limit suffices.
+    """The plan of one benchmark, or of the mean. Differences in points; None where nothing up to the limit suffices.
+
+    The verdict is what a comparison says: of a benchmark after adjustment for its family, of the mean on its own. The t
+    beside it is the plain paired t over seeds, unadjusted, as other planners have it.
 
     Attributes:
         name: Benchmark.
         n_items: Items, None for the mean over benchmarks.
         seed_sd: Standard deviation of one seed's difference.
-        mde: True gain that the t test finds with the wanted power.
-        guarded_mde: The same for the guarded t.
-        table: MDE by seeds (rows) and samples (columns), for the extremes of what samples can do.
-        power: Chance of finding delta with the guarded t (the plain t for the mean).
-        seeds: Seeds that find delta.
-        samples: Samples per item that find delta with the planned seeds, at best and at worst.
+        mde: True gain that is called better with the wanted power.
+        t_mde: True gain that the plain t finds.
+        table: MDE of the verdict by seeds (rows) and samples (columns), for the extremes of what samples can do; before
+            adjustment for a family.
+        power: Chance that delta is called better.
+        t_power: Chance that the plain t rejects.
+        seeds: Seeds with which delta is called better with the wanted power.
+        t_seeds: The same of the plain t.
+        samples: Samples per item with which it is, with the planned seeds, at best and at worst.
         exaggeration: What a significant result looks like if delta is true.
     """
 
     name: str
     n_items: int | None
     seed_sd: float
-    mde: float
-    guarded_mde: float | None
-    table: tuple[tuple[tuple[float, ...], ...], ...]
+    mde: float | None
+    t_mde: float
+    table: tuple[tuple[tuple[float | None, ...], ...], ...]
     power: float | None
+    t_power: float | None
     seeds: int | None
+    t_seeds: int | None
     samples: tuple[int | None, ...]
     exaggeration: DesignAnalysis | None
 
@@ -106,7 +98,7 @@ class Plan:
         floor: Smallest sign-flip p, 2/2^S; also of joint max-T.
         holm_floor: Smallest Holm-adjusted sign-flip p.
         seeds_for_holm: Seeds from which Holm over sign-flip p can reject.
-        rows: One per benchmark, and the mean where a run has several.
+        rows: One per benchmark, and the mean where there are several.
     """
 
     n_seeds: int
@@ -138,7 +130,7 @@ def make_plan(request: PowerRequest) -> Plan:
     _check(request)
     basis = _assumptions(request) if request.from_ is None else _stored(request.from_, request)
     n_seeds, k = request.seeds or basis.n_seeds, request.samples or basis.k
-    n_cells = request.cells or basis.n_cells
+    n_cells = basis.family.size
     return Plan(
         n_seeds=n_seeds,
         k=k,
@@ -151,7 +143,7 @@ def make_plan(request: PowerRequest) -> Plan:
         holm_floor=holm_floor(n_seeds, n_cells),
         seeds_for_holm=seeds_for_holm(n_cells, request.alpha),
         rows=tuple(_row(source, n_seeds, k, request) for source in basis.sources),
-        n_contrasts=1 if request.cells else basis.n_contrasts,
+        n_contrasts=basis.family.contrasts,
     )
 
 
@@ -159,7 +151,9 @@ def _check(request: PowerRequest) -> None:
     if request.from_ is None and request.items is None:
         raise UserError("A plan needs the number of items.", "Type --items 500, or --from RESULT to plan from a run.")
     least = {"--seeds": (request.seeds, 2), "--items": (request.items, 1), "--samples": (request.samples, 1)}
-    for name, (value, bound) in (least | {"--cells": (request.cells, 1)}).items():
+    for name, (value, bound) in (
+        least | {"--cells": (request.cells, 1), "--contrasts": (request.contrasts, 1)}
+    ).items():
         if value is not None and not bound <= value <= _MOST:
             size = "more than" if value > 0 else "below minus"
             shown = str(value) if abs(value) <= _MOST else f"{size} {_MOST:,}"  # str refuses thousands of digits
@@ -194,9 +188,19 @@ class _Basis:
     sources: tuple[KnownNoise, ...]
     n_seeds: int
     k: int
-    n_cells: int
+    family: Family
     text: str
-    n_contrasts: int = 1
+
+
+def _family(request: PowerRequest, cells: int, contrasts: int) -> Family:
+    """Return the size of the family; one that was asked for must be one that can be drawn."""
+    family = Family(request.cells or cells, request.contrasts or contrasts)
+    if family.size > _LARGEST_FAMILY:
+        raise UserError(
+            f"A family of {family.size:,} tests cannot be planned.",
+            f"Type --cells and --contrasts whose product is at most {_LARGEST_FAMILY}.",
+        )
+    return family
 
 
 def _assumptions(request: PowerRequest) -> _Basis:
@@ -210,7 +214,15 @@ def _assumptions(request: PowerRequest) -> _Basis:
         f"assumed: tau {request.tau:g} points, phi_train {request.phi_train:g}, phi_decode {request.phi_decode:g}; "
         "--from RESULT takes them from a run"
     )
-    return _Basis((KnownNoise(f"{request.items:,} items", request.items or 1, (parts,)),), DEFAULT_SEEDS, 1, 1, text)
+    family, items = _family(request, 1, 1), request.items or 1
+    sources = [KnownNoise(f"{items:,} items", (items,), (parts,), items, family)]
+    if family.cells > 1:
+        count = family.cells
+        shared = Components(
+            parts.tau2 / count, parts.phi_train / count / items, parts.phi_decode / count / items
+        )  # benchmarks whose seed effects are independent
+        sources.append(KnownNoise(f"mean of {count} such", (items,) * count, (shared,)))
+    return _Basis(tuple(sources), DEFAULT_SEEDS, 1, family, text)
 
 
 def _stored(path: Path, request: PowerRequest) -> _Basis:
@@ -224,14 +236,8 @@ def _stored(path: Path, request: PowerRequest) -> _Basis:
     which = f" for {contrast.name} (one of {several} contrasts{others})" if several > 1 else ""
     file = path / RESULT_NAME if path.is_dir() else path
     text = f"measured in {file}{which} with {seeds} seeds; a spread from few seeds is known to within a factor of two"
-    return _Basis(
-        sources=_measured(result, contrast, request.items),
-        n_seeds=seeds,
-        k=cells[0].k,
-        n_cells=sum(len(one.cells) for one in result.contrasts),
-        text=text,
-        n_contrasts=several,
-    )
+    family = _family(request, len(cells), several)
+    return _Basis(_measured(result, contrast, request.items, family), seeds, cells[0].k, family, text)
 
 
 def _check_spread(contrast: Contrast, path: Path) -> None:
@@ -248,7 +254,7 @@ def _check_spread(contrast: Contrast, path: Path) -> None:
         )
 
 
-def _measured(result: Result, contrast: Contrast, items: int | None) -> tuple[KnownNoise, ...]:
+def _measured(result: Result, contrast: Contrast, items: int | None, family: Family) -> tuple[KnownNoise, ...]:
     cells = contrast.cells
     sources, noise = [], 0.0
     for cell, name in zip(cells, cell_names(result, contrast), strict=True):
@@ -264,7 +270,9 @@ def _measured(result: Result, contrast: Contrast, items: int | None) -> tuple[Kn
             None if stored.item is None else stored.item / POINTS**2,
             stored.error / POINTS**2,
         )
-        sources.append(KnownNoise(name, items or cell.n_items, component_bounds(squares, cell.k)))
+        sources.append(
+            KnownNoise(name, (items or cell.n_items,), component_bounds(squares, cell.k), items or cell.n_items, family)
+        )
         noise += (squares.error or 0.0) / cell.n_items / len(cells) ** 2
     single = len({cell.backbone for cell in cells}) == 1
     same_seeds = len({cell.seeds for cell in cells}) == 1
@@ -281,42 +289,42 @@ def _mean(cells: Sequence[Cell], noise: float, k: int) -> KnownNoise:
     spread = sum((gain - centre) ** 2 for gain in gains) / (n_seeds - 1)
     tau2 = max(spread - noise, 0.0)
     rest = max(spread - tau2, noise)
-    return KnownNoise(MEAN, 1, (Components(tau2, 0.0, rest * k), Components(tau2, rest, 0.0)), guarded=False)
+    parts = Components(tau2, 0.0, rest * k), Components(tau2, rest, 0.0)
+    return KnownNoise(MEAN, tuple(cell.n_items for cell in cells), parts)
 
 
 def _row(source: KnownNoise, n_seeds: int, k: int, request: PowerRequest) -> Row:
-    def design(seeds: int, samples: int) -> Design:
-        return Design(seeds, source.n_items, samples, request.alpha)
-
-    first, planned = source.parts[0], design(n_seeds, k)
+    first, design = source.parts[0], Design(n_seeds, source.divisor, k, request.alpha)
+    verdicts = [Verdict(source, part, request.alpha, request.power) for part in source.parts]
+    last = verdicts[-1]
     delta = None if request.delta is None else abs(request.delta) / POINTS
-    se = standard_error(first, planned)
-    chance, needed, size = None, None, None
+    se = standard_error(first, design)
+    chance, plain, needed, by_t, size = None, None, None, None, None
     samples: tuple[int | None, ...] = ()
     if delta is not None:
-        needed = seeds_needed(source.parts[-1], planned, delta, request.power)
-        samples = tuple(samples_needed(part, planned, delta, request.power) for part in source.parts)
+        chance, plain = last.chance(n_seeds, k, delta), t_test_power(last.part, design, delta)
+        needed, by_t = last.seeds(k, delta), seeds_needed(last.part, design, delta, request.power)
+        samples = tuple(verdict.samples(n_seeds, delta) for verdict in verdicts)
         size = design_analysis(se, n_seeds - 1, delta, request.alpha) if se > 0 else None
-        if source.guarded:
-            chance = guarded_power(source.parts[-1], planned, delta)
-        else:
-            chance = None if size is None else size.power
     table = tuple(
-        tuple(
-            tuple(POINTS * detectable(part, design(seeds, count), request.power) for part in source.parts)
-            for count in TABLE_SAMPLES
-        )
+        tuple(tuple(_points(verdict.detectable_alone(seeds, count)) for verdict in verdicts) for count in TABLE_SAMPLES)
         for seeds in TABLE_SEEDS
     )
     return Row(
         name=source.name,
-        n_items=source.n_items if source.guarded else None,
+        n_items=None if source.divisor == 1 else source.divisor,
         seed_sd=POINTS * se * math.sqrt(n_seeds),
-        mde=POINTS * detectable(source.parts[-1], planned, request.power),
-        guarded_mde=POINTS * guarded_detectable(source.parts[-1], planned, request.power) if source.guarded else None,
+        mde=_points(last.detectable(n_seeds, k)),
+        t_mde=POINTS * detectable(last.part, design, request.power),
         table=table,
         power=chance,
+        t_power=plain,
         seeds=needed,
+        t_seeds=by_t,
         samples=samples,
         exaggeration=size,
     )
+
+
+def _points(value: float | None) -> float | None:
+    return None if value is None else POINTS * value

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from talan_core.arms import parse_arm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,13 +27,15 @@ def provenance(store: Store, experiment: Experiment, records: Sequence[SealedRec
         records: The finished cells.
 
     Returns:
-        "experiment" (complete, hashed), "machine", "source" (commit of this package's checkout, if it is one),
-        "own_settings" (what of each backbone's generation settings was used, where that is recorded) and "times" — the
-        only part that differs when the same experiment is repeated on the same machine.
+        "experiment" (complete, hashed), "adapters" (the options of each arm's partner, its defaults among them),
+        "machine", "source" (commit of this package's checkout, if it is one), "own_settings" (what of each backbone's
+        generation settings was used, where that is recorded) and "times" — the only part that differs when the same
+        experiment is repeated on the same machine.
     """
     return {
         "experiment": experiment.to_json(),
         "experiment_sha256": experiment.digest,
+        "adapters": {arm: _options(arm) for arm in experiment.arms},
         "machine": {"system": platform.system(), "architecture": platform.machine(), "device": _device(experiment)},
         "source": _source(),
         **_own_settings(records),
@@ -51,6 +56,12 @@ def _own_settings(records: Sequence[SealedRecord]) -> dict[str, Any]:
         if record.data.get("own_settings")
     }
     return {"own_settings": found} if found else {}
+
+
+def _options(arm: str) -> dict[str, Any]:
+    """Return the options of an arm's partner, as they were trained."""
+    partner = parse_arm(arm).partner
+    return {"partner": partner.kind, **dataclasses.asdict(partner)}
 
 
 def _total(records: Sequence[SealedRecord], kind: str) -> float:

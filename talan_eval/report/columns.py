@@ -5,7 +5,7 @@ A column that is added here appears in the terminal (as the width allows), in Ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from talan_eval.report import format as fmt
@@ -16,8 +16,9 @@ from talan_eval.result.schema import Aggregate, Cell
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from talan_eval.report.context import NotWorse
     from talan_eval.report.view import View
-    from talan_eval.result.schema import E1, E2, Ci, Pairedness
+    from talan_eval.result.schema import E0, E1, E2, Ci, MarginWord, Pairedness
 
 FLAG: Final = "*"
 """Marks a verdict that rests on the t test alone."""
@@ -59,12 +60,26 @@ def _of_cell(value: Callable[[Cell], fmt.Value]) -> Callable[[CellLine], fmt.Val
     return lambda line: None if line.cell is None else value(line.cell)
 
 
+def _of_e0(value: Callable[[E0], fmt.Value]) -> Callable[[CellLine], fmt.Value]:
+    return lambda line: None if line.found.e0_mean is None else value(line.found.e0_mean)
+
+
+def _judged_e0(value: Callable[[E0], fmt.Value]) -> Callable[[CellLine], fmt.Value]:
+    """Return a value of E0 where the verdict is about it; else the table of checkpoint pairs shows it."""
+    return lambda line: _of_e0(value)(line) if line.found.verdict_estimand == "E0" else None
+
+
 def _of_e1(value: Callable[[E1], fmt.Value]) -> Callable[[CellLine], fmt.Value]:
-    return lambda line: None if line.found.e1 is None else value(line.found.e1)
+    return lambda line: None if line.found.e1 is None or _too_few(line) else value(line.found.e1)
 
 
 def _of_e2(value: Callable[[E2], fmt.Value]) -> Callable[[CellLine], fmt.Value]:
-    return lambda line: None if line.found.e2 is None else value(line.found.e2)
+    return lambda line: None if line.found.e2 is None or _too_few(line) else value(line.found.e2)
+
+
+def _too_few(line: CellLine) -> bool:
+    """Say whether so few seeds allow no interval; older results have one of two seeds all the same."""
+    return line.found.verdict == "not estimable"
 
 
 def _of_pairing(value: Callable[[Pairedness], fmt.Value]) -> Callable[[CellLine], fmt.Value]:
@@ -112,11 +127,14 @@ def treatment_mean(line: CellLine) -> float | None:
 
 def adjusted_p(line: CellLine) -> float | None:
     """Return the p that was adjusted for something: a mean's only where there are other contrasts or variants."""
-    if line.mean is None:
-        return line.found.adjusted_p
+    tried = line.view.result.settings.variants_tried
+    if line.cell is not None:
+        alone = len(line.view.cells) == 1 and not line.view.slices and not line.view.several and tried == 1
+        return None if alone else line.cell.adjusted_p
+    mean = line.view.mean
     if line.view.several:
-        return line.mean.family_p
-    return line.mean.adjusted_p if line.view.result.settings.variants_tried > 1 else None
+        return mean.family_p
+    return mean.adjusted_p if tried > 1 else None
 
 
 def verdict(line: CellLine) -> str:
@@ -172,17 +190,20 @@ def cell_columns(level: str, unit: str = POINTS) -> tuple[ColumnOf[CellLine], ..
         ColumnOf(("base", "mean"), "base mean", rank=2, kind="score", keys=("base_mean",), value=base_mean),
         ColumnOf(("treat", "mean"), "treat mean", rank=2, kind="score", keys=("treat_mean",), value=treatment_mean),
         ColumnOf(("delta", unit), "delta", kind="gain", keys=("delta",), value=lambda line: line.found.delta),
+        *_checkpoints(level),
         ColumnOf(
-            (f"E1 {level} CI",), f"E1 {level} CI", kind="interval", keys=("e1_lo", "e1_hi"),
+            (f"E1 {level} CI",), f"E1 {level} CI", kind="interval", keys=("e1_lo", "e1_hi"), optional=True,
             value=_of_e1(lambda e1: e1.ci),
         ),
-        ColumnOf(("E1 p",), "E1 p", rank=1, kind="p", keys=("e1_p",), value=_of_e1(lambda e1: e1.p)),
+        ColumnOf(
+            ("E1 p",), "E1 p", rank=1, kind="p", keys=("e1_p",), optional=True, value=_of_e1(lambda e1: e1.p)
+        ),
         ColumnOf(
             ("E1", "binding"), "E1 binding", shown=False, keys=("e1_binding",), value=_of_e1(lambda e1: e1.binding)
         ),
         *_beside_e1(level),
         ColumnOf(
-            (f"E2 {level} CI",), f"E2 {level} CI", rank=5, kind="interval", keys=("e2_lo", "e2_hi"),
+            (f"E2 {level} CI",), f"E2 {level} CI", rank=5, kind="interval", keys=("e2_lo", "e2_hi"), optional=True,
             value=_of_e2(lambda e2: e2.ci),
         ),
         ColumnOf(("E2 p",), "E2 p", shown=False, kind="p", keys=("e2_p",), value=_of_e2(lambda e2: e2.p)),
@@ -192,7 +213,8 @@ def cell_columns(level: str, unit: str = POINTS) -> tuple[ColumnOf[CellLine], ..
         ),
         *_adjusted(level),
         ColumnOf(
-            ("MDE", "80 %"), "MDE 80 %", rank=7, kind="score", keys=("mde80",), value=lambda line: line.found.mde80
+            ("MDE", "80 %"), "MDE 80 %", rank=7, kind="score", keys=("mde80",), optional=True,
+            value=lambda line: None if _too_few(line) else line.found.mde80,
         ),
         CORRELATION,
         WIDTH_RATIO,
@@ -205,11 +227,11 @@ def _beside_e1(level: str) -> tuple[ColumnOf[CellLine], ...]:
     """Return the tests and the interval that stand beside the guarded ones."""
     return (
         ColumnOf(
-            ("sign-", "flip p"), "sign-flip p", rank=3, kind="p", keys=("signflip_p",),
+            ("sign-", "flip p"), "sign-flip p", rank=3, kind="p", keys=("signflip_p",), optional=True,
             value=_of_e1(lambda e1: None if e1.signflip is None else e1.signflip.p),
         ),
         ColumnOf(
-            ("flip", "floor"), "sign-flip floor", rank=9, kind="floor", keys=("signflip_floor",),
+            ("flip", "floor"), "sign-flip floor", rank=9, kind="floor", keys=("signflip_floor",), optional=True,
             value=_of_e1(lambda e1: None if e1.signflip is None else e1.signflip.floor),
         ),
         ColumnOf(
@@ -226,9 +248,21 @@ def _beside_e1(level: str) -> tuple[ColumnOf[CellLine], ...]:
         ),
         ColumnOf(
             (f"bootstrap {level} CI",), f"bootstrap {level} CI", rank=8, kind="interval",
-            keys=("bootstrap_lo", "bootstrap_hi"), value=_of_e1(_bootstrap_ci),
+            keys=("bootstrap_lo", "bootstrap_hi"), optional=True, value=_of_e1(_bootstrap_ci),
         ),
     )  # fmt: skip
+
+
+def _checkpoints(level: str) -> tuple[ColumnOf[CellLine], ...]:
+    """Return the columns of E0: shown where verdicts are about it, and always in data files."""
+    return (
+        ColumnOf(
+            (f"E0 {level} CI",), f"E0 {level} CI", kind="interval", optional=True, value=_judged_e0(lambda e0: e0.ci)
+        ),
+        ColumnOf(("E0 p",), "E0 p", rank=1, kind="p", optional=True, value=_judged_e0(lambda e0: e0.p)),
+        ColumnOf(("E0",), "E0", shown=False, kind="interval", keys=("e0_lo", "e0_hi"), value=_of_e0(lambda e0: e0.ci)),
+        ColumnOf(("E0",), "E0", shown=False, kind="p", keys=("e0_p",), value=_of_e0(lambda e0: e0.p)),
+    )
 
 
 def _adjusted(level: str) -> tuple[ColumnOf[CellLine], ...]:
@@ -242,7 +276,7 @@ def _adjusted(level: str) -> tuple[ColumnOf[CellLine], ...]:
             ("family", "p"), "family p", shown=False, kind="p", keys=("family_p",),
             value=lambda line: None if line.mean is None else line.mean.family_p,
         ),
-        ColumnOf(("adjusted", "p"), "adjusted p", rank=4, kind="p", value=adjusted_p),
+        ColumnOf(("adjusted", "p"), "adjusted p", rank=4, kind="p", optional=True, value=adjusted_p),
         ColumnOf(
             (f"simultaneous {level} CI",), f"simultaneous {level} CI", rank=10, kind="interval", optional=True,
             keys=("simultaneous_lo", "simultaneous_hi"), value=lambda line: line.found.simultaneous_ci,
@@ -255,6 +289,7 @@ def _ends() -> tuple[ColumnOf[CellLine], ...]:
         ColumnOf((key,), key, "left", keys=(key,), shown=False, value=value)
         for key, value in (
             ("verdict", lambda line: line.found.verdict),
+            ("verdict_estimand", lambda line: line.found.verdict_estimand),
             ("verdict_basis", lambda line: line.found.verdict_basis),
             ("signature", lambda line: line.view.result.signature),
         )
@@ -264,14 +299,36 @@ def _ends() -> tuple[ColumnOf[CellLine], ...]:
 def cell_lines(view: View) -> tuple[CellLine, ...]:
     """Return the rows of a contrast's cells, as tables for people name them, and of their mean."""
     margin = view.not_worse
-    words = None if margin is None else margin.words
-    shown = [False] * len(view.cells) if margin is None else margin.cells
+    words = [None] * len(view.cells) if margin is None else [within(margin.margin, word) for word in margin.cells]
     lines = [
-        CellLine(view, _named(cell, name), cell, words if excluded else None)
-        for cell, name, excluded in zip(view.cells, view.cell_names, shown, strict=True)
+        CellLine(view, _named(cell, name), cell, _words(cell, margin, word))
+        for cell, name, word in zip(view.cells, view.cell_names, words, strict=True)
     ]
-    mean = CellLine(view, view.mean_name, view.mean, words if margin is not None and margin.mean else None)
+    of_mean = None if margin is None else within(margin.margin, margin.mean)
+    mean = CellLine(view, view.mean_name, view.mean, _words(view.mean, margin, of_mean))
     return (*lines, mean)
+
+
+def shown_lines(view: View) -> tuple[CellLine, ...]:
+    """Return the rows that people are shown: a single benchmark is its mean, and is shown once."""
+    lines = cell_lines(view)
+    if len(view.cells) > 1:
+        return lines
+    (only, _) = lines
+    return (replace(only, name=f"{only.name} (primary)"),) if view.primary else (only,)
+
+
+def within(margin: float, word: MarginWord | None) -> str | None:
+    """Return what a margin shows, in words; None where it shows nothing."""
+    texts = {"no worse": "no worse than", "no better": "no better than", "equivalent": "equal within"}
+    return None if word is None else f"{texts[word]} {margin:g}"
+
+
+def _words(found: Cell | Aggregate, margin: NotWorse | None, word: str | None) -> str | None:
+    """Return what the margin of a report says, or that of the comparison where the report has none."""
+    if margin is not None or found.margin_test is None:
+        return word
+    return within(found.margin_test.margin, found.margin_test.word)
 
 
 def slice_lines(view: View) -> tuple[CellLine, ...]:

@@ -8,25 +8,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from talan_eval.result.schema import MarginWord
+
 
 @dataclass(frozen=True)
 class NotWorse:
     """What a declared margin lets the tables of one contrast say beyond better, worse and inconclusive.
 
     Attributes:
-        margin: Tolerated loss in points, declared before results are read.
-        cells: Of each cell, whether a larger loss is excluded after adjustment for the family.
+        margin: Difference in points that would not matter, declared before results are read.
+        cells: Of each cell, what is shown after adjustment for the family; None where neither direction is.
         mean: The same of the mean.
     """
 
     margin: float
-    cells: tuple[bool, ...]
-    mean: bool
-
-    @property
-    def words(self) -> str:
-        """Return the verdict that replaces "inconclusive"."""
-        return f"no worse than {self.margin:g}"
+    cells: tuple[MarginWord | None, ...]
+    mean: MarginWord | None
 
 
 @dataclass(frozen=True)

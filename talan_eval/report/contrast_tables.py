@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from talan_eval.report import format as fmt
-from talan_eval.report.columns import CORRELATION, WIDTH_RATIO, CellLine, cell_columns, cell_lines, slice_lines
+from talan_eval.report.columns import CORRELATION, WIDTH_RATIO, CellLine, cell_columns, shown_lines, slice_lines
 from talan_eval.report.table import ColumnOf, tabulate
 from talan_eval.result.labels import backbones
 
@@ -28,7 +28,8 @@ def main_table(view: View) -> Table:
     if diverged:
         seeds += f" (left out, because a training diverged: {', '.join(map(str, diverged))})"
     title = f"{view.treatment} against {view.base} on {', '.join(_backbones(view))}, {seeds}{_pairing(view)}"
-    return tabulate(title, cell_columns(_level(view), view.unit), cell_lines(view), alpha=view.alpha, summary=True)
+    lines = shown_lines(view)
+    return tabulate(title, cell_columns(_level(view), view.unit), lines, alpha=view.alpha, summary=len(lines) > 1)
 
 
 def slice_table(view: View) -> Table:
@@ -39,7 +40,7 @@ def slice_table(view: View) -> Table:
 
 def pairing_table(view: View) -> Table:
     """Build the table of what pairing by training seed was worth; no rows where seeds are not paired."""
-    lines = [line for line in cell_lines(view) if line.found.pairedness is not None]
+    lines = [line for line in shown_lines(view) if line.found.pairedness is not None]
     name = ColumnOf[CellLine](("benchmark",), "benchmark", "left", value=lambda line: line.name)
     columns = (name, *(replace(column, shown=True) for column in (CORRELATION, WIDTH_RATIO)))
     title = "What pairing gained: correlation of the arms' means over seeds, width of the E1 interval without it"
@@ -117,13 +118,15 @@ def seed_table(view: View) -> Table:
     seeds = sorted({seed for line in lines for seed in line.values})
     name = ColumnOf[_PerSeed](("benchmark",), "benchmark", "left", value=lambda line: line.name)
     columns = (name, *(_seed_column(seed, "score" if kind == "score" else "gain") for seed in seeds))
-    summary = kind == "gain" and len(view.mean.backbones) == 1
+    summary = kind == "gain" and len(view.mean.backbones) == 1 and len(lines) > 1
     return tabulate(_of(title, view), columns, lines, summary=summary)
 
 
 def _differences_by_seed(view: View) -> list[_PerSeed]:
     several = len(view.mean.backbones) > 1
     cells = [_PerSeed(name, dict(zip(cell.seeds, cell.deltas, strict=True))) for cell, name in _named_cells(view)]
+    if len(cells) == 1:
+        return cells
     means = [
         _PerSeed(f"{one.backbone}/mean" if several else "mean", dict(zip(one.seeds, one.deltas, strict=True)))
         for one in view.mean.backbones
@@ -159,8 +162,11 @@ def e0_table(view: View) -> Table:
         ColumnOf(("delta",), "delta", kind="gain", value=lambda line: line.pair.delta),
         ColumnOf(("lost",), "lost", kind="count", value=lambda line: line.pair.lost),
         ColumnOf(("gained",), "gained", kind="count", value=lambda line: line.pair.gained),
-        ColumnOf(("McNemar p",), "McNemar p", kind="p", value=lambda line: line.pair.mcnemar_p),
         ColumnOf((f"E0 {level} CI",), f"E0 {level} CI", kind="interval", value=lambda line: line.pair.ci),
+        ColumnOf(("E0 p",), "E0 p", kind="p", optional=True, value=lambda line: line.pair.p),
+        ColumnOf(
+            ("sign test", "(McNemar) p"), "sign test (McNemar) p", kind="p", value=lambda line: line.pair.mcnemar_p
+        ),
     )
     lines = [_Pair(name, pair) for cell, name in _named_cells(view) for pair in cell.e0]
     title = _of("Single checkpoint pairs (E0), this checkpoint pair only", view)

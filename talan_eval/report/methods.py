@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from talan_eval.report import format as fmt
 from talan_eval.report.clean import one_line
 from talan_eval.report.latex import escape
+from talan_eval.report.recipe import recipe
 from talan_eval.report.view import View
 from talan_eval.report.wording import selection
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _WHERE: Final[Mapping[str, str]] = {
     "mcnemar": "journal = {Psychometrika}, volume = {12}, number = {2}, pages = {153--157}",
+    "mcnemar-midp": "journal = {BMC Medical Research Methodology}, volume = {13}, pages = {91}",
+    "item-t": "journal = {Biometrika}, volume = {6}, number = {1}, pages = {1--25}",
     "bonett-price": "journal = {Journal of Educational and Behavioral Statistics}, volume = {37}, number = {4}, "
     "pages = {479--488}",
     "cluster-robust": "journal = {Biometrika}, volume = {73}, number = {1}, pages = {13--22}",
@@ -103,39 +106,91 @@ def _paragraph(result: Result, text: Callable[[str], str], cite: Callable[[Metho
         return f" {said}" if said else ""
 
     first = View(result)
-    several = len(result.contrasts) > 1
-    level = fmt.percent(1 - result.settings.alpha)
-    alpha = f"{result.settings.alpha:g}"
-    parts = [text(_compared(first)), *(text(sentence) for sentence in _pairing(result))]
-    which = f"of {first.contrast.name} " if several else ""
-    parts += [
-        text(
-            f"The primary test, declared before results were read, is that of the equal-weight mean gain {which}over "
-        ),
-        text(f"{fmt.count(len(first.cells), 'benchmark')} with training seeds random and items fixed, two-sided at "),
-        text(f"alpha {alpha}: {_T[first.contrast.pairing]}"),
-        ref(_CODE[first.contrast.pairing]),
-        text(" whose standard error is guarded against a seed spread that is small by luck"),
-    ]
-    if "sign-flip" in methods:
-        parts += [text(", confirmed by an exact sign-flip test"), ref("sign-flip")]
-    parts += [text(f". Intervals are {level} intervals. ")]
-    if "holm" in methods:
-        cells = f"All cells of {len(result.contrasts)} contrasts" if several else "Benchmarks"
-        parts += [
-            text(f"{cells} were tested one by one with Holm's correction"), ref("holm"),
-            text(" and the joint sign-flip max-T"), ref("max-t"), text("; the larger p decides. "),
-        ]  # fmt: skip
-    if several:
-        parts.append(text("The means of all contrasts were adjusted among each other in the same way. "))
-    if "guarded-crossed" in methods:
-        parts += [text("Intervals for new items use crossed random effects"), ref("guarded-crossed"), text(". ")]
+    of_seeds = _of_seeds if result.primary.estimand == "E1" else _of_checkpoints
+    parts = [text(_compared(first))]
+    parts += [text(f"{sentence} ") for sentence in recipe(result)]
+    parts += [text(sentence) for sentence in _pairing(result)]
+    parts += [said for code, words in of_seeds(first, methods) for said in (text(words), ref(code)) if said]
     if result.settings.variants_tried > 1:
         tried = result.settings.variants_tried
         parts += [text(f"p-values were multiplied by the {tried} variants tried"), ref("bonferroni"), text(". ")]
     parts += [text(f"{sentence} ") for sentence in selection(result)]
     parts.append(text(f"Signature: {result.signature}."))
     return "".join(_glued(parts))
+
+
+_Said = tuple[str, str]
+"""A reference's code and the words before it; no code for no reference."""
+
+
+def _of_seeds(view: View, methods: Mapping[str, Method]) -> Iterator[_Said]:
+    """Yield what was tested about re-training; nothing that so few seeds left out."""
+    result, mean = view.result, view.mean
+    if mean.e1 is None or mean.verdict == "not estimable":
+        seeds = fmt.count(len(view.contrast.seeds), "training seed")
+        yield "", f"With {seeds} nothing was tested about re-training. "
+        return
+    yield "", _primary(view)
+    yield _CODE[view.contrast.pairing], f"{_T[view.contrast.pairing]}"
+    yield "", " whose standard error is guarded against a seed spread that is small by luck"
+    if mean.e1.signflip is not None and mean.e1.signflip.floor < view.alpha:
+        yield "sign-flip", ", and an exact sign-flip test must agree"
+    yield "", f". Intervals are {fmt.percent(1 - view.alpha)} intervals. "
+    cells = [cell for one in result.contrasts for cell in (*one.cells, *one.slices)]
+    if "holm" in methods and any(cell.adjusted_p is not None for cell in cells):
+        yield "holm", f"{_all_cells(result)} were tested one by one with Holm's correction"
+        if "max-t" in methods and any(cell.maxt_p is not None for cell in cells):
+            yield "max-t", " and the joint sign-flip max-T"
+            yield "", "; the larger p decides"
+        yield "", ". "
+    if view.several:
+        yield "", "The means of all contrasts were adjusted among each other in the same way. "
+    if "guarded-crossed" in methods:
+        yield "guarded-crossed", "Intervals for new items use crossed random effects"
+        yield "", ". "
+
+
+def _of_checkpoints(view: View, methods: Mapping[str, Method]) -> Iterator[_Said]:
+    """Yield what was tested about one pair of checkpoints."""
+    found = view.mean.e0_mean
+    if found is None:
+        yield "", "Nothing was tested. "
+        return
+    scope = "With one training seed the verdict is about this pair of checkpoints on items of this kind, and says "
+    yield "", f"{scope}nothing about re-training. {_primary(view)}"
+    if found.method == "table":
+        yield "bonett-price", "the adjusted Wald test of the items lost and gained"
+        yield "mcnemar-midp", " and the conditional mid-p test"
+        yield "", ", of which the weaker counts for p and interval alike"
+    elif found.method == "t":
+        yield "item-t", "a paired t over items"
+    elif found.method == "clusters":
+        yield "cluster-robust", "a t over clusters of items"
+    else:
+        yield "", "a test over items, the variances of the benchmarks added and items that they share counted once"
+    yield "", f". Intervals are {fmt.percent(1 - view.alpha)} intervals. "
+    if "holm" in methods:
+        yield "holm", f"{_all_cells(view.result)} were tested one by one with Holm's correction"
+        yield "", ". "
+
+
+def _primary(view: View) -> str:
+    """Return the start of the sentence about the primary test; of logs nothing is known of when it was declared."""
+    which = f"of {view.contrast.name} " if view.several else ""
+    declared = ", declared before results were read," if "experiment" in view.result.provenance else ""
+    random = "training seeds random and items fixed" if view.mean.verdict_estimand == "E1" else "items random"
+    what = (
+        f"mean difference {which}on {view.cell_names[0]}"
+        if len(view.cells) == 1
+        else f"equal-weight mean difference {which}over {fmt.count(len(view.cells), 'benchmark')}"
+    )
+    return f"The primary test{declared} is that of the {what} with {random}, two-sided at alpha {view.alpha:g}: "
+
+
+def _all_cells(result: Result) -> str:
+    if len(result.contrasts) > 1:
+        return f"All cells of {len(result.contrasts)} contrasts"
+    return "Benchmarks and slices" if result.contrasts[0].slices else "Benchmarks"
 
 
 def _compared(view: View) -> str:

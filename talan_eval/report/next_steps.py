@@ -34,17 +34,22 @@ def next_steps(view: View) -> tuple[str, ...]:
 
 
 def margin_note(views: Sequence[View]) -> tuple[Note, ...]:
-    """Return how "no worse than" is to be read; empty without a margin."""
-    margin = views[0].not_worse
-    if margin is None:
+    """Return how words about a margin are to be read; empty without a margin."""
+    first = views[0]
+    margin = first.not_worse
+    test = first.mean.margin_test
+    size = margin.margin if margin is not None else None if test is None else test.margin
+    if size is None:
         return ()
-    level = fmt.percent(1 - views[0].alpha)
-    family = "the benchmarks of a contrast" if views[0].several else "the benchmarks"
+    level = fmt.percent(1 - first.alpha)
+    about = first.mean.verdict_estimand
+    seeds = " and, from five seeds on, the bootstrap-t bound" if about == "E1" else ""
     return (
         Note(
-            margin.words,
-            f"The one-sided {level} guarded lower bound excludes a loss of more than {fmt.points(margin.margin)} "
-            f"(E1; Holm over {family}). The margin must be declared before results are read.",
+            f"margin {size:g}",
+            f"No worse (no better) than {fmt.points(size)}: the one-sided {level} bound{seeds} excludes a larger loss "
+            f"(gain); {about}, Holm over the benchmarks. Equal within: both. Nothing is said where a seed stands "
+            "apart. The margin is the gate's, and must be declared before results are read.",
         ),
     )
 

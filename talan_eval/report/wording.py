@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from talan_eval.report import format as fmt
-from talan_eval.report.columns import FLAG, seeds_of_mean
+from talan_eval.report.columns import FLAG, adjusted_p, seeds_of_mean, shown_lines
 from talan_eval.result.labels import backbones, cell_names
 from talan_eval.result.schema import SPARSE_SEEDS
 
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from talan_eval.report.view import View
-    from talan_eval.result.schema import E1, Aggregate, Result
+    from talan_eval.result.schema import E0, E1, Aggregate, Result
+
+
+SCOPE_OF_PAIR: Final = "E0: this pair of checkpoints; nothing about re-training."
+"""What a verdict from one seed is about."""
 
 
 class Note(NamedTuple):
@@ -43,6 +47,8 @@ def headline(view: View) -> str:
     mean, result = view.mean, view.result
     if mean.verdict == "withheld":
         return _withheld(view)
+    if mean.verdict_estimand == "E0" and mean.e0_mean is not None:
+        return _of_checkpoints(view, mean.e0_mean)
     if mean.delta is None or mean.e1 is None or mean.verdict == "not estimable":
         return _no_verdict(view)
     over = (
@@ -61,8 +67,26 @@ def headline(view: View) -> str:
     size = f"{fmt.gain(mean.delta)} {view.unit} {over} {evidence}"
     if mean.verdict == "inconclusive":
         return f"No significant difference between {view.treatment} and {view.base}: {size}. {_what_was_visible(view)}"
-    basis = "confirmed by both tests" if mean.verdict_basis == "confirmed" else "resting on the t test alone"
+    agree = "guarded t and sign-flip agree (two tests of the same seeds)"
+    basis = agree if mean.verdict_basis == "confirmed" else "resting on the t test alone"
     return f"{view.treatment} is {mean.verdict} than {view.base}: {size}, {basis}."
+
+
+def _of_checkpoints(view: View, e0: E0) -> str:
+    """Return the verdict on one pair of checkpoints, with what it is about."""
+    mean, alpha = view.mean, view.alpha
+    over = f"on {view.cell_names[0]}" if mean.n_cells == 1 else f"on average over {mean.n_cells} benchmarks"
+    evidence = f"{fmt.percent(1 - alpha)} CI {fmt.interval(e0.ci)}, {fmt.equals(e0.p, alpha)}"
+    tried = view.result.settings.variants_tried
+    picked = f"; {fmt.equals(mean.adjusted_p, alpha)} after {tried} variants tried" if tried > 1 else ""
+    size = f"{fmt.gain(e0.delta)} points {over} ({evidence}{picked}{_among_means(view)})"
+    if mean.verdict == "inconclusive":
+        low, high = (fmt.gain(end) for end in e0.ci)
+        return (
+            f"{SCOPE_OF_PAIR} No significant difference between {view.treatment} and {view.base}: {size}. The data are "
+            f"compatible with differences from {low} to {high} points."
+        )
+    return f"{SCOPE_OF_PAIR} {view.treatment} is {mean.verdict} than {view.base}: {size}."
 
 
 def per_benchmark(view: View) -> str:
@@ -73,7 +97,7 @@ def per_benchmark(view: View) -> str:
     for cell, name in zip(view.cells, view.cell_names, strict=True):
         by_word.setdefault(cell.verdict, []).append(name)
     parts = [f"{word} on {', '.join(by_word[word])}" for word in ("better", "worse") if word in by_word]
-    for word in ("inconclusive", "not estimable", "withheld"):
+    for word in ("inconclusive", "not judged", "not estimable", "withheld"):
         if word in by_word:
             names = by_word[word]
             parts.append(f"{word} on {f'all {len(names)}' if len(names) == len(view.cells) else ', '.join(names)}")
@@ -97,27 +121,31 @@ def notes(views: Sequence[View]) -> tuple[Note, ...]:
     alpha = f"{first.alpha:g}"
     level = fmt.percent(1 - first.alpha)
     arms = ("the treatment", "the base arm") if first.several else (first.treatment, first.base)
+    of_pair = first.mean.verdict_estimand == "E0"
+    tested = not of_pair and any(view.mean.e1 is not None and view.mean.verdict != "not estimable" for view in views)
     entries = [
-        Note("E0", "This trained pair of checkpoints: items random, one seed. It says nothing about re-training."),
-        Note("E1", "Would re-training give the gain on these benchmarks? Seeds random, items fixed. "
-             f"{_guarded(views)}."),
-        Note("E2", "Would re-training give the gain on new items of this kind? Seeds and items random."),
+        Note("E0", "These pairs of checkpoints, one per seed: items random. It says nothing about re-training."),
+        *([Note("E1", "Would re-training give the gain on these benchmarks? Seeds random, items fixed. "
+                f"{_guarded(views)}."),
+           Note("E2", "Would re-training give the gain on new items of this kind? Seeds and items random.")]
+          if tested else []),
         Note("Scope", f"Intervals speak of these benchmarks and {_these_backbones(result)}, not of others."),
         Note("Primary test", _primary(first)),
-        Note("p", f"How often a difference at least this large would arise if training {arms[0]} in place of "
-             f"{arms[1]} changed nothing (the null). It is not the probability that the arms are equal, and a "
-             "small p says nothing about the size of a difference or about other benchmarks."),
-        Note("inconclusive", f"The data fit no effect as well as every effect inside the {level} interval. This is no "
-             "evidence that the arms are equal; more seeds or items narrow the interval."),
-        *_exact_tests(views),
-        Note("bootstrap", "Interval from resampled seeds (E1), beside the guarded one; no verdict rests on it."),
-        Note("adjusted p", f"For {_family(result)} together: the larger of Holm's p and the "
-             f"joint sign-flip max-T p; Holm's alone with too few seeds for max-T; {fmt.MISSING} below five seeds."
-             f"{_slices_adjusted(result)}{_means_adjusted(first)}"),
+        *([_of_p(arms, of_pair=of_pair)] if tested or of_pair else []),
+        *([Note("inconclusive", f"The data fit no effect as well as every effect inside the {level} interval. This is "
+                "no evidence that the arms are equal; more seeds or items narrow the interval.")]
+          if tested or of_pair else []),
+        *_not_judged(views),
+        *(_exact_tests(views) if tested else ()),
+        *([Note("bootstrap", "Interval from resampled seeds (E1), beside the guarded one; no verdict rests on it.")]
+          if _bootstrapped(views) else []),
+        *([_of_adjusted(first)] if any(adjusted_p(line) is not None for view in views for line in shown_lines(view))
+          else []),
         *_simultaneous(views),
         Note("flips", "Items on which the treat arm scored less (lost) or more (gained), summed over seeds."),
-        Note("MDE 80 %", f"The true gain in {result.measure.unit} that this experiment would have found in 80 % of "
-             f"repetitions at alpha {alpha}, at the noise seen here and before adjustment."),
+        *([Note("MDE 80 %", f"The true gain in {result.measure.unit} that would have been called better in 80 % of "
+                f"such experiments at alpha {alpha}, at the noise seen here; of a benchmark before adjustment.")]
+          if tested else []),
         *_families(result),
         *_seeds(views),
         *_divergence(result),
@@ -127,6 +155,44 @@ def notes(views: Sequence[View]) -> tuple[Note, ...]:
         text = "Rests on the guarded t alone, hence on normal seed differences: no exact test can confirm it here."
         entries.append(Note(FLAG, text))
     return tuple(entries)
+
+
+def _of_p(arms: tuple[str, str], *, of_pair: bool) -> Note:
+    null = (
+        f"the checkpoints of {arms[0]} and {arms[1]} were equally good on items of this kind"
+        if of_pair
+        else f"training {arms[0]} in place of {arms[1]} changed nothing"
+    )
+    return Note(
+        "p",
+        f"How often a difference at least this large would arise if {null} (the null). It is not the probability that "
+        "the arms are equal, and a small p says nothing about the size of a difference or about other benchmarks.",
+    )
+
+
+def _of_adjusted(view: View) -> Note:
+    if view.mean.verdict_estimand == "E0":
+        return Note("adjusted p", f"For {_family(view.result)} together: Holm's p.")
+    if len(view.cells) == 1 and not view.several and not view.slices:
+        return Note(
+            "adjusted p", "The larger of guarded t and, from six seeds on, sign-flip p: there is one benchmark."
+        )
+    return Note(
+        "adjusted p",
+        f"For {_family(view.result)} together: the larger of Holm's p and the joint sign-flip max-T p; Holm's alone "
+        f"with too few seeds for max-T; {fmt.MISSING} below five seeds."
+        f"{_slices_adjusted(view.result)}{_means_adjusted(view)}",
+    )
+
+
+def _not_judged(views: Sequence[View]) -> Iterator[Note]:
+    if any(cell.verdict == "not judged" for view in views for cell in (*view.cells, *view.slices)):
+        yield Note("not judged", "Below five seeds no claim is made about a single benchmark among several.")
+
+
+def _bootstrapped(views: Sequence[View]) -> bool:
+    every = [cell.e1 for view in views for cell in view.cells] + [view.mean.e1 for view in views]
+    return any(e1 is not None and e1.bootstrap is not None and e1.bootstrap.ci is not None for e1 in every)
 
 
 def selection(result: Result) -> tuple[str, ...]:
@@ -313,8 +379,11 @@ def _withheld(view: View) -> str:
 def _what_was_visible(view: View) -> str:
     mean, alpha = view.mean, view.alpha
     floor = f"a true gain of {fmt.score(mean.mde80)} {view.unit} would have been found in 80 % of such experiments"
-    if mean.e1 is None or mean.e1.p >= alpha:
-        return f"The effect of re-training lies anywhere inside the interval; {floor}."
+    if mean.e1 is None:
+        return f"{floor[:1].upper()}{floor[1:]}."
+    if mean.e1.p >= alpha:
+        low, high = (fmt.gain(end) for end in mean.e1.ci)
+        return f"The data are compatible with effects from {low} to {high} {view.unit}; {floor}."
     if mean.e1.signflip is not None and mean.e1.signflip.p >= alpha:
         return f"The t test alone rejects, the exact sign-flip test does not, and both must; {floor}."
     if mean.e1.permutation is not None and mean.e1.permutation.p >= alpha:
@@ -354,8 +423,9 @@ def _primary(view: View) -> str:
     cells = fmt.count(len(view.cells), "benchmark")
     which = f" of {view.contrast.name}" if view.several else ""
     return (
-        f"The equal-weight mean gain{which} over {cells}, E1, two-sided at alpha {view.alpha:g}. Called better or "
-        f"worse when: {result.primary.rule}. Family {result.primary.family_hash} (arms, benchmarks, metrics)."
+        f"The equal-weight mean gain{which} over {cells}, {result.primary.estimand}, two-sided at alpha "
+        f"{view.alpha:g}. Called better or worse when: {result.primary.rule}. Family {result.primary.family_hash} "
+        "(arms, benchmarks, metrics)."
     )
 
 
@@ -404,7 +474,7 @@ def _simultaneous(views: Sequence[View]) -> Iterator[Note]:
     if any(ci is not None for ci in found):
         yield Note(
             "simultaneous",
-            "E1 interval that holds for all of its family at once: the wider of Bonferroni's guarded t and single-step "
+            "Interval that holds for all of its family at once: Bonferroni's, of E1 the wider of it and single-step "
             "max-T. The adjusted p is step-down and can reject where this interval still holds zero.",
         )
 

@@ -19,6 +19,14 @@ class GateRequest:
     per_cell: bool = option(default=False, text="FAIL too when one benchmark shows a loss (Holm).")
     per_slice: bool = option(default=False, text="FAIL too when one slice shows a loss (Holm).")
     fail_below_margin: bool = option(default=False, text="FAIL only for a loss shown to exceed the margin.")
+    estimand: str | None = option(
+        None,
+        "E0 (these checkpoints), E1 (re-training) or E2 (re-training, new items). When left out: E1 from two seeds on, "
+        "E0 with one.",
+    )
+    least_share: float = option(
+        1.0, "Share of either arm's items, and of its seeds, that must be compared; INCOMPLETE below."
+    )
     against: Path | None = option(
         None, "Baseline result of the same contrasts: gate the change of the gain since then."
     )

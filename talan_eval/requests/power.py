@@ -21,7 +21,10 @@ class PowerRequest:
     tau: float = option(0.0, "Spread of the true gain between trainings, standard deviation in points.")
     phi_train: float = option(0.02, "Variance per item that training adds and samples do not reduce, 0 to 2.")
     phi_decode: float = option(0.2, "Variance per item of one decoded sample, both arms, 0 to 2; greedy: what flips.")
-    cells: int | None = option(None, "Benchmarks in the family; those of --from, or 1, when left out.")
+    cells: int | None = option(None, "Benchmarks of each contrast; those of --from, or 1, when left out.")
+    contrasts: int | None = option(
+        None, "Contrasts with one base arm that are judged together; those of --from, or 1, when left out."
+    )
     alpha: float = option(0.05, "Two-sided error rate.")
     power: float = option(0.8, "Wanted chance of finding a true gain.")
     json: Path | None = option(None, "Write the plan to this file as well.")

@@ -27,7 +27,11 @@ class StatisticsOptions:
         "Tests beside the defaults, by name: wilcoxon, cmh, item-bootstrap, tost, benjamini-yekutieli.",
         listed=True,
     )
-    margin: float | None = option(None, "Equivalence margin of --also tost, in points.")
+    margin: float | None = option(
+        None,
+        "Difference that would not matter, in points: asks for each benchmark and the mean whether the arm under test "
+        "is no worse, or no better, by more than it. The gate's --margin means the same.",
+    )
     weights: tuple[str, ...] = option(
         (),
         "Weight of a benchmark in the mean, TASK=2, or benchmarks that count as one in it, NAME=TASK+TASK (repeat it); "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 
 from talan_eval.result import following
-from talan_eval.result.evidence import Measure
+from talan_eval.result.evidence import SPARSE_SEEDS, Measure
 from talan_eval.result.near import ROUNDING, same
 from talan_eval.stats.aggregate import interquartile_mean, probability_of_improvement
 from talan_eval.stats.guard import ErrorTerm
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from talan_eval.result.schema import Aggregate, ArmRecord, Cell, Contrast, Result, Selection, Settings, TaskScore
 
 _FULL: Final = 100.0  # points
+_TIE: Final = 1e-9  # of a p and the error rate
 _Name = TypeVar("_Name")
 
 
@@ -129,6 +130,7 @@ def _numbers(contrast: Contrast, result: Result, *, primary: bool) -> Iterator[s
         return
     mean, pairing = contrast.aggregate, contrast.pairing
     yield from (f"aggregate.{said}" for said in _numbers_of_mean(mean, contrast))
+    yield from (f"aggregate.{said}" for said in _of_tests(mean, settings.alpha))
     entries = tuple(following.backbone_means(mean, contrast.cells, pairing, settings.alpha))
     yield from (f"aggregate.{said}" for said in entries)
     evidence = None if entries else following.of_mean(mean, contrast.cells, pairing)
@@ -150,8 +152,11 @@ def _numbers_of_cell(cell: Cell, contrast: Contrast, settings: Settings) -> Iter
         if not same(mean, sum(by_seed) / len(by_seed)):
             yield f"{name} is not the mean of its seeds"
     yield from _seed_by_seed(cell, contrast)
-    if (cell.n_seeds > 1) != (cell.e1 is not None):
-        yield "e1 stands there exactly with two seeds or more, and here it is otherwise"
+    if cell.n_seeds >= SPARSE_SEEDS and cell.e1 is None:
+        yield "e1 stands there with three seeds or more, and here it does not"
+    if cell.e0_mean is not None and not same(cell.e0_mean.delta, cell.delta):
+        yield "e0_mean.delta is not delta"
+    yield from _of_tests(cell, settings.alpha)
     if cell.mean_squares is not None and len(cell.deltas) > 1:
         spread = float(np.var(cell.deltas, ddof=1)) * cell.n_items
         if not same(cell.mean_squares.seed / max(spread, 1.0), spread / max(spread, 1.0)):
@@ -159,6 +164,13 @@ def _numbers_of_cell(cell: Cell, contrast: Contrast, settings: Settings) -> Iter
     if cell.e1 is not None:
         yield from following.of_e1(cell.e1, following.of_cell(cell, contrast.pairing), settings.alpha)
     yield from _verdict(cell, cell.adjusted_p, settings, diverged=bool(cell.diverged_seeds))
+
+
+def _of_tests(found: Cell | Aggregate, alpha: float) -> Iterator[str]:
+    """Name tests whose p and interval contradict each other."""
+    for name, test in (("e0_mean", found.e0_mean), ("e1", found.e1), ("e2", found.e2)):
+        if test is not None and abs(test.p - alpha) > _TIE and (test.p < alpha) != (test.ci[0] > 0 or test.ci[1] < 0):
+            yield f"{name}: p and ci contradict each other"
 
 
 def _seed_by_seed(cell: Cell, contrast: Contrast) -> Iterator[str]:
@@ -169,6 +181,8 @@ def _seed_by_seed(cell: Cell, contrast: Contrast) -> Iterator[str]:
     for seed, delta, pair in zip(cell.seeds, cell.deltas, cell.e0, strict=False):
         if pair.seed != seed or not same(pair.delta, delta):
             yield f"e0: that of seed {seed} is not its delta"
+        elif (pair.lost or 0) + (pair.gained or 0) > cell.n_items:
+            yield f"e0: seed {seed} has more items lost and gained than there are"
         elif abs(delta) > _FULL * ((pair.lost or 0) + (pair.gained or 0)) / cell.n_items + ROUNDING:
             yield f"e0: seed {seed} has a larger delta than its changed items can make"
 

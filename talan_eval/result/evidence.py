@@ -20,10 +20,12 @@ POINTS: Final = "points"
 Points = Annotated[float, Field(json_schema_extra={"unit": "percentage points"})]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Ci = tuple[Points, Points]
-VerdictWord = Literal["better", "worse", "inconclusive", "not estimable", "withheld"]
+VerdictWord = Literal["better", "worse", "inconclusive", "not judged", "not estimable", "withheld"]
+Estimand = Literal["E0", "E1"]
+MarginWord = Literal["no worse", "no better", "equivalent"]
 Pairing = Literal["paired", "fixed", "independent"]
 ArmKind = Literal["trained", "stored", "fixed", "logged"]
-Basis = Literal["confirmed", "normality-based"]
+Basis = Literal["confirmed", "normality-based", "items"]
 
 
 class PublishedRecord(BaseModel):
@@ -57,12 +59,79 @@ class CheckpointPair(PublishedRecord):
     lost: int | None = Field(ge=0, description="Items on which the treatment scores less; null if unbounded.")
     gained: int | None = Field(ge=0, description="Items on which the treatment scores more; null if unbounded.")
     mcnemar_p: Probability | None = Field(
-        description="McNemar, exact up to 1,000 changed items, mid-p above. Of an unbounded metric the t over items; "
-        "null where all items differ by the same."
+        description="By name: sign test of the changed items (McNemar), exact up to 1,000 of them, mid-p above. Of an "
+        "unbounded metric the t over items; null where all items differ by the same."
+    )
+    p: Probability | None = Field(
+        None, description="Two-sided p of no mean difference, of the test that ci is made from; null in older results."
     )
     ci: Ci | None = Field(
-        description="Bonett-Price interval, points. Of an unbounded metric the t over items; null likewise."
+        description="Interval of the mean difference, points. Of an unbounded metric the t over items; null likewise."
     )
+
+
+class OneSided(PublishedRecord):
+    """One-sided bounds: what a non-inferiority gate reads."""
+
+    alpha: Probability = Field(description="One-sided error rate of each bound.")
+    lower: Points = Field(description="The true difference exceeds this, points.")
+    upper: Points = Field(description="The true difference lies below this, points.")
+
+
+class GuardTerm(PublishedRecord):
+    """One way of estimating the standard error of the mean difference; the widest counts."""
+
+    name: Literal["t", "flip", "floor"] = Field(
+        description="Spread of seeds (of items in E0), item-level noise, or the zero-width floor."
+    )
+    se: Points = Field(ge=0, description="Standard error, points.")
+    df: float | None = Field(description="Degrees of freedom of its t distribution; null for the normal.")
+
+
+class E0(PublishedRecord):
+    """Are these trained pairs of checkpoints better on items of this kind? Seeds fixed, items random.
+
+    With several seeds it is the mean over their pairs. Says nothing about re-training.
+    """
+
+    method: Literal["table", "t", "clusters", "mean"] = Field(
+        description="table: lost and gained right-or-wrong answers (Bonett-Price and conditional mid-p, the weaker "
+        "counts); t over items for partial credit; cluster-robust t; mean of several benchmarks."
+    )
+    n_pairs: int = Field(ge=1, description="Pairs of checkpoints, one per seed.")
+    delta: Points = Field(description="Mean difference, points.")
+    ci: Ci = Field(description="Interval, points.")
+    p: Probability = Field(description="Two-sided p; below alpha exactly when the interval excludes 0.")
+    one_sided: OneSided = Field(description="One-sided bounds of the same test.")
+    n_items: int = Field(ge=1, description="Items, of all benchmarks together.")
+    lost: int | None = Field(None, ge=0, description="Items lost; null unless of a table.")
+    gained: int | None = Field(None, ge=0, description="Items gained; null unless of a table.")
+    terms: tuple[GuardTerm, ...] = Field(
+        (), description="Error terms, from which gates compute bounds; none of a table."
+    )
+
+
+class OutlyingSeed(PublishedRecord):
+    """A training that stands apart from the others: a red flag, and no PASS."""
+
+    seed: int = Field(description="Training seed.")
+    delta: Points = Field(description="Its difference, points.")
+    median: Points = Field(description="Median over seeds, points.")
+    distance: float = Field(
+        ge=0, description="Distance from the median over the larger of the MAD-based spread and the items' noise."
+    )
+    threshold: float = Field(ge=0, description="What normal seeds exceed in at most 1 % of comparisons.")
+
+
+class MarginTest(PublishedRecord):
+    """Is the treatment no worse, or no better, than the base by more than a declared margin?"""
+
+    margin: Points = Field(ge=0, description="Difference that would not matter, declared before results are read.")
+    p_not_worse: Probability | None = Field(
+        description="One-sided p of a difference above -margin, Holm over the cells; null where nothing is judged."
+    )
+    p_not_better: Probability | None = Field(description="One-sided p of a difference below margin, likewise.")
+    word: MarginWord | None = Field(description="What both say at alpha; null where neither is shown.")
 
 
 class PlainT(PublishedRecord):
@@ -101,22 +170,6 @@ class Bootstrap(PublishedRecord):
     ci: Ci | None = Field(description="Interval, points; null with too few seeds or where unbounded.")
 
 
-class OneSided(PublishedRecord):
-    """One-sided guarded bounds: what a non-inferiority gate reads."""
-
-    alpha: Probability = Field(description="One-sided error rate of each bound.")
-    lower: Points = Field(description="The true difference exceeds this, points.")
-    upper: Points = Field(description="The true difference lies below this, points.")
-
-
-class GuardTerm(PublishedRecord):
-    """One way of estimating the standard error of the mean difference; the widest counts."""
-
-    name: Literal["t", "flip", "floor"] = Field(description="Seed spread, item-level noise, or the zero-width floor.")
-    se: Points = Field(ge=0, description="Standard error, points.")
-    df: float | None = Field(description="Degrees of freedom of its t distribution; null for the normal.")
-
-
 class E1(PublishedRecord):
     """Would re-training give the gain on these benchmarks? Seeds random, items fixed."""
 
@@ -128,7 +181,7 @@ class E1(PublishedRecord):
     )
     t: PlainT = Field(description="The plain paired t.")
     signflip: SignFlip | None = Field(
-        description="The exact companion; null above 20 seeds of a backbone or 40 trained pairs, or if independent."
+        description="The exact companion; null where seeds are independent, and with drawn answers of a fixed arm."
     )
     permutation: Permutation | None = Field(None, description="Its counterpart for independent seeds; else null.")
     bootstrap: Bootstrap | None = Field(description="Bootstrap interval over seeds; null over several backbones.")
@@ -144,8 +197,12 @@ class E2(PublishedRecord):
     )
     ci: Ci = Field(description="Guarded interval, points.")
     p: Probability = Field(description="Guarded two-sided p.")
-    df: float = Field(ge=1, description="Satterthwaite degrees of freedom of its t term.")
+    df: float | None = Field(
+        ge=1, description="Satterthwaite degrees of freedom of its t term; null where nothing varies."
+    )
     pigeonhole_ci: Ci | None = Field(description="Two-way bootstrap interval, points; null where it has no width.")
+    one_sided: OneSided | None = Field(None, description="One-sided bounds with the same guard; null in older results.")
+    terms: tuple[GuardTerm, ...] = Field((), description="The guard's terms; none in older results.")
 
 
 class MeanSquares(PublishedRecord):

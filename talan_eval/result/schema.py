@@ -23,6 +23,7 @@ from pydantic import Field, JsonValue
 
 from talan_eval.result.evidence import (
     CELL_SEEDS,
+    E0,
     E1,
     E2,
     SPARSE_SEEDS,
@@ -32,13 +33,17 @@ from talan_eval.result.evidence import (
     CheckpointPair,
     Ci,
     Clustering,
+    Estimand,
     GuardTerm,
     ItemFlip,
     ItemLevel,
+    MarginTest,
+    MarginWord,
     MeanSquares,
     Measure,
     NamedTest,
     OneSided,
+    OutlyingSeed,
     Pairedness,
     Pairing,
     Permutation,
@@ -52,6 +57,7 @@ from talan_eval.result.evidence import (
 
 __all__ = [
     "CELL_SEEDS",
+    "E0",
     "E1",
     "E2",
     "SPARSE_SEEDS",
@@ -68,17 +74,21 @@ __all__ = [
     "Clustering",
     "Contrast",
     "ContrastName",
+    "Estimand",
     "FailedCell",
     "Family",
     "GuardTerm",
     "ItemFlip",
     "ItemLevel",
     "LiveProbe",
+    "MarginTest",
+    "MarginWord",
     "MeanSquares",
     "Measure",
     "Method",
     "NamedTest",
     "OneSided",
+    "OutlyingSeed",
     "Pairedness",
     "Pairing",
     "Permutation",
@@ -107,6 +117,9 @@ class Cell(PublishedRecord):
     n_items: int = Field(ge=1, description="Items, the same for both arms and all seeds.")
     n_dropped: int = Field(0, ge=0, description="Items left out of both arms because not every run has them.")
     dropped_items: tuple[str, ...] = Field((), description="The first twenty of these, by their identifiers.")
+    pairing_hash: str | None = Field(
+        None, description="Hash of the item ids and prompts of the whole benchmark; null in older results."
+    )
     n_seeds: int = Field(
         ge=1, description="Training seeds with both arms complete; the smaller number where they are independent."
     )
@@ -131,16 +144,21 @@ class Cell(PublishedRecord):
     treat_by_seed: tuple[Points, ...] = Field((), description="Mean score of the treatment per seed.")
     pairedness: Pairedness | None = Field(None, description="Null unless seeds are paired.")
     e0: tuple[CheckpointPair, ...] = Field(description="One checkpoint pair per seed; none where independent.")
-    e1: E1 | None = Field(description="Null with one seed.")
-    e2: E2 | None = Field(description="Null with one seed or one item.")
+    e0_mean: E0 | None = Field(
+        None, description="E0 of all these pairs: of the one pair with one seed. Null where independent."
+    )
+    e1: E1 | None = Field(description="Null below three seeds of an arm.")
+    e2: E2 | None = Field(description="Null below three seeds of an arm, or with one item.")
+    outlying: OutlyingSeed | None = Field(None, description="A seed that stands apart; null where none does.")
     mean_squares: MeanSquares | None = Field(description="Null with one seed or independent seeds.")
     clusters: Clustering | None = Field(description="Null when items are taken as independent.")
     items: ItemLevel | None = Field(description="Item level; null for slices.")
     also: tuple[NamedTest, ...] = Field(description="Tests that were asked for by name.")
-    holm_p: Probability | None = Field(description="Guarded p of E1, Holm over the family.")
+    holm_p: Probability | None = Field(description="p of E1 (guarded) or, with one seed, of E0; Holm over the family.")
     maxt_p: Probability | None = Field(description="Joint sign-flip max-T, step-down, over the family.")
     adjusted_p: Probability | None = Field(
-        description="The p that decides: the larger of the two from 6 seeds on, Holm's at 5, null below 5."
+        description="The p that decides: the larger of the two from 6 seeds on, Holm's at 5; Holm's of E0 with one "
+        "seed; null from 2 to 4 seeds. A single benchmark is judged as its mean is, from 3 seeds on."
     )
     bh_p: Probability | None = Field(description="Exploratory: guarded p of E1, Benjamini-Hochberg over the family.")
     simultaneous_ci: Ci | None = Field(
@@ -150,9 +168,16 @@ class Cell(PublishedRecord):
     )
     mde80: Points | None = Field(description="True gain found with 80 % power at the observed noise, unadjusted.")
     verdict: VerdictWord = Field(
-        description="After adjustment for the family; withheld where a training of either arm diverged."
+        description="After adjustment for the family; withheld where a training of either arm diverged, not judged "
+        "where so few seeds allow no claim about a single benchmark."
     )
-    verdict_basis: Basis | None = Field(description="For better or worse: both tests, or the t test alone.")
+    verdict_basis: Basis | None = Field(
+        description="For better or worse: both tests of seeds, the t test alone, or the items of a pair of checkpoints."
+    )
+    verdict_estimand: Estimand = Field(
+        "E1", description="What the verdict is about: E0, this pair of checkpoints, or E1, re-training."
+    )
+    margin_test: MarginTest | None = Field(None, description="Null without a margin.")
 
 
 class PositiveCells(PublishedRecord):
@@ -206,8 +231,10 @@ class Aggregate(PublishedRecord):
     base_mean: Points | None = Field(None, description="Mean over the cells of the base arm's mean score, points.")
     treat_mean: Points | None = Field(None, description="The same of the treatment.")
     pairedness: Pairedness | None = Field(None, description="Null unless seeds of one backbone are paired.")
-    e1: E1 | None = Field(description="Null below two common seeds.")
-    e2: E2 | None = Field(description="Null below two common seeds or with one item in a cell.")
+    e0_mean: E0 | None = Field(None, description="E0 of the mean, of these pairs of checkpoints; null if independent.")
+    e1: E1 | None = Field(description="Null below three common seeds.")
+    e2: E2 | None = Field(description="Null below three common seeds or with one item in a cell.")
+    outlying: OutlyingSeed | None = Field(None, description="A seed that stands apart; null where none does.")
     anytime: Anytime | None = Field(None, description="Null when no seeds were added after a look.")
     iqm: Points | None = Field(description="Interquartile mean over seeds and cells; descriptive.")
     poi: Probability | None = Field(description="Share of seed-cell pairs with a gain, ties one half; descriptive.")
@@ -226,7 +253,13 @@ class Aggregate(PublishedRecord):
     also: tuple[NamedTest, ...] = Field((), description="Tests that were asked for by name and apply to the mean.")
     mde80: Points | None = Field(description="True mean gain found with 80 % power at the observed noise.")
     verdict: VerdictWord = Field(description="Of the primary test, or of this contrast's adjusted one; or withheld.")
-    verdict_basis: Basis | None = Field(description="For better or worse: both tests, or the t test alone.")
+    verdict_basis: Basis | None = Field(
+        description="For better or worse: both tests of seeds, the t test alone, or the items of a pair of checkpoints."
+    )
+    verdict_estimand: Estimand = Field(
+        "E1", description="What the verdict is about: E0, this pair of checkpoints, or E1, re-training."
+    )
+    margin_test: MarginTest | None = Field(None, description="Null without a margin.")
 
 
 class ContrastName(PublishedRecord):
@@ -337,7 +370,9 @@ class Primary(PublishedRecord):
     contrast: ContrastName = Field(description="The first contrast that was asked for.")
     statistic: Literal["equal_weight_mean", "weighted_mean"] = Field(description="Mean gain over the cells.")
     weights: dict[str, float] = Field({}, description="Share of each benchmark in it; empty where all weigh alike.")
-    estimand: Literal["E1"] = Field(description="Seeds random, items fixed.")
+    estimand: Estimand = Field(
+        description="E1: seeds random, items fixed. E0 where there is one seed: these checkpoints, items random."
+    )
     rule: str = Field(description="When the verdict is better or worse.")
     family_hash: str = Field(description="SHA-256 (12 hex digits) of the contrasts, cells and metrics.")
 
@@ -355,7 +390,7 @@ class Settings(PublishedRecord):
     slices: tuple[str, ...] = Field(description="Labels by which benchmarks were sliced.")
     also: tuple[str, ...] = Field(description="Tests that were asked for by name.")
     margin: Annotated[float, Field(gt=0, json_schema_extra={"unit": "percentage points"})] | None = Field(
-        None, description="Equivalence margin of tost, declared before results are read; null without it."
+        None, description="Difference that would not matter, declared before results are read; null without it."
     )
 
 

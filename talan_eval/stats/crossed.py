@@ -22,14 +22,14 @@ class Crossed:
     Attributes:
         delta: Mean over seeds and items (and cells).
         guard: Interval, p-value and binding term ("t": the Satterthwaite t; "flip": item noise; "floor").
-        df: Satterthwaite degrees of freedom of the t term, at least 1.
-        terms: The error terms, for one-sided bounds and gates; the first is the t term.
+        df: Satterthwaite degrees of freedom of the t term, at least 1; None where nothing varies and there are none.
+        terms: The three error terms, for one-sided bounds and gates; the first is the t term.
     """
 
     delta: float
     guard: Guarded
-    df: float
-    terms: tuple[ErrorTerm, ...]
+    df: float | None
+    terms: tuple[ErrorTerm, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,11 @@ def combine(
     Returns:
         The guarded result.
     """
-    variance = max(sum(part for part, _ in seed_parts) + sum(part.item - part.error for part in item_parts), 0.0)
+    gross = sum(part for part, _ in seed_parts) + sum(part.item for part in item_parts)
+    variance = gross - sum(part.error for part in item_parts)
+    # a difference of equal parts, or the spread of a constant, is rounding and no variance
+    if variance <= max(ROUNDING * gross, (ROUNDING * delta) ** 2):
+        variance = 0.0
     components = list(seed_parts)
     guards = []
     for part in item_parts:
@@ -122,7 +126,7 @@ def combine(
         ErrorTerm("flip", math.sqrt(guard_variance), satterthwaite(guard_variance, guards) if clustered else math.inf),
         ErrorTerm("floor", math.sqrt(sum(part.floor for part in item_parts))),
     )
-    return Crossed(delta, guarded(delta, terms, alpha), df, terms)
+    return Crossed(delta, guarded(delta, terms, alpha), df if variance > 0 else None, terms)
 
 
 def satterthwaite(variance: float, parts: Sequence[tuple[float, float]]) -> float:

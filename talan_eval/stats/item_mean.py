@@ -23,10 +23,12 @@ class ItemMean:
     Attributes:
         delta: Mean difference.
         guard: Interval and p; None with one item, or where all items differ by the same.
+        terms: The error terms that it is made from; none without it.
     """
 
     delta: float
     guard: Guarded | None
+    terms: tuple[ErrorTerm, ...] = ()
 
 
 def mean_of_items(
@@ -51,4 +53,4 @@ def mean_of_items(
     if clusters is not None:
         members = as_clusters(clusters, size)
         terms.append(ErrorTerm("t", math.sqrt(robust_mean_variance(values, members)), members.count - 1))
-    return ItemMean(delta, guarded(delta, terms, alpha))
+    return ItemMean(delta, guarded(delta, terms, alpha), tuple(terms))

@@ -1,10 +1,10 @@
-"""E0: one trained pair of checkpoints, items random. Nothing here speaks of re-training."""
+"""E0: trained pairs of checkpoints as they are, items random. Nothing here speaks of re-training."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy import special
@@ -12,60 +12,80 @@ from scipy import special
 from talan_eval.stats.arrays import FloatArray, Interval, as_deltas
 from talan_eval.stats.clusters import Clusters, Labels, as_clusters, robust_mean_variance
 from talan_eval.stats.guard import ErrorTerm, critical_value, guarded
+from talan_eval.stats.noninferiority import GuardedDifference
+from talan_eval.stats.pair_table import PairTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from talan_eval.stats.noninferiority import Evidence
+
 MAX_EXACT = 1000  # discordant items up to which the exact test is used
+PairMethod = Literal["table", "t", "clusters"]
 
 
 @dataclass(frozen=True)
 class CheckpointPair:
-    """E0 of one seed.
+    """E0 of one pair of checkpoints, or of the mean over several pairs whose seeds are fixed.
 
     Attributes:
-        delta: Mean difference, a proportion.
+        evidence: Bounds and one-sided p-values, of the same test as ``p`` and ``ci``.
         lost: Items on which the treated checkpoint scores less.
         gained: Items on which it scores more.
-        p: McNemar p-value, exact up to 1,000 discordant items, mid-p above; the sign test of the changed items. With
-            clusters the p-value of ``ci``.
-        ci: Bonett-Price interval, or the cluster-robust one.
+        p: Two-sided p of no mean difference; below alpha exactly when ``ci`` excludes zero.
+        ci: Interval of the mean difference.
+        sign_p: Sign test of the changed items, which is McNemar's test for right-or-wrong answers: exact up to 1,000 of
+            them, mid-p above. It stands beside, by name, and decides nothing: with partial credit it may point the
+            other way than the mean.
+        method: Which test: of the table of right-or-wrong answers, t over items, or cluster-robust.
     """
 
-    delta: float
+    evidence: Evidence
     lost: int
     gained: int
     p: float
     ci: Interval
+    sign_p: float
+    method: PairMethod
+
+    @property
+    def delta(self) -> float:
+        """Return the mean difference, a proportion."""
+        return self.evidence.delta
 
 
 def checkpoint_pair(
     row: FloatArray, alpha: float, clusters: Labels | Sequence[str] | Sequence[int] | None = None
 ) -> CheckpointPair:
-    """Describe one seed's pair of checkpoints.
+    """Describe one pair of checkpoints.
 
-    McNemar's test takes items as independent. With clusters the interval is the widest of the cluster-robust
-    ``t_{G-1}`` one, the one of independent items and the Bonett-Price floor ``z sqrt(2) / (N + 2)``, and p is its own.
+    Right-or-wrong answers give the table of lost and gained items (``PairTable``). Partial credit gives the paired t
+    over items, guarded by the Bonett-Price floor ``z sqrt(2) / (N + 2)``; with a single item nothing but that items
+    lie between -1 and 1 is known. With clusters the widest of the cluster-robust ``t_{G-1}``, the t of independent
+    items and the floor counts.
 
     Args:
-        row: Differences of one seed, shape (N,). For means over k samples an item counts as lost or gained by its sign.
+        row: Differences of one seed, or their mean over seeds, shape (N,). The sign says whether an item is lost.
         alpha: Two-sided error rate.
         clusters: One cluster id per item, where items are not independent.
 
     Returns:
-        Flips, p-value and interval.
+        Flips, p-value and interval, and what gates read.
 
     Raises:
         ValueError: With fewer than two clusters.
     """
     values = as_deltas(np.asarray(row)[None, :])[0]
     lost, gained = int((values < 0).sum()), int((values > 0).sum())
-    if clusters is not None:
-        delta = float(values.mean())
-        guard = guarded(delta, _clustered_terms(values, as_clusters(clusters, len(values))), alpha)
-        return CheckpointPair(delta, lost, gained, guard.p, guard.ci)
-    p = mcnemar_exact(lost, gained) if lost + gained <= MAX_EXACT else mcnemar_midp(lost, gained)
-    return CheckpointPair(float(values.mean()), lost, gained, p, bonett_price_interval(values, alpha))
+    sign_p = mcnemar_exact(lost, gained) if lost + gained <= MAX_EXACT else mcnemar_midp(lost, gained)
+    if clusters is None and np.isin(values, (-1.0, 0.0, 1.0)).all():
+        table = PairTable(len(values), lost, gained)
+        return CheckpointPair(table, lost, gained, table.p, table.interval(alpha), sign_p, "table")
+    members = None if clusters is None else as_clusters(clusters, len(values))
+    difference = GuardedDifference(float(values.mean()), item_terms(values, members))
+    found = guarded(difference.delta, difference.terms, alpha)
+    ci = Interval(max(-1.0, found.ci.lo), min(1.0, found.ci.hi))
+    return CheckpointPair(difference, lost, gained, found.p, ci, sign_p, "t" if members is None else "clusters")
 
 
 def mcnemar_exact(lost: int, gained: int) -> float:
@@ -107,12 +127,19 @@ def bonett_price_interval(row: FloatArray, alpha: float) -> Interval:
     return Interval(max(-1.0, centre - half), min(1.0, centre + half))
 
 
-def _clustered_terms(values: FloatArray, clusters: Clusters) -> tuple[ErrorTerm, ...]:
+def item_terms(values: FloatArray, clusters: Clusters | None) -> tuple[ErrorTerm, ...]:
+    """Return the error terms of a mean over random items: the t over items or clusters, and what guards it.
+
+    Args:
+        values: Differences, shape (N,).
+        clusters: Membership of the items; None for independent ones.
+    """
     size = len(values)
-    robust = robust_mean_variance(values, clusters)
-    independent = float(values.var(ddof=1)) / size
-    return (
-        ErrorTerm("t", math.sqrt(robust), clusters.count - 1),
-        ErrorTerm("flip", math.sqrt(independent)),
-        ErrorTerm("floor", math.sqrt(2) / (size + 2)),
-    )
+    floor = ErrorTerm("floor", math.sqrt(2) / (size + 2))
+    if size < 2:  # noqa: PLR2004 - a variance needs two values
+        return ErrorTerm("t", 1.0, 1), floor
+    independent = math.sqrt(float(values.var(ddof=1)) / size)
+    if clusters is None:
+        return ErrorTerm("t", independent, size - 1), floor
+    robust = math.sqrt(robust_mean_variance(values, clusters))
+    return ErrorTerm("t", robust, clusters.count - 1), ErrorTerm("flip", independent), floor

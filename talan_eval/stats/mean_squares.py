@@ -65,7 +65,7 @@ def mean_squares(deltas: FloatArray, clusters: Labels | Sequence[str] | Sequence
         clusters: One cluster id per item, where items are not independent.
 
     Returns:
-        The mean squares. MS_S is exactly zero when the seed means differ by rounding only.
+        The mean squares. Each is exactly zero where what it measures differs by rounding only.
 
     Raises:
         ValueError: With a single seed, where no between-seed variation can be seen, or with fewer than two clusters.
@@ -84,6 +84,10 @@ def mean_squares(deltas: FloatArray, clusters: Labels | Sequence[str] | Sequence
     centred = item_means - seed_means.mean()
     residual = matrix - seed_means[:, None]
     residual -= centred
+    least = ROUNDING * float(np.abs(matrix).max())
+    for part in (centred, residual):
+        if float(np.abs(part).max()) <= least:
+            part[:] = 0.0
     if members is None:
         item = n_seeds * float(centred @ centred) / (n_items - 1)
         flat = residual.ravel()

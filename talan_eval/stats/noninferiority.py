@@ -1,18 +1,22 @@
-"""One-sided guarded bounds, equivalence, and the numbers that a gate decides on."""
+"""One-sided bounds, equivalence, and the numbers that a gate decides on."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
 
 from talan_eval.stats.guard import ErrorTerm, tail_p
+from talan_eval.stats.seed_bootstrap import bootstrap_t_lower, bootstrap_t_p_above
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_PLANNED_SEEDS = 1000
+_LEAST = -2.0  # the least that a change of a difference can be
 
 
 class GateOutcome(StrEnum):
@@ -36,6 +40,101 @@ class OneSided:
     lower: float
     upper: float
     alpha: float
+
+
+class Evidence(Protocol):
+    """What is known of one true difference, whatever the test: its estimate, bounds and one-sided p-values.
+
+    Bounds and p-values are of one test: ``bounds(alpha).lower > value`` exactly when ``p_above(value) < alpha``.
+    """
+
+    @property
+    def delta(self) -> float:
+        """Return the estimated difference, a proportion."""
+
+    def bounds(self, alpha: float) -> OneSided:
+        """Return the one-sided bounds of error rate alpha each."""
+
+    def p_above(self, value: float) -> float:
+        """Return the one-sided p of "the true difference exceeds value"."""
+
+    def p_below(self, value: float) -> float:
+        """Return the one-sided p of "the true difference lies below value"."""
+
+    def swapped(self) -> Evidence:
+        """Return what is known of the difference with the arms swapped."""
+
+
+@dataclass(frozen=True)
+class GuardedDifference:
+    """A difference with the error terms of its guard; the widest term counts.
+
+    Attributes:
+        delta: Estimated difference, a proportion.
+        terms: Error terms.
+    """
+
+    delta: float
+    terms: tuple[ErrorTerm, ...]
+
+    def bounds(self, alpha: float) -> OneSided:
+        """Return the one-sided bounds, those of ``one_sided_bounds``."""
+        return one_sided_bounds(self.delta, self.terms, alpha)
+
+    def p_above(self, value: float) -> float:
+        """Return the one-sided p of "the true difference exceeds value"."""
+        return one_sided_p(self.delta - value, self.terms)
+
+    def p_below(self, value: float) -> float:
+        """Return the one-sided p of "the true difference lies below value"."""
+        return one_sided_p(value - self.delta, self.terms)
+
+    def swapped(self) -> GuardedDifference:
+        """Return the negative difference."""
+        return GuardedDifference(-self.delta, self.terms)
+
+
+@dataclass(frozen=True)
+class SeedDifference:
+    """A difference over training seeds: its guard and, from five seeds on, the one-sided bootstrap-t bound below.
+
+    The t takes the seeds' differences as symmetric. Where trainings lose much now and then and gain a little otherwise,
+    its lower bound is too high; the bootstrap-t sees the skewness. So what is to exceed a value must exceed it by both.
+    The upper bound is the guarded one.
+
+    Attributes:
+        guarded: Estimate and error terms.
+        per_seed: Differences of the seeds, proportions; empty where the guard stands alone, as for several backbones
+            and for independent seeds.
+    """
+
+    guarded: GuardedDifference
+    per_seed: tuple[float, ...] = ()
+
+    @property
+    def delta(self) -> float:
+        """Return the estimated difference."""
+        return self.guarded.delta
+
+    def bounds(self, alpha: float) -> OneSided:
+        """Return the lower one of both lower bounds, which has an end even where it is unbounded, and the upper one."""
+        found = self.guarded.bounds(alpha)
+        lower = bootstrap_t_lower(np.array(self.per_seed), alpha)
+        return OneSided(found.lower if lower is None else min(found.lower, max(lower, _LEAST)), found.upper, alpha)
+
+    def p_above(self, value: float) -> float:
+        """Return the larger p of both tests of "the true difference exceeds value"."""
+        p = bootstrap_t_p_above(np.array(self.per_seed), value)
+        found = self.guarded.p_above(value)
+        return found if p is None else max(found, p)
+
+    def p_below(self, value: float) -> float:
+        """Return the guarded p of "the true difference lies below value"."""
+        return self.guarded.p_below(value)
+
+    def swapped(self) -> SeedDifference:
+        """Return the negative difference."""
+        return SeedDifference(self.guarded.swapped(), tuple(-value for value in self.per_seed))
 
 
 @dataclass(frozen=True)
@@ -102,30 +201,28 @@ def one_sided_p(shift: float, terms: Sequence[ErrorTerm]) -> float:
     return max(_one_sided(shift, term) for term in terms)
 
 
-def equivalence(delta: float, terms: Sequence[ErrorTerm], margin: float) -> Equivalence:
+def equivalence(evidence: Evidence, margin: float) -> Equivalence:
     """Two one-sided tests (Schuirmann 1987): are the arms equal within a margin?
 
     Args:
-        delta: Mean difference, a proportion.
-        terms: Error terms.
+        evidence: The difference.
         margin: Positive proportion, chosen before the data are seen.
 
     Returns:
-        Both one-sided p-values and their maximum; p < alpha exactly when the two-sided 1 - 2 alpha interval lies within
-        the margin.
+        Both one-sided p-values and their maximum. Swapping the arms swaps the p-values: "no better" is held to what "no
+        worse" is held to. p < alpha exactly when both the lower bound and that of the swapped arms exceed -margin.
 
     Raises:
         ValueError: If the margin is not positive.
     """
     if not margin > 0:
         raise ValueError(f"an equivalence margin must be positive, got {margin}")
-    worse, better = one_sided_p(delta + margin, terms), one_sided_p(margin - delta, terms)
+    worse, better = evidence.p_above(-margin), evidence.swapped().p_above(-margin)
     return Equivalence(worse, better, max(worse, better))
 
 
 def gate_numbers(
-    delta: float,
-    terms: Sequence[ErrorTerm],
+    evidence: Evidence,
     n_seeds: int,
     margin: float,
     *,
@@ -135,35 +232,35 @@ def gate_numbers(
     """Compute the three-valued outcome of a non-inferiority gate and the seeds that would decide it.
 
     Args:
-        delta: Mean difference, a proportion.
-        terms: Error terms.
+        evidence: The difference.
         n_seeds: S, seeds of each backbone.
         margin: Tolerated loss, a proportion, 0 or more.
         fail_below: FAIL needs an upper bound below this: 0, or -margin where so declared.
         alpha: One-sided error rate.
 
     Returns:
-        The numbers. ``seeds_to_decide`` scales every term by ``sqrt(S / S')`` and its degrees of freedom by
-        ``(S' - 1) / (S - 1)``; it is a plan, not a promise, and adding seeds until a gate decides needs the
-        anytime-valid test.
+        The numbers. ``seeds_to_decide`` scales every term of the guard by ``sqrt(S / S')`` and its degrees of freedom
+        by ``(S' - 1) / (S - 1)``; it is a plan, not a promise, and adding seeds until a gate decides needs the
+        anytime-valid test. It is None for one pair of checkpoints, which further seeds do not describe better.
 
     Raises:
         ValueError: If the margin is negative or ``fail_below`` is positive.
     """
     if margin < 0 or fail_below > 0:
         raise ValueError("a gate tolerates a loss of 0 or more and fails below 0 or less")
-    bounds = one_sided_bounds(delta, terms, alpha)
+    bounds = evidence.bounds(alpha)
     outcome = _outcome(bounds, margin, fail_below)
+    guarded = evidence.guarded if isinstance(evidence, SeedDifference) else None
     needed = None
-    if outcome is GateOutcome.INCONCLUSIVE:
+    if outcome is GateOutcome.INCONCLUSIVE and guarded is not None:
         for planned in range(n_seeds + 1, MAX_PLANNED_SEEDS + 1):
-            future = one_sided_bounds(delta, [_with_seeds(term, n_seeds, planned) for term in terms], alpha)
+            future = one_sided_bounds(
+                guarded.delta, [_with_seeds(term, n_seeds, planned) for term in guarded.terms], alpha
+            )
             if _outcome(future, margin, fail_below) is not GateOutcome.INCONCLUSIVE:
                 needed = planned
                 break
-    return GateNumbers(
-        outcome, bounds, one_sided_p(delta + margin, terms), one_sided_p(fail_below - delta, terms), needed
-    )
+    return GateNumbers(outcome, bounds, evidence.p_above(-margin), evidence.p_below(fail_below), needed)
 
 
 def _outcome(bounds: OneSided, margin: float, fail_below: float) -> GateOutcome:

@@ -17,6 +17,7 @@ from talan_eval.stats.guard import critical_value
 MAX_EXACT_SEEDS = 10  # C(19, 10) = 92,378 multisets
 MIN_SEEDS_T = 5
 MIN_SEEDS_EXPANDED = 7
+_ONE_SIDED_DRAWS = 20_000  # above MAX_EXACT_SEEDS, from a fixed seed: a gate must say the same twice
 
 
 class BootstrapMethod(StrEnum):
@@ -149,6 +150,55 @@ def bootstrap_interval(per_seed: FloatArray, law: SeedLaw, method: BootstrapMeth
             method, None, f"the {method.label} interval over seeds has no width for these differences"
         )
     return BootstrapInterval(method, ci)
+
+
+def bootstrap_t_lower(per_seed: FloatArray, alpha: float) -> float | None:
+    """Return the one-sided bootstrap-t lower bound of error rate alpha; minus infinity where it is unbounded.
+
+    Args:
+        per_seed: Mean difference of each seed, shape (S,).
+        alpha: One-sided error rate.
+
+    Returns:
+        The bound, or None below five seeds and for equal seeds. The law is exact up to ten seeds; above, 20,000
+        resamples of a fixed seed.
+    """
+    law = _one_sided_law(per_seed)
+    if law is None:
+        return None
+    se = float(per_seed.std(ddof=1)) / math.sqrt(len(per_seed))
+    return float(per_seed.mean()) - upper_quantile(_pivots(per_seed, law), law.weights, alpha) * se
+
+
+def bootstrap_t_p_above(per_seed: FloatArray, value: float) -> float | None:
+    """Return the bootstrap-t p of "the true difference exceeds value".
+
+    Args:
+        per_seed: Mean difference of each seed, shape (S,).
+        value: What it is to exceed.
+
+    Returns:
+        A p that is below alpha exactly when ``bootstrap_t_lower(per_seed, alpha)`` exceeds the value; None where there
+        is no such bound.
+    """
+    law = _one_sided_law(per_seed)
+    if law is None:
+        return None
+    se = float(per_seed.std(ddof=1)) / math.sqrt(len(per_seed))
+    reached = _pivots(per_seed, law) >= (float(per_seed.mean()) - value) / se
+    return float(law.weights[reached].sum() / law.weights.sum())
+
+
+def _one_sided_law(per_seed: FloatArray) -> SeedLaw | None:
+    n_seeds = len(per_seed)
+    if n_seeds < MIN_SEEDS_T or float(np.ptp(per_seed)) <= ROUNDING * float(np.abs(per_seed).max()):
+        return None
+    return exact_law(n_seeds) if n_seeds <= MAX_EXACT_SEEDS else _drawn_law(n_seeds)
+
+
+@lru_cache(maxsize=8)
+def _drawn_law(n_seeds: int) -> SeedLaw:
+    return monte_carlo_law(n_seeds, _ONE_SIDED_DRAWS, np.random.default_rng(0))
 
 
 def expanded_tail(n_seeds: int, alpha: float) -> float:

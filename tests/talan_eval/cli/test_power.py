@@ -39,11 +39,31 @@ def stored_run(many):
 
 def test_assumed_components_reproduce_the_specification():
     (row,) = make_plan(PowerRequest(items=198, delta=1.4)).rows
-    assert row.mde == pytest.approx(4.2, abs=0.1)
-    assert row.guarded_mde > row.mde
-    assert row.seeds == pytest.approx(46, abs=2)
+    assert row.t_mde == pytest.approx(4.2, abs=0.1)
+    assert row.mde > row.t_mde
+    assert row.t_seeds == pytest.approx(46, abs=2)
+    assert row.seeds >= row.t_seeds - 1
     assert row.table[TABLE_SEEDS.index(7)][0] == pytest.approx((row.mde,))
-    assert make_plan(PowerRequest(items=198, samples=8)).rows[0].mde == pytest.approx(1.9, abs=0.1)
+    assert make_plan(PowerRequest(items=198, samples=8)).rows[0].t_mde == pytest.approx(1.9, abs=0.1)
+
+
+def test_one_of_four_benchmarks_is_found_seldom_and_their_mean_often():
+    one, mean = make_plan(PowerRequest(items=500, delta=1.4, cells=4)).rows
+    assert one.power == pytest.approx(0.085, abs=0.015)
+    assert mean.power == pytest.approx(0.78, abs=0.015)
+    assert one.t_power > 3 * one.power  # what other planners promise
+    assert one.seeds > one.t_seeds
+    more = make_plan(PowerRequest(items=500, delta=1.4, cells=4, contrasts=3)).rows
+    assert more[0].power < one.power
+    assert more[1].power == mean.power  # the first contrast's mean has an error rate of its own
+
+
+def test_two_seeds_and_single_benchmarks_of_four_seeds_have_no_verdict_to_plan():
+    (row,) = make_plan(PowerRequest(items=500, seeds=2, delta=1.0)).rows
+    assert (row.mde, row.power) == (None, 0.0)
+    one, mean = make_plan(PowerRequest(items=500, seeds=4, cells=2, delta=2.0)).rows
+    assert (one.mde, one.power) == (None, 0.0)
+    assert mean.mde is not None
 
 
 def test_a_stored_run_gives_its_own_spread_back(tmp_path, stored_run):
@@ -71,7 +91,7 @@ def test_samples_are_a_range_where_decoding_was_not_measured(tmp_path, stored_ru
 
 def test_options_override_the_stored_run(tmp_path, stored_run):
     run = stored_run(tmp_path)
-    plan = make_plan(PowerRequest(from_=run, seeds=14, items=480, samples=4, cells=16))
+    plan = make_plan(PowerRequest(from_=run, seeds=14, items=480, samples=4, cells=8, contrasts=2))
     assert (plan.n_seeds, plan.k, plan.n_cells) == (14, 4, 16)
     assert {row.n_items for row in plan.rows} == {480}
     assert plan.holm_floor == pytest.approx(16 * 2**-13)
@@ -123,7 +143,7 @@ def test_the_plan_is_printed_and_written(tmp_path, stored_run, capsys, monkeypat
     monkeypatch.setenv("COLUMNS", "140")
     power.perform(PowerRequest(from_=stored_run(tmp_path), delta=1.0, json=tmp_path / "new" / "plan.json"))
     shown = capsys.readouterr().out
-    for words in ("MDE 80%", "at +1  needed   needed", "k = 8", MEAN, "Sign flips of 7 seeds"):
+    for words in ("MDE 80%", "needed  the t   needed", "k = 8", MEAN, "Sign flips of 7 seeds"):
         assert words in shown
     assert json.loads((tmp_path / "new" / "plan.json").read_text())["n_cells"] == 2
 
@@ -135,7 +155,7 @@ def test_eighty_columns_cut_no_heading_and_no_name(tmp_path, stored_run, capsys,
     shown = capsys.readouterr().out
     assert max(map(len, shown.splitlines())) <= 80
     assert "…" not in shown
-    for words in ("gpqa_diamond_micro  ", f"{MEAN}  ", "guarded", "stated", "Left out at this width: sd of a seed."):
+    for words in ("gpqa_diamond_micro  ", f"{MEAN}  ", "of the t", "Left out at this width: "):
         assert words in shown
 
 

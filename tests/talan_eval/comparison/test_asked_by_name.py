@@ -61,14 +61,13 @@ def test_the_mean_is_tested_for_equivalence_too(cell, result):
 
 def test_one_seed_has_no_equivalence_test(cell, result):
     got = result([cell(seeds=1)], settings=asked(also=("tost", "benjamini-yekutieli"), margin=3.0))
-    assert [test.p for test in (*got.cells[0].also, *got.aggregate.also)] == [None, None, None]
+    assert [test.p for test in (*got.cells[0].also, *got.aggregate.also) if test.name == "tost"] == [None, None]
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
         ({"also": ("tost",)}, r"--also tost --margin 1$"),
-        ({"margin": 1.0}, r"Type --also tost as well"),
         ({"also": ("tost",), "margin": 0.0}, "not between 0 and 100"),
         ({"also": ("tost",), "margin": float("nan")}, "not between 0 and 100"),
         ({"also": ("tost",), "margin": -1.0}, "not between 0 and 100"),
@@ -96,7 +95,8 @@ def test_bad_numbers_end_in_what_to_type(changes, says):
 
 
 def test_the_smallest_error_rate_still_gives_finite_numbers(cell, result):
-    assert result([cell(seeds=2)], settings=asked(alpha=1e-12)).cells[0].e1.ci[1] > 100
+    found = result([cell(seeds=3)], settings=asked(alpha=1e-12)).cells[0]
+    assert found.e1.ci == (-100.0, 100.0)  # the interval is wider than what scores can differ by
 
 
 def test_benjamini_yekutieli_is_that_of_other_software_over_the_family(cell, result):

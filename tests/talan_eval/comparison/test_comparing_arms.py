@@ -126,23 +126,28 @@ def steady(cell, seeds, gain=30):
 @pytest.mark.parametrize(
     ("seeds", "of_cell", "of_mean", "basis"),
     [
-        (1, "not estimable", "not estimable", None),
+        (1, "better", "better", "items"),
         (2, "not estimable", "not estimable", None),
-        (3, "inconclusive", "better", "normality-based"),
-        (4, "inconclusive", "better", "normality-based"),
+        (3, "not judged", "better", "normality-based"),
+        (4, "not judged", "better", "normality-based"),
         (5, "better", "better", "normality-based"),
         (6, "better", "better", "confirmed"),
         (7, "better", "better", "confirmed"),
     ],
 )
 def test_what_may_be_said_with_how_many_seeds(cell, result, seeds, of_cell, of_mean, basis):
-    got = result([steady(cell, seeds)])
+    one = steady(cell, seeds)
+    got = result([one, dataclasses.replace(one, task="other")])
     assert (got.cells[0].verdict, got.aggregate.verdict) == (of_cell, of_mean)
     assert got.aggregate.verdict_basis == basis
-    if seeds == 1:
-        assert got.cells[0].e1 is None
-        assert got.aggregate.e1 is None
+    assert (got.aggregate.verdict_estimand, got.primary.estimand) == (("E0", "E0") if seeds == 1 else ("E1", "E1"))
+    if seeds < 3:
+        assert (got.cells[0].e1, got.cells[0].e2, got.cells[0].mde80) == (None, None, None)
+        assert (got.aggregate.e1, got.aggregate.e2, got.aggregate.mde80) == (None, None, None)
         assert got.warnings
+    alone = result([one])
+    assert (alone.cells[0].verdict, alone.cells[0].adjusted_p) == (of_mean, alone.aggregate.adjusted_p)
+    assert alone.aggregate.verdict == of_mean
 
 
 def test_seven_seeds_at_the_sign_flip_floor_are_found_by_max_t_though_holm_could_not(cell, result):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from talan_core.errors import UserError
@@ -60,8 +62,11 @@ def test_one_benchmark_that_lost_fails_the_gate_only_where_asked(cell, result):
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
-def test_one_or_two_seeds_decide_nothing(cell, result, seeds):
-    assert gate(result(cell(seeds=seeds, loss=0.2))).outcome is CheckOutcome.INCONCLUSIVE
+def test_one_or_two_seeds_decide_nothing_about_retraining(cell, result, seeds):
+    report = gate(result(cell(seeds=seeds, loss=0.2)), estimand="E1")
+    assert report.outcome is CheckOutcome.INCONCLUSIVE
+    assert (report.checks[0].lower, report.checks[0].upper) == (None, None)
+    assert re.search("one training seed|2 training seeds", headline(report))
 
 
 def test_below_five_seeds_no_single_benchmark_is_judged(cell, result):

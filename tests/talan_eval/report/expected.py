@@ -17,7 +17,13 @@ def pairs(*cells):
     return [sum(pair[name] for pair in every) for name in ("lost", "gained")] if every else None
 
 
+MARGINS = {"no worse": "no worse than", "no better": "no better than", "equivalent": "equal within"}
+
+
 def said_verdict(one):
+    test = one["margin_test"]
+    if one["verdict"] == "inconclusive" and test is not None and test["word"] is not None:
+        return f"{MARGINS[test['word']]} {test['margin']:g}"
     return one["verdict"] + ("*" if one["verdict_basis"] == "normality-based" else "")
 
 
@@ -41,6 +47,8 @@ def main_values(document, contrast, one, *, mean=False):
         "base mean": one["base_mean"],
         "treat mean": one["treat_mean"],
         "delta": one["delta"],
+        "E0 95 % CI": path(one, "e0_mean", "ci") if one["verdict_estimand"] == "E0" else None,
+        "E0 p": path(one, "e0_mean", "p") if one["verdict_estimand"] == "E0" else None,
         "E1 95 % CI": path(one, "e1", "ci"),
         "E1 p": path(one, "e1", "p"),
         "sign-flip p": path(one, "e1", "signflip", "p"),
@@ -62,7 +70,8 @@ def csv_values(document, contrast, one, level):
     cells = contrast["cells"] if mean else [one]
     e1 = one["e1"]
     ends = {
-        "e1": path(e1, "ci"), "bootstrap": path(e1, "bootstrap", "ci"), "e2": path(one, "e2", "ci"),
+        "e0": path(one, "e0_mean", "ci"), "e1": path(e1, "ci"),
+        "bootstrap": path(e1, "bootstrap", "ci"), "e2": path(one, "e2", "ci"),
         "simultaneous": one["simultaneous_ci"],
     }  # fmt: skip
     flips = pairs(*cells) or (None, None)
@@ -73,7 +82,8 @@ def csv_values(document, contrast, one, level):
         **{key: None if mean else one[key] for key in ("task", "slice", "metric", "n_items", "n_dropped", "k")},
         "n_seeds": seeds if mean else one["n_seeds"],
         **{key: one[key] for key in ("base_mean", "treat_mean", "delta", "adjusted_p", "mde80")},
-        **{key: one[key] for key in ("verdict", "verdict_basis")},
+        **{key: one[key] for key in ("verdict", "verdict_basis", "verdict_estimand")},
+        "e0_p": path(one, "e0_mean", "p"),
         **{f"{name}_{end}": None if ci is None else ci[side]
            for name, ci in ends.items() for side, end in enumerate(("lo", "hi"))},
         "e1_p": path(e1, "p"), "e1_binding": path(e1, "binding"), "e2_p": path(one, "e2", "p"),
@@ -111,7 +121,7 @@ def expected_tables(document):
         ]
         tables[place, "pairs"] = [
             (name, {"seed": str(pair["seed"]), "delta": pair["delta"], "lost": pair["lost"], "gained": pair["gained"],
-                    "McNemar p": pair["mcnemar_p"], "E0 95 % CI": pair["ci"]})
+                    "sign test (McNemar) p": pair["mcnemar_p"], "E0 95 % CI": pair["ci"], "E0 p": pair["p"]})
             for name, cell in both for pair in cell["e0"]
         ]  # fmt: skip
         tables[place, "items"] = [

@@ -225,7 +225,10 @@ def test_a_margin_is_that_of_its_own_contrast(matrices):
     found = many_on_two(matrices)
     sizes = [len(contrast.cells) for contrast in found.contrasts]
     margins = tuple(
-        NotWorse(30.0, tuple(n == place for n in range(size)), mean=place == 1) for place, size in enumerate(sizes)
+        NotWorse(
+            30.0, tuple("no worse" if n == place else None for n in range(size)), "no worse" if place == 1 else None
+        )
+        for place, size in enumerate(sizes)
     )
     for face, tables in every_face(found, Context(not_worse=margins)).items():
         main = [table for table in tables if "verdict" in table.header and "mean" in table.rows[-1][0]]

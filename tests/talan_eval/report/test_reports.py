@@ -69,10 +69,16 @@ def test_no_difference_reads_as_a_result(result):
     assert "95 % CI" in sentence
 
 
-def test_one_seed_says_that_nothing_can_be_said(cell, result):
+def test_one_seed_speaks_of_its_checkpoints_and_two_of_nothing(cell, result):
     for text in (render(result([cell(seeds=1)])), shown(result([cell(seeds=1)]), 100)):
-        assert "No verdict" in text
+        assert "E0: this pair of checkpoints; nothing about re-training." in " ".join(text.split())
+        assert "E1 95 % CI" not in text
         assert "nan" not in text.lower().replace("nance", "")
+    for text in (render(result([cell(seeds=2)])), shown(result([cell(seeds=2)]), 100)):
+        assert "No verdict" in text
+        assert "not estimable" in text
+        for column in ("E1 95 % CI", "E1 p", "E2 95 % CI", "MDE 80 %"):
+            assert column not in text
 
 
 def test_the_report_says_how_programs_were_run(result):

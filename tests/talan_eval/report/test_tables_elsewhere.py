@@ -174,8 +174,8 @@ def test_a_withheld_text_is_in_no_part_of_the_page(one):
 
 
 def test_a_margin_adds_a_verdict_and_takes_none_away(one):
-    table = main_table(View(one, 0, NotWorse(30.0, (True, False), mean=True)))
-    assert [row[-1] for row in table.rows] == ["no worse than 30", "inconclusive", "no worse than 30"]
+    table = main_table(View(one, 0, NotWorse(30.0, ("no worse", None), "equivalent")))
+    assert [row[-1] for row in table.rows] == ["no worse than 30", "inconclusive", "equal within 30"]
 
 
 def test_figures_are_the_same_bytes_each_time(one):

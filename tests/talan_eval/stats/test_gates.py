@@ -15,6 +15,8 @@ from talan_eval.stats.guarded_t import guarded_t
 from talan_eval.stats.mean_squares import mean_squares
 from talan_eval.stats.noninferiority import (
     GateOutcome,
+    GuardedDifference,
+    SeedDifference,
     equivalence,
     gate_numbers,
     one_sided_bounds,
@@ -37,7 +39,7 @@ def test_bounds_and_p_values_never_contradict_each_other(delta, terms, margin):
     assert 0 <= p <= 1
     if abs(p - 0.05) > 1e-9:
         assert (p < 0.05) == (bounds.lower > -margin)
-    both = equivalence(delta, terms, margin).p
+    both = equivalence(GuardedDifference(delta, terms), margin).p
     if abs(both - 0.05) > 1e-9:
         assert (both < 0.05) == (-margin < bounds.lower and bounds.upper < margin)
 
@@ -47,7 +49,8 @@ def test_bounds_and_p_values_never_contradict_each_other(delta, terms, margin):
 def test_swapping_the_arms_mirrors_bounds_and_keeps_equivalence(delta, terms):
     one, other = one_sided_bounds(delta, terms), one_sided_bounds(-delta, terms)
     assert (other.lower, other.upper) == (-one.upper, -one.lower)
-    assert equivalence(-delta, terms, 0.01).p == equivalence(delta, terms, 0.01).p
+    mirrored, straight = GuardedDifference(-delta, terms), GuardedDifference(delta, terms)
+    assert equivalence(mirrored, 0.01).p == equivalence(straight, 0.01).p
 
 
 def test_plain_bounds_agree_with_statsmodels():
@@ -79,7 +82,11 @@ def test_guard_widens_the_bounds_of_seeds_that_agree_by_luck():
 
 
 def gate(delta, se=0.002, margin=0.01, **options):
-    return gate_numbers(delta, (ErrorTerm("t", se, 6),), 7, margin, **options)
+    return gate_numbers(seeds_known(delta, (ErrorTerm("t", se, 6),)), 7, margin, **options)
+
+
+def seeds_known(delta, terms):
+    return SeedDifference(GuardedDifference(delta, terms))
 
 
 def test_the_three_outcomes():
@@ -98,7 +105,7 @@ def test_no_change_is_not_a_failure():
     for _ in range(400):
         values = rng.normal(0, 0.01, size=7)
         terms = (ErrorTerm("t", values.std(ddof=1) / math.sqrt(7), 6),)
-        outcomes.append(gate_numbers(values.mean(), terms, 7, 0.01).outcome)
+        outcomes.append(gate_numbers(seeds_known(values.mean(), terms), 7, 0.01).outcome)
     assert outcomes.count(GateOutcome.FAIL) <= 36  # 0.1 % bound around 5 %
     assert outcomes.count(GateOutcome.PASS) > 150
 
@@ -106,13 +113,13 @@ def test_no_change_is_not_a_failure():
 @quick
 @given(DELTAS, st.floats(1e-4, 0.1), st.integers(2, 20))
 def test_the_seeds_that_would_decide_do_and_one_fewer_does_not(delta, se, n_seeds):
-    got = gate_numbers(delta, (ErrorTerm("t", se, n_seeds - 1),), n_seeds, 0.01)
+    got = gate_numbers(seeds_known(delta, (ErrorTerm("t", se, n_seeds - 1),)), n_seeds, 0.01)
     assert (got.seeds_to_decide is None) or got.outcome is GateOutcome.INCONCLUSIVE
     if got.seeds_to_decide is None:
         return
     for planned, decided in ((got.seeds_to_decide, True), (got.seeds_to_decide - 1, False)):
         term = ErrorTerm("t", se * math.sqrt(n_seeds / planned), planned - 1)
-        again = gate_numbers(delta, (term,), planned, 0.01)
+        again = gate_numbers(seeds_known(delta, (term,)), planned, 0.01)
         assert (again.outcome is not GateOutcome.INCONCLUSIVE) == decided
 
 
@@ -121,4 +128,4 @@ def test_gates_the_wrong_way_round_are_refused(margin, options):
     with pytest.raises(ValueError, match="tolerates"):
         gate(0.0, margin=margin, **options)
     with pytest.raises(ValueError, match="positive"):
-        equivalence(0.0, (ErrorTerm("t", 0.1, 3),), 0.0)
+        equivalence(GuardedDifference(0.0, (ErrorTerm("t", 0.1, 3),)), 0.0)

@@ -18,7 +18,7 @@ from talan_eval.stats.guarded_t import guarded_t, paired_t
 from talan_eval.stats.mcnemar import mcnemar_exact, mcnemar_midp
 from talan_eval.stats.mean_squares import MeanSquares, mean_squares
 from talan_eval.stats.multiplicity import benjamini_hochberg, benjamini_yekutieli, holm, max_t
-from talan_eval.stats.noninferiority import equivalence, one_sided_bounds, one_sided_p
+from talan_eval.stats.noninferiority import GuardedDifference, equivalence, one_sided_bounds, one_sided_p
 from talan_eval.stats.seed_bootstrap import BootstrapMethod, bootstrap_interval, exact_law, expanded_tail
 from talan_eval.stats.signflip import SeedSums, hartigan_interval, sign_flip
 from talan_eval.stats.wilcoxon import signed_rank
@@ -61,7 +61,7 @@ def test_noninferiority_and_equivalence():
     margin, terms = VECTORS["V10_noninferiority"]["inputs"]["margin"], seed_term(values)
     assert one_sided_p(values.mean() + margin, terms) == pytest.approx(want["p"], rel=1e-9)
     assert one_sided_bounds(values.mean(), terms).lower == pytest.approx(want["lower95"], abs=1e-9)
-    assert equivalence(values.mean(), terms, margin).p == pytest.approx(want["tost_p"], abs=1e-9)
+    assert equivalence(GuardedDifference(values.mean(), terms), margin).p == pytest.approx(want["tost_p"], abs=1e-9)
 
 
 def test_anytime_valid_e_value():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from talan_eval.stats.aggregate import equal_weight_mean
-from talan_eval.stats.backbone_flips import MAX_UNITS, max_t_backbones, sign_flip_backbones
+from talan_eval.stats.backbone_flips import max_t_backbones, sign_flip_backbones
 from talan_eval.stats.backbones import (
     GridCell,
     backbone_gains,
@@ -140,10 +141,13 @@ def test_scores_without_a_common_denominator_count_near_ties_as_ties():
     assert got.p == np.mean(np.array(totals) >= abs(exact.sum()) - 1e-8)
 
 
-def test_too_many_trained_pairs_to_enumerate_are_refused():
+def test_sixty_trained_pairs_are_counted_exactly():
     sums = [SeedSums(np.ones(20, dtype=np.int64), 10, 0)] * 3
-    with pytest.raises(ValueError, match=f"up to {MAX_UNITS} trained pairs, got 60"):
-        sign_flip_backbones(sums, ["a", "b", "c"])
+    assert sign_flip_backbones(sums, ["a", "b", "c"]).p == pytest.approx(2.0**-59)
+    mixed = [SeedSums(np.array([1] * 17 + [-1] * 3), 10, 0)] * 3
+    # 51 of 60 equal steps go one way: the binomial tail
+    want = 2 * sum(math.comb(60, k) for k in range(51, 61)) / 2**60
+    assert sign_flip_backbones(mixed, ["a", "b", "c"]).p == pytest.approx(want, rel=1e-12)
 
 
 def test_max_t_over_backbones_agrees_with_plain_enumeration():
