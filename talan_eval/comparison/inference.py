@@ -255,14 +255,14 @@ def apart(
     record = schema.OutlyingSeed(
         seed=seeds[found.place],
         delta=points(float(per_seed[found.place])),
-        median=points(float(np.median(per_seed))),
+        median_delta=points(float(np.median(per_seed))),
         distance=found.distance,
         threshold=found.threshold,
     )
     why = (
         f"RED FLAG: seed {record.seed} stands apart, {record.delta:+.2f} points where the median is "
-        f"{record.median:+.2f} (robust distance {record.distance:.1f}; normal seeds exceed {record.threshold:.1f} in "
-        "1 % of comparisons); look at that training before anything is concluded"
+        f"{record.median_delta:+.2f} (robust distance {record.distance:.1f}; normal seeds exceed "
+        f"{record.threshold:.1f} in 1 % of comparisons); look at that training before anything is concluded"
     )
     return record, (why,)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from talan_core.errors import Problems, UserError
 from talan_eval.comparison.matrix import ItemTable, ScoreMatrix
-from talan_eval.result.schema import Measure
+from talan_eval.result.evidence import NAMED_ITEMS, Measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,6 @@ Unpaired = Literal["refuse", "drop"]
 
 RERUN: Final = "Score all arms with the same task version: run `talan-eval compare` again with a new --out directory."
 _EXAMPLES: Final = 3
-_NAMED: Final = 20  # items that are named of those left out
 PROMPT_END: Final = ":"
 """Ends the prompt's own hash where that of the expected answer follows: both must agree to be the same question."""
 
@@ -182,7 +181,7 @@ def _matrices(
         labels=labels,
         dropped_items=len(dropped[0]),
         dropped_prompts=dropped[1],
-        left_out=dropped[0][:_NAMED],
+        left_out=dropped[0][:NAMED_ITEMS],
         measure=place.measure,
         reasons=_reasons(runs),
         same_prompt=_same_prompt(kept),

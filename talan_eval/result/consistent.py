@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 
 from talan_eval.result import following
-from talan_eval.result.evidence import SPARSE_SEEDS, Measure
+from talan_eval.result.evidence import NAMED_ITEMS, SPARSE_SEEDS, Measure
 from talan_eval.result.near import ROUNDING, same
 from talan_eval.stats.aggregate import interquartile_mean, probability_of_improvement
 from talan_eval.stats.guard import ErrorTerm
@@ -92,6 +92,8 @@ def _of_cell(cell: Cell, contrast: Contrast) -> Iterator[str]:
     yield from (f"{name}: {found} in place of {due}, as its seeds say" for name, found, due in lengths if found != due)
     if len(set(cell.seeds)) < len(cell.seeds) or len(set(of_base)) < len(of_base):
         yield "seeds: one stands there twice"
+    if cell.pairing_hash is not None and len(cell.dropped_items) != min(cell.n_dropped, NAMED_ITEMS):
+        yield f"dropped_items: {len(cell.dropped_items)} are named of n_dropped {cell.n_dropped}"
     if cell.deltas and not same(cell.delta, sum(cell.deltas) / len(cell.deltas)):
         yield "delta is not the mean of deltas"
     if not same(cell.delta, cell.treat_mean - cell.base_mean):
@@ -130,7 +132,6 @@ def _numbers(contrast: Contrast, result: Result, *, primary: bool) -> Iterator[s
         return
     mean, pairing = contrast.aggregate, contrast.pairing
     yield from (f"aggregate.{said}" for said in _numbers_of_mean(mean, contrast))
-    yield from (f"aggregate.{said}" for said in _of_tests(mean, settings.alpha))
     entries = tuple(following.backbone_means(mean, contrast.cells, pairing, settings.alpha))
     yield from (f"aggregate.{said}" for said in entries)
     evidence = None if entries else following.of_mean(mean, contrast.cells, pairing)
@@ -139,6 +140,7 @@ def _numbers(contrast: Contrast, result: Result, *, primary: bool) -> Iterator[s
     decides = mean.adjusted_p if primary else mean.family_p
     diverged = any(cell.diverged_seeds for cell in contrast.cells)
     yield from (f"aggregate.{said}" for said in _verdict(mean, decides, settings, diverged=diverged))
+    yield from (f"aggregate.{said}" for said in _of_tests(mean, settings.alpha))
 
 
 def _numbers_of_cell(cell: Cell, contrast: Contrast, settings: Settings) -> Iterator[str]:

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 SPARSE_SEEDS: Final = 3
 """Training seeds below which nothing is judged."""
 CELL_SEEDS: Final = 5
+NAMED_ITEMS: Final = 20
+"""Items that are named of those left out."""
 """Training seeds below which no claim is made about a single cell."""
 
 POINTS: Final = "points"
@@ -116,7 +118,7 @@ class OutlyingSeed(PublishedRecord):
 
     seed: int = Field(description="Training seed.")
     delta: Points = Field(description="Its difference, points.")
-    median: Points = Field(description="Median over seeds, points.")
+    median_delta: Points = Field(description="Median of the differences over seeds, points.")
     distance: float = Field(
         ge=0, description="Distance from the median over the larger of the MAD-based spread and the items' noise."
     )

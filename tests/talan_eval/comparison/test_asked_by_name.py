@@ -96,7 +96,8 @@ def test_bad_numbers_end_in_what_to_type(changes, says):
 
 def test_the_smallest_error_rate_still_gives_finite_numbers(cell, result):
     found = result([cell(seeds=3)], settings=asked(alpha=1e-12)).cells[0]
-    assert found.e1.ci == (-100.0, 100.0)  # the interval is wider than what scores can differ by
+    assert np.isfinite(found.e1.ci).all()
+    assert found.e1.ci[1] > 100
 
 
 def test_benjamini_yekutieli_is_that_of_other_software_over_the_family(cell, result):
