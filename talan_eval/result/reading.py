@@ -83,7 +83,7 @@ def _parsed(text: str, file: Path) -> Result:
         )
     again = "It was changed, or written by another version. Give its compare command again (finished cells are kept)."
     try:
-        result = Result.from_json(text) if version == _VERSION else upgraded(FirstResult.model_validate_json(text))
+        result = Result.from_json(text) if version == _VERSION else upgraded(FirstResult.from_json(text))
     except ValidationError as error:
         first: Any = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(part)[:_SHOWN] for part in first["loc"]) or "the whole"
