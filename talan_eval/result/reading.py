@@ -64,7 +64,7 @@ def read_result(path: Path, example: str = "results/NAME") -> Result:
 
 def _parsed(text: str, file: Path) -> Result:
     try:
-        document = parse_json(text, unique=True)
+        document = parse_json(text, unique=True, plain=True)
     except json.JSONDecodeError as error:
         raise UserError(
             f"{file}, line {error.lineno}: not JSON ({error.msg}).", "Restore the file, or run the comparison again."
