@@ -10,6 +10,7 @@ Not covered: formats that other libraries unpack on their own, beyond what their
 from __future__ import annotations
 
 import json
+import math
 import re
 import reprlib
 import stat
@@ -95,12 +96,13 @@ def read_text_bounded(path: Path, most: int) -> str:
     return read_bounded(path, most).decode("utf-8")
 
 
-def parse_json(data: str | bytes, *, unique: bool = False) -> Any:  # noqa: ANN401 - JSON
+def parse_json(data: str | bytes, *, unique: bool = False, plain: bool = False) -> Any:  # noqa: ANN401 - JSON
     """Parse JSON of a bounded depth.
 
     Args:
         data: The text; bytes are UTF-8, with or without a byte order mark.
         unique: Whether a name that an object has twice is an error, where otherwise the last one counts.
+        plain: Whether numbers that are not finite, and whole ones of more than 18 digits, are errors.
 
     Raises:
         ValueError: It is no JSON (``json.JSONDecodeError``), is too deep, or has a number too long to be one.
@@ -108,7 +110,12 @@ def parse_json(data: str | bytes, *, unique: bool = False) -> Any:  # noqa: ANN4
     text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
     check_depth(data if isinstance(data, bytes) else text.encode("utf-8", "surrogatepass"))
     try:
-        return json.loads(text, object_pairs_hook=_unique if unique else None)
+        pairs = _unique if unique else None
+        if not plain:
+            return json.loads(text, object_pairs_hook=pairs)
+        return json.loads(
+            text, object_pairs_hook=pairs, parse_constant=_finite, parse_float=_finite, parse_int=whole_number
+        )
     except (RecursionError, MemoryError) as error:
         raise BoundsError("it is nested too deeply") from error
 
@@ -244,6 +251,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value] # None
         raise ValueError(f"the name {shown(twice)} stands twice in one object")
     return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{shown(text)} is no finite number")
+    return number
 
 
 def _size(number: int) -> str:

@@ -64,7 +64,7 @@ def read_result(path: Path, example: str = "results/NAME") -> Result:
 
 def _parsed(text: str, file: Path) -> Result:
     try:
-        document = parse_json(text, unique=True)
+        document = parse_json(text, unique=True, plain=True)
     except json.JSONDecodeError as error:
         raise UserError(
             f"{file}, line {error.lineno}: not JSON ({error.msg}).", "Restore the file, or run the comparison again."
@@ -83,7 +83,7 @@ def _parsed(text: str, file: Path) -> Result:
         )
     again = "It was changed, or written by another version. Give its compare command again (finished cells are kept)."
     try:
-        result = Result.from_json(text) if version == _VERSION else upgraded(FirstResult.model_validate_json(text))
+        result = Result.from_json(text) if version == _VERSION else upgraded(FirstResult.from_json(text))
     except ValidationError as error:
         first: Any = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(part)[:_SHOWN] for part in first["loc"]) or "the whole"

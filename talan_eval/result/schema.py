@@ -469,7 +469,7 @@ class Result(PublishedRecord):
     @classmethod
     def from_json(cls, text: str) -> Result:
         """Read a result; raises pydantic's ``ValidationError`` if the text is not a version 2 result."""
-        return cls.model_validate_json(text)
+        return cls.model_validate_json(text, strict=True)  # "1_0" is no 10, and true no 1
 
 
 def json_schema() -> dict[str, JsonValue]:

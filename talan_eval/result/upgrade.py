@@ -63,6 +63,11 @@ class FirstResult(PublishedRecord):
     sandbox: dict[str, JsonValue]
     warnings: tuple[str, ...]
 
+    @classmethod
+    def from_json(cls, text: str) -> FirstResult:
+        """Read a result; raises pydantic's ``ValidationError`` if the text is not a version 1 result."""
+        return cls.model_validate_json(text, strict=True)
+
 
 def upgraded(first: FirstResult) -> Result:
     """Return a result of version 1 as one of version 2: one paired contrast, and one family of its cells.

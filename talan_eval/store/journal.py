@@ -85,10 +85,12 @@ def _sound_lines(content: bytes) -> tuple[list[JsonObject], int]:
     """Return the entries up to the first line that is not sound, and how many bytes they take."""
     entries: list[JsonObject] = []
     place = 0
+    seen: set[bytes] = set()
     for line in content.splitlines(keepends=True):
         entry = read_line(line)
-        if entry is None:
+        if entry is None or line in seen:  # a batch is answered once: a line that comes again is damage, too
             break
+        seen.add(line)
         entries.append(entry)
         place += len(line)
     return entries, place

@@ -63,7 +63,9 @@ def plain_inspect(document):
         for scorer, score in sample["scores"].items():
             value = score["value"]
             number = letters[value] if isinstance(value, str) and value in letters else float(value)
-            found.setdefault(scorer, []).append((str(sample["id"]), number))
+            name = sample["id"]
+            name = int(name) if isinstance(name, bool) else name  # as the package reads it
+            found.setdefault(scorer, []).append((str(name), number))
     return {scorer: sorted(rows) for scorer, rows in found.items()}
 
 

@@ -215,7 +215,7 @@ def tensors(directory):
     return {name: (tuple(one.shape), one.flatten().tolist()) for name, one in read_adapter(directory).items()}
 
 
-@pytest.mark.filterwarnings("ignore:Unexpected keyword arguments:UserWarning")  # which PEFT says of keys it lacks
+@pytest.mark.filterwarnings("ignore::UserWarning")  # what PEFT says of options that it does not use
 @pytest.mark.parametrize(
     ("name", "read"),
     [

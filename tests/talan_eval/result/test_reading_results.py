@@ -175,3 +175,10 @@ def test_the_document_that_the_tests_break_is_sound(result, tmp_path):
     document = json.loads(result().to_json())
     (tmp_path / "result.json").write_text(json.dumps(copy.deepcopy(document)))
     assert json.loads(read_result(tmp_path).to_json()) == document
+
+
+@pytest.mark.parametrize("value", ["1_0", "10", True, "ten"])
+def test_a_text_or_a_truth_value_is_no_number(refused, result, value):
+    document = json.loads(result().to_json())
+    edit((*CELL, "e1", "bootstrap", "ci"), [value, 20.0])(document)
+    assert "does not follow result schema 2: contrasts.0.cells.0.e1.bootstrap.ci" in refused(document).problem
