@@ -27,6 +27,7 @@ class Lora(PeftPartner):
     """
 
     kind: ClassVar[str] = "lora"
+    takes_quantized: ClassVar[bool] = True
 
     r: int = 8
     alpha: int = 16
@@ -88,6 +89,7 @@ class Pissa(Lora):
     """
 
     kind: ClassVar[str] = "pissa"
+    takes_quantized: ClassVar[bool] = False
 
     def _variant(self) -> dict[str, Any]:
         return {"init_lora_weights": "pissa"}
@@ -108,6 +110,7 @@ class AdaLora(PeftPartner):
     """
 
     kind: ClassVar[str] = "adalora"
+    takes_quantized: ClassVar[bool] = True
 
     r: int = 8
     init_r: int = 12
@@ -149,6 +152,7 @@ class Vera(PeftPartner):
     """
 
     kind: ClassVar[str] = "vera"
+    rate_factor: ClassVar[float] = 10.0
 
     r: int = 256
     dropout: float = 0.0

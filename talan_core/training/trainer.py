@@ -21,6 +21,7 @@ from talan_core.training.data import collate, encode, pad_token
 from talan_core.training.packing import check_packing, collate_packed
 from talan_core.training.pairing import data_order, derive_seed, mixed_order, random_state_restored
 from talan_core.training.partner_steps import partner_callbacks
+from talan_core.training.requirements import check_available
 from talan_core.training.saving import TimedSaves, check_saving
 from talan_core.training.sharding import ShardedState, read_optimizer, write_optimizer
 from talan_core.training.state import (
@@ -285,7 +286,7 @@ def train(
         examples: The training set; or what `talan_core.training.data.encode` made of it with this tokenizer and
             `settings.max_length`, which saves encoding it once more for each of many runs.
         settings: The recipe.
-        seed: The run's seed.
+        seed: The run's seed; `settings.seed_of` of it is what the streams come from, also in `build`.
         work_dir: A directory of the run's own; created, and left empty unless `save_every` is given.
         on_step: Called after each optimizer step with its number from 1, the number of steps, and its loss; in the
             first process only.
@@ -302,8 +303,10 @@ def train(
             gradient is not finite (checkpoints written before stay).
     """
     _check_model(model, settings)
+    check_available(settings, model.device.type)
     check_saving(model, save_every)
     data = encode(tokenizer, examples, settings.max_length)
+    settings, seed = settings.settled(len(data.examples)), settings.seed_of(seed)
     order = _order(data, settings, seed)
     run = "" if save_every is None else run_identity(model, data, order, settings)
     resumed = None if save_every is None else to_resume(work_dir, run)
@@ -318,6 +321,8 @@ def train(
         # Processes that share a step draw different masks, as the rows of one batch do.
         torch.manual_seed(derive_seed(seed, "dropout") + args.process_index)
         trainer.run_from(resumed)
+        if settings.masters:
+            _round_weights(model, settings)
         seconds = trainer.seconds
     return _log(trainer.losses, data, order, seconds=seconds)
 
@@ -345,10 +350,10 @@ class _StepCallback(TrainerCallback):
 def _check_model(model: PeftModel | PlainModel, settings: TrainingSettings) -> None:
     """Raise a UserError for a model that the settings do not describe, instead of training something else silently."""
     found = str(cast("Any", model.get_base_model()).dtype).removeprefix("torch.")
-    if found != settings.dtype:
+    if found != settings.loaded_dtype:
         raise UserError(
-            f"The backbone was loaded in {found}, the settings say {settings.dtype}.",
-            f"Load the backbone with dtype={settings.dtype!r}, or set dtype={found!r}.",
+            f"The backbone was loaded in {found}, the settings say {settings.loaded_dtype}.",
+            f"Load the backbone with dtype={settings.loaded_dtype!r}, or set dtype={found!r}.",
         )
     if not any(weight.requires_grad for weight in model.parameters()):
         raise UserError("Nothing in this model is trainable.", "Load it with talan_core.load(DIR, is_trainable=True).")
@@ -367,6 +372,15 @@ def _mode_restored(model: PeftModel | PlainModel, settings: TrainingSettings) ->
         if settings.gradient_checkpointing:
             _stop_checkpointing(model)
         model.eval()
+
+
+@torch.no_grad()
+def _round_weights(model: PeftModel | PlainModel, settings: TrainingSettings) -> None:
+    """Round the backbone's weights from the type they were trained in to the one that answers."""
+    dtype = getattr(torch, settings.dtype)
+    for weight in model.get_base_model().parameters():
+        if weight.dtype == torch.float32:
+            weight.data = weight.data.to(dtype)
 
 
 def _order(data: EncodedData, settings: TrainingSettings, seed: int) -> list[int]:

@@ -58,7 +58,7 @@ def _trainings(found: Outlook) -> list[Run]:
 
 def _estimates(prepared: Prepared, found: Outlook, pilots: Mapping[str, Pilot]) -> Iterator[str]:
     sizes = {task.name: task.n_items for task in prepared.experiment.tasks}
-    steps = {one.backbone: one.training.steps for one in prepared.assignments}
+    steps = {one.backbone: one.training.steps_for(prepared.experiment.n_train) for one in prepared.assignments}
     side_by_side = min(prepared.workers, len(found.missing))
     trained = _trainings(found)
     work = sum(steps[run.backbone] * pilots[run.backbone].step_seconds for run in trained)

@@ -78,7 +78,7 @@ def _compute(
     workload = Workload(
         missing,
         len({run.cell_id for run in (*session.every_run(), *missing)}) - len(missing),
-        {one.backbone: one.training.steps for one in prepared.assignments},
+        {one.backbone: one.training.steps_for(prepared.experiment.n_train) for one in prepared.assignments},
         {task.name: task.n_items for task in prepared.experiment.tasks},
         frozenset(session.store.checkpoint_names()),
     )
