@@ -36,6 +36,7 @@ from talan_core.training.state import (
     write_progress,
     write_trained,
 )
+from talan_core.training.target_logits import target_logits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -88,6 +89,7 @@ class TalanTrainer(Trainer):
         data: The encoded training set.
         order: Index of each example in the order of use.
         collator: Makes a batch of examples.
+        targets_only: Whether only the logits that predict a target are computed.
         run: Identity of the run, written into its checkpoints; empty where there are none.
         on_step: Called after each optimizer step with its number from 1, the number of steps, and its loss.
     """
@@ -100,11 +102,13 @@ class TalanTrainer(Trainer):
         order: Sequence[int],
         *,
         collator: Callable[[Sequence[EncodedExample]], dict[str, torch.Tensor]],
+        targets_only: bool = False,
         run: str = "",
         on_step: Callable[[int, int, float], None] | None = None,
     ) -> None:
         self.losses: list[float] = []
         self._order = order
+        self._targets_only = targets_only
         self._run = run
         self._seconds = 0.0
         self._began = time.perf_counter()
@@ -147,6 +151,20 @@ class TalanTrainer(Trainer):
             raise self._diverged("loss", value)
         self._pending_loss += value
         return loss
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, torch.Tensor | Any],
+        return_outputs: bool = False,  # noqa: FBT001, FBT002 - Trainer's signature
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor | tuple[torch.Tensor, Any]:
+        """Return the loss, of all logits or of those alone that it needs; arguments as for Trainer."""
+        if not self._targets_only:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        with target_logits(cast("Any", self.model), inputs["labels"]) as targets:
+            known = {**inputs, "shift_labels": targets}
+            return super().compute_loss(model, known, return_outputs, num_items_in_batch)
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Make AdamW with the block's parameters in groups of their own.
@@ -315,7 +333,16 @@ def train(
         if save_every is not None and args.should_save:
             drop_unfinished(work_dir)
         collator = _collator(model, settings, pad_token(tokenizer))
-        trainer = TalanTrainer(model, args, data.examples, order, collator=collator, run=run, on_step=on_step)
+        trainer = TalanTrainer(
+            model,
+            args,
+            data.examples,
+            order,
+            collator=collator,
+            targets_only=settings.logits == "targets",
+            run=run,
+            on_step=on_step,
+        )
         if isinstance(save_every, dt.timedelta):
             trainer.add_callback(TimedSaves(save_every))
         # Processes that share a step draw different masks, as the rows of one batch do.
