@@ -25,7 +25,7 @@ class PrefixTuning(PeftPartner):
     """
 
     kind: ClassVar[str] = "prefix"
-    rate_factor: ClassVar[float] = 10.0
+    rate_factor: ClassVar[float] = 30.0
     takes_quantized: ClassVar[bool] = True
     refuses_block: ClassVar[str] = _REFUSES
 

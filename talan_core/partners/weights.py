@@ -25,7 +25,7 @@ class IA3(PeftPartner):
     """
 
     kind: ClassVar[str] = "ia3"
-    rate_factor: ClassVar[float] = 10.0
+    rate_factor: ClassVar[float] = 30.0
     takes_quantized: ClassVar[bool] = True
 
     def peft_config(self, backbone: PreTrainedModel, seed: int) -> PeftConfig:

@@ -9,7 +9,7 @@ sum over the same tokens; its rounding can differ, because a product of fewer ro
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from peft import PeftType
@@ -43,7 +43,7 @@ def target_logits(model: PeftModel | PlainModel, labels: torch.Tensor) -> Iterat
     Raises:
         UserError: The model has no output head of its own to be told.
     """
-    head: nn.Module | None = model.get_base_model().get_output_embeddings()
+    head: nn.Module | None = cast("Any", model.get_base_model()).get_output_embeddings()
     if head is None:
         raise UserError("This backbone has no output head that could be told its positions.", "Type logits=all.")
     kept = labels[:, 1:] != IGNORED

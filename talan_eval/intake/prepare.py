@@ -22,6 +22,7 @@ from talan_eval.grading.graders import GRADING_VERSION
 from talan_eval.identity import AnsweringIdentity, TrainingIdentity
 from talan_eval.intake.assignment import Assignment
 from talan_eval.intake.checked import Checked, check
+from talan_eval.intake.room import Room, check_room, tokens_of
 from talan_eval.records.samples import LABELS
 from talan_eval.sandbox.tiers import SandboxUnavailableError, Tier, find_tier
 from talan_eval.tasks.benchmark import load_benchmark
@@ -52,6 +53,7 @@ class Prepared:
         workers: Processes at a time.
         retries: How often a failed run is tried again.
         statistics: Settings of the statistics.
+        tokens: About how many tokens the longest prompt has with its answer.
     """
 
     experiment: Experiment
@@ -59,6 +61,7 @@ class Prepared:
     workers: int
     retries: int
     statistics: StatisticsSettings
+    tokens: int = 0
 
 
 def prepare(request: CompareRequest) -> Prepared:
@@ -120,7 +123,9 @@ def prepare(request: CompareRequest) -> Prepared:
         )
         for one, revision in zip(checked.backbones, revisions, strict=True)
     )
-    return Prepared(experiment, assignments, workers, request.retries, checked.statistics)
+    tokens = max(tokens_of([item.prompt for item in one.items], one.spec.max_tokens) for one in evaluated)
+    check_room(assignments, checked.arms.names, Room.here(device, workers), tokens)
+    return Prepared(experiment, assignments, workers, request.retries, checked.statistics, tokens)
 
 
 def _recipes(checked: Checked) -> tuple[TrainingSettings, ...]:
