@@ -1,7 +1,8 @@
 """The arm grammar: what to train, in one word. "lora", "talan+dora", "talan[slots=2,layer=4]+lora[r=8]", "noise+lora".
 
 An arm is one partner (an adapter of PEFT or a baseline), alone or with a TALAN block beside it, or with the block's
-noise control. Options stand in brackets, separated by commas. Parsing loads neither torch nor PEFT; `build` does.
+noise control. Options stand in brackets, separated by commas. The partner's brackets also take what of the recipe is to
+be the arm's own, as in "lora[lr=2e-4]". Parsing loads neither torch nor PEFT; `build` does.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from talan_core.bounded import real_number, shown, whole_number
 from talan_core.config import TalanConfig
 from talan_core.errors import UserError, unknown_name
 from talan_core.partners import PARTNERS, Partner, PeftPartner, PlainPartner
-from talan_core.partners.plain import Base
+from talan_core.partners.plain import ActAdd, Base
+from talan_core.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -118,6 +120,30 @@ class NoiseOptions:
         return dataclasses.replace(point, scope="frozen", noise=gate, **given)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RecipeOverrides:
+    """What of the recipe is an arm's own; None leaves it to the recipe of all arms.
+
+    These say how the optimizer moves. What says which examples it sees, and in what shape, is the same for all arms of
+    an experiment, because pairing rests on it. The fields are those of `TrainingSettings`, which documents them.
+
+    Args:
+        lr: The learning rate, of the partner; the block's is this times its `lr_scale`.
+    """
+
+    lr: float | None = None
+    schedule: str | None = None
+    warmup_ratio: float | None = None
+    weight_decay: float | None = None
+    max_grad_norm: float | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What is given, by the names of `TrainingSettings`."""
+        values = {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+        return {"learning_rate" if name == "lr" else name: value for name, value in values.items()}
+
+
 @dataclass(frozen=True)
 class Arm:
     """What one arm of a comparison trains.
@@ -125,10 +151,12 @@ class Arm:
     Args:
         partner: The adapter or baseline and its options.
         block: The options of a TALAN block or of its noise control, or None for an arm without a block.
+        overrides: What of the recipe is the arm's own.
     """
 
     partner: Partner
     block: TalanOptions | NoiseOptions | None = None
+    overrides: RecipeOverrides = RecipeOverrides()
 
     @property
     def talan(self) -> TalanOptions | None:
@@ -147,13 +175,18 @@ class Arm:
         return learns or not isinstance(self.partner, Base)
 
     @property
+    def is_trained_by_gradients(self) -> bool:
+        """Whether a recipe matters to it: not to the backbone as it is, nor to a difference of means."""
+        return self.has_seeds and not isinstance(self.partner, ActAdd)
+
+    @property
     def name(self) -> str:
         """The canonical text: equal arms have equal names, and `parse_arm` of the name gives the arm back.
 
-        Options of the partner that equal their default are left out. Options of the block are all kept, because their
-        defaults depend on the backbone.
+        Options of the partner that equal their default are left out. Options of the block and of the recipe are all
+        kept, because their defaults depend on the backbone.
         """
-        partner = _written(self.partner.kind, self.partner)
+        partner = _written(self.partner.kind, self.partner, self.overrides)
         if self.block is None:
             return partner
         return f"{_written(TALAN if self.talan is not None else NOISE, self.block)}+{partner}"
@@ -198,22 +231,36 @@ def parse_arm(text: str) -> Arm:
             _EXAMPLE,
         )
     ((kind, partner_options),) = components.items()
-    partner = _read(PARTNERS[kind], kind, partner_options)
-    problems = partner.problems()
+    own, of_recipe = _sorted_out(partner_options)
+    partner = _read(PARTNERS[kind], kind, own, also=_RECIPE if blocks or kind != Base.kind else ())
+    overrides = _read(RecipeOverrides, kind, of_recipe)
+    problems = [*partner.problems(), *_recipe_problems(overrides)]
     if problems:
         raise UserError(f"The arm {text!r} has wrong options: {'; '.join(problems)}.", _EXAMPLE)
     if not blocks:
-        return Arm(partner)
+        return _trained(Arm(partner, overrides=overrides))
+    ((name, block_options),) = blocks.items()
+    return _trained(Arm(partner, _block(text, partner, name, block_options), overrides))
+
+
+def _block(text: str, partner: Partner, name: str, block_options: str) -> TalanOptions | NoiseOptions:
+    """Read the block of an arm, which stands beside a partner."""
+    kind = partner.kind
     if partner.refuses_block:
         raise UserError(
-            f"The arm {text!r} is refused: {next(iter(blocks))} cannot stand beside {kind}, because "
-            f"{partner.refuses_block}.",
+            f"The arm {text!r} is refused: {name} cannot stand beside {kind}, because {partner.refuses_block}.",
             "Use a partner that adapts weights, for example talan+lora.",
         )
-    ((name, block_options),) = blocks.items()
+    misplaced = _sorted_out(block_options)[1]
+    if misplaced:
+        raise UserError(
+            f"{name} has no option {misplaced.partition('=')[0].strip()!r}: it is of the recipe of the whole arm.",
+            f"Type it in the partner's brackets, {name}+{kind}[{misplaced}]; talan[lr_scale=2] multiplies the rate of "
+            "the block alone.",
+        )
     block: TalanOptions | NoiseOptions = _read(_BLOCKS[name], name, block_options)
     block.config()
-    return Arm(partner, block)
+    return block
 
 
 def build(
@@ -296,15 +343,43 @@ def _layer(model: PreTrainedModel, layer: float) -> int:
 
 _BLOCKS: Final[Mapping[str, type[TalanOptions | NoiseOptions]]] = {TALAN: TalanOptions, NOISE: NoiseOptions}
 
-_OptionsT = TypeVar("_OptionsT", bound="Partner | TalanOptions | NoiseOptions")
+_RECIPE: Final = tuple(item.name for item in dataclasses.fields(RecipeOverrides))
+
+_OptionsT = TypeVar("_OptionsT", bound="Partner | TalanOptions | NoiseOptions | RecipeOverrides")
 
 
-def _written(name: str, options: Partner | TalanOptions | NoiseOptions) -> str:
+def _sorted_out(text: str) -> tuple[str, str]:
+    """Split options into those of the component itself and those of the recipe."""
+    items = [piece.strip() for piece in text.split(",")]
+    of_recipe = [item for item in items if item.partition("=")[0].strip() in _RECIPE]
+    return ",".join(item for item in items if item not in of_recipe), ",".join(of_recipe)
+
+
+def _recipe_problems(overrides: RecipeOverrides) -> list[str]:
+    try:
+        TrainingSettings(steps=1, **overrides.given)
+    except UserError as error:
+        return [line.strip() for line in error.problem.splitlines()[1:]]
+    return []
+
+
+def _trained(arm: Arm) -> Arm:
+    """Return an arm, unless it has a recipe and is not trained by gradients."""
+    if arm.overrides.given and not arm.is_trained_by_gradients:
+        raise UserError(
+            f"The arm {arm.name!r} has a recipe, and nothing of it is trained by gradients.",
+            f"Type {arm.partner.kind} without {', '.join(arm.overrides.given)}.",
+        )
+    return arm
+
+
+def _written(name: str, *options: Partner | TalanOptions | NoiseOptions | RecipeOverrides) -> str:
     """Write a component with the options that differ from their default, in the order of their declaration."""
     given = [
-        f"{item.name}={getattr(options, item.name)}"
-        for item in dataclasses.fields(options)
-        if getattr(options, item.name) != item.default
+        f"{item.name}={getattr(some, item.name)}"
+        for some in options
+        for item in dataclasses.fields(some)
+        if getattr(some, item.name) != item.default
     ]
     return f"{name}[{','.join(given)}]" if given else name
 
@@ -315,8 +390,15 @@ def _unknown_option(component: str, name: str, names: Sequence[str]) -> UserErro
     return UserError(f"{component} has no option {name!r}.", unknown_name("option", name, names).fix)
 
 
-def _read(cls: type[_OptionsT], component: str, text: str) -> _OptionsT:
-    """Read "a=1,b=2" into a dataclass of options, collecting every wrong value into one error."""
+def _read(cls: type[_OptionsT], component: str, text: str, also: Sequence[str] = ()) -> _OptionsT:
+    """Read "a=1,b=2" into a dataclass of options, collecting every wrong value into one error.
+
+    Args:
+        cls: The dataclass.
+        component: What the options are of.
+        text: The options.
+        also: Names that the component takes elsewhere, to be named in an error.
+    """
     types = typing.get_type_hints(cls)
     names = [item.name for item in dataclasses.fields(cls)]
     values: dict[str, Any] = {}
@@ -324,7 +406,7 @@ def _read(cls: type[_OptionsT], component: str, text: str) -> _OptionsT:
     for item in filter(None, (piece.strip() for piece in text.split(","))):
         name, equals, value = (piece.strip() for piece in item.partition("="))
         if name not in names:
-            raise _unknown_option(component, name, names)
+            raise _unknown_option(component, name, [*names, *also])
         if name in values:
             problems.append(f"{name} is given twice")
         elif not (equals and value):

@@ -40,7 +40,8 @@ class Originals:
             model: The backbone, before it is changed.
             wanted: Says by name which parameters may be changed.
         """
-        return cls([(p, p.detach().cpu().clone()) for name, p in model.named_parameters() if wanted(name)])
+        named = [(name, p.detach(), p) for name, p in model.named_parameters()]
+        return cls([(p, (v if v.is_meta else v.cpu()).clone()) for name, v, p in named if wanted(name)])
 
     def changing(self) -> Originals:
         """Keep only what has changed since, or is going to because it is trained."""

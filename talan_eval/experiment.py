@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from talan_core.errors import UserError
 from talan_eval.generation_settings import GenerationSettings
@@ -85,11 +85,13 @@ class TrainingSource(BaseModel):
 
 
 class TunedBackbone(BaseModel):
-    """A backbone and what goes with it: its own recipe, the same for all arms.
+    """A backbone and what goes with it: its own recipe, the same for all arms but for what is listed by arm.
 
     Attributes:
         identity: Which weights are tuned.
         training: The recipe (``TrainingSettings`` as JSON).
+        training_by_arm: What of the recipe is different for an arm, by its name; left out of the JSON where there is
+            none, so that a recipe for all keeps its identity.
         operating_point: The TALAN configuration that arms' options are laid over (``TalanConfig`` as JSON).
         eval_batch: Prompts answered at a time, the same for all arms.
         answering: What takes and grades answers, by name: no part of a training's identity.
@@ -102,6 +104,11 @@ class TunedBackbone(BaseModel):
     operating_point: dict[str, Any]
     eval_batch: int
     answering: dict[str, str] = {}
+    training_by_arm: dict[str, dict[str, Any]] = {}
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in write(self).items() if key != "training_by_arm" or value}
 
     @property
     def name(self) -> str:
@@ -143,6 +150,11 @@ class Experiment(BaseModel):
     def to_json(self) -> JsonObject:
         """Return the JSON form, whose canonical hash is the identity."""
         return self.model_dump(mode="json")
+
+    @property
+    def n_train(self) -> int:
+        """Number of training items, those that turn out too long included."""
+        return sum(source.n_train for source in self.train)
 
     @property
     def digest(self) -> str:

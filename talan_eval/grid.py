@@ -93,13 +93,15 @@ def _run(everything: JsonObject, backbone: TunedBackbone, asked: JsonObject, arm
     Which benchmarks are evaluated is no part of the first, and what a benchmark would be trained on no part of the
     second: another benchmark, backbone, arm or seed in an experiment leaves the names of the others as they are.
     """
+    recipe = {**asked["training"], **asked.get("training_by_arm", {}).get(arm, {})}
     training = canonical_hash(
         {
             "arm": arm,
             "seed": seed,
             "train": [[source["name"], source["train_hash"]] for source in everything["train"]],
             "backbone": asked["identity"],
-            **{key: asked[key] for key in ("training", "operating_point")},
+            "training": recipe,
+            "operating_point": asked["operating_point"],
             **{key: everything[key] for key in ("device", "versions")},
         }
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from talan_core.backbones.content_hash import hash_files
 from talan_core.backbones.smollm2 import locate_smollm2
@@ -72,13 +72,22 @@ def _hub_revision(hub_id: str) -> Revision:
     return Revision(hub_id, Path(path).name, None)
 
 
-def load_model(revision: Revision, dtype: str, device: torch.device) -> PreTrainedModel:
+def load_model(
+    revision: Revision,
+    dtype: str,
+    device: torch.device,
+    *,
+    attention: str | None = None,
+    quantization: str | None = None,
+) -> PreTrainedModel:
     """Load the weights.
 
     Args:
         revision: As found by :func:`locate`.
         dtype: "float32" or "bfloat16".
         device: Where to put them.
+        attention: Name of the attention implementation; the library's own choice when None.
+        quantization: "4bit" (NF4, double quantisation) or "8bit" (LLM.int8()), of bitsandbytes; None for neither.
 
     Returns:
         The model in evaluation mode, without gradients.
@@ -86,14 +95,32 @@ def load_model(revision: Revision, dtype: str, device: torch.device) -> PreTrain
     import torch  # noqa: PLC0415 - heavy
     from transformers import AutoModelForCausalLM  # noqa: PLC0415 - heavy
 
+    options: dict[str, Any] = {} if attention is None else {"attn_implementation": attention}
+    if quantization is not None:
+        options |= {"quantization_config": _quantized(quantization), "device_map": {"": device}}
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-        revision.location, revision=revision.commit, dtype=getattr(torch, dtype), trust_remote_code=False
+        revision.location, revision=revision.commit, dtype=getattr(torch, dtype), trust_remote_code=False, **options
     )
     model.config._commit_hash = revision.commit  # noqa: SLF001 - where transformers itself used to note it
-    torch.nn.Module.to(model, device)
+    if quantization is None:
+        torch.nn.Module.to(model, device)
     model.requires_grad_(requires_grad=False)
     model.train(mode=False)
     return model
+
+
+def _quantized(kind: str) -> Any:  # noqa: ANN401 - transformers' configuration
+    import torch  # noqa: PLC0415 - heavy
+    from transformers import BitsAndBytesConfig  # noqa: PLC0415 - heavy
+
+    if kind == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)  # type: ignore[no-untyped-call] # untyped in transformers
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call] # as above
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
 
 
 def load_tokenizer(revision: Revision) -> PreTrainedTokenizerBase:

@@ -21,13 +21,19 @@ if TYPE_CHECKING:
 class Partner(ABC):
     """What is tuned beside the block, or without one: an adapter of PEFT, or a baseline.
 
-    The class attributes say how it goes with a block.
+    The class attributes say how it goes with a block, and how it is trained.
     """
 
     kind: ClassVar[str]
     """The name that an arm uses."""
     refuses_block: ClassVar[str] = ""
     """Why it cannot stand beside a TALAN or noise block; empty if it can."""
+    rate_factor: ClassVar[float] = 1.0
+    """Its default learning rate over LoRA's on the same backbone; docs/training.md has the sources."""
+    trains_backbone: ClassVar[bool] = False
+    """Whether it trains the backbone's own weights, all of them."""
+    takes_quantized: ClassVar[bool] = False
+    """Whether PEFT trains it on a backbone that bitsandbytes has quantised."""
 
     def problems(self) -> list[str]:
         """Name each option that is out of range."""

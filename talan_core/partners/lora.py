@@ -31,6 +31,7 @@ class Lora(PeftPartner):
     """
 
     kind: ClassVar[str] = "lora"
+    takes_quantized: ClassVar[bool] = True
 
     r: int = 8
     alpha: int = 16
@@ -113,6 +114,7 @@ class Pissa(Lora):
     """
 
     kind: ClassVar[str] = "pissa"
+    takes_quantized: ClassVar[bool] = False
 
     def _variant(self) -> dict[str, Any]:
         return {"init_lora_weights": "pissa"}
@@ -133,6 +135,7 @@ class AdaLora(PeftPartner):
     """
 
     kind: ClassVar[str] = "adalora"
+    takes_quantized: ClassVar[bool] = True
 
     r: int = 8
     init_r: int = 12
@@ -174,6 +177,7 @@ class Vera(PeftPartner):
     """
 
     kind: ClassVar[str] = "vera"
+    rate_factor: ClassVar[float] = 10.0
 
     r: int = 256
     dropout: float = 0.0

@@ -31,6 +31,8 @@ class Full(PlainPartner):
     """
 
     kind: ClassVar[str] = "full"
+    rate_factor: ClassVar[float] = 0.1
+    trains_backbone: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)

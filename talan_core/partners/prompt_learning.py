@@ -25,6 +25,8 @@ class PrefixTuning(PeftPartner):
     """
 
     kind: ClassVar[str] = "prefix"
+    rate_factor: ClassVar[float] = 30.0
+    takes_quantized: ClassVar[bool] = True
     refuses_block: ClassVar[str] = _REFUSES
 
     tokens: int = 16

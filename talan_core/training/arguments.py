@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from talan_core.training.settings import TrainingSettings
 
 _SEED_LIMIT: Final = 2**32  # NumPy's
+_OF_TRAINER: Final = {
+    "adamw_8bit": "adamw_bnb_8bit",
+    "paged_adamw": "paged_adamw_32bit",
+    "paged_adamw_8bit": "paged_adamw_8bit",
+}
+"""Trainer's names of the optimizers that are not its default."""
 
 
 def training_arguments(
@@ -32,7 +38,7 @@ def training_arguments(
     Several processes share the forward passes of a step, so that a step is the same whatever their number.
 
     Args:
-        settings: The recipe.
+        settings: The recipe, with its number of steps.
         seed: The run's seed.
         work_dir: Where Trainer may write.
         device: Where the model is.
@@ -42,6 +48,8 @@ def training_arguments(
     Raises:
         UserError: If the forward passes of a step cannot be shared evenly by the processes.
     """
+    if settings.steps is None:
+        raise ValueError("a recipe by epochs has to be settled before: see TrainingSettings.settled")
     # transformers 5.16 knows the older name only, later ones warn of it.
     recompute = "activation" if hasattr(TrainingArguments, "activation_checkpointing") else "gradient"
     recomputing: dict[str, Any] = (
@@ -49,6 +57,7 @@ def training_arguments(
         if settings.gradient_checkpointing
         else {}
     )
+    optimizer: dict[str, Any] = {} if settings.optimizer == "adamw" else {"optim": _OF_TRAINER[settings.optimizer]}
     args = TrainingArguments(
         output_dir=str(work_dir),
         max_steps=settings.steps,
@@ -69,6 +78,8 @@ def training_arguments(
         disable_tqdm=True,
         dataloader_pin_memory=device.type != "cpu",
         remove_unused_columns=False,
+        bf16=settings.computes_in_bfloat16,
+        **optimizer,
         **recomputing,
     )
     if settings.accumulation % args.world_size:

@@ -13,7 +13,6 @@ written, and one whose files have other hashes was damaged: neither is ever resu
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -84,8 +83,7 @@ def run_identity(model: nn.Module, data: EncodedData, order: Sequence[int], sett
         A SHA-256 hash in hexadecimal.
     """
     digest = hashlib.sha256()
-    recipe = dataclasses.asdict(settings)
-    digest.update(json.dumps([_FORMAT, recipe, list(order)], sort_keys=True).encode())
+    digest.update(json.dumps([_FORMAT, settings.to_dict(), list(order)], sort_keys=True).encode())
     for example in data.examples:
         digest.update(json.dumps([example.input_ids, example.prompt_length, example.unlearned]).encode())
     for name, weight in model.named_parameters():

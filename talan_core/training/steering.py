@@ -60,7 +60,7 @@ def steer(
         raise TypeError("only a steering arm has a vector")
     start = time.perf_counter()
     usable = encode(tokenizer, examples, settings.max_length)
-    order = data_order(seed, len(usable.examples), min(partner.pairs, len(usable.examples)))
+    order = data_order(settings.seed_of(seed), len(usable.examples), min(partner.pairs, len(usable.examples)))
     right = [usable.examples[index] for index in order]
     wrong = _with_others_completions(right)
     model.eval()

@@ -21,6 +21,7 @@ from talan_core.training.data import collate, encode, pad_token
 from talan_core.training.packing import check_packing, collate_packed
 from talan_core.training.pairing import data_order, derive_seed, mixed_order, random_state_restored
 from talan_core.training.partner_steps import partner_callbacks
+from talan_core.training.requirements import check_available
 from talan_core.training.saving import TimedSaves, check_saving
 from talan_core.training.sharding import ShardedState, read_optimizer, write_optimizer
 from talan_core.training.signs import Signs, Watch
@@ -36,6 +37,7 @@ from talan_core.training.state import (
     write_progress,
     write_trained,
 )
+from talan_core.training.target_logits import target_logits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -110,6 +112,7 @@ class TalanTrainer(Trainer):
         self.losses: list[float] = []
         self.watch = watch
         self._order = order
+        self.targets_only = False  # whether only the logits that predict a target are computed
         self._run = run
         self._seconds = 0.0
         self._began = time.perf_counter()
@@ -154,6 +157,20 @@ class TalanTrainer(Trainer):
             raise self._diverged("loss", value)
         self._pending_loss += value
         return loss
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, torch.Tensor | Any],
+        return_outputs: bool = False,  # noqa: FBT001, FBT002 - Trainer's signature
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor | tuple[torch.Tensor, Any]:
+        """Return the loss, of all logits or of those alone that it needs; arguments as for Trainer."""
+        if not self.targets_only:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        with target_logits(cast("Any", self.model), inputs["labels"]) as targets:
+            known = {**inputs, "shift_labels": targets}
+            return super().compute_loss(model, known, return_outputs, num_items_in_batch)
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Make AdamW with the block's parameters in groups of their own.
@@ -297,7 +314,7 @@ def train(
         examples: The training set; or what `talan_core.training.data.encode` made of it with this tokenizer and
             `settings.max_length`, which saves encoding it once more for each of many runs.
         settings: The recipe.
-        seed: The run's seed.
+        seed: The run's seed; `settings.seed_of` of it is what the streams come from, also in `build`.
         work_dir: A directory of the run's own; created, and left empty unless `save_every` is given.
         on_step: Called after each optimizer step with its number from 1, the number of steps, and its loss; in the
             first process only.
@@ -315,22 +332,26 @@ def train(
     """
     _check_model(model, settings, save_every)
     data = encode(tokenizer, examples, settings.max_length)
+    settings, seed = settings.settled(len(data.examples)), settings.seed_of(seed)
     order = _order(data, settings, seed)
     run = "" if save_every is None else run_identity(model, data, order, settings)
     resumed = None if save_every is None else to_resume(work_dir, run)
     with random_state_restored(model.device), _mode_restored(model, settings):
         args = _prepared(model, settings, seed, work_dir, save_every)
         pad = pad_token(tokenizer)
-        watch = Watch(data.held_out, settings.steps, pad, settings.batch_size)
+        watch = Watch(data.held_out, args.max_steps, pad, settings.batch_size)
         trainer = TalanTrainer(
             model, args, data.examples, order, collator=_collator(model, settings, pad), watch=watch, run=run,
             on_step=on_step,
         )  # fmt: skip
+        trainer.targets_only = settings.logits == "targets"
         if isinstance(save_every, dt.timedelta):
             trainer.add_callback(TimedSaves(save_every))
         # Processes that share a step draw different masks, as the rows of one batch do.
         torch.manual_seed(derive_seed(seed, "dropout") + args.process_index)
         trainer.run_from(resumed)
+        if settings.masters:
+            _round_weights(model, settings)
         return replace(_log(trainer.losses, data, order, seconds=trainer.seconds), signs=watch.signs)
 
 
@@ -358,11 +379,12 @@ class _StepCallback(TrainerCallback):
 def _check_model(model: PeftModel | PlainModel, settings: TrainingSettings, save_every: SaveEvery | None) -> None:
     """Raise a UserError for a model that cannot be trained so, instead of training something else silently."""
     found = str(cast("Any", model.get_base_model()).dtype).removeprefix("torch.")
-    if found != settings.dtype:
+    if found != settings.loaded_dtype:
         raise UserError(
-            f"The backbone was loaded in {found}, the settings say {settings.dtype}.",
-            f"Load the backbone with dtype={settings.dtype!r}, or set dtype={found!r}.",
+            f"The backbone was loaded in {found}, the settings say {settings.loaded_dtype}.",
+            f"Load the backbone with dtype={settings.loaded_dtype!r}, or set dtype={found!r}.",
         )
+    check_available(settings, model.device.type)
     if not any(weight.requires_grad for weight in model.parameters()):
         raise UserError("Nothing in this model is trainable.", "Load it with talan_core.load(DIR, is_trainable=True).")
     check_saving(model, save_every)
@@ -391,6 +413,15 @@ def _prepared(
     if save_every is not None and args.should_save:
         drop_unfinished(work_dir)
     return args
+
+
+@torch.no_grad()
+def _round_weights(model: PeftModel | PlainModel, settings: TrainingSettings) -> None:
+    """Round the backbone's weights from the type they were trained in to the one that answers."""
+    dtype = getattr(torch, settings.dtype)
+    for weight in model.get_base_model().parameters():
+        if weight.dtype == torch.float32:
+            weight.data = weight.data.to(dtype)
 
 
 def _order(data: EncodedData, settings: TrainingSettings, seed: int) -> list[int]:

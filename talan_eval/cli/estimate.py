@@ -10,6 +10,7 @@ from talan_eval.cli.progress import spoken
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from talan_core.training.footprint import Footprint
     from talan_eval.execution.pilot import Pilot
     from talan_eval.grid import Run
     from talan_eval.intake.prepare import Prepared
@@ -58,7 +59,7 @@ def _trainings(found: Outlook) -> list[Run]:
 
 def _estimates(prepared: Prepared, found: Outlook, pilots: Mapping[str, Pilot]) -> Iterator[str]:
     sizes = {task.name: task.n_items for task in prepared.experiment.tasks}
-    steps = {one.backbone: one.training.steps for one in prepared.assignments}
+    steps = {one.backbone: one.training.steps_for(prepared.experiment.n_train) for one in prepared.assignments}
     side_by_side = min(prepared.workers, len(found.missing))
     trained = _trainings(found)
     work = sum(steps[run.backbone] * pilots[run.backbone].step_seconds for run in trained)
@@ -87,6 +88,17 @@ def _estimates(prepared: Prepared, found: Outlook, pilots: Mapping[str, Pilot]) 
     device = f", {_size(on_device)} on the device" if on_device else ""
     yield f"memory  {_size(memory)} a worker{device}; {_size(memory * side_by_side)} together"
     yield f"disk    {_size(disk)} ({_size(max(pilot.checkpoint_bytes for pilot in pilots.values()))} a checkpoint)"
+
+
+def footprint_lines(footprints: Mapping[str, Footprint], arm: str) -> Iterator[str]:
+    """Say by part what the architecture tells of an arm's memory, by backbone."""
+    for name, found in footprints.items():
+        parts = ("weights", "adapter", "optimizer", "activations", "logits")
+        said = ", ".join(f"{part} {_size(getattr(found, part))}" for part in parts)
+        yield (
+            f"From the architecture, {arm} on {name}: training {_size(found.training)} ({said}), answering "
+            f"{_size(found.answering)} (cache {_size(found.cache)}), libraries not counted"
+        )
 
 
 def _size(count: float) -> str:

@@ -77,7 +77,7 @@ def _compute(
     workload = Workload(
         missing,
         len({run.cell_id for run in (*session.every_run(), *missing)}) - len(missing),
-        {one.backbone: one.training.steps for one in prepared.assignments},
+        {one.backbone: one.training.steps_for(prepared.experiment.n_train) for one in prepared.assignments},
         {task.name: task.n_items for task in prepared.experiment.tasks},
         frozenset(session.store.checkpoint_names()),
     )
@@ -153,15 +153,19 @@ def _say_what_is_there(console: Console, session: Session) -> None:
 
 
 def _dry_run(console: Console, prepared: Prepared) -> None:
-    from talan_eval.cli.estimate import lines  # noqa: PLC0415 - see perform_grid
+    from talan_eval.cli.estimate import footprint_lines, lines  # noqa: PLC0415 - see perform_grid
     from talan_eval.execution.pilot import measure  # noqa: PLC0415 - as above
+    from talan_eval.intake.room import estimated  # noqa: PLC0415 - as above
     from talan_eval.pipeline.dry_run import outlook  # noqa: PLC0415 - as above
 
     found = outlook(prepared)
     of_arm = prepared.experiment.contrasts[0].treatment
     needed = {run.backbone for run in found.missing}
+    footprints = {
+        one.backbone: estimated(one, of_arm, prepared.tokens) for one in prepared.assignments if one.backbone in needed
+    }
     pilots = {one.backbone: measure(one, of_arm) for one in prepared.assignments if one.backbone in needed}
-    for line in lines(prepared, found, pilots):
+    for line in (*lines(prepared, found, pilots), *footprint_lines(footprints, of_arm)):
         console.print(line, markup=False, soft_wrap=True)
 
 

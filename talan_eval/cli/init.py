@@ -33,6 +33,7 @@ _FOR_EXAMPLE: Final[Mapping[str, str | int | float | list[str]]] = {
     "template_date": "2024-07-26",
     "out": "results/main",
     "json": "result.json",
+    "recipe": ["epochs=2", "packing=true"],
     "steps": 96,
     "batch_size": 8,
     "learning_rate": 0.003,

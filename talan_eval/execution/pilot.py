@@ -89,8 +89,6 @@ def _measured(assignment: Assignment, arm: str) -> Pilot:
     began = time.perf_counter()
     import torch  # noqa: PLC0415 - heavy, only in this process
 
-    from talan_core.arms import build, parse_arm  # noqa: PLC0415 - as above
-    from talan_core.backbones.load import load_model  # noqa: PLC0415 - as above
     from talan_core.quiet import library_warnings_silenced  # noqa: PLC0415 - as above
     from talan_core.training.fit import fit  # noqa: PLC0415 - as above
     from talan_eval.execution.run_worker import RunWorker  # noqa: PLC0415 - as above
@@ -99,15 +97,14 @@ def _measured(assignment: Assignment, arm: str) -> Pilot:
     torch.set_num_threads(assignment.threads)
     worker = RunWorker(assignment, assignment.device)
     start_seconds = time.perf_counter() - began
-    backbone = load_model(assignment.revision, assignment.training.dtype, worker.device)
-    model = build(backbone, parse_arm(arm), seed=_SEED, defaults=assignment.operating_point)
+    model = worker.built(arm, _SEED)
     ticks: list[float] = []
     with tempfile.TemporaryDirectory() as directory:
         fit(
             model,
             worker.tokenizer,
             worker.examples,
-            replace(assignment.training, steps=_STEPS),
+            assignment.recipe_of(arm).with_steps(_STEPS),
             seed=_SEED,
             work_dir=Path(directory) / "work",
             on_step=lambda *_: ticks.append(time.perf_counter()),

@@ -90,8 +90,9 @@ class RunWorker:
         self.assignment = assignment
         self.device = torch.device(device)
         self.tokenizer = open_tokenizer(assignment.revision, assignment.generation)
+        recipe = assignment.training
         self.backend = make_backend(
-            assignment.backend, BackendOptions(assignment.training.dtype, device, assignment.eval_batch)
+            assignment.backend, BackendOptions(recipe.dtype, device, assignment.eval_batch, recipe.quantization)
         )
         self._engine: tuple[BlockShape | None, Engine] | None = None
         self._engine_stack = ExitStack()
@@ -187,9 +188,7 @@ class RunWorker:
         return self._engine[1]
 
     def _train(self, run: Run, report: Callable[[Event], None]) -> Checkpoint:
-        a = self.assignment
-        backbone = load_model(a.revision, a.training.dtype, self.device)
-        model = build(backbone, parse_arm(run.arm), seed=run.seed, defaults=a.operating_point)
+        model = self.built(run.arm, run.seed)
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         with self.store.checkpoint_dir(run.cell_id) as directory:
@@ -200,18 +199,32 @@ class RunWorker:
                 log = self._fitted(model, run, report)
             with library_warnings_silenced():
                 model.save_pretrained(str(directory))
-            make_portable(directory, a.revision.location, run.backbone)
+            make_portable(directory, self.assignment.revision.location, run.backbone)
             (directory / TRAINING_LOG).write_bytes(readable_json({**asdict(log), **self._size(model)}))
         self._seal_training(run, directory=self.store.checkpoint(run.cell_id))
         self.store.forget_training(run.cell_id)
-        return Checkpoint(self.store.checkpoint(run.cell_id), trained=model)
+        # What answers is attended to as the backend does it, not as the recipe trains.
+        as_trained = None if self.assignment.recipe_of(run.arm).attention is not None else model
+        return Checkpoint(self.store.checkpoint(run.cell_id), trained=as_trained)
+
+    def built(self, arm: str, seed: int) -> PeftModel | PlainModel:
+        """Load the backbone and make an arm's model, ready to be trained."""
+        a, recipe = self.assignment, self.assignment.recipe_of(arm)
+        backbone = load_model(
+            a.revision,
+            recipe.loaded_dtype,
+            self.device,
+            attention=recipe.attention,
+            quantization=recipe.quantization,
+        )
+        return build(backbone, parse_arm(arm), seed=recipe.seed_of(seed), defaults=a.operating_point)
 
     def _fitted(self, model: PeftModel | PlainModel, run: Run, report: Callable[[Event], None]) -> TrainingLog:
         return fit(
             model,
             self.tokenizer,
             self.examples,
-            self.assignment.training,
+            self.assignment.recipe_of(run.arm),
             seed=run.seed,
             work_dir=self.store.training_dir(run.cell_id),
             save_every=self.assignment.save_every,

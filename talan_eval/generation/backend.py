@@ -37,11 +37,13 @@ class BackendOptions:
         dtype: Type of weights and activations, "float32" or "bfloat16".
         device: torch device name, such as "cpu" or "cuda:1".
         batch_size: Most sequences in one pass. A backend that schedules by itself may take it as a hint.
+        quantization: How the backbone is stored, as ``TrainingSettings.quantization``; None for as ``dtype`` says.
     """
 
     dtype: str
     device: str
     batch_size: int
+    quantization: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

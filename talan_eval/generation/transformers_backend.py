@@ -53,15 +53,17 @@ class TransformersBackend:
         self._options = options
 
     def identity(self) -> dict[str, str]:
-        """Return name, version, dtype and attention.
+        """Return name, version, dtype and attention, and how the backbone is quantised where it is.
 
         The attention is the library's own choice for an architecture, so version, configuration and device fix it.
         """
+        stored = {} if self._options.quantization is None else {"quantization": self._options.quantization}
         return {
             "name": "transformers",
             "version": version("transformers"),
             "dtype": self._options.dtype,
             "attention": "chosen by transformers",
+            **stored,
         }
 
     @contextlib.contextmanager
@@ -98,7 +100,8 @@ class TransformersEngine:
     def _model(self, checkpoint: Checkpoint) -> PeftModel | PlainModel | PreTrainedModel:
         if checkpoint.trained is not None:
             return checkpoint.trained
-        backbone = load_model(self._backbone, self._options.dtype, torch.device(self._options.device))
+        device = torch.device(self._options.device)
+        backbone = load_model(self._backbone, self._options.dtype, device, quantization=self._options.quantization)
         return backbone if checkpoint.directory is None else talan_core.load(checkpoint.directory, backbone).eval()
 
 

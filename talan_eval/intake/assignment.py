@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Mapping
     from pathlib import Path
 
     from talan_core.backbones.load import Revision
@@ -24,7 +25,8 @@ class Assignment:
         backbone: Its name.
         directory: The experiment directory.
         revision: Where the backbone's weights are.
-        training: The recipe.
+        training: The recipe of all arms.
+        recipes: The recipe of each arm that has one of its own.
         operating_point: The TALAN configuration that arms' options are laid over.
         tasks: Short names of the evaluated tasks, in order.
         train_tasks: Short names of the tasks on the mix of whose training splits adapters are trained.
@@ -44,6 +46,7 @@ class Assignment:
     directory: Path
     revision: Revision
     training: TrainingSettings
+    recipes: Mapping[str, TrainingSettings]
     operating_point: TalanConfig
     tasks: tuple[str, ...]
     train_tasks: tuple[str, ...]
@@ -56,3 +59,7 @@ class Assignment:
     threads: int
     save_every: dt.timedelta | None
     sandbox_tier: Tier | None
+
+    def recipe_of(self, arm: str) -> TrainingSettings:
+        """Return the recipe of an arm, by its canonical name."""
+        return self.recipes.get(arm, self.training)

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from talan_core.arms import parse_arm
 from talan_core.backbones.names import find_backbone
 from talan_core.errors import UserError, mistakes_of, refuse, unknown_name
+from talan_core.training.recipe import TypedRecipe, parse_recipe, recipe_of
 from talan_eval.comparison.statistics_settings import StatisticsSettings
 from talan_eval.comparison.task_weights import task_weights
 from talan_eval.experiment import parse_seeds
@@ -20,23 +22,32 @@ from talan_eval.store.atomic import refuse_unwritable
 from talan_eval.tasks.benchmark import MICRO_TASKS, check_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from talan_core.backbones.names import BackboneSpec
     from talan_core.training.settings import TrainingSettings
     from talan_eval.intake.arm_grids import Arms
     from talan_eval.requests.compare import CompareRequest
 
+_SHORT_FORMS: Final = ("steps", "batch_size", "learning_rate")
 _DEVICES: Final = ("auto", "cpu", "cuda")
 _MOST_MINUTES: Final = 1e9
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedBackbone:
-    """A backbone by name, its recipe, and how many prompts it answers at a time."""
+    """A backbone by name and what goes with it.
+
+    Attributes:
+        spec: What is known of it by name.
+        training: The recipe of all arms, what was typed included.
+        recipes: The recipe of each arm that has one of its own.
+        eval_batch: Prompts answered at a time.
+    """
 
     spec: BackboneSpec
     training: TrainingSettings
+    recipes: Mapping[str, TrainingSettings]
     eval_batch: int
 
 
@@ -66,6 +77,7 @@ def check(request: CompareRequest) -> Checked:
             lambda: _tasks(request.tasks),
             lambda: _tasks(request.train_tasks),
             lambda: _backbones(request),
+            lambda: _typed_recipe(request),
             lambda: _generation_settings(request),
             lambda: _check_numbers(request),
             lambda: _check_device(request.device),
@@ -77,12 +89,13 @@ def check(request: CompareRequest) -> Checked:
         )
     )
     tasks = _tasks(request.tasks)
+    arms = _arms(request)
     return Checked(
-        arms=_arms(request),
+        arms=arms,
         seeds=parse_seeds(request.seeds),
         tasks=tasks,
         train_tasks=_tasks(request.train_tasks, tasks),
-        backbones=tuple(_with_recipe(spec, request) for spec in _backbones(request)),
+        backbones=tuple(_with_recipe(spec, arms.names, request) for spec in _backbones(request)),
         generation=_generation_settings(request),
         statistics=dataclasses.replace(
             StatisticsSettings.of_request(request), confirm_items=request.confirm_items if request.confirm else 0.0
@@ -130,11 +143,33 @@ def _backbones(request: CompareRequest) -> tuple[BackboneSpec, ...]:
     return tuple(find_backbone(name) for name in names)
 
 
-def _with_recipe(spec: BackboneSpec, request: CompareRequest) -> CheckedBackbone:
-    """Return a backbone with its own recipe; what was typed of a recipe holds for all."""
-    typed = {key: getattr(request, key) for key in ("steps", "batch_size", "learning_rate")}
-    training = dataclasses.replace(spec.training, **{key: value for key, value in typed.items() if value is not None})
-    return CheckedBackbone(spec, training, spec.eval_batch if request.eval_batch is None else request.eval_batch)
+def _typed_recipe(request: CompareRequest) -> TypedRecipe:
+    """Return what was typed of a recipe, the short forms included."""
+    values = dict(parse_recipe(request.recipe).values)
+    short = {key: value for key in _SHORT_FORMS if (value := getattr(request, key)) is not None}
+    refuse(
+        UserError(
+            f"--{key.replace('_', '-')} {value} and --recipe {key}={values[key]} contradict each other.",
+            f"Type one of them: --recipe {key}={value}",
+        )
+        for key, value in short.items()
+        if values.get(key, value) != value
+    )
+    return TypedRecipe({**values, **short})
+
+
+def _with_recipe(spec: BackboneSpec, arms: Sequence[str], request: CompareRequest) -> CheckedBackbone:
+    """Return a backbone with its own recipe, and those of the arms that have another; what was typed holds for all."""
+    typed = _typed_recipe(request)
+    common = typed.over(spec.training)
+    recipes: dict[str, TrainingSettings] = {}
+
+    def settle(name: str) -> None:
+        recipes[name] = recipe_of(parse_arm(name), common, typed)
+
+    refuse(mistakes_of(*(partial(settle, name) for name in arms)))
+    own = {name: recipe for name, recipe in recipes.items() if recipe != common}
+    return CheckedBackbone(spec, common, own, spec.eval_batch if request.eval_batch is None else request.eval_batch)
 
 
 def _check_confirmation(request: CompareRequest, arms: Arms) -> None:

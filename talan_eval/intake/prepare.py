@@ -6,12 +6,13 @@ import datetime as dt
 import os
 import shutil
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from talan_core.errors import UserError, mistakes_of, refuse, unknown_name
+from talan_core.training.recipe import differences
 from talan_eval.comparison.held_out import check_split
 from talan_eval.comparison.slices import slice_values
 from talan_eval.experiment import BackboneIdentity, Experiment, TrainingSource, TunedBackbone
@@ -21,6 +22,7 @@ from talan_eval.grading.graders import GRADING_VERSION
 from talan_eval.identity import AnsweringIdentity, TrainingIdentity
 from talan_eval.intake.assignment import Assignment
 from talan_eval.intake.checked import Checked, check
+from talan_eval.intake.room import Room, check_room, tokens_of
 from talan_eval.records.samples import LABELS
 from talan_eval.sandbox.tiers import SandboxUnavailableError, Tier, find_tier
 from talan_eval.tasks.benchmark import load_benchmark
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from talan_core.backbones.load import Revision
+    from talan_core.training.settings import TrainingSettings
     from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.experiment import TaskSpec
     from talan_eval.intake.checked import CheckedBackbone
@@ -50,6 +53,7 @@ class Prepared:
         workers: Processes at a time.
         retries: How often a failed run is tried again.
         statistics: Settings of the statistics.
+        tokens: About how many tokens the longest prompt has with its answer.
     """
 
     experiment: Experiment
@@ -57,6 +61,7 @@ class Prepared:
     workers: int
     retries: int
     statistics: StatisticsSettings
+    tokens: int = 0
 
 
 def prepare(request: CompareRequest) -> Prepared:
@@ -74,6 +79,7 @@ def prepare(request: CompareRequest) -> Prepared:
     checked = check(request)
     # From here on torch and lm-eval are loaded.
     from talan_core.backbones.load import locate  # noqa: PLC0415 - names are checked first, and without them
+    from talan_core.training.requirements import check_available  # noqa: PLC0415 - as above
     from talan_eval.generation.prompts import check_backbone, settled  # noqa: PLC0415 - as above
 
     revisions: list[Revision] = []
@@ -81,6 +87,7 @@ def prepare(request: CompareRequest) -> Prepared:
     _refuse_equal(checked, revisions)
     checked = replace(checked, generation=settled(checked.generation, revisions))
     device = _device(request.device)
+    refuse(mistakes_of(*(partial(check_available, recipe, device) for recipe in _recipes(checked))))
     loaded = _loaded(request, checked)
     evaluated = [loaded[name] for name in checked.tasks]
     contaminated = _contaminated(request, [loaded[name] for name in checked.train_tasks], evaluated)
@@ -100,6 +107,7 @@ def prepare(request: CompareRequest) -> Prepared:
             directory=out,
             revision=revision,
             training=one.training,
+            recipes=one.recipes,
             operating_point=one.spec.talan,
             tasks=checked.tasks,
             train_tasks=checked.train_tasks,
@@ -115,7 +123,13 @@ def prepare(request: CompareRequest) -> Prepared:
         )
         for one, revision in zip(checked.backbones, revisions, strict=True)
     )
-    return Prepared(experiment, assignments, workers, request.retries, checked.statistics)
+    tokens = max(tokens_of([item.prompt for item in one.items], one.spec.max_tokens) for one in evaluated)
+    check_room(assignments, checked.arms.names, Room.here(device, workers), tokens)
+    return Prepared(experiment, assignments, workers, request.retries, checked.statistics, tokens)
+
+
+def _recipes(checked: Checked) -> tuple[TrainingSettings, ...]:
+    return tuple(recipe for one in checked.backbones for recipe in (one.training, *one.recipes.values()))
 
 
 def _refuse_equal(checked: Checked, revisions: Sequence[Revision]) -> None:
@@ -204,7 +218,8 @@ def _check_slices(labels: Sequence[str], benchmarks: Sequence[Benchmark]) -> Non
 
 
 def _answering(request: CompareRequest, one: CheckedBackbone, device: str) -> AnsweringIdentity:
-    backend = make_backend(request.backend, BackendOptions(one.training.dtype, device, one.eval_batch))
+    options = BackendOptions(one.training.dtype, device, one.eval_batch, one.training.quantization)
+    backend = make_backend(request.backend, options)
     return AnsweringIdentity.here(GRADING_VERSION, backend.identity())
 
 
@@ -220,7 +235,8 @@ def _experiment(
             identity=BackboneIdentity(
                 name=one.spec.name, commit=revision.commit, sha256=revision.sha256, note=revision.note
             ),
-            training=asdict(one.training),
+            training=one.training.to_dict(),
+            training_by_arm={arm: differences(recipe, one.training) for arm, recipe in one.recipes.items()},
             operating_point=one.spec.talan.to_dict(),
             eval_batch=one.eval_batch,
             answering=_answering(request, one, device).versions(),

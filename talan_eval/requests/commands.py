@@ -67,9 +67,11 @@ def command_of(
             for name, value in options.items()
             if (not given[name] if name == words else _is_default(context, name))
         }
-        filled = request(**{**given, **unset})
+        both = {name: _merged(options[name], given[name]) for name in tables & (options.keys() - unset.keys())}
+        filled = request(**{**given, **unset, **both})
         perform(filled, file) if from_file else perform(filled)
 
+    tables = {field.name for field in fields if field.metadata.get("table") is not None}
     hints = typing.get_type_hints(request)
     parameters = [
         inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
@@ -107,6 +109,12 @@ def _split(words: tuple[str, ...]) -> tuple[Path | None, tuple[str, ...]]:
     if words and words[0].endswith(SUFFIXES) and (len(words) == 1 or not words[0].endswith(".json")):
         return Path(words[0]), words[1:]
     return None, words
+
+
+def _merged(of_file: tuple[str, ...], typed: tuple[str, ...]) -> tuple[str, ...]:
+    """Put what was typed over the table of a file, key by key."""
+    keys = {text.partition("=")[0].strip() for text in typed}
+    return (*(text for text in of_file if text.partition("=")[0].strip() not in keys), *typed)
 
 
 def _is_default(context: typer.Context, name: str) -> bool:

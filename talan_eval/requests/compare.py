@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - the command line reads the annotations at run time
 from typing import ClassVar
 
+from talan_core.training.recipe import json_properties
 from talan_eval.requests.fields import option
 from talan_eval.requests.statistics import ContrastOptions, OutputOptions, StatisticsOptions
 
@@ -62,9 +63,17 @@ class CompareRequest(ContrastOptions, OutputOptions, StatisticsOptions):
         None, "Date that a chat template writes instead of today's, as YYYY-MM-DD; 2024-07-26 when left out."
     )
     backend: str = option("transformers", "What runs the model to answer; an unknown name lists the known ones.")
-    steps: int | None = option(None, "Optimizer steps of each training; the backbone's recipe when left out.")
-    batch_size: int | None = option(None, "Examples in a training step; the backbone's recipe when left out.")
-    learning_rate: float | None = option(None, "Peak learning rate; the backbone's recipe when left out.")
+    recipe: tuple[str, ...] = option(
+        (),
+        "KEY=VALUE of the training recipe, such as epochs=2 or packing=true; repeat it for several. docs/training.md "
+        "lists the keys. An arm's own go into its brackets, as in 'lora[lr=2e-4]'.",
+        table=json_properties(),
+    )
+    steps: int | None = option(None, "Short for --recipe steps=N; the backbone's recipe when left out.")
+    batch_size: int | None = option(None, "Short for --recipe batch_size=N; the backbone's recipe when left out.")
+    learning_rate: float | None = option(
+        None, "Short for --recipe learning_rate=X, for all arms; the backbone's and the partner's when left out."
+    )
     eval_batch: int | None = option(None, "Prompts answered at a time; the backbone's when left out.")
     train_tasks: str | None = option(
         None,

@@ -54,6 +54,9 @@ def read_options(path: Path, request: type) -> dict[str, Any]:
         if key not in fields:
             wrong = unknown_name("key", str(key), fields)
             raise UserError(f"{path}: {wrong.problem}", wrong.fix)
+        if fields[key].metadata.get("table") is not None and isinstance(value, dict):
+            options[key] = tuple(f"{name}={_written(path, key, inner)}" for name, inner in value.items())
+            continue
         options[key] = _value(path, key, value, hints[key], listed=fields[key].metadata.get("listed", False))
     return options
 
@@ -85,6 +88,9 @@ def json_schema(request: type, title: str) -> dict[str, Any]:
     for field in declared(request):
         kind = _plain(hints[field.name])
         content = _schema_of(kind, listed=field.metadata.get("listed", False))
+        if (table := field.metadata.get("table")) is not None:
+            content["type"] = [*content["type"], "object"]
+            content |= {"properties": dict(table), "additionalProperties": False}
         content["description"] = field.metadata["help"]
         if field.default is not None and field.default != ():
             content["default"] = list(field.default) if isinstance(field.default, tuple) else field.default
@@ -157,6 +163,15 @@ def _value(path: Path, key: str, value: object, hint: Any, *, listed: bool) -> A
     if type(value) is not kind:
         raise _wrong(path, key, value, _ARTICLED[kind])
     return value
+
+
+def _written(path: Path, key: str, value: object) -> str:
+    """Return a value of a table as it is typed."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise _wrong(path, key, value, "a table of texts, numbers, true and false")
 
 
 def _wrong(path: Path, key: str, value: object, expected: str) -> UserError:

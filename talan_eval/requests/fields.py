@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, Field, field, fields, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
-def option(default: Any, text: str, *, listed: bool = False) -> Any:  # noqa: ANN401 - dataclasses.field is typed by its default
+def option(
+    default: Any,  # noqa: ANN401 - dataclasses.field is typed by its default
+    text: str,
+    *,
+    listed: bool = False,
+    table: Mapping[str, Any] | None = None,
+) -> Any:  # noqa: ANN401 - as above
     """Declare an option.
 
     Args:
         default: Its value when left out.
         text: Its help.
         listed: Whether it is a text with commas, which may be a list in an experiment file.
+        table: Of an option that is repeated as KEY=VALUE: the JSON schema of each key. It may be a table in an
+            experiment file, and a key that is typed comes before the same key there.
     """
-    return field(default=default, metadata={"help": text, "listed": listed})
+    return field(default=default, metadata={"help": text, "listed": listed, "table": table})
 
 
 def argument(text: str, default: Any = MISSING) -> Any:  # noqa: ANN401 - as above

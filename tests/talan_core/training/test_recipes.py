@@ -78,3 +78,58 @@ def test_schedules_warm_up_and_end_where_they_say(run, monkeypatch, schedule, la
     assert rates[1] == pytest.approx(1e-2)
     assert rates[-1] == pytest.approx(last, abs=1e-9)
     assert rates[1:] == sorted(rates[1:], reverse=True)
+
+
+PARTS = ["lora", "talan[writeback=direct]+lora", "prompt", "prefix", "full"]
+
+
+WAYS = [{}, {"packing": True}, {"gradient_checkpointing": True}, {"autocast": True}]
+TOGETHER = [(arm, way) for arm in PARTS for way in WAYS if arm not in ("prompt", "prefix") or not way]
+
+
+@pytest.mark.parametrize(("arm", "changes"), TOGETHER)
+def test_logits_of_targets_alone_give_the_same_loss_and_update(run, trained, monkeypatch, arm, changes):
+    sgd(monkeypatch)
+    settings = dataclasses.replace(ONE_STEP, steps=2, **changes)
+    every, every_log = run(arm, settings, data=UNEVEN)
+    few, log = run(arm, dataclasses.replace(settings, logits="targets"), data=UNEVEN)
+    tolerance = {"rtol": 1e-2, "atol": 1e-3} if "autocast" in changes else {"rtol": 1e-4, "atol": 1e-6}
+    assert log.losses == pytest.approx(every_log.losses, rel=tolerance["rtol"])
+    for name, value in trained(every).items():
+        torch.testing.assert_close(trained(few)[name], value, **tolerance)
+
+
+def rows_of_logits(run, monkeypatch, logits):
+    seen = []
+    loss = "transformers.loss.loss_utils.fixed_cross_entropy"
+    inner = torch.nn.functional.cross_entropy
+
+    def note(source, target, num_items_in_batch=None, ignore_index=-100, **_):
+        seen.append(len(source))
+        return inner(source, target, ignore_index=ignore_index, reduction="sum") / num_items_in_batch
+
+    monkeypatch.setattr(loss, note)
+    _, log = run("lora", dataclasses.replace(ONE_STEP, logits=logits), data=UNEVEN)
+    return seen, log
+
+
+def test_logits_of_targets_alone_are_as_many_as_the_targets(run, monkeypatch):
+    seen, log = rows_of_logits(run, monkeypatch, "targets")
+    assert seen == [log.target_tokens]
+    (every,), _ = rows_of_logits(run, monkeypatch, "all")
+    assert every > 1.5 * log.target_tokens  # padding and prompts
+
+
+@pytest.mark.parametrize("family", ["gemma2", "qwen3_moe", "phi3"])
+def test_logits_of_targets_alone_go_through_what_follows_the_head(run, backbone, family):
+    # Gemma2 caps its logits after the head
+    losses = [
+        run("lora", dataclasses.replace(ONE_STEP, logits=logits), model=backbone(family, "eager"))[1].losses
+        for logits in ("all", "targets")
+    ]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+
+
+def test_the_head_is_left_as_it_was(run):
+    model, _ = run("lora", dataclasses.replace(ONE_STEP, logits="targets"))
+    assert not model.get_base_model().get_output_embeddings()._forward_pre_hooks
