@@ -36,7 +36,7 @@ from talan_core.backbones.operating_points import operating_point
 from talan_core.training.data import EncodedData
 from talan_core.training.encoding import EncodedExample
 from talan_core.training.fitting import GPU_BYTES, Fit, Task, cheapest_fit
-from talan_core.training.footprint import Answers, footprint
+from talan_core.training.footprint import AnswerLoad, footprint
 from talan_core.training.recipe import parse_recipe, recipe_of
 from talan_core.training.trainer import train
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
     from talan_core.backbones.names import BackboneSpec
-    from talan_core.training.settings import TrainingSettings
+    from talan_core.training_settings import TrainingSettings
 
 RECIPES: Final = (
     ("talan+lora", "batch_size=2", "max_length=256"),
@@ -78,7 +78,7 @@ BACKBONES: Final[dict[str, PretrainedConfig]] = {
     ),
 }  # fmt: skip
 SMALL: Final = find_backbone("smollm2-135m")
-ANSWERS: Final = Answers(16, 1536)
+ANSWERS: Final = AnswerLoad(16, 1536)
 _STEPS: Final = 3
 _EAGER: Final = "65536"
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from talan_core.plain import PlainModel
     from talan_core.training.data import Example
     from talan_core.training.fit import fit
-    from talan_core.training.settings import TrainingSettings
+    from talan_core.training_settings import TrainingSettings
 
 __all__ = [
     "Arm",
@@ -40,7 +40,7 @@ _HOMES = {
     "PlainModel": "talan_core.plain",
     "TalanConfig": "talan_core.config",
     "TalanPeftModel": "talan_core.model",
-    "TrainingSettings": "talan_core.training.settings",
+    "TrainingSettings": "talan_core.training_settings",
     "UserError": "talan_core.errors",
     "add_talan": "talan_core.model",
     "build": "talan_core.arms",

@@ -18,7 +18,7 @@ from talan_core.config import TalanConfig
 from talan_core.errors import UserError, unknown_name
 from talan_core.partners import PARTNERS, Partner, PeftPartner, PlainPartner
 from talan_core.partners.plain import ActAdd, Base
-from talan_core.training.settings import TrainingSettings
+from talan_core.training_settings import TrainingSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -13,7 +13,7 @@ from typing import Final, Literal
 from talan_core.backbones.operating_points import operating_point
 from talan_core.config import TalanConfig
 from talan_core.errors import UserError, unknown_name
-from talan_core.training.settings import Dtype, TrainingSettings
+from talan_core.training_settings import Dtype, TrainingSettings
 
 Kind = Literal["embedded", "smollm2", "hub", "directory"]
 MICRO_WEIGHTS: Final = Path(__file__).parent / "micro" / "weights"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from talan_core.training.saving import SaveEvery
-    from talan_core.training.settings import TrainingSettings
+    from talan_core.training_settings import TrainingSettings
 
 _SEED_LIMIT: Final = 2**32  # NumPy's
 _OF_TRAINER: Final = {

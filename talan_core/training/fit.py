@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from talan_core.training.data import EncodedData, Example
     from talan_core.training.saving import SaveEvery
-    from talan_core.training.settings import TrainingSettings
+    from talan_core.training_settings import TrainingSettings
 
 
 def fit(

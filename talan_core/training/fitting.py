@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from talan_core.training.footprint import Answers, Footprint, footprint
+from talan_core.training.footprint import AnswerLoad, Footprint, footprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from talan_core.arms import Arm
     from talan_core.config import TalanDefaults
-    from talan_core.training.settings import TrainingSettings
+    from talan_core.training_settings import TrainingSettings
 
 GPU_BYTES: Final = 80 * 10**9
 """What the makers of accelerators call 80 GB."""
@@ -41,7 +41,7 @@ class Task:
     arm: Arm
     defaults: TalanDefaults
     device: str
-    answers: Answers | None = None
+    answers: AnswerLoad | None = None
 
     def footprint(self, settings: TrainingSettings) -> Footprint:
         """Return what a recipe needs."""
@@ -102,7 +102,7 @@ def cheapest_fit(task: Task, settings: TrainingSettings, limit: int) -> Fit:
     return Fit(*exact, math.ceil(exact[2].needed / room))
 
 
-def _fewer_answers(task: Task, found: Footprint, room: int) -> Answers | None:
+def _fewer_answers(task: Task, found: Footprint, room: int) -> AnswerLoad | None:
     """Return how many prompts can be answered at a time, where only their cache is too large."""
     if task.answers is None or found.cache == 0:
         return None

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from talan_core.arms import Arm
     from talan_core.config import TalanDefaults
-    from talan_core.training.settings import TrainingSettings
+    from talan_core.training_settings import TrainingSettings
 
 TARGET_SHARE: Final = 0.5
 """The share of tokens that are taken to carry loss, where only their logits are computed."""
@@ -88,7 +88,7 @@ class Footprint:
 
 
 @dataclass(frozen=True)
-class Answers:
+class AnswerLoad:
     """How many prompts are answered at a time.
 
     Args:
@@ -107,7 +107,7 @@ def footprint(
     *,
     defaults: TalanDefaults,
     device: str,
-    answers: Answers | None = None,
+    answers: AnswerLoad | None = None,
 ) -> Footprint:
     """Estimate what an arm needs on a backbone.
 
@@ -122,7 +122,7 @@ def footprint(
     Raises:
         UserError: The arm does not fit the backbone.
     """
-    asked = _Asked(arm, settings, defaults, on_cpu=device == "cpu")
+    asked = _Wanted(arm, settings, defaults, on_cpu=device == "cpu")
     layers = int(config.get_text_config().num_hidden_layers)
     if layers <= _DEEPEST:
         found = _simulated(config, asked)
@@ -134,17 +134,17 @@ def footprint(
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Wanted:
     arm: Arm
     settings: TrainingSettings
     defaults: TalanDefaults
     on_cpu: bool
 
-    def anywhere(self) -> _Asked:
+    def anywhere(self) -> _Wanted:
         """Return the same with the block at the embedding output: where it stands changes no size."""
         block = self.arm.block and dataclasses.replace(self.arm.block, layer=0)
         arm, defaults = dataclasses.replace(self.arm, block=block), dataclasses.replace(self.defaults, layer=0)
-        return _Asked(arm, self.settings, defaults, self.on_cpu)
+        return _Wanted(arm, self.settings, defaults, self.on_cpu)
 
 
 class _Tally(TorchDispatchMode):  # type: ignore[no-untyped-call] # untyped in torch
@@ -200,7 +200,7 @@ class _Tally(TorchDispatchMode):  # type: ignore[no-untyped-call] # untyped in t
 _LASTING: Final = ("weights", "adapter", "gradients")
 
 
-def _simulated(config: PretrainedConfig, asked: _Asked) -> Footprint:
+def _simulated(config: PretrainedConfig, asked: _Wanted) -> Footprint:
     """Run one step without values and read off the fullest moment."""
     settings = asked.settings
     with library_warnings_silenced():
@@ -233,7 +233,7 @@ def _simulated(config: PretrainedConfig, asked: _Asked) -> Footprint:
     )
 
 
-def _of_shapes(config: PretrainedConfig, asked: _Asked) -> Any:  # noqa: ANN401 - an arm's model
+def _of_shapes(config: PretrainedConfig, asked: _Wanted) -> Any:  # noqa: ANN401 - an arm's model
     """Build the arm on a backbone that has no values."""
     settings = asked.settings
     # Flash attention keeps queries, keys, values and its output, as sdpa's kernels do; it cannot run without values.
@@ -319,7 +319,7 @@ def _quantised(backbone: PreTrainedModel, settings: TrainingSettings) -> tuple[i
     return full - packed, max((weight.numel() * weight.element_size() for weight in weights), default=0)
 
 
-def _cache_bytes(config: PretrainedConfig, asked: _Asked, answers: Answers) -> int:
+def _cache_bytes(config: PretrainedConfig, asked: _Wanted, answers: AnswerLoad) -> int:
     shape = config.get_text_config()
     heads = getattr(shape, "num_key_value_heads", None) or shape.num_attention_heads
     width = getattr(shape, "head_dim", None) or shape.hidden_size // shape.num_attention_heads

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from talan_core.errors import UserError, refuse, unknown_name
-from talan_core.training.settings import CHOICES, TrainingSettings
+from talan_core.training_settings import CHOICES, TrainingSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -10,7 +10,7 @@ from talan_core.errors import UserError, refuse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from talan_core.training.settings import TrainingSettings
+    from talan_core.training_settings import TrainingSettings
 
 _CUDA: Final = "cuda"
 

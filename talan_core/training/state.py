@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from talan_core.training.data import EncodedData
-    from talan_core.training.settings import TrainingSettings
+    from talan_core.training_settings import TrainingSettings
 
 TRAINED: Final = "trained.safetensors"
 RUN: Final = "talan_run.json"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from talan_core.plain import PlainModel
     from talan_core.training.data import EncodedData, Example
-    from talan_core.training.settings import TrainingSettings
+    from talan_core.training_settings import TrainingSettings
 
 
 def steer(

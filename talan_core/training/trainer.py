@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from talan_core.plain import PlainModel
     from talan_core.training.data import Dialogue, EncodedData, EncodedExample, Example, Mixture
     from talan_core.training.saving import SaveEvery
-    from talan_core.training.settings import TrainingSettings
+    from talan_core.training_settings import TrainingSettings
 
 _BLOCK_PREFIX = f"{BLOCKS}."
 _KEPT: Final = 2  # checkpoints

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from talan_core.errors import UserError
 from talan_eval.comparison.arm_records import ArmFacts, published_arms
-from talan_eval.comparison.checkpoints import checkpoint_pairs
+from talan_eval.comparison.checkpoint_means import checkpoint_pairs
 from talan_eval.comparison.family import FamilyTest, adjust, adjust_checkpoints, cell_test, check_family
 from talan_eval.comparison.flags import (
     AGGREGATE,

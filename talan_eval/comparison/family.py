@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from talan_core.errors import UserError
-from talan_eval.comparison.checkpoints import two_sided
+from talan_eval.comparison.checkpoint_means import two_sided
 from talan_eval.stats.contrast_family import FamilyMember, adjust_family
 from talan_eval.stats.guard import ErrorTerm
 from talan_eval.stats.joint_flips import SeedGains
@@ -18,7 +18,7 @@ from talan_eval.stats.multiplicity import benjamini_hochberg, benjamini_yekutiel
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.comparison.checkpoints import Checkpoints
+    from talan_eval.comparison.checkpoint_means import Checkpoints
     from talan_eval.comparison.inference import Analysed
     from talan_eval.comparison.matrix import CellScores
     from talan_eval.comparison.statistics_settings import StatisticsSettings

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from talan_eval.comparison.checkpoints import cell_checkpoints
+from talan_eval.comparison.checkpoint_means import cell_checkpoints
 from talan_eval.comparison.companions import paired_companions
 from talan_eval.comparison.independent import estimate_independent
 from talan_eval.comparison.published import ci_points, one_sided_record, points, term_records
@@ -26,7 +26,7 @@ from talan_eval.stats.verdict_power import SeedNoise, mean_detectable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.comparison.checkpoints import Checkpoints
+    from talan_eval.comparison.checkpoint_means import Checkpoints
     from talan_eval.comparison.matrix import CellScores
     from talan_eval.comparison.published import Reasons
     from talan_eval.comparison.statistics_settings import StatisticsSettings

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from talan_eval.comparison.anytime import anytime
-from talan_eval.comparison.checkpoints import mean_checkpoints
+from talan_eval.comparison.checkpoint_means import mean_checkpoints
 from talan_eval.comparison.family import FamilyTest
 from talan_eval.comparison.flags import AGGREGATE
 from talan_eval.comparison.independent import pairedness
@@ -24,7 +24,7 @@ from talan_eval.stats.joint_flips import SeedGains
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.comparison.checkpoints import Checkpoints
+    from talan_eval.comparison.checkpoint_means import Checkpoints
     from talan_eval.comparison.family import Adjusted
     from talan_eval.comparison.inference import AnalysedContrast, Inference
     from talan_eval.comparison.matrix import CellScores

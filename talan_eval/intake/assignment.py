@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from talan_core.backbones.load import Revision
     from talan_core.config import TalanConfig
-    from talan_core.training.settings import TrainingSettings
+    from talan_core.training_settings import TrainingSettings
     from talan_eval.generation_settings import GenerationSettings
     from talan_eval.sandbox.tiers import Tier
 

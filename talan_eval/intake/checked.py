@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from talan_core.backbones.names import BackboneSpec
-    from talan_core.training.settings import TrainingSettings
+    from talan_core.training_settings import TrainingSettings
     from talan_eval.intake.arm_grids import Arms
     from talan_eval.requests.compare import CompareRequest
 

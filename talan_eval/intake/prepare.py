@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from talan_core.backbones.load import Revision
-    from talan_core.training.settings import TrainingSettings
+    from talan_core.training_settings import TrainingSettings
     from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.experiment import TaskSpec
     from talan_eval.intake.checked import CheckedBackbone

@@ -82,14 +82,14 @@ def check_room(assignments: Sequence[Assignment], arms: Sequence[str], room: Roo
 def task_of(assignment: Assignment, arm: str, tokens: int, config: PretrainedConfig | None = None) -> Task:
     """Return what an arm has to do on a backbone."""
     from talan_core.training.fitting import Task  # noqa: PLC0415 - heavy
-    from talan_core.training.footprint import Answers  # noqa: PLC0415 - as above
+    from talan_core.training.footprint import AnswerLoad  # noqa: PLC0415 - as above
 
     return Task(
         configuration(assignment.revision) if config is None else config,
         parse_arm(arm),
         assignment.operating_point,
         "cuda" if assignment.device.startswith("cuda") else "cpu",
-        Answers(assignment.eval_batch, tokens),
+        AnswerLoad(assignment.eval_batch, tokens),
     )
 
 

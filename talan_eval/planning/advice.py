@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from talan_eval.planning.verdicts import KnownNoise, Verdict
+from talan_eval.planning.verdicts import KnownNoise, VerdictPlan
 from talan_eval.report.context import Advice, PowerCurve
 from talan_eval.result.estimates import mean_estimate
 from talan_eval.stats.guard import ErrorTerm
@@ -47,8 +47,8 @@ def advise(result: Result, gain: float = 1.0, contrast: Contrast | None = None) 
     n_seeds = max(estimate.n_seeds, 2)
     items = tuple(cell.n_items for cell in one.cells)
 
-    def verdict(part: Components, times: int = 1) -> Verdict:
-        return Verdict(KnownNoise("mean", tuple(times * count for count in items), (part,)), part, alpha, _POWER)
+    def verdict(part: Components, times: int = 1) -> VerdictPlan:
+        return VerdictPlan(KnownNoise("mean", tuple(times * count for count in items), (part,)), part, alpha, _POWER)
 
     return Advice(
         gain=gain,
@@ -82,7 +82,7 @@ def power_curves(
     tau2, noise = _split(estimate)
     one = result.contrasts[0] if contrast is None else contrast
     part = Components(tau2, noise, 0.0)
-    verdict = Verdict(
+    verdict = VerdictPlan(
         KnownNoise("mean", tuple(cell.n_items for cell in one.cells), (part,)), part, result.settings.alpha, _POWER
     )
     return tuple(

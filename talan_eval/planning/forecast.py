@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from talan_core.errors import UserError
-from talan_eval.planning.verdicts import KnownNoise, Verdict
+from talan_eval.planning.verdicts import KnownNoise, VerdictPlan
 from talan_eval.result.choosing import chosen_contrast
 from talan_eval.result.labels import cell_names
 from talan_eval.result.reading import RESULT_NAME, read_result
@@ -25,7 +25,7 @@ from talan_eval.stats.planner import (
 )
 from talan_eval.stats.signflip import sign_flip_floor
 from talan_eval.stats.variance import Components, component_bounds
-from talan_eval.stats.verdict_power import Family
+from talan_eval.stats.verdict_power import TestedFamily
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -188,13 +188,13 @@ class _Basis:
     sources: tuple[KnownNoise, ...]
     n_seeds: int
     k: int
-    family: Family
+    family: TestedFamily
     text: str
 
 
-def _family(request: PowerRequest, cells: int, contrasts: int) -> Family:
+def _family(request: PowerRequest, cells: int, contrasts: int) -> TestedFamily:
     """Return the size of the family; one that was asked for must be one that can be drawn."""
-    family = Family(request.cells or cells, request.contrasts or contrasts)
+    family = TestedFamily(request.cells or cells, request.contrasts or contrasts)
     if family.size > _LARGEST_FAMILY:
         raise UserError(
             f"A family of {family.size:,} tests cannot be planned.",
@@ -254,7 +254,7 @@ def _check_spread(contrast: Contrast, path: Path) -> None:
         )
 
 
-def _measured(result: Result, contrast: Contrast, items: int | None, family: Family) -> tuple[KnownNoise, ...]:
+def _measured(result: Result, contrast: Contrast, items: int | None, family: TestedFamily) -> tuple[KnownNoise, ...]:
     cells = contrast.cells
     sources, noise = [], 0.0
     for cell, name in zip(cells, cell_names(result, contrast), strict=True):
@@ -295,7 +295,7 @@ def _mean(cells: Sequence[Cell], noise: float, k: int) -> KnownNoise:
 
 def _row(source: KnownNoise, n_seeds: int, k: int, request: PowerRequest) -> Row:
     first, design = source.parts[0], Design(n_seeds, source.divisor, k, request.alpha)
-    verdicts = [Verdict(source, part, request.alpha, request.power) for part in source.parts]
+    verdicts = [VerdictPlan(source, part, request.alpha, request.power) for part in source.parts]
     last = verdicts[-1]
     delta = None if request.delta is None else abs(request.delta) / POINTS
     se = standard_error(first, design)

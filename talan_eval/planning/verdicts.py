@@ -50,7 +50,7 @@ class KnownNoise:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class VerdictPlan:
     """The verdict about one benchmark or mean, as it is planned.
 
     Attributes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from talan_eval.report import format as fmt
 from talan_eval.report.clean import one_line
 from talan_eval.report.latex import escape
-from talan_eval.report.recipe import recipe
+from talan_eval.report.recipe_words import recipe
 from talan_eval.report.view import View
 from talan_eval.report.wording import selection
 

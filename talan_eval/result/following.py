@@ -54,7 +54,7 @@ class BySeed:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Recomputed:
     """What an E1 is computed from.
 
     Attributes:
@@ -89,11 +89,11 @@ class ItemNoise:
     error: float | None
 
 
-def of_cell(cell: Cell, pairing: Pairing) -> Evidence:
+def of_cell(cell: Cell, pairing: Pairing) -> Recomputed:
     """Return what the E1 of a cell is computed from."""
     independent = pairing == "independent"
     spreads = (BySeed(1.0, cell.treat_by_seed), BySeed(1.0, cell.base_by_seed)) if independent else None
-    return Evidence(
+    return Recomputed(
         cell.delta,
         pairing,
         spreads or (BySeed(1.0, cell.deltas),),
@@ -103,7 +103,7 @@ def of_cell(cell: Cell, pairing: Pairing) -> Evidence:
     )
 
 
-def of_mean(mean: Aggregate, cells: Sequence[Cell], pairing: Pairing) -> Evidence | None:
+def of_mean(mean: Aggregate, cells: Sequence[Cell], pairing: Pairing) -> Recomputed | None:
     """Return what the E1 of a mean is computed from; None where it has no differences."""
     if mean.delta is None or any(not entry.seeds for entry in mean.backbones):
         return None
@@ -122,7 +122,7 @@ def of_mean(mean: Aggregate, cells: Sequence[Cell], pairing: Pairing) -> Evidenc
         else:
             spreads.append(BySeed(weight, entry.deltas))
     whole = all(cell.seeds == entry.seeds for entry in mean.backbones for cell in own[entry.backbone])
-    return Evidence(
+    return Recomputed(
         mean.delta,
         pairing,
         spreads,
@@ -138,7 +138,7 @@ def over_cells(rows: Sequence[tuple[Sequence[int], Sequence[float]]], seeds: Seq
     return tuple(sum(row.get(seed, math.nan) for row in found) / len(found) for seed in seeds)
 
 
-def of_e1(e1: E1, evidence: Evidence, alpha: float) -> Iterator[str]:
+def of_e1(e1: E1, evidence: Recomputed, alpha: float) -> Iterator[str]:
     """Name what an E1 says that does not follow from its terms, or its terms from the seeds and items."""
     if tuple(term.name for term in e1.terms) != _TERMS:
         yield "e1.terms are not t, flip and floor"
@@ -175,7 +175,7 @@ def from_terms(e1: E1, delta: float, terms: Sequence[ErrorTerm], alpha: float) -
             yield "e1.t does not follow from e1.terms"
 
 
-def _of_seeds(e1: E1, t: ErrorTerm, evidence: Evidence) -> Iterator[str]:
+def _of_seeds(e1: E1, t: ErrorTerm, evidence: Recomputed) -> Iterator[str]:
     if any(len(spread.values) < _MIRRORED for spread in evidence.spreads):
         yield "e1 stands there with one seed, which has no spread"
         return
@@ -190,7 +190,7 @@ def _of_seeds(e1: E1, t: ErrorTerm, evidence: Evidence) -> Iterator[str]:
         yield "e1.method is not that of how the seeds are paired"
 
 
-def _of_items(flip: ErrorTerm, floor: ErrorTerm, evidence: Evidence) -> Iterator[str]:
+def _of_items(flip: ErrorTerm, floor: ErrorTerm, evidence: Recomputed) -> Iterator[str]:
     if not evidence.items:
         return
     count = len(evidence.items)
@@ -211,7 +211,7 @@ def _floor(cell: ItemNoise) -> float:
     return sum(1 / (seeds * cell.n_items + 2) ** 2 for seeds in cell.seeds)
 
 
-def _of_signs(p: float, floor: float, evidence: Evidence) -> Iterator[str]:
+def _of_signs(p: float, floor: float, evidence: Recomputed) -> Iterator[str]:
     count = sum(len(spread.values) for spread in evidence.spreads)
     if not same(floor, 2.0 ** (1 - count)):
         yield "e1.signflip.floor is not that of the seeds"

@@ -174,7 +174,7 @@ def test_any_text_is_an_arm_or_a_user_error(text):
 def test_parsing_loads_neither_torch_nor_peft():
     code = (
         "import sys, talan_core; talan_core.parse_arm('talan[slots=2]+dora'); talan_core.TalanConfig();"
-        "import talan_core.training.settings, talan_core.training.pairing as p; p.derive_seed(0, 'dropout');"
+        "import talan_core.training_settings, talan_core.training.pairing as p; p.derive_seed(0, 'dropout');"
         "sys.exit(', '.join({'torch', 'peft', 'transformers', 'numpy'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -13,7 +13,7 @@ from talan_core.errors import UserError
 from talan_core.size import matched_gate
 from talan_core.training.data import Example, encode
 from talan_core.training.fit import fit
-from talan_core.training.settings import TrainingSettings
+from talan_core.training_settings import TrainingSettings
 
 SETTINGS = TrainingSettings(steps=4, batch_size=3, learning_rate=1e-2, max_length=64)
 GATE = 0.25

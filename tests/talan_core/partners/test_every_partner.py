@@ -15,7 +15,7 @@ from talan_core.arms import build, parse_arm
 from talan_core.partners import PARTNERS, PeftPartner
 from talan_core.quiet import library_warnings_silenced
 from talan_core.training.fit import fit
-from talan_core.training.settings import TrainingSettings
+from talan_core.training_settings import TrainingSettings
 
 SETTINGS = TrainingSettings(steps=6, batch_size=3, learning_rate=2e-2, schedule="constant", max_length=64)
 SMALL = {

@@ -7,7 +7,7 @@ import pytest
 from talan_core.errors import UserError
 from talan_core.training.data import IGNORED, Dialogue, Example, Turn, encode, labels_of
 from talan_core.training.rendering import render_turns
-from talan_core.training.settings import TrainingSettings
+from talan_core.training_settings import TrainingSettings
 
 TURNS = (
     Turn("system", "Add."),

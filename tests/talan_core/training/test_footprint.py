@@ -12,8 +12,8 @@ from torch.utils._pytree import tree_leaves
 from talan_core.arms import build, parse_arm
 from talan_core.config import TalanConfig
 from talan_core.training.fitting import Task, cheapest_fit, fits_surely
-from talan_core.training.footprint import Answers, footprint
-from talan_core.training.settings import TrainingSettings
+from talan_core.training.footprint import AnswerLoad, footprint
+from talan_core.training_settings import TrainingSettings
 
 SETTINGS = TrainingSettings(steps=1, batch_size=4, max_length=64)
 POINT = TalanConfig(layer=1)
@@ -25,7 +25,7 @@ def estimated(model, arm="talan+lora", settings=SETTINGS, device="cuda", answers
 
 def test_parts_that_can_be_counted_by_hand_are_exact(backbone):
     model = backbone()
-    found = estimated(model, answers=Answers(3, 50))
+    found = estimated(model, answers=AnswerLoad(3, 50))
     frozen = sum(p.numel() for p in model.parameters()) * 4
     buffers = sum(b.numel() * b.element_size() for b in model.buffers())
     assert found.weights == pytest.approx(frozen + buffers, abs=200)

@@ -15,7 +15,7 @@ from talan_core.errors import UserError
 from talan_core.quiet import library_warnings_silenced
 from talan_core.training.data import IGNORED, EncodedExample, collate, encode
 from talan_core.training.packing import check_packing, collate_packed, pack
-from talan_core.training.settings import TrainingSettings
+from talan_core.training_settings import TrainingSettings
 
 SETTINGS = TrainingSettings(
     steps=3, batch_size=6, learning_rate=1e-3, max_length=64, warmup_ratio=0.0, schedule="constant"

@@ -14,7 +14,7 @@ from talan_core.arms import build, parse_arm
 from talan_core.errors import UserError
 from talan_core.training.data import EncodedExample
 from talan_core.training.packing import check_packing, collate_packed
-from talan_core.training.settings import TrainingSettings
+from talan_core.training_settings import TrainingSettings
 
 FIRST = torch.randint(5, 261, (12,), generator=torch.Generator().manual_seed(1))
 SECOND = torch.randint(5, 261, (9,), generator=torch.Generator().manual_seed(2))

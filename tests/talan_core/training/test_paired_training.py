@@ -11,8 +11,8 @@ from talan_core.arms import build, parse_arm
 from talan_core.errors import UserError
 from talan_core.training.data import IGNORED, Example, collate, encode, render_prompt
 from talan_core.training.pairing import data_order, derive_seed
-from talan_core.training.settings import TrainingSettings
 from talan_core.training.trainer import train
+from talan_core.training_settings import TrainingSettings
 
 SETTINGS = TrainingSettings(steps=5, batch_size=3, learning_rate=5e-3, max_grad_norm=0.5, max_length=64)
 

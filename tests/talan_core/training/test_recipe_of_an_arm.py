@@ -14,8 +14,8 @@ from talan_core.errors import UserError
 from talan_core.training.arguments import training_arguments
 from talan_core.training.recipe import FIELDS, differences, json_properties, parse_recipe, recipe_of
 from talan_core.training.requirements import check_available
-from talan_core.training.settings import TrainingSettings
 from talan_core.training.trainer import train
+from talan_core.training_settings import TrainingSettings
 
 MICRO = find_backbone("micro").training
 FIRST_VERSION = {

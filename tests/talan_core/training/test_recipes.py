@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from talan_core.training.data import Example
-from talan_core.training.settings import TrainingSettings
+from talan_core.training_settings import TrainingSettings
 
 ONE_STEP = TrainingSettings(
     steps=1, batch_size=4, learning_rate=1e-2, schedule="constant", warmup_ratio=0.0, max_length=64, max_grad_norm=0.0

@@ -13,8 +13,8 @@ import talan_core
 from talan_core.errors import UserError
 from talan_core.training import trainer
 from talan_core.training.data import encode
-from talan_core.training.settings import TrainingSettings
 from talan_core.training.state import RUN, last_complete, write_progress
+from talan_core.training_settings import TrainingSettings
 
 SETTINGS = TrainingSettings(steps=6, batch_size=2, accumulation=2, learning_rate=5e-3, max_length=64)
 ARM = "talan+lora[dropout=0.1]"

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from talan_core.errors import UserError
 from talan_core.training.arguments import training_arguments
-from talan_core.training.settings import TrainingSettings
+from talan_core.training_settings import TrainingSettings
 
 WORKER = Path(__file__).parent / "worker_of_several.py"
 

@@ -11,8 +11,8 @@ import torch
 from talan_core.arms import build, parse_arm
 from talan_core.training.data import Example, encode
 from talan_core.training.fit import fit
-from talan_core.training.settings import TrainingSettings
 from talan_core.training.signs import Signs, gate_rms, held_out_loss
+from talan_core.training_settings import TrainingSettings
 
 SETTINGS = TrainingSettings(steps=10, batch_size=3, learning_rate=1e-2, max_length=64)
 APART = (Example("3+4=", "7", "s"), Example("5+2=", "7 it is", "s"))

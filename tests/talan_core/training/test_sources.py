@@ -14,8 +14,8 @@ from talan_core.training.benchmarks import TRAINING_SPLITS
 from talan_core.training.contamination import screen
 from talan_core.training.data import Dialogue, Example, Mixture, Turn, encode
 from talan_core.training.pairing import mixed_order
-from talan_core.training.settings import TrainingSettings
 from talan_core.training.sources import SourceSpec, load_sources, parse_sources
+from talan_core.training_settings import TrainingSettings
 from talan_eval.tasks.benchmark import load_benchmark
 
 

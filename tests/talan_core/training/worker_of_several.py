@@ -20,9 +20,9 @@ from conftest import make_model, make_tokenizer
 
 from talan_core.arms import build, parse_arm
 from talan_core.training.data import Example
-from talan_core.training.settings import TrainingSettings
 from talan_core.training.sharding import is_sharded, save_whole
 from talan_core.training.trainer import train
+from talan_core.training_settings import TrainingSettings
 
 SETTINGS = TrainingSettings(
     steps=4, batch_size=2, accumulation=2, learning_rate=5e-3, max_length=64, max_grad_norm=0.05, weight_decay=0.01
