@@ -6,8 +6,8 @@ the opening one, of the same character, indented by at most three spaces more or
 
 What models write beyond that: a closing fence glued to the last line of code, two fences glued to each other, the
 language on a line of its own, code on the line of the opening fence, words behind the closing one, a whole answer
-inside a block of Markdown. A fence inside a triple-quoted string of the program closes nothing, as long as that string ends
-before another fence.
+inside a block of Markdown. A fence inside a triple-quoted string of the program closes nothing, as long as that
+string ends before another fence.
 """
 
 from __future__ import annotations
