@@ -29,7 +29,7 @@ from typing import Final
 
 from talan_eval.grading.claims import DENIED_BEFORE, DENIED_BEHIND, FAILS_BEHIND, TAKEN_BACK, without_struck
 from talan_eval.grading.grade import Grade, Verdict
-from talan_eval.grading.text import half_width, quoted
+from talan_eval.grading.text import half_width, quoted, without_tokens
 from talan_eval.grading.thinking import NEVER_ENDED, final_part
 
 DEFAULT_LETTERS: Final = "ABCD"
@@ -62,7 +62,7 @@ _LINE_LEAD: Final = re.compile(
     r"[ \t]*(?:[-#>*\u2022]+[ \t]*){0,3}(?i:(?:so|thus|therefore|hence|finally|in conclusion),?[ ])?(?i:the[ ]|my[ ])?"
     rf"(?i:final[ ]|correct[ ]|right[ ]|best[ ]){{0,2}}(?i:answer|\u7b54\u6848)[ ]?"
     rf"(?:{_VERB}[ ]?[:=]?|[:=]|[-\u2013\u2014](?=\s)|\u662f|\u4e3a|(?=[ ][A-Za-z(\[]))[ \t]*"
-    rf"{_THEN}(?:(?i:the[ ])?{_NOUN}[ ]?:?[ ]?)?\s{{0,4}}"
+    rf"{_THEN}(?:(?i:the[ ])?(?i:correct[ ]|right[ ]|best[ ])?{_NOUN}[ ]?:?[ ]?(?:{_VERB}[ ]{{1,2}})?)?\s{{0,4}}"
 )
 _HYPOTHETICAL: Final = re.compile(
     r"(?i:\b(?:if|suppose|assume|assuming|were|whether|unless|had|say))[^.!?\n]{0,40}\Z"
@@ -143,7 +143,9 @@ def grade_choice(answer: str, target: str, letters: str = DEFAULT_LETTERS, *, th
 
 def claimed_letters(answer: str, letters: str = DEFAULT_LETTERS) -> tuple[str, ...]:
     """Return the different letters that an answer claims, sorted; see the module's text for the rules."""
-    plain = _PLACEHOLDER.sub(r"(\1)", half_width(without_struck(answer)).replace("[[", "(").replace("]]", ")"))
+    plain = _PLACEHOLDER.sub(
+        r"(\1)", half_width(without_tokens(without_struck(answer))).replace("[[", "(").replace("]]", ")")
+    )
     words = _QUOTED.sub(r"\2", _APOSTROPHE.sub("", _OTHER_TAG.sub(" ", _TAG.sub(_line_break, plain))))
     text = _FONT.sub(r"\1", _DECORATION.sub("", _ITALIC.sub(r"\1", words)))
     decided = _by_answer_line(text, letters)

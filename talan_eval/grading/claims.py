@@ -73,7 +73,7 @@ DENIED_BEFORE: Final = re.compile(
 """Before a claim: what says that it is none."""
 TAKEN_BACK: Final = re.compile(
     r"\b(?:wait|actually|hmm+|no(?=[,.!])|nope|correction|sorry|oops|hold on|scratch that|on second thoughts?|make that"
-    r"|i mean|or (?:maybe|perhaps|possibly)|maybe|perhaps|possibly|alternatively|rather)\b",
+    r"|i mean|or (?:maybe|perhaps|possibly)|maybe|perhaps|possibly|alternatively|rather(?! than\b))\b",
     re.IGNORECASE,
 )
 """What takes a claim back or opens it again."""

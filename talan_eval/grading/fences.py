@@ -4,9 +4,10 @@ A fence is a run of three or more backquotes or tildes. It opens a block at the 
 spaces (blocks in lists), or behind prose at the end of one ("the code:```python"). It closes one where it is as long as
 the opening one, of the same character, indented by at most three spaces more or less than that, and nothing follows.
 
-What models write beyond that: a closing fence glued to the last line of code, two fences glued to each other, code on
-the line of the opening fence, words behind the closing one, a whole answer inside a block of Markdown. A fence inside
-a triple-quoted string of the program closes nothing, as long as that string ends before another fence.
+What models write beyond that: a closing fence glued to the last line of code, two fences glued to each other, the
+language on a line of its own, code on the line of the opening fence, words behind the closing one, a whole answer
+inside a block of Markdown. A fence inside a triple-quoted string of the program closes nothing, as long as that
+string ends before another fence.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _FENCE_LINE: Final = re.compile(r"([ \t]*)(`{3,}|~{3,})[ \t]*([^\n]*)")
 _GLUED_END: Final = re.compile(r"(`{3,}|~{3,})[ \t]*\Z")
 _STRING: Final = re.compile(r"\"\"\"|'''|#[^\n]*|\"(?:[^\"\\\n]|\\.)*\"?|'(?:[^'\\\n]|\\.)*'?|\\.", re.DOTALL)
 _MARKDOWN: Final = frozenset(("markdown", "md"))
+_LANGUAGE_LINE: Final = re.compile(r"\s*(python3?|py)[ \t]*\n", re.IGNORECASE)
 _INDENT: Final = 3
 _MIN: Final = 3
 _MAX_TAKEN_BACK: Final = 20
@@ -64,10 +66,11 @@ def fenced_blocks(text: str) -> Fenced:
 
 
 def _unwrapped(block: Block) -> list[Block]:
-    """Return the blocks inside a block of Markdown, or the block itself."""
+    """Return the blocks inside a block of Markdown, or the block itself without its language on a line of its own."""
     begins = _FENCE_LINE.match(block.source.lstrip("\n")) is not None
     if not (begins and block.language == "") and block.language not in _MARKDOWN:
-        return [block]
+        named = _LANGUAGE_LINE.match(block.source) if block.language == "" else None
+        return [block if named is None else Block(named[1].lower(), block.source[named.end() :])]
     reader = _FenceReader(block.source.split("\n"))
     reader.read()
     return reader.blocks

@@ -93,7 +93,8 @@ _ALIGNED: Final = re.compile(r"\\begin\s?\{(aligned|align\*?|gathered|split|alig
 _SYSTEM: Final = re.compile(r"\\begin\s?\{(cases)\}((?:[^&=\\]*=[^&=\\]*(?:\\\\)?)+)\\end\s?\{cases\}")
 _LEFT_ANGLE: Final = re.compile(r"\\langle|\\left\s?<")
 _STYLE: Final = re.compile(
-    r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|thinspace|,|;|!|:|>)(?![A-Za-z])|\\(?:hspace|vspace|phantom)\*?\s?\{[^{}]{0,20}\}"
+    r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|thinspace|bf|bfseries|checkmark|,|;|!|:|>)(?![A-Za-z])|\\(?:hspace|vspace|phantom)\*?\s?\{[^{}]{0,20}\}"
+    r"|\\(?:text)?color\s?\{[A-Za-z]{1,20}\}"
 )
 _SPACE: Final = re.compile(r"(?<!\\)\\(?: |\Z)|\\(?:quad|qquad|enspace)(?![A-Za-z])|~")
 _LETTER_FONT: Final = re.compile(

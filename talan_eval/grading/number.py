@@ -13,8 +13,8 @@ What a line says is read by :mod:`talan_eval.grading.number_line`, what prose sa
 :mod:`talan_eval.grading.number_prose`: several values ("#### 5 or 6", "3 hours 20 minutes"), sides that differ or a
 denial ("#### not 5") leave none. What is one number is said in :mod:`talan_eval.grading.number_text`, what is a
 calculation in :mod:`talan_eval.grading.number_expression`. Units and percent signs behind it are dropped, "50%" is
-50; "million", "dozen" and the like are factors, unless the question asks in them. Values are compared exactly, as
-fractions.
+50; tags ("<answer>") and special tokens ("</s>") are no text; "million", "dozen" and the like are factors, unless the
+question asks in them. Values are compared exactly, as fractions.
 
 Not covered: numbers in words ("twelve"), European decimal commas, Indian grouping, converting units.
 """
@@ -30,7 +30,7 @@ from talan_eval.grading.number_expression import SCALES
 from talan_eval.grading.number_line import SEVERAL, SIDES, read_line
 from talan_eval.grading.number_prose import last_claim
 from talan_eval.grading.number_text import NUMBER, FoundNumber, number_of, plain_text
-from talan_eval.grading.text import quoted
+from talan_eval.grading.text import quoted, without_tokens
 from talan_eval.grading.thinking import NEVER_ENDED, final_part
 
 if TYPE_CHECKING:
@@ -55,6 +55,9 @@ _ASKED: Final = re.compile(
     rf"\b(?:how many(?: more| fewer| other)?|in|number of)\s+({'|'.join(SCALES)})s?\b", re.IGNORECASE
 )
 
+_TAG: Final = re.compile(r"</?(?!su[bp]>)[A-Za-z][A-Za-z_]{1,19}>")
+_ITALIC: Final = re.compile(r"(?<![\w\\)}])_{1,3}([-$\d][^_\n]{0,40})_{1,3}(?![\w{])")
+
 
 def find_number(text: str, question: str = "") -> FoundNumber | None:
     """Return the number that counts as the answer in ``text``, or None where there is none.
@@ -66,7 +69,7 @@ def find_number(text: str, question: str = "") -> FoundNumber | None:
     alone = NUMBER.fullmatch(text)
     if alone is not None:
         return number_of(alone)
-    plain = plain_text(without_struck(text))
+    plain = plain_text(_without_tags(without_tokens(without_struck(text))))
     for start in _answer_lines(plain):
         match = NUMBER.match(plain, start)
         if match is not None and _BARE.match(plain, match.end()) is not None:
@@ -75,6 +78,12 @@ def find_number(text: str, question: str = "") -> FoundNumber | None:
         if said is not None:
             return said
     return last_claim(plain, _asked(question))
+
+
+def _without_tags(text: str) -> str:
+    """Return a text without tags such as ``<answer>``, whose angle bracket is no bound, and without ``_italics_``."""
+    text = _TAG.sub(" ", text) if "<" in text else text
+    return _ITALIC.sub(r"\1", text) if "_" in text else text
 
 
 def _asked(question: str) -> frozenset[str]:

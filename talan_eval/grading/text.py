@@ -1,11 +1,19 @@
-"""What graders share: quoting for reasons, and characters that stand for others."""
+"""What graders share: quoting for reasons, characters that stand for others, and marks that are no text."""
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 MAX_QUOTED: Final = 80
 _FULL_WIDTH: Final = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20, 0xFEFF: None}
+
+_TOKEN: Final = re.compile(r"<\|[A-Za-z_][A-Za-z_0-9]{0,40}\|>|<(?:/s|eos|end_of_turn|end_of_text|endoftext|EOT)>")
+
+
+def without_tokens(text: str) -> str:
+    """Return ``text`` with a line break for each special token that decoding left in it ("<|eot_id|>", "</s>")."""
+    return _TOKEN.sub("\n", text) if "<" in text else text
 
 
 def quoted(text: str) -> str:

@@ -176,3 +176,12 @@ def test_grades_of_outcomes(status, verdict):
 def test_no_program_is_unparsed_and_no_outcome_is_an_error():
     assert grade_program(None, None).verdict == Verdict.UNPARSED
     assert grade_program(_F, None).verdict == Verdict.ERROR
+
+
+def test_a_language_on_a_line_of_its_own_behind_a_bare_fence_is_no_code():
+    program = "def add(a, b):\n    return a + b"
+    assert extract_program(f"```\npython\n{program}\n```", "add").strip() == program
+    assert extract_program(f"```\nPy\n{program}\n```", "add").strip() == program
+    # A name that merely begins so is code, and so is the word inside a block that says its language.
+    assert extract_program(f"```\npython = 1\n{program}\n```", "add").startswith("python = 1")
+    assert extract_program(f"```python\npython\n{program}\n```", "add").startswith("python\n")
