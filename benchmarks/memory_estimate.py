@@ -33,11 +33,11 @@ from talan_core.arms import build, parse_arm
 from talan_core.backbones.load import load_model, load_tokenizer, locate
 from talan_core.backbones.names import find_backbone
 from talan_core.backbones.operating_points import operating_point
+from talan_core.recipes.fitting import GPU_BYTES, Fit, Task, cheapest_fit
+from talan_core.recipes.footprint import AnswerLoad, footprint
+from talan_core.recipes.recipe import parse_recipe, recipe_of
 from talan_core.training.data import EncodedData
 from talan_core.training.encoding import EncodedExample
-from talan_core.training.fitting import GPU_BYTES, Fit, Task, cheapest_fit
-from talan_core.training.footprint import AnswerLoad, footprint
-from talan_core.training.recipe import parse_recipe, recipe_of
 from talan_core.training.trainer import train
 
 if TYPE_CHECKING:

@@ -322,9 +322,6 @@ def train(
             `timedelta` has passed; the last two are kept. A call with the same arguments goes on from the last complete
             one, bit-equal to a run that was never interrupted (where the device's kernels give equal results twice).
 
-    Returns:
-        What happened.
-
     Raises:
         UserError: If the training set is unusable, the backbone has another floating type than the settings say,
             nothing is trainable, `work_dir` holds checkpoints of another run, the arm cannot be resumed, or a loss or
@@ -338,15 +335,12 @@ def train(
     resumed = None if save_every is None else to_resume(work_dir, run)
     with random_state_restored(model.device), _mode_restored(model, settings):
         args = _prepared(model, settings, seed, work_dir, save_every)
-        pad = pad_token(tokenizer)
-        watch = Watch(data.held_out, args.max_steps, pad, settings.batch_size)
+        collator = _collator(model, settings, pad_token(tokenizer))
+        watch = Watch(data.held_out, args.max_steps, pad_token(tokenizer), settings.batch_size)
         trainer = TalanTrainer(
-            model, args, data.examples, order, collator=_collator(model, settings, pad), watch=watch, run=run,
-            on_step=on_step,
+            model, args, data.examples, order, collator=collator, watch=watch, run=run, on_step=on_step
         )  # fmt: skip
-        trainer.targets_only = settings.logits == "targets"
-        if isinstance(save_every, dt.timedelta):
-            trainer.add_callback(TimedSaves(save_every))
+        _set_up(trainer, settings, save_every)
         # Processes that share a step draw different masks, as the rows of one batch do.
         torch.manual_seed(derive_seed(seed, "dropout") + args.process_index)
         trainer.run_from(resumed)
@@ -422,6 +416,13 @@ def _round_weights(model: PeftModel | PlainModel, settings: TrainingSettings) ->
     for weight in model.get_base_model().parameters():
         if weight.dtype == torch.float32:
             weight.data = weight.data.to(dtype)
+
+
+def _set_up(trainer: TalanTrainer, settings: TrainingSettings, save_every: SaveEvery | None) -> None:
+    """Tell a trainer which logits to compute, and when to save where that is a matter of time."""
+    trainer.targets_only = settings.logits == "targets"
+    if isinstance(save_every, dt.timedelta):
+        trainer.add_callback(TimedSaves(save_every))
 
 
 def _order(data: EncodedData, settings: TrainingSettings, seed: int) -> list[int]:

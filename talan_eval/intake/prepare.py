@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from talan_core.errors import UserError, mistakes_of, refuse, unknown_name
-from talan_core.training.recipe import differences
+from talan_core.recipes.recipe import differences
 from talan_eval.comparison.held_out import check_split
 from talan_eval.comparison.slices import slice_values
 from talan_eval.experiment import BackboneIdentity, Experiment, TrainingSource, TunedBackbone
@@ -78,13 +78,10 @@ def prepare(request: CompareRequest) -> Prepared:
     """
     checked = check(request)
     # From here on torch and lm-eval are loaded.
-    from talan_core.backbones.load import locate  # noqa: PLC0415 - names are checked first, and without them
-    from talan_core.training.requirements import check_available  # noqa: PLC0415 - as above
+    from talan_core.training.requirements import check_available  # noqa: PLC0415 - names are checked first, without
     from talan_eval.generation.prompts import check_backbone, settled  # noqa: PLC0415 - as above
 
-    revisions: list[Revision] = []
-    refuse(mistakes_of(*(lambda one=one: revisions.append(locate(one.spec)) for one in checked.backbones)))
-    _refuse_equal(checked, revisions)
+    revisions = _located(checked)
     checked = replace(checked, generation=settled(checked.generation, revisions))
     device = _device(request.device)
     refuse(mistakes_of(*(partial(check_available, recipe, device) for recipe in _recipes(checked))))
@@ -130,6 +127,16 @@ def prepare(request: CompareRequest) -> Prepared:
 
 def _recipes(checked: Checked) -> tuple[TrainingSettings, ...]:
     return tuple(recipe for one in checked.backbones for recipe in (one.training, *one.recipes.values()))
+
+
+def _located(checked: Checked) -> list[Revision]:
+    """Find the files of every backbone; all that are not there are named together."""
+    from talan_core.backbones.load import locate  # noqa: PLC0415 - heavy, see prepare
+
+    revisions: list[Revision] = []
+    refuse(mistakes_of(*(lambda one=one: revisions.append(locate(one.spec)) for one in checked.backbones)))
+    _refuse_equal(checked, revisions)
+    return revisions
 
 
 def _refuse_equal(checked: Checked, revisions: Sequence[Revision]) -> None:

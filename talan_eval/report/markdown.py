@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from talan_eval.report import format as fmt
-from talan_eval.report import origin, wording
+from talan_eval.report import origin_words, wording
 from talan_eval.report.clean import one_line
 from talan_eval.report.context import Context
 from talan_eval.report.layout import closing, details, overview
@@ -54,8 +54,8 @@ def render(result: Result, context: Context | None = None) -> str:
         ),
         *_warnings(result),
         "## Provenance",
-        escape(origin.unparsed(result)),
-        escape(origin.live_probe(result)),
+        escape(origin_words.unparsed(result)),
+        escape(origin_words.live_probe(result)),
         "\n".join(f"- {escape(key)}: {escape(_value(value))}" for key, value in result.provenance.items()),
         "\n".join(f"- sandbox {escape(key)}: {escape(_value(value))}" for key, value in result.sandbox.items()),
         "## Methods",
@@ -105,7 +105,7 @@ def _opening(every: Sequence[View]) -> Iterator[str]:
     yield f"**{escape(wording.headline(first))}**"
     if not first.several:
         yield escape(wording.per_benchmark(first))
-    yield escape(origin.sandbox_stamp(first.result))
+    yield escape(origin_words.sandbox_stamp(first.result))
 
 
 def _contrast(view: View) -> Iterator[str]:

@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from talan_eval.report import format as fmt
-from talan_eval.report import origin, wording
+from talan_eval.report import origin_words, wording
 from talan_eval.report.clean import clean
 from talan_eval.report.columns import FLAG
 from talan_eval.report.context import Context
@@ -131,10 +131,10 @@ def _labelled(entries: Iterable[wording.Note]) -> RichTable:
 
 
 def _footer(result: Result) -> Iterable[RenderableType]:
-    unsafe = origin.sandbox_stamp(result)
+    unsafe = origin_words.sandbox_stamp(result)
     yield Text(clean(unsafe), style="bold yellow" if unsafe.startswith("UNSANDBOXED") else "")
-    for line in (origin.unparsed(result), origin.live_probe(result)):
+    for line in (origin_words.unparsed(result), origin_words.live_probe(result)):
         if line:
             yield Text(clean(line))
-    yield Text(clean(f"Provenance: {origin.provenance_summary(result)}"), style="dim")
+    yield Text(clean(f"Provenance: {origin_words.provenance_summary(result)}"), style="dim")
     yield Text(clean(f"Signature: {result.signature}"), style="dim", overflow="fold")

@@ -23,6 +23,7 @@ GIVEN = {
     "init_r": st.integers(64, 128),
     "alpha": RANK,
     "dropout": RATE,
+    "extra": st.integers(0, 300),
     "bias": st.sampled_from(["none", "all", "lora_only"]),
     "block": st.integers(2, 64),
     "tokens": RANK,

@@ -12,7 +12,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from talan_eval.report import format as fmt
-from talan_eval.report import origin, plots, wording
+from talan_eval.report import origin_words, plots, wording
 from talan_eval.report.clean import clean, one_line
 from talan_eval.report.columns import FLAG
 from talan_eval.report.context import Context
@@ -112,7 +112,7 @@ def render(result: Result, context: Context | None = None, figures: Sequence[Fig
         title=wording.title(result),
         verdict=every[0].mean.verdict.replace(" ", "-"),
         headline=wording.headline(every[0]),
-        stamp=origin.sandbox_stamp(result),
+        stamp=origin_words.sandbox_stamp(result),
         overview=[_section(part, part.key) for part in overview(every)],
         selection=wording.selection(result),
         contrasts=[_contrast(view) for view in every],
@@ -120,8 +120,8 @@ def render(result: Result, context: Context | None = None, figures: Sequence[Fig
         pictures=_pictures(figures or ()),
         no_figures="" if figures else _MORE,
         notes=(*wording.notes(every), *margin_note(every)),
-        origin=[text for text in (origin.unparsed(result), origin.live_probe(result)) if text],
-        provenance=origin.provenance_rows(result),
+        origin=[text for text in (origin_words.unparsed(result), origin_words.live_probe(result)) if text],
+        provenance=origin_words.provenance_rows(result),
         names=[_names(view) for view in every],
         benchmarks=list(dict.fromkeys(name for view in every for name in view.cell_names)),
         seeds=sorted({seed for view in every for seed in view.contrast.seeds}),

@@ -11,8 +11,8 @@ import torch
 from talan_core.arms import build, parse_arm
 from talan_core.backbones.names import find_backbone
 from talan_core.errors import UserError
+from talan_core.recipes.recipe import FIELDS, differences, json_properties, parse_recipe, recipe_of
 from talan_core.training.arguments import training_arguments
-from talan_core.training.recipe import FIELDS, differences, json_properties, parse_recipe, recipe_of
 from talan_core.training.requirements import check_available
 from talan_core.training.trainer import train
 from talan_core.training_settings import TrainingSettings

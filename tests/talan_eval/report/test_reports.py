@@ -13,7 +13,7 @@ from talan_eval.comparison import ContrastSpec, Origin, compare
 from talan_eval.comparison.arm_records import ArmFacts
 from talan_eval.report.markdown import render
 from talan_eval.report.methods import paragraph
-from talan_eval.report.origin import provenance_rows
+from talan_eval.report.origin_words import provenance_rows
 from talan_eval.report.terminal import TerminalReport
 from talan_eval.report.wording import selection
 

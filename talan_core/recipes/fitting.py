@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from talan_core.training.footprint import AnswerLoad, Footprint, footprint
+from talan_core.recipes.footprint import AnswerLoad, Footprint, footprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
