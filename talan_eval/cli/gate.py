@@ -25,7 +25,7 @@ summary, annotations and outputs are written as well.
 EXAMPLES = (
     "Examples:  talan-eval gate results/NAME --margin 1.0  |  "
     "talan-eval gate results/NAME --margin 0.5 --per-cell --junit gate.xml  |  "
-    "talan-eval gate result.json --margin 1.0 --estimand E0  |  "
+    "talan-eval gate results/NAME --margin 1.0 --estimand E0  |  "
     "talan-eval gate results/NAME --margin 1.0 --against baseline.json  |  "
     "talan-eval gate results/NAME --margin 1.0 --contrast talan+lora:lora"
 )

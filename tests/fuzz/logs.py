@@ -42,7 +42,7 @@ def meaning(path):
     found = {}
     for number, run in enumerate(runs):
         arm = LoggedArm(name="a", runs=(run,), words=(str(path),), in_order=True)
-        for one in choose([arm], sorted(run.tasks), (), None):
+        for one in choose([arm], sorted(run.tasks), (), ()):
             trial = Trial(run.seed or 0, 0, run)
             for column in score_columns(one, [trial], "a", "b"):
                 rows = zip(column.item_ids, column.prompts, column.scores.tolist(), strict=True)
