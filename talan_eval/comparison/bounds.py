@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 def outside(scores: FloatArray, measure: Measure) -> BoolArray:
     """Return which scores, as they are given, lie outside the bounds of their measure or are infinite; NaN does not."""
-    shown = factor(measure) * scores
-    low = -np.inf if measure.lower is None else measure.lower
-    high = np.inf if measure.upper is None else measure.upper
-    return np.asarray((shown < low) | (shown > high) | np.isinf(shown))
+    times = factor(measure)  # the bounds are divided: a score times it may be larger than any float
+    low = -np.inf if measure.lower is None else measure.lower / times
+    high = np.inf if measure.upper is None else measure.upper / times
+    return np.asarray((scores < low) | (scores > high) | np.isinf(scores))
 
 
 def factor(measure: Measure) -> float:

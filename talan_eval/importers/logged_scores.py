@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from talan_eval.result.schema import Measure
     from talan_eval.stats.arrays import FloatArray
 
+_HUGE: Final = 1e300
 _NUMBERS: Final = frozenset({float, int, bool})
 _UNPARSED: Final = "unparsed"
 _SAMPLE: Final = "sample"  # the unit of inspect_ai's logs
@@ -135,7 +136,7 @@ def _scores(log: TaskLog, answers: Answers, chosen: Chosen) -> FloatArray:
     others = [name for name in chosen.found if name != metric]
     fix = f"Name another metric: --metric {others[0]}" if others else f"Leave the task {log.task!r} out: --tasks OTHER"
     value = raw[index]
-    if isinstance(value, int | float) and np.isfinite(value):
+    if isinstance(value, int | float) and abs(value) < _HUGE:
         fix += f", or, if it is no share of right answers, say what it is measured in: --unit {metric}=UNIT"
     raise UserError(
         f"{log.file}, {log.unit} {answers.lines[index]}: {metric} is {shown(raw[index])}, not {_range(chosen.measure)} "
@@ -246,8 +247,8 @@ def _unparsed(chosen: Chosen, answers: Sequence[Answers]) -> float | None:
 
 
 def _as_array(values: Sequence[Any]) -> FloatArray:
-    """Return numbers as they are; a whole number that no float can hold becomes one that is no score either."""
+    """Return numbers as they are; a whole number that no float can hold is infinite, and so no score either."""
     try:
         return np.array(values, dtype=np.float64)
     except OverflowError:
-        return np.array([min(max(value, -1.0), 2.0) for value in values], dtype=np.float64)
+        return np.array([value if abs(value) < _HUGE else np.inf for value in values], dtype=np.float64)

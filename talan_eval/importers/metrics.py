@@ -139,7 +139,7 @@ def _choose_filters(logs: Mapping[str, Sequence[TaskLog]], asked: _Asked) -> dic
     chosen = {task: _chosen_filter(task, own, asked) for task, own in names.items()}
     open_tasks = [task for task, name in chosen.items() if name is None]
     if open_tasks:
-        raise _open_filters({task: names[task] for task in open_tasks}, asked)
+        raise _open_filters({task: names[task] for task in open_tasks}, asked, logs)
     return {task: name for task, name in chosen.items() if name is not None}
 
 
@@ -155,7 +155,9 @@ def _chosen_filter(task: str, names: Sequence[str], asked: _Asked) -> str | None
     return asked.general if asked.general in names else None
 
 
-def _open_filters(names: Mapping[str, Sequence[str]], asked: _Asked) -> UserError:
+def _open_filters(
+    names: Mapping[str, Sequence[str]], asked: _Asked, logs: Mapping[str, Sequence[TaskLog]]
+) -> UserError:
     common = [name for name in next(iter(names.values())) if all(name in own for own in names.values())]
     if common and asked.general is None:
         words = f"--filter {common[0]}"
@@ -163,7 +165,8 @@ def _open_filters(names: Mapping[str, Sequence[str]], asked: _Asked) -> UserErro
         words = " ".join(f"--filter {typed_words(f'{task}={own[0]}')}" for task, own in names.items())
         words = words if asked.general is None else f"--filter {asked.general} {words}"
     listed = "; ".join(
-        f"task {task!r} was scored under {len(own)} filters: {', '.join(own)}" for task, own in names.items()
+        f"task {task!r} was scored under {len(own)} filters: {', '.join(own)} ({logs[task][0].file})"
+        for task, own in names.items()
     )
     return UserError(
         f"{listed[0].upper()}{listed[1:]}. They are different metrics of the same answers; averaging them would count "

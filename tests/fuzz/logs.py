@@ -53,7 +53,7 @@ def meaning(path):
 def columns_of(rows):
     """Average scores by seed, task and item, as plain code."""
     found: dict[tuple, dict] = {}
-    seeds = sorted({row["seed"] for row in rows})
+    seeds = sorted({row["seed"] for row in rows}, key=lambda seed: seed or 0)
     for row in rows:
         key = (seeds.index(row["seed"]), row["seed"], row["task"], "score")
         found.setdefault(key, {}).setdefault(row["item"], []).append((row["prompt"], row["score"]))
@@ -71,18 +71,26 @@ def digest(text):
     return "" if text is None else hashlib.sha256(str(text).encode()).hexdigest()
 
 
+ONE_RUN = {"arm": "a", "seed": None, "task": "scores"}
+
+
 def plain_rows(rows):
     """Read rows of a table strictly: Python's own forms of numbers are no numbers here."""
     kept = []
-    for row in rows:
+    stated = set().union(*rows)
+    # a table without these columns is one run of one arm on one task
+    absent = {name: value for name, value in ONE_RUN.items() if name not in stated}
+    for row in ({**absent, **one} for one in rows):
+        if "item" not in row and "id" in row:
+            row["item"] = row["id"]
         if isinstance(row["score"], str):
             assert row["score"].strip(" \t").isascii()
             assert "_" not in row["score"]
         for name in ("arm", "task", "item"):
             assert isinstance(row[name], str | int | float)
-        if row["arm"] != "a" and len({str(one["arm"]) for one in rows}) > 1:
+        if row["arm"] != "a" and len({str(one.get("arm", "a")) for one in rows}) > 1:
             continue
-        seed = int(row["seed"])
+        seed = None if row["seed"] is None else int(row["seed"])
         assert str(row["seed"]).strip().lstrip("+").isascii()
         assert "_" not in str(row["seed"])
         text = str(row["score"]).strip().lower()
