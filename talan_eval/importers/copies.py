@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from talan_eval.result.contrast import ContrastSpec
     from talan_eval.stats.arrays import FloatArray
 
+_FEW_SEEDS: Final = 2
+_MIN_ITEMS: Final = 20  # on which two trainings agree by chance
 _Pair = tuple[int, int]  # two seeds, in ascending order
 _Sizes = dict[tuple[str, str], int]  # seeds, by (arm, backbone)
 
@@ -66,7 +68,15 @@ def equal_seeds(
     Seeds with one and the same score everywhere (all right, all wrong) say nothing about copying.
     """
     found = _equal(matrices)
-    sizes = {(matrix.arm, matrix.backbone): len(matrix.seeds) for matrix in matrices}
+    items: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for matrix in matrices:
+        items[matrix.arm, matrix.backbone] += len(matrix.items.item_ids)
+    # two trainings can agree on a few items
+    sizes = {
+        (matrix.arm, matrix.backbone): len(matrix.seeds)
+        for matrix in matrices
+        if len(matrix.seeds) > _FEW_SEEDS or items[matrix.arm, matrix.backbone] >= _MIN_ITEMS
+    }
     for contrast in contrasts:
         if proven or contrast.pairing != "paired":
             continue

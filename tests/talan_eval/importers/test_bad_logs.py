@@ -154,7 +154,7 @@ def test_seeds_and_items_that_were_dropped_are_in_the_table(compared, run, tmp_p
     got = compared(tmp_path / "base", tmp_path / "treat", allow_unpaired="drop").result
     table = main_table(View(got))
     assert table.title.endswith("3 training seeds (left out, because one arm lacks it: 3)")
-    assert table.rows[0][0] == "task (without 2 items)"
+    assert table.rows[0][0] == "task (without 2 items) (primary)"
     assert (got.contrasts[0].cells[0].dropped_seeds, got.contrasts[0].cells[0].n_dropped) == ((3,), 2)
     assert any("1 seed(s) left out" in warning for warning in got.warnings)
 

@@ -143,7 +143,7 @@ def test_what_does_not_pair_is_dropped_on_request_and_said_in_the_table(compared
         got.contrasts[0].cells[0].n_dropped,
         got.contrasts[0].cells[0].delta,
     ) == (4, 1, 50)
-    assert main_table(View(got)).rows[0][0] == "task (without 1 item)"
+    assert main_table(View(got)).rows[0][0] == "task (without 1 item) (primary)"
     assert any("1 of 5 items left out of all arms" in warning for warning in got.warnings)
 
 
