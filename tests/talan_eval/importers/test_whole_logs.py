@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -201,7 +202,9 @@ def test_tasks_without_a_common_filter_are_named_each_and_the_advice_can_be_type
     with pytest.raises(UserError) as caught:
         compare_words(*words)
     said = str(caught.value)
-    assert "'gsm8k' was scored under 2 filters: strict, flexible; task 'mgsm' was scored under 2 filters" in said
+    assert re.search(
+        r"'gsm8k' was scored under 2 filters: strict, flexible \(\S+\); task 'mgsm' was scored under 2", said
+    )
     typed = shlex.split(said.rsplit(": ", 1)[1])
     assert typed == ["--filter", "gsm8k=strict", "--filter", "mgsm=remove"]
     got = compare_words(*words, filter=tuple(typed[1::2])).result
