@@ -59,7 +59,8 @@ class GateSetting:
         alone = gate_numbers(guard, len(per_seed), self.margin).outcome
         # below alpha exactly when the bound exceeds -margin; the bootstrap-t is costly and seldom needed
         excluded = guard.p_above(-self.margin) < ALPHA
-        p = bootstrap_t_p_above(per_seed, -self.margin) if excluded else None
+        least = next(term.se for term in result.terms if term.name == "floor")
+        p = bootstrap_t_p_above(per_seed, -self.margin, least) if excluded else None
         both = excluded and (p is None or p < ALPHA)
         seed = outlying_seed(per_seed, result.terms[1].se * math.sqrt(len(per_seed)))
         apart = seed is not None and seed.stands_apart

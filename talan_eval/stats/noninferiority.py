@@ -119,12 +119,12 @@ class SeedDifference:
     def bounds(self, alpha: float) -> OneSided:
         """Return the lower one of both lower bounds, which has an end even where it is unbounded, and the upper one."""
         found = self.guarded.bounds(alpha)
-        lower = bootstrap_t_lower(np.array(self.per_seed), alpha)
+        lower = bootstrap_t_lower(np.array(self.per_seed), alpha, self._of_items)
         return OneSided(found.lower if lower is None else min(found.lower, max(lower, _LEAST)), found.upper, alpha)
 
     def p_above(self, value: float) -> float:
         """Return the larger p of both tests of "the true difference exceeds value"."""
-        p = bootstrap_t_p_above(np.array(self.per_seed), value)
+        p = bootstrap_t_p_above(np.array(self.per_seed), value, self._of_items)
         found = self.guarded.p_above(value)
         return found if p is None else max(found, p)
 
@@ -135,6 +135,11 @@ class SeedDifference:
     def swapped(self) -> SeedDifference:
         """Return the negative difference."""
         return SeedDifference(self.guarded.swapped(), tuple(-value for value in self.per_seed))
+
+    @property
+    def _of_items(self) -> float:
+        """Return the standard error that is left where nothing was seen to differ: the guard's floor."""
+        return max((term.se for term in self.guarded.terms if term.name == "floor"), default=0.0)
 
 
 @dataclass(frozen=True)

@@ -174,14 +174,30 @@ class _Rivals:
 def _needed(n_seeds: int, alpha: float) -> FloatArray:
     """Return what the mean must reach, in units of sigma and without the guard, for each drawn set of residuals."""
     rng = np.random.default_rng([n_seeds, RUNS])
-    noise = rng.normal(size=(RUNS if n_seeds <= _LISTED else _FEWER_RUNS, n_seeds))
-    noise -= noise.mean(axis=1, keepdims=True)
+    noise = _residuals(rng.normal(size=(RUNS if n_seeds <= _LISTED else _FEWER_RUNS, n_seeds)), rng)
     spread = np.asarray(noise.std(axis=1, ddof=1), dtype=np.float64)
     needed = critical_value(n_seeds - 1, alpha) / math.sqrt(n_seeds) * spread
     if sign_flip_floor(n_seeds) < alpha and n_seeds < _MOST:
         needed = np.maximum(needed, _flip_limits(noise, alpha, rng))
     needed.flags.writeable = False
     return needed
+
+
+def _residuals(noise: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Return residuals whose directions are those of the noise and whose sizes are the quantiles of their law.
+
+    The size of normal residuals is independent of their direction. Drawn sizes would be the larger part of the error of
+    a power, which rises steeply with them; quantiles in random order leave that of the directions alone.
+
+    Args:
+        noise: Normal, shape (R, S).
+        rng: Source of the order.
+    """
+    runs, n_seeds = noise.shape
+    residuals = noise - noise.mean(axis=1, keepdims=True)
+    share = (rng.permutation(runs) + 0.5) / runs
+    size = np.sqrt(2 * special.gammaincinv((n_seeds - 1) / 2, share))
+    return np.asarray(residuals * (size / np.sqrt(np.square(residuals).sum(axis=1)))[:, None], dtype=np.float64)
 
 
 def _flip_limits(noise: FloatArray, alpha: float, rng: np.random.Generator) -> FloatArray:
@@ -238,7 +254,7 @@ def _rivals(n_seeds: int, family: TestedFamily) -> _Rivals:
     gains = (arms[:, 1:] - arms[:, :1]) / math.sqrt(2) if family.contrasts > 1 else arms[:, 1:]
     flat = gains.reshape(runs, family.size, n_seeds)
     own, others = flat[:, 0], flat[:, 1:]
-    own = own - own.mean(axis=1, keepdims=True)
+    own = _residuals(own, rng)
     t = np.abs(others.mean(axis=2)) * math.sqrt(n_seeds) / others.std(axis=2, ddof=1)
     norms = np.sqrt(np.square(others).sum(axis=2))
     observed = np.abs(others.sum(axis=2)) / norms

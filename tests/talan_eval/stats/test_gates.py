@@ -22,6 +22,7 @@ from talan_eval.stats.noninferiority import (
     one_sided_bounds,
     one_sided_p,
 )
+from talan_eval.stats.seed_bootstrap import bootstrap_t_lower
 
 quick = settings(derandomize=True, deadline=None, max_examples=60)
 TERMS = st.tuples(
@@ -129,3 +130,38 @@ def test_gates_the_wrong_way_round_are_refused(margin, options):
         gate(0.0, margin=margin, **options)
     with pytest.raises(ValueError, match="positive"):
         equivalence(GuardedDifference(0.0, (ErrorTerm("t", 0.1, 3),)), 0.0)
+
+
+def seven(*losses):
+    """Seven seeds on 1,319 items that lose so many items each."""
+    matrix = np.zeros((7, 1319))
+    for seed, count in enumerate(losses):
+        matrix[seed, 10 * seed : 10 * seed + count] = -1.0
+    e1 = guarded_t(matrix.mean(axis=1), [mean_squares(matrix)], 0.05)
+    return SeedDifference(GuardedDifference(e1.delta, e1.terms), tuple(matrix.mean(axis=1)))
+
+
+def test_one_item_lost_by_one_seed_does_not_take_the_pass_away():
+    got = seven(0, 0, 0, 1, 0, 0, 0)
+    assert bootstrap_t_lower(np.array(got.per_seed), 0.05) == -math.inf  # most resamples have no spread
+    assert gate_numbers(got, 7, 0.01).outcome is GateOutcome.PASS
+    assert gate_numbers(got, 7, 0.01).bounds.lower > -0.003
+
+
+@quick
+@given(st.lists(st.integers(0, 60), min_size=7, max_size=7), st.floats(-0.05, 0.02))
+def test_bootstrap_t_bound_and_p_never_contradict_each_other(losses, value):
+    got = seven(*losses)
+    for alpha in (0.05, 0.01):
+        lower, p = got.bounds(alpha).lower, got.p_above(value)
+        if abs(p - alpha) > 1e-9 and abs(lower - value) > 1e-12:
+            assert (p < alpha) == (lower > value)
+    assert got.swapped().p_above(-1.0) < 1
+    assert got.bounds(0.05).lower <= got.guarded.bounds(0.05).lower
+
+
+def test_a_rare_large_loss_lowers_the_bound_below_that_of_the_t():
+    got = seven(0, 2, 1, 60, 0, 3, 1)
+    assert got.bounds(0.05).lower < 1.5 * got.guarded.bounds(0.05).lower
+    mirrored = got.swapped()
+    assert mirrored.bounds(0.05).lower == pytest.approx(mirrored.guarded.bounds(0.05).lower)  # the control
