@@ -84,6 +84,51 @@ def test_one_comment_is_made_and_then_edited_in_place(shell, known, word):
     assert word in sent
 
 
+BROKEN = {
+    "a fork's token may only read": 'echo "HTTP 403: Resource not accessible by integration" >&2; exit 1',
+    "only writing fails": 'case "$*" in *--jq*) echo "";; *) echo "HTTP 403: forbidden" >&2; exit 1;; esac',
+    "there is no gh": None,
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+@pytest.mark.parametrize(("loss", "code"), [(0.0, 0), (0.2, 1)])
+def test_a_comment_that_cannot_be_posted_is_a_warning_and_the_exit_code_is_the_gates(shell, tmp_path, what, loss, code):
+    gh = tmp_path / "bin" / "gh"
+    if BROKEN[what] is None:
+        gh.unlink()
+    else:
+        gh.write_text(f"#!/usr/bin/env bash\n{BROKEN[what]}\n")
+    done, place = shell(loss=loss, TALAN_COMMENT="true", TALAN_PULL_REQUEST="12")
+    assert done.returncode == code, done.stderr
+    assert "::warning title=talan-eval gate::The comment on the pull request was not posted" in done.stdout
+    assert (place / "summary.md").read_text().startswith("<!-- talan-eval gate -->")
+
+
+def test_an_over_long_comment_is_cut_and_says_where_the_rest_is(tmp_path, action_script, many):
+    arms = {f"arm-with-a-long-name-{'x' * 700}-{n}": 0.0 for n in range(40)}
+    (tmp_path / "result.json").write_text(many({"a": 0.0} | arms, items=2000, tasks=("one", "two")).to_json())
+    gh = tmp_path / "bin" / "gh"
+    keep = 'for word in "$@"; do case "$word" in body=@*) cp "${word#body=@}" "$GH_LOG.body";; esac; done'
+    gh.write_text(f"#!/usr/bin/env bash\n{keep}\n")
+    done = action_script(
+        {"TALAN_RESULT": str(tmp_path / "result.json"), "TALAN_COMMENT": "true", "TALAN_PULL_REQUEST": "12"}
+    )
+    assert done.returncode in {0, 1, 3}
+    whole, sent = ((tmp_path / name).read_text("utf-8") for name in ("summary.md", "gh.log.body"))
+    assert len(whole.encode()) > 65_000  # the control: GitHub takes 65,536 characters
+    assert len(sent) < 65_000
+    assert sent.endswith("Cut here: the step summary has the whole report.\n")
+    assert whole.startswith(sent.partition("\n\nCut here")[0])
+
+
+def test_estimand_and_least_share_reach_the_gate(shell):
+    done, _ = shell(TALAN_ESTIMAND="E2", TALAN_LEAST_SHARE="0.9")
+    assert "(E2: re-training, new items of this kind)" in " ".join(done.stdout.split())
+    refused, _ = shell(TALAN_LEAST_SHARE="2")
+    assert refused.returncode == 2
+
+
 def test_inputs_cannot_become_commands(shell):
     done, place = shell(TALAN_MARGIN="1.0; touch broken", TALAN_AGAINST="$(touch broken)")
     assert done.returncode == 2
