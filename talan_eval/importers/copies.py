@@ -114,8 +114,8 @@ def one_run_of_fixed(
         if matrix.arm in fixed and np.any(matrix.scores != matrix.scores[0]):
             where = ", ".join(dict.fromkeys(places[matrix.arm]))
             raise UserError(
-                f"--fixed {matrix.arm}: an arm without seeds has one run, and this has {len(matrix.seeds)} with "
-                f"different scores of {matrix.task!r}: {where}.",
+                f"--fixed {matrix.arm}: an arm without seeds has one run, and this has {len(matrix.seeds)}: {where}. "
+                f"They have different scores of {matrix.task!r}.",
                 f"Name one of them: {typed_again(f'{matrix.arm}={places[matrix.arm][0]}')} ...; or leave out --fixed "
                 f"{matrix.arm}, if its runs are trainings.",
             )

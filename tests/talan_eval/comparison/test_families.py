@@ -160,6 +160,7 @@ def test_suspicious_data_are_flagged(cell, result):
 def test_every_number_states_its_method_and_reference(cell, result):
     methods = result([cell(), cell(task="mbpp_micro")]).methods
     assert {"guarded-t", "sign-flip", "guarded-crossed", "mcnemar", "holm"} <= {method.code for method in methods}
+    assert not {"holm", "max-t"} & {method.code for method in result([cell()]).methods}
     assert all(method.reference for method in methods)
     assert "guarded-t" not in {method.code for method in result([cell(seeds=1)]).methods}
 
