@@ -62,6 +62,7 @@ class TalanAttachment(nn.Module):
         self.block.to(execution_device(layers[int(self.config.layer)]))
         self.decoder_config = decoder.config
         self.enabled = True
+        self.rate_is_set = False  # whether an optimizer was told of the block's own learning rate
         self.token = uuid.uuid4().hex
         self.provenance: Provenance | None = None
         self._callers_mask: Any = None

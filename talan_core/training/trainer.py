@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
-from talan_core.carrier import BLOCKS
 from talan_core.errors import DivergedError, UserError
 from talan_core.training.arguments import Examples, GivenOrder, training_arguments
 from talan_core.training.data import collate, encode, pad_token
+from talan_core.training.optimizer import TalanOptimizerMixin
 from talan_core.training.packing import check_packing, collate_packed
 from talan_core.training.pairing import data_order, derive_seed, mixed_order, random_state_restored
 from talan_core.training.partner_steps import partner_callbacks
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from talan_core.training.saving import SaveEvery
     from talan_core.training.settings import TrainingSettings
 
-_BLOCK_PREFIX = f"{BLOCKS}."
 _KEPT: Final = 2  # checkpoints
 
 
@@ -76,7 +75,7 @@ class TrainingLog:
     seconds: float
 
 
-class TalanTrainer(Trainer):
+class TalanTrainer(TalanOptimizerMixin, Trainer):
     """transformers' Trainer with the four things that pairing needs.
 
     It takes the data in a given order, clips the gradients of partner and block as separate groups (clipping them
@@ -113,7 +112,6 @@ class TalanTrainer(Trainer):
         self._seconds = 0.0
         self._began = time.perf_counter()
         self._pending_loss = 0.0
-        self._groups: list[list[nn.Parameter]] | None = None
         super().__init__(
             model=model,
             args=args,
@@ -166,65 +164,15 @@ class TalanTrainer(Trainer):
             known = {**inputs, "shift_labels": targets}
             return super().compute_loss(model, known, return_outputs, num_items_in_batch)
 
-    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Make AdamW with the block's parameters in groups of their own.
-
-        Args:
-            model: The model whose parameters are optimised; Trainer's own when None.
-        """
-        if self.optimizer is None:
-            model = cast("nn.Module", self.model if model is None else model)
-            block = getattr(model, "talan", None)
-            scale = 1.0 if block is None else float(block.config.lr_scale)
-            decayed = set(self.get_decay_parameter_names(cast("Any", model)))
-            groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-            for name, weight in model.named_parameters():
-                if weight.requires_grad:
-                    of_block = name.startswith(_BLOCK_PREFIX)
-                    decays = name in decayed and not (of_block and weight.ndim == 1)
-                    groups.setdefault((of_block, decays), []).append(weight)
-            kind, options = self.get_optimizer_cls_and_kwargs(self.args)
-            rate = self.args.learning_rate
-            self.optimizer = kind(
-                [
-                    {
-                        "params": weights,
-                        "weight_decay": self.args.weight_decay if decays else 0.0,
-                        "lr": rate * scale if of_block else rate,
-                    }
-                    for (of_block, decays), weights in sorted(groups.items(), key=lambda item: item[0])
-                ],
-                **options,
-            )
-        return cast("torch.optim.Optimizer", self.optimizer)
-
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Count nothing: Trainer would walk over all parameters at each step for a number that nobody reads."""
         del inputs
         return 0
 
-    def _clip_grad_norm(self, model: nn.Module) -> torch.Tensor:
-        del model
-        return self._total_norm(self.args.max_grad_norm)
-
-    def _get_grad_norm(self, model: nn.Module, grad_norm: torch.Tensor | None = None) -> torch.Tensor | None:
-        # Trainer comes here right before the optimizer step, with the norm if it has clipped.
-        del model
-        norm = self._total_norm(math.inf) if grad_norm is None else grad_norm
-        if not math.isfinite(value := float(norm)):
-            raise self._diverged("gradient's norm", value)
-        return norm
-
-    def _total_norm(self, largest: float) -> torch.Tensor:
-        """Clip partner and block each on its own, and return the norm over both before."""
-        if self._groups is None:
-            # Not in the constructor: sharding replaces the parameters.
-            trained = [(name, w) for name, w in cast("nn.Module", self.model).named_parameters() if w.requires_grad]
-            partner = [weight for name, weight in trained if not name.startswith(_BLOCK_PREFIX)]
-            block = [weight for name, weight in trained if name.startswith(_BLOCK_PREFIX)]
-            self._groups = [group for group in (partner, block) if group]
-        norms = [cast("torch.Tensor", self.accelerator.clip_grad_norm_(group, largest)) for group in self._groups]
-        return torch.stack(norms).square().sum().sqrt()
+    def check_gradient_norm(self, norm: float) -> None:
+        """Raise a DivergedError if the gradient is not finite."""
+        if not math.isfinite(norm):
+            raise self._diverged("gradient's norm", norm)
 
     def _diverged(self, what: str, value: float) -> DivergedError:
         """Build the error for a number that is not finite, and name the checkpoint that is left."""
