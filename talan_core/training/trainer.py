@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,10 +17,11 @@ from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from talan_core.errors import DivergedError, UserError
 from talan_core.training.arguments import Examples, GivenOrder, training_arguments
-from talan_core.training.data import collate, encode, pad_token
+from talan_core.training.data import Dialogue, EncodedData, Example, Mixture, collate, encode, pad_token
+from talan_core.training.drawing import DrawnData, LazyData, drawn_from
 from talan_core.training.optimizer import TalanOptimizerMixin
 from talan_core.training.packing import check_packing, collate_packed
-from talan_core.training.pairing import data_order, derive_seed, mixed_order, random_state_restored
+from talan_core.training.pairing import derive_seed, random_state_restored
 from talan_core.training.partner_steps import partner_callbacks
 from talan_core.training.requirements import check_available
 from talan_core.training.saving import TimedSaves, check_saving
@@ -39,7 +41,7 @@ from talan_core.training.state import (
 from talan_core.training.target_logits import target_logits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from peft import PeftModel
     from torch import nn
@@ -47,11 +49,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerControl, TrainerState, TrainingArguments
 
     from talan_core.plain import PlainModel
-    from talan_core.training.data import Dialogue, EncodedData, EncodedExample, Example, Mixture
+    from talan_core.training.encoding import EncodedExample
     from talan_core.training.saving import SaveEvery
     from talan_core.training.settings import TrainingSettings
 
 _KEPT: Final = 2  # checkpoints
+TrainingSet = Sequence[Example | Dialogue] | Mixture | EncodedData | LazyData
+"""What an arm can be trained on."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,8 @@ class TrainingLog:
         losses: Mean loss per target token of each optimizer step.
         tokens: Tokens that went through the model, padding not counted.
         target_tokens: Those of them that carried loss.
-        examples: Training items that fitted `max_length`.
-        dropped: Training items that did not and were left out.
+        examples: Training sequences that fitted `max_length`, of those that were encoded.
+        dropped: Training sequences that did not and were left out, likewise.
         seconds: Wall time of the loop. Of a run that was resumed: up to the checkpoint, and from there on.
     """
 
@@ -230,7 +234,7 @@ class TalanTrainer(TalanOptimizerMixin, Trainer):
 def train(
     model: PeftModel | PlainModel,
     tokenizer: PreTrainedTokenizerBase,
-    examples: Sequence[Example | Dialogue] | Mixture | EncodedData,
+    examples: TrainingSet,
     settings: TrainingSettings,
     *,
     seed: int,
@@ -250,7 +254,7 @@ def train(
         model: The arm's model, from `talan_core.arms.build`; in evaluation mode afterwards.
         tokenizer: The backbone's tokenizer.
         examples: The training set; or what `talan_core.training.data.encode` made of it with this tokenizer and
-            `settings.max_length`, which saves encoding it once more for each of many runs.
+            `settings.max_length`, or a `LazyData`: both save encoding it once more for each of many runs.
         settings: The recipe.
         seed: The run's seed; `settings.seed_of` of it is what the streams come from, also in `build`.
         work_dir: A directory of the run's own; created, and left empty unless `save_every` is given.
@@ -271,9 +275,8 @@ def train(
     _check_model(model, settings)
     check_available(settings, model.device.type)
     check_saving(model, save_every)
-    data = encode(tokenizer, examples, settings.max_length)
-    settings, seed = settings.settled(len(data.examples)), settings.seed_of(seed)
-    order = _order(data, settings, seed)
+    drawn, settings = _drawn(tokenizer, examples, settings, settings.seed_of(seed))
+    data, order, seed = drawn.data, drawn.order, settings.seed_of(seed)
     run = "" if save_every is None else run_identity(model, data, order, settings)
     resumed = None if save_every is None else to_resume(work_dir, run)
     with random_state_restored(model.device), _mode_restored(model, settings):
@@ -358,10 +361,17 @@ def _round_weights(model: PeftModel | PlainModel, settings: TrainingSettings) ->
             weight.data = weight.data.to(dtype)
 
 
-def _order(data: EncodedData, settings: TrainingSettings, seed: int) -> list[int]:
-    if data.weights:
-        return mixed_order(seed, [example.source for example in data.examples], data.weights, settings.draws)
-    return data_order(seed, len(data.examples), settings.draws)
+def _drawn(
+    tokenizer: PreTrainedTokenizerBase, examples: TrainingSet, settings: TrainingSettings, seed: int
+) -> tuple[DrawnData, TrainingSettings]:
+    """Draw what a run uses, and settle its number of steps."""
+    items = examples.items if isinstance(examples, LazyData) else examples
+    if settings.encoding == "drawn" and settings.steps is not None and not isinstance(items, Mixture | EncodedData):
+        lazy = examples if isinstance(examples, LazyData) else LazyData(tokenizer, items)
+        return lazy.draw(settings, seed), settings
+    data = encode(tokenizer, items, settings.max_length)
+    settled = settings.settled(len(data.examples))
+    return drawn_from(data, settled, seed), settled
 
 
 def _collator(

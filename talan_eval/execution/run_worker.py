@@ -17,6 +17,7 @@ from talan_core.arms import build, parse_arm
 from talan_core.backbones.load import load_model
 from talan_core.quiet import library_warnings_silenced
 from talan_core.training.data import Example, encode
+from talan_core.training.drawing import LazyData
 from talan_core.training.fit import fit
 from talan_core.training.rendering import render_prompt
 from talan_core.training.state import OtherRunError
@@ -104,14 +105,17 @@ class RunWorker:
         }
 
     @cached_property
-    def examples(self) -> EncodedData:
-        """The training set, encoded once for all runs; a worker that only evaluates does not need it."""
+    def examples(self) -> EncodedData | LazyData:
+        """The training set, each item encoded at most once for all runs; one that only evaluates does not need it."""
         examples = [
             Example(prompt, completion, name)
             for name in self.assignment.train_tasks
             for prompt, completion in self.benchmarks[name].training
         ]
-        return encode(self.tokenizer, examples, self.assignment.training.max_length)
+        recipe = self.assignment.training
+        if recipe.encoding == "drawn" and recipe.steps is not None:
+            return LazyData(self.tokenizer, examples)
+        return encode(self.tokenizer, examples, recipe.max_length)
 
     @cached_property
     def store(self) -> Store:
