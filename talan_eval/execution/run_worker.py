@@ -88,9 +88,10 @@ class RunWorker:
         self.device = torch.device(device)
         self.tokenizer = open_tokenizer(assignment.revision, assignment.generation)
         recipe = assignment.training
-        self.backend = make_backend(
-            assignment.backend, BackendOptions(recipe.dtype, device, assignment.eval_batch, recipe.quantization)
+        options = BackendOptions(
+            recipe.dtype, device, assignment.eval_batch, recipe.quantization, divided=assignment.gpus > 1
         )
+        self.backend = make_backend(assignment.backend, options)
         self._engine: tuple[BlockShape | None, Engine] | None = None
         self._engine_stack = ExitStack()
         weakref.finalize(self, self._engine_stack.close)
@@ -204,6 +205,7 @@ class RunWorker:
             self.device,
             attention=recipe.attention,
             quantization=recipe.quantization,
+            divided=a.gpus > 1,
         )
         return build(backbone, parse_arm(arm), seed=recipe.seed_of(seed), defaults=a.operating_point)
 

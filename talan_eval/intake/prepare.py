@@ -100,7 +100,8 @@ def prepare(request: CompareRequest) -> Prepared:
     tier = _sandbox_tier(request, [specs[name] for name in checked.tasks])
     out = RESULTS / experiment.default_name if request.out is None else request.out
     _check_space(out)
-    workers = _workers(request.workers, checked, device)
+    gpus = _gpus(request, device)
+    workers = _workers(request.workers, checked, device, gpus)
     assignments = tuple(
         Assignment(
             backbone=one.spec.name,
@@ -117,6 +118,7 @@ def prepare(request: CompareRequest) -> Prepared:
             backend=request.backend,
             eval_batch=one.eval_batch,
             device=device,
+            gpus=gpus,
             threads=one.spec.threads or max(1, _cores() // workers),
             save_every=_save_every(request.save_minutes),
             sandbox_tier=tier,
@@ -124,7 +126,7 @@ def prepare(request: CompareRequest) -> Prepared:
         for one, revision in zip(checked.backbones, revisions, strict=True)
     )
     tokens = max(tokens_of([item.prompt for item in one.items], one.spec.max_tokens) for one in evaluated)
-    check_room(assignments, checked.arms.names, Room.here(device, workers), tokens)
+    check_room(assignments, checked.arms.names, Room.here(device, workers, gpus), tokens)
     return Prepared(experiment, assignments, workers, request.retries, checked.statistics, tokens)
 
 
@@ -281,14 +283,34 @@ def _sandbox_tier(request: CompareRequest, specs: Sequence[TaskSpec]) -> Tier | 
         raise UserError(error.problem, error.fix) from error
 
 
-def _workers(asked: int | None, checked: Checked, device: str) -> int:
+def _gpus(request: CompareRequest, device: str) -> int:
+    """Return the number of whole GPUs of one run.
+
+    Raises:
+        UserError: There are not so many.
+    """
+    asked = max(1, int(request.gpus_per_run or 1))
+    if asked == 1 or request.executor != "local":
+        return asked
+    import torch  # noqa: PLC0415 - heavy, see prepare
+
+    there = torch.cuda.device_count() if device == "cuda" else 0
+    if asked > there:
+        raise UserError(
+            f"--gpus-per-run {asked}: torch sees {there} GPU(s) for runs on {device}.",
+            f"Type --gpus-per-run {there}." if there > 1 else "Leave --gpus-per-run out.",
+        )
+    return asked
+
+
+def _workers(asked: int | None, checked: Checked, device: str, gpus: int) -> int:
     """Return the number of worker processes."""
     if asked is not None:
         return asked
     if device == "cuda":
         import torch  # noqa: PLC0415 - heavy, see prepare
 
-        return torch.cuda.device_count()
+        return max(1, torch.cuda.device_count() // gpus)
     small = all(one.spec.threads is not None for one in checked.backbones)
     runs = len(checked.arms.names) * len(checked.seeds) * len(checked.backbones)
     return min(_cores(), runs) if small else 1
