@@ -162,7 +162,7 @@ def _say_what_is_there(console: Console, session: Session) -> None:
 
 
 def _dry_run(console: Console, prepared: Prepared) -> None:
-    from talan_eval.cli.estimate import footprint_lines, lines  # noqa: PLC0415 - see perform_grid
+    from talan_eval.cli.estimate import lines  # noqa: PLC0415 - see perform_grid
     from talan_eval.execution.pilot import measure  # noqa: PLC0415 - as above
     from talan_eval.intake.room import estimated  # noqa: PLC0415 - as above
     from talan_eval.pipeline.dry_run import outlook  # noqa: PLC0415 - as above
@@ -174,7 +174,7 @@ def _dry_run(console: Console, prepared: Prepared) -> None:
         one.backbone: estimated(one, of_arm, prepared.tokens) for one in prepared.assignments if one.backbone in needed
     }
     pilots = {one.backbone: measure(one, of_arm) for one in prepared.assignments if one.backbone in needed}
-    for line in (*lines(prepared, found, pilots), *footprint_lines(footprints, of_arm)):
+    for line in lines(prepared, found, pilots, footprints):
         console.print(line, markup=False, soft_wrap=True)
 
 

@@ -89,7 +89,8 @@ def test_the_environment_comes_back_also_after_an_error(monkeypatch):
             assert os.environ[VARIABLE] == "0"
             raise RuntimeError
 
-    pytest.raises(RuntimeError, fail)
+    with pytest.raises(RuntimeError):
+        fail()
     assert os.environ[VARIABLE] == "7"
 
 
