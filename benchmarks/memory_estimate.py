@@ -33,11 +33,11 @@ from talan_core.arms import build, parse_arm
 from talan_core.backbones.load import load_model, load_tokenizer, locate
 from talan_core.backbones.names import find_backbone
 from talan_core.backbones.operating_points import operating_point
+from talan_core.recipes.fitting import GPU_BYTES, Fit, Task, cheapest_fit
+from talan_core.recipes.footprint import AskedTogether, footprint
+from talan_core.recipes.recipe import parse_recipe, recipe_of
 from talan_core.training.data import EncodedData
 from talan_core.training.encoding import EncodedExample
-from talan_core.training.fitting import GPU_BYTES, Fit, Task, cheapest_fit
-from talan_core.training.footprint import Answers, footprint
-from talan_core.training.recipe import parse_recipe, recipe_of
 from talan_core.training.trainer import train
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ BACKBONES: Final[dict[str, PretrainedConfig]] = {
     ),
 }  # fmt: skip
 SMALL: Final = find_backbone("smollm2-135m")
-ANSWERS: Final = Answers(16, 1536)
+ANSWERS: Final = AskedTogether(16, 1536)
 _STEPS: Final = 3
 _EAGER: Final = "65536"
 

@@ -50,14 +50,6 @@ def training_arguments(
     """
     if settings.steps is None:
         raise ValueError("a recipe by epochs has to be settled before: see TrainingSettings.settled")
-    # transformers 5.16 knows the older name only, later ones warn of it.
-    recompute = "activation" if hasattr(TrainingArguments, "activation_checkpointing") else "gradient"
-    recomputing: dict[str, Any] = (
-        {f"{recompute}_checkpointing": True, f"{recompute}_checkpointing_kwargs": {"use_reentrant": False}}
-        if settings.gradient_checkpointing
-        else {}
-    )
-    optimizer: dict[str, Any] = {} if settings.optimizer == "adamw" else {"optim": _OF_TRAINER[settings.optimizer]}
     args = TrainingArguments(
         output_dir=str(work_dir),
         max_steps=settings.steps,
@@ -79,8 +71,7 @@ def training_arguments(
         dataloader_pin_memory=device.type != "cpu",
         remove_unused_columns=False,
         bf16=settings.computes_in_bfloat16,
-        **optimizer,
-        **recomputing,
+        **_where_asked(settings),
     )
     if settings.accumulation % args.world_size:
         raise UserError(
@@ -93,6 +84,18 @@ def training_arguments(
         # One process that sees several GPUs would copy the model to each and multiply the batch.
         args._n_gpu = 1  # noqa: SLF001 - transformers has no public way to say so
     return args
+
+
+def _where_asked(settings: TrainingSettings) -> dict[str, Any]:
+    """Return the arguments that are given only where the recipe asks for them."""
+    # transformers 5.16 knows the older name only, later ones warn of it.
+    recompute = "activation" if hasattr(TrainingArguments, "activation_checkpointing") else "gradient"
+    found: dict[str, Any] = {}
+    if settings.gradient_checkpointing:
+        found |= {f"{recompute}_checkpointing": True, f"{recompute}_checkpointing_kwargs": {"use_reentrant": False}}
+    if settings.optimizer != "adamw":
+        found["optim"] = _OF_TRAINER[settings.optimizer]
+    return found
 
 
 class Examples(Dataset[EncodedExample]):

@@ -92,9 +92,11 @@ class TalanTrainer(TalanOptimizerMixin, Trainer):
         data: The encoded training set.
         order: Index of each example in the order of use.
         collator: Makes a batch of examples.
-        targets_only: Whether only the logits that predict a target are computed.
         run: Identity of the run, written into its checkpoints; empty where there are none.
         on_step: Called after each optimizer step with its number from 1, the number of steps, and its loss.
+
+    Attributes:
+        targets_only: Whether only the logits that predict a target are computed.
     """
 
     def __init__(
@@ -105,13 +107,12 @@ class TalanTrainer(TalanOptimizerMixin, Trainer):
         order: Sequence[int],
         *,
         collator: Callable[[Sequence[EncodedExample]], dict[str, torch.Tensor]],
-        targets_only: bool = False,
         run: str = "",
         on_step: Callable[[int, int, float], None] | None = None,
     ) -> None:
         self.losses: list[float] = []
         self._order = order
-        self._targets_only = targets_only
+        self.targets_only = False
         self._run = run
         self._seconds = 0.0
         self._began = time.perf_counter()
@@ -162,7 +163,7 @@ class TalanTrainer(TalanOptimizerMixin, Trainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor | tuple[torch.Tensor, Any]:
         """Return the loss, of all logits or of those alone that it needs; arguments as for Trainer."""
-        if not self._targets_only:
+        if not self.targets_only:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         with target_logits(cast("Any", self.model), inputs["labels"]) as targets:
             known = {**inputs, "shift_labels": targets}
@@ -268,41 +269,29 @@ def train(
         What happened.
 
     Raises:
-        UserError: If the training set is unusable, the backbone has another floating type than the settings say,
-            nothing is trainable, `work_dir` holds checkpoints of another run, the arm cannot be resumed, or a loss or
-            gradient is not finite (checkpoints written before stay).
+        UserError: If training set or recipe cannot be used here, the backbone has another floating type than the
+            settings say, nothing is trainable, `work_dir` holds checkpoints of another run, the arm cannot be resumed,
+            or a loss or gradient is not finite (checkpoints written before stay).
     """
     _check_model(model, settings)
-    check_available(settings, model.device.type)
     check_saving(model, save_every)
     drawn, settings = _drawn(tokenizer, examples, settings, settings.seed_of(seed))
     data, order, seed = drawn.data, drawn.order, settings.seed_of(seed)
     run = "" if save_every is None else run_identity(model, data, order, settings)
-    resumed = None if save_every is None else to_resume(work_dir, run)
+    resumed = to_resume(work_dir, run) if save_every is not None else None
     with random_state_restored(model.device), _mode_restored(model, settings):
         args = training_arguments(settings, seed=seed, work_dir=work_dir, device=model.device, save_every=save_every)
         if save_every is not None and args.should_save:
             drop_unfinished(work_dir)
         collator = _collator(model, settings, pad_token(tokenizer))
-        trainer = TalanTrainer(
-            model,
-            args,
-            data.examples,
-            order,
-            collator=collator,
-            targets_only=settings.logits == "targets",
-            run=run,
-            on_step=on_step,
-        )
+        trainer = TalanTrainer(model, args, data.examples, order, collator=collator, run=run, on_step=on_step)
+        trainer.targets_only = settings.logits == "targets"
         if isinstance(save_every, dt.timedelta):
             trainer.add_callback(TimedSaves(save_every))
-        # Processes that share a step draw different masks, as the rows of one batch do.
-        torch.manual_seed(derive_seed(seed, "dropout") + args.process_index)
+        torch.manual_seed(derive_seed(seed, "dropout") + args.process_index)  # as the rows of one batch, masks differ
         trainer.run_from(resumed)
-        if settings.masters:
-            _round_weights(model, settings)
-        seconds = trainer.seconds
-    return _log(trainer.losses, data, order, seconds=seconds)
+        _round_weights(model, settings)
+        return _log(trainer.losses, data, order, seconds=trainer.seconds)
 
 
 class _StepCallback(TrainerCallback):
@@ -327,6 +316,7 @@ class _StepCallback(TrainerCallback):
 
 def _check_model(model: PeftModel | PlainModel, settings: TrainingSettings) -> None:
     """Raise a UserError for a model that the settings do not describe, instead of training something else silently."""
+    check_available(settings, model.device.type)
     found = str(cast("Any", model.get_base_model()).dtype).removeprefix("torch.")
     if found != settings.loaded_dtype:
         raise UserError(
@@ -354,10 +344,10 @@ def _mode_restored(model: PeftModel | PlainModel, settings: TrainingSettings) ->
 
 @torch.no_grad()
 def _round_weights(model: PeftModel | PlainModel, settings: TrainingSettings) -> None:
-    """Round the backbone's weights from the type they were trained in to the one that answers."""
+    """Round the backbone's weights from the type of masters to the one that answers."""
     dtype = getattr(torch, settings.dtype)
     for weight in model.get_base_model().parameters():
-        if weight.dtype == torch.float32:
+        if settings.masters and weight.dtype == torch.float32:
             weight.data = weight.data.to(dtype)
 
 

@@ -10,7 +10,7 @@ from talan_eval.cli.progress import spoken
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from talan_core.training.footprint import Footprint
+    from talan_core.recipes.footprint import Footprint
     from talan_eval.execution.pilot import Pilot
     from talan_eval.grid import Run
     from talan_eval.intake.prepare import Prepared

@@ -192,8 +192,9 @@ class RunWorker:
             (directory / TRAINING_LOG).write_bytes(readable_json({**asdict(log), **self._size(model)}))
         self._seal_training(run, directory=self.store.checkpoint(run.cell_id))
         self.store.forget_training(run.cell_id)
-        # What answers is attended to as the backend does it, not as the recipe trains.
-        as_trained = None if self.assignment.recipe_of(run.arm).attention is not None else model
+        # With another attention, or in bitsandbytes' layouts after training, it would not answer as its files do.
+        recipe = self.assignment.recipe_of(run.arm)
+        as_trained = model if recipe.attention is None and recipe.quantization is None else None
         return Checkpoint(self.store.checkpoint(run.cell_id), trained=as_trained)
 
     def built(self, arm: str, seed: int) -> PeftModel | PlainModel:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from talan_core.errors import UserError, mistakes_of, refuse, unknown_name
-from talan_core.training.recipe import differences
+from talan_core.recipes.recipe import differences
 from talan_eval.comparison.held_out import check_split
 from talan_eval.comparison.slices import slice_values
 from talan_eval.experiment import BackboneIdentity, Experiment, TrainingSource, TunedBackbone
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from talan_core.backbones.load import Revision
-    from talan_core.training.settings import TrainingSettings
     from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.experiment import TaskSpec
     from talan_eval.intake.checked import CheckedBackbone
@@ -79,7 +78,6 @@ def prepare(request: CompareRequest) -> Prepared:
     checked = check(request)
     # From here on torch and lm-eval are loaded.
     from talan_core.backbones.load import locate  # noqa: PLC0415 - names are checked first, and without them
-    from talan_core.training.requirements import check_available  # noqa: PLC0415 - as above
     from talan_eval.generation.prompts import check_backbone, settled  # noqa: PLC0415 - as above
 
     revisions: list[Revision] = []
@@ -87,21 +85,18 @@ def prepare(request: CompareRequest) -> Prepared:
     _refuse_equal(checked, revisions)
     checked = replace(checked, generation=settled(checked.generation, revisions))
     device = _device(request.device)
-    refuse(mistakes_of(*(partial(check_available, recipe, device) for recipe in _recipes(checked))))
+    _check_recipes(checked, device)
     loaded = _loaded(request, checked)
-    evaluated = [loaded[name] for name in checked.tasks]
-    contaminated = _contaminated(request, [loaded[name] for name in checked.train_tasks], evaluated)
+    trained, evaluated = ([loaded[name] for name in names] for names in (checked.train_tasks, checked.tasks))
+    contaminated = _contaminated(request, trained, evaluated)
     for revision in revisions:
         check_backbone(revision, checked.generation, evaluated)
     specs = {name: benchmark.spec for name, benchmark in loaded.items()}
-    experiment = _experiment(request, checked, revisions, specs, device).model_copy(
-        update={"contaminated": contaminated}
-    )
+    update = {"contaminated": contaminated}
+    experiment = _experiment(request, checked, revisions, specs, device).model_copy(update=update)
     tier = _sandbox_tier(request, [specs[name] for name in checked.tasks])
-    out = RESULTS / experiment.default_name if request.out is None else request.out
-    _check_space(out)
-    gpus = _gpus(request, device)
-    workers = _workers(request.workers, checked, device, gpus)
+    _check_space(out := request.out or RESULTS / experiment.default_name)
+    workers = _workers(request.workers, checked, device, gpus := _gpus(request, device))
     assignments = tuple(
         Assignment(
             backbone=one.spec.name,
@@ -130,8 +125,12 @@ def prepare(request: CompareRequest) -> Prepared:
     return Prepared(experiment, assignments, workers, request.retries, checked.statistics, tokens)
 
 
-def _recipes(checked: Checked) -> tuple[TrainingSettings, ...]:
-    return tuple(recipe for one in checked.backbones for recipe in (one.training, *one.recipes.values()))
+def _check_recipes(checked: Checked, device: str) -> None:
+    """Refuse recipes that need what is not here."""
+    from talan_core.training.requirements import check_available  # noqa: PLC0415 - heavy, see prepare
+
+    recipes = [recipe for one in checked.backbones for recipe in (one.training, *one.recipes.values())]
+    refuse(mistakes_of(*(partial(check_available, recipe, device) for recipe in recipes)))
 
 
 def _refuse_equal(checked: Checked, revisions: Sequence[Revision]) -> None:

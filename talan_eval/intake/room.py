@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
     from talan_core.backbones.load import Revision
-    from talan_core.training.fitting import Task
-    from talan_core.training.footprint import Footprint
+    from talan_core.recipes.fitting import Task
+    from talan_core.recipes.footprint import Footprint
     from talan_eval.intake.assignment import Assignment
 
 _MEMINFO: Final = Path("/proc/meminfo")
@@ -63,7 +63,7 @@ def check_room(assignments: Sequence[Assignment], arms: Sequence[str], room: Roo
     Raises:
         UserError: A training does not fit; the fix is the cheapest change that does.
     """
-    from talan_core.training.fitting import cheapest_fit, fits_surely  # noqa: PLC0415 - heavy
+    from talan_core.recipes.fitting import cheapest_fit, fits_surely  # noqa: PLC0415 - heavy
 
     if room.limit is None:
         return
@@ -82,15 +82,15 @@ def check_room(assignments: Sequence[Assignment], arms: Sequence[str], room: Roo
 
 def task_of(assignment: Assignment, arm: str, tokens: int, config: PretrainedConfig | None = None) -> Task:
     """Return what an arm has to do on a backbone."""
-    from talan_core.training.fitting import Task  # noqa: PLC0415 - heavy
-    from talan_core.training.footprint import Answers  # noqa: PLC0415 - as above
+    from talan_core.recipes.fitting import Task  # noqa: PLC0415 - heavy
+    from talan_core.recipes.footprint import AskedTogether  # noqa: PLC0415 - as above
 
     return Task(
         configuration(assignment.revision) if config is None else config,
         parse_arm(arm),
         assignment.operating_point,
         "cuda" if assignment.device.startswith("cuda") else "cpu",
-        Answers(assignment.eval_batch, tokens),
+        AskedTogether(assignment.eval_batch, tokens),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - the command line reads the annotations at run time
 from typing import ClassVar
 
-from talan_core.training.recipe import json_properties
+from talan_core.recipes.recipe import json_properties
 from talan_eval.requests.fields import option
 from talan_eval.requests.statistics import ContrastOptions, OutputOptions, StatisticsOptions
 

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from talan_core.training.footprint import Answers, Footprint, footprint
+from talan_core.recipes.footprint import AskedTogether, Footprint, footprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,7 @@ class Task:
     arm: Arm
     defaults: TalanDefaults
     device: str
-    answers: Answers | None = None
+    answers: AskedTogether | None = None
 
     def footprint(self, settings: TrainingSettings) -> Footprint:
         """Return what a recipe needs."""
@@ -102,7 +102,7 @@ def cheapest_fit(task: Task, settings: TrainingSettings, limit: int) -> Fit:
     return Fit(*exact, math.ceil(exact[2].needed / room))
 
 
-def _fewer_answers(task: Task, found: Footprint, room: int) -> Answers | None:
+def _fewer_answers(task: Task, found: Footprint, room: int) -> AskedTogether | None:
     """Return how many prompts can be answered at a time, where only their cache is too large."""
     if task.answers is None or found.cache == 0:
         return None
@@ -115,11 +115,11 @@ def _changes(arm: Arm, settings: TrainingSettings) -> Iterator[dict[str, Any]]:
         yield {"logits": "targets"}
     if settings.dtype == "bfloat16" and not settings.computes_in_bfloat16:
         yield {"autocast": True}
-    if not settings.gradient_checkpointing:
+    if not settings.gradient_checkpointing and arm.partner.recomputes:
         yield {"gradient_checkpointing": True}
     if settings.batch_size > 1:
         yield {"batch_size": 1, "accumulation": settings.examples_per_step}
-    if settings.quantization is None and settings.dtype == "bfloat16" and arm.partner.takes_quantized:
+    if settings.quantization is None and settings.dtype == "bfloat16" and "4bit" in arm.partner.takes_quantized:
         yield {"quantization": "4bit"}
     yield {}
 

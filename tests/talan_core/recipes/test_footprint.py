@@ -11,8 +11,8 @@ from torch.utils._pytree import tree_leaves
 
 from talan_core.arms import build, parse_arm
 from talan_core.config import TalanConfig
-from talan_core.training.fitting import Task, cheapest_fit, fits_surely
-from talan_core.training.footprint import Answers, footprint
+from talan_core.recipes.fitting import Task, cheapest_fit, fits_surely
+from talan_core.recipes.footprint import AskedTogether, footprint
 from talan_core.training.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(steps=1, batch_size=4, max_length=64)
@@ -25,7 +25,7 @@ def estimated(model, arm="talan+lora", settings=SETTINGS, device="cuda", answers
 
 def test_parts_that_can_be_counted_by_hand_are_exact(backbone):
     model = backbone()
-    found = estimated(model, answers=Answers(3, 50))
+    found = estimated(model, answers=AskedTogether(3, 50))
     frozen = sum(p.numel() for p in model.parameters()) * 4
     buffers = sum(b.numel() * b.element_size() for b in model.buffers())
     assert found.weights == pytest.approx(frozen + buffers, abs=200)
@@ -121,7 +121,7 @@ def test_a_deep_model_is_drawn_out_from_shallow_ones(backbone, family):
     deep = backbone(family, num_hidden_layers=48, **({"layer_types": None} if family == "gemma3" else {}))
     drawn = estimated(deep)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("talan_core.training.footprint._DEEPEST", 100)
+        patch.setattr("talan_core.recipes.footprint._DEEPEST", 100)
         whole = estimated(deep)
     for part in ("weights", "adapter", "activations", "logits"):
         assert getattr(drawn, part) == pytest.approx(getattr(whole, part), rel=0.03)

@@ -88,7 +88,7 @@ class Footprint:
 
 
 @dataclass(frozen=True)
-class Answers:
+class AskedTogether:
     """How many prompts are answered at a time.
 
     Args:
@@ -107,7 +107,7 @@ def footprint(
     *,
     defaults: TalanDefaults,
     device: str,
-    answers: Answers | None = None,
+    answers: AskedTogether | None = None,
 ) -> Footprint:
     """Estimate what an arm needs on a backbone.
 
@@ -319,7 +319,7 @@ def _quantised(backbone: PreTrainedModel, settings: TrainingSettings) -> tuple[i
     return full - packed, max((weight.numel() * weight.element_size() for weight in weights), default=0)
 
 
-def _cache_bytes(config: PretrainedConfig, asked: _Asked, answers: Answers) -> int:
+def _cache_bytes(config: PretrainedConfig, asked: _Asked, answers: AskedTogether) -> int:
     shape = config.get_text_config()
     heads = getattr(shape, "num_key_value_heads", None) or shape.num_attention_heads
     width = getattr(shape, "head_dim", None) or shape.hidden_size // shape.num_attention_heads
