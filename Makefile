@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: install compare test fuzz licences sbom test-slow test-browser test-latex coverage dist gate gate-result lint docs schema clean
+.PHONY: install compare test fuzz licences sbom test-slow test-browser test-latex test-trl coverage dist gate gate-result lint docs schema clean
 
 install: $(STAMP)
 
@@ -30,7 +30,7 @@ test-slow: $(STAMP)
 
 # Lines and branches that the tests run; tests of speed are left out, because tracing slows what they measure.
 coverage: $(STAMP)
-	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term --cov-report=html -m "not slow and not browser and not latex and not speed and not wheel"
+	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term --cov-report=html -m "not slow and not browser and not latex and not trl and not speed and not wheel"
 
 # sdist and wheel as a release has them. The version comes from the last tag.
 dist: $(STAMP)
@@ -61,6 +61,13 @@ test-browser: $(STAMP)
 # Needs LaTe.PHONY: install compare test fuzz licences sbom test-slow: apt-get install latexmk texlive-latex-recommended texlive-latex-extra
 test-latex: $(STAMP)
 	$(BIN)/pytest -m latex
+
+# TRL in an environment of its own: this project does not need it.
+test-trl:
+	$(PYTHON) -m venv build/trl
+	build/trl/bin/pip install --quiet --constraint constraints.txt torch
+	build/trl/bin/pip install --quiet --constraint constraints.txt --editable . pytest trl==1.16.0
+	build/trl/bin/python -m pytest -m trl tests/talan_core/integrations
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -63,6 +63,7 @@ class TalanAttachment(nn.Module):
         self.decoder_config = decoder.config
         self.enabled = True
         self.is_muted = False
+        self.rate_is_set = False  # whether an optimizer was told of the block's own learning rate
         self.token = uuid.uuid4().hex
         self.provenance: Provenance | None = None
         self._native: torch.dtype | None = None  # of the residual stream before the write

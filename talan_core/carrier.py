@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import nn
@@ -11,6 +11,7 @@ from torch import nn
 from talan_core.attach import TalanAttachment, attach
 from talan_core.checkpoint import BLOCK_WEIGHTS, BlockRecord, read_block, read_record, write_block
 from talan_core.errors import UserError
+from talan_core.rate import BLOCKS, watch_rate
 from talan_core.stored import check_tensors
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from transformers import PreTrainedModel
-
-BLOCKS: Final = "talans"
-"""Name of the submodule under which the blocks of a model live; their parameters begin with it and a dot."""
 
 
 class BlockCarrier(nn.Module):
@@ -53,6 +51,7 @@ class BlockCarrier(nn.Module):
         attach(self._backbone(), attachment)
         self.talans[name] = attachment
         attachment.enabled = name == self._active_name()
+        watch_rate(attachment)
 
     def _activate(self, *, trainable: bool) -> None:
         """Switch the active adapter's block on and all others off."""

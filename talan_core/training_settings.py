@@ -27,6 +27,9 @@ Attention = Literal["sdpa", "eager", "flash_attention_2"]
 Quantization = Literal["4bit", "8bit"]
 """How bitsandbytes stores the frozen backbone: NF4 with double quantisation, or LLM.int8()."""
 
+Encoding = Literal["all", "drawn"]
+"""Which examples are turned into tokens: the whole training set, or what a run draws of it."""
+
 Logits = Literal["all", "targets"]
 """The positions of which logits are computed: every one, or those only that predict a token with loss."""
 
@@ -37,6 +40,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "attention": get_args(Attention),
     "quantization": get_args(Quantization),
     "logits": get_args(Logits),
+    "encoding": get_args(Encoding),
 }
 """What each field of names may be."""
 
@@ -79,6 +83,9 @@ class TrainingSettings:
         masters: Train the backbone's own weights, where an arm does (`full`), in float32 although `dtype` is bfloat16:
             they are loaded in float32, computed under autocast, and rounded to `dtype` when training is over.
         logits: Which positions' logits are computed. The loss is on the targets either way; its rounding differs.
+        encoding: Which examples are encoded. "drawn" draws from all items and passes over those that are too long,
+            "all" from those that fit: the order is the same where all do. Epochs and weighted mixtures always encode
+            all.
         attention: Attention implementation while training; the library's own choice when None.
         quantization: How the frozen backbone is stored, in training and in answering; as `dtype` says when None.
         seed_offset: Added to each run's seed, so that two studies with seeds from 0 share no run.
@@ -104,6 +111,7 @@ class TrainingSettings:
     autocast: bool = False
     masters: bool = False
     logits: Logits = "all"
+    encoding: Encoding = "all"
     attention: Attention | None = None
     quantization: Quantization | None = None
     seed_offset: int = 0

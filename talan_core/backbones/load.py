@@ -79,6 +79,7 @@ def load_model(
     *,
     attention: str | None = None,
     quantization: str | None = None,
+    divided: bool = False,
 ) -> PreTrainedModel:
     """Load the weights.
 
@@ -88,6 +89,7 @@ def load_model(
         device: Where to put them.
         attention: Name of the attention implementation; the library's own choice when None.
         quantization: "4bit" (NF4, double quantisation) or "8bit" (LLM.int8()), of bitsandbytes; None for neither.
+        divided: Divide the layers among all devices that this process sees, instead of putting them on one.
 
     Returns:
         The model in evaluation mode, without gradients.
@@ -98,11 +100,13 @@ def load_model(
     options: dict[str, Any] = {} if attention is None else {"attn_implementation": attention}
     if quantization is not None:
         options |= {"quantization_config": _quantized(quantization), "device_map": {"": device}}
+    if divided:
+        options["device_map"] = "balanced"
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         revision.location, revision=revision.commit, dtype=getattr(torch, dtype), trust_remote_code=False, **options
     )
     model.config._commit_hash = revision.commit  # noqa: SLF001 - where transformers itself used to note it
-    if quantization is None:
+    if "device_map" not in options:
         torch.nn.Module.to(model, device)
     model.requires_grad_(requires_grad=False)
     model.train(mode=False)

@@ -85,7 +85,16 @@ def find_backbone(name: str) -> BackboneSpec:
     """
     if name in BY_NAME:
         return BY_NAME[name]
-    general = TrainingSettings(steps=200, batch_size=8, learning_rate=2e-4, max_length=1024, dtype="bfloat16")
+    general = TrainingSettings(
+        steps=200,
+        batch_size=8,
+        learning_rate=2e-4,
+        max_length=1024,
+        dtype="bfloat16",
+        autocast=True,
+        logits="targets",
+        encoding="drawn",
+    )
     path = Path(name)
     if path.is_dir():
         if not (path / "config.json").is_file():

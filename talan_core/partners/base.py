@@ -32,8 +32,10 @@ class Partner(ABC):
     """Its default learning rate over LoRA's on the same backbone; docs/training.md has the sources."""
     trains_backbone: ClassVar[bool] = False
     """Whether it trains the backbone's own weights, all of them."""
-    takes_quantized: ClassVar[bool] = False
-    """Whether PEFT trains it on a backbone that bitsandbytes has quantised."""
+    takes_quantized: ClassVar[frozenset[str]] = frozenset()
+    """On which quantised backbones it can be trained; what PEFT 0.21 and bitsandbytes 0.50 were seen to do on a CPU."""
+    recomputes: ClassVar[bool] = True
+    """Whether it can be trained with gradient checkpointing."""
 
     def problems(self) -> list[str]:
         """Name each option that is out of range."""

@@ -31,7 +31,7 @@ class Lora(PeftPartner):
     """
 
     kind: ClassVar[str] = "lora"
-    takes_quantized: ClassVar[bool] = True
+    takes_quantized: ClassVar[frozenset[str]] = frozenset({"4bit", "8bit"})
 
     r: int = 8
     alpha: int = 16
@@ -87,6 +87,7 @@ class Dora(Lora):
     """DoRA (Liu et al., 2024): LoRA on the direction of each weight, its magnitude learned. Options as in `Lora`."""
 
     kind: ClassVar[str] = "dora"
+    takes_quantized: ClassVar[frozenset[str]] = frozenset({"4bit"})
 
     def _variant(self) -> dict[str, Any]:
         return {"use_dora": True}
@@ -114,7 +115,7 @@ class Pissa(Lora):
     """
 
     kind: ClassVar[str] = "pissa"
-    takes_quantized: ClassVar[bool] = False
+    takes_quantized: ClassVar[frozenset[str]] = frozenset()
 
     def _variant(self) -> dict[str, Any]:
         return {"init_lora_weights": "pissa"}
@@ -135,7 +136,7 @@ class AdaLora(PeftPartner):
     """
 
     kind: ClassVar[str] = "adalora"
-    takes_quantized: ClassVar[bool] = True
+    takes_quantized: ClassVar[frozenset[str]] = frozenset({"4bit"})
 
     r: int = 8
     init_r: int = 12

@@ -26,7 +26,7 @@ class PrefixTuning(PeftPartner):
 
     kind: ClassVar[str] = "prefix"
     rate_factor: ClassVar[float] = 30.0
-    takes_quantized: ClassVar[bool] = True
+    recomputes: ClassVar[bool] = False
     refuses_block: ClassVar[str] = _REFUSES
 
     tokens: int = 16
@@ -48,6 +48,8 @@ class PromptTuning(PrefixTuning):
     """Prompt tuning (Lester et al., 2021): trained embeddings before the sequence. Options as in `PrefixTuning`."""
 
     kind: ClassVar[str] = "prompt"
+    takes_quantized: ClassVar[frozenset[str]] = frozenset({"4bit", "8bit"})
+    recomputes: ClassVar[bool] = True
 
     def peft_config(self, backbone: PreTrainedModel, seed: int) -> PeftConfig:
         """Build PEFT's configuration; see `PeftPartner.peft_config`."""

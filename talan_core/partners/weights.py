@@ -26,7 +26,6 @@ class IA3(PeftPartner):
 
     kind: ClassVar[str] = "ia3"
     rate_factor: ClassVar[float] = 30.0
-    takes_quantized: ClassVar[bool] = True
 
     def peft_config(self, backbone: PreTrainedModel, seed: int) -> PeftConfig:
         """Build PEFT's configuration; see `PeftPartner.peft_config`."""

@@ -115,11 +115,11 @@ def _changes(arm: Arm, settings: TrainingSettings) -> Iterator[dict[str, Any]]:
         yield {"logits": "targets"}
     if settings.dtype == "bfloat16" and not settings.computes_in_bfloat16:
         yield {"autocast": True}
-    if not settings.gradient_checkpointing:
+    if not settings.gradient_checkpointing and arm.partner.recomputes:
         yield {"gradient_checkpointing": True}
     if settings.batch_size > 1:
         yield {"batch_size": 1, "accumulation": settings.examples_per_step}
-    if settings.quantization is None and settings.dtype == "bfloat16" and arm.partner.takes_quantized:
+    if settings.quantization is None and settings.dtype == "bfloat16" and "4bit" in arm.partner.takes_quantized:
         yield {"quantization": "4bit"}
     yield {}
 

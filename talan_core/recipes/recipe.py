@@ -102,11 +102,17 @@ def recipe_of(arm: Arm, common: TrainingSettings, typed: TypedRecipe) -> Trainin
         rate = common.learning_rate * partner.rate_factor
         changes["learning_rate"] = float(f"{rate:.{_DIGITS}g}")
     changes["masters"] = partner.trains_backbone and common.dtype == "bfloat16" and typed.values.get("masters", True)
-    if common.quantization is not None and not partner.takes_quantized:
+    if common.gradient_checkpointing and not partner.recomputes:
+        raise UserError(
+            f"The arm {arm.name!r} cannot be trained with gradient checkpointing: PEFT puts its tokens into the cache, "
+            "which recomputing does without.",
+            "Leave out gradient_checkpointing, or take another arm, such as prompt.",
+        )
+    if common.quantization is not None and common.quantization not in partner.takes_quantized:
         raise UserError(
             f"The arm {arm.name!r} cannot be trained on a backbone of {common.quantization}: "
             f"{'its own weights are' if partner.trains_backbone else 'PEFT does not train it on what is'} quantised.",
-            "Leave out quantization, or use an arm such as lora, dora, rslora, adalora or ia3.",
+            "Leave out quantization, or use an arm such as lora or rslora; in 4bit also dora and adalora.",
         )
     return dataclasses.replace(common, **changes, **arm.overrides.given)
 

@@ -71,7 +71,7 @@ def training_arguments(
         dataloader_pin_memory=device.type != "cpu",
         remove_unused_columns=False,
         bf16=settings.computes_in_bfloat16,
-        **_chosen(settings),
+        **_where_asked(settings),
     )
     if settings.accumulation % args.world_size:
         raise UserError(
@@ -86,16 +86,16 @@ def training_arguments(
     return args
 
 
-def _chosen(settings: TrainingSettings) -> dict[str, Any]:
-    """Return the arguments that are given only where the recipe asks for something else than Trainer's own."""
+def _where_asked(settings: TrainingSettings) -> dict[str, Any]:
+    """Return the arguments that are given only where the recipe asks for them."""
     # transformers 5.16 knows the older name only, later ones warn of it.
     recompute = "activation" if hasattr(TrainingArguments, "activation_checkpointing") else "gradient"
-    recomputing: dict[str, Any] = (
-        {f"{recompute}_checkpointing": True, f"{recompute}_checkpointing_kwargs": {"use_reentrant": False}}
-        if settings.gradient_checkpointing
-        else {}
-    )
-    return recomputing | ({} if settings.optimizer == "adamw" else {"optim": _OF_TRAINER[settings.optimizer]})
+    found: dict[str, Any] = {}
+    if settings.gradient_checkpointing:
+        found |= {f"{recompute}_checkpointing": True, f"{recompute}_checkpointing_kwargs": {"use_reentrant": False}}
+    if settings.optimizer != "adamw":
+        found["optim"] = _OF_TRAINER[settings.optimizer]
+    return found
 
 
 class Examples(Dataset[EncodedExample]):

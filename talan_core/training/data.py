@@ -26,6 +26,7 @@ __all__ = [
     "Turn",
     "collate",
     "encode",
+    "encode_item",
     "labels_of",
     "pad_token",
     "render_prompt",
@@ -124,7 +125,7 @@ def encode(
     if isinstance(examples, EncodedData):
         return examples
     items = examples.examples if isinstance(examples, Mixture) else examples
-    encoded = [sequence for item in items for sequence in _encode_one(tokenizer, item)]
+    encoded = [sequence for item in items for sequence in encode_item(tokenizer, item)]
     kept = tuple(sequence for sequence in encoded if len(sequence.input_ids) <= max_length)
     weights = dict(examples.weights) if isinstance(examples, Mixture) else {}
     left = {sequence.source for sequence in kept}
@@ -137,7 +138,7 @@ def encode(
             f"No training example{of} is left: {len(concerned)} given, none of at most {max_length} tokens.",
             f"Give more examples, or set max_length={max(longest, max_length)}.",
         )
-    apart = [sequence for item in held_out for sequence in _encode_one(tokenizer, item)]
+    apart = [sequence for item in held_out for sequence in encode_item(tokenizer, item)]
     fitting = tuple(sequence for sequence in apart if len(sequence.input_ids) <= max_length)
     return EncodedData(kept, len(encoded) - len(kept), weights, fitting)
 
@@ -173,7 +174,8 @@ def labels_of(example: EncodedExample) -> torch.Tensor:
     return labels
 
 
-def _encode_one(tokenizer: PreTrainedTokenizerBase, item: Example | Dialogue) -> list[EncodedExample]:
+def encode_item(tokenizer: PreTrainedTokenizerBase, item: Example | Dialogue) -> list[EncodedExample]:
+    """Turn one item into its sequences, however long; see `encode`."""
     if isinstance(item, Example):
         turns: tuple[Turn, ...] = (Turn("user", item.prompt), Turn(ASSISTANT, item.completion))
     else:

@@ -119,7 +119,8 @@ def _last_answer(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn], sour
         # A token spans the border. Generation starts after the prefix as it stands, so training does too.
         full = prefix + token_ids(tokenizer, full_text[len(prefix_text) :])
     # What follows the end-of-turn token (often a line break) is never generated and is not learned.
-    ends = [at for at in range(len(prefix), len(full)) if full[at] in ending_tokens(tokenizer)]
+    ending = ending_tokens(tokenizer)
+    ends = [at for at in range(len(prefix), len(full)) if full[at] in ending]
     ids = full[: ends[-1] + 1] if ends else [*full, *end_of_sequence(tokenizer)]
     return EncodedExample(tuple(ids), len(prefix), source=source)
 
@@ -128,6 +129,7 @@ def _in_one(
     tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn], answers: Sequence[int], source: str
 ) -> EncodedExample | None:
     """Encode a conversation as one sequence, or return None where the template rewrites earlier turns."""
+    ending = ending_tokens(tokenizer)
     final = render_turns(tokenizer, turns[: answers[-1] + 1], to_be_answered=False)
     ids: list[int] = []
     unlearned: list[tuple[int, int]] = []
@@ -139,7 +141,7 @@ def _in_one(
             return None
         context = token_ids(tokenizer, final[written : len(before)])
         answer = token_ids(tokenizer, after[len(before) :])
-        ends = [place for place, token in enumerate(answer) if token in ending_tokens(tokenizer)]
+        ends = [place for place, token in enumerate(answer) if token in ending]
         if not ends:  # without an end-of-turn token nothing would teach the model to stop before the last turn
             return None
         rest = len(answer) - ends[-1] - 1

@@ -8,16 +8,15 @@ from talan_core.interventions import SteeringEdit
 from talan_core.plain import PlainModel
 from talan_core.training.saving import can_resume
 from talan_core.training.steering import steer
-from talan_core.training.trainer import TrainingLog, train
+from talan_core.training.trainer import TrainingLog, TrainingSet, train
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from peft import PeftModel
     from transformers import PreTrainedTokenizerBase
 
-    from talan_core.training.data import EncodedData, Example
     from talan_core.training.saving import SaveEvery
     from talan_core.training_settings import TrainingSettings
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 def fit(
     model: PeftModel | PlainModel,
     tokenizer: PreTrainedTokenizerBase,
-    examples: Sequence[Example] | EncodedData,
+    examples: TrainingSet,
     settings: TrainingSettings,
     *,
     seed: int,

@@ -18,8 +18,9 @@ from talan_core.errors import UserError
 from talan_core.interventions import SteeringEdit
 from talan_core.partners.plain import ActAdd
 from talan_core.training.data import IGNORED, EncodedExample, collate, encode, pad_token
+from talan_core.training.drawing import LazyData
 from talan_core.training.pairing import data_order
-from talan_core.training.trainer import TrainingLog
+from talan_core.training.trainer import TrainingLog, TrainingSet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,14 +29,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from talan_core.plain import PlainModel
-    from talan_core.training.data import EncodedData, Example
     from talan_core.training_settings import TrainingSettings
 
 
 def steer(
     model: PlainModel,
     tokenizer: PreTrainedTokenizerBase,
-    examples: Sequence[Example] | EncodedData,
+    examples: TrainingSet,
     settings: TrainingSettings,
     *,
     seed: int,
@@ -59,7 +59,8 @@ def steer(
     if not (isinstance(edit, SteeringEdit) and isinstance(partner, ActAdd)):
         raise TypeError("only a steering arm has a vector")
     start = time.perf_counter()
-    usable = encode(tokenizer, examples, settings.max_length)
+    items = examples.items if isinstance(examples, LazyData) else examples
+    usable = encode(tokenizer, items, settings.max_length)
     order = data_order(settings.seed_of(seed), len(usable.examples), min(partner.pairs, len(usable.examples)))
     right = [usable.examples[index] for index in order]
     wrong = _with_others_completions(right)

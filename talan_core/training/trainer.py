@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
-from talan_core.carrier import BLOCKS
 from talan_core.errors import DivergedError, UserError
 from talan_core.training.arguments import Examples, GivenOrder, training_arguments
-from talan_core.training.data import collate, encode, pad_token
+from talan_core.training.data import Dialogue, EncodedData, Example, Mixture, collate, encode, pad_token
+from talan_core.training.drawing import DrawnData, LazyData, drawn_from
+from talan_core.training.optimizer import TalanOptimizerMixin
 from talan_core.training.packing import check_packing, collate_packed
-from talan_core.training.pairing import data_order, derive_seed, mixed_order, random_state_restored
+from talan_core.training.pairing import derive_seed, random_state_restored
 from talan_core.training.partner_steps import partner_callbacks
 from talan_core.training.requirements import check_available
 from talan_core.training.saving import TimedSaves, check_saving
@@ -40,7 +42,7 @@ from talan_core.training.state import (
 from talan_core.training.target_logits import target_logits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from peft import PeftModel
     from torch import nn
@@ -48,12 +50,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerControl, TrainerState, TrainingArguments
 
     from talan_core.plain import PlainModel
-    from talan_core.training.data import Dialogue, EncodedData, EncodedExample, Example, Mixture
+    from talan_core.training.encoding import EncodedExample
     from talan_core.training.saving import SaveEvery
     from talan_core.training_settings import TrainingSettings
 
-_BLOCK_PREFIX = f"{BLOCKS}."
 _KEPT: Final = 2  # checkpoints
+TrainingSet = Sequence[Example | Dialogue] | Mixture | EncodedData | LazyData
+"""What an arm can be trained on."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,8 @@ class TrainingLog:
         losses: Mean loss per target token of each optimizer step.
         tokens: Tokens that went through the model, padding not counted.
         target_tokens: Those of them that carried loss.
-        examples: Training items that fitted `max_length`.
-        dropped: Training items that did not and were left out.
+        examples: Training sequences that fitted `max_length`, of those that were encoded.
+        dropped: Training sequences that did not and were left out, likewise.
         seconds: Wall time of the loop. Of a run that was resumed: up to the checkpoint, and from there on.
         signs: What was seen of gradients, gate and held-out loss meanwhile.
     """
@@ -79,7 +82,7 @@ class TrainingLog:
     signs: Signs = field(default_factory=Signs)
 
 
-class TalanTrainer(Trainer):
+class TalanTrainer(TalanOptimizerMixin, Trainer):
     """transformers' Trainer with the four things that pairing needs.
 
     It takes the data in a given order, clips the gradients of partner and block as separate groups (clipping them
@@ -95,6 +98,9 @@ class TalanTrainer(Trainer):
         watch: Looks at the model after each step.
         run: Identity of the run, written into its checkpoints; empty where there are none.
         on_step: Called after each optimizer step with its number from 1, the number of steps, and its loss.
+
+    Attributes:
+        targets_only: Whether only the logits that predict a target are computed.
     """
 
     def __init__(
@@ -112,12 +118,11 @@ class TalanTrainer(Trainer):
         self.losses: list[float] = []
         self.watch = watch
         self._order = order
-        self.targets_only = False  # whether only the logits that predict a target are computed
+        self.targets_only = False
         self._run = run
         self._seconds = 0.0
         self._began = time.perf_counter()
         self._pending_loss = 0.0
-        self._groups: tuple[list[nn.Parameter], list[nn.Parameter]] | None = None
         super().__init__(
             model=model,
             args=args,
@@ -172,69 +177,19 @@ class TalanTrainer(Trainer):
             known = {**inputs, "shift_labels": targets}
             return super().compute_loss(model, known, return_outputs, num_items_in_batch)
 
-    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Make AdamW with the block's parameters in groups of their own.
-
-        Args:
-            model: The model whose parameters are optimised; Trainer's own when None.
-        """
-        if self.optimizer is None:
-            model = cast("nn.Module", self.model if model is None else model)
-            block = getattr(model, "talan", None)
-            scale = 1.0 if block is None else float(block.config.lr_scale)
-            decayed = set(self.get_decay_parameter_names(cast("Any", model)))
-            groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-            for name, weight in model.named_parameters():
-                if weight.requires_grad:
-                    of_block = name.startswith(_BLOCK_PREFIX)
-                    decays = name in decayed and not (of_block and weight.ndim == 1)
-                    groups.setdefault((of_block, decays), []).append(weight)
-            kind, options = self.get_optimizer_cls_and_kwargs(self.args)
-            rate = self.args.learning_rate
-            self.optimizer = kind(
-                [
-                    {
-                        "params": weights,
-                        "weight_decay": self.args.weight_decay if decays else 0.0,
-                        "lr": rate * scale if of_block else rate,
-                    }
-                    for (of_block, decays), weights in sorted(groups.items(), key=lambda item: item[0])
-                ],
-                **options,
-            )
-        return cast("torch.optim.Optimizer", self.optimizer)
-
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Count nothing: Trainer would walk over all parameters at each step for a number that nobody reads."""
         del inputs
         return 0
 
-    def _clip_grad_norm(self, model: nn.Module) -> torch.Tensor:
-        del model
-        return self._total_norm(self.args.max_grad_norm)
+    def note_gradient_norms(self, of_partner: float | None, of_block: float | None) -> None:
+        """Note the norms among the signs of life."""
+        self.watch.note_gradients(of_partner, of_block)
 
-    def _get_grad_norm(self, model: nn.Module, grad_norm: torch.Tensor | None = None) -> torch.Tensor | None:
-        # Trainer comes here right before the optimizer step, with the norm if it has clipped.
-        del model
-        norm = self._total_norm(math.inf) if grad_norm is None else grad_norm
-        if not math.isfinite(value := float(norm)):
-            raise self._diverged("gradient's norm", value)
-        return norm
-
-    def _total_norm(self, largest: float) -> torch.Tensor:
-        """Clip partner and block each on its own, and return the norm over both before."""
-        if self._groups is None:
-            # Not in the constructor: sharding replaces the parameters.
-            trained = [(name, w) for name, w in cast("nn.Module", self.model).named_parameters() if w.requires_grad]
-            partner = [weight for name, weight in trained if not name.startswith(_BLOCK_PREFIX)]
-            block = [weight for name, weight in trained if name.startswith(_BLOCK_PREFIX)]
-            self._groups = (partner, block)
-        norms = [
-            cast("torch.Tensor", self.accelerator.clip_grad_norm_(group, largest)) if group else None
-            for group in self._groups
-        ]
-        self.watch.note_gradients(*(None if norm is None else float(norm) for norm in norms))
-        return torch.stack([norm for norm in norms if norm is not None]).square().sum().sqrt()
+    def check_gradient_norm(self, norm: float) -> None:
+        """Raise a DivergedError if the gradient is not finite."""
+        if not math.isfinite(norm):
+            raise self._diverged("gradient's norm", norm)
 
     def _diverged(self, what: str, value: float) -> DivergedError:
         """Build the error for a number that is not finite, and name the checkpoint that is left."""
@@ -292,7 +247,7 @@ class TalanTrainer(Trainer):
 def train(
     model: PeftModel | PlainModel,
     tokenizer: PreTrainedTokenizerBase,
-    examples: Sequence[Example | Dialogue] | Mixture | EncodedData,
+    examples: TrainingSet,
     settings: TrainingSettings,
     *,
     seed: int,
@@ -312,7 +267,7 @@ def train(
         model: The arm's model, from `talan_core.arms.build`; in evaluation mode afterwards.
         tokenizer: The backbone's tokenizer.
         examples: The training set; or what `talan_core.training.data.encode` made of it with this tokenizer and
-            `settings.max_length`, which saves encoding it once more for each of many runs.
+            `settings.max_length`, or a `LazyData`: both save encoding it once more for each of many runs.
         settings: The recipe.
         seed: The run's seed; `settings.seed_of` of it is what the streams come from, also in `build`.
         work_dir: A directory of the run's own; created, and left empty unless `save_every` is given.
@@ -323,16 +278,16 @@ def train(
             one, bit-equal to a run that was never interrupted (where the device's kernels give equal results twice).
 
     Raises:
-        UserError: If the training set is unusable, the backbone has another floating type than the settings say,
-            nothing is trainable, `work_dir` holds checkpoints of another run, the arm cannot be resumed, or a loss or
-            gradient is not finite (checkpoints written before stay).
+        UserError: If training set or recipe cannot be used here, the backbone has another floating type than the
+            settings say, nothing is trainable, `work_dir` holds checkpoints of another run, the arm cannot be resumed,
+            or a loss or gradient is not finite (checkpoints written before stay).
     """
-    _check_model(model, settings, save_every)
-    data = encode(tokenizer, examples, settings.max_length)
-    settings, seed = settings.settled(len(data.examples)), settings.seed_of(seed)
-    order = _order(data, settings, seed)
+    _check_model(model, settings)
+    check_saving(model, save_every)
+    drawn, settings = _drawn(tokenizer, examples, settings, settings.seed_of(seed))
+    data, order, seed = drawn.data, drawn.order, settings.seed_of(seed)
     run = "" if save_every is None else run_identity(model, data, order, settings)
-    resumed = None if save_every is None else to_resume(work_dir, run)
+    resumed = to_resume(work_dir, run) if save_every is not None else None
     with random_state_restored(model.device), _mode_restored(model, settings):
         args = _prepared(model, settings, seed, work_dir, save_every)
         collator = _collator(model, settings, pad_token(tokenizer))
@@ -344,8 +299,7 @@ def train(
         # Processes that share a step draw different masks, as the rows of one batch do.
         torch.manual_seed(derive_seed(seed, "dropout") + args.process_index)
         trainer.run_from(resumed)
-        if settings.masters:
-            _round_weights(model, settings)
+        _round_weights(model, settings)
         return replace(_log(trainer.losses, data, order, seconds=trainer.seconds), signs=watch.signs)
 
 
@@ -370,8 +324,9 @@ class _StepCallback(TrainerCallback):
             self._on_step(state.global_step, state.max_steps, loss)
 
 
-def _check_model(model: PeftModel | PlainModel, settings: TrainingSettings, save_every: SaveEvery | None) -> None:
-    """Raise a UserError for a model that cannot be trained so, instead of training something else silently."""
+def _check_model(model: PeftModel | PlainModel, settings: TrainingSettings) -> None:
+    """Raise a UserError for a model that the settings do not describe, instead of training something else silently."""
+    check_available(settings, model.device.type)
     found = str(cast("Any", model.get_base_model()).dtype).removeprefix("torch.")
     if found != settings.loaded_dtype:
         raise UserError(
@@ -381,7 +336,6 @@ def _check_model(model: PeftModel | PlainModel, settings: TrainingSettings, save
     check_available(settings, model.device.type)
     if not any(weight.requires_grad for weight in model.parameters()):
         raise UserError("Nothing in this model is trainable.", "Load it with talan_core.load(DIR, is_trainable=True).")
-    check_saving(model, save_every)
 
 
 @contextlib.contextmanager
@@ -411,10 +365,10 @@ def _prepared(
 
 @torch.no_grad()
 def _round_weights(model: PeftModel | PlainModel, settings: TrainingSettings) -> None:
-    """Round the backbone's weights from the type they were trained in to the one that answers."""
+    """Round the backbone's weights from the type of masters to the one that answers."""
     dtype = getattr(torch, settings.dtype)
     for weight in model.get_base_model().parameters():
-        if weight.dtype == torch.float32:
+        if settings.masters and weight.dtype == torch.float32:
             weight.data = weight.data.to(dtype)
 
 
@@ -425,10 +379,17 @@ def _set_up(trainer: TalanTrainer, settings: TrainingSettings, save_every: SaveE
         trainer.add_callback(TimedSaves(save_every))
 
 
-def _order(data: EncodedData, settings: TrainingSettings, seed: int) -> list[int]:
-    if data.weights:
-        return mixed_order(seed, [example.source for example in data.examples], data.weights, settings.draws)
-    return data_order(seed, len(data.examples), settings.draws)
+def _drawn(
+    tokenizer: PreTrainedTokenizerBase, examples: TrainingSet, settings: TrainingSettings, seed: int
+) -> tuple[DrawnData, TrainingSettings]:
+    """Draw what a run uses, and settle its number of steps."""
+    items = examples.items if isinstance(examples, LazyData) else examples
+    if settings.encoding == "drawn" and settings.steps is not None and not isinstance(items, Mixture | EncodedData):
+        lazy = examples if isinstance(examples, LazyData) else LazyData(tokenizer, items)
+        return lazy.draw(settings, seed), settings
+    data = encode(tokenizer, items, settings.max_length)
+    settled = settings.settled(len(data.examples))
+    return drawn_from(data, settled, seed), settled
 
 
 def _collator(

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 _UNITS = ((2**30, "GB"), (2**20, "MB"), (2**10, "kB"))
 
 
-def lines(prepared: Prepared, found: Outlook, pilots: Mapping[str, Pilot]) -> Iterator[str]:
+def lines(
+    prepared: Prepared, found: Outlook, pilots: Mapping[str, Pilot], footprints: Mapping[str, Footprint] | None = None
+) -> Iterator[str]:
     """Say what a command would do.
 
     Args:
         prepared: The checked request.
         found: What is there.
         pilots: What was measured on each backbone of which something is to be computed.
+        footprints: What the architecture tells of the first treatment's memory, by backbone.
     """
     experiment = prepared.experiment
     seeds = ", ".join(map(str, experiment.seeds))
@@ -48,7 +51,9 @@ def lines(prepared: Prepared, found: Outlook, pilots: Mapping[str, Pilot]) -> It
     if not pilots:
         yield "Nothing is to be computed; the table would be printed from what is there."
         return
+    yield from _recipes(prepared)
     yield from _estimates(prepared, found, pilots)
+    yield from footprint_lines(footprints or {}, prepared.experiment.contrasts[0].treatment)
     yield "Nothing was written."
 
 
@@ -88,6 +93,14 @@ def _estimates(prepared: Prepared, found: Outlook, pilots: Mapping[str, Pilot]) 
     device = f", {_size(on_device)} on the device" if on_device else ""
     yield f"memory  {_size(memory)} a worker{device}; {_size(memory * side_by_side)} together"
     yield f"disk    {_size(disk)} ({_size(max(pilot.checkpoint_bytes for pilot in pilots.values()))} a checkpoint)"
+
+
+def _recipes(prepared: Prepared) -> Iterator[str]:
+    """Say which arms have a recipe of their own."""
+    for backbone in prepared.experiment.backbones:
+        for arm, own in backbone.training_by_arm.items():
+            where = f" on {backbone.name}" if len(prepared.experiment.backbones) > 1 else ""
+            yield f"{arm}{where} is trained with {', '.join(f'{key}={value}' for key, value in own.items())}"
 
 
 def footprint_lines(footprints: Mapping[str, Footprint], arm: str) -> Iterator[str]:

@@ -101,12 +101,17 @@ def _check_executor(request: CompareRequest) -> None:
 
         check_installed()
         return
-    for option, value in (("--ray-address", request.ray_address), ("--gpus-per-run", request.gpus_per_run)):
-        if value is not None:
-            raise UserError(
-                f"{option} {value} has no effect on this machine's own processes.",
-                "Type --executor ray as well, or leave it out.",
-            )
+    if request.ray_address is not None:
+        raise UserError(
+            f"--ray-address {request.ray_address} has no effect on this machine's own processes.",
+            "Type --executor ray as well, or leave it out.",
+        )
+    gpus = request.gpus_per_run
+    if gpus is not None and gpus > 0 and not gpus.is_integer():
+        raise UserError(
+            f"--gpus-per-run {gpus:g}: this machine's own processes take whole GPUs.",
+            "Type --executor ray as well, or a whole number.",
+        )
 
 
 def _executor(request: CompareRequest, prepared: Prepared) -> Executor:
@@ -125,8 +130,11 @@ def _executor(request: CompareRequest, prepared: Prepared) -> Executor:
 
 def _local(prepared: Prepared) -> Executor:
     from talan_eval.execution.local_executor import LocalExecutor  # noqa: PLC0415 - see perform_grid
+    from talan_eval.execution.visible import visible_gpus  # noqa: PLC0415 - as above
 
-    return LocalExecutor(prepared.workers)
+    first = prepared.assignments[0]
+    gpus = visible_gpus() if first.device == "cuda" else ()
+    return LocalExecutor(prepared.workers, gpus=gpus, gpus_each=first.gpus)
 
 
 def _store_request(session: Session, request: CompareRequest, file: Path | None) -> None:
@@ -153,7 +161,7 @@ def _say_what_is_there(console: Console, session: Session) -> None:
 
 
 def _dry_run(console: Console, prepared: Prepared) -> None:
-    from talan_eval.cli.estimate import footprint_lines, lines  # noqa: PLC0415 - see perform_grid
+    from talan_eval.cli.estimate import lines  # noqa: PLC0415 - see perform_grid
     from talan_eval.execution.pilot import measure  # noqa: PLC0415 - as above
     from talan_eval.intake.room import estimated  # noqa: PLC0415 - as above
     from talan_eval.pipeline.dry_run import outlook  # noqa: PLC0415 - as above
@@ -165,7 +173,7 @@ def _dry_run(console: Console, prepared: Prepared) -> None:
         one.backbone: estimated(one, of_arm, prepared.tokens) for one in prepared.assignments if one.backbone in needed
     }
     pilots = {one.backbone: measure(one, of_arm) for one in prepared.assignments if one.backbone in needed}
-    for line in (*lines(prepared, found, pilots), *footprint_lines(footprints, of_arm)):
+    for line in lines(prepared, found, pilots, footprints):
         console.print(line, markup=False, soft_wrap=True)
 
 

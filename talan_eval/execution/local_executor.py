@@ -19,6 +19,7 @@ from tqdm import tqdm
 from talan_core.errors import UserError
 from talan_eval.execution.attempts import killed, perform_safely
 from talan_eval.execution.events import Event
+from talan_eval.execution.visible import seeing, share_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,21 +40,15 @@ def load_worker(assignments: Sequence[Assignment], number: int) -> Performer:
 
     Args:
         assignments: The experiment as a worker sees it, one for each backbone.
-        number: Number of the process, which chooses among several devices.
+        number: Number of the process.
     """
-    import torch  # noqa: PLC0415 - heavy, only in workers
+    from talan_eval.execution.run_worker import Crew  # noqa: PLC0415 - heavy, only in workers
 
-    from talan_eval.execution.run_worker import Crew  # noqa: PLC0415 - as above
-
-    crew = Crew(assignments, device_of(assignments[0].device, number, torch.cuda.device_count()))
+    del number
+    crew = Crew(assignments, assignments[0].device)  # a worker sees no GPU but its own
     gc.collect()
     gc.freeze()  # the libraries stay: without it every later collection walks through all of them
     return crew
-
-
-def device_of(device: str, number: int, n_gpus: int) -> str:
-    """Return the device of one of several processes: with CUDA they take the GPUs in turn."""
-    return f"cuda:{number % n_gpus}" if device == "cuda" else device
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +59,22 @@ class LocalExecutor:
         workers: Processes at a time.
         load: Loads what a process keeps, given the experiment and the number of the process.
         method: How processes start: "spawn", or "fork" from a process that has loaded the libraries and no CUDA.
+        gpus: The GPUs of this machine, as CUDA_VISIBLE_DEVICES names them; none where the runs are on the CPU.
+        gpus_each: GPUs of one worker.
     """
 
     workers: int
     load: Callable[[Sequence[Assignment], int], Performer] = load_worker
     method: Method = "spawn"
+    gpus: tuple[str, ...] = ()
+    gpus_each: int = 1
 
     def perform_all(
         self, assignments: Sequence[Assignment], attempts: Attempts, report: Callable[[Event], None]
     ) -> None:
         """Perform runs; see :class:`talan_eval.execution.executor.Executor`."""
         slots = [
-            _Slot(functools.partial(self.load, assignments, number), self.method)
+            _Slot(functools.partial(self.load, assignments, number), self.method, self._sees(number))
             for number in range(min(self.workers, len(attempts)))
         ]
         try:
@@ -97,6 +96,9 @@ class LocalExecutor:
         for slot in slots:
             slot.close()
 
+    def _sees(self, number: int) -> str | None:
+        return share_of(self.gpus, number, self.gpus_each) if self.gpus else None
+
 
 @dataclass(slots=True)
 class _Slot:
@@ -105,11 +107,13 @@ class _Slot:
     Attributes:
         load: Loads what the process keeps.
         method: How the process is started.
+        gpus: The GPUs that it sees, as CUDA_VISIBLE_DEVICES names them; None for those of this process.
         run: What the process is performing.
     """
 
     load: Callable[[], Performer]
     method: Method
+    gpus: str | None = None
     run: Run | None = None
     connection: Connection | None = field(default=None, repr=False)
     process: BaseProcess | None = field(default=None, repr=False)
@@ -122,7 +126,8 @@ class _Slot:
             context = multiprocessing.get_context("spawn") if spawning else multiprocessing.get_context("fork")
             self.connection, theirs = context.Pipe()
             self.process = context.Process(target=_serve, args=(self.load, theirs, os.getpid()))
-            self.process.start()
+            with seeing(self.gpus):
+                self.process.start()
             theirs.close()  # so that the end of the process is the end of the connection
         self.run = run
         with contextlib.suppress(BrokenPipeError):  # it died while idle: the next receive says so

@@ -19,6 +19,7 @@ from talan_core.backbones.load import load_model
 from talan_core.portable import make_portable
 from talan_core.quiet import library_warnings_silenced
 from talan_core.training.data import Example, encode
+from talan_core.training.drawing import LazyData
 from talan_core.training.fit import fit
 from talan_core.training.rendering import render_prompt
 from talan_core.training.state import OtherRunError
@@ -91,9 +92,10 @@ class RunWorker:
         self.device = torch.device(device)
         self.tokenizer = open_tokenizer(assignment.revision, assignment.generation)
         recipe = assignment.training
-        self.backend = make_backend(
-            assignment.backend, BackendOptions(recipe.dtype, device, assignment.eval_batch, recipe.quantization)
+        options = BackendOptions(
+            recipe.dtype, device, assignment.eval_batch, recipe.quantization, divided=assignment.gpus > 1
         )
+        self.backend = make_backend(assignment.backend, options)
         self._engine: tuple[BlockShape | None, Engine] | None = None
         self._engine_stack = ExitStack()
         weakref.finalize(self, self._engine_stack.close)
@@ -108,14 +110,17 @@ class RunWorker:
         }
 
     @cached_property
-    def examples(self) -> EncodedData:
-        """The training set, encoded once for all runs; a worker that only evaluates does not need it."""
+    def examples(self) -> EncodedData | LazyData:
+        """The training set, each item encoded at most once for all runs; one that only evaluates does not need it."""
         examples = [
             Example(prompt, completion, name)
             for name in self.assignment.train_tasks
             for prompt, completion in self.benchmarks[name].training
         ]
-        return encode(self.tokenizer, examples, self.assignment.training.max_length, held_out=self._held_out())
+        recipe = self.assignment.training
+        if recipe.encoding == "drawn" and recipe.steps is not None:
+            return LazyData(self.tokenizer, examples, self._held_out())
+        return encode(self.tokenizer, examples, recipe.max_length, held_out=self._held_out())
 
     def _held_out(self) -> tuple[Example, ...]:
         """A fixed sample of the evaluated items with their solutions, which no arm learns from."""
@@ -203,8 +208,9 @@ class RunWorker:
             (directory / TRAINING_LOG).write_bytes(readable_json({**asdict(log), **self._size(model)}))
         self._seal_training(run, directory=self.store.checkpoint(run.cell_id))
         self.store.forget_training(run.cell_id)
-        # What answers is attended to as the backend does it, not as the recipe trains.
-        as_trained = None if self.assignment.recipe_of(run.arm).attention is not None else model
+        # With another attention, or in bitsandbytes' layouts after training, it would not answer as its files do.
+        recipe = self.assignment.recipe_of(run.arm)
+        as_trained = model if recipe.attention is None and recipe.quantization is None else None
         return Checkpoint(self.store.checkpoint(run.cell_id), trained=as_trained)
 
     def built(self, arm: str, seed: int) -> PeftModel | PlainModel:
@@ -216,6 +222,7 @@ class RunWorker:
             self.device,
             attention=recipe.attention,
             quantization=recipe.quantization,
+            divided=a.gpus > 1,
         )
         return build(backbone, parse_arm(arm), seed=recipe.seed_of(seed), defaults=a.operating_point)
 

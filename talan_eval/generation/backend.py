@@ -37,6 +37,7 @@ class BackendOptions:
         dtype: Type of weights and activations, "float32" or "bfloat16".
         device: torch device name, such as "cpu" or "cuda:1".
         batch_size: Most sequences in one pass. A backend that schedules by itself may take it as a hint.
+        divided: Whether its layers are divided among all GPUs that the process sees. No part of an identity.
         quantization: How the backbone is stored, as ``TrainingSettings.quantization``; None for as ``dtype`` says.
     """
 
@@ -44,6 +45,7 @@ class BackendOptions:
     device: str
     batch_size: int
     quantization: str | None = None
+    divided: bool = False
 
 
 @dataclass(frozen=True, slots=True)

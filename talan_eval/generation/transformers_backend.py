@@ -101,7 +101,13 @@ class TransformersEngine:
         if checkpoint.trained is not None:
             return checkpoint.trained
         device = torch.device(self._options.device)
-        backbone = load_model(self._backbone, self._options.dtype, device, quantization=self._options.quantization)
+        backbone = load_model(
+            self._backbone,
+            self._options.dtype,
+            device,
+            quantization=self._options.quantization,
+            divided=self._options.divided,
+        )
         return backbone if checkpoint.directory is None else talan_core.load(checkpoint.directory, backbone).eval()
 
 

@@ -36,6 +36,7 @@ class Assignment:
         backend: What runs the model to answer, by its registered name.
         eval_batch: Prompts answered at a time.
         device: torch device name, such as "cpu" or "cuda".
+        gpus: GPUs of one run, among whose memory the backbone's layers are divided where there are several.
         threads: CPU threads of one worker.
         save_every: Time between two states of a training that are written to disk, to go on from; None for none.
         sandbox_tier: The boundary around model-written programs, found out before anything was computed; None where
@@ -56,6 +57,7 @@ class Assignment:
     backend: str
     eval_batch: int
     device: str
+    gpus: int
     threads: int
     save_every: dt.timedelta | None
     sandbox_tier: Tier | None

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from talan_core.backbones.load import Revision
-    from talan_core.training_settings import TrainingSettings
     from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.experiment import TaskSpec
     from talan_eval.intake.checked import CheckedBackbone
@@ -78,26 +77,23 @@ def prepare(request: CompareRequest) -> Prepared:
     """
     checked = check(request)
     # From here on torch and lm-eval are loaded.
-    from talan_core.training.requirements import check_available  # noqa: PLC0415 - names are checked first, without
     from talan_eval.generation.prompts import check_backbone, settled  # noqa: PLC0415 - as above
 
     revisions = _located(checked)
     checked = replace(checked, generation=settled(checked.generation, revisions))
     device = _device(request.device)
-    refuse(mistakes_of(*(partial(check_available, recipe, device) for recipe in _recipes(checked))))
+    _check_recipes(checked, device)
     loaded = _loaded(request, checked)
-    evaluated = [loaded[name] for name in checked.tasks]
-    contaminated = _contaminated(request, [loaded[name] for name in checked.train_tasks], evaluated)
+    trained, evaluated = ([loaded[name] for name in names] for names in (checked.train_tasks, checked.tasks))
+    contaminated = _contaminated(request, trained, evaluated)
     for revision in revisions:
         check_backbone(revision, checked.generation, evaluated)
     specs = {name: benchmark.spec for name, benchmark in loaded.items()}
-    experiment = _experiment(request, checked, revisions, specs, device).model_copy(
-        update={"contaminated": contaminated}
-    )
+    update = {"contaminated": contaminated}
+    experiment = _experiment(request, checked, revisions, specs, device).model_copy(update=update)
     tier = _sandbox_tier(request, [specs[name] for name in checked.tasks])
-    out = RESULTS / experiment.default_name if request.out is None else request.out
-    _check_space(out)
-    workers = _workers(request.workers, checked, device)
+    _check_space(out := request.out or RESULTS / experiment.default_name)
+    workers = _workers(request.workers, checked, device, gpus := _gpus(request, device))
     assignments = tuple(
         Assignment(
             backbone=one.spec.name,
@@ -114,6 +110,7 @@ def prepare(request: CompareRequest) -> Prepared:
             backend=request.backend,
             eval_batch=one.eval_batch,
             device=device,
+            gpus=gpus,
             threads=one.spec.threads or max(1, _cores() // workers),
             save_every=_save_every(request.save_minutes),
             sandbox_tier=tier,
@@ -121,12 +118,16 @@ def prepare(request: CompareRequest) -> Prepared:
         for one, revision in zip(checked.backbones, revisions, strict=True)
     )
     tokens = max(tokens_of([item.prompt for item in one.items], one.spec.max_tokens) for one in evaluated)
-    check_room(assignments, checked.arms.names, Room.here(device, workers), tokens)
+    check_room(assignments, checked.arms.names, Room.here(device, workers, gpus), tokens)
     return Prepared(experiment, assignments, workers, request.retries, checked.statistics, tokens)
 
 
-def _recipes(checked: Checked) -> tuple[TrainingSettings, ...]:
-    return tuple(recipe for one in checked.backbones for recipe in (one.training, *one.recipes.values()))
+def _check_recipes(checked: Checked, device: str) -> None:
+    """Refuse recipes that need what is not here."""
+    from talan_core.training.requirements import check_available  # noqa: PLC0415 - heavy, see prepare
+
+    recipes = [recipe for one in checked.backbones for recipe in (one.training, *one.recipes.values())]
+    refuse(mistakes_of(*(partial(check_available, recipe, device) for recipe in recipes)))
 
 
 def _located(checked: Checked) -> list[Revision]:
@@ -288,14 +289,34 @@ def _sandbox_tier(request: CompareRequest, specs: Sequence[TaskSpec]) -> Tier | 
         raise UserError(error.problem, error.fix) from error
 
 
-def _workers(asked: int | None, checked: Checked, device: str) -> int:
+def _gpus(request: CompareRequest, device: str) -> int:
+    """Return the number of whole GPUs of one run.
+
+    Raises:
+        UserError: There are not so many.
+    """
+    asked = max(1, int(request.gpus_per_run or 1))
+    if asked == 1 or request.executor != "local":
+        return asked
+    import torch  # noqa: PLC0415 - heavy, see prepare
+
+    there = torch.cuda.device_count() if device == "cuda" else 0
+    if asked > there:
+        raise UserError(
+            f"--gpus-per-run {asked}: torch sees {there} GPU(s) for runs on {device}.",
+            f"Type --gpus-per-run {there}." if there > 1 else "Leave --gpus-per-run out.",
+        )
+    return asked
+
+
+def _workers(asked: int | None, checked: Checked, device: str, gpus: int) -> int:
     """Return the number of worker processes."""
     if asked is not None:
         return asked
     if device == "cuda":
         import torch  # noqa: PLC0415 - heavy, see prepare
 
-        return torch.cuda.device_count()
+        return max(1, torch.cuda.device_count() // gpus)
     small = all(one.spec.threads is not None for one in checked.backbones)
     runs = len(checked.arms.names) * len(checked.seeds) * len(checked.backbones)
     return min(_cores(), runs) if small else 1

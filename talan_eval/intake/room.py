@@ -37,12 +37,13 @@ class Room:
     where: str
 
     @classmethod
-    def here(cls, device: str, workers: int) -> Room:
-        """Return that of this machine: a GPU's memory, or what is free of main memory for each worker."""
+    def here(cls, device: str, workers: int, gpus: int) -> Room:
+        """Return that of this machine: the memory of a run's GPUs, or what is free of main memory for each worker."""
         if device == "cuda":
             import torch  # noqa: PLC0415 - heavy
 
-            return cls(torch.cuda.get_device_properties(0).total_memory, "the GPU has")
+            each = torch.cuda.get_device_properties(0).total_memory
+            return cls(gpus * each, "the GPU has" if gpus == 1 else f"{gpus} GPUs have")
         for line in _MEMINFO.read_text(encoding="ascii").splitlines() if _MEMINFO.is_file() else ():
             name, _, value = line.partition(":")
             if name == "MemAvailable":
@@ -134,6 +135,6 @@ def _too_large(one: Assignment, arm: str, changes: Sequence[str], devices: int, 
     )
     if devices == 1:
         return UserError(problem, f"The cheapest change that fits: {typed}")
-    on_gpus = f"{typed} --gpus-per-run {devices}" if one.device.startswith("cuda") else typed
-    what = "devices of this size" if one.device.startswith("cuda") else "times this memory"
+    on_gpus = f"{typed} --gpus-per-run {devices * one.gpus}" if one.device.startswith("cuda") else typed
+    what = "times these devices" if one.device.startswith("cuda") else "times this memory"
     return UserError(problem, f"It needs {devices} {what} even with: {on_gpus.strip() or 'the smallest recipe'}")

@@ -52,6 +52,7 @@ class _Arm:
         evaluation: Its answers, grading included.
         parameters: Trained parameters; None where that was not recorded.
         memory: Most bytes of GPU memory in a training; None as well where there was no GPU.
+        recipe: What of its recipe is not that of all arms; None for nothing.
     """
 
     name: str
@@ -59,6 +60,7 @@ class _Arm:
     evaluation: _Time
     parameters: int | None
     memory: int | None
+    recipe: str | None
 
 
 def _timed(names: tuple[str, str, str, str], unit: float, of: Callable[[_Arm], _Time]) -> tuple[ColumnOf[_Arm], ...]:
@@ -80,8 +82,13 @@ def _memory(arm: _Arm) -> fmt.Value:
     return arm.memory
 
 
+def _recipe(arm: _Arm) -> fmt.Value:
+    return arm.recipe
+
+
 _COLUMNS: Final[tuple[ColumnOf[_Arm], ...]] = (
     ColumnOf(("arm",), "arm", "left", value=lambda arm: arm.name),
+    ColumnOf(("own recipe",), "own recipe", "left", optional=True, value=_recipe),
     ColumnOf(("trained parameters",), "trained parameters", kind="count", optional=True, value=_parameters),
     ColumnOf(("training GPU GB",), "training GPU GB", kind="gigabytes", optional=True, value=_memory),
     *_timed(
@@ -126,8 +133,29 @@ def _recorded(result: Result) -> list[_Arm]:
         sizes = [own.get("trained_parameters"), own.get("peak_memory_bytes")]
         parameters, memory = (size if isinstance(size, int) else None for size in sizes)
         training = _Time(seconds[0], count or None, base[0])
-        found.append(_Arm(name, training, _Time(seconds[1], answers.get(name), base[1]), parameters, memory))
+        evaluation = _Time(seconds[1], answers.get(name), base[1])
+        found.append(_Arm(name, training, evaluation, parameters, memory, _own_recipe(result, name)))
     return found
+
+
+def _own_recipe(result: Result, arm: str) -> str | None:
+    """Say what of an arm's recipe is its own, with the backbone where that differs."""
+    backbones = _part(result.provenance, "experiment", "backbones")
+    said: dict[str, str] = {}
+    for one in backbones if isinstance(backbones, list) else []:
+        own = _part(one, "training_by_arm", arm)
+        text = ", ".join(f"{key}={value}" for key, value in own.items()) if isinstance(own, dict) else ""
+        said[str(_part(one, "identity", "name"))] = text
+    if len(set(said.values())) == 1:
+        return next(iter(said.values())) or None
+    return "; ".join(f"{name}: {text}" for name, text in said.items() if text) or None
+
+
+def _part(document: object, *keys: str) -> object:
+    """Return what stands under some keys; None where a level has none."""
+    for key in keys:
+        document = document.get(key) if isinstance(document, dict) else None
+    return document
 
 
 def _seconds(own: object) -> tuple[float, float] | None:

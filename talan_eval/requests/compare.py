@@ -90,7 +90,11 @@ class CompareRequest(ContrastOptions, OutputOptions, StatisticsOptions):
     )
     executor: str = option("local", "local (processes on this machine) or ray (a Ray cluster; needs the extra ray).")
     ray_address: str | None = option(None, "Ray cluster to use, such as auto; one is started here when left out.")
-    gpus_per_run: float | None = option(None, "GPUs of one fine-tuning on Ray; 0.5 puts two on a GPU. 1 when left out.")
+    gpus_per_run: float | None = option(
+        None,
+        "GPUs of one fine-tuning, among which the backbone's layers are divided; on Ray 0.5 puts two on a GPU. 1 when "
+        "left out.",
+    )
     dry_run: bool = option(
         default=False, text="Show the grid, what is there already, and estimates from a pilot; write nothing."
     )

@@ -86,6 +86,10 @@ def test_what_contradicts_itself_is_refused():
     with pytest.raises(UserError, match="'talan\\+base' cannot be trained on a backbone of 8bit"):
         settled("talan+base", "quantization=8bit", "dtype=bfloat16")
     assert settled("base", "quantization=8bit", "dtype=bfloat16").quantization == "8bit"  # it is only asked
+    with pytest.raises(UserError, match="'dora' cannot be trained on a backbone of 8bit"):
+        settled("dora", "quantization=8bit", "dtype=bfloat16")
+    with pytest.raises(UserError, match="'prefix' cannot be trained with gradient checkpointing"):
+        settled("prefix", "gradient_checkpointing=true")
     assert settled("talan+rslora", "quantization=4bit", "dtype=bfloat16").quantization == "4bit"
 
 

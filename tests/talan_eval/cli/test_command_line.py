@@ -81,7 +81,7 @@ def test_help_shows_every_option_with_its_default():
         (["--workers", "-1"], "--workers -1"),
         (["--executor", "raz"], "Did you mean 'ray'?"),
         (["--ray-address", "auto"], "Type --executor ray as well"),
-        (["--gpus-per-run", "0.5"], "Type --executor ray as well"),
+        (["--gpus-per-run", "0.5"], "Type --executor ray as well, or a whole number"),
         (["--save-minutes", "-1"], "--save-minutes -1 is no length of time"),
         (["--save-minutes", "inf"], "--save-minutes inf is no length of time"),
         (["--samples-per-item", "0"], "--samples-per-item 0: must be 1 or more"),

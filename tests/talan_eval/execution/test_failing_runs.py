@@ -9,7 +9,7 @@ import pytest
 
 from talan_core.errors import UserError
 from talan_eval.execution.attempts import Attempts
-from talan_eval.execution.local_executor import LocalExecutor, device_of
+from talan_eval.execution.local_executor import LocalExecutor
 from talan_eval.grid import Evaluation, Run
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
@@ -110,8 +110,3 @@ def test_a_worker_that_cannot_load_answers_for_its_runs(grid):
     assert grid.perform({"load": []}, workers=1, retries=0, seeds=1) == set()
     (failure,) = grid.store.failures().values()
     assert "no such library" in failure.message
-
-
-def test_processes_take_the_gpus_in_turn():
-    assert [device_of("cuda", number, 2) for number in range(3)] == ["cuda:0", "cuda:1", "cuda:0"]
-    assert device_of("cpu", 1, 0) == "cpu"

@@ -53,3 +53,21 @@ def test_cost_is_shown_only_where_it_was_recorded(cell, result):
     failed = FailedCell(arm="lora", seed=7, task="a", reason="no memory")
     partly = cost_table(found.model_copy(update={"failed_cells": (failed,)}))
     assert partly.texts()[1] == ("talan+lora", "n/a", "60.0", "n/a", "1.20x", "n/a", "10.0", "n/a", "1.00x")
+
+
+def test_a_recipe_of_an_arms_own_is_shown_with_its_cost(cell, result):
+    times = {"by_arm": {arm: {"training_seconds": 2.0, "evaluation_seconds": 1.0} for arm in ("lora", "talan+lora")}}
+
+    def found(*by_arm):
+        backbones = [{"identity": {"name": f"b{n}"}, "training_by_arm": own} for n, own in enumerate(by_arm)]
+        plain = result([cell("a")])
+        return cost_table(
+            plain.model_copy(update={"provenance": {"times": times, "experiment": {"backbones": backbones}}})
+        )
+
+    own = {"lora": {"learning_rate": 0.0003}}
+    assert [row[1] for row in found(own).texts()] == ["learning_rate=0.0003", "n/a"]
+    assert [row[1] for row in found(own, own).texts()] == ["learning_rate=0.0003", "n/a"]
+    assert [row[1] for row in found(own, {}).texts()] == ["b0: learning_rate=0.0003", "n/a"]
+    assert "own recipe" not in str(found({}).texts())
+    assert len(found({}).texts()[0]) == len(found(own).texts()[0]) - 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 - pickled between processes
@@ -35,6 +36,8 @@ class FakeWorker:
         self.plan = plan
         self.number = number
         self.store = Store.load(plan.directory)
+        seen = f"{os.environ.get('CUDA_VISIBLE_DEVICES')} {'torch' in sys.modules}"
+        (plan.directory / f"sees-{number}").write_text(seen)
         if "load" in plan.deeds:
             raise ImportError("no such library")
 

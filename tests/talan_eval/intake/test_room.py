@@ -1,0 +1,54 @@
+"""A training that does not fit is refused before it starts, with the cheapest change that fits."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from talan_core.errors import UserError
+from talan_eval.cli.estimate import footprint_lines
+from talan_eval.intake.prepare import prepare
+from talan_eval.intake.room import Room, check_room, estimated, tokens_of
+from talan_eval.requests.compare import CompareRequest
+
+
+@pytest.fixture
+def assignment(tmp_path):
+    asked = CompareRequest(tasks="gsm8k_micro", limit=2, device="cpu", out=tmp_path / "o")
+    return prepare(asked).assignments[0]
+
+
+def test_what_fits_is_not_refused(assignment):
+    check_room([assignment], ["lora", "talan+lora", "full", "base"], Room(10**11, "each has"), 200)
+    check_room([assignment], ["lora"], Room(None, ""), 200)
+
+
+def test_what_does_not_fit_is_refused_with_the_cheapest_change(assignment):
+    small = dataclasses.replace(assignment, eval_batch=1)
+    needed = estimated(small, "talan+lora", 64).training
+    with pytest.raises(UserError, match=r"talan\+lora on micro does not fit: each has 0\.\d GB") as caught:
+        check_room([small], ["talan+lora"], Room(int(needed / 0.9) - 1000, "each has"), 64)
+    assert caught.value.fix == "The cheapest change that fits: --recipe logits=targets"
+    with pytest.raises(UserError, match=r"It needs .* times this memory"):
+        check_room([small], ["talan+lora"], Room(10**6, "each has"), 64)
+
+
+def test_a_cache_that_does_not_fit_costs_prompts_and_no_recipe(assignment):
+    found = estimated(assignment, "lora", 20_000)
+    assert found.answering > found.training
+    with pytest.raises(UserError) as caught:
+        check_room([assignment], ["lora"], Room(int(found.training / 0.9) + 10**6, "each has"), 20_000)
+    assert "--eval-batch " in caught.value.fix
+    assert "--recipe" not in caught.value.fix
+
+
+def test_a_dry_run_says_it_by_part(assignment):
+    (line,) = footprint_lines({"micro": estimated(assignment, "talan+lora", 200)}, "talan+lora")
+    for part in ("weights", "adapter", "optimizer", "activations", "logits", "cache"):
+        assert part in line
+
+
+def test_tokens_are_guessed_from_the_longest_prompt():
+    assert tokens_of(["a" * 30, "b"], 100) == 110
+    assert tokens_of([], 5) == 5
