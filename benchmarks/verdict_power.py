@@ -21,7 +21,7 @@ import numpy as np
 from talan_eval.comparison import ContrastSpec, ItemTable, Origin, ScoreMatrix, StatisticsSettings, compare
 from talan_eval.planning.verdicts import KnownNoise, VerdictPlan
 from talan_eval.stats.variance import Components
-from talan_eval.stats.verdict_power import TestedFamily
+from talan_eval.stats.verdict_power import FamilySize
 
 ITEMS: Final = 400
 TAU: Final = 0.03  # standard deviation of a training's true gain
@@ -65,7 +65,7 @@ def counted(n_seeds: int, gains: tuple[float, ...], experiments: int, seed: int 
 def planned(n_cells: int, gain: float = 0.0) -> tuple[VerdictPlan, VerdictPlan]:
     """Return the plans of one benchmark and of the mean over so many; a gain moves answers away from one half."""
     one = Components(TAU**2, 0.0, 2 * (CHANCE * (1 - CHANCE) - gain * gain / 4))
-    family = TestedFamily(n_cells)
+    family = FamilySize(n_cells)
     alone = VerdictPlan(KnownNoise("one", (ITEMS,), (one,), ITEMS, family), one, 0.05, 0.8)
     shared = Components(one.tau2 / n_cells, 0.0, one.phi_decode / ITEMS / n_cells)
     return alone, VerdictPlan(KnownNoise("mean", (ITEMS,) * n_cells, (shared,)), shared, 0.05, 0.8)

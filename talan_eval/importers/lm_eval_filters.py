@@ -44,12 +44,25 @@ def with_filters(answers: Mapping[str, Answers], task: str, file: Path, summary:
     unnamed = found.pop(UNNAMED)
     blocks = _blocks(unnamed)
     if len(blocks) == 1 or found:
-        return found | {NO_FILTER: unnamed}
+        return found | {NO_FILTER: _joined(found[NO_FILTER], unnamed) if NO_FILTER in found else unnamed}
     names = summary.filters(task)
     named = _matched(blocks, summary.claims(task))
     if named is None:
         raise _unknown(blocks, names or _installed(task), task, file)
     return named
+
+
+def _joined(first: Answers, second: Answers) -> Answers:
+    """Return the lines of both in the order of the file."""
+    lines = first.lines + second.lines
+    order = sorted(range(len(lines)), key=lines.__getitem__)
+    items, prompts, values = first.items + second.items, first.prompts + second.prompts, first.values + second.values
+    return Answers(
+        items=[items[place] for place in order],
+        prompts=[prompts[place] for place in order],
+        values=[values[place] for place in order],
+        lines=[lines[place] for place in order],
+    )
 
 
 def _blocks(answers: Answers) -> list[Answers]:

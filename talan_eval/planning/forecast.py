@@ -25,7 +25,7 @@ from talan_eval.stats.planner import (
 )
 from talan_eval.stats.signflip import sign_flip_floor
 from talan_eval.stats.variance import Components, component_bounds
-from talan_eval.stats.verdict_power import TestedFamily
+from talan_eval.stats.verdict_power import FamilySize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -188,13 +188,13 @@ class _Basis:
     sources: tuple[KnownNoise, ...]
     n_seeds: int
     k: int
-    family: TestedFamily
+    family: FamilySize
     text: str
 
 
-def _family(request: PowerRequest, cells: int, contrasts: int) -> TestedFamily:
+def _family(request: PowerRequest, cells: int, contrasts: int) -> FamilySize:
     """Return the size of the family; one that was asked for must be one that can be drawn."""
-    family = TestedFamily(request.cells or cells, request.contrasts or contrasts)
+    family = FamilySize(request.cells or cells, request.contrasts or contrasts)
     if family.size > _LARGEST_FAMILY:
         raise UserError(
             f"A family of {family.size:,} tests cannot be planned.",
@@ -254,7 +254,7 @@ def _check_spread(contrast: Contrast, path: Path) -> None:
         )
 
 
-def _measured(result: Result, contrast: Contrast, items: int | None, family: TestedFamily) -> tuple[KnownNoise, ...]:
+def _measured(result: Result, contrast: Contrast, items: int | None, family: FamilySize) -> tuple[KnownNoise, ...]:
     cells = contrast.cells
     sources, noise = [], 0.0
     for cell, name in zip(cells, cell_names(result, contrast), strict=True):

@@ -11,8 +11,8 @@ from talan_eval.stats.verdict_power import (
     ALONE,
     CELL_SEEDS,
     LEAST_SEEDS,
+    FamilySize,
     SeedNoise,
-    TestedFamily,
     cell_detectable,
     cell_power,
     mean_detectable,
@@ -46,7 +46,7 @@ class KnownNoise:
     items: tuple[int, ...]
     parts: tuple[Components, ...]
     divisor: int = 1
-    family: TestedFamily = ALONE
+    family: FamilySize = ALONE
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def mean_detectable(noise: SeedNoise, n_seeds: int, alpha: float, power: float =
     return increasing_root(lambda delta: mean_power(noise, n_seeds, alpha, delta) - power, high)
 
 
-def cell_power(noise: SeedNoise, n_seeds: int, alpha: float, delta: float, family: TestedFamily) -> float:
+def cell_power(noise: SeedNoise, n_seeds: int, alpha: float, delta: float, family: FamilySize) -> float:
     """Return the chance of a verdict "better" about one benchmark of a family in which nothing else differs.
 
     Holm over the guarded p and the joint sign-flip max-T over the whole family must both reject. Benchmarks are taken
@@ -111,7 +111,7 @@ def cell_power(noise: SeedNoise, n_seeds: int, alpha: float, delta: float, famil
     return float(np.mean(special.ndtr(math.sqrt(n_seeds) * (delta / noise.sigma - needed))))
 
 
-def cell_detectable(noise: SeedNoise, n_seeds: int, alpha: float, power: float, family: TestedFamily) -> float:
+def cell_detectable(noise: SeedNoise, n_seeds: int, alpha: float, power: float, family: FamilySize) -> float:
     """Return the true difference that the verdict about one benchmark of a family finds with a given power."""
     if family.size == 1:
         return mean_detectable(noise, n_seeds, alpha, power)
@@ -126,7 +126,7 @@ def cell_detectable(noise: SeedNoise, n_seeds: int, alpha: float, power: float, 
 
 
 @dataclass(frozen=True)
-class TestedFamily:
+class FamilySize:
     """How many benchmarks and contrasts are adjusted together.
 
     Attributes:
@@ -143,7 +143,7 @@ class TestedFamily:
         return self.cells * self.contrasts
 
 
-ALONE: Final = TestedFamily(1)
+ALONE: Final = FamilySize(1)
 """Nothing to be adjusted for."""
 
 
@@ -222,7 +222,7 @@ def _flip_limits(noise: FloatArray, alpha: float, rng: np.random.Generator) -> F
 
 
 @lru_cache(maxsize=32)
-def _needed_among(n_seeds: int, alpha: float, family: TestedFamily, least: float) -> FloatArray:
+def _needed_among(n_seeds: int, alpha: float, family: FamilySize, least: float) -> FloatArray:
     """Return what the mean of the benchmark in question must reach, for each drawn set of residuals and rivals."""
     rivals = _rivals(n_seeds, family)
     p = np.sort(np.maximum(rivals.p, _guard_p(rivals.means, alpha, least)), axis=1)
@@ -239,7 +239,7 @@ def _needed_among(n_seeds: int, alpha: float, family: TestedFamily, least: float
 
 
 @lru_cache(maxsize=4)
-def _rivals(n_seeds: int, family: TestedFamily) -> _Rivals:
+def _rivals(n_seeds: int, family: FamilySize) -> _Rivals:
     rng = np.random.default_rng([n_seeds, family.cells, family.contrasts, FAMILY_RUNS])
     listed = 2 ** (n_seeds - 1) <= _SIGNS
     if listed:

@@ -93,7 +93,7 @@ def test_logs_are_compared_without_torch():
 
 def test_arms_pairs_and_arms_without_seeds_are_typed_as_the_help_says(tmp_path):
     lines = [
-        json.dumps({"arm": arm, "seed": seed, "task": "t", "item": item, "score": (item * 7 + seed * place) % 3 // 2})
+        json.dumps({"arm": arm, "seed": seed, "task": "t", "item": item, "score": (item * 7 + seed * place) % 5 // 3})
         for place, arm in enumerate(("raw", "lora", "dora"), 1)
         for seed in range(1 if arm == "raw" else 3)
         for item in range(8)

@@ -12,7 +12,7 @@ from talan_eval.intake import prepare as prepare_module
 from talan_eval.requests.compare import CompareRequest
 from talan_eval.sandbox import tiers
 from talan_eval.sandbox.conformance import check as check_module
-from talan_eval.sandbox.conformance.check import Finding
+from talan_eval.sandbox.conformance.check import AttackResult as Found
 from talan_eval.sandbox.tiers import SandboxUnavailableError, Tier, find_tier
 
 
@@ -22,7 +22,7 @@ def ran(monkeypatch, findings, *words):
 
 
 def test_the_check_names_the_tier_and_counts_what_held(monkeypatch):
-    done = ran(monkeypatch, [Finding("reading", "read a secret", None), Finding("reading", "walk the disk", None)])
+    done = ran(monkeypatch, [Found("reading", "read a secret", None), Found("reading", "walk the disk", None)])
     assert done.exit_code == 0
     assert f"tier {find_tier().tier.value}: " in done.stdout
     assert "layers: " in done.stdout
@@ -31,14 +31,14 @@ def test_the_check_names_the_tier_and_counts_what_held(monkeypatch):
 
 
 def test_the_check_fails_if_anything_escapes(monkeypatch):
-    done = ran(monkeypatch, [Finding("reading", "read a secret", "it failed: x"), Finding("reading", "walk", None)])
+    done = ran(monkeypatch, [Found("reading", "read a secret", "it failed: x"), Found("reading", "walk", None)])
     assert done.exit_code == command.ESCAPED
     assert "ESCAPED  reading: read a secret: it failed: x" in done.stdout
     assert "1 programs did what they should not" in done.stdout
 
 
 def test_every_program_is_named_when_asked(monkeypatch):
-    done = ran(monkeypatch, [Finding("reading", "read a secret", None)], "--verbose")
+    done = ran(monkeypatch, [Found("reading", "read a secret", None)], "--verbose")
     assert "held     reading: read a secret" in done.stdout
 
 

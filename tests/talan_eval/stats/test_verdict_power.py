@@ -18,8 +18,8 @@ from talan_eval.stats.planner import Design, guarded_detectable
 from talan_eval.stats.variance import Components
 from talan_eval.stats.verdict_power import (
     ALONE,
+    FamilySize,
     SeedNoise,
-    TestedFamily,
     cell_detectable,
     cell_power,
     mean_detectable,
@@ -78,7 +78,7 @@ def joint_p(rows):
     return p
 
 
-@pytest.mark.parametrize("family", [TestedFamily(4), TestedFamily(2, 3)])
+@pytest.mark.parametrize("family", [FamilySize(4), FamilySize(2, 3)])
 @pytest.mark.parametrize("n_seeds", [5, 7])
 def test_the_power_of_one_benchmark_is_that_of_holm_and_max_t_together(n_seeds, family):
     rng, gain, least, hits, runs = np.random.default_rng(n_seeds), 2.4, 0.5, 0, 1200
@@ -98,18 +98,16 @@ def test_the_power_of_one_benchmark_is_that_of_holm_and_max_t_together(n_seeds, 
 
 def test_more_rivals_more_seeds_and_larger_gains_move_the_power_the_right_way():
     noise = SeedNoise(1.0, 0.5)
-    one, four, many = (
-        cell_power(noise, 7, ALPHA, 2.0, family) for family in (ALONE, TestedFamily(4), TestedFamily(4, 5))
-    )
+    one, four, many = (cell_power(noise, 7, ALPHA, 2.0, family) for family in (ALONE, FamilySize(4), FamilySize(4, 5)))
     assert one > four > many > 0
     powers = [mean_power(noise, n_seeds, ALPHA, 1.0) for n_seeds in (7, 8, 10, 15, 20, 30)]
     assert powers == sorted(powers)
     assert mean_power(noise, 6, ALPHA, 1.5) < mean_power(noise, 5, ALPHA, 1.5)  # sign flips begin to count
-    gain = cell_detectable(noise, 7, ALPHA, 0.8, TestedFamily(4))
-    assert cell_power(noise, 7, ALPHA, gain, TestedFamily(4)) == pytest.approx(0.8, abs=0.01)
-    assert mean_power(noise, 2, ALPHA, 5.0) == cell_power(noise, 4, ALPHA, 5.0, TestedFamily(2)) == 0
+    gain = cell_detectable(noise, 7, ALPHA, 0.8, FamilySize(4))
+    assert cell_power(noise, 7, ALPHA, gain, FamilySize(4)) == pytest.approx(0.8, abs=0.01)
+    assert mean_power(noise, 2, ALPHA, 5.0) == cell_power(noise, 4, ALPHA, 5.0, FamilySize(2)) == 0
     assert math.isinf(mean_detectable(noise, 2, ALPHA))
-    assert math.isinf(cell_detectable(noise, 4, ALPHA, 0.8, TestedFamily(2)))
+    assert math.isinf(cell_detectable(noise, 4, ALPHA, 0.8, FamilySize(2)))
 
 
 def test_the_comparison_itself_reaches_its_verdict_as_often_as_is_planned():
