@@ -46,11 +46,12 @@ def _decided(request: GateRequest) -> GateReport:
     from talan_eval.result.choosing import chosen_contrasts  # noqa: PLC0415 - as above
     from talan_eval.result.reading import read_result  # noqa: PLC0415 - as above
 
-    settings = GateSettings(
-        request.margin, request.alpha, request.per_cell, request.per_slice, request.fail_below_margin,
-        estimand_named(request.estimand), request.least_share,
-    )  # fmt: skip
+    estimand = estimand_named(request.estimand)
     found = read_result(request.result, "talan-eval gate results/NAME")
+    settings = GateSettings(
+        request.margin, request.alpha, request.per_cell, request.per_slice, request.fail_below_margin, estimand,
+        request.least_share, found.measure.unit,
+    )  # fmt: skip
     contrasts = chosen_contrasts(found, request.contrast) if request.contrast else ()
     against, must_pass = request.against, request.must_pass
     baseline = None if against is None else read_result(against, f"talan-eval gate {request.result} --against FILE")

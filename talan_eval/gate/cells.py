@@ -10,7 +10,7 @@ import numpy as np
 from talan_eval.gate.change import cell_changes
 from talan_eval.gate.facts import Check, CheckOutcome
 from talan_eval.gate.gated import PERCENT, judged_from, shown_bound
-from talan_eval.gate.wording import cell_text, identical_text, inestimable_text, too_few_text
+from talan_eval.gate.wording import cell_text, difference_text, identical_text, inestimable_text, too_few_text
 from talan_eval.result.estimates import cell_estimates, slice_estimates
 from talan_eval.result.labels import cell_names, slice_names
 from talan_eval.result.schema import CELL_SEEDS, SPARSE_SEEDS
@@ -107,7 +107,7 @@ def _cell_check(entry: _Candidate, found: _Tested | None, settings: GateSettings
         return Check(kind, entry.name, CheckOutcome.INCONCLUSIVE, decides=False, text=text, word="not estimable")
     delta = PERCENT * estimate.delta
     if found is None:
-        text = too_few_text(entry.name, delta, estimate.n_seeds, least)
+        text = too_few_text(entry.name, difference_text(delta, settings), estimate.n_seeds, least)
         return Check(
             kind, entry.name, CheckOutcome.INCONCLUSIVE, decides=False, text=text, delta=delta, word="not judged"
         )  # fmt: skip
@@ -119,8 +119,8 @@ def _cell_check(entry: _Candidate, found: _Tested | None, settings: GateSettings
     check = Check(
         kind, entry.name, CheckOutcome.FAIL if failed else CheckOutcome.INCONCLUSIVE, text="", delta=delta,
         decides=failed and (settings.per_slice if kind == "slice" else settings.per_cell),
-        lower=shown_bound(found.lower, estimate), upper=shown_bound(found.upper, estimate), p_fail=found.p_fail,
-        word=word,
+        lower=shown_bound(found.lower, estimate, settings), upper=shown_bound(found.upper, estimate, settings),
+        p_fail=found.p_fail, word=word,
     )  # fmt: skip
     return replace(check, text=cell_text(check, settings))
 

@@ -42,6 +42,16 @@ def missing_contrasts(result: Result) -> tuple[Gap, ...]:
     )
 
 
+def missing_confirmation(result: Result) -> tuple[Gap, ...]:
+    """Name the confirmation that was declared and is not there, or lacks seeds."""
+    experiment = result.provenance.get("experiment")
+    declared = experiment.get("confirm") if isinstance(experiment, dict) else None
+    there = () if result.selection is None else result.selection.confirmation_seeds
+    if not isinstance(declared, int) or len(there) >= declared:
+        return ()
+    return (Gap("confirmation", f"{len(there)} of {fmt.count(declared, 'fresh seed')}"),)
+
+
 def missing(
     result: Result, contrast: Contrast, baseline: Contrast | None = None, least: float = 1.0
 ) -> tuple[Gap, ...]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from talan_core.errors import UserError
 from talan_eval.gate.cells import cell_checks
-from talan_eval.gate.complete import missing, missing_contrasts
+from talan_eval.gate.complete import missing, missing_confirmation, missing_contrasts
 from talan_eval.gate.facts import Check, CheckOutcome, GateReport, GateSettings, WorstFlip
 from talan_eval.gate.gated import gated_contrasts, question, subject
 from talan_eval.gate.means import mean_checks
 from talan_eval.gate.wording import must_pass_name, must_pass_text
-from talan_eval.result.evidence import POINTS
 from talan_eval.result.labels import cell_names
 from talan_eval.result.restated import upright
 
@@ -61,6 +59,7 @@ def decide(
     """
     named = {(one.base, one.treatment) for one in contrasts or result.contrasts}
     result = upright(result)
+    settings = replace(settings, unit=result.measure.unit)
     baseline = None if baseline is None else _same_measure(upright(baseline), result)
     chosen = tuple(one for one in result.contrasts if (one.base, one.treatment) in named)
     of = question(chosen, settings.estimand, against=baseline is not None)
@@ -81,18 +80,12 @@ def decide(
         outcome=_overall(checks),
         subject=subject([one.contrast for one in gated], against=baseline is not None),
         settings=settings,
-        checks=tuple(sorted((_in_unit(check, result) for check in checks), key=lambda check: not check.decides)),
+        checks=tuple(sorted(checks, key=lambda check: not check.decides)),
         worst_flips=_worst_flips(gated),
         signature=result.signature,
         family=result.primary.family_hash,
         estimand=of,
     )
-
-
-def _in_unit(check: Check, result: Result) -> Check:
-    """Return a check whose text, which speaks of points, names the unit of the result."""
-    unit = result.measure.unit
-    return check if unit == POINTS else replace(check, text=re.sub(r"\bpoints?\b", unit, check.text))
 
 
 def _same_measure(old: Result, new: Result) -> Result:
@@ -106,7 +99,7 @@ def _same_measure(old: Result, new: Result) -> Result:
 
 
 def _gaps(result: Result, gated: Sequence[Gated], least: float, *, every: bool) -> tuple[Check, ...]:
-    whole = [(gap.name, gap) for gap in (missing_contrasts(result) if every else ())]
+    whole = [(gap.name, gap) for gap in (*missing_confirmation(result), *missing_contrasts(result))] if every else []
     parts = [(one.label(gap.name), gap) for one in gated for gap in missing(result, one.contrast, one.baseline, least)]
     return tuple(
         Check("completeness", name, CheckOutcome.INCOMPLETE, decides=True, text=f"{name}: {gap.text}")

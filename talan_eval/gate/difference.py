@@ -47,7 +47,9 @@ def _table(result: Result, new: Contrast, old: Contrast) -> Table:
         Column(("reading",), "reading", "left"),
     )
     rows = tuple(_row(change, alpha) for change in (*cell_changes(result, new, old), mean_change(new, old)))
-    return Table(f"Change of the gain of {new.treatment} over {new.base}, points", columns, rows, summary=True)
+    return Table(
+        f"Change of the gain of {new.treatment} over {new.base}, {result.measure.unit}", columns, rows, summary=True
+    )
 
 
 def sentences(new: Result, old: Result, contrasts: Sequence[Contrast] = ()) -> tuple[str, ...]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal
 
 from talan_core.errors import UserError, unknown_name
+from talan_eval.result.evidence import POINTS
 
 if TYPE_CHECKING:
     from talan_eval.result.estimates import Question
 
+_MOST_POINTS: Final = 100.0
 _QUESTIONS: Final[tuple[Question, ...]] = ("E0", "E1", "E2")
 Kind = Literal["mean", "benchmark", "slice", "must pass", "completeness"]
 
@@ -46,7 +49,7 @@ class GateSettings:
     """The declared gate.
 
     Attributes:
-        margin: Tolerated loss, points, 0 or more.
+        margin: Tolerated loss, 0 or more.
         alpha: One-sided error rate of each bound.
         per_cell: Whether a loss shown on a single benchmark fails the gate (Holm over all checked).
         per_slice: The same for slices.
@@ -54,6 +57,7 @@ class GateSettings:
         estimand: What is gated: E0 (these checkpoints), E1 (re-training) or E2 (re-training, new items). When None, E1
             from two seeds on and E0 with one.
         least_share: Share of the items and of the seeds of either arm that must be there.
+        unit: What margin and differences are measured in; `decide` takes the result's.
     """
 
     margin: float
@@ -63,13 +67,13 @@ class GateSettings:
     fail_below_margin: bool = False
     estimand: Question | None = None
     least_share: float = 1.0
+    unit: str = POINTS
 
     def __post_init__(self) -> None:
         """Raise a ``UserError`` for a value out of range."""
-        if not 0 <= self.margin <= 100:  # noqa: PLR2004 - points
-            raise UserError(
-                f"The margin {self.margin:g} is not between 0 and 100 points.", "Type a tolerated loss: --margin 1.0"
-            )
+        if not 0 <= self.margin < math.inf or (self.unit == POINTS and self.margin > _MOST_POINTS):
+            most = f"between 0 and {_MOST_POINTS:g} {POINTS}" if self.unit == POINTS else "a number from 0 on"
+            raise UserError(f"The margin {self.margin:g} is not {most}.", "Type a tolerated loss: --margin 1.0")
         if not 0 < self.alpha < 0.5:  # noqa: PLR2004 - a bound of level below one half is none
             raise UserError(
                 f"alpha is {self.alpha:g}, not between 0 and 0.5.", "Type a one-sided error rate: --alpha 0.05"

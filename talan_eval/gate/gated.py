@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from talan_core.errors import UserError
 from talan_eval.gate.change import matched
 from talan_eval.result.estimates import diverged
+from talan_eval.result.evidence import POINTS
 from talan_eval.stats.noninferiority import gate_numbers
 
 if TYPE_CHECKING:
@@ -105,7 +106,9 @@ def judged_from(estimate: Estimate, least: int) -> bool:
     return estimate.of == "E0" or estimate.n_seeds >= least
 
 
-def shown_bound(value: float, estimate: Estimate) -> float:
-    """Return a bound in points within what the difference can be; a change of a difference reaches twice as far."""
+def shown_bound(value: float, estimate: Estimate, settings: GateSettings) -> float:
+    """Return a bound in the result's unit; in points within what the difference, or a change of it, can be."""
+    if settings.unit != POINTS:
+        return PERCENT * value
     most = 2 * PERCENT if estimate.change else PERCENT
     return max(-most, min(most, PERCENT * value))

@@ -11,6 +11,7 @@ from talan_eval.gate.change import mean_change
 from talan_eval.gate.facts import Check, CheckOutcome
 from talan_eval.gate.gated import PERCENT, judged_from, numbers_of, shown_bound
 from talan_eval.gate.wording import (
+    difference_text,
     diverged_text,
     holm_text,
     identical_text,
@@ -77,7 +78,7 @@ def _mean_check(mean: _Mean, p: float, level: float, settings: GateSettings) -> 
         return _without_pass(Check("mean", name, CheckOutcome.INCONCLUSIVE, decides=True, text=text), one)
     delta = PERCENT * estimate.delta
     if found is None:
-        text = too_few_text(name, delta, estimate.n_seeds, SPARSE_SEEDS)
+        text = too_few_text(name, difference_text(delta, settings), estimate.n_seeds, SPARSE_SEEDS)
         return _without_pass(Check("mean", name, CheckOutcome.INCONCLUSIVE, decides=True, text=text, delta=delta), one)
     # the variant that scored best of several looks better than it is, so excluding a loss takes a stricter bound
     tried = one.result.settings.variants_tried
@@ -91,11 +92,14 @@ def _mean_check(mean: _Mean, p: float, level: float, settings: GateSettings) -> 
     looked_before = one.baseline is None and one.of == "E1" and not _holds_at_every_look(outcome, one, settings)
     outcome = CheckOutcome.INCONCLUSIVE if looked_before else outcome
     check = Check(
-        "mean", name, outcome, decides=True, text="", delta=delta, lower=shown_bound(strict.bounds.lower, estimate),
-        upper=shown_bound(upper, estimate), p_fail=p, seeds_to_decide=planned,
+        "mean", name, outcome, decides=True, text="", delta=delta,
+        lower=shown_bound(strict.bounds.lower, estimate, settings), upper=shown_bound(upper, estimate, settings),
+        p_fail=p, seeds_to_decide=planned,
     )  # fmt: skip
     if looked_before:
-        return _without_pass(replace(check, text=looked_text(name, delta), seeds_to_decide=None), one)
+        return _without_pass(
+            replace(check, text=looked_text(name, difference_text(delta, settings)), seeds_to_decide=None), one
+        )
     text = mean_text(check, settings, have=estimate, change=one.baseline is not None)
     adjusted = holm_text(p, settings, one.among)
     told = _told(replace(check, text=text + adjusted + selection_text(settings, tried)), one)
@@ -121,7 +125,7 @@ def _without_outlier(check: Check, estimate: Estimate, level: float, settings: G
     said = outlying_text(
         apart,
         (estimate.seeds[apart.place], PERCENT * estimate.per_seed[apart.place]),
-        (PERCENT * rest.delta, shown_bound(lower, rest), shown_bound(upper, rest)),
+        (PERCENT * rest.delta, shown_bound(lower, rest, settings), shown_bound(upper, rest, settings)),
         settings,
         passed=check.outcome is CheckOutcome.PASS,
     )

@@ -57,7 +57,8 @@ def talan_gate() -> TalanGate:
         found = read_result(Path(result), f'talan_gate("results/NAME", margin={margin:g})')
         names = (contrast,) if isinstance(contrast, str) else tuple(contrast)
         chosen = chosen_contrasts(found, names) if names else ()
-        report = decide(found, GateSettings(margin, per_cell=per_cell), contrasts=chosen)
+        settings = GateSettings(margin, per_cell=per_cell, unit=found.measure.unit)
+        report = decide(found, settings, contrasts=chosen)
         accepted = {CheckOutcome.PASS, *([CheckOutcome.INCONCLUSIVE] if allow_inconclusive else [])}
         if report.outcome not in accepted:
             pytest.fail(without_commands(clean(headline(report))), pytrace=False)

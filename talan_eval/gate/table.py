@@ -23,7 +23,7 @@ def check_table(report: GateReport) -> Table:
     level = fmt.percent(1 - report.settings.alpha)
     columns = (
         Column(("check",), "check", "left"),
-        Column(("delta", "points"), "delta"),
+        Column(("delta", report.settings.unit), "delta"),
         Column(("lower", f"{level}"), f"lower {level}", rank=1),
         Column(("upper", f"{level}"), f"upper {level}", rank=1),
         Column(("p of", "a loss"), "p of a loss", rank=2),

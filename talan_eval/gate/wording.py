@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from talan_eval.gate.facts import CheckOutcome
 from talan_eval.report import format as fmt
-from talan_eval.result.evidence import SPARSE_SEEDS
+from talan_eval.result.evidence import POINTS, SPARSE_SEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,8 +45,8 @@ def mean_text(check: Check, settings: GateSettings, *, have: Estimate, change: b
     """
     level = fmt.percent(1 - settings.alpha)
     what = "The mean gain changed by" if change else "The mean difference is"
-    size = f"{what} {fmt.gain(check.delta)} points"
-    margin = fmt.points(settings.margin)
+    size = f"{what} {fmt.gain(check.delta)} {settings.unit}"
+    margin = _amount(settings)
     if check.outcome is CheckOutcome.PASS:
         return (
             f"A loss of more than {margin} is excluded: {size[0].lower()}{size[1:]}, one-sided {level} lower bound "
@@ -79,7 +79,7 @@ def cell_text(check: Check, settings: GateSettings) -> str:
     bounds = f"one-sided bounds {_bound(check.lower, settings)} and {_bound(check.upper, settings)}"
     p = f"p of a loss {fmt.p_value(check.p_fail, settings.alpha)}, all after Holm"
     said = "a loss was shown" if check.outcome is CheckOutcome.FAIL else check.says
-    return f"{check.name}: {said}, {fmt.gain(check.delta)} points, {bounds}, {p}."
+    return f"{check.name}: {said}, {fmt.gain(check.delta)} {settings.unit}, {bounds}, {p}."
 
 
 def outlying_text(
@@ -102,9 +102,10 @@ def outlying_text(
     what = "PASS is withheld: seed" if passed else "Seed"
     delta, lower, upper = rest
     return (
-        f"{what} {seed[0]} stands apart with {fmt.gain(seed[1])} points (robust distance {apart.distance:.1f}; normal "
-        f"seeds exceed {apart.threshold:.1f} in 1 % of comparisons). Without it: {fmt.gain(delta)} points, bounds "
-        f"{_bound(lower, settings)} and {_bound(upper, settings)}."
+        f"{what} {seed[0]} stands apart with {difference_text(seed[1], settings)} (robust distance "
+        f"{apart.distance:.1f}; normal seeds exceed {apart.threshold:.1f} in 1 % of comparisons). Without it: "
+        f"{difference_text(delta, settings)}, "
+        f"bounds {_bound(lower, settings)} and {_bound(upper, settings)}."
     )
 
 
@@ -174,9 +175,9 @@ def inestimable_text(name: str, of: Question = "E1", contrast: Contrast | None =
     return f"{name}: how far re-training moves this cannot be told from {few}; train at least {SPARSE_SEEDS}."
 
 
-def too_few_text(name: str, delta: float, have: int, need: int) -> str:
+def too_few_text(name: str, difference: str, have: int, need: int) -> str:
     """Explain that so few seeds allow no verdict."""
-    return f"{name}: {fmt.gain(delta)} points over {fmt.count(have, 'seed')}; a verdict needs at least {need}."
+    return f"{name}: {difference} over {fmt.count(have, 'seed')}; a verdict needs at least {need}."
 
 
 def must_pass_name(item: MustPassItem) -> str:
@@ -221,6 +222,16 @@ def _bad(report: GateReport) -> bool:
     return report.outcome is not CheckOutcome.PASS
 
 
+def difference_text(delta: float, settings: GateSettings) -> str:
+    """Return a difference with its unit."""
+    return f"{fmt.gain(delta)} {settings.unit}"
+
+
+def _amount(settings: GateSettings) -> str:
+    """Return the margin with its unit."""
+    return fmt.points(settings.margin) if settings.unit == POINTS else f"{settings.margin:g} {settings.unit}"
+
+
 def _bound(value: float | None, settings: GateSettings) -> str:
     return fmt.bound(value, -settings.margin, 0.0)
 
@@ -233,9 +244,9 @@ def selection_text(settings: GateSettings, tried: int) -> str:
     return f" The lower bound is at {level}, because this arm was picked out of {tried} variants."
 
 
-def looked_text(name: str, delta: float) -> str:
+def looked_text(name: str, difference: str) -> str:
     """Explain why bounds for one look do not decide where seeds were added after an earlier one."""
     return (
-        f"{name}: the difference is {fmt.gain(delta)} points, but seeds were added after an earlier look, and the "
+        f"{name}: the difference is {difference}, but seeds were added after an earlier look, and the "
         "bounds that hold at every look do not decide. Declare the number of seeds before the first look."
     )

@@ -100,6 +100,16 @@ def test_what_was_declared_and_is_missing_makes_it_incomplete(cell, result, prov
     assert said in headline(report)
 
 
+def test_a_confirmation_that_was_declared_and_not_run_makes_it_incomplete(cell, result):
+    found = declared(n_items=2000)
+    found["experiment"]["confirm"] = 5
+    report = gate(result(cell(items=2000), provenance=found))
+    assert report.outcome is CheckOutcome.INCOMPLETE
+    assert "confirmation: 0 of 5 fresh seeds" in headline(report)
+    found["experiment"]["confirm"] = 0
+    assert gate(result(cell(items=2000), provenance=found)).outcome is CheckOutcome.PASS
+
+
 def test_complete_results_are_not_called_incomplete(cell, result):
     assert gate(result(cell(items=2000), provenance=declared(n_items=2000))).outcome is CheckOutcome.PASS
 

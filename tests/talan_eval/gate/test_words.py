@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from talan_core.errors import UserError
 from talan_eval.comparison import ContrastSpec, ItemTable, Origin, ScoreMatrix, StatisticsSettings, compare
-from talan_eval.gate import GateSettings, Outcome, decide
+from talan_eval.gate import CheckOutcome, GateSettings, decide
 from talan_eval.gate.difference import difference_tables
 from talan_eval.gate.junit import render
 from talan_eval.gate.table import check_table, markdown
@@ -83,7 +83,7 @@ def test_a_loss_that_is_significant_alone_is_no_loss_shown_and_its_bound_reaches
     assert cell.e1.one_sided.upper < 0  # the unadjusted bound, which was shown beside the adjusted p
     assert check.upper >= 0
     assert check.says == "no loss shown"
-    assert check.outcome is Outcome.INCONCLUSIVE
+    assert check.outcome is CheckOutcome.INCONCLUSIVE
     assert not check.decides
 
 
@@ -96,7 +96,7 @@ def test_a_margin_means_the_same_in_the_comparison_the_report_and_the_gate(table
     assert mean.margin_test == asked.mean
     report = decide(result, GateSettings(margin))
     check = next(check for check in report.checks if check.kind == "mean")
-    if check.outcome is Outcome.PASS:
+    if check.outcome is CheckOutcome.PASS:
         assert mean.margin_test.word in {"no worse", "equivalent"}
     by_name = {check.name: check for check in report.checks if check.kind == "benchmark"}
     for cell, test in zip(result.contrasts[0].cells, asked.cells, strict=True):
@@ -139,7 +139,7 @@ def test_e2_can_be_gated_and_is_stricter_where_items_lean(cell, result):
 
 def test_e0_of_seven_pairs_speaks_of_them_as_they_are(cell, result):
     report = decide(result(cell(items=200, loss=0.1)), GateSettings(1.0, estimand="E0"))
-    assert report.outcome is Outcome.FAIL
+    assert report.outcome is CheckOutcome.FAIL
     assert "nothing about re-training" in headline(report)
 
 
@@ -161,8 +161,8 @@ def outlying(cell, loss_of_one):
 
 def test_a_seed_that_stands_apart_withholds_a_pass_and_both_answers_are_shown(cell, result):
     sound, apart = (decide(result(outlying(cell, loss)), GateSettings(40.0)) for loss in (0.0, 0.08))
-    assert sound.outcome is Outcome.PASS
-    assert apart.outcome is Outcome.INCONCLUSIVE
+    assert sound.outcome is CheckOutcome.PASS
+    assert apart.outcome is CheckOutcome.INCONCLUSIVE
     assert apart.exit_code == 3
     text = headline(apart)
     assert "PASS is withheld: seed 3 stands apart" in text
@@ -192,12 +192,12 @@ def left_out(cell, **changes):
 def test_what_was_left_out_of_an_arm_makes_a_gate_incomplete_and_is_named(cell, changes, says, share):
     result = left_out(cell, **dict(changes))
     report = decide(result, GateSettings(5.0))
-    assert report.outcome is Outcome.INCOMPLETE
+    assert report.outcome is CheckOutcome.INCOMPLETE
     assert report.exit_code == 4
     for text in (headline(report), markdown(report), render(report)):
         assert says in text.replace("\\_", "_")
-    assert decide(result, GateSettings(5.0, least_share=share)).outcome is Outcome.PASS  # as was declared
-    assert decide(left_out(cell), GateSettings(5.0)).outcome is Outcome.PASS  # the control
+    assert decide(result, GateSettings(5.0, least_share=share)).outcome is CheckOutcome.PASS  # as was declared
+    assert decide(left_out(cell), GateSettings(5.0)).outcome is CheckOutcome.PASS  # the control
 
 
 def test_results_of_other_items_are_no_baseline_and_have_no_difference(cell, result):
@@ -215,7 +215,7 @@ def test_results_of_other_items_are_no_baseline_and_have_no_difference(cell, res
         update={"cells": tuple(cell.model_copy(update={"pairing_hash": None}) for cell in contrast.cells)}
     )
     old = one.model_copy(update={"contrasts": (older,)})
-    assert decide(one, GateSettings(1.0), baseline=old).outcome is Outcome.PASS
+    assert decide(one, GateSettings(1.0), baseline=old).outcome is CheckOutcome.PASS
     changed = old.model_copy(update={"signature": one.signature.replace("|pair:", "|pair:0")})
     with pytest.raises(UserError, match="other items or prompts"):
         decide(one, GateSettings(1.0), baseline=changed)

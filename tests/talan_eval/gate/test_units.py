@@ -1,0 +1,52 @@
+"""The gate speaks in the unit of the result, and of points only where they are points."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from talan_core.errors import UserError
+from talan_eval.comparison import ContrastSpec, ItemTable, Origin, ScoreMatrix, StatisticsSettings, compare
+from talan_eval.gate import CheckOutcome, GateSettings, decide
+from talan_eval.gate.table import markdown
+from talan_eval.gate.terminal import TerminalGate
+from talan_eval.gate.wording import headline
+from talan_eval.result.schema import Measure
+
+SECONDS = Measure(unit="seconds", higher_is_better=False, lower=0, upper=None)
+
+
+def compared(measure, shift, task="points of a test"):
+    rng = np.random.default_rng(0)
+    base = 500 + 40 * rng.random((6, 80))
+    scores = {"base": base, "treat": base + shift + rng.normal(0, 5, base.shape)}
+    items = ItemTable(task, "m", tuple(f"i{n:02}" for n in range(80)), "0" * 12, measure=measure)
+    matrices = [ScoreMatrix("b", arm, items, tuple(range(6)), values) for arm, values in scores.items()]
+    return compare(
+        matrices, [ContrastSpec("base", "treat")], Origin({"made": "here"}), StatisticsSettings(resamples=60)
+    )
+
+
+def test_every_face_names_the_unit_of_the_metric_and_leaves_names_alone():
+    report = decide(compared(SECONDS, 200), GateSettings(150, unit="seconds", per_cell=True))
+    assert report.outcome is CheckOutcome.FAIL
+    assert "-199.75 seconds" in headline(report)
+    (mean, *cells) = report.checks
+    assert mean.delta == pytest.approx(-200, abs=3)
+    assert mean.upper < -100  # a bound in seconds is not cut at what points can be
+    shown = markdown(report)
+    assert "-199.75 seconds" in shown
+    assert all(check.text.replace("points of a test", "").count("point") == 0 for check in report.checks)
+    assert any(check.name.startswith("points of a test") for check in cells)
+    assert "points" not in str(TerminalGate(report)).replace("points of a test", "")
+
+
+def test_a_margin_is_as_large_as_the_unit_allows():
+    assert (
+        decide(compared(SECONDS, 200), GateSettings(400, unit="seconds", fail_below_margin=True)).outcome
+        is CheckOutcome.PASS
+    )
+    with pytest.raises(UserError, match="between 0 and 100 points"):
+        GateSettings(400)
+    with pytest.raises(UserError, match="from 0 on"):
+        GateSettings(float("inf"), unit="seconds")
