@@ -21,7 +21,7 @@ MOST_ARMS: Final = len(_LINES)
 
 def curve_plot(arms: Sequence[Inside]) -> Figure:
     """Draw one backbone's arms, at most six: training loss, and held-out loss where it was measured."""
-    panels = [("training loss, nats per token", [one.loss for one in arms])]
+    panels: list[tuple[str, list[Curve | None]]] = [("training loss, nats per token", [one.loss for one in arms])]
     if any(one.held_out_loss is not None for one in arms):
         panels.append(("held-out loss, nats per token", [one.held_out_loss for one in arms]))
     figure = new_figure(7.2, 2.9)
