@@ -1,6 +1,6 @@
 """How much does a trained block write at each depth, with a plain write and with one that follows the stream, and why?
 
-    python -P benchmarks/write_by_depth.py [--backbone micro] [--seeds 3] [--steps N] [--task gsm8k_micro]
+    python -P benchmarks/write_by_depth.py [--seeds 3] [--steps N] [--layers 0,2] [--backbone micro] [--task gsm8k_micro]
 
 Trains `talan[layer=L]+lora` and `talan[layer=L,write=rms]+lora` for every layer L, with the backbone's recipe unless
 `--steps` says otherwise, and prints means over seeds with the standard error. Before training, of the first item's
@@ -67,17 +67,19 @@ def main() -> None:
     parser.add_argument("--task", default="gsm8k_micro")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=None)
+    parser.add_argument("--layers", default=None, help="Some layers by number, separated by commas; all when left out.")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     material = _material(asked.backbone, asked.task, asked.steps)
-    layers = load_model(material.revision, material.spec.dtype, torch.device("cpu")).config.num_hidden_layers
+    depth = load_model(material.revision, material.spec.dtype, torch.device("cpu")).config.num_hidden_layers
+    layers = range(depth) if asked.layers is None else [int(layer) for layer in asked.layers.split(",")]
     print(
         f"{asked.backbone}, {asked.task}, {material.spec.training.steps} steps of {material.spec.training.batch_size} "
         f"examples, {asked.seeds} seeds, CPU: {_processor()}, torch {torch.__version__}\n"
     )
     print(f"| {' | '.join(HEADS)} |")
     print("|---:|---|" + "---:|" * (len(HEADS) - 2), flush=True)
-    for layer in range(layers):
+    for layer in layers:
         for write in ("plain", "rms"):
             rows = [_numbers(material, f"talan[layer={layer},write={write}]+lora", seed) for seed in range(asked.seeds)]
             print(f"| {layer} | {write} | " + " | ".join(map(_mean, zip(*rows, strict=True))) + " |", flush=True)
