@@ -266,7 +266,7 @@ def _whole_weights(backbone: PreTrainedModel, directory: Path) -> dict[str, torc
 
 
 def _check_index(directory: Path) -> None:
-    """Refuse an index that names anything but shards of the checkpoint: transformers would open a pickle, or elsewhere."""
+    """Refuse an index that names anything but shards of the checkpoint, such as a pickle, or a file elsewhere."""
     path = directory / _INDEX
     if not path.is_file():
         return

@@ -127,7 +127,9 @@ class _Tracker:
         """Send one run with numbers at several steps, likewise."""
         self._send(run, settings, steps.items())
 
-    def _send(self, run: str, settings: Mapping[str, str], rows: Iterable[tuple[int | None, Mapping[str, float]]]) -> None:
+    def _send(
+        self, run: str, settings: Mapping[str, str], rows: Iterable[tuple[int | None, Mapping[str, float]]]
+    ) -> None:
         with contextlib.redirect_stdout(sys.stderr):
             tracker = import_module(self._module)
             start: Callable[..., object] = tracker.init

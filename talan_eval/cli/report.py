@@ -42,7 +42,9 @@ def command(
         float | None, typer.Option(help="Declared margin in points: adds the verdict 'no worse than'.")
     ] = None,
     gain: Annotated[float, typer.Option(help="Gain in points for which to plan what to do next.")] = 1.0,
-    track: Annotated[str | None, typer.Option(help="Send the numbers, and the curves of the trainings, to a tracker: trackio or wandb.")] = None,
+    track: Annotated[
+        str | None, typer.Option(help="Send numbers and curves of trainings to a tracker as well: trackio or wandb.")
+    ] = None,
 ) -> None:
     """Write the tables of a result in other formats.
 

@@ -26,8 +26,9 @@ class Curves:
         backbone: Backbone name; empty in directories of the first version.
         seed: Training seed.
         steps: By number of optimizer steps done, from 0, what was seen then: "loss" (nats per target token) and
-            "gradient/adapter", "gradient/block" (norms before clipping) of the step that was just done, "gate_rms" after
-            it, and "held_out_loss" (nats per target token) where it was measured. What an arm does not have is missing.
+            "gradient/adapter", "gradient/block" (norms before clipping) of the step that was just done, "gate_rms"
+            after it, and "held_out_loss" (nats per target token) where it was measured. What an arm does not have is
+            missing.
     """
 
     arm: str

@@ -153,9 +153,7 @@ def test_a_strict_directory_of_the_first_version_is_read(backbone, tokens, tmp_p
     model = trained(backbone(), "talan[layer=1]+dora")
     saved(model, tmp_path)
     path = tmp_path / "adapter_config.json"
-    path.write_text(
-        json.dumps({**json.loads(path.read_text()), "task_type": "CAUSAL_LM", "peft_type": STRICT_TYPE})
-    )
+    path.write_text(json.dumps({**json.loads(path.read_text()), "task_type": "CAUSAL_LM", "peft_type": STRICT_TYPE}))
     loaded = talan_core.load(tmp_path, backbone())
     assert torch.equal(logits(loaded, tokens), logits(model, tokens))
     loaded.load_adapter(tmp_path, "again")
