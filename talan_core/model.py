@@ -201,6 +201,12 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
         with self.blocks_absent(), super().disable_adapter():
             yield
 
+    @contextlib.contextmanager
+    def partner_off(self) -> Iterator[None]:
+        """Switch the adapter off and leave the block on: inside, the block writes to the backbone. Nests."""
+        with super().disable_adapter():
+            yield
+
     def disable_adapter_layers(self) -> None:
         """Switch adapter and block off until `enable_adapter_layers`."""
         cast("LoraModel", self.base_model).disable_adapter_layers()

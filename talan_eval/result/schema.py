@@ -78,6 +78,7 @@ __all__ = [
     "FailedCell",
     "Family",
     "GuardTerm",
+    "HeldOutLoss",
     "ItemFlip",
     "ItemLevel",
     "LiveProbe",
@@ -101,6 +102,7 @@ __all__ = [
     "Selection",
     "Settings",
     "SignFlip",
+    "TaskLoss",
     "TaskScore",
     "VerdictWord",
     "json_schema",
@@ -306,6 +308,19 @@ class TaskScore(PublishedRecord):
     )
 
 
+class TaskLoss(PublishedRecord):
+    """One arm's held-out loss on the reference solutions of one benchmark."""
+
+    task: str = Field(description="Benchmark name.")
+    n_items: int = Field(ge=1, description="Items whose solution every run was asked.")
+    mean: float = Field(description="Mean over seeds and items, nats per target token of the solution.")
+    by_seed: tuple[float, ...] = Field(description="Mean per seed, in the order of seeds.")
+    seeds: tuple[int, ...] = Field(description="Seeds of these losses.")
+    bits_per_byte: float | None = Field(
+        description="Bits per byte of the solutions, all tokens alike, which compares across tokenizers."
+    )
+
+
 class ArmRecord(PublishedRecord):
     """One arm on one backbone: what answered."""
 
@@ -319,7 +334,7 @@ class ArmRecord(PublishedRecord):
     )
     trained_parameters: int | None = Field(None, description="Null where that was not recorded.")
     scores: tuple[TaskScore, ...] = Field(description="By benchmark, in declared order.")
-    loss: None = Field(None, description="Held-out loss; not recorded yet.")
+    loss: tuple[TaskLoss, ...] | None = Field(None, description="Held-out loss by benchmark; null if not measured.")
 
 
 class Family(PublishedRecord):
@@ -340,6 +355,22 @@ class Family(PublishedRecord):
         default=False, description="Whether its joint sign flips are approximate, because contrasts share an arm."
     )
     hash: str = Field(description="SHA-256 (12 hex digits) of contrasts, cells and metrics, frozen before reading.")
+
+
+class HeldOutLoss(PublishedRecord):
+    """The loss on reference solutions, compared: a secondary family without a primary test.
+
+    It is far more sensitive than scores, and a likelihood of reference solutions is no rate of right answers.
+    """
+
+    measure: Measure = Field(description="Nats per target token; less is better.")
+    contrasts: tuple[Contrast, ...] = Field(
+        min_length=1, description="As the result's own, those without loss left out; points stand for nats."
+    )
+    families: tuple[Family, ...] = Field(
+        min_length=1, description="scores: the cells of all contrasts; means: their means, the first included."
+    )
+    warnings: tuple[str, ...] = Field((), description="Reasons for nulls.")
 
 
 class Selection(PublishedRecord):
@@ -449,6 +480,7 @@ class Result(PublishedRecord):
     contrasts: tuple[Contrast, ...] = Field(min_length=1, description="The primary one first.")
     families: tuple[Family, ...] = Field(min_length=1, description="What is judged together.")
     selection: Selection | None = Field(None, description="Null with one treatment.")
+    loss: HeldOutLoss | None = Field(None, description="Held-out loss as a family of its own; null if not measured.")
     settings: Settings = Field(description="Settings of the statistics.")
     methods: tuple[Method, ...] = Field(description="The methods behind the numbers, with references.")
     failed_cells: tuple[FailedCell, ...] = Field((), description="Evaluations given up; empty when all are there.")
