@@ -69,19 +69,19 @@ def solution_losses(
 
 
 @dataclass(frozen=True, slots=True)
-class _Target:
+class _Written:
     """What is to be predicted, as text, and how many tokens training makes of it."""
 
     text: str
     tokens: int
 
 
-def _target(tokenizer: PreTrainedTokenizerBase, solution: tuple[str, str]) -> _Target | None:
+def _target(tokenizer: PreTrainedTokenizerBase, solution: tuple[str, str]) -> _Written | None:
     prompt, answer = solution
     if not answer.strip():
         return None
     encoded = encode_item(tokenizer, Example(prompt, answer, ""))[0]
     ids = encoded.input_ids[encoded.prompt_length :]
-    return _Target(
+    return _Written(
         str(tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)), len(ids)
     )

@@ -11,7 +11,7 @@ import numpy as np
 from talan_eval.comparison import ScoreColumns, compare, score_matrices
 from talan_eval.comparison.score_columns import label_columns
 from talan_eval.result.evidence import Measure
-from talan_eval.result.schema import HeldOutLoss, TaskLoss
+from talan_eval.result.schema import LossComparison, TaskLoss
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,7 +91,7 @@ def with_losses(
         return result
     own = replace(settings, slices=(), also=(), margin=None, earlier_looks=(), reduce="mean", secondary=True)
     compared = compare(matrices, kept, origin, own)
-    loss = HeldOutLoss(
+    loss = LossComparison(
         measure=compared.measure,
         contrasts=compared.contrasts,
         families=compared.families,

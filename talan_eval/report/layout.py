@@ -15,7 +15,7 @@ from talan_eval.report.contrast_tables import (
     slice_table,
 )
 from talan_eval.report.cost import cost_table
-from talan_eval.report.losses import loss_sentence, loss_table
+from talan_eval.report.loss_words import loss_sentence, loss_table
 from talan_eval.report.overview import arm_table, matrix_table, says_more
 from talan_eval.report.paper import chance_sentence, cross_table
 from talan_eval.report.reasons import reason_table

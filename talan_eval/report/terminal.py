@@ -17,7 +17,7 @@ from talan_eval.report.columns import FLAG
 from talan_eval.report.context import Context
 from talan_eval.report.contrast_tables import also_table, e0_table, main_table, slice_table
 from talan_eval.report.layout import overview
-from talan_eval.report.losses import loss_table
+from talan_eval.report.loss_words import loss_table
 from talan_eval.report.next_steps import margin_note
 from talan_eval.report.view import views
 from talan_eval.result.restated import readable

@@ -19,13 +19,18 @@ if TYPE_CHECKING:
 _ONLY_OF_SCORES: Final = frozenset({"flips lost/gained"})
 
 
-def loss_view(view: View) -> View | None:
-    """Return the held-out loss of a contrast; None where it was not measured in both arms."""
+def loss_view(view: View, *, exact: bool = False) -> View | None:
+    """Return the held-out loss of a contrast; None where it was not measured in both arms.
+
+    Args:
+        view: The contrast.
+        exact: Whether it stays in nats, also where people are shown thousandths.
+    """
     result = of_loss(view.result)
     names = [] if result is None else [(one.base, one.treatment) for one in result.contrasts]
     if result is None or (view.base, view.treatment) not in names:
         return None
-    return View(readable(result), names.index((view.base, view.treatment)), secondary=True)
+    return View(result if exact else readable(result), names.index((view.base, view.treatment)), secondary=True)
 
 
 def loss_table(view: View) -> Table:
