@@ -1,6 +1,6 @@
 """How much does a trained block write at each depth, with a plain write and with one that follows the stream, and why?
 
-    python -P benchmarks/write_by_depth.py [--backbone micro] [--seeds 3] [--steps N] [--task gsm8k_micro]
+    python -P benchmarks/write_by_depth.py [--seeds 3] [--steps N] [--layers 0,2] [--backbone micro] [--task NAME]
 
 Trains `talan[layer=L]+lora` and `talan[layer=L,write=rms]+lora` for every layer L, with the backbone's recipe unless
 `--steps` says otherwise, and prints means over seeds with the standard error. Before training, of the first item's
@@ -16,24 +16,29 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from talan_core.arms import build, parse_arm
-from talan_core.attach import TalanAttachment
 from talan_core.backbones.load import load_model, load_tokenizer, locate
-from talan_core.backbones.names import BackboneSpec, find_backbone
-from talan_core.memory import CausalMemory, MemoryContext
+from talan_core.backbones.names import find_backbone
 from talan_core.probe import liveness
-from talan_core.training.data import EncodedData, Example, encode
+from talan_core.training.data import Example, encode
 from talan_core.training.fit import fit
 from talan_core.training.rendering import prompt_ids, render_prompt
 from talan_eval.tasks.benchmark import load_benchmark
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from talan_core.attach import TalanAttachment
+    from talan_core.backbones.names import BackboneSpec
+    from talan_core.memory import CausalMemory, MemoryContext
+    from talan_core.training.data import EncodedData
 
 HEADS = (
     "layer", "write", "h, RMS", "H, RMS", "evenness of attention", "gradient of the gate, first step",
@@ -67,17 +72,19 @@ def main() -> None:
     parser.add_argument("--task", default="gsm8k_micro")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=None)
+    parser.add_argument("--layers", default=None, help="Some layers by number, separated by commas; all when left out.")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     material = _material(asked.backbone, asked.task, asked.steps)
-    layers = load_model(material.revision, material.spec.dtype, torch.device("cpu")).config.num_hidden_layers
+    depth = load_model(material.revision, material.spec.dtype, torch.device("cpu")).config.num_hidden_layers
+    layers = range(depth) if asked.layers is None else [int(layer) for layer in asked.layers.split(",")]
     print(
         f"{asked.backbone}, {asked.task}, {material.spec.training.steps} steps of {material.spec.training.batch_size} "
         f"examples, {asked.seeds} seeds, CPU: {_processor()}, torch {torch.__version__}\n"
     )
     print(f"| {' | '.join(HEADS)} |")
     print("|---:|---|" + "---:|" * (len(HEADS) - 2), flush=True)
-    for layer in range(layers):
+    for layer in layers:
         for write in ("plain", "rms"):
             rows = [_numbers(material, f"talan[layer={layer},write={write}]+lora", seed) for seed in range(asked.seeds)]
             print(f"| {layer} | {write} | " + " | ".join(map(_mean, zip(*rows, strict=True))) + " |", flush=True)

@@ -283,16 +283,18 @@ def build(
         to the backbone's, but for "pissa" and "hra" (equal up to rounding), "prefix", "prompt" and "noise".
 
     Raises:
-        UserError: If the backbone does not fit the configuration.
+        UserError: If the backbone does not fit the configuration, or has another arm in it.
     """
     import torch  # noqa: PLC0415 - arms are parsed before anything heavy is loaded
 
+    from talan_core.attach import check_untouched  # noqa: PLC0415 - as above
     from talan_core.checkpoint import Provenance  # noqa: PLC0415 - as above
     from talan_core.model import add_talan  # noqa: PLC0415 - as above
     from talan_core.revision import commit_of  # noqa: PLC0415 - as above
     from talan_core.training.pairing import derive_seed, random_state_restored  # noqa: PLC0415 - as above
 
     block = None if arm.block is None else arm.block.config(defaults)
+    check_untouched(model)
     commit_of(model)
     generator = torch.Generator().manual_seed(derive_seed(seed, "talan-init"))
     with random_state_restored(model.device):

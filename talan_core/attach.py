@@ -7,7 +7,7 @@ accelerate dispatches the model, and a wrapper module changes every parameter na
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import torch
 from torch import nn
@@ -19,7 +19,7 @@ from talan_core.errors import UserError
 from talan_core.memory import BORDERS, MemoryContext
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from torch.utils.hooks import RemovableHandle
     from transformers import PreTrainedModel
@@ -50,6 +50,9 @@ class TalanAttachment(nn.Module):
     Raises:
         UserError: If the backbone has no list of decoder layers, or no layer of that number.
     """
+
+    changes_stream: ClassVar[bool] = True
+    """Says to `check_untouched` whose hooks these are."""
 
     def __init__(self, backbone: PreTrainedModel, config: TalanConfig, *, generator: torch.Generator) -> None:
         super().__init__()
@@ -185,6 +188,30 @@ def attach(backbone: PreTrainedModel, attachment: TalanAttachment) -> None:
         after = decoder_layers(decoder)[int(attachment.config.layer) :]
         norms = [norm for place in (*after, decoder) for norm in _norms_of(place)]
         attachment.hold([norm.register_forward_hook(attachment.back_to_its_type) for norm in norms])
+
+
+def check_untouched(backbone: PreTrainedModel, own: Collection[nn.Module] | None = None) -> None:
+    """Refuse a backbone that another arm has changed and still holds: what that arm writes would be added, unseen.
+
+    Args:
+        backbone: The model that an arm is about to be made of.
+        own: The blocks that may be there, of the arm's other adapters; then its adapters may, too.
+
+    Raises:
+        UserError: A block, an edit or an adapter is in it. (Weights that an arm has overwritten cannot be seen.)
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer  # noqa: PLC0415 - blocks themselves do without PEFT
+
+    hooks = [hook for module in backbone.modules() for hook in module._forward_pre_hooks.values()]  # noqa: SLF001 - torch has no public name for it
+    owners = [getattr(hook, "__self__", None) for hook in hooks]
+    left = [owner for owner in owners if getattr(owner, "changes_stream", False) and owner not in (own or ())]
+    adapted = own is None and any(isinstance(module, BaseTunerLayer) for module in backbone.modules())
+    if left or adapted:
+        what = f"a {type(left[0]).__name__}" if left else "an adapter of PEFT"
+        raise UserError(
+            f"Another arm was made of this {type(backbone).__name__} and still has {what} in it.",
+            "Load a new backbone for each arm, or take the other one out first: backbone = model.unload()",
+        )
 
 
 def _norms_of(place: nn.Module) -> list[nn.Module]:

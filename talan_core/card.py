@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from talan_core.block import block_parameters
-from talan_core.checkpoint import ADAPTER_CONFIG, strict_by, read_record
+from talan_core.checkpoint import ADAPTER_CONFIG, read_record, strict_by
 
 if TYPE_CHECKING:
     import os

@@ -6,9 +6,9 @@
     talan_model.safetensors    every tensor of the block, untrained ones too: a random stream is no file format
     README.md                  the model card
 
-In the strict layout, the default, the partner's "task_type" is `STRICT_TASK`, a task that PEFT does not know: loading the
-directory with PEFT, `AutoModelForCausalLM` or a pipeline fails with a ValueError that holds that text. Without it they
-would warn of an unknown key, drop the block, and go on. (Directories of an earlier version have `STRICT_TYPE` as
+In the strict layout, the default, the partner's "task_type" is `STRICT_TASK`, a task that PEFT does not know: loading
+the directory with PEFT, `AutoModelForCausalLM` or a pipeline fails with a ValueError that holds that text. Without it
+they would warn of an unknown key, drop the block, and go on. (Directories of an earlier version have `STRICT_TYPE` as
 "peft_type" instead, of which PEFT makes a KeyError.) Adapters beyond the first have a directory of the same form inside
 the first's. Arms without an adapter of PEFT have `talan_core.plain.PlainRecord` in the place of PEFT's files.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import nn
@@ -23,6 +23,9 @@ class Intervention(nn.Module, ABC):
     Args:
         layer: Number of the decoder layer.
     """
+
+    changes_stream: ClassVar[bool] = True
+    """Says to `talan_core.attach.check_untouched` whose hook this is."""
 
     def __init__(self, layer: int) -> None:
         super().__init__()

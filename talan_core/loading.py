@@ -12,6 +12,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 
 from talan_core.adapter_config import check_sizes, check_virtual_tokens
+from talan_core.attach import check_untouched
 from talan_core.carrier import check_backbone
 from talan_core.checkpoint import (
     ADAPTER_CONFIG,
@@ -60,8 +61,8 @@ def load(
 
     Args:
         directory: What `save_pretrained` wrote, or the Hub id of a repository of such files.
-        base_model: The backbone, changed in place, and not to be used after an error; loaded by the name in the
-            checkpoint when None.
+        base_model: The backbone, with nothing of another arm in it; changed in place, and not to be used after an
+            error; loaded by the name in the checkpoint when None.
         is_trainable: Whether to go on training; otherwise the model is in evaluation mode and nothing requires
             gradients.
         backbone_options: For a backbone that is loaded here, handed on to `AutoModelForCausalLM.from_pretrained`:
@@ -189,6 +190,7 @@ def _settled(
         backbone = _backbone(directory, origin, options)
         commit_of(backbone)
         return backbone
+    check_untouched(base_model)
     check_commit(base_model, origin.name, origin.revision, directory)
     return base_model
 

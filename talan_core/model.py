@@ -13,7 +13,7 @@ from peft import PeftModelForCausalLM, PeftType
 from torch import nn
 
 from talan_core.adapter_config import check_sizes, differing_scale
-from talan_core.attach import TalanAttachment
+from talan_core.attach import TalanAttachment, check_untouched
 from talan_core.card import write_card
 from talan_core.carrier import BlockCarrier
 from talan_core.checkpoint import (
@@ -336,6 +336,7 @@ def add_talan(model: PeftModel, config: TalanConfig, *, generator: torch.Generat
             f"TALAN cannot be paired with {model.active_peft_config.peft_type}: it changes the sequence.",
             "Use a partner that adapts weights, for example talan+lora.",
         )
+    check_untouched(cast("PreTrainedModel", model.get_base_model()), tuple(getattr(model, "talans", {}).values()))
     commit_of(cast("PreTrainedModel", model.get_base_model()))
     attachment = TalanAttachment(cast("PreTrainedModel", model.get_base_model()), config, generator=generator)
     warn_of_width(attachment)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -18,6 +19,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from talan_core.attach import TalanAttachment
+from talan_core.bounded import shown
 from talan_core.card import write_card
 from talan_core.carrier import BlockCarrier
 from talan_core.checkpoint import Provenance, has_block, provenance_of, text_or_none
@@ -39,6 +41,8 @@ ARM_CONFIG: Final = "talan_arm.json"
 ARM_WEIGHTS: Final = "talan_arm.safetensors"
 _FORMAT: Final = 1
 _ONLY: Final = "default"
+_INDEX: Final = "model.safetensors.index.json"
+_SHARD: Final = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -240,6 +244,7 @@ def _whole_weights(backbone: PreTrainedModel, directory: Path) -> dict[str, torc
 
     The model is made after the backbone's own configuration: what the checkpoint's says is not looked at.
     """
+    _check_index(directory)
     with one_error(directory):
         tuned, told = cast("Any", type(backbone)).from_pretrained(
             str(directory),
@@ -264,6 +269,19 @@ def _whole_weights(backbone: PreTrainedModel, directory: Path) -> dict[str, torc
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise damaged(directory, f"the tensor {name} has values that are not finite")
     return weights
+
+
+def _check_index(directory: Path) -> None:
+    """Refuse an index that names anything but shards of the checkpoint, such as a pickle, or a file elsewhere."""
+    path = directory / _INDEX
+    if not path.is_file():
+        return
+    shards = read_json(path).get("weight_map")
+    if not isinstance(shards, dict) or not shards:
+        raise damaged(path, "it has no weight_map")
+    for name in shards.values():
+        if not isinstance(name, str) or _SHARD.fullmatch(name) is None:
+            raise damaged(path, f"it names {shown(name)}, which is no shard of model.safetensors")
 
 
 def _edit_of(

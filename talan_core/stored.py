@@ -9,6 +9,8 @@ import contextlib
 import math
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from safetensors import SafetensorError
+
 from talan_core.bounded import MEGABYTE, parse_json, read_text_bounded
 from talan_core.errors import UserError
 
@@ -72,7 +74,6 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         UserError: It cannot be read, or a tensor has numbers that are not finite.
     """
     import torch  # noqa: PLC0415 - configurations are checked before anything heavy is loaded
-    from safetensors import SafetensorError  # noqa: PLC0415 - as above
     from safetensors.torch import load_file  # noqa: PLC0415 - as above
 
     try:
@@ -161,6 +162,7 @@ def one_error(directory: Path) -> Iterator[None]:
         OSError,
         RecursionError,
         RuntimeError,
+        SafetensorError,
         TypeError,
         ValueError,
     ) as error:

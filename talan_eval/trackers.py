@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 from talan_core.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import ModuleType
 
+    from talan_eval.records.curves import Curves
     from talan_eval.result.schema import E1, Contrast, Result
 
 PROJECT: Final = "talan-eval"
@@ -33,6 +34,15 @@ class Reporter(Protocol):
             numbers: The numbers by path, such as "gsm8k/delta".
         """
 
+    def record_steps(self, run: str, settings: Mapping[str, str], steps: Mapping[int, Mapping[str, float]]) -> None:
+        """Send one run with numbers at several steps.
+
+        Args:
+            run: Its name.
+            settings: As for `record`.
+            steps: The numbers by path, by step, in ascending order.
+        """
+
 
 def send(result: Result, reporter: Reporter) -> None:
     """Send the numbers of a result to a tracker, one run per contrast.
@@ -49,6 +59,20 @@ def send(result: Result, reporter: Reporter) -> None:
             "verdict": contrast.aggregate.verdict,
         }
         reporter.record(f"{contrast.name} {result.primary.family_hash}", settings, numbers(contrast))
+
+
+def send_curves(curves: Sequence[Curves], reporter: Reporter, *, signature: str) -> None:
+    """Send what was seen of trainings while they ran, one run per training; numbers and names only.
+
+    Args:
+        curves: Of each training.
+        reporter: Where to.
+        signature: Of the result that the trainings belong to.
+    """
+    for one in curves:
+        settings = {"arm": one.arm, "backbone": one.backbone, "seed": str(one.seed), "signature": signature}
+        name = " ".join(word for word in (one.arm, one.backbone, f"seed {one.seed}") if word)
+        reporter.record_steps(f"training of {name}", settings, one.steps)
 
 
 def numbers(contrast: Contrast) -> dict[str, float]:
@@ -97,11 +121,21 @@ class _Tracker:
 
     def record(self, run: str, settings: Mapping[str, str], numbers: Mapping[str, float]) -> None:
         """Send one run and finish it; what the tracker says of it goes to standard error."""
+        self._send(run, settings, [(None, numbers)])
+
+    def record_steps(self, run: str, settings: Mapping[str, str], steps: Mapping[int, Mapping[str, float]]) -> None:
+        """Send one run with numbers at several steps, likewise."""
+        self._send(run, settings, steps.items())
+
+    def _send(
+        self, run: str, settings: Mapping[str, str], rows: Iterable[tuple[int | None, Mapping[str, float]]]
+    ) -> None:
         with contextlib.redirect_stdout(sys.stderr):
             tracker = import_module(self._module)
             start: Callable[..., object] = tracker.init
             start(project=PROJECT, name=run, config=dict(settings), **self._quiet(tracker))
-            tracker.log(dict(numbers))
+            for step, numbers in rows:
+                tracker.log(dict(numbers), **({} if step is None else {"step": step}))
             tracker.finish()
 
 

@@ -42,7 +42,9 @@ def command(
         float | None, typer.Option(help="Declared margin in points: adds the verdict 'no worse than'.")
     ] = None,
     gain: Annotated[float, typer.Option(help="Gain in points for which to plan what to do next.")] = 1.0,
-    track: Annotated[str | None, typer.Option(help="Send the numbers to a tracker as well: trackio or wandb.")] = None,
+    track: Annotated[
+        str | None, typer.Option(help="Send numbers and curves of trainings to a tracker as well: trackio or wandb.")
+    ] = None,
 ) -> None:
     """Write the tables of a result in other formats.
 
@@ -56,13 +58,16 @@ def command(
     _check(margin, gain)
     found = read_result(result, "talan-eval report results/NAME")
     if track is not None:
-        from talan_eval.trackers import reporter_named, send  # noqa: PLC0415 - as above
+        from talan_eval.records.curves import read_curves  # noqa: PLC0415 - as above
+        from talan_eval.trackers import reporter_named, send, send_curves  # noqa: PLC0415 - as above
 
-        send(found, reporter_named(track))
+        reporter = reporter_named(track)
+        send(found, reporter)
+        send_curves(read_curves(_home(result)), reporter, signature=found.signature)
     if not wanted:
         _print_table(found, margin)
         return
-    directory = result if result.is_dir() else result.parent
+    directory = _home(result)
     files = _render(found, _context(found, directory, wanted, margin=margin, gain=gain), wanted)
     if _SCORES in wanted:
         from talan_eval.pipeline.scores import score_files  # noqa: PLC0415 - as above
@@ -72,6 +77,10 @@ def command(
         _print_only(files)
     else:
         _write(files, out)
+
+
+def _home(result: Path) -> Path:
+    return result if result.is_dir() else result.parent
 
 
 def _names(given: str | None) -> tuple[str, ...]:

@@ -301,6 +301,49 @@ def test_a_damaged_tensor_file_is_one_error(backbone, stored, file, content):
         talan_core.load(directory, backbone("qwen2"))
 
 
+@pytest.mark.parametrize("cut", [0, 7, 100, -100, -1])
+def test_whole_weights_that_are_cut_off_are_one_error(backbone, stored, cut):
+    directory = stored("full")
+    path = directory / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(UserError, match="is damaged"):
+        talan_core.load(directory, backbone("qwen2"))
+
+
+def in_shards(backbone, directory):
+    build(backbone("qwen2"), parse_arm("full"), seed=0).save_pretrained(str(directory), max_shard_size="20KB")
+    return directory / "model.safetensors.index.json"
+
+
+def test_whole_weights_in_shards_are_read_and_a_missing_one_is_one_error(backbone, tokens, tmp_path):
+    in_shards(backbone, tmp_path)
+    loaded = talan_core.load(tmp_path, backbone("qwen2"))
+    with torch.no_grad():
+        assert torch.equal(loaded(tokens).logits, backbone("qwen2")(tokens).logits)
+    sorted(tmp_path.glob("model-*.safetensors"))[1].unlink()
+    with pytest.raises(UserError, match="is damaged"):
+        talan_core.load(tmp_path, backbone("qwen2"))
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "../other/model-00001-of-00009.safetensors", 3])
+def test_an_index_that_names_a_pickle_or_another_directory_is_refused(backbone, tmp_path, name):
+    index = in_shards(backbone, tmp_path / "one")
+    shutil.copytree(tmp_path / "one", tmp_path / "other")
+    data = json.loads(index.read_text())
+    data["weight_map"][min(data["weight_map"])] = name
+    (tmp_path / "one" / "pytorch_model.bin").write_bytes(pickle.dumps(Program()))
+    index.write_text(json.dumps(data))
+    with pytest.raises(UserError, match="is no shard"):
+        talan_core.load(tmp_path / "one", backbone("qwen2"))
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"weight_map": 3}', '{"weight_map": {}}', "x"])
+def test_an_index_that_is_none_is_one_error(backbone, tmp_path, text):
+    in_shards(backbone, tmp_path).write_text(text)
+    with pytest.raises(UserError, match="is damaged"):
+        talan_core.load(tmp_path, backbone("qwen2"))
+
+
 def test_an_adapter_for_another_task_is_refused(backbone, stored):
     path = stored("lora") / "adapter_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "task_type": "SEQ_CLS"}))

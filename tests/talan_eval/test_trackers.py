@@ -15,6 +15,10 @@ from types import ModuleType
 import pytest
 
 from talan_core.errors import UserError
+from talan_eval.cli import report
+from talan_eval.records.curves import read_curves
+from talan_eval.store.records import Manifest
+from talan_eval.store.store import Store
 from talan_eval.trackers import TRACKERS, numbers, reporter_named, send
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +72,67 @@ def test_each_contrast_is_a_run_of_its_own_with_its_own_numbers(many):
         assert settings["treatment"] == contrast.treatment
         assert logged["mean/delta"] == contrast.aggregate.delta
     assert len({logged["mean/delta"] for _, _, logged in sent}) == 3
+
+
+LOG = {
+    "losses": [0.9, 0.7],
+    "signs": {
+        "adapter_gradients": [1.0, 1.25],
+        "block_gradients": [0.5, 0.25],
+        "gates": [0.01, 0.02],
+        "held_out": [{"step": 0, "loss": 1.5}, {"step": 2, "loss": 0.75}],
+    },
+}
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A results directory with three trainings and an evaluation."""
+    store = Store.open(tmp_path / "grid", Manifest({"arms": []}, "2026-01-01T00:00:00+00:00"))
+    for cell, arm, log in (
+        ("a", "talan+lora", LOG),
+        ("b", "lora", {"losses": [0.8]}),  # as the first version wrote it
+        ("c", "actadd", {"losses": [], "signs": {}}),
+    ):
+        store.seal(cell, {"kind": "training", "arm": arm, "backbone": "micro", "seed": 0, "log": log})
+    store.seal("d", {"kind": "evaluation", "arm": "lora", "backbone": "micro", "seed": 0, "task": "t"})
+    return store.directory
+
+
+def test_the_curves_of_trainings_are_read_by_step(trained, tmp_path):
+    lora, block = read_curves(trained)
+    assert (lora.arm, lora.backbone, lora.seed, lora.steps) == ("lora", "micro", 0, {1: {"loss": 0.8}})
+    assert block.arm == "talan+lora"
+    assert block.steps == {
+        0: {"held_out_loss": 1.5},
+        1: {"loss": 0.9, "gradient/adapter": 1.0, "gradient/block": 0.5, "gate_rms": 0.01},
+        2: {"loss": 0.7, "gradient/adapter": 1.25, "gradient/block": 0.25, "gate_rms": 0.02, "held_out_loss": 0.75},
+    }
+    assert read_curves(tmp_path) == ()  # a result alone
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_a_tracker_gets_the_curves_of_each_training_step_by_step(name, result, trained, monkeypatch):
+    calls = []
+    module = ModuleType(name)
+    module.__spec__ = ModuleSpec(name, None, origin="a stand-in")
+    module.Settings = dict
+    module.init = lambda **fields: calls.append((fields["name"], fields["config"]))
+    module.log = lambda numbers, **place: calls.append((numbers, place))
+    module.finish = lambda: None
+    monkeypatch.setitem(sys.modules, name, module)
+    one = result()
+    (trained / "result.json").write_text(one.to_json())
+    report.command(trained, formats="csv", track=name, margin=None, gain=1.0, out=None)
+    contrast, logged, lora, first, block, *steps = calls
+    assert contrast[0].startswith("talan+lora against lora")
+    assert logged == (numbers(one.contrasts[0]), {})
+    assert lora[0] == "training of lora micro seed 0"
+    assert first == ({"loss": 0.8}, {"step": 1})
+    settings = {"arm": "talan+lora", "backbone": "micro", "seed": "0", "signature": one.signature}
+    assert block == ("training of talan+lora micro seed 0", settings)
+    assert [place["step"] for _, place in steps] == [0, 1, 2]
+    assert steps[-1][0]["held_out_loss"] == 0.75
 
 
 @pytest.mark.parametrize("name", TRACKERS)
