@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from talan_eval.sandbox.inside.frames import Finding
 
 _MAX_DETAIL: Final = 300
+MOST_DEATHS: Final = 3
+"""Of our processes one after the other: at their start, before one program, or over it. Fewer may be chance."""
 
 
 class SandboxError(RuntimeError):
@@ -25,8 +27,8 @@ class Ending:
 
     Args:
         exit_code: Exit status, or the negative number of the signal that killed it; None where the worker died too.
-        why: What it had too much of: "wall", "cpu", "processes", "result", "leftovers"; None where it ended itself, or
-            the kernel ended it.
+        why: What it had too much of: "wall", "cpu", "processes", "result", "leftovers"; "silence" where the worker did
+            not answer in time; None where it ended itself, or the kernel ended it or the worker.
         locked: Whether its boundary was complete before anything of the program was read; no program can say so.
     """
 
@@ -99,6 +101,7 @@ def _stopped_by_worker(ending: Ending, limits: Limits) -> tuple[Status, str] | N
         "cpu": _too_much_cpu(limits),
         "processes": (Status.CRASHED, f"more than {limits.processes} processes and threads"),
         "result": (Status.FAILED, f"values of more than {limits.result_bytes} bytes"),
+        "silence": (Status.LIMITS, "the worker that ran it did not answer in time"),
         "leftovers": (Status.LIMITS, "what it left in its working directory cannot be removed in time"),
     }[ending.why]
 
@@ -106,7 +109,7 @@ def _stopped_by_worker(ending: Ending, limits: Limits) -> tuple[Status, str] | N
 def _stopped_by_kernel(ending: Ending, limits: Limits) -> tuple[Status, str] | None:
     """Return which signal ended the program, or None where none did."""
     if ending.exit_code is None:
-        return Status.LIMITS, "the worker that ran it was killed or did not answer in time"
+        return Status.LIMITS, f"{MOST_DEATHS} workers that ran it were killed"
     if ending.exit_code == -signal.SIGXCPU:
         return _too_much_cpu(limits)
     return (Status.CRASHED, f"killed by signal {-ending.exit_code}") if ending.exit_code < 0 else None

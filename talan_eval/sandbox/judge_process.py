@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import json
 import os
 import selectors
 import signal
 import subprocess
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from talan_eval.sandbox.inside.frames import Finding
 from talan_eval.sandbox.inside.judging import HEADER, READY
-from talan_eval.sandbox.judge import SandboxError, judge, not_comparable, not_judged
+from talan_eval.sandbox.judge import MOST_DEATHS, SandboxError, judge, not_comparable, not_judged
 from talan_eval.sandbox.worker import ENVIRONMENT, command
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ SECONDS: Final = 2.0
 """CPU time for the values of one program; MBPP's take less than a millisecond."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Case:
     """One program that has ended.
 
@@ -36,6 +36,7 @@ class Case:
         ending: How its process ended.
         expected: The expected value of each test, as JSON of a list.
         n_tests: How many there are.
+        deaths: Judges that were killed over it, or before they came to it.
     """
 
     number: int
@@ -43,6 +44,7 @@ class Case:
     ending: Ending
     expected: bytes
     n_tests: int
+    deaths: int = 0
 
 
 class JudgeProcess:
@@ -65,6 +67,7 @@ class JudgeProcess:
         self._waiting: collections.deque[Case] = collections.deque()
         self._answer = bytearray()
         self._is_ready = False
+        self._killed_at_start = 0
         self._start()
 
     def __len__(self) -> int:
@@ -93,6 +96,7 @@ class JudgeProcess:
         self._answer.clear()
         if not self._is_ready:
             self._is_ready = answer == READY
+            self._killed_at_start = 0
             self._send()
             return None
         case = self._waiting.popleft()
@@ -139,18 +143,33 @@ class JudgeProcess:
             return  # it has ended, as its output is about to show
 
     def _replaced(self) -> tuple[int, ProgramOutcome] | None:
-        """Start another judge where one was ended over a case, and decide that case."""
+        """Start another judge where one has ended, and decide the case over which it did.
+
+        One that was killed says nothing about the case before others were killed over it as well.
+
+        Raises:
+            SandboxError: Judges do not start.
+        """
         self._selector.unregister(self._stdout)
         status = self._process.wait()
         self._stdin.close()
         self._stdout.close()
+        was_killed = status == -signal.SIGKILL  # its own limits end it by other means
         if not self._is_ready:
-            raise SandboxError(f"The process that compares values did not start (status {status}).")
+            self._killed_at_start += was_killed
+            if not was_killed or self._killed_at_start == MOST_DEATHS:
+                raise SandboxError(f"The process that compares values did not start (status {status}).")
+            self._start()
+            return None
         case = self._waiting.popleft() if self._waiting else None
+        if case is not None and was_killed and case.deaths + 1 < MOST_DEATHS:
+            self._waiting.appendleft(dataclasses.replace(case, deaths=case.deaths + 1))
+            case = None
         self._start()
         if case is None:
             return None
         case.ending.check()
-        if status == -signal.SIGKILL:  # its own limits end it by other means
-            return case.number, not_judged(case.n_tests, "the process that compares its values was killed")
+        if was_killed:
+            why = f"{MOST_DEATHS} processes that compared its values were killed"
+            return case.number, not_judged(case.n_tests, why)
         return case.number, not_comparable(case.n_tests, self._seconds)

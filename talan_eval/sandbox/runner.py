@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Self
 from talan_eval.sandbox.home import Home
 from talan_eval.sandbox.inside.frames import read_report
 from talan_eval.sandbox.job import Job, Limits, ProgramOutcome
-from talan_eval.sandbox.judge import SandboxError, not_judged
+from talan_eval.sandbox.judge import MOST_DEATHS, SandboxError, not_judged
 from talan_eval.sandbox.judge_process import Case, JudgeProcess
 from talan_eval.sandbox.plan import ComputedValue, ExpectedTooLargeError, Literal, compiled, parse_test
 from talan_eval.sandbox.tiers import Tier, find_tier, setup
@@ -44,19 +44,27 @@ _MOST_WAITING = 16
 """Programs that wait to be judged for each worker, before no more are started."""
 _OF_SIZE = frozenset({"MemoryError", "RecursionError", "OverflowError", "value"})
 """What an expected side raises that is too large; the last one is said of values that are too deep to leave."""
-_MOST_TRIES = 3
-"""Workers that may die before they come to a program, for one program."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A job as the worker and the judge take it."""
+    """A job as the worker and the judge take it.
+
+    Args:
+        number: Which of the caller's jobs it is.
+        job: What the worker is given.
+        expected: The expected value of each test, as JSON of a list.
+        n_tests: How many there are.
+        deaths_before: Workers that died before they came to it.
+        deaths_over: Workers that died over it.
+    """
 
     number: int
     job: bytes
     expected: bytes
     n_tests: int
-    tries: int = 1
+    deaths_before: int = 0
+    deaths_over: int = 0
 
 
 @dataclasses.dataclass(slots=True)
@@ -65,7 +73,7 @@ class _Batch:
 
     Args:
         waiting: Those that were not looked at yet, numbered.
-        again: Those whose worker died before it came to them.
+        again: Those whose worker died.
         running: Those that run.
         done: Outcomes that wait for an earlier one.
     """
@@ -207,22 +215,23 @@ class Runner:
             worker.start(job.job)
         except WorkerLostError:
             self._retire(worker)
-            self._try_again(job, batch)
+            batch.again.append(self._not_reached(job))
         else:
             batch.running[worker] = job
 
-    def _try_again(self, job: _Prepared, batch: _Batch) -> None:
-        """Put a job that no worker has come to back in front.
+    def _not_reached(self, job: _Prepared) -> _Prepared:
+        """Count one more worker that died before it came to a job.
 
         Raises:
             SandboxError: That has happened too often to be chance.
         """
-        if job.tries == _MOST_TRIES:
+        deaths = job.deaths_before + 1
+        if deaths == MOST_DEATHS:
             raise SandboxError(
-                f"{job.tries} workers died before they came to a program, most likely for want of memory. "
+                f"{deaths} workers died before they came to a program, most likely for want of memory. "
                 f"{self._count} workers may need {self._count * self._limits.memory_bytes >> 20} MB together."
             )
-        batch.again.append(dataclasses.replace(job, tries=job.tries + 1))
+        return dataclasses.replace(job, deaths_before=deaths)
 
     def _news(self, batch: _Batch) -> Iterator[tuple[int, ProgramOutcome]]:
         """Wait for news; pass programs that have ended on to the judge, and yield what it has decided."""
@@ -242,6 +251,10 @@ class Runner:
     def _ended(self, worker: Worker, job: _Prepared, batch: _Batch) -> None:
         """Pass a program that has ended on to the judge, and part with its worker where it can take no other.
 
+        A worker that somebody killed between two programs may still have begun the second: in tier 1 it is two
+        processes, of which the inner one dies a moment after the outer. So a death says nothing about a program before
+        others have died over it as well. One that does not answer is not tried again: that takes minutes.
+
         Raises:
             SandboxError: Workers die before they come to a program.
         """
@@ -249,27 +262,41 @@ class Runner:
         if ending.exit_code is None or ending.why == "leftovers":
             self._retire(worker)
         if ending.exit_code is None and not ending.locked:
-            self._try_again(job, batch)
+            batch.again.append(self._not_reached(job))
+        elif ending.exit_code is None and ending.why is None and job.deaths_over + 1 < MOST_DEATHS:
+            batch.again.append(dataclasses.replace(job, deaths_over=job.deaths_over + 1))
         else:
             self._the_judge().submit(Case(job.number, reported, ending, job.expected, job.n_tests))
 
     def _retire(self, worker: Worker) -> None:
         """Forget a worker that has died or must not go on."""
         self._workers.remove(worker)
-        if worker in self._selector.get_map():
+        with contextlib.suppress(KeyError, ValueError):  # not watched yet, or closed already
             self._selector.unregister(worker)
         worker.close()
 
     def _idle(self, batch: _Batch) -> Worker:
-        """Return a worker that runs nothing; a new one where all are busy."""
-        idle = [worker for worker in self._workers if worker not in batch.running] or [self._started()]
-        if len(idle) == 1 and len(self._workers) < self._count:
-            self._started()  # most likely wanted next: it starts while this one is waited for
-        self._the_judge()
-        if not idle[0].is_ready:
-            idle[0].await_ready()
-            self._selector.register(idle[0], selectors.EVENT_READ, idle[0])
-        return idle[0]
+        """Return a worker that runs nothing; a new one where all are busy.
+
+        Raises:
+            SandboxError: None starts.
+        """
+        for _ in range(MOST_DEATHS):
+            idle = [worker for worker in self._workers if worker not in batch.running] or [self._started()]
+            if len(idle) == 1 and len(self._workers) < self._count:
+                self._started()  # most likely wanted next: it starts while this one is waited for
+            self._the_judge()
+            worker = idle[0]
+            try:
+                if not worker.is_ready:
+                    worker.await_ready()
+                    self._selector.register(worker, selectors.EVENT_READ, worker)
+            except WorkerLostError as error:
+                self._retire(worker)
+                said = str(error)
+            else:
+                return worker
+        raise SandboxError(said)
 
     def _started(self) -> Worker:
         self._workers.append(Worker(self._limits, self._setup(), self._home()))
@@ -338,7 +365,7 @@ class Runner:
             job = marshal.dumps({"source": source, "setup": "", "calls": [compiled(expected.source)]})
         except (MemoryError, RecursionError):
             return None
-        for _ in range(_MOST_TRIES):
+        for _ in range(MOST_DEATHS):
             worker = self._idle(batch)
             try:
                 reported = worker.run_alone(job)

@@ -101,12 +101,13 @@ class Worker:
 
         Raises:
             TierUnavailableError: It does not, or cannot be built here.
-            SandboxError: The worker does not start.
+            WorkerLostError: It died before that.
+            SandboxError: It does not start in time.
         """
         if self.is_ready:
             return
         self._control.settimeout(_START_SECONDS)
-        told = bytearray()
+        told, chunk = bytearray(), b"-"
         with contextlib.suppress(TimeoutError):
             while not told.endswith(b"\n") and (chunk := self._control.recv(_CHUNK)):
                 told += chunk
@@ -115,7 +116,8 @@ class Worker:
             self._process.kill()
             status = self._process.wait()
             self.close()
-            raise SandboxError(f"A worker did not start: {sys.executable} ended with status {status}.")
+            kind = SandboxError if chunk else WorkerLostError
+            raise kind(f"A worker did not start: {sys.executable} ended with status {status}.")
         ready = json.loads(told)
         if "unavailable" in ready or ready["leaks"]:
             self.close()
@@ -182,7 +184,7 @@ class Worker:
                 self.receive()
             self.check_deadline()
         if self._ending.exit_code is None:
-            raise WorkerLostError("A worker died over a computation.")
+            raise WorkerLostError("A worker died over a computation, or did not answer in time.")
         self._ending.check()
         return self.received()
 
@@ -212,7 +214,7 @@ class Worker:
         """Give the worker up where it does not answer, for example because the program has stopped it."""
         if self._ending is None and time.monotonic() > self._deadline:
             self._process.kill()
-            self._end(None, None)
+            self._end(None, "silence")
 
     def close(self) -> None:
         """End the worker process and what it runs."""

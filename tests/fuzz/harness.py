@@ -64,6 +64,10 @@ class Count:
     accepted: int = 0
 
 
+TALLY: dict[str, Count] = {}
+"""What came of the inputs of the test that runs, by what was read; ``conftest`` makes a table of it."""
+
+
 class SilentlyAcceptedError(AssertionError):
     """A reader took for sound what means something else."""
 
@@ -102,7 +106,7 @@ def fuzz(reader: Reader, directory: Path, strategy: st.SearchStrategy[bytes]) ->
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(reader.seed)
     sound = reader.read(path)
-    count = Count()
+    count = TALLY[reader.name] = Count()
 
     @CHECKED
     @given(strategy)
@@ -111,6 +115,19 @@ def fuzz(reader: Reader, directory: Path, strategy: st.SearchStrategy[bytes]) ->
 
     run()
     return count
+
+
+@contextlib.contextmanager
+def counted(name: str):
+    """Count an input that no file holds, refused where the block raises a UserError, which ends it."""
+    count = TALLY.setdefault(name, Count())
+    count.inputs += 1
+    try:
+        yield
+    except UserError:
+        count.refused += 1
+    else:
+        count.accepted += 1
 
 
 @contextlib.contextmanager

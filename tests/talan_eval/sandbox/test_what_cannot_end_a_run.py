@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import select
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -47,6 +49,11 @@ def scratch(tmp_path, monkeypatch):
 
 def statuses(runner, jobs):
     return [outcome.status for outcome in runner.run(jobs)]
+
+
+def descendants(pid):
+    below = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [*below, *(two for one in below for two in descendants(one))]
 
 
 @pytest.mark.parametrize("name", TREES)
@@ -144,21 +151,49 @@ def test_a_directory_that_is_not_ours_is_left_without_an_error(tmp_path, monkeyp
     assert (tmp_path / "kept" / "file").exists()
 
 
-def test_a_worker_that_is_killed_over_a_program_costs_that_program_alone(any_tier, monkeypatch):
+@pytest.mark.parametrize(("deaths", "status"), [(2, Status.FAILED), (3, Status.LIMITS)])
+def test_a_worker_that_is_killed_over_a_program_costs_that_program_alone(any_tier, monkeypatch, deaths, status):
+    """Two deaths cost nothing: the program is asked again."""
     start = Worker.start
+    killed = []
 
-    def killed(worker, job):
+    def killed_over_it(worker, job):
         start(worker, job)
-        if b"sleep" in job:
+        if b"sleep" in job and len(killed) < deaths:
             select.select([worker._locked], [], [], 30)  # until the program is reached
+            killed.append(worker.pid)
             os.kill(worker.pid, 9)
 
-    monkeypatch.setattr(Worker, "start", killed)
+    monkeypatch.setattr(Worker, "start", killed_over_it)
+    slow = Job("import time\ntime.sleep(2)", ("assert 1 == 2",))
     with Runner(SMALL, 1, any_tier) as runner:
+        outcomes = list(runner.run([GOOD, slow, GOOD]))
+    assert [outcome.status for outcome in outcomes] == [Status.PASSED, status, Status.PASSED]
+    if status is Status.LIMITS:
+        assert outcomes[1].status.value == "error: limits"
+        assert outcomes[1].detail == "3 workers that ran it were killed"
+    assert len(set(killed)) == deaths
+
+
+def test_a_worker_that_does_not_answer_costs_its_program_at_once(tier, monkeypatch):
+    monkeypatch.setattr(worker_module, "GRACE_SECONDS", 0.0)
+    start = Worker.start
+    stopped = []
+
+    def stopping(worker, job):
+        start(worker, job)
+        if b"sleep" in job:
+            select.select([worker._locked], [], [], 30)
+            stopped.append(worker.pid)
+            for pid in (worker.pid, *descendants(worker.pid)):
+                os.kill(pid, signal.SIGSTOP)
+
+    monkeypatch.setattr(Worker, "start", stopping)
+    with Runner(dataclasses.replace(SMALL, wall_seconds=3.0), 1, tier) as runner:
         outcomes = list(runner.run([GOOD, WAITING, GOOD]))
     assert [outcome.status for outcome in outcomes] == [Status.PASSED, Status.LIMITS, Status.PASSED]
-    assert outcomes[1].status.value == "error: limits"
-    assert outcomes[1].detail == "the worker that ran it was killed or did not answer in time"
+    assert outcomes[1].detail == "the worker that ran it did not answer in time"
+    assert len(stopped) == 1
 
 
 @pytest.mark.parametrize(("deaths", "passes"), [(1, True), (2, True), (3, False)])
@@ -191,22 +226,57 @@ def test_a_worker_that_is_killed_between_two_programs_is_replaced(tier):
         assert statuses(runner, [GOOD] * 4) == [Status.PASSED] * 4
 
 
-def test_a_judge_that_is_killed_costs_the_program_that_it_judged(tier, monkeypatch):
-    submit = JudgeProcess.submit
+def test_workers_that_are_killed_while_they_start_are_replaced_twice(tier, monkeypatch):
+    ready = Worker.await_ready
     killed = []
 
-    def killing(judge, case):
-        if case.number > 0 and not len(judge) and not killed:  # no earlier case is with it
+    def dying(worker):
+        if len(killed) < deaths:
+            killed.append(worker.pid)
+            os.kill(worker.pid, 9)
+        ready(worker)
+
+    monkeypatch.setattr(Worker, "await_ready", dying)
+    for deaths in (2, 3):
+        killed.clear()
+        with Runner(SMALL, 2, tier) as runner:
+            if deaths == 2:
+                assert statuses(runner, [GOOD] * 3) == [Status.PASSED] * 3
+            else:
+                with pytest.raises(SandboxError, match=r"A worker did not start: .* ended with status -9"):
+                    statuses(runner, [GOOD] * 3)
+        assert len(set(killed)) == deaths
+
+
+@pytest.mark.parametrize("which", [0, -1])
+def test_workers_of_two_processes_are_replaced_whichever_is_killed_between_programs(tier, which):
+    """In tier 1 the inner process may take one more program before it follows the outer one."""
+    with Runner(SMALL, 2, tier) as runner:
+        for _ in range(10):
+            assert statuses(runner, [GOOD, GOOD]) == [Status.PASSED] * 2
+            for pid in runner.pids:
+                os.kill([pid, *descendants(pid)][which], 9)
+
+
+@pytest.mark.parametrize(("deaths", "lost"), [(1, 0), (2, 0), (3, 1)])
+def test_a_judge_that_is_killed_costs_the_program_that_it_judged(tier, monkeypatch, deaths, lost):
+    """Two deaths cost nothing: the case is asked again."""
+    send = JudgeProcess._send
+    killed = []
+
+    def killing(judge):
+        if judge._is_ready and judge._waiting and judge._waiting[0].number == 3 and len(killed) < deaths:
             killed.append(judge._process.pid)
             judge._process.kill()
-        submit(judge, case)
+            judge._process.wait()
+        send(judge)
 
-    monkeypatch.setattr(JudgeProcess, "submit", killing)
+    monkeypatch.setattr(JudgeProcess, "_send", killing)
     with Runner(SMALL, 1, tier) as runner:
-        assert statuses(runner, [GOOD])[0] is Status.PASSED
         found = statuses(runner, [GOOD] * 30)
-        assert found[0] is Status.PASSED
-        assert sorted(map(str, found)) == sorted([str(Status.LIMITS), *[str(Status.PASSED)] * 29])
+        assert len(set(killed)) == deaths
+        assert [number for number, status in enumerate(found) if status is not Status.PASSED] == [3] * lost
+        assert set(found) <= {Status.PASSED, Status.LIMITS}
         runner._judge._process.kill()
         runner._judge._process.wait()  # it has died before the next program is sent
         assert statuses(runner, [GOOD] * 3) == [Status.PASSED] * 3  # it was idle
