@@ -158,18 +158,17 @@ def withheld_text(rates: str, *, passed: bool) -> str:
     return f"{what} and their pairs are in no mean{': ' if rates else ''}{rates}."
 
 
-def inestimable_text(name: str, of: Question = "E1", contrast: Contrast | None = None) -> str:
+def inestimable_text(name: str, of: Question = "E1", seeds: int = 1) -> str:
     """Explain why nothing is known of a difference, and what to do about it.
 
     Args:
         name: Of what.
         of: What was asked.
-        contrast: Of which contrast's mean; None for a single benchmark.
+        seeds: Training seeds that it was seen at.
     """
     if of == "E0":
         return f"{name}: the result does not say how pairs of checkpoints differ (E0); compare the runs again, paired."
-    seeds = 1 if contrast is None else max(cell.n_seeds for cell in contrast.cells)
-    if contrast is not None and seeds >= SPARSE_SEEDS:
+    if seeds >= SPARSE_SEEDS:
         return f"{name}: the result does not hold what {of} needs; compare the runs again."
     few = "one training seed" if seeds == 1 else f"{seeds} training seeds"
     return f"{name}: how far re-training moves this cannot be told from {few}; train at least {SPARSE_SEEDS}."
@@ -210,11 +209,11 @@ def rule(settings: GateSettings, of: Question = "E1") -> str:
     fail = f"below {-settings.margin:g}" if settings.fail_below_margin and settings.margin else "below 0"
     cells = [name for name, on in (("benchmark", settings.per_cell), ("slice", settings.per_slice)) if on]
     single = f"; FAIL too when a loss is shown on a single {' or '.join(cells)} (Holm)" if cells else ""
-    both = ", from five seeds on by the bootstrap-t as well," if of == "E1" else ""
+    both = ", from five seeds on by the bootstrap-t as well" if of == "E1" else ""
     seeds = ", and no seed stands apart" if of == "E1" else ""
     return (
         f"One-sided {level} bounds of the mean over benchmarks ({of}): PASS when the lower one is above "
-        f"-{settings.margin:g}{both}{seeds}; FAIL when the upper one is {fail}; else INCONCLUSIVE{single}."
+        f"{0 - settings.margin:g}{both}{seeds}; FAIL when the upper one is {fail}; else INCONCLUSIVE{single}."
     )
 
 
