@@ -32,6 +32,7 @@ EXAMPLES = (
 
 _GAP = 2
 _VERDICT_SEEDS = 3
+_POINTS = "points"
 
 
 def perform(request: PowerRequest) -> None:
@@ -50,7 +51,7 @@ def perform(request: PowerRequest) -> None:
     console = terminal()
     console.print(
         f"{plan.n_seeds} seeds, {_count(plan.k, 'sample')} per item, two-sided alpha {plan.alpha:g}, "
-        f"power {plan.power:.0%}. Variance components {plan.basis}.",
+        f"power {plan.power:.0%}. Variance components {plan.basis}.{_of_unit(plan)}",
         markup=False,
     )
     table, dropped = main_table(plan).fitted(console.width, _GAP)
@@ -106,8 +107,8 @@ def main_table(plan: Plan) -> Table:
         ]
     rows = []
     for row in plan.rows:
-        cells = [row.name, "" if row.n_items is None else f"{row.n_items:,}", f"{row.seed_sd:.2f}", _gain(row.mde)]
-        cells.append(f"{row.t_mde:.2f}")
+        cells = [row.name, "" if row.n_items is None else f"{row.n_items:,}", _gain(row.seed_sd, plan)]
+        cells += [_gain(row.mde, plan), _gain(row.t_mde, plan)]
         if plan.delta is not None:
             cells += ["" if chance is None else f"{chance:.0%}" for chance in (row.power, row.t_power)]
             cells.append(">1,000" if row.seeds is None else f"{row.seeds:,}")
@@ -115,7 +116,7 @@ def main_table(plan: Plan) -> Table:
             cells.append(_range(row.samples))
             cells.append("" if row.exaggeration is None else f"{row.exaggeration.type_m:.1f} x")
         rows.append(tuple(cells))
-    return Table("Points", tuple(columns), tuple(rows))
+    return Table(plan.unit.capitalize(), tuple(columns), tuple(rows))
 
 
 def legend(plan: Plan) -> tuple[str, ...]:
@@ -137,8 +138,14 @@ def legend(plan: Plan) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _gain(points: float | None) -> str:
-    return "n/a" if points is None else f"{points:.2f}"
+def _gain(size: float | None, plan: Plan) -> str:
+    if size is None:
+        return "n/a"
+    return f"{size:.2f}" if plan.unit == _POINTS else f"{size:.3g}"
+
+
+def _of_unit(plan: Plan) -> str:
+    return "" if plan.unit == _POINTS else f" Gains, whatever their direction, are in {plan.unit}."
 
 
 def _range(samples: Sequence[int | None]) -> str:
@@ -156,13 +163,13 @@ def _by_size(row: Row, plan: Plan) -> RichTable:
     from talan_eval.planning.forecast import TABLE_SAMPLES, TABLE_SEEDS  # noqa: PLC0415 - as above
 
     table = RichTable(
-        box=box.SIMPLE_HEAD, title=f"MDE {plan.power:.0%} of the verdict, points: {row.name}", title_justify="left"
+        box=box.SIMPLE_HEAD, title=f"MDE {plan.power:.0%} of the verdict, {plan.unit}: {row.name}", title_justify="left"
     )
     table.add_column("seeds", justify="right")
     for samples in TABLE_SAMPLES:
         table.add_column(f"k = {samples}", justify="right")
     for seeds, line in zip(TABLE_SEEDS, row.table, strict=True):
-        table.add_row(str(seeds), *(" to ".join(dict.fromkeys(map(_gain, cell))) for cell in line))
+        table.add_row(str(seeds), *(" to ".join(dict.fromkeys(_gain(size, plan) for size in cell)) for cell in line))
     return table
 
 
