@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from talan_core.block import block_parameters
-from talan_core.checkpoint import ADAPTER_CONFIG, STRICT_TYPE, read_record
+from talan_core.checkpoint import ADAPTER_CONFIG, strict_by, read_record
 
 if TYPE_CHECKING:
     import os
@@ -43,7 +43,7 @@ def render_card(record: BlockRecord, adapter: dict[str, Any], base_parameters: i
     Returns:
         Markdown with the Hub's metadata in front.
     """
-    parts = [_metadata(record), _introduction(record, strict=adapter.get("peft_type") == STRICT_TYPE), _usage(record)]
+    parts = [_metadata(record), _introduction(record, strict=strict_by(adapter)), _usage(record)]
     block = {name: value for name, value in record.config.to_dict().items() if name != "format"}
     parts.append("## TALAN block\n\n" + _table(block))
     number = block_parameters(record.config, record.hidden_size)

@@ -1,14 +1,16 @@
 """One directory for both: PEFT's own files for the partner, and two files of ours for the block.
 
-    adapter_config.json        the partner's, plus the key "talan" (a plain PEFT load warns that it does not know it)
+    adapter_config.json        the partner's, plus the key "talan"
     adapter_model.safetensors  the partner only; a plain PEFT load reads it
     talan_config.json          `BlockRecord`
     talan_model.safetensors    every tensor of the block, untrained ones too: a random stream is no file format
     README.md                  the model card
 
-In the strict layout the partner's "peft_type" is `STRICT_TYPE`, a type that PEFT does not know, so that a plain PEFT
-load fails with that text instead of warning. Adapters beyond the first have a directory of the same form
-inside the first's. Arms without an adapter of PEFT have `talan_core.plain.PlainRecord` in the place of PEFT's files.
+In the strict layout, the default, the partner's "task_type" is `STRICT_TASK`, a task that PEFT does not know: loading the
+directory with PEFT, `AutoModelForCausalLM` or a pipeline fails with a ValueError that holds that text. Without it they
+would warn of an unknown key, drop the block, and go on. (Directories of an earlier version have `STRICT_TYPE` as
+"peft_type" instead, of which PEFT makes a KeyError.) Adapters beyond the first have a directory of the same form inside
+the first's. Arms without an adapter of PEFT have `talan_core.plain.PlainRecord` in the place of PEFT's files.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ BLOCK_WEIGHTS: Final = "talan_model.safetensors"
 ADAPTER_KEY: Final = "talan"
 OWN_DIRECTORY: Final = "."
 """As the name of a backbone: the checkpoint's own directory, where a merged model is."""
+STRICT_TASK: Final = "TALAN: load this checkpoint with talan_core.load(DIR), plain PEFT would drop its block"
 STRICT_TYPE: Final = "TALAN (load this checkpoint with talan_core.load(DIR), plain PEFT would drop its block)"
 _CONTEXT: Final[Mapping[str, type | UnionType]] = {
     "base_model": str | NoneType,
@@ -145,23 +148,32 @@ def write_block(directory: Path, record: BlockRecord, tensors: Mapping[str, torc
 
 
 def announce_block(adapter_directory: Path, *, strict: bool) -> None:
-    """Add the key to the partner's configuration that makes a plain PEFT load warn.
+    """Say in the partner's configuration that there is a block beside it.
 
     Args:
         adapter_directory: Where PEFT wrote the partner's `adapter_config.json`.
-        strict: Make a plain PEFT load fail instead.
+        strict: Make a plain PEFT load fail; else it warns of a key that it does not know.
     """
     path = adapter_directory / ADAPTER_CONFIG
     data = {**read_json(path), ADAPTER_KEY: BLOCK_CONFIG}
     if strict:
-        data["peft_type"] = STRICT_TYPE
+        data["task_type"] = STRICT_TASK
     path.write_text(json.dumps(data, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def is_strict(directory: str | os.PathLike[str]) -> bool:
     """Say whether a checkpoint has the strict layout."""
     path = Path(directory) / ADAPTER_CONFIG
-    return path.is_file() and read_json(path).get("peft_type") == STRICT_TYPE
+    return path.is_file() and strict_by(read_json(path))
+
+
+def strict_by(adapter_config: Mapping[str, Any]) -> bool:
+    """Say whether an `adapter_config.json` is of the strict layout.
+
+    Args:
+        adapter_config: What it says.
+    """
+    return adapter_config.get("task_type") == STRICT_TASK or adapter_config.get("peft_type") == STRICT_TYPE
 
 
 def read_partner(directory: str | os.PathLike[str]) -> PeftConfig:
@@ -182,8 +194,10 @@ def read_partner(directory: str | os.PathLike[str]) -> PeftConfig:
     if not isinstance(kind, str):
         raise damaged(path, f"peft_type={kind!r}")
     with one_error(directory), library_warnings_silenced():
-        if is_strict(directory):
-            data["peft_type"] = read_record(directory).partner
+        if strict_by(data):
+            data["task_type"] = "CAUSAL_LM"  # a block stands beside no other
+            if kind == STRICT_TYPE:
+                data["peft_type"] = read_record(directory).partner
             config = cast("PeftConfig", PeftConfig.from_peft_type(**data))  # type: ignore[no-untyped-call] # untyped in PEFT
         else:
             config = cast("PeftConfig", PeftConfig.from_pretrained(str(directory)))

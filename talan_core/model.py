@@ -94,7 +94,7 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
         self,
         save_directory: str,
         *args: Any,  # noqa: ANN401 - PEFT's signature
-        strict: bool = False,
+        strict: bool = True,
         **kwargs: Any,  # noqa: ANN401 - as above
     ) -> None:
         """Save adapters and blocks into one directory; arguments as for `PeftModel.save_pretrained`.
@@ -102,7 +102,8 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
         Args:
             save_directory: Where to; see `talan_core.checkpoint` for the files.
             args: Handed on.
-            strict: Make a plain PEFT load of the directory fail, instead of warning and dropping the block.
+            strict: Make loading the directory without talan_core fail with a message; else plain PEFT warns, and
+                loads the partner without the block.
             kwargs: Handed on. A "state_dict" with the blocks' tensors (sharded training) is used for the blocks too.
         """
         for config in self.peft_config.values():
@@ -198,6 +199,12 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
     def disable_adapter(self) -> Iterator[None]:
         """Switch adapter and block off: inside, the model is the backbone. Nests."""
         with self.blocks_absent(), super().disable_adapter():
+            yield
+
+    @contextlib.contextmanager
+    def partner_off(self) -> Iterator[None]:
+        """Switch the adapter off and leave the block on: inside, the block writes to the backbone. Nests."""
+        with super().disable_adapter():
             yield
 
     def disable_adapter_layers(self) -> None:

@@ -123,11 +123,17 @@ class PlainModel(BlockCarrier):
     @contextlib.contextmanager
     def disable_adapter(self) -> Iterator[None]:
         """Switch everything off: inside, the model is the untuned backbone. Nests."""
+        with self.blocks_absent(), self.partner_off():
+            yield
+
+    @contextlib.contextmanager
+    def partner_off(self) -> Iterator[None]:
+        """Switch edit or tuned weights off and leave the block on. Nests."""
         enabled = self.edit is not None and self.edit.enabled
         if self.edit is not None:
             self.edit.enabled = False
         try:
-            with self.blocks_absent(), self.originals.restored():
+            with self.originals.restored():
                 yield
         finally:
             if self.edit is not None:

@@ -22,6 +22,9 @@ TRAINING_PACKAGES: Final = ("talan-eval", "torch", "transformers", "peft", "toke
 ANSWERING_PACKAGES: Final = ("lm-eval", "math-verify", "sympy")
 """Packages beside those that can change an answer or its grade: prompts and decoding, equal formulas."""
 
+LOSS_VERSION: Final = "1"
+"""Of what held-out loss is; see :mod:`talan_eval.generation.solution_loss`."""
+
 _ABSENT: Final = "absent"
 _OURS: Final = "talan-eval"
 
@@ -56,26 +59,30 @@ class AnsweringIdentity:
         packages: Version of each of :data:`ANSWERING_PACKAGES` by name.
         grading: Version of the graders.
         backend: What the backend says of itself: name, version, dtype, attention.
+        loss: Version of the held-out loss; None where it is not measured, so that answers keep their identity.
     """
 
     packages: Mapping[str, str]
     grading: str
     backend: Mapping[str, str]
+    loss: str | None = None
 
     @classmethod
-    def here(cls, grading: str, backend: Mapping[str, str]) -> AnsweringIdentity:
+    def here(cls, grading: str, backend: Mapping[str, str], *, loss: bool = False) -> AnsweringIdentity:
         """Return that of this environment.
 
         Args:
             grading: Version of the graders.
             backend: From ``Backend.identity()``.
+            loss: Whether the held-out loss is measured too.
         """
-        return cls(installed(ANSWERING_PACKAGES), grading, dict(backend))
+        return cls(installed(ANSWERING_PACKAGES), grading, dict(backend), LOSS_VERSION if loss else None)
 
     def versions(self) -> dict[str, str]:
         """Return all versions by name, those of the backend as "backend.name", "backend.version" and so on."""
         backend = {f"backend.{name}": value for name, value in self.backend.items()}
-        return {**self.packages, "grading": self.grading, **backend}
+        loss = {} if self.loss is None else {"loss": self.loss}
+        return {**self.packages, "grading": self.grading, **loss, **backend}
 
 
 def installed(packages: Sequence[str]) -> dict[str, str]:

@@ -204,15 +204,16 @@ def _contrasts(
         withheld = any(item.scores.diverged_seeds for item in one.whole)
         spec = one.whole[0].scores.contrast
         cells = tuple(_cell(item, next(of_cells), settings, of_checkpoints=of_checkpoints) for item in one.whole)
+        primary = number == 0 and not settings.secondary
         aggregate = judged(
-            mean, own, settings, primary=number == 0, several=several, withheld=withheld, of_checkpoints=of_checkpoints
+            mean, own, settings, primary=primary, several=several, withheld=withheld, of_checkpoints=of_checkpoints
         )
         found.append(
             schema.Contrast(
                 base=spec.base,
                 treatment=spec.treatment,
                 pairing=spec.pairing,
-                cells=(_as_mean(cells[0], aggregate, primary=number == 0),) if len(cells) == 1 else cells,
+                cells=(_as_mean(cells[0], aggregate, primary=primary),) if len(cells) == 1 else cells,
                 slices=tuple(
                     _cell(item, next(of_slices), settings, of_checkpoints=of_checkpoints) for item in one.parts
                 ),

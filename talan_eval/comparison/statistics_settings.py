@@ -53,6 +53,7 @@ class StatisticsSettings:
             one, the verdict on the mean rests on an anytime-valid test as well.
         weights: Weights of benchmarks and groups in the mean, as typed; none for equal weights.
         reduce: How several answers to an item make its score: "mean", or "pass@K".
+        secondary: Whether there is no primary test: the first contrast's mean is then judged among the others.
     """
 
     resamples: int = 10_000
@@ -67,6 +68,7 @@ class StatisticsSettings:
     earlier_looks: tuple[tuple[int, ...], ...] = ()
     reduce: str = MEAN
     weights: tuple[str, ...] = ()
+    secondary: bool = False
 
     @classmethod
     def of_request(cls, request: StatisticsOptions) -> StatisticsSettings:

@@ -269,6 +269,7 @@ class RunWorker:
             benchmark,
             self.assignment.eval_batch,
             tier=self.assignment.sandbox_tier,
+            with_loss=self.assignment.loss,
             record=lambda header: self.store.journal(cell.cell_id, {**header, "weights": weights}),
             on_items=lambda done, total: report(
                 Event(run.cell_id, run.arm, run.seed, "evaluate", done, total, cell.task)

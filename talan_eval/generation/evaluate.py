@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from talan_eval.generation.backend import Prompt, Sampling
 from talan_eval.generation.batches import answer, cut
 from talan_eval.generation.prompts import chat_renderer, check_prompts_fit
+from talan_eval.generation.solution_loss import solution_losses
 from talan_eval.grading.grade import Verdict
 from talan_eval.grading.graders import grade_answers
 from talan_eval.grading.thinking import opens_thinking
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from talan_eval.experiment import TaskSpec
     from talan_eval.generation.backend import Generator
     from talan_eval.generation.batches import Recorder
+    from talan_eval.generation.solution_loss import SolutionLoss
     from talan_eval.grading.grade import Grade
     from talan_eval.sandbox.tiers import Tier
     from talan_eval.tasks.benchmark import Benchmark, Item
@@ -62,6 +65,7 @@ def evaluate(
     batch_size: int,
     *,
     tier: Tier | None = None,
+    with_loss: bool = False,
     record: Recorder | None = None,
     on_items: Callable[[int, int], None] | None = None,
 ) -> EvaluatedAnswers:
@@ -73,6 +77,7 @@ def evaluate(
         benchmark: The questions, with the settings of how to put them.
         batch_size: Prompts at a time. Part of the experiment: in low precision it can change an answer.
         tier: The boundary around model-written programs; the highest that holds here when None.
+        with_loss: Whether the loss on the reference solutions is measured too.
         record: Opens the journal that keeps finished batches; None keeps nothing.
         on_items: Told the number of answers that are there and of all.
 
@@ -103,10 +108,12 @@ def evaluate(
     docs = [item.doc for item in items]
     grades = grade_answers(benchmark.spec.grader, docs, answered.texts, tier, thinking=opened)
     hashes = [hashlib.sha256(text.encode()).hexdigest()[:_HASH_LENGTH] for text in texts]
+    losses = solution_losses(generator, tokenizer, benchmark, texts) if with_loss else ()
     samples = tuple(
         _sample(item, hashes[place % len(hashes)], place // len(hashes), said, grade)
         for place, (item, said, grade) in enumerate(zip(items, answered.texts, grades, strict=True))
     )
+    samples = tuple(_with_loss(one, loss) for one, loss in zip_longest(samples, losses))
     return EvaluatedAnswers(samples, _sandbox(benchmark, tier), answered.seconds_before)
 
 
@@ -140,6 +147,10 @@ def _sample(item: Item, prompt_hash: str, number: int, said: str, grade: Grade) 
         subject=_label(item.doc, "subject"),
         level=_label(item.doc, "level"),
     )
+
+
+def _with_loss(sample: Sample, loss: SolutionLoss | None) -> Sample:
+    return sample if loss is None else replace(sample, loss=loss.nats, loss_tokens=loss.tokens, loss_bytes=loss.bytes)
 
 
 def _label(doc: Mapping[str, Any], name: str) -> str | None:

@@ -34,6 +34,7 @@ class Assignment:
         limit: Items evaluated per task, or None for all.
         generation: How questions are put and answers are drawn.
         backend: What runs the model to answer, by its registered name.
+        loss: Whether evaluations measure the held-out loss too.
         eval_batch: Prompts answered at a time.
         device: torch device name, such as "cpu" or "cuda".
         gpus: GPUs of one run, among whose memory the backbone's layers are divided where there are several.
@@ -55,6 +56,7 @@ class Assignment:
     limit: int | None
     generation: GenerationSettings
     backend: str
+    loss: bool
     eval_batch: int
     device: str
     gpus: int

@@ -153,7 +153,7 @@ def _typed_recipe(request: CompareRequest) -> TypedRecipe:
             f"Type one of them: --recipe {key}={value}",
         )
         for key, value in short.items()
-        if values.get(key, value) != value
+        if key in values and values[key] != value
     )
     return TypedRecipe({**values, **short})
 

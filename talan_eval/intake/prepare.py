@@ -108,6 +108,7 @@ def prepare(request: CompareRequest) -> Prepared:
             limit=request.limit,
             generation=checked.generation,
             backend=request.backend,
+            loss=request.loss,
             eval_batch=one.eval_batch,
             device=device,
             gpus=gpus,
@@ -228,7 +229,7 @@ def _check_slices(labels: Sequence[str], benchmarks: Sequence[Benchmark]) -> Non
 def _answering(request: CompareRequest, one: CheckedBackbone, device: str) -> AnsweringIdentity:
     options = BackendOptions(one.training.dtype, device, one.eval_batch, one.training.quantization)
     backend = make_backend(request.backend, options)
-    return AnsweringIdentity.here(GRADING_VERSION, backend.identity())
+    return AnsweringIdentity.here(GRADING_VERSION, backend.identity(), loss=request.loss)
 
 
 def _experiment(

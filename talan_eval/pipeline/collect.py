@@ -23,6 +23,7 @@ from talan_eval.comparison.held_out import split_items
 from talan_eval.comparison.score_columns import RERUN
 from talan_eval.comparison.selection import confirmed
 from talan_eval.grading.reasons import Said, count_reasons, is_by_math_verify_alone, is_unparsed
+from talan_eval.pipeline.losses import loss_of, with_losses
 from talan_eval.records.notes import (
     contamination,
     failed_evaluations,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from talan_eval.comparison import ContrastSpec, ScoreColumns, ScoreMatrix
     from talan_eval.experiment import Experiment
     from talan_eval.grid import Run
+    from talan_eval.pipeline.losses import RunLoss
     from talan_eval.records.samples import Sample
     from talan_eval.result.schema import ArmKind, Result, Selection
     from talan_eval.store.failures import Failure
@@ -86,6 +88,7 @@ def collect(
     known = replace(settings, earlier_looks=earlier_looks(looks, look))
     result = compare(matrices, contrasts, grid.origin(experiment.seeds), known)
     ledger.enter(look)
+    result = with_losses(result, grid.losses(experiment.seeds), contrasts, grid.origin(experiment.seeds), known)
     if experiment.confirm:
         chosen = _selection(matrices, contrasts, settings) if settings.confirm_items else result.selection
         result = _confirmed(result, chosen, grid, settings)
@@ -170,6 +173,7 @@ class _Answered:
 
     columns: ScoreColumns
     reasons: Mapping[str, int]
+    loss: RunLoss | None
 
 
 def _said(sample: Sample) -> Said:
@@ -194,6 +198,13 @@ class _Grid:
         order = {arm: place for place, arm in enumerate(self.experiment.arms)}
         columns.sort(key=lambda one: order[one.arm])
         return score_matrices(columns, metrics={task.name: task.metric for task in self.experiment.tasks})
+
+    def losses(self, seeds: Sequence[int]) -> tuple[RunLoss, ...]:
+        """Return the held-out losses of all arms at some seeds, likewise."""
+        wanted = [run for run in self.runs if run.seed in seeds or run.arm in self.experiment.fixed]
+        found = [one.loss for run in wanted for one in self._answered(run) if one.loss is not None]
+        order = {arm: place for place, arm in enumerate(self.experiment.arms)}
+        return tuple(sorted(found, key=lambda one: order[one.columns.arm]))
 
     def origin(self, seeds: Sequence[int]) -> Origin:
         """Return where the scores at some seeds come from."""
@@ -236,7 +247,9 @@ class _Grid:
                 samples = read_samples(self.store.payload_path(file.name))
                 (columns,) = columns_of(scored_items(run, cell.task, samples), RERUN)
                 k = max(task.generation.samples for task in self.experiment.tasks if task.name == cell.task)
-                self._known[cell.cell_id] = _Answered(replace(columns, k=k), count_reasons(map(_said, samples)))
+                self._known[cell.cell_id] = _Answered(
+                    replace(columns, k=k), count_reasons(map(_said, samples)), loss_of(run, cell.task, samples)
+                )
             if cell.cell_id in self._known:
                 yield self._known[cell.cell_id]
 

@@ -36,6 +36,10 @@ class Sample:
         symbolic: math-verify's own verdict, where it was asked; else None.
         subject: Subject of the item, where its benchmark has subjects; results can be sliced by it.
         level: Level of the item, likewise.
+        loss: Held-out loss on the item's reference solution, nats per target token; on the first answer to the item
+            alone, and None where it was not measured.
+        loss_tokens: Target tokens of that solution.
+        loss_bytes: Its bytes.
     """
 
     item_id: str
@@ -50,6 +54,9 @@ class Sample:
     symbolic: str | None = None
     subject: str | None = None
     level: str | None = None
+    loss: float | None = None
+    loss_tokens: int | None = None
+    loss_bytes: int | None = None
 
     @property
     def labels(self) -> tuple[tuple[str, str], ...]:

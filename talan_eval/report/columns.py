@@ -160,6 +160,7 @@ IDENTITY: Final[tuple[ColumnOf[CellLine], ...]] = tuple(
         ("task", _of_cell(lambda cell: cell.task)),
         ("slice", _of_cell(lambda cell: cell.slice)),
         ("metric", _of_cell(lambda cell: cell.metric)),
+        ("unit", lambda line: line.view.unit),
         ("n_items", _of_cell(lambda cell: cell.n_items)),
         ("n_dropped", _of_cell(lambda cell: cell.n_dropped)),
         ("n_seeds", _seeds),

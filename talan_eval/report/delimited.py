@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from talan_eval.report.clean import one_line
 from talan_eval.report.columns import cell_columns, cell_lines, slice_lines
 from talan_eval.report.context import Context
+from talan_eval.report.loss_words import loss_view
 from talan_eval.report.table import records
 from talan_eval.report.view import views
 
@@ -21,15 +22,17 @@ if TYPE_CHECKING:
 
 
 def render(result: Result) -> str:
-    r"""Render the cells, the slices and the mean of each contrast as CSV text with "\r\n" line ends.
+    r"""Render the cells, the slices and the mean of each contrast, then its held-out loss, as CSV text.
 
-    Points, or the result's own unit, for scores, differences, intervals and MDE; an empty field cannot be estimated.
+    Lines end in "\r\n". The column unit says what scores, differences, intervals and MDE of a row are measured in:
+    points, or the result's own unit, and nats for the loss. An empty field cannot be estimated.
     Text that a spreadsheet would run as a formula (it starts with = + - or @) gets a leading apostrophe.
     """
     lines: list[CellLine] = []
     for view in views(result, Context()):
         *cells, mean = cell_lines(view)
         lines += [*cells, *slice_lines(view), mean]
+        lines += () if (loss := loss_view(view, exact=True)) is None else cell_lines(loss)
     return written(*records(cell_columns(""), lines))
 
 

@@ -15,6 +15,7 @@ from talan_eval.report.contrast_tables import (
     slice_table,
 )
 from talan_eval.report.cost import cost_table
+from talan_eval.report.loss_words import loss_sentence, loss_table
 from talan_eval.report.overview import arm_table, matrix_table, says_more
 from talan_eval.report.paper import chance_sentence, cross_table
 from talan_eval.report.reasons import reason_table
@@ -60,6 +61,7 @@ def details(view: View) -> tuple[ReportTable, ...]:
             ReportTable("main", main_table(view)),
             ReportTable("slices", slice_table(view)),
             ReportTable("cross", cross_table(view), chance_sentence(view)),
+            ReportTable("loss", loss_table(view), loss_sentence(view)),
             ReportTable("seeds", seed_table(view), minor=True),
             ReportTable("pairs", e0_table(view), minor=True),
             ReportTable("items", item_table(view)),

@@ -17,6 +17,7 @@ from talan_eval.report.columns import FLAG
 from talan_eval.report.context import Context
 from talan_eval.report.contrast_tables import also_table, e0_table, main_table, slice_table
 from talan_eval.report.layout import overview
+from talan_eval.report.loss_words import loss_table
 from talan_eval.report.next_steps import margin_note
 from talan_eval.report.view import views
 from talan_eval.result.restated import readable
@@ -84,6 +85,8 @@ def _contrast(view: View, width: int, dropped: dict[str, Column]) -> Iterator[Re
     yield Padding(rich_table(table), (1, 0))
     if view.slices:
         yield Padding(rich_table(slice_table(view).fitted(width, _GAP)[0]), (0, 0, 1, 0))
+    if (loss := loss_table(view)).rows:
+        yield Padding(rich_table(loss.fitted(width, _GAP)[0]), (0, 0, 1, 0))
     if (named := also_table(view)).rows:
         yield Padding(rich_table(named.fitted(width, _GAP)[0]), (0, 0, 1, 0))
     if len(view.contrast.seeds) == 1:  # all there is to say

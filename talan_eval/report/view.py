@@ -21,12 +21,14 @@ class View:
         place: Index of the contrast; the primary one is 0.
         not_worse: What a declared margin adds to its verdicts; None without a margin.
         advice: What would decide it; None where that was not planned.
+        secondary: Whether it is a contrast of a secondary family, which has no primary test.
     """
 
     result: Result
     place: int = 0
     not_worse: NotWorse | None = None
     advice: Advice | None = None
+    secondary: bool = False
 
     @property
     def contrast(self) -> Contrast:
@@ -81,7 +83,7 @@ class View:
     @property
     def primary(self) -> bool:
         """Whether its mean is the declared primary test."""
-        return self.place == 0
+        return self.place == 0 and not self.secondary
 
     @property
     def cell_names(self) -> tuple[str, ...]:

@@ -88,8 +88,9 @@ def _parameter(field: dataclasses.Field[Any], hint: Any, *, from_file: bool) -> 
     if field.metadata.get("argument"):
         declared = typer.Argument(help=field.metadata["help"])
     else:
+        name = field.name.rstrip("_").replace("_", "-")
         declared = typer.Option(
-            "--" + field.name.rstrip("_").replace("_", "-"),
+            f"--{name}/--no-{name}" if field.default is True else f"--{name}",
             help=field.metadata["help"],
             envvar=variable_of(field.name) if from_file else None,
             show_envvar=False,

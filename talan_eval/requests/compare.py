@@ -63,6 +63,11 @@ class CompareRequest(ContrastOptions, OutputOptions, StatisticsOptions):
         None, "Date that a chat template writes instead of today's, as YYYY-MM-DD; 2024-07-26 when left out."
     )
     backend: str = option("transformers", "What runs the model to answer; an unknown name lists the known ones.")
+    loss: bool = option(
+        default=True,
+        text="Measure also the loss on the reference solutions of the evaluated items, and compare it as a family of "
+        "its own.",
+    )
     recipe: tuple[str, ...] = option(
         (),
         "KEY=VALUE of the training recipe, such as epochs=2 or packing=true; repeat it for several. docs/training.md "

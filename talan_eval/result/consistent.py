@@ -9,6 +9,7 @@ import numpy as np
 
 from talan_eval.result import following
 from talan_eval.result.evidence import NAMED_ITEMS, SPARSE_SEEDS, Measure
+from talan_eval.result.loss import of_loss
 from talan_eval.result.near import ROUNDING, same
 from talan_eval.stats.aggregate import interquartile_mean, probability_of_improvement
 from talan_eval.stats.guard import ErrorTerm
@@ -50,6 +51,8 @@ def contradictions(result: Result) -> Iterator[str]:
     yield from _of_families(result)
     if result.selection is not None:
         yield from (f"selection.{said}" for said in _of_selection(result.selection, result))
+    if (loss := of_loss(result)) is not None:
+        yield from (f"loss.{said}" for said in contradictions(loss))
     if not result.provenance:
         yield "provenance is empty, and whoever writes a result says where it comes from"
     elif any(arm.kind == "trained" for arm in result.arms) and "experiment" not in result.provenance:

@@ -55,6 +55,8 @@ class Restated:
         return record.model_copy(update=update)
 
     def _value(self, name: str, value: Any, record: PublishedRecord) -> Any:  # noqa: ANN401 - fields of all types
+        if name == "loss":  # has a unit of its own
+            return value
         if isinstance(value, PublishedRecord):
             return self.of(value)
         if isinstance(value, tuple) and value and isinstance(value[0], PublishedRecord):

@@ -21,6 +21,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
+from talan_eval.result.answered import ArmRecord, FailedCell, LiveProbe, TaskLoss, TaskScore
 from talan_eval.result.evidence import (
     CELL_SEEDS,
     E0,
@@ -81,6 +82,7 @@ __all__ = [
     "ItemFlip",
     "ItemLevel",
     "LiveProbe",
+    "LossComparison",
     "MarginTest",
     "MarginWord",
     "MeanSquares",
@@ -101,6 +103,7 @@ __all__ = [
     "Selection",
     "Settings",
     "SignFlip",
+    "TaskLoss",
     "TaskScore",
     "VerdictWord",
     "json_schema",
@@ -290,38 +293,6 @@ class Contrast(ContrastName):
         return f"{self.treatment} against {self.base}"
 
 
-class TaskScore(PublishedRecord):
-    """One arm's scores on one benchmark, all of its seeds."""
-
-    task: str = Field(description="Benchmark name.")
-    metric: str = Field(description="What the scores measure.")
-    n_items: int = Field(ge=1, description="Items.")
-    k: int = Field(ge=1, description="Decoding samples averaged within an item.")
-    mean: Points = Field(description="Mean over seeds and items, points.")
-    by_seed: tuple[Points, ...] = Field(description="Mean per seed, in the order of seeds.")
-    seeds: tuple[int, ...] = Field(description="Seeds of these scores.")
-    unparsed: Probability | None = Field(description="Share of answers without a readable result; null if unknown.")
-    reasons: dict[str, int] = Field(
-        {}, description="Answers by why they were graded so; empty where the answers are not known."
-    )
-
-
-class ArmRecord(PublishedRecord):
-    """One arm on one backbone: what answered."""
-
-    name: str = Field(description="Arm name.")
-    kind: ArmKind = Field(description="trained here, stored adapters, one fixed checkpoint, or logged by a harness.")
-    backbone: str = Field(description="Backbone name.")
-    seeds: tuple[int, ...] = Field(description="Training seeds with scores; empty for a fixed arm.")
-    diverged: tuple[int, ...] = Field((), description="Seeds whose training diverged; they have no scores.")
-    divergence_ci: tuple[Probability, Probability] | None = Field(
-        None, description="Clopper-Pearson interval of the share of trainings that diverge; null where none did."
-    )
-    trained_parameters: int | None = Field(None, description="Null where that was not recorded.")
-    scores: tuple[TaskScore, ...] = Field(description="By benchmark, in declared order.")
-    loss: None = Field(None, description="Held-out loss; not recorded yet.")
-
-
 class Family(PublishedRecord):
     """What is judged together, and the question whether any arm differs."""
 
@@ -340,6 +311,22 @@ class Family(PublishedRecord):
         default=False, description="Whether its joint sign flips are approximate, because contrasts share an arm."
     )
     hash: str = Field(description="SHA-256 (12 hex digits) of contrasts, cells and metrics, frozen before reading.")
+
+
+class LossComparison(PublishedRecord):
+    """The loss on reference solutions, compared: a secondary family without a primary test.
+
+    It is far more sensitive than scores, and a likelihood of reference solutions is no rate of right answers.
+    """
+
+    measure: Measure = Field(description="Nats per target token; less is better.")
+    contrasts: tuple[Contrast, ...] = Field(
+        min_length=1, description="As the result's own, those without loss left out; points stand for nats."
+    )
+    families: tuple[Family, ...] = Field(
+        min_length=1, description="scores: the cells of all contrasts; means: their means, the first included."
+    )
+    warnings: tuple[str, ...] = Field((), description="Reasons for nulls.")
 
 
 class Selection(PublishedRecord):
@@ -403,39 +390,6 @@ class Method(PublishedRecord):
     reference: str = Field(description="Author, year and title.")
 
 
-class FailedCell(PublishedRecord):
-    """A fine-tuning or an evaluation without result; its pair is left out of the arm's contrasts."""
-
-    arm: str = Field(description="Arm name.")
-    backbone: str = Field("", description="Backbone name; empty in results of version 1.")
-    seed: int = Field(description="Training seed.")
-    task: str = Field(description="Benchmark.")
-    reason: str = Field(description="Why it was given up.")
-
-
-class LiveProbe(PublishedRecord):
-    """Evidence that an arm's adapter was active while it was scored."""
-
-    arm: str = Field(description="Arm name.")
-    backbone: str = Field("", description="Backbone name; empty in results of version 1.")
-    seed: int = Field(description="Training seed.")
-    max_logit_change: float = Field(ge=0, description="Largest logit change against the bare backbone on a probe.")
-    block_max_logit_change: float | None = Field(
-        None, ge=0, description="Largest logit change when the block alone is switched off; null without a block."
-    )
-    relative_write: float | None = Field(
-        None,
-        ge=0,
-        description="Mean norm of the block's write over that of the residual stream; null without a block.",
-    )
-    bf16_survival: float | None = Field(
-        None,
-        ge=0,
-        le=1,
-        description="Share of the residual stream's elements that change when the write is added in bfloat16.",
-    )
-
-
 class Result(PublishedRecord):
     """A comparison of arms: version 2 of the public result."""
 
@@ -449,6 +403,7 @@ class Result(PublishedRecord):
     contrasts: tuple[Contrast, ...] = Field(min_length=1, description="The primary one first.")
     families: tuple[Family, ...] = Field(min_length=1, description="What is judged together.")
     selection: Selection | None = Field(None, description="Null with one treatment.")
+    loss: LossComparison | None = Field(None, description="Held-out loss as a family of its own; null if not measured.")
     settings: Settings = Field(description="Settings of the statistics.")
     methods: tuple[Method, ...] = Field(description="The methods behind the numbers, with references.")
     failed_cells: tuple[FailedCell, ...] = Field((), description="Evaluations given up; empty when all are there.")

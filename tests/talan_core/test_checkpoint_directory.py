@@ -8,12 +8,13 @@ import warnings
 import pytest
 import torch
 from huggingface_hub import ModelCard
-from peft import LoraConfig, PeftModel
+from peft import AutoPeftModelForCausalLM, LoraConfig, PeftModel
 from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, pipeline
 
 import talan_core
 from talan_core.arms import build, parse_arm
-from talan_core.checkpoint import STRICT_TYPE
+from talan_core.checkpoint import STRICT_TASK, STRICT_TYPE
 from talan_core.errors import UserError
 from talan_core.model import add_talan
 from talan_core.probe import adapter_is_live
@@ -51,7 +52,8 @@ def test_a_saved_arm_loads_bit_equal(backbone, tokens, tmp_path, arm):
 
 def test_the_partner_file_holds_no_block(backbone, tokens, tmp_path):
     model = trained(backbone())
-    saved(model, tmp_path)
+    with library_warnings_silenced():
+        model.save_pretrained(str(tmp_path), strict=False)
     assert not [name for name in load_file(tmp_path / "adapter_model.safetensors") if "talan" in name]
     assert json.loads((tmp_path / "talan_config.json").read_text())["slots"] == 2
     with warnings.catch_warnings(record=True) as caught:
@@ -107,20 +109,56 @@ def logits(model, tokens):
         return model(tokens).logits
 
 
-def test_the_strict_layout_makes_a_plain_load_fail_and_ours_succeed(backbone, tokens, tmp_path):
+PLAIN_LOADS = {
+    "PeftModel": lambda directory, base: PeftModel.from_pretrained(base, directory),
+    "AutoPeftModel": lambda directory, _: AutoPeftModelForCausalLM.from_pretrained(directory),
+    "AutoModel": lambda directory, _: AutoModelForCausalLM.from_pretrained(directory),
+    "load_adapter": lambda directory, base: base.load_adapter(directory),
+    "pipeline": lambda directory, base: pipeline("text-generation", model=directory, tokenizer=base.name_or_path),
+}
+
+
+@pytest.mark.parametrize("load", PLAIN_LOADS.values(), ids=PLAIN_LOADS)
+def test_loading_without_the_block_fails_with_what_to_type(backbone, tokenizer, tmp_path, load):
+    base = str(tmp_path / "base")
+    backbone("qwen2").save_pretrained(base)
+    tokenizer.save_pretrained(base)
+    arm = trained(AutoModelForCausalLM.from_pretrained(base))
+    arm.save_pretrained(str(tmp_path / "strict"))
+    arm.save_pretrained(str(tmp_path / "open"), strict=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(ValueError, match=r"talan_core\.load\(DIR\)"):
+            load(str(tmp_path / "strict"), AutoModelForCausalLM.from_pretrained(base))
+        load(str(tmp_path / "open"), AutoModelForCausalLM.from_pretrained(base))  # the control
+
+
+def test_a_directory_that_plain_loaders_refuse_is_read_by_ours(backbone, tokens, tmp_path):
     model = trained(backbone(), "talan[layer=1]+dora")
-    model.save_pretrained(str(tmp_path), strict=True)
-    with pytest.raises(KeyError, match=r"talan_core\.load"):
-        PeftModel.from_pretrained(backbone(), str(tmp_path))
-    assert json.loads((tmp_path / "adapter_config.json").read_text())["peft_type"] == STRICT_TYPE
+    saved(model, tmp_path)
+    assert json.loads((tmp_path / "adapter_config.json").read_text())["task_type"] == STRICT_TASK
+    assert "Plain PEFT refuses" in (tmp_path / "README.md").read_text()
     loaded = talan_core.load(tmp_path, backbone())
     assert torch.equal(logits(loaded, tokens), logits(model, tokens))
-    # ... also as one more adapter of a model, and a strict model that is saved again is not strict by accident
+    # ... also as one more adapter of a model, which can be saved open to plain PEFT
     loaded.load_adapter(tmp_path, "again")
     loaded.set_adapter("again")
     assert torch.equal(logits(loaded, tokens), logits(model, tokens))
-    saved(loaded, tmp_path / "open")
-    assert json.loads((tmp_path / "open" / "adapter_config.json").read_text())["peft_type"] == "LORA"
+    with library_warnings_silenced():
+        loaded.save_pretrained(str(tmp_path / "open"), strict=False)
+    assert json.loads((tmp_path / "open" / "adapter_config.json").read_text())["task_type"] == "CAUSAL_LM"
+
+
+def test_a_strict_directory_of_the_first_version_is_read(backbone, tokens, tmp_path):
+    model = trained(backbone(), "talan[layer=1]+dora")
+    saved(model, tmp_path)
+    path = tmp_path / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "task_type": "CAUSAL_LM", "peft_type": STRICT_TYPE}))
+    loaded = talan_core.load(tmp_path, backbone())
+    assert torch.equal(logits(loaded, tokens), logits(model, tokens))
+    loaded.load_adapter(tmp_path, "again")
+    loaded.set_adapter("again")
+    assert torch.equal(logits(loaded, tokens), logits(model, tokens))
 
 
 def test_each_of_several_adapters_has_its_own_block(backbone, tokens, tmp_path):
@@ -190,7 +228,7 @@ def test_the_model_card_is_ready_for_the_hub(backbone, tmp_path):
         assert fact in card.text
     number = sum(p.numel() for p in model.talan.parameters())
     assert f"{number:,} parameters" in card.text
-    assert "Plain PEFT warns" in card.text
+    assert "Plain PEFT refuses" in card.text
 
 
 def test_the_card_of_a_local_backbone_does_not_show_its_directory(backbone, tmp_path):

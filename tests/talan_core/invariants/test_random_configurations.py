@@ -12,6 +12,7 @@ from talan_core.arms import Arm, NoiseOptions, TalanOptions, build, parse_arm
 from talan_core.config import MIXERS, SCOPES, WITHOUT_BIASES, WRITEBACKS, TalanConfig
 from talan_core.errors import UserError
 from talan_core.quiet import library_warnings_silenced
+from talan_core.training.optimizer import parameter_groups
 
 LAYERS, WIDTH = 4, 32
 # A fixture of functions only, so that it may be shared by the examples.
@@ -63,7 +64,7 @@ def test_a_valid_configuration_builds_trains_a_step_and_reloads_bit_equal(
     assert torch.equal(logits(model, tokens), plain) == silent
     trained = [p for p in model.parameters() if p.requires_grad]
     if trained:
-        optimizer = torch.optim.AdamW(trained, lr=1e-2)
+        optimizer = torch.optim.AdamW(parameter_groups(model, 1e-2))
         model.train()(tokens, labels=tokens).loss.backward()
         optimizer.step()
         assert not torch.equal(logits(model, tokens), plain)

@@ -146,7 +146,8 @@ def test_an_arm_without_seeds_is_declared_and_has_one_run(compare_words, refused
     assert done.result.contrasts[0].cells[0].deltas == (0, 0, 25)
     assert "raw, without seeds: runs/untrained" in done.notes[0]
     assert contrasts(compare_words(*words, fixed=("raw",), pairs="all"))[2] == ("lora", "dora", "paired")
-    assert "this has 3 with different scores" in refused("lora=runs/lora", "dora=runs/dora", fixed=("lora",))
+    several = refused("lora=runs/lora", "dora=runs/dora", fixed=("lora",))
+    assert "this has 3: runs/lora/seed0, runs/lora/seed1, runs/lora/seed2. They have different scores" in several
     assert "Did you mean 'raw'" in refused(*words, fixed=("rwa",))
     assert "No arm has training seeds" in refused("raw=runs/untrained", "x=runs/lora/seed0", fixed=("raw", "x"))
 
