@@ -32,6 +32,7 @@ EXAMPLES = (
 
 _GAP = 2
 _VERDICT_SEEDS = 3
+_BOOTSTRAP_SEEDS = 5  # where the gate asks for more than the verdict does, see docs/statistics.md
 _POINTS = "points"
 
 
@@ -133,6 +134,11 @@ def legend(plan: Plan) -> tuple[str, ...]:
         lines.append("n/a: so few seeds allow no verdict (3 for the mean, 5 for one benchmark among several).")
     if plan.delta is not None:
         lines.append("overstated: how many times the true gain a significant result shows on average.")
+    if plan.n_seeds == _BOOTSTRAP_SEEDS:
+        lines.append(
+            "gate: with 5 seeds PASS also needs the bootstrap-t; a gate whose margin is the MDE passes what did not "
+            "change about 7 points less often than this power."
+        )
     if any(len(set(row.samples)) > 1 for row in plan.rows):
         lines.append("samples needed: 5+ is 5 at best, and never where decoding is no part of the noise.")
     return tuple(lines)
