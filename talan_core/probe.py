@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import torch
 
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from talan_core.plain import PlainModel
 
 
+_POSITIONS: Final = 64
+"""Positions whose distributions are compared at a time: a large vocabulary fills memory."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Liveness:
     """What a checkpoint does to one sequence: evidence that its adapter and its block were there, and how much.
@@ -36,12 +40,17 @@ class Liveness:
         relative_write: Mean over positions of |p| / |h|, the norm of the block's write over that of the residual
             stream that it is added to; None without a block.
         bf16_survival: Share of the elements of h that change when p is added in bfloat16; None without a block.
+        adapter_kl: Mean over positions of the Kullback-Leibler divergence, nats, of the next token's distribution with
+            the adapter alone from that without adapter and block.
+        block_kl: The same of that with both from that with the adapter alone; None without a block.
     """
 
     max_logit_change: float
     block_max_logit_change: float | None = None
     relative_write: float | None = None
     bf16_survival: float | None = None
+    adapter_kl: float | None = None
+    block_kl: float | None = None
 
     def check(self, arm: Arm) -> None:
         """Refuse an arm that does nothing where it was trained to do something; controls may.
@@ -100,7 +109,8 @@ def liveness(model: PeftModel | PlainModel, input_ids: torch.Tensor) -> Liveness
         with model.disable_adapter():
             plain = model(**inputs).logits.float()
         if not isinstance(model, BlockCarrier) or model.talan is None:
-            return Liveness(max_logit_change=_largest(model(**inputs).logits, plain))
+            adapted = model(**inputs).logits
+            return Liveness(max_logit_change=_largest(adapted, plain), adapter_kl=_divergence(adapted, plain))
         with model.blocks_off():
             adapted = model(**inputs).logits.float()
         with _writes_of(model.talan.block) as writes:
@@ -113,7 +123,18 @@ def liveness(model: PeftModel | PlainModel, input_ids: torch.Tensor) -> Liveness
         block_max_logit_change=_largest(both, adapted),
         relative_write=relative,
         bf16_survival=survival,
+        adapter_kl=_divergence(adapted, plain),
+        block_kl=_divergence(both, adapted),
     )
+
+
+def _divergence(logits: torch.Tensor, others: torch.Tensor) -> float:
+    """Return the mean over positions of KL(softmax(logits) || softmax(others)), in float32; never below 0."""
+    total = 0.0
+    for these, those in zip(torch.split(logits[0], _POSITIONS), torch.split(others[0], _POSITIONS), strict=True):
+        log_p, log_q = these.float().log_softmax(-1), those.float().log_softmax(-1)
+        total += float((log_p.exp() * (log_p - log_q)).sum())
+    return max(0.0, total / logits.shape[1])
 
 
 def _largest(logits: torch.Tensor, others: torch.Tensor) -> float:

@@ -23,6 +23,7 @@ from talan_eval.comparison.held_out import split_items
 from talan_eval.comparison.score_columns import RERUN
 from talan_eval.comparison.selection import confirmed
 from talan_eval.grading.reasons import Said, count_reasons, is_by_math_verify_alone, is_unparsed
+from talan_eval.pipeline.inside import inside_of
 from talan_eval.pipeline.losses import loss_of, with_losses
 from talan_eval.records.notes import (
     contamination,
@@ -46,13 +47,14 @@ if TYPE_CHECKING:
     from talan_eval.grid import Run
     from talan_eval.pipeline.losses import RunLoss
     from talan_eval.records.samples import Sample
-    from talan_eval.result.schema import ArmKind, Result, Selection
+    from talan_eval.result.schema import ArmKind, Inside, Result, Selection
     from talan_eval.store.failures import Failure
     from talan_eval.store.records import SealedRecord
     from talan_eval.store.store import Store
 
 _HASH_LENGTH: Final = 12
-_MEASURED: Final = ("max_logit_change", "block_max_logit_change", "relative_write", "bf16_survival")
+_WEAKEST: Final = ("max_logit_change", "block_max_logit_change", "relative_write", "bf16_survival")
+_AVERAGED: Final = ("adapter_kl", "block_kl")
 
 
 def collect(
@@ -88,6 +90,7 @@ def collect(
     known = replace(settings, earlier_looks=earlier_looks(looks, look))
     result = compare(matrices, contrasts, grid.origin(experiment.seeds), known)
     ledger.enter(look)
+    result = result.model_copy(update={"inside": grid.inside(settings.alpha)})
     result = with_losses(result, grid.losses(experiment.seeds), contrasts, grid.origin(experiment.seeds), known)
     if experiment.confirm:
         chosen = _selection(matrices, contrasts, settings) if settings.confirm_items else result.selection
@@ -221,6 +224,25 @@ class _Grid:
             },
         )
 
+    def inside(self, alpha: float) -> tuple[Inside, ...]:
+        """Return what was seen of each trained arm on each backbone, at the seeds that were asked for."""
+        found = []
+        for backbone in self.experiment.backbones:
+            for arm in self.experiment.arms:
+                own = [
+                    run
+                    for run in self.runs
+                    if (run.arm, run.backbone) == (arm, backbone.name)
+                    and run.seed in self.experiment.seeds
+                    and run.cell_id in self.records
+                ]
+                logs = {run.seed: self.records[run.cell_id].data["log"] for run in own}
+                found.append(inside_of(arm, backbone.name, logs, {run.seed: self._measured(run) for run in own}, alpha))
+        return tuple(one for one in found if one is not None)
+
+    def _measured(self, run: Run) -> list[dict[str, Any]]:
+        return [self.records[cell.cell_id].data for cell in run.evaluations if cell.cell_id in self.records]
+
     def _facts(self, arm: str, backbone: str, seeds: Sequence[int]) -> ArmFacts:
         fixed = arm in self.experiment.fixed
         own = [run for run in self.runs if (run.arm, run.backbone) == (arm, backbone) and (fixed or run.seed in seeds)]
@@ -315,15 +337,17 @@ def _names(runs: Sequence[Run]) -> list[str]:
 
 
 def _probes(runs: Sequence[Run], records: Mapping[str, SealedRecord]) -> list[LiveProbe]:
-    """Return the weakest numbers of each run: an adapter must be alive in every one of its evaluations."""
+    """Return the weakest numbers of each run, as an adapter must be alive in each of its evaluations, and mean KL."""
     probes = []
     for run in runs:
         found = [records[cell.cell_id].data for cell in run.evaluations if cell.cell_id in records]
         weakest = {
-            name: min((one[name] for one in found if one.get(name) is not None), default=None) for name in _MEASURED
+            name: min((one[name] for one in found if one.get(name) is not None), default=None) for name in _WEAKEST
         }
+        known = {name: [one[name] for one in found if one.get(name) is not None] for name in _AVERAGED}
+        means = {name: sum(values) / len(values) for name, values in known.items() if values}
         if weakest["max_logit_change"] is not None:
-            probes.append(LiveProbe(arm=run.arm, backbone=run.backbone, seed=run.seed, **weakest))
+            probes.append(LiveProbe(arm=run.arm, backbone=run.backbone, seed=run.seed, **weakest, **means))
     return probes
 
 

@@ -15,6 +15,7 @@ from talan_eval.report.contrast_tables import (
     slice_table,
 )
 from talan_eval.report.cost import cost_table
+from talan_eval.report.inside_words import inside_sentence, inside_table
 from talan_eval.report.loss_words import loss_sentence, loss_table
 from talan_eval.report.overview import arm_table, matrix_table, says_more
 from talan_eval.report.paper import chance_sentence, cross_table
@@ -74,7 +75,11 @@ def details(view: View) -> tuple[ReportTable, ...]:
 def closing(result: Result) -> tuple[ReportTable, ...]:
     """Return the tables about the whole that come last."""
     return _with_rows(
-        [ReportTable("reasons", reason_table(result), minor=True), ReportTable("cost", cost_table(result), minor=True)]
+        [
+            ReportTable("inside", inside_table(result), inside_sentence(result)),
+            ReportTable("reasons", reason_table(result), minor=True),
+            ReportTable("cost", cost_table(result), minor=True),
+        ]
     )
 
 

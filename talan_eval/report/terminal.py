@@ -16,6 +16,7 @@ from talan_eval.report.clean import clean
 from talan_eval.report.columns import FLAG
 from talan_eval.report.context import Context
 from talan_eval.report.contrast_tables import also_table, e0_table, main_table, slice_table
+from talan_eval.report.inside_words import blocks_beside_adapters
 from talan_eval.report.layout import overview
 from talan_eval.report.loss_words import loss_table
 from talan_eval.report.next_steps import margin_note
@@ -136,7 +137,7 @@ def _labelled(entries: Iterable[wording.Note]) -> RichTable:
 def _footer(result: Result) -> Iterable[RenderableType]:
     unsafe = origin_words.sandbox_stamp(result)
     yield Text(clean(unsafe), style="bold yellow" if unsafe.startswith("UNSANDBOXED") else "")
-    for line in (origin_words.unparsed(result), origin_words.live_probe(result)):
+    for line in (origin_words.unparsed(result), origin_words.live_probe(result), *blocks_beside_adapters(result)):
         if line:
             yield Text(clean(line))
     yield Text(clean(f"Provenance: {origin_words.provenance_summary(result)}"), style="dim")

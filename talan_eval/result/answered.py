@@ -83,3 +83,50 @@ class LiveProbe(PublishedRecord):
         le=1,
         description="Share of the residual stream's elements that change when the write is added in bfloat16.",
     )
+    adapter_kl: float | None = Field(
+        None,
+        ge=0,
+        description="Mean divergence (KL, nats) of the next token's distribution with the adapter alone from the bare "
+        "backbone's, over a probe's positions, then over benchmarks.",
+    )
+    block_kl: float | None = Field(
+        None,
+        ge=0,
+        description="The same of that with adapter and block from that with the adapter alone; null without a block.",
+    )
+
+
+class Curve(PublishedRecord):
+    """Something that changes while arms are trained: its mean over seeds, and a band."""
+
+    steps: tuple[int, ...] = Field(min_length=1, description="Optimizer steps done; at most 60 of them.")
+    mean: tuple[float, ...] = Field(description="Mean over seeds at each step.")
+    lower: tuple[float, ...] | None = Field(
+        None, description="Pointwise t interval of that mean, level 1 - alpha; null below three seeds."
+    )
+    upper: tuple[float, ...] | None = Field(None, description="Its upper end.")
+
+
+class SeedMean(PublishedRecord):
+    """A number of each checkpoint, over seeds."""
+
+    mean: float = Field(description="Mean over seeds.")
+    ci: tuple[float, float] | None = Field(None, description="t interval of level 1 - alpha; null below three seeds.")
+
+
+class Inside(PublishedRecord):
+    """What was seen of an arm while it was trained, and of its checkpoints on a probe of each benchmark."""
+
+    arm: str = Field(description="Arm name.")
+    backbone: str = Field(description="Backbone name.")
+    seeds: tuple[int, ...] = Field(description="Seeds whose trainings are in the curves.")
+    loss: Curve = Field(description="Training loss per target token, nats, the mean of the steps since the last point.")
+    held_out_loss: Curve | None = Field(None, description="Loss on a fixed sample of evaluated items, nats per token.")
+    adapter_gradient: Curve | None = Field(None, description="Norm of the adapter's gradient before clipping.")
+    block_gradient: Curve | None = Field(None, description="Norm of the block's; null without a block.")
+    gate: Curve | None = Field(None, description="Root mean square of the block's gate; null without one.")
+    adapter_kl: SeedMean | None = Field(None, description="As in probes, the mean over benchmarks of each seed.")
+    block_kl: SeedMean | None = Field(None, description="Likewise; null without a block.")
+    block_logit_change: SeedMean | None = Field(None, description="Likewise of block_max_logit_change.")
+    relative_write: SeedMean | None = Field(None, description="Likewise.")
+    bf16_survival: SeedMean | None = Field(None, description="Likewise.")

@@ -21,7 +21,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from talan_eval.result.answered import ArmRecord, FailedCell, LiveProbe, TaskLoss, TaskScore
+from talan_eval.result.answered import ArmRecord, Curve, FailedCell, Inside, LiveProbe, SeedMean, TaskLoss, TaskScore
 from talan_eval.result.evidence import (
     CELL_SEEDS,
     E0,
@@ -75,10 +75,12 @@ __all__ = [
     "Clustering",
     "Contrast",
     "ContrastName",
+    "Curve",
     "Estimand",
     "FailedCell",
     "Family",
     "GuardTerm",
+    "Inside",
     "ItemFlip",
     "ItemLevel",
     "LiveProbe",
@@ -100,6 +102,7 @@ __all__ = [
     "Primary",
     "Probability",
     "Result",
+    "SeedMean",
     "Selection",
     "Settings",
     "SignFlip",
@@ -408,6 +411,7 @@ class Result(PublishedRecord):
     methods: tuple[Method, ...] = Field(description="The methods behind the numbers, with references.")
     failed_cells: tuple[FailedCell, ...] = Field((), description="Evaluations given up; empty when all are there.")
     probes: tuple[LiveProbe, ...] = Field((), description="Empty when no probe was recorded.")
+    inside: tuple[Inside, ...] = Field((), description="By arm and backbone; empty where nothing was trained here.")
     provenance: dict[str, JsonValue] = Field(description="Versions, commit, revisions, device, times.")
     sandbox: dict[str, JsonValue] = Field(description="How model-written programs were run; empty when none were.")
     warnings: tuple[str, ...] = Field(description="Reasons for nulls, and what a reader must know.")

@@ -97,12 +97,29 @@ def _figures(result: Result, context: Context) -> Iterator[Figure]:
     )
     for view in every[:_MOST_CONTRASTS]:
         yield from _of_contrast(view, [flip for flip in context.flips.entries if flip.contrast == view.place])
+    yield from _of_trainings(result)
     if context.power:
         yield Figure(
             "power",
             "What more seeds would find",
             "Power of the guarded t of the mean over numbers of seeds at the noise of this result, for several gains.",
             power_plot(every[0], context.power),
+        )
+
+
+def _of_trainings(result: Result) -> Iterator[Figure]:
+    from talan_eval.report.plots.curves import MOST_ARMS, curve_plot  # noqa: PLC0415 - an extra
+
+    named = list(dict.fromkeys(one.backbone for one in result.inside))
+    for place, backbone in enumerate(named):
+        arms = [one for one in result.inside if one.backbone == backbone]
+        where = f" on {backbone}" if len(named) > 1 else ""
+        rest = f" The first {MOST_ARMS} of {len(arms)} arms." if len(arms) > MOST_ARMS else ""
+        yield Figure(
+            f"training-{place + 1}" if place else "training",
+            f"How the arms were trained{where}",
+            f"Loss per token over optimizer steps, mean over seeds with its pointwise t interval.{rest}",
+            curve_plot(arms[:MOST_ARMS]),
         )
 
 

@@ -1,0 +1,47 @@
+"""Curves of training: loss of training and held-out loss, a line per arm with its band over seeds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from talan_eval.report.clean import one_line
+from talan_eval.report.plots.style import GAINED, LOST, NEUTRAL, new_figure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from talan_eval.result.schema import Curve, Inside
+
+_LINES: Final = ((NEUTRAL, "-"), (GAINED, "-"), (LOST, "-"), (NEUTRAL, "--"), (GAINED, "--"), (LOST, "--"))
+MOST_ARMS: Final = len(_LINES)
+
+
+def curve_plot(arms: Sequence[Inside]) -> Figure:
+    """Draw one backbone's arms, at most six: training loss, and held-out loss where it was measured."""
+    panels = [("training loss, nats per token", [one.loss for one in arms])]
+    if any(one.held_out_loss is not None for one in arms):
+        panels.append(("held-out loss, nats per token", [one.held_out_loss for one in arms]))
+    figure = new_figure(7.2, 2.9)
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for panel, (label, curves) in zip(axes, panels, strict=True):
+        for one, curve, line in zip(arms, curves, _LINES, strict=False):
+            if curve is not None:
+                _line(panel, curve, line, one_line(one.arm))
+        panel.set_xlabel("optimizer steps")
+        panel.set_ylabel(label)
+        panel.set_yscale("log")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(3, len(labels)), fontsize=8)
+    return figure
+
+
+def _line(axes: Axes, curve: Curve, line: tuple[str, str], label: str) -> None:
+    colour, style = line
+    axes.plot(curve.steps, curve.mean, linestyle=style, color=colour, linewidth=1.3, label=label)
+    if curve.lower is not None and curve.upper is not None:
+        least = min(value for value in curve.mean if value > 0) / 10 if any(v > 0 for v in curve.mean) else None
+        lower = [value if least is None else max(value, least) for value in curve.lower]
+        axes.fill_between(curve.steps, lower, curve.upper, color=colour, alpha=0.18, linewidth=0)
