@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from talan_eval.stats.outliers import OutlyingSeed
 
 
+_SMALL: Final = 0.1  # below it two decimals show too little
+
 SCOPES: Final[Mapping[Question, str]] = {
     "E0": "E0: these checkpoints on items of this kind; nothing about re-training",
     "E1": "E1: re-training, these benchmarks",
@@ -45,7 +47,7 @@ def mean_text(check: Check, settings: GateSettings, *, have: Estimate, change: b
     """
     level = fmt.percent(1 - settings.alpha)
     what = "The mean gain changed by" if change else "The mean difference is"
-    size = f"{what} {fmt.gain(check.delta)} {settings.unit}"
+    size = f"{what} {signed(check.delta, settings)} {settings.unit}"
     margin = _amount(settings)
     if check.outcome is CheckOutcome.PASS:
         return (
@@ -79,7 +81,7 @@ def cell_text(check: Check, settings: GateSettings) -> str:
     bounds = f"one-sided bounds {_bound(check.lower, settings)} and {_bound(check.upper, settings)}"
     p = f"p of a loss {fmt.p_value(check.p_fail, settings.alpha)}, all after Holm"
     said = "a loss was shown" if check.outcome is CheckOutcome.FAIL else check.says
-    return f"{check.name}: {said}, {fmt.gain(check.delta)} {settings.unit}, {bounds}, {p}."
+    return f"{check.name}: {said}, {signed(check.delta, settings)} {settings.unit}, {bounds}, {p}."
 
 
 def outlying_text(
@@ -211,9 +213,12 @@ def rule(settings: GateSettings, of: Question = "E1") -> str:
     single = f"; FAIL too when a loss is shown on a single {' or '.join(cells)} (Holm)" if cells else ""
     both = ", from five seeds on by the bootstrap-t as well" if of == "E1" else ""
     seeds = ", and no seed stands apart" if of == "E1" else ""
+    told = " Less is better here, so differences are turned: one above 0 is a gain."
+    turned = told if settings.less_is_better else ""
     return (
         f"One-sided {level} bounds of the mean over benchmarks ({of}): PASS when the lower one is above "
         f"{0 - settings.margin:g}{both}{seeds}; FAIL when the upper one is {fail}; else INCONCLUSIVE{single}."
+        f"{turned}"
     )
 
 
@@ -221,9 +226,15 @@ def _bad(report: GateReport) -> bool:
     return report.outcome is not CheckOutcome.PASS
 
 
+def signed(difference: float | None, settings: GateSettings) -> str:
+    """Return a difference with its sign; small ones of a unit other than points get the digits that show them."""
+    small = difference is not None and settings.unit != POINTS and 0 < abs(difference) < _SMALL
+    return f"{difference:+.3g}" if small else fmt.gain(difference)
+
+
 def difference_text(delta: float, settings: GateSettings) -> str:
     """Return a difference with its unit."""
-    return f"{fmt.gain(delta)} {settings.unit}"
+    return f"{signed(delta, settings)} {settings.unit}"
 
 
 def _amount(settings: GateSettings) -> str:

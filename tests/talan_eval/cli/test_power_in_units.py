@@ -112,10 +112,12 @@ def test_what_to_do_next_is_planned_without_a_floor_where_scores_have_no_bounds(
 
 
 def test_seeds_added_to_a_comparison_of_losses_are_judged_without_the_floor_of_shares():
-    looks = ((0, 1, 2, 3, 4),)
-    loss, share = made(LOSS, looks=looks), made(looks=looks)
-    one, other = (result.contrasts[0].aggregate.anytime for result in (loss, share))
-    assert one.e_value >= other.e_value * (1 - 1e-9)  # a floor only widens
-    tiny = made(LOSS, looks=looks, width=1e-4).contrasts[0].aggregate.anytime
-    assert tiny.e_value == pytest.approx(one.e_value, rel=1e-6)  # a unit changes no test
-    assert tiny.ci == pytest.approx([1e-4 * end for end in one.ci], rel=1e-6)
+    looks, spreads = ((0, 1, 2, 3, 4),), (0.0, 0.0)  # seeds that agree, so that the guard decides
+    loss, share = (made(measure, looks=looks, spreads=spreads).contrasts[0].aggregate for measure in (LOSS, Measure()))
+    terms = {term.name: term.se for term in share.e1.terms}
+    assert terms["floor"] > 2 * max(terms["t"], terms["flip"])
+    assert loss.anytime.e_value > share.anytime.e_value
+    assert np.ptp(share.anytime.ci) / 100 > 1.5 * np.ptp(loss.anytime.ci)
+    tiny = made(LOSS, looks=looks, spreads=spreads, width=1e-4).contrasts[0].aggregate.anytime
+    assert tiny.e_value == pytest.approx(loss.anytime.e_value, rel=1e-6)  # a unit changes no test
+    assert tiny.ci == pytest.approx([1e-4 * end for end in loss.anytime.ci], rel=1e-6)
