@@ -1,12 +1,15 @@
-"""Writes the worked example and the calibration tables of docs/statistics.md.
+"""Writes the worked example, the check of the planner and the calibration tables of docs/statistics.md.
 
 The example is computed here, from a fixed table of differences; the tables come from results/calibration/records.jsonl,
-which ``talan-eval calibrate --settings full --out results/calibration`` writes.
+which ``talan-eval calibrate --settings full --out results/calibration`` writes, and results/verdict_power.jsonl, which
+``python benchmarks/verdict_power.py --out results/verdict_power.jsonl`` writes.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +36,8 @@ RESULTS: Final = ROOT / "results" / "calibration"
 ALPHA: Final = 0.05
 EXAMPLE: Final = "worked example"
 TABLES: Final = "calibration"
+PLANNED: Final = "planned verdicts"
+COUNTS: Final = ROOT / "results" / "verdict_power.jsonl"
 # items gained and lost by each of seven seeds, of 198
 FLIPS: Final = ((17, 10), (14, 9), (16, 7), (11, 12), (15, 12), (19, 8), (13, 9))
 ITEMS: Final = 198
@@ -89,9 +94,20 @@ def calibration_tables() -> str:
     return all_tables(read_records(RESULTS / RECORDS))
 
 
+def planned_verdicts() -> str:
+    """Return the tables of planned and counted verdicts, of the script beside this one."""
+    spec = importlib.util.spec_from_file_location("verdict_power_check", ROOT / "benchmarks" / "verdict_power.py")
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError("benchmarks/verdict_power.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return str(module.tables(module.read(COUNTS)))
+
+
 def updated(page: str) -> str:
-    """Return the page with both blocks written anew."""
-    for name, text in ((EXAMPLE, worked_example()), (TABLES, calibration_tables())):
+    """Return the page with its blocks written anew."""
+    for name, text in ((EXAMPLE, worked_example()), (PLANNED, planned_verdicts()), (TABLES, calibration_tables())):
         begin, end = (
             f"<!-- {name}: {word} (python benchmarks/statistics_page.py writes this) -->\n" for word in ("begin", "end")
         )
@@ -110,7 +126,7 @@ def _points(interval: Interval | None) -> str:
 def main() -> None:
     """Rewrite docs/statistics.md in place."""
     PAGE.write_text(updated(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    print(f"{PAGE.name}: example and tables")
+    print(f"{PAGE.name}: example, plans and tables")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def anytime(
-    cells: Sequence[GridCell], seeds: Sequence[int], settings: StatisticsSettings
+    cells: Sequence[GridCell], seeds: Sequence[int], settings: StatisticsSettings, *, bounded: bool = True
 ) -> tuple[schema.Anytime | None, Reasons]:
     """Follow the mean over the looks at it.
 
@@ -25,6 +25,7 @@ def anytime(
         cells: The cells of one backbone over the same seeds.
         seeds: These seeds, in the order of the rows.
         settings: Error rate, variants tried and earlier looks.
+        bounded: Whether scores have two bounds, on which the guard's floor rests.
 
     Returns:
         The test in points, and what a reader must know; nothing where no seed was added after a look. Seeds count in
@@ -39,7 +40,7 @@ def anytime(
     rows = [seeds.index(seed) for seed in order]
     ordered = [GridCell(cell.backbone, cell.benchmark, cell.deltas[rows], cell.clusters) for cell in cells]
     (gain,) = backbone_gains(ordered)
-    least = [_least_se(ordered, count, settings.alpha) for count in at]
+    least = [_least_se(ordered, count, settings.alpha, bounded=bounded) for count in at]
     *_, last = looks(gain.per_seed, at, settings.alpha, least_se=least)
     p = min(1.0, last.p * settings.variants_tried)
     published = schema.Anytime(
@@ -67,8 +68,9 @@ def _arrival(seeds: Sequence[int], earlier: Sequence[tuple[int, ...]]) -> tuple[
     return order, at
 
 
-def _least_se(cells: Sequence[GridCell], count: int, alpha: float) -> float:
+def _least_se(cells: Sequence[GridCell], count: int, alpha: float, *, bounded: bool) -> float:
     if count < MIN_SEEDS:
         return 0.0
     first = [GridCell(cell.backbone, cell.benchmark, cell.deltas[:count], cell.clusters) for cell in cells]
-    return max(term.se for term in guarded_t_backbones(first, alpha).terms if term.name != "t")
+    without = {"t"} if bounded else {"t", "floor"}
+    return max(term.se for term in guarded_t_backbones(first, alpha).terms if term.name not in without)

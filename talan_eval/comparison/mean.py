@@ -179,7 +179,8 @@ def _followed(cells: Sequence[CellScores], settings: StatisticsSettings) -> tupl
     """Follow the mean over its looks, for pairs on a single backbone."""
     if len({cell.backbone for cell in cells}) > 1 or cells[0].contrast.pairing == "independent":
         return None, ()
-    return anytime([grid_cell(cell) for cell in cells], cells[0].seeds, settings)
+    bounded = cells[0].items.measure.bounded
+    return anytime([grid_cell(cell) for cell in cells], cells[0].seeds, settings, bounded=bounded)
 
 
 def _signed(cells: Sequence[CellScores], inference: Inference) -> tuple[SeedGains, ...]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from talan_eval.gate.facts import GateSettings, Kind
     from talan_eval.gate.gated import Gated
-    from talan_eval.result.estimates import Estimate
+    from talan_eval.result.estimates import Estimate, Question
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,11 @@ class _Candidate:
 
     kind: Kind
     name: str
+    of: Question
     estimate: Estimate | None
     identical: bool = False
     diverged: bool = False
+    seeds: int = 1
 
 
 def cell_checks(gated: Sequence[Gated], settings: GateSettings) -> tuple[Check, ...]:
@@ -103,7 +105,7 @@ def _identical(entry: _Candidate, settings: GateSettings) -> Check:
 def _cell_check(entry: _Candidate, found: _Tested | None, settings: GateSettings, least: int) -> Check:
     kind, estimate = entry.kind, entry.estimate
     if estimate is None:
-        text = inestimable_text(entry.name)
+        text = inestimable_text(entry.name, entry.of, entry.seeds)
         return Check(kind, entry.name, CheckOutcome.INCONCLUSIVE, decides=False, text=text, word="not estimable")
     delta = PERCENT * estimate.delta
     if found is None:
@@ -131,13 +133,21 @@ def _benchmarks(one: Gated) -> tuple[_Candidate, ...]:
         changes = cell_changes(one.result, one.contrast, one.baseline)
         return tuple(
             _Candidate(
-                "benchmark", one.label(change.name), change.estimate, change.identical, bool(cell.diverged_seeds)
+                "benchmark",
+                one.label(change.name),
+                one.of,
+                change.estimate,
+                change.identical,
+                bool(cell.diverged_seeds),
+                cell.n_seeds,
             )
             for change, cell in zip(changes, cells, strict=True)
         )
     names, estimates = cell_names(one.result, one.contrast), cell_estimates(one.result, one.contrast, one.of)
     return tuple(
-        _Candidate("benchmark", one.label(name), estimate, diverged=bool(cell.diverged_seeds))
+        _Candidate(
+            "benchmark", one.label(name), one.of, estimate, diverged=bool(cell.diverged_seeds), seeds=cell.n_seeds
+        )
         for name, estimate, cell in zip(names, estimates, cells, strict=True)
     )
 
@@ -145,6 +155,6 @@ def _benchmarks(one: Gated) -> tuple[_Candidate, ...]:
 def _slices(one: Gated) -> tuple[_Candidate, ...]:
     names, estimates = slice_names(one.result, one.contrast), slice_estimates(one.result, one.contrast, one.of)
     return tuple(
-        _Candidate("slice", one.label(name), estimate, diverged=bool(cell.diverged_seeds))
+        _Candidate("slice", one.label(name), one.of, estimate, diverged=bool(cell.diverged_seeds), seeds=cell.n_seeds)
         for name, estimate, cell in zip(names, estimates, one.contrast.slices, strict=True)
     )

@@ -58,8 +58,8 @@ def decide(
         UserError: The baseline is of another family, or there are no slices to gate.
     """
     named = {(one.base, one.treatment) for one in contrasts or result.contrasts}
+    settings = replace(settings, unit=result.measure.unit, less_is_better=not result.measure.higher_is_better)
     result = upright(result)
-    settings = replace(settings, unit=result.measure.unit)
     baseline = None if baseline is None else _same_measure(upright(baseline), result)
     chosen = tuple(one for one in result.contrasts if (one.base, one.treatment) in named)
     of = question(chosen, settings.estimand, against=baseline is not None)

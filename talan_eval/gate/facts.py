@@ -58,6 +58,7 @@ class GateSettings:
             from two seeds on and E0 with one.
         least_share: Share of the items and of the seeds of either arm that must be there.
         unit: What margin and differences are measured in; `decide` takes the result's.
+        less_is_better: Whether less of the metric is better, so that differences are turned; likewise.
     """
 
     margin: float
@@ -68,6 +69,7 @@ class GateSettings:
     estimand: Question | None = None
     least_share: float = 1.0
     unit: str = POINTS
+    less_is_better: bool = False
 
     def __post_init__(self) -> None:
         """Raise a ``UserError`` for a value out of range."""

@@ -74,7 +74,7 @@ def _mean_check(mean: _Mean, p: float, level: float, settings: GateSettings) -> 
         check = Check("mean", name, CheckOutcome.PASS, decides=True, text=text, delta=0.0, lower=0.0, upper=0.0)
         return _without_pass(_told(check, one), one)
     if estimate is None:
-        text = inestimable_text(name, one.of, one.contrast)
+        text = inestimable_text(name, one.of, max(cell.n_seeds for cell in one.contrast.cells))
         return _without_pass(Check("mean", name, CheckOutcome.INCONCLUSIVE, decides=True, text=text), one)
     delta = PERCENT * estimate.delta
     if found is None:

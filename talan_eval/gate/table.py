@@ -54,7 +54,7 @@ def _row(check: Check, settings: GateSettings) -> tuple[str, ...]:
     limits = (-settings.margin, 0.0)
     return (
         check.name,
-        fmt.gain(check.delta),
+        wording.signed(check.delta, settings),
         fmt.bound(check.lower, *limits),
         fmt.bound(check.upper, *limits),
         fmt.p_value(check.p_fail, settings.alpha),

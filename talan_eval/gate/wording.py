@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from talan_eval.stats.outliers import OutlyingSeed
 
 
+_SMALL: Final = 0.1  # below it two decimals show too little
+
 SCOPES: Final[Mapping[Question, str]] = {
     "E0": "E0: these checkpoints on items of this kind; nothing about re-training",
     "E1": "E1: re-training, these benchmarks",
@@ -45,7 +47,7 @@ def mean_text(check: Check, settings: GateSettings, *, have: Estimate, change: b
     """
     level = fmt.percent(1 - settings.alpha)
     what = "The mean gain changed by" if change else "The mean difference is"
-    size = f"{what} {fmt.gain(check.delta)} {settings.unit}"
+    size = f"{what} {signed(check.delta, settings)} {settings.unit}"
     margin = _amount(settings)
     if check.outcome is CheckOutcome.PASS:
         return (
@@ -79,7 +81,7 @@ def cell_text(check: Check, settings: GateSettings) -> str:
     bounds = f"one-sided bounds {_bound(check.lower, settings)} and {_bound(check.upper, settings)}"
     p = f"p of a loss {fmt.p_value(check.p_fail, settings.alpha)}, all after Holm"
     said = "a loss was shown" if check.outcome is CheckOutcome.FAIL else check.says
-    return f"{check.name}: {said}, {fmt.gain(check.delta)} {settings.unit}, {bounds}, {p}."
+    return f"{check.name}: {said}, {signed(check.delta, settings)} {settings.unit}, {bounds}, {p}."
 
 
 def outlying_text(
@@ -158,18 +160,17 @@ def withheld_text(rates: str, *, passed: bool) -> str:
     return f"{what} and their pairs are in no mean{': ' if rates else ''}{rates}."
 
 
-def inestimable_text(name: str, of: Question = "E1", contrast: Contrast | None = None) -> str:
+def inestimable_text(name: str, of: Question = "E1", seeds: int = 1) -> str:
     """Explain why nothing is known of a difference, and what to do about it.
 
     Args:
         name: Of what.
         of: What was asked.
-        contrast: Of which contrast's mean; None for a single benchmark.
+        seeds: Training seeds that it was seen at.
     """
     if of == "E0":
         return f"{name}: the result does not say how pairs of checkpoints differ (E0); compare the runs again, paired."
-    seeds = 1 if contrast is None else max(cell.n_seeds for cell in contrast.cells)
-    if contrast is not None and seeds >= SPARSE_SEEDS:
+    if seeds >= SPARSE_SEEDS:
         return f"{name}: the result does not hold what {of} needs; compare the runs again."
     few = "one training seed" if seeds == 1 else f"{seeds} training seeds"
     return f"{name}: how far re-training moves this cannot be told from {few}; train at least {SPARSE_SEEDS}."
@@ -210,11 +211,14 @@ def rule(settings: GateSettings, of: Question = "E1") -> str:
     fail = f"below {-settings.margin:g}" if settings.fail_below_margin and settings.margin else "below 0"
     cells = [name for name, on in (("benchmark", settings.per_cell), ("slice", settings.per_slice)) if on]
     single = f"; FAIL too when a loss is shown on a single {' or '.join(cells)} (Holm)" if cells else ""
-    both = ", from five seeds on by the bootstrap-t as well," if of == "E1" else ""
+    both = ", from five seeds on by the bootstrap-t as well" if of == "E1" else ""
     seeds = ", and no seed stands apart" if of == "E1" else ""
+    told = " Less is better here, so differences are turned: one above 0 is a gain."
+    turned = told if settings.less_is_better else ""
     return (
         f"One-sided {level} bounds of the mean over benchmarks ({of}): PASS when the lower one is above "
-        f"-{settings.margin:g}{both}{seeds}; FAIL when the upper one is {fail}; else INCONCLUSIVE{single}."
+        f"{0 - settings.margin:g}{both}{seeds}; FAIL when the upper one is {fail}; else INCONCLUSIVE{single}."
+        f"{turned}"
     )
 
 
@@ -222,9 +226,15 @@ def _bad(report: GateReport) -> bool:
     return report.outcome is not CheckOutcome.PASS
 
 
+def signed(difference: float | None, settings: GateSettings) -> str:
+    """Return a difference with its sign; small ones of a unit other than points get the digits that show them."""
+    small = difference is not None and settings.unit != POINTS and 0 < abs(difference) < _SMALL
+    return f"{difference:+.3g}" if small else fmt.gain(difference)
+
+
 def difference_text(delta: float, settings: GateSettings) -> str:
     """Return a difference with its unit."""
-    return f"{fmt.gain(delta)} {settings.unit}"
+    return f"{signed(delta, settings)} {settings.unit}"
 
 
 def _amount(settings: GateSettings) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from talan_eval.planning.floors import floor_of_mean
 from talan_eval.planning.verdicts import KnownNoise, VerdictPlan
 from talan_eval.report.context import Advice, PowerCurve
 from talan_eval.result.estimates import mean_estimate
@@ -48,7 +49,8 @@ def advise(result: Result, gain: float = 1.0, contrast: Contrast | None = None) 
     items = tuple(cell.n_items for cell in one.cells)
 
     def verdict(part: Components, times: int = 1) -> VerdictPlan:
-        return VerdictPlan(KnownNoise("mean", tuple(times * count for count in items), (part,)), part, alpha, _POWER)
+        known = KnownNoise("mean", tuple(times * count for count in items), (part,), floor=floor_of_mean(result, one))
+        return VerdictPlan(known, part, alpha, _POWER)
 
     return Advice(
         gain=gain,
@@ -82,9 +84,8 @@ def power_curves(
     tau2, noise = _split(estimate)
     one = result.contrasts[0] if contrast is None else contrast
     part = Components(tau2, noise, 0.0)
-    verdict = VerdictPlan(
-        KnownNoise("mean", tuple(cell.n_items for cell in one.cells), (part,)), part, result.settings.alpha, _POWER
-    )
+    known = KnownNoise("mean", tuple(cell.n_items for cell in one.cells), (part,), floor=floor_of_mean(result, one))
+    verdict = VerdictPlan(known, part, result.settings.alpha, _POWER)
     return tuple(
         PowerCurve(gain, _CURVE_SEEDS, tuple(verdict.chance(n, 1, gain / _PERCENT) for n in _CURVE_SEEDS))
         for gain in gains
@@ -99,7 +100,7 @@ def _split(estimate: Estimate) -> tuple[float, float]:
     """Return the variances of one seed's mean gain that seeds and single items add, squared proportions."""
     by_name = {term.name: term.se for term in estimate.terms}
     noise = estimate.n_seeds * by_name["flip"] ** 2
-    floor = estimate.n_seeds * by_name["floor"] ** 2
+    floor = estimate.n_seeds * by_name.get("floor", 0.0) ** 2  # scores without bounds have none
     return max(estimate.n_seeds * by_name["t"] ** 2 - noise, 0.0), max(noise, floor)
 
 

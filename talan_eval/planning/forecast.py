@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from talan_core.errors import UserError
+from talan_eval.planning.floors import floor_of_mean, floor_of_scores, shares
 from talan_eval.planning.verdicts import KnownNoise, VerdictPlan
 from talan_eval.result.choosing import chosen_contrast
 from talan_eval.result.labels import cell_names
@@ -28,17 +30,17 @@ from talan_eval.stats.variance import Components, component_bounds
 from talan_eval.stats.verdict_power import FamilySize
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from talan_eval.requests.power import PowerRequest
-    from talan_eval.result.schema import Cell, Contrast, Result
+    from talan_eval.result.schema import Contrast, Result
 
 POINTS = 100.0
 DEFAULT_SEEDS = 7
 TABLE_SEEDS = (3, 5, 7, 10, 15, 20)
 TABLE_SAMPLES = (1, 4, 8)
 MEAN = "mean of the benchmarks"
+WEIGHTED = "weighted mean of the benchmarks"
 _MOST = 1_000_000_000
 _LARGEST_FAMILY = 1000
 _LEAST_SHARE = 1e-12  # quantiles are finite from here on
@@ -95,6 +97,7 @@ class Plan:
         basis: Where the variance components come from, a sentence.
         n_cells: Size of the family: the benchmarks of all contrasts.
         n_contrasts: Contrasts in the family.
+        unit: What gains are measured in.
         floor: Smallest sign-flip p, 2/2^S; also of joint max-T.
         holm_floor: Smallest Holm-adjusted sign-flip p.
         seeds_for_holm: Seeds from which Holm over sign-flip p can reject.
@@ -113,6 +116,7 @@ class Plan:
     seeds_for_holm: int
     rows: tuple[Row, ...]
     n_contrasts: int = 1
+    unit: str = "points"
 
 
 def make_plan(request: PowerRequest) -> Plan:
@@ -144,6 +148,7 @@ def make_plan(request: PowerRequest) -> Plan:
         seeds_for_holm=seeds_for_holm(n_cells, request.alpha),
         rows=tuple(_row(source, n_seeds, k, request) for source in basis.sources),
         n_contrasts=basis.family.contrasts,
+        unit=basis.unit,
     )
 
 
@@ -168,9 +173,14 @@ def _check(request: PowerRequest) -> None:
             )
     if request.power <= request.alpha:
         raise UserError("A power below the error rate needs no experiment.", "Type --power 0.8.")
-    if request.delta is not None and not 0 < abs(request.delta) <= POINTS:  # NaN is neither
-        raise UserError(f"A gain of {request.delta:g} points cannot be planned for.", "Type --delta 1.4 or the like.")
+    if request.from_ is None:
+        _check_gain(request.delta, POINTS)
     _check_assumptions(request)
+
+
+def _check_gain(delta: float | None, most: float, unit: str = "points") -> None:
+    if delta is not None and not 0 < abs(delta) <= most:  # NaN is neither
+        raise UserError(f"A gain of {delta:g} {unit} cannot be planned for.", "Type --delta 1.4 or the like.")
 
 
 def _check_assumptions(request: PowerRequest) -> None:
@@ -190,6 +200,7 @@ class _Basis:
     k: int
     family: FamilySize
     text: str
+    unit: str = "points"
 
 
 def _family(request: PowerRequest, cells: int, contrasts: int) -> FamilySize:
@@ -229,6 +240,8 @@ def _stored(path: Path, request: PowerRequest) -> _Basis:
     result = read_result(path, "talan-eval power --from results/NAME")
     contrast = chosen_contrast(result, request.contrast)
     _check_spread(contrast, path)
+    width = POINTS * floor_of_scores(result)
+    _check_gain(request.delta, width or sys.float_info.max, result.measure.unit)
     cells = contrast.cells
     seeds = min(cell.n_seeds for cell in cells)
     several = len(result.contrasts)
@@ -237,7 +250,8 @@ def _stored(path: Path, request: PowerRequest) -> _Basis:
     file = path / RESULT_NAME if path.is_dir() else path
     text = f"measured in {file}{which} with {seeds} seeds; a spread from few seeds is known to within a factor of two"
     family = _family(request, len(cells), several)
-    return _Basis(_measured(result, contrast, request.items, family), seeds, cells[0].k, family, text)
+    sources = _measured(result, contrast, request.items, family)
+    return _Basis(sources, seeds, cells[0].k, family, text, result.measure.unit)
 
 
 def _check_spread(contrast: Contrast, path: Path) -> None:
@@ -255,9 +269,9 @@ def _check_spread(contrast: Contrast, path: Path) -> None:
 
 
 def _measured(result: Result, contrast: Contrast, items: int | None, family: FamilySize) -> tuple[KnownNoise, ...]:
-    cells = contrast.cells
+    cells, weights = contrast.cells, shares(result, contrast)
     sources, noise = [], 0.0
-    for cell, name in zip(cells, cell_names(result, contrast), strict=True):
+    for cell, name, weight in zip(cells, cell_names(result, contrast), weights, strict=True):
         stored = cell.mean_squares
         if stored is None or stored.error is None:
             raise UserError(
@@ -270,27 +284,31 @@ def _measured(result: Result, contrast: Contrast, items: int | None, family: Fam
             None if stored.item is None else stored.item / POINTS**2,
             stored.error / POINTS**2,
         )
-        sources.append(
-            KnownNoise(name, (items or cell.n_items,), component_bounds(squares, cell.k), items or cell.n_items, family)
-        )
-        noise += (squares.error or 0.0) / cell.n_items / len(cells) ** 2
+        count, parts = items or cell.n_items, component_bounds(squares, cell.k)
+        sources.append(KnownNoise(name, (count,), parts, count, family, floor_of_scores(result)))
+        noise += weight * weight * (squares.error or 0.0) / cell.n_items
     single = len({cell.backbone for cell in cells}) == 1
     same_seeds = len({cell.seeds for cell in cells}) == 1
     if len(cells) > 1 and single and same_seeds and items is None:
-        sources.append(_mean(cells, noise, cells[0].k))
+        sources.append(_mean(contrast, noise, result))
     return tuple(sources)
 
 
-def _mean(cells: Sequence[Cell], noise: float, k: int) -> KnownNoise:
+def _mean(contrast: Contrast, noise: float, result: Result) -> KnownNoise:
     """The mean over benchmarks as one benchmark of one item: seeds are joint, so the spread is that of their mean."""
-    n_seeds = cells[0].n_seeds
-    gains = [sum(cell.deltas[seed] for cell in cells) / len(cells) / POINTS for seed in range(n_seeds)]
+    cells, weights = contrast.cells, shares(result, contrast)
+    n_seeds, k = cells[0].n_seeds, cells[0].k
+    gains = [
+        sum(weight * cell.deltas[seed] for weight, cell in zip(weights, cells, strict=True)) / POINTS
+        for seed in range(n_seeds)
+    ]
     centre = sum(gains) / n_seeds
     spread = sum((gain - centre) ** 2 for gain in gains) / (n_seeds - 1)
     tau2 = max(spread - noise, 0.0)
     rest = max(spread - tau2, noise)
     parts = Components(tau2, 0.0, rest * k), Components(tau2, rest, 0.0)
-    return KnownNoise(MEAN, tuple(cell.n_items for cell in cells), parts)
+    name = WEIGHTED if result.primary.weights else MEAN
+    return KnownNoise(name, tuple(cell.n_items for cell in cells), parts, floor=floor_of_mean(result, contrast))
 
 
 def _row(source: KnownNoise, n_seeds: int, k: int, request: PowerRequest) -> Row:

@@ -40,6 +40,8 @@ class KnownNoise:
         divisor: By how many items the noise of single items is still to be divided: those of the benchmark, or 1 for a
             mean, whose components are already divided.
         family: What its verdict is adjusted for: the mean of the first contrast for nothing.
+        floor: Size of the guard's floor beside that of an equal-weight mean of shares in points: 1 for these, 0 for
+            scores without bounds, more for a mean in which one benchmark weighs more than the others.
     """
 
     name: str
@@ -47,6 +49,7 @@ class KnownNoise:
     parts: tuple[Components, ...]
     divisor: int = 1
     family: FamilySize = ALONE
+    floor: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class VerdictPlan:
         sigma = math.sqrt(self.part.seed_variance(self.source.divisor, k))
         flip = math.sqrt(self.part.noise(k) / self.source.divisor / n_seeds)
         floor = math.sqrt(sum(2 / (n_seeds * items + 2) ** 2 for items in self.source.items)) / len(self.source.items)
+        floor *= self.source.floor
         return SeedNoise(max(sigma, _LEAST_SIGMA), critical_value(math.inf, self.alpha) * max(flip, floor))
 
     def chance(self, n_seeds: int, k: int, delta: float) -> float:

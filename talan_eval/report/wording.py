@@ -130,7 +130,8 @@ def notes(views: Sequence[View]) -> tuple[Note, ...]:
         Note("Primary test", _primary(first)),
         *([_of_p(arms, of_pair=of_pair)] if tested or of_pair else []),
         *([Note("inconclusive", f"The data fit no effect as well as every effect inside the {level} interval. This is "
-                "no evidence that the arms are equal; more seeds or items narrow the interval.")]
+                f"no evidence that the arms are equal; more {'items' if of_pair else 'seeds or items'} narrow the "
+                "interval.")]
           if tested or of_pair else []),
         *_not_judged(views),
         *(_exact_tests(views) if tested else ()),

@@ -97,10 +97,13 @@ def upright(result: Result) -> Result:
 
 
 def readable(result: Result) -> Result:
-    """Return a result whose differences have digits before the point: small ones in thousandths of the unit.
+    """Return a result as it is shown: small differences in thousandths of the unit, intervals within what can be.
 
-    Points stay points. "nats" become "millinats", so that tables of two decimals show a difference of 0.0012.
+    Points stay points. "nats" become "millinats", so that tables of two decimals show a difference of 0.0012. Where
+    scores have two bounds, no difference of them exceeds the distance of these, and no end of an interval is shown
+    beyond it; the result itself holds intervals as they were computed.
     """
+    result = _within_bounds(result)
     sizes = [abs(cell.delta) for contrast in result.contrasts for cell in contrast.cells if cell.delta]
     if result.measure.unit == POINTS or not sizes or max(sizes) >= _SMALL:
         return result
@@ -110,3 +113,28 @@ def readable(result: Result) -> Result:
     }
     smaller = measure.model_copy(update={"unit": f"milli{measure.unit}", **bounds})
     return Restated(0.0, 1000 * PERCENT).of(result).model_copy(update={"measure": smaller})
+
+
+def _within_bounds(result: Result) -> Result:
+    low, high = result.measure.lower, result.measure.upper
+    return result if low is None or high is None else _clipped(result, high - low)
+
+
+def _clipped(record: _Record, most: float) -> _Record:
+    """Return a record whose intervals of differences, and those of the records in it, end at so much at most."""
+
+    def clip(end: float) -> float:
+        return min(max(end, -most), most)
+
+    update: dict[str, Any] = {}
+    for name in type(record).model_fields:
+        value = getattr(record, name)
+        if isinstance(value, PublishedRecord):
+            update[name] = _clipped(value, most)
+        elif isinstance(value, tuple) and value and isinstance(value[0], PublishedRecord):
+            update[name] = tuple(_clipped(one, most) for one in value)
+        elif value is not None and name in INTERVALS:
+            update[name] = tuple(clip(end) for end in value)
+    if isinstance(record, OneSided):
+        update |= {"lower": clip(record.lower), "upper": clip(record.upper)}
+    return record.model_copy(update=update)

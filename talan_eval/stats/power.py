@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from scipy import special
 
@@ -12,6 +12,9 @@ from talan_eval.stats.guard import critical_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_STEPS: Final = 100
+_CLOSE: Final = 1e-14  # of the bracket's upper end
 
 
 def t_power(noncentrality: float, df: float, alpha: float) -> float:
@@ -41,15 +44,34 @@ def required_noncentrality(df: float, alpha: float, power: float) -> float:
 
 
 def increasing_root(function: Callable[[float], float], high: float) -> float:
-    """Return where an increasing function crosses zero between 0 and ``high``, by bisection to the last digit.
+    """Return where an increasing function crosses zero between 0 and ``high``, nearly to the last digit.
 
-    The roots here are few and cheap, and importing scipy's root finders takes longer than a whole table of them.
+    Regula falsi with the Illinois rule (Dowell and Jarratt 1971): about ten values of the function, where halving takes
+    fifty. Importing scipy's root finders takes longer than a whole table of roots.
+
+    Args:
+        function: Continuous, negative at 0.
+        high: Where it is zero or more.
     """
-    low, middle = 0.0, high / 2
-    while low < middle < high:
-        low, high = (low, middle) if function(middle) >= 0 else (middle, high)
-        middle = (low + high) / 2
-    return high
+    low, below, above = 0.0, function(0.0), function(high)
+    root, last, start = high, 0, high
+    for _ in range(_STEPS):
+        if above <= 0 or below >= 0:
+            break
+        step = high - above * (high - low) / (above - below)
+        settled = abs(step - root) <= _CLOSE * start
+        root, value = step, function(step)
+        if settled or value == 0:
+            break
+        if value > 0:
+            high, above = root, value
+            below /= 2 if last > 0 else 1
+            last = 1
+        else:
+            low, below = root, value
+            above /= 2 if last < 0 else 1
+            last = -1
+    return root
 
 
 def minimum_detectable(se: float, df: float, alpha: float, power: float = 0.8) -> float:

@@ -10,7 +10,7 @@ from talan_eval.comparison import ContrastSpec, ItemTable, Origin, ScoreMatrix, 
 from talan_eval.gate import CheckOutcome, GateSettings, decide
 from talan_eval.gate.table import markdown
 from talan_eval.gate.terminal import TerminalGate
-from talan_eval.gate.wording import headline
+from talan_eval.gate.wording import headline, rule
 from talan_eval.result.schema import Measure
 
 SECONDS = Measure(unit="seconds", higher_is_better=False, lower=0, upper=None)
@@ -50,3 +50,27 @@ def test_a_margin_is_as_large_as_the_unit_allows():
         GateSettings(400)
     with pytest.raises(UserError, match="from 0 on"):
         GateSettings(float("inf"), unit="seconds")
+
+
+def test_where_less_is_better_the_gate_says_that_its_differences_are_turned():
+    report = decide(compared(SECONDS, 200), GateSettings(50))
+    assert report.checks[0].delta < 0  # 200 seconds more, which is a loss
+    assert "Less is better here, so differences are turned" in rule(report.settings)
+    more = decide(compared(Measure(unit="BLEU", lower=0, upper=1000), 200), GateSettings(50))
+    assert more.checks[0].delta > 0
+    assert "turned" not in rule(more.settings)  # the control
+
+
+def test_a_small_difference_of_a_loss_is_shown_with_its_digits():
+    nats = Measure(unit="nats", higher_is_better=False, lower=None, upper=None)
+    rng = np.random.default_rng(0)
+    base = 1 + 0.1 * rng.random((6, 80))
+    scores = {"base": base, "treat": base - 0.00321 + rng.normal(0, 1e-4, base.shape)}
+    items = ItemTable("t", "m", tuple(f"i{n:02}" for n in range(80)), "0" * 12, measure=nats)
+    matrices = [ScoreMatrix("b", arm, items, tuple(range(6)), values) for arm, values in scores.items()]
+    report = decide(
+        compare(matrices, [ContrastSpec("base", "treat")], Origin({}), StatisticsSettings(60)), GateSettings(0.001)
+    )
+    assert report.outcome is CheckOutcome.PASS
+    for shown in (headline(report), markdown(report)):
+        assert "+0.0032" in shown

@@ -16,7 +16,7 @@ from talan_eval.gate import CheckOutcome, GateSettings, decide
 from talan_eval.gate.difference import difference_tables
 from talan_eval.gate.junit import render
 from talan_eval.gate.table import check_table, markdown
-from talan_eval.gate.wording import headline
+from talan_eval.gate.wording import headline, rule
 from talan_eval.result.margins import margin_tests
 from talan_eval.stats.multiplicity import holm
 
@@ -235,3 +235,13 @@ def test_the_table_and_the_json_show_the_words(cell, result):
     from talan_eval.gate.document import to_json  # noqa: PLC0415 - beside its one use
 
     assert [one["word"] for one in json.loads(to_json(report))["checks"]][1:] == words[1:]
+
+
+def test_two_seeds_are_called_two_and_a_margin_of_zero_is_zero():
+    report = decide(made({"rng": 0, "seeds": 2, "items": 40, "shifts": [0.0, 0.1], "tau": 0.0}), GateSettings(0.0))
+    for check in report.checks:
+        assert "from 2 training seeds" in check.text
+    told = rule(report.settings)
+    assert "above 0, from five seeds on by the bootstrap-t as well, and no seed stands apart;" in told
+    assert "-0" not in told
+    assert "above -1," in rule(GateSettings(1.0))

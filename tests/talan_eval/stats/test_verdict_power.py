@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import itertools
+import json
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -110,19 +113,36 @@ def test_more_rivals_more_seeds_and_larger_gains_move_the_power_the_right_way():
     assert math.isinf(cell_detectable(noise, 4, ALPHA, 0.8, FamilySize(2)))
 
 
-def test_the_comparison_itself_reaches_its_verdict_as_often_as_is_planned():
+@pytest.fixture(scope="module")
+def check():
     spec = importlib.util.spec_from_file_location("verdict_power_check", ROOT / "benchmarks" / "verdict_power.py")
-    check = importlib.util.module_from_spec(spec)
-    import sys  # noqa: PLC0415 - dataclasses look their module up
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
 
-    sys.modules[spec.name] = check
-    spec.loader.exec_module(check)
-    one, _ = check.planned(1)
-    gain = one.detectable(6, 1)
+
+def test_the_comparison_itself_reaches_its_verdict_as_often_as_is_planned(check):
+    gain = check.detectable(6, 1)
     got = check.counted(6, (gain,), 300)
     assert got.first == got.mean  # one benchmark is its mean
-    assert got.first == pytest.approx(0.8, abs=0.07)  # three standard errors
-    assert check.counted(6, (0.0,), 100).first < 0.1  # the control
+    assert got.first / 300 == pytest.approx(0.8, abs=0.07)  # three standard errors
+    assert got.passed >= got.first  # a gate that has to exclude a loss of the same size passes as often
+    none = check.counted(6, (0.0,), 100)  # the control
+    assert none.first < 10
+    assert none.passed < 15
+
+
+def test_counted_pieces_are_pooled_and_a_line_cut_short_is_left_out(check, tmp_path):
+    pieces = [check.Counted(7, 1, 0.063, piece, 500, hits, hits, hits + 20) for piece, hits in enumerate((400, 410))]
+    lines = [json.dumps(dataclasses.asdict(piece)) + "\n" for piece in pieces]
+    (tmp_path / "counts.jsonl").write_text("".join(lines) + lines[0][:40])
+    assert check.read(tmp_path / "counts.jsonl") == pieces
+    shown = check.tables(pieces).splitlines()[-1].split(" | ")
+    assert shown[0] == "| 7"
+    assert shown[3] == "81.0"  # 810 of 1,000
+    assert shown[6:] == ["1,000", "85.0 |"]
+    assert shown[5] == "1.3"  # of a share near 0.8
 
 
 @pytest.mark.parametrize(("n_seeds", "at_least"), [(3, 0.8), (5, 0.7), (6, 0.8), (7, 0.8), (10, 0.8)])
