@@ -38,7 +38,7 @@ Positions = Literal["solution", "prompt", "all"]
 
 
 @dataclass(frozen=True)
-class Batch:
+class TokenBatch:
     """Sequences that go through a model together, and the positions that count.
 
     Attributes:
@@ -77,7 +77,7 @@ class Trace:
 
 def make_batch(
     examples: Sequence[EncodedExample], keys: Sequence[int], positions: Positions, *, pad: int, device: torch.device
-) -> Batch:
+) -> TokenBatch:
     """Put examples into a batch.
 
     A position counts by the token that it predicts: for "solution" these are the positions from the last token of the
@@ -100,7 +100,7 @@ def make_batch(
         )
     ]
     rows, columns = torch.tensor(places, dtype=torch.long).reshape(-1, 2).T
-    return Batch(
+    return TokenBatch(
         input_ids=filled["input_ids"].to(device),
         attention_mask=filled["attention_mask"].to(device),
         keys=tuple(keys),
@@ -139,7 +139,7 @@ def entered(model: PeftModel | PlainModel | PreTrainedModel, state: State) -> It
 
 @torch.no_grad()
 def trace(
-    model: PeftModel | PlainModel | PreTrainedModel, batch: Batch, state: State, *, draw: int | None = None
+    model: PeftModel | PlainModel | PreTrainedModel, batch: TokenBatch, state: State, *, draw: int | None = None
 ) -> Trace:
     """Run a batch in a state.
 
@@ -173,10 +173,15 @@ def trace(
     return seen.trace(output.logits)
 
 
+def traces(model: PeftModel | PlainModel | PreTrainedModel, batch: TokenBatch) -> Mapping[State, Trace]:
+    """Run a batch in every state that a model has."""
+    return {state: trace(model, batch, state) for state in states_of(model)}
+
+
 class _Seen:
     """What the hooks of one pass have seen."""
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: TokenBatch) -> None:
         self._batch = batch
         self._hidden: dict[int, torch.Tensor] = {}
         self._before: torch.Tensor | None = None
@@ -217,7 +222,8 @@ class _Seen:
         """Return the values at the positions that count; virtual tokens, which come first, do not."""
         length = self._batch.input_ids.shape[1]
         rows, columns = self._batch.rows.to(values.device), self._batch.columns.to(values.device)
-        return values[:, -length:][rows, columns].float().to(self._batch.rows.device)
+        picked: torch.Tensor = values[:, -length:][rows, columns].float().to(self._batch.rows.device)
+        return picked
 
 
 def _in_place_of_the_write(directions: torch.Tensor) -> Any:  # noqa: ANN401 - a hook
@@ -225,7 +231,8 @@ def _in_place_of_the_write(directions: torch.Tensor) -> Any:  # noqa: ANN401 - a
         hidden, context = args
         size = block.write(hidden, context).float().norm(dim=-1, keepdim=True)
         random = (size * directions.to(hidden.device)).to(hidden.dtype)
-        return hidden.to(written.dtype) + random.to(written.dtype)  # added in the type in which the block adds
+        changed: torch.Tensor = hidden.to(written.dtype) + random.to(written.dtype)  # in the block's type
+        return changed
 
     return replace
 
@@ -237,8 +244,3 @@ def _block_of(model: PeftModel | PlainModel | PreTrainedModel) -> TalanAttachmen
 def _backbone_of(model: PeftModel | PlainModel | PreTrainedModel) -> PreTrainedModel:
     get = getattr(model, "get_base_model", None)
     return cast("PreTrainedModel", model if get is None else get())
-
-
-def traces(model: PeftModel | PlainModel | PreTrainedModel, batch: Batch) -> Mapping[State, Trace]:
-    """Run a batch in every state that a model has."""
-    return {state: trace(model, batch, state) for state in states_of(model)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from scipy import stats
 
-from talan_eval.result.answered import Curve, Inside, SeedMean
+from talan_eval.result.answered import Curve, Inside, MeanOverSeeds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,7 +64,7 @@ def inside_of(
     )
 
 
-def _over_seeds(probes: Sequence[Sequence[Mapping[str, Any]]], key: str, alpha: float) -> SeedMean | None:
+def _over_seeds(probes: Sequence[Sequence[Mapping[str, Any]]], key: str, alpha: float) -> MeanOverSeeds | None:
     """Average a measurement over benchmarks, then over seeds; None where a seed lacks it."""
     found = [[one[key] for one in own if one.get(key) is not None] for own in probes]
     if not found or not all(found):
@@ -72,7 +72,7 @@ def _over_seeds(probes: Sequence[Sequence[Mapping[str, Any]]], key: str, alpha: 
     each = np.array([np.mean(own) for own in found])
     half = _half_width(each[:, None], alpha)
     mean = float(each.mean())
-    return SeedMean(mean=mean, ci=None if half is None else (mean - float(half[0]), mean + float(half[0])))
+    return MeanOverSeeds(mean=mean, ci=None if half is None else (mean - float(half[0]), mean + float(half[0])))
 
 
 def _rows(found: Sequence[Sequence[float]]) -> FloatArray | None:

@@ -10,7 +10,7 @@ from talan_eval.result.labels import backbones
 
 if TYPE_CHECKING:
     from talan_eval.report.table import Table
-    from talan_eval.result.schema import Curve, Inside, Result, SeedMean
+    from talan_eval.result.schema import Curve, Inside, MeanOverSeeds, Result
 
 
 def inside_table(result: Result) -> Table:
@@ -39,9 +39,9 @@ def inside_sentence(result: Result) -> str:
         return ""
     level = fmt.percent(1 - result.settings.alpha)
     meaning = (
-        f"In brackets: {level} t intervals over seeds. Losses are those at the end, nats per token, the held-out one on "
-        "a small fixed sample. KL: mean divergence of next-token distributions on one prompt per benchmark, nats, of the "
-        "adapter from the bare backbone and of the block from the adapter alone."
+        f"In brackets: {level} t intervals over seeds. Losses are those at the end, nats per token, the held-out one "
+        "on a small fixed sample. KL: mean divergence of next-token distributions on one prompt per benchmark, nats, "
+        "of the adapter from the bare backbone and of the block from the adapter alone."
     )
     return " ".join((*blocks_beside_adapters(result), meaning))
 
@@ -66,7 +66,7 @@ def _beside(one: Inside) -> str:
     )
 
 
-def _mean(found: SeedMean | None) -> str | None:
+def _mean(found: MeanOverSeeds | None) -> str | None:
     if found is None:
         return None
     return f"{found.mean:.3g}{_ends(found.ci)}"

@@ -107,7 +107,7 @@ class Curve(PublishedRecord):
     upper: tuple[float, ...] | None = Field(None, description="Its upper end.")
 
 
-class SeedMean(PublishedRecord):
+class MeanOverSeeds(PublishedRecord):
     """A number of each checkpoint, over seeds."""
 
     mean: float = Field(description="Mean over seeds.")
@@ -125,8 +125,8 @@ class Inside(PublishedRecord):
     adapter_gradient: Curve | None = Field(None, description="Norm of the adapter's gradient before clipping.")
     block_gradient: Curve | None = Field(None, description="Norm of the block's; null without a block.")
     gate: Curve | None = Field(None, description="Root mean square of the block's gate; null without one.")
-    adapter_kl: SeedMean | None = Field(None, description="As in probes, the mean over benchmarks of each seed.")
-    block_kl: SeedMean | None = Field(None, description="Likewise; null without a block.")
-    block_logit_change: SeedMean | None = Field(None, description="Likewise of block_max_logit_change.")
-    relative_write: SeedMean | None = Field(None, description="Likewise.")
-    bf16_survival: SeedMean | None = Field(None, description="Likewise.")
+    adapter_kl: MeanOverSeeds | None = Field(None, description="As in probes, the mean over benchmarks of each seed.")
+    block_kl: MeanOverSeeds | None = Field(None, description="Likewise; null without a block.")
+    block_logit_change: MeanOverSeeds | None = Field(None, description="Likewise of block_max_logit_change.")
+    relative_write: MeanOverSeeds | None = Field(None, description="Likewise.")
+    bf16_survival: MeanOverSeeds | None = Field(None, description="Likewise.")

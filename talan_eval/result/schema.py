@@ -21,7 +21,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from talan_eval.result.answered import ArmRecord, Curve, FailedCell, Inside, LiveProbe, SeedMean, TaskLoss, TaskScore
+from talan_eval.result.answered import (
+    ArmRecord,
+    Curve,
+    FailedCell,
+    Inside,
+    LiveProbe,
+    MeanOverSeeds,
+    TaskLoss,
+    TaskScore,
+)
 from talan_eval.result.evidence import (
     CELL_SEEDS,
     E0,
@@ -87,6 +96,7 @@ __all__ = [
     "LossComparison",
     "MarginTest",
     "MarginWord",
+    "MeanOverSeeds",
     "MeanSquares",
     "Measure",
     "Method",
@@ -102,7 +112,6 @@ __all__ = [
     "Primary",
     "Probability",
     "Result",
-    "SeedMean",
     "Selection",
     "Settings",
     "SignFlip",

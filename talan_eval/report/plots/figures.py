@@ -108,7 +108,7 @@ def _figures(result: Result, context: Context) -> Iterator[Figure]:
 
 
 def _of_trainings(result: Result) -> Iterator[Figure]:
-    from talan_eval.report.plots.curves import MOST_ARMS, curve_plot  # noqa: PLC0415 - an extra
+    from talan_eval.report.plots.training_curves import MOST_ARMS, curve_plot  # noqa: PLC0415 - an extra
 
     named = list(dict.fromkeys(one.backbone for one in result.inside))
     for place, backbone in enumerate(named):

@@ -47,7 +47,7 @@ class LinearDecoder(PreTrainedModel):
         self.layers = nn.ModuleList(LinearLayer() for _ in range(LAYERS))
         self.post_init()
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: Any = None, **_: Any) -> torch.Tensor:
+    def forward(self, input_ids: torch.Tensor, **_: Any) -> torch.Tensor:
         hidden = self.embed(input_ids)
         for layer in self.layers:
             hidden = layer(hidden)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from talan_core.analysis import capture, effects
+from talan_core.analysis import capture, stream_effects
 from talan_core.analysis.capture import make_batch, states_of, trace, traces
 
 LAYER, LAST = 1, 4
@@ -80,10 +80,10 @@ def measured(model, examples, positions="solution", layer=LAYER):
     seen = traces(model, batch)
     pair, plain = (seen["11"], seen["10"]), seen["00"]
     return {
-        "update": effects.update(batch, seen["10"], plain),
-        "block": effects.perturbation(batch, *pair, plain, layer),
-        "write": effects.write(batch, *pair, plain, layer),
-        "ratios": effects.ratios(batch, *pair, plain, layer),
+        "update": stream_effects.update(batch, seen["10"], plain),
+        "block": stream_effects.perturbation(batch, *pair, plain, layer),
+        "write": stream_effects.write(batch, *pair, plain, layer),
+        "ratios": stream_effects.ratios(batch, *pair, plain, layer),
     }
 
 
@@ -185,12 +185,12 @@ def test_a_planted_bug_is_seen(arm, streams, examples, monkeypatch, plant):
 @pytest.mark.parametrize("plant", [muted_in_both, one_layer_up, before_the_write], ids=lambda plant: plant.__name__)
 def test_the_analysis_itself_refuses_states_and_layers_that_cannot_be(arm, examples, monkeypatch, plant):
     plant(monkeypatch)
-    with pytest.raises(ValueError, match="layer|no block wrote|below"):
+    with pytest.raises(ValueError, match=r"layer|no block wrote|below"):
         measured(arm(), examples)
 
 
 def test_another_layer_than_the_blocks_is_refused(arm, examples):
-    with pytest.raises(ValueError, match="below layer 2|at layer 0"):
+    with pytest.raises(ValueError, match=r"below layer 2|at layer 0"):
         measured(arm(), examples, layer=2)
     with pytest.raises(ValueError, match="at layer 0"):
         measured(arm(), examples, layer=0)
@@ -257,8 +257,8 @@ def test_two_runs_are_set_against_each_other(arm, streams, examples):
     one, other = arm(seed=1), arm(seed=2)
     batch = make_batch(examples, (0, 1, 2), "solution", pad=0, device=torch.device("cpu"))
     seen = [traces(model, batch) for model in (one, other)]
-    relative = effects.divergence_of_runs(batch, seen[0]["11"], seen[1]["10"])
-    cosine = effects.cosine_of_updates(batch, *((s["10"], s["00"]) for s in seen))
+    relative = stream_effects.divergence_of_runs(batch, seen[0]["11"], seen[1]["10"])
+    cosine = stream_effects.cosine_of_updates(batch, *((s["10"], s["00"]) for s in seen))
     for row, example in enumerate(examples):
         at = counted(example, "solution")
         h = [{state: v[:, at] for state, v in streams(model, example).hidden.items()} for model in (one, other)]
@@ -292,4 +292,4 @@ def test_what_survives_in_bfloat16_is_counted_and_float32_loses_nothing(arm, str
 
 def test_the_shape_of_curves_is_their_correlation():
     ramp = torch.arange(5.0)
-    assert effects.correlations([ramp, 3 * ramp + 1, -ramp]) == pytest.approx((1.0, -1.0, -1.0))
+    assert stream_effects.correlations([ramp, 3 * ramp + 1, -ramp]) == pytest.approx((1.0, -1.0, -1.0))

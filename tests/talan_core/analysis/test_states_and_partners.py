@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from talan_core.analysis import effects
+from talan_core.analysis import stream_effects
 from talan_core.analysis.audit import weight_update
 from talan_core.analysis.capture import entered, make_batch, states_of, trace, traces
 from talan_core.arms import build, parse_arm
@@ -48,9 +48,9 @@ def test_states_of_every_partner_with_a_block(backbone, opened, partner, dtype):
     assert torch.equal(seen["10"].hidden, seen["00"].hidden) == (partner == "base")
     again = traces(model, batch_of())
     assert all(torch.equal(seen[state].logits, again[state].logits) for state in seen)
-    block = effects.perturbation(batch_of(), seen["11"], seen["10"], seen["00"], 1)
+    block = stream_effects.perturbation(batch_of(), seen["11"], seen["10"], seen["00"], 1)
     assert not block.divergence[:, 0].any()
-    control = effects.perturbation(batch_of(), trace(model, batch_of(), "11", draw=0), seen["10"], seen["00"], 1)
+    control = stream_effects.perturbation(batch_of(), trace(model, batch_of(), "11", draw=0), seen["10"], seen["00"], 1)
     if dtype == torch.float32:
         torch.testing.assert_close(control.size[:, 1], block.size[:, 1], rtol=1e-4, atol=0)
     assert seen["11"].hidden.dtype == torch.float32
@@ -63,7 +63,7 @@ def test_updates_of_partners_without_a_block(backbone, partner):
     assert states_of(model) == ("10", "00")
     seen = traces(model, batch_of())
     assert torch.equal(seen["00"].logits, trace(backbone(), batch_of(), "00").logits)
-    found = effects.update(batch_of(), seen["10"], seen["00"])
+    found = stream_effects.update(batch_of(), seen["10"], seen["00"])
     assert found.size.shape == (2, 5)
     assert (found.size[:, -1] > 0).all()
     assert (found.kl > 0).all()

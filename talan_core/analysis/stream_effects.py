@@ -19,7 +19,7 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_core.analysis.capture import Batch, Trace
+    from talan_core.analysis.capture import TokenBatch, Trace
 
 AT_THE_EMBEDDING = "at layer 0 nothing of the adapter has run, so its effect there is zero by construction"
 """Why a ratio or a cosine with the adapter's effect at the block's layer is not defined there."""
@@ -112,7 +112,7 @@ class Ratios:
     of_effects: torch.Tensor
 
 
-def update(batch: Batch, adapted: Trace, plain: Trace) -> Update:
+def update(batch: TokenBatch, adapted: Trace, plain: Trace) -> Update:
     """Measure the adapter.
 
     Args:
@@ -128,7 +128,7 @@ def update(batch: Batch, adapted: Trace, plain: Trace) -> Update:
     )
 
 
-def perturbation(batch: Batch, changed: Trace, adapted: Trace, plain: Trace, layer: int) -> Perturbation:
+def perturbation(batch: TokenBatch, changed: Trace, adapted: Trace, plain: Trace, layer: int) -> Perturbation:
     """Measure the block, or a control in its place.
 
     Args:
@@ -159,7 +159,7 @@ def perturbation(batch: Batch, changed: Trace, adapted: Trace, plain: Trace, lay
     )
 
 
-def write(batch: Batch, both: Trace, adapted: Trace, plain: Trace, layer: int) -> Write:
+def write(batch: TokenBatch, both: Trace, adapted: Trace, plain: Trace, layer: int) -> Write:
     """Measure the write.
 
     Args:
@@ -182,7 +182,7 @@ def write(batch: Batch, both: Trace, adapted: Trace, plain: Trace, layer: int) -
     )
 
 
-def ratios(batch: Batch, both: Trace, adapted: Trace, plain: Trace, layer: int) -> Ratios:
+def ratios(batch: TokenBatch, both: Trace, adapted: Trace, plain: Trace, layer: int) -> Ratios:
     """Set the adapter's update against the block's perturbation; arguments as for `write`."""
     _, written = _write_of(both, layer)
     size = _means(batch, _norms(written))
@@ -196,12 +196,12 @@ def ratios(batch: Batch, both: Trace, adapted: Trace, plain: Trace, layer: int) 
     )
 
 
-def divergence_of_runs(batch: Batch, one: Trace, other: Trace) -> torch.Tensor:
+def divergence_of_runs(batch: TokenBatch, one: Trace, other: Trace) -> torch.Tensor:
     """Return |h_l(one) - h_l(other)| / |h_l(other)| of two trained models, (E, L + 1)."""
     return _means(batch, _norms(one.hidden - other.hidden)) / _means(batch, _norms(other.hidden))
 
 
-def cosine_of_updates(batch: Batch, one: tuple[Trace, Trace], other: tuple[Trace, Trace]) -> torch.Tensor:
+def cosine_of_updates(batch: TokenBatch, one: tuple[Trace, Trace], other: tuple[Trace, Trace]) -> torch.Tensor:
     """Return the cosine of what two adapters do, (E, L + 1); NaN where one of them does nothing.
 
     Args:
@@ -212,7 +212,7 @@ def cosine_of_updates(batch: Batch, one: tuple[Trace, Trace], other: tuple[Trace
     return _cosines(batch, one[0].hidden - one[1].hidden, other[0].hidden - other[1].hidden)
 
 
-def loss(batch: Batch, seen: Trace) -> torch.Tensor:
+def loss(batch: TokenBatch, seen: Trace) -> torch.Tensor:
     """Return the mean loss of the predicted tokens, (E,), nats."""
     return _means(batch, functional.cross_entropy(seen.logits.double(), batch.targets, reduction="none"))
 
@@ -244,7 +244,7 @@ def _write_of(both: Trace, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
     return both.before, both.hidden[layer] - both.before
 
 
-def _survival(batch: Batch, before: torch.Tensor, written: torch.Tensor, dtype: torch.dtype) -> Survival:
+def _survival(batch: TokenBatch, before: torch.Tensor, written: torch.Tensor, dtype: torch.dtype) -> Survival:
     start = before.to(dtype)
     after = start + written.to(dtype)
     change = after.float() - start.float()
@@ -255,16 +255,18 @@ def _survival(batch: Batch, before: torch.Tensor, written: torch.Tensor, dtype: 
 
 
 def _norms(values: torch.Tensor) -> torch.Tensor:
-    return torch.linalg.vector_norm(values, dim=-1, dtype=torch.float64)
+    norms: torch.Tensor = torch.linalg.vector_norm(values, dim=-1, dtype=torch.float64)
+    return norms
 
 
 def _kl(logits: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     """Return KL(softmax of logits || softmax of others) at each position, (N,)."""
     one, other = logits.double().log_softmax(-1), others.double().log_softmax(-1)
-    return (one.exp() * (one - other)).sum(-1)
+    divergence: torch.Tensor = (one.exp() * (one - other)).sum(-1)
+    return divergence
 
 
-def _cosines(batch: Batch, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+def _cosines(batch: TokenBatch, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     """Return the mean cosine of vectors, (..., N, d), over the positions where both are not zero, (E, ...)."""
     sizes = _norms(one) * _norms(other)
     product = (one.double() * other.double()).sum(-1)
@@ -273,11 +275,11 @@ def _cosines(batch: Batch, one: torch.Tensor, other: torch.Tensor) -> torch.Tens
     return _sums(batch, cosines) / _sums(batch, defined.double())  # 0 / 0 is NaN
 
 
-def _means(batch: Batch, values: torch.Tensor) -> torch.Tensor:
+def _means(batch: TokenBatch, values: torch.Tensor) -> torch.Tensor:
     """Return the mean over positions of each example: (..., N) to (E, ...)."""
     return _sums(batch, values) / _sums(batch, torch.ones_like(values))
 
 
-def _sums(batch: Batch, values: torch.Tensor) -> torch.Tensor:
+def _sums(batch: TokenBatch, values: torch.Tensor) -> torch.Tensor:
     found = values.new_zeros((len(batch.keys), *values.shape[:-1]))
     return found.index_add_(0, batch.rows, values.movedim(-1, 0))
