@@ -1,4 +1,4 @@
-"""From captured residual streams to the quantities of docs/internals.md, per example.
+"""From captured residual streams to norms, ratios, cosines and divergences, per example.
 
 |.| is the Euclidean norm of a position's vector. Every quantity is a mean over the positions of an example that count,
 and a ratio is one of such means; E is the number of examples of a batch. What is not defined is NaN here, and null with
