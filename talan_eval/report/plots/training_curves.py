@@ -32,7 +32,7 @@ def curve_plot(arms: Sequence[Inside]) -> Figure:
                 _line(panel, curve, line, one_line(one.arm))
         panel.set_xlabel("optimizer steps")
         panel.set_ylabel(label)
-        panel.set_yscale("log")
+        panel.set_ylim(bottom=0)  # a band may reach below what a loss can be
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=min(3, len(labels)), fontsize=8)
     return figure
@@ -42,6 +42,4 @@ def _line(axes: Axes, curve: Curve, line: tuple[str, str], label: str) -> None:
     colour, style = line
     axes.plot(curve.steps, curve.mean, linestyle=style, color=colour, linewidth=1.3, label=label)
     if curve.lower is not None and curve.upper is not None:
-        least = min(value for value in curve.mean if value > 0) / 10 if any(v > 0 for v in curve.mean) else None
-        lower = [value if least is None else max(value, least) for value in curve.lower]
-        axes.fill_between(curve.steps, lower, curve.upper, color=colour, alpha=0.18, linewidth=0)
+        axes.fill_between(curve.steps, curve.lower, curve.upper, color=colour, alpha=0.18, linewidth=0)
