@@ -145,5 +145,6 @@ def test_every_option_has_a_variable(ask):
     values = {str: "x", int: "3", float: "0.5", bool: "1", Path: "p"}
     for field in dataclasses.fields(CompareRequest):
         kind = next(kind for kind in values if kind.__name__ in str(field.type))
-        request, _ = ask(**{variable_of(field.name): values[kind]})
+        asked = "0" if field.default is True else values[kind]
+        request, _ = ask(**{variable_of(field.name): asked})
         assert getattr(request, field.name) != field.default, field.name

@@ -101,7 +101,8 @@ def test_whatever_else_the_first_schema_says_is_there(stored):
     for name in ("signature", "settings", "methods", "provenance", "sandbox", "warnings"):
         assert now[name] == BUNDLED[name], name
     assert {**now["primary"], "contrast": None} == {**BUNDLED["primary"], "contrast": None, "weights": {}}
-    later = {"backbone": "", "block_max_logit_change": None, "relative_write": None, "bf16_survival": None}
+    unknown = ("block_max_logit_change", "relative_write", "bf16_survival", "adapter_kl", "block_kl")
+    later = {"backbone": "", **dict.fromkeys(unknown)}
     assert [{**probe, **later} for probe in BUNDLED["live_probes"]] == now["probes"]
     assert [{**cell, "backbone": ""} for cell in BUNDLED["failed_cells"]] == now["failed_cells"]
 
