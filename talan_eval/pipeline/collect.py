@@ -88,10 +88,11 @@ def collect(
     look = _look(experiment, contrasts, matrices)
     looks, damaged = ledger.read()
     known = replace(settings, earlier_looks=earlier_looks(looks, look))
-    result = compare(matrices, contrasts, grid.origin(experiment.seeds), known)
+    origin = grid.origin(experiment.seeds)
+    result = compare(matrices, contrasts, origin, known)
     ledger.enter(look)
     result = result.model_copy(update={"inside": grid.inside(settings.alpha)})
-    result = with_losses(result, grid.losses(experiment.seeds), contrasts, grid.origin(experiment.seeds), known)
+    result = with_losses(result, grid.losses(experiment.seeds), contrasts, origin, known)
     if experiment.confirm:
         chosen = _selection(matrices, contrasts, settings) if settings.confirm_items else result.selection
         result = _confirmed(result, chosen, grid, settings)
@@ -196,18 +197,18 @@ class _Grid:
 
     def matrices(self, seeds: Sequence[int]) -> tuple[ScoreMatrix, ...]:
         """Return the scores of all arms at some seeds; arms without seeds have theirs whatever the seeds."""
-        wanted = [run for run in self.runs if run.seed in seeds or run.arm in self.experiment.fixed]
-        columns = [one.columns for run in wanted for one in self._answered(run)]
-        order = {arm: place for place, arm in enumerate(self.experiment.arms)}
-        columns.sort(key=lambda one: order[one.arm])
+        columns = [one.columns for one in self._at(seeds)]
         return score_matrices(columns, metrics={task.name: task.metric for task in self.experiment.tasks})
 
     def losses(self, seeds: Sequence[int]) -> tuple[RunLoss, ...]:
         """Return the held-out losses of all arms at some seeds, likewise."""
+        return tuple(one.loss for one in self._at(seeds) if one.loss is not None)
+
+    def _at(self, seeds: Sequence[int]) -> list[_Answered]:
+        """Return the finished evaluations at some seeds and of arms without seeds, in the order of the arms."""
         wanted = [run for run in self.runs if run.seed in seeds or run.arm in self.experiment.fixed]
-        found = [one.loss for run in wanted for one in self._answered(run) if one.loss is not None]
         order = {arm: place for place, arm in enumerate(self.experiment.arms)}
-        return tuple(sorted(found, key=lambda one: order[one.columns.arm]))
+        return [one for run in sorted(wanted, key=lambda run: order[run.arm]) for one in self._answered(run)]
 
     def origin(self, seeds: Sequence[int]) -> Origin:
         """Return where the scores at some seeds come from."""
