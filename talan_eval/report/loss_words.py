@@ -47,7 +47,7 @@ def loss_table(view: View) -> Table:
 
 def loss_sentence(view: View) -> str:
     """Say what the loss is not, and each arm's bits per byte; empty where none was measured."""
-    if loss_view(view) is None:
+    if loss_view(view, exact=True) is None:
         return ""
     return (
         "A secondary family, adjusted by itself. A likelihood of reference solutions is no rate of right answers. "

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 SPARSE_SEEDS: Final = 3
 """Training seeds below which nothing is judged."""
 CELL_SEEDS: Final = 5
+"""Training seeds below which no claim is made about a single cell."""
 NAMED_ITEMS: Final = 20
 """Items that are named of those left out."""
-"""Training seeds below which no claim is made about a single cell."""
 
 POINTS: Final = "points"
 """Unit of scores that are shares of right answers, in percent."""

@@ -25,6 +25,8 @@ SIZES: Final = frozenset({"se", "mde80", "expected_exaggeration", "exaggeration_
 """Fields that hold sizes without a sign."""
 INTERVALS: Final = frozenset({"ci", "simultaneous_ci", "pigeonhole_ci"})
 """Fields that hold intervals of differences."""
+_OWN_UNITS: Final = frozenset({"loss", "inside", "probes"})
+"""Fields whose records do not speak of the result's scores."""
 _SMALL: Final = 0.1
 _Record = TypeVar("_Record", bound=PublishedRecord)
 
@@ -55,7 +57,7 @@ class Restated:
         return record.model_copy(update=update)
 
     def _value(self, name: str, value: Any, record: PublishedRecord) -> Any:  # noqa: ANN401 - fields of all types
-        if name == "loss":  # has a unit of its own
+        if name in _OWN_UNITS:
             return value
         if isinstance(value, PublishedRecord):
             return self.of(value)
