@@ -328,7 +328,7 @@ class Family(PublishedRecord):
 class LossComparison(PublishedRecord):
     """The loss on reference solutions, compared: a secondary family without a primary test.
 
-    It is far more sensitive than scores, and a likelihood of reference solutions is no rate of right answers.
+    A likelihood of reference solutions is no rate of right answers.
     """
 
     measure: Measure = Field(description="Nats per target token; less is better.")
