@@ -28,13 +28,21 @@ class Ending:
     Args:
         exit_code: Exit status, or the negative number of the signal that killed it; None where the worker died too.
         why: What it had too much of: "wall", "cpu", "processes", "result", "leftovers"; "silence" where the worker did
-            not answer in time; None where it ended itself, or the kernel ended it or the worker.
+            not answer in time; None where it ended itself, or somebody else ended it or the worker.
         locked: Whether its boundary was complete before anything of the program was read; no program can say so.
     """
 
     exit_code: int | None
     why: str | None
     locked: bool
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether somebody outside ended it or its worker, as the kernel does for want of memory of the machine.
+
+        A program behind a boundary cannot send itself that signal, and our own limits are named in ``why``.
+        """
+        return self.why is None and self.exit_code in {None, -signal.SIGKILL}
 
     def check(self) -> None:
         """Refuse to say anything about a program that was never reached.
@@ -108,11 +116,12 @@ def _stopped_by_worker(ending: Ending, limits: Limits) -> tuple[Status, str] | N
 
 def _stopped_by_kernel(ending: Ending, limits: Limits) -> tuple[Status, str] | None:
     """Return which signal ended the program, or None where none did."""
-    if ending.exit_code is None:
-        return Status.LIMITS, f"{MOST_DEATHS} workers that ran it were killed"
-    if ending.exit_code == -signal.SIGXCPU:
+    status = ending.exit_code
+    if status is None or ending.was_killed:
+        return Status.LIMITS, f"{MOST_DEATHS} processes that ran it were killed"
+    if status == -signal.SIGXCPU:
         return _too_much_cpu(limits)
-    return (Status.CRASHED, f"killed by signal {-ending.exit_code}") if ending.exit_code < 0 else None
+    return (Status.CRASHED, f"killed by signal {-status}") if status < 0 else None
 
 
 def _too_much_cpu(limits: Limits) -> tuple[Status, str]:

@@ -55,8 +55,8 @@ class _Prepared:
         job: What the worker is given.
         expected: The expected value of each test, as JSON of a list.
         n_tests: How many there are.
-        deaths_before: Workers that died before they came to it.
-        deaths_over: Workers that died over it.
+        deaths_before: Processes of ours that died before they came to it.
+        deaths_over: Processes of ours that died over it.
     """
 
     number: int
@@ -73,7 +73,7 @@ class _Batch:
 
     Args:
         waiting: Those that were not looked at yet, numbered.
-        again: Those whose worker died.
+        again: Those whose process or worker died.
         running: Those that run.
         done: Outcomes that wait for an earlier one.
     """
@@ -220,7 +220,7 @@ class Runner:
             batch.running[worker] = job
 
     def _not_reached(self, job: _Prepared) -> _Prepared:
-        """Count one more worker that died before it came to a job.
+        """Count one more process that died before it came to a job.
 
         Raises:
             SandboxError: That has happened too often to be chance.
@@ -228,7 +228,7 @@ class Runner:
         deaths = job.deaths_before + 1
         if deaths == MOST_DEATHS:
             raise SandboxError(
-                f"{deaths} workers died before they came to a program, most likely for want of memory. "
+                f"{deaths} processes died before they came to a program, most likely for want of memory. "
                 f"{self._count} workers may need {self._count * self._limits.memory_bytes >> 20} MB together."
             )
         return dataclasses.replace(job, deaths_before=deaths)
@@ -252,18 +252,19 @@ class Runner:
         """Pass a program that has ended on to the judge, and part with its worker where it can take no other.
 
         A worker that somebody killed between two programs may still have begun the second: in tier 1 it is two
-        processes, of which the inner one dies a moment after the outer. So a death says nothing about a program before
-        others have died over it as well. One that does not answer is not tried again: that takes minutes.
+        processes, of which the inner one dies a moment after the outer. And where memory is wanted the kernel ends
+        whichever process is largest: a program's more likely than its worker's. So a death says nothing about a program
+        before others have died over it as well. A worker that does not answer is not tried again: that takes minutes.
 
         Raises:
-            SandboxError: Workers die before they come to a program.
+            SandboxError: Processes die before they come to a program.
         """
         ending, reported = worker.ending, worker.received()
         if ending.exit_code is None or ending.why == "leftovers":
             self._retire(worker)
-        if ending.exit_code is None and not ending.locked:
+        if (ending.exit_code is None or ending.was_killed) and not ending.locked:
             batch.again.append(self._not_reached(job))
-        elif ending.exit_code is None and ending.why is None and job.deaths_over + 1 < MOST_DEATHS:
+        elif ending.was_killed and job.deaths_over + 1 < MOST_DEATHS:
             batch.again.append(dataclasses.replace(job, deaths_over=job.deaths_over + 1))
         else:
             self._the_judge().submit(Case(job.number, reported, ending, job.expected, job.n_tests))

@@ -173,7 +173,7 @@ class Worker:
         """Run one program, wait for its end and return what it reported.
 
         Raises:
-            WorkerLostError: The worker died over it.
+            WorkerLostError: The worker died over it, or its process was killed.
             SandboxError: Its boundary was not complete.
         """
         self.start(job)
@@ -183,7 +183,7 @@ class Worker:
             if answers.poll(1000):
                 self.receive()
             self.check_deadline()
-        if self._ending.exit_code is None:
+        if self._ending.exit_code is None or self._ending.was_killed:
             raise WorkerLostError("A worker died over a computation, or did not answer in time.")
         self._ending.check()
         return self.received()

@@ -182,6 +182,10 @@ RESOURCES: Final = (
         "import fcntl\ndef escaped(): return works(lambda: fcntl.fcntl(os.pipe()[1], 1031, 1 << 20))",
     ),
     Attack("lock memory", "def escaped(): return reaches('mlock', 0, 4096)"),
+    Attack(
+        "lock memory while it is mapped",
+        "import mmap\ndef escaped(): return works(lambda: mmap.mmap(-1, 4096, flags=0x2022))",
+    ),
     Attack("queue signals without end", "def escaped(): return reaches('rt_sigqueueinfo', os.getpid(), 0, 0)"),
     Attack("make timers without end", "def escaped(): return reaches('timer_create', -1, 0, 0)"),
     Attack(

@@ -260,6 +260,7 @@ def _reachable(limits: dict[str, Any]) -> tuple[tuple[int, tuple[int, int]], ...
     cpu = limits["cpu_seconds"]
     wanted = (
         (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_MEMLOCK, 0, 0),  # a flag of mmap locks too, which a filter of calls alone lets through
         (resource.RLIMIT_CPU, cpu, cpu + 1),
         (resource.RLIMIT_FSIZE, limits["file_bytes"], limits["file_bytes"]),
         (resource.RLIMIT_NOFILE, limits["open_files"], limits["open_files"]),

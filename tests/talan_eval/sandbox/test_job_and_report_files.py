@@ -134,10 +134,7 @@ def test_a_lost_worker_is_replaced_with_files_of_its_own():
     source = f"import os, time\nos.write(4, {FORGED!r})\nos.kill(os.getppid(), 9)\ntime.sleep(60)"
     with Runner(SMALL, 1, Tier.NONE) as runner:
         lost = outcome_of(runner, source)
-        assert (lost.status, lost.detail) == (
-            Status.LIMITS,
-            "3 workers that ran it were killed",
-        )
+        assert (lost.status, lost.detail) == (Status.LIMITS, "3 processes that ran it were killed")
         assert outcome_of(runner, "import os\nos._exit(0)").status is Status.FAILED
         assert next(runner.run([GOOD])).status is Status.PASSED
 

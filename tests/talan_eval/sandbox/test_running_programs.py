@@ -174,8 +174,8 @@ _HOSTILE = {
 
 
 _HOSTILE_WITHOUT_A_BOUNDARY = {
-    "killed itself": ("import os\nos.kill(os.getpid(), 9)", Status.CRASHED, "signal 9"),
-    "killed its worker": ("import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(60)", Status.LIMITS, "worker"),
+    "killed itself": ("import os\nos.kill(os.getpid(), 9)", Status.LIMITS, "processes that ran"),
+    "killed its worker": ("import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(60)", Status.LIMITS, "3 processes"),
     "processes": (_PROCESSES, Status.CRASHED, "processes and threads"),
     "exec": ("import os\nos.execv('/bin/sh', ['sh', '-c', 'exit 0'])", Status.FAILED, "before its tests"),
 }

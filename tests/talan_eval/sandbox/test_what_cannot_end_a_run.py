@@ -19,7 +19,7 @@ from talan_eval.sandbox import worker as worker_module
 from talan_eval.sandbox.inside import leftovers
 from talan_eval.sandbox.inside.leftovers import remove_tree
 from talan_eval.sandbox.job import Job, Limits, Status
-from talan_eval.sandbox.judge import SandboxError
+from talan_eval.sandbox.judge import Ending, SandboxError
 from talan_eval.sandbox.judge_process import JudgeProcess
 from talan_eval.sandbox.runner import Runner
 from talan_eval.sandbox.tiers import Tier
@@ -171,8 +171,67 @@ def test_a_worker_that_is_killed_over_a_program_costs_that_program_alone(any_tie
     assert [outcome.status for outcome in outcomes] == [Status.PASSED, status, Status.PASSED]
     if status is Status.LIMITS:
         assert outcomes[1].status.value == "error: limits"
-        assert outcomes[1].detail == "3 workers that ran it were killed"
+        assert outcomes[1].detail == "3 processes that ran it were killed"
     assert len(set(killed)) == deaths
+
+
+@pytest.mark.parametrize(("deaths", "status"), [(2, Status.PASSED), (3, Status.LIMITS)])
+def test_a_program_whose_own_process_is_killed_is_asked_again_and_not_called_wrong(tier, monkeypatch, deaths, status):
+    """As the kernel does for want of memory: it ends the largest process, which is seldom the worker."""
+    start = Worker.start
+    killed = []
+
+    def killed_over_it(worker, job):
+        start(worker, job)
+        if b"sleep" in job and len(killed) < deaths:
+            select.select([worker._locked], [], [], 30)  # until the program is reached
+            killed.append(descendants(worker.pid)[-1])
+            os.kill(killed[-1], 9)
+
+    monkeypatch.setattr(Worker, "start", killed_over_it)
+    slow = Job("import time\ntime.sleep(1)\ndef f(x): return x + 1", GOOD.tests)
+    with Runner(SMALL, 1, tier) as runner:
+        assert statuses(runner, [GOOD, slow, GOOD]) == [Status.PASSED, status, Status.PASSED]
+        assert len(runner.pids) == 1  # the worker went on
+    assert len(set(killed)) == deaths
+
+
+@pytest.mark.parametrize(("deaths", "passes"), [(2, True), (3, False)])
+def test_a_process_that_is_killed_before_it_reaches_its_program_is_replaced_twice(tier, monkeypatch, deaths, passes):
+    end = Worker._end
+    killed = []
+
+    def killed_before_it(worker, exit_code, why):
+        end(worker, exit_code, why)
+        if len(killed) < deaths:
+            killed.append(worker.pid)
+            worker._ending = Ending(-signal.SIGKILL, None, locked=False)
+
+    monkeypatch.setattr(Worker, "_end", killed_before_it)
+    with Runner(SMALL, 1, tier) as runner:
+        if passes:
+            assert statuses(runner, [GOOD, GOOD]) == [Status.PASSED, Status.PASSED]
+        else:
+            with pytest.raises(SandboxError, match="3 processes died before they came to a program"):
+                statuses(runner, [GOOD, GOOD])
+
+
+def test_an_expected_side_whose_process_is_killed_is_computed_again(tier, monkeypatch):
+    start = Worker.start
+    killed = []
+
+    def killed_over_it(worker, job):
+        start(worker, job)
+        if b"import time" in job and len(killed) < 2:
+            select.select([worker._locked], [], [], 30)
+            killed.append(descendants(worker.pid)[-1])
+            os.kill(killed[-1], 9)
+
+    monkeypatch.setattr(Worker, "start", killed_over_it)
+    job = Job("def f(x): return None", ("assert f(1) == time.sleep(1)",))
+    with Runner(SMALL, 1, tier) as runner:
+        assert statuses(runner, [job]) == [Status.PASSED]
+    assert len(killed) == 2
 
 
 def test_a_worker_that_does_not_answer_costs_its_program_at_once(tier, monkeypatch):
@@ -213,7 +272,7 @@ def test_a_worker_that_dies_before_it_reaches_a_program_is_replaced_twice(tier, 
         if passes:
             assert statuses(runner, [GOOD, GOOD]) == [Status.PASSED, Status.PASSED]
         else:
-            with pytest.raises(SandboxError, match="3 workers died before they came to a program"):
+            with pytest.raises(SandboxError, match="3 processes died before they came to a program"):
                 statuses(runner, [GOOD, GOOD])
         assert len(set(killed)) == deaths
 
