@@ -9,7 +9,10 @@ import typer
 from talan_eval.cli.output import say
 
 if TYPE_CHECKING:
-    from talan_eval.sandbox.tiers import AvailableTier
+    from collections.abc import Callable, Iterator
+
+    from talan_eval.sandbox.conformance.check import AttackResult
+    from talan_eval.sandbox.tiers import AvailableTier, Tier
 
 EXAMPLES = "Example:  talan-eval sandbox check  |  talan-eval sandbox check --tier 2"
 ESCAPED = 1
@@ -41,7 +44,7 @@ def check(
     say(f"layers: {', '.join(found.layers)}\n\n")
     counts: dict[str, list[int]] = {}
     problems = 0
-    for finding in run_suite(found.tier):
+    for finding in _findings(run_suite, found.tier):
         count = counts.setdefault(finding.group, [0, 0])
         count[0] += finding.problem is None
         count[1] += 1
@@ -56,6 +59,25 @@ def check(
         say(f"\nThe boundary does not hold: {problems} programs did what they should not.\n")
         raise typer.Exit(ESCAPED)
     say("\nThe boundary holds.\n")
+
+
+def _findings(run_suite: Callable[[Tier], Iterator[AttackResult]], tier: Tier) -> Iterator[AttackResult]:
+    """Yield what became of each program.
+
+    Raises:
+        UserError: This machine has no room for the suite.
+    """
+    from talan_core.errors import UserError  # noqa: PLC0415 - --help must not wait for it
+    from talan_eval.sandbox.judge import SandboxError  # noqa: PLC0415 - as above
+
+    try:
+        yield from run_suite(tier)
+    except (OSError, SandboxError) as error:
+        raise UserError(
+            f"The suite cannot be run here: {error}",
+            "Allow more memory, files or space among the temporary files (ulimit -a, TMPDIR), then type it again: "
+            "talan-eval sandbox check",
+        ) from error
 
 
 def _find(tier: str) -> AvailableTier:

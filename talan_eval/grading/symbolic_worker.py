@@ -296,8 +296,8 @@ def compare_apart(pair: dict[str, Any], cpu_seconds: int, wall_seconds: float, m
         os.dup2(writer, 1)
         os.dup2(writer, 2)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-        resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
+        _limit(resource.RLIMIT_AS, memory_bytes, memory_bytes)
+        _limit(resource.RLIMIT_CPU, cpu_seconds, cpu_seconds + 1)
         os.write(1, json.dumps(compare(pair)).encode())  # an exception ends the child with its traceback in the pipe
         os._exit(0)
     os.close(writer)
@@ -307,6 +307,13 @@ def compare_apart(pair: dict[str, Any], cpu_seconds: int, wall_seconds: float, m
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     return _verdict(said, status, late=late, cpu_seconds=cpu_seconds)
+
+
+def _limit(which: int, soft: int, hard: int) -> None:
+    """Set a limit of this process; one that is lower already (``ulimit``, a scheduler) cannot be raised, and stays."""
+    highest = resource.getrlimit(which)[1]
+    lowest = sys.maxsize if highest == resource.RLIM_INFINITY else highest
+    resource.setrlimit(which, (min(soft, lowest), min(hard, lowest)))
 
 
 def _read(reader: int, deadline: float) -> tuple[bytes, bool]:

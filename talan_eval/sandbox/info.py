@@ -6,6 +6,7 @@ import platform
 from dataclasses import dataclass
 
 from talan_eval.sandbox.job import Limits
+from talan_eval.sandbox.machine_limits import within_machine
 from talan_eval.sandbox.tiers import Tier, find_tier
 
 
@@ -19,7 +20,7 @@ class SandboxInfo:
         boundary: The boundary in words.
         python: Version of the interpreter that runs the programs.
         kernel: Name and release of the operating system's kernel.
-        limits: What each program may use.
+        limits: What each program may use, as far as this machine allows it.
     """
 
     tier: str
@@ -39,6 +40,7 @@ def describe(limits: Limits | None = None, tier: Tier | None = None) -> SandboxI
 
     Raises:
         SandboxUnavailableError: No boundary holds here, and none was named.
+        SandboxError: As ``within_machine``.
     """
     tier = find_tier().tier if tier is None else tier
     return SandboxInfo(
@@ -47,7 +49,7 @@ def describe(limits: Limits | None = None, tier: Tier | None = None) -> SandboxI
         boundary=boundary_in_words(tier),
         python=platform.python_version(),
         kernel=f"{platform.system()} {platform.release()}",
-        limits=limits or Limits(),
+        limits=within_machine(limits or Limits()),
     )
 
 

@@ -27,6 +27,7 @@ from talan_eval.sandbox.inside.frames import read_report
 from talan_eval.sandbox.job import Job, Limits, ProgramOutcome
 from talan_eval.sandbox.judge import MOST_DEATHS, SandboxError, not_judged
 from talan_eval.sandbox.judge_process import Case, JudgeProcess
+from talan_eval.sandbox.machine_limits import within_machine
 from talan_eval.sandbox.plan import ComputedValue, ExpectedTooLargeError, Literal, compiled, parse_test
 from talan_eval.sandbox.tiers import Tier, find_tier, setup
 from talan_eval.sandbox.worker import Worker, WorkerLostError
@@ -107,7 +108,7 @@ class Runner:
     """Warm workers for many batches of programs; a context manager.
 
     Args:
-        limits: What each program may use.
+        limits: What each program may use, as far as this machine allows it.
         workers: How many programs run at a time; chosen from the number of cores when None.
         tier: The boundary; the highest that holds on this machine when None.
         without: Layers of the boundary to leave out, for showing that the conformance suite notices.
@@ -125,7 +126,7 @@ class Runner:
             raise ValueError(f"workers must be at least 1, got {workers}.")
         if sys.platform != "linux":
             raise SandboxError("Programs can be run on Linux only.")
-        self._limits = limits
+        self._limits = within_machine(limits)
         self._count = len(os.sched_getaffinity(0)) + _SPARE if workers is None else workers
         self._tier = tier
         self._without = tuple(layer.value for layer in without)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import functools
 import os
@@ -16,6 +17,7 @@ from talan_eval.sandbox.home import Home
 from talan_eval.sandbox.inside.boundary import Setup
 from talan_eval.sandbox.job import Limits
 from talan_eval.sandbox.judge import SandboxError
+from talan_eval.sandbox.machine_limits import within_machine
 from talan_eval.sandbox.worker import TierUnavailableError, Worker
 
 if TYPE_CHECKING:
@@ -42,6 +44,10 @@ _FIX: Final = (
     "for Docker, GitHub Actions and SLURM). See more with: talan-eval sandbox check. To run programs without a "
     "boundary, which every result will say, type --unsafe-no-sandbox."
 )
+_ROOM: Final = (
+    "Allow more memory, processes, files, or space among the temporary files (ulimit -a shows what is allowed, TMPDIR "
+    "names another place), then type: talan-eval sandbox check"
+)
 _ELSEWHERE: Final = (
     "Programs run on Linux only: use a Linux machine or container, or leave MBPP out, as in --tasks gsm8k,math500."
 )
@@ -52,10 +58,11 @@ class SandboxUnavailableError(SandboxError):
 
     Args:
         tried: Each tier and why it is not available.
+        fix: What to do about it; that which helps where the kernel refuses when None.
     """
 
-    def __init__(self, tried: Sequence[tuple[Tier, str]]) -> None:
-        self.fix = _FIX if sys.platform == "linux" else _ELSEWHERE
+    def __init__(self, tried: Sequence[tuple[Tier, str]], fix: str | None = None) -> None:
+        self.fix = fix or (_FIX if sys.platform == "linux" else _ELSEWHERE)
         reasons = "; ".join(f"tier {tier.value}: {reason}" for tier, reason in tried)
         self.problem = f"Programs cannot be sandboxed here: {reasons}."
         super().__init__(f"{self.problem} {self.fix}")
@@ -104,16 +111,19 @@ def try_tier(tier: Tier, tried: tuple[tuple[Tier, str], ...] = ()) -> AvailableT
 
     Raises:
         TierUnavailableError: The kernel refuses, or the self-test found a leak.
+        SandboxUnavailableError: No process can be started, or no file made: no other tier could do with less.
     """
     if sys.platform != "linux":
         raise TierUnavailableError(f"this is {sys.platform}, not Linux")
-    with Home() as home:
-        worker = Worker(Limits(), setup(tier, home.path), home.path)
-        try:
+    try:
+        limits = within_machine(Limits())
+        with Home() as home, contextlib.closing(Worker(limits, setup(tier, home.path), home.path)) as worker:
             worker.await_ready()
             return AvailableTier(tier, worker.layers, worker.landlock, tried)
-        finally:
-            worker.close()
+    except TierUnavailableError:
+        raise
+    except (OSError, SandboxError) as error:
+        raise SandboxUnavailableError([*tried, (tier, f"no worker can be started: {error}")], _ROOM) from error
 
 
 def setup(tier: Tier, directory: Path, limits: Limits | None = None, without: Sequence[str] = ()) -> Setup:

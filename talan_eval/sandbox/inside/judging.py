@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from .boundary import Boundary, Setup
 from .frames import examine, read_report
+from .limits import reachable
 
 if TYPE_CHECKING:
     from io import BufferedReader, BufferedWriter
@@ -30,8 +31,8 @@ def main() -> None:
     """Judge what comes in on standard input until it ends."""
     arguments = json.loads(sys.argv[1])
     source, answers = open(0, "rb"), open(1, "wb")  # noqa: SIM115 - descriptors, for the life of the process
-    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for which, limits in reachable(((resource.RLIMIT_AS, _MOST_MEMORY, _MOST_MEMORY), (resource.RLIMIT_CORE, 0, 0))):
+        resource.setrlimit(which, limits)
     Boundary(Setup.from_json(arguments["setup"])).enter_as_judge()
     answers.write(READY)
     answers.flush()

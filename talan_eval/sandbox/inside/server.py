@@ -29,6 +29,7 @@ from .boundary import Boundary, Layer, Setup
 from .descriptors import ALL, CONTROL, RESULT, Given, arrange
 from .kernel import PR_SET_PDEATHSIG, SIGKILL, prepared
 from .leftovers import Scratch, children, count_tasks, remove_tree
+from .limits import reachable
 from .program import EXIT_CONFINEMENT, give_up, program_namespace, run_program
 from .rehearsal import rehearse
 from .selftest import leaks
@@ -68,7 +69,7 @@ class Server:
         self._sweeps = self._can_fork or not has(Layer.SECCOMP)
         look = _INTERVAL if self._can_fork else _LONG_INTERVAL
         self._first_look = round(1000 * min(look, limits["wall_seconds"])) + 1
-        self._rlimits = _reachable(limits) if has(Layer.LIMITS) else ()
+        self._rlimits = reachable(_of_a_program(limits)) if has(Layer.LIMITS) else ()
         self._lock = boundary.lock()
         self._end_with_parent = prepared("prctl", PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
         self._pid = os.getpid()
@@ -255,10 +256,10 @@ def _tell(message: dict[str, Any]) -> None:
     os.write(CONTROL, json.dumps(message).encode("ascii") + b"\n")
 
 
-def _reachable(limits: dict[str, Any]) -> tuple[tuple[int, tuple[int, int]], ...]:
-    """Return each resource with the limits that an ordinary user may set: what is lower already cannot be raised."""
+def _of_a_program(limits: dict[str, Any]) -> tuple[tuple[int, int, int], ...]:
+    """Return each resource with what a program may use of it."""
     cpu = limits["cpu_seconds"]
-    wanted = (
+    return (
         (resource.RLIMIT_CORE, 0, 0),
         (resource.RLIMIT_MEMLOCK, 0, 0),  # a flag of mmap locks too, which a filter of calls alone lets through
         (resource.RLIMIT_CPU, cpu, cpu + 1),
@@ -266,13 +267,6 @@ def _reachable(limits: dict[str, Any]) -> tuple[tuple[int, tuple[int, int]], ...
         (resource.RLIMIT_NOFILE, limits["open_files"], limits["open_files"]),
         (resource.RLIMIT_AS, limits["memory_bytes"], limits["memory_bytes"]),
     )
-    reachable = []
-    for which, soft, hard in wanted:
-        highest = resource.getrlimit(which)[1]
-        if highest != resource.RLIM_INFINITY:
-            soft, hard = min(soft, highest), min(hard, highest)  # noqa: PLW2901 - the same two, as far as they go
-        reachable.append((which, (soft, hard)))
-    return tuple(reachable)
 
 
 def _kill(pid: int, *, in_group: bool) -> None:
