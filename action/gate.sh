@@ -59,17 +59,17 @@ comment() {
     cat "$summary" >"$body"
   fi
   if ! known="$(gh api --paginate "$comments" --jq '.[] | select(.body | startswith("<!-- talan-eval gate -->")) | .id' 2>&1)"; then
-    warn "$(tr '\n' ' ' <<<"$known" | head -c 300)"
+    warn "$(tr '\r\n' '  ' <<<"$known" | head -c 300)"
     rm -f "$body"
     return 0
   fi
   known="$(sed -n 1p <<<"$known")"
   if [ -n "$known" ]; then
     said="$(gh api --method PATCH "repos/${GITHUB_REPOSITORY:-}/issues/comments/${known}" --field "body=@${body}" 2>&1 >/dev/null)" \
-      || warn "$(tr '\n' ' ' <<<"$said" | head -c 300)"
+      || warn "$(tr '\r\n' '  ' <<<"$said" | head -c 300)"
   else
     said="$(gh api --method POST "$comments" --field "body=@${body}" 2>&1 >/dev/null)" \
-      || warn "$(tr '\n' ' ' <<<"$said" | head -c 300)"
+      || warn "$(tr '\r\n' '  ' <<<"$said" | head -c 300)"
   fi
   rm -f "$body"
 }

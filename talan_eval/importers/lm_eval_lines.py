@@ -123,7 +123,7 @@ class LineReader:
         alike = self._alike.get(rest)
         if alike is None:
             try:
-                row = parse_json(b"{" + tail[2:])
+                row = parse_json(b"{" + tail[2:], unique=True)
             except ValueError:
                 return None  # the whole line tells what is wrong with it
             if "prompt_hash" not in row:
@@ -172,7 +172,7 @@ def _answers(items: list[str], tails: Sequence[_Tail], lines: Sequence[int]) -> 
 
 def _whole(line: bytes, path: Path, number: int) -> dict[str, Any]:
     try:
-        row = parse_json(line)
+        row = parse_json(line, unique=True)
     except ValueError as error:
         begun = isinstance(error, json.JSONDecodeError) and line.lstrip().startswith(b"{")
         cut = "was cut off" if begun else "is not JSON"

@@ -161,7 +161,7 @@ def read_summary(file: Path, reader: FileReader, stamps: list[Stamp]) -> Summary
     data, pending = reader.read(file)
     stamps.append(pending.stamp())
     try:
-        content = parse_json(data)
+        content = parse_json(data, unique=True)
     except ValueError as error:
         raise UserError(
             f"{file} is not JSON or was cut off ({said(error)}).",

@@ -73,8 +73,7 @@ def read_rows(path: Path, data: bytes) -> Iterator[tuple[int, Row]]:
     table = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if suffix == ".tsv" else ",", strict=True)
     try:
         header = [name.strip() for name in next(table, [])]
-        twice = next((name for name, count in Counter(header).items() if count > 1), None)
-        if twice is not None:
+        if (twice := _twice(header)) is not None:
             raise UserError(
                 f"{path}, line 1: two columns are called {shown(twice)}.", f"Rename one of them: sed -n 1p '{path}'"
             )
@@ -101,7 +100,7 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[int, Row]]:
         if not line.strip():
             continue
         try:
-            row = parse_json(line)
+            row = parse_json(line, unique=True)
         except ValueError as error:
             raise UserError(
                 f"{path}, line {number}: the line is not JSON or was cut off ({said(error)}).",
@@ -119,11 +118,19 @@ def _parquet(path: Path, data: bytes) -> Iterator[tuple[int, Row]]:
     try:
         with pq.ParquetFile(pa.BufferReader(data)) as file:
             _check_declared(file.metadata, len(data))
-            rows = [row for batch in file.iter_batches(_BATCH) for row in batch.to_pylist()]
+            twice = _twice(file.schema_arrow.names)
+            rows = [row for batch in file.iter_batches(_BATCH) for row in batch.to_pylist()] if twice is None else []
     except (pa.ArrowException, OSError, ValueError, OverflowError, TypeError, KeyError) as error:
         raise UserError(f"{path} is not a readable Parquet file ({said(error)}).", "Write it again.") from error
+    if twice is not None:
+        raise UserError(f"{path}: two columns are called {shown(twice)}.", "Write it again with other names.")
     for number, row in enumerate(rows, 1):
         yield number, {name: value for name, value in row.items() if value is not None}
+
+
+def _twice(names: list[str]) -> str | None:
+    """Return a name that stands there more than once, or None."""
+    return next((name for name, count in Counter(names).items() if count > 1), None)
 
 
 def _check_declared(metadata: Any, size: int) -> None:  # noqa: ANN401 - pyarrow has no types

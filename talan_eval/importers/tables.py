@@ -211,9 +211,10 @@ def _add(
     """Add one row; rows that differ in the metric alone become one answer with several metrics."""
     path, number, labels = where
     for column in _NAMES:
-        if isinstance(row.get(column), list | dict | bytes):
+        value = row.get(column)
+        if isinstance(value, list | dict | bytes) or (isinstance(value, bool) and column != "cluster"):
             raise UserError(
-                f"{path}, row {number}: {column} is {shown(row[column])}, neither a text nor a number.",
+                f"{path}, row {number}: {column} is {shown(value)}, neither a text nor a number.",
                 f"Write the {column} as a text.",
             )
     seed = _whole(row, "seed", path, number) if "seed" in row else None
@@ -243,7 +244,7 @@ def _whole(row: Mapping[str, Any], column: str, path: Path, number: int) -> int:
     if type(value) is int and 0 <= value <= _LARGEST:
         return value
     try:
-        whole = whole_number(value) if isinstance(value, str) else int(value)
+        whole = -1 if isinstance(value, bool) else whole_number(value) if isinstance(value, str) else int(value)
     except (TypeError, ValueError, OverflowError):
         whole = -1
     if not 0 <= whole <= _LARGEST or (isinstance(value, float) and value != whole):

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 import yaml
+
+_WHOLE: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
+_REAL: Final = re.compile(
+    r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+|[-+]?\.inf|\.nan"
+)
+"""Numbers that YAML 1.1 and 1.2 and every reader take for the same: not 010, 1_0, 0b11 or 1:30, which stay texts."""
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -23,6 +30,18 @@ class _PlainLoader(yaml.SafeLoader):
         if len(found) < len(node.value):
             raise yaml.constructor.ConstructorError(None, None, "a name stands twice in one mapping", node.start_mark)
         return found
+
+
+_PlainLoader.yaml_implicit_resolvers = {
+    sign: [(tag, form) for tag, form in known if not tag.endswith((":int", ":float"))]
+    for sign, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_PlainLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(rf"(?:{_WHOLE.pattern})\Z"), list("-+0123456789")
+)
+_PlainLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(rf"(?:{_REAL.pattern})\Z"), list("-+.0123456789")
+)
 
 
 def read_yaml(text: str) -> Any:  # noqa: ANN401 - YAML

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
-from talan_eval.result import following
+from talan_eval.result import adjusted, following, following_items
 from talan_eval.result.evidence import NAMED_ITEMS, SPARSE_SEEDS, Measure
 from talan_eval.result.loss import of_loss
 from talan_eval.result.near import ROUNDING, same
+from talan_eval.result.restated import as_computed
 from talan_eval.stats.aggregate import interquartile_mean, probability_of_improvement
 from talan_eval.stats.guard import ErrorTerm
 
@@ -28,10 +29,32 @@ def contradictions(result: Result) -> Iterator[str]:
     """Name what a result says twice and differently, each with its place; nothing for one that compare wrote.
 
     Names and lengths first; the numbers of what has no such fault are computed from those below them, by
-    :mod:`talan_eval.result.following`, which says what is not covered. Neither are the numbers of metrics that have
-    another unit than points, nor those of means in which benchmarks weigh differently.
+    :mod:`talan_eval.result.following`, :mod:`talan_eval.result.following_items` and :mod:`talan_eval.result.adjusted`,
+    which say what is not covered. Neither is what rests on bounds where a metric has another unit than points, nor
+    means in which benchmarks weigh differently.
     """
     yield from _of_names(result)
+    measure = result.measure
+    if measure.lower is not None and measure.upper is not None and measure.upper <= measure.lower:
+        yield "measure.upper is not above measure.lower"
+        return
+    yield from _of_contrasts(as_computed(result))
+    for number, record in enumerate(result.arms):
+        yield from (f"arms.{number}.{said}" for said in _of_arm(record))
+    yield from _of_families(result)
+    yield from adjusted.of_families(result)
+    if result.selection is not None:
+        yield from (f"selection.{said}" for said in _of_selection(result.selection, result))
+    if (loss := of_loss(result)) is not None:
+        yield from (f"loss.{said}" for said in contradictions(loss))
+    if not result.provenance:
+        yield "provenance is empty, and whoever writes a result says where it comes from"
+    elif any(arm.kind == "trained" for arm in result.arms) and "experiment" not in result.provenance:
+        yield "provenance: arms were trained, and no experiment says what was declared"
+
+
+def _of_contrasts(result: Result) -> Iterator[str]:
+    """Name what contradicts itself in the contrasts of a result as it was computed."""
     arms = {(arm.name, arm.backbone) for arm in result.arms}
     scores = {(arm.name, arm.backbone, one.task): one for arm in result.arms for one in arm.scores}
     for number, contrast in enumerate(result.contrasts):
@@ -43,20 +66,10 @@ def contradictions(result: Result) -> Iterator[str]:
                 yield f"{place}: the arm {arm} on {backbone} is not among the arms"
         faults = tuple(_of_contrast(contrast, place, result.primary.weights))
         yield from faults
-        if not faults and result.measure == Measure():
+        if not faults:
             yield from (f"{place}.{said}" for said in _numbers(contrast, result, primary=number == 0))
+        if not faults and scores:  # those of the held-out loss stand elsewhere
             yield from (f"{place}.{said}" for said in _of_both_arms(contrast, scores))
-    for number, record in enumerate(result.arms):
-        yield from (f"arms.{number}.{said}" for said in _of_arm(record))
-    yield from _of_families(result)
-    if result.selection is not None:
-        yield from (f"selection.{said}" for said in _of_selection(result.selection, result))
-    if (loss := of_loss(result)) is not None:
-        yield from (f"loss.{said}" for said in contradictions(loss))
-    if not result.provenance:
-        yield "provenance is empty, and whoever writes a result says where it comes from"
-    elif any(arm.kind == "trained" for arm in result.arms) and "experiment" not in result.provenance:
-        yield "provenance: arms were trained, and no experiment says what was declared"
 
 
 def _of_names(result: Result) -> Iterator[str]:
@@ -127,28 +140,35 @@ def _of_mean(mean: Aggregate, cells: Sequence[Cell], weights: Mapping[str, float
 
 def _numbers(contrast: Contrast, result: Result, *, primary: bool) -> Iterator[str]:
     """Name what does not follow in a contrast whose names and lengths agree."""
-    settings = result.settings
+    settings, shares = result.settings, result.measure == Measure()
     for kind, cells in (("cells", contrast.cells), ("slices", contrast.slices)):
         for number, cell in enumerate(cells):
-            yield from (f"{kind}.{number}.{said}" for said in _numbers_of_cell(cell, contrast, settings))
+            yield from (f"{kind}.{number}.{said}" for said in _numbers_of_cell(cell, contrast, settings, shares=shares))
     if result.primary.weights:
         return
     mean, pairing = contrast.aggregate, contrast.pairing
     yield from (f"aggregate.{said}" for said in _numbers_of_mean(mean, contrast))
-    entries = tuple(following.backbone_means(mean, contrast.cells, pairing, settings.alpha))
+    entries = tuple(following.backbone_means(mean, contrast.cells, pairing, settings.alpha, shares=shares))
     yield from (f"aggregate.{said}" for said in entries)
     evidence = None if entries else following.of_mean(mean, contrast.cells, pairing)
     if mean.e1 is not None and evidence is not None:
-        yield from (f"aggregate.{said}" for said in following.of_e1(mean.e1, evidence, settings.alpha))
+        yield from (f"aggregate.{said}" for said in following.of_e1(mean.e1, evidence, settings.alpha, shares=shares))
+    pairs = following_items.pairs_of_mean(mean, contrast.cells, settings.alpha, shares=shares)
+    yield from (f"aggregate.{said}" for said in pairs)
+    if mean.e2 is not None and mean.delta is not None:
+        yield from (f"aggregate.{said}" for said in following_items.of_e2(mean.e2, mean.delta, settings.alpha))
+        crossed = following_items.e2_of_mean(mean, contrast.cells, pairing, shares=shares)
+        yield from (f"aggregate.{said}" for said in crossed)
     decides = mean.adjusted_p if primary else mean.family_p
     diverged = any(cell.diverged_seeds for cell in contrast.cells)
     yield from (f"aggregate.{said}" for said in _verdict(mean, decides, settings, diverged=diverged))
     yield from (f"aggregate.{said}" for said in _of_tests(mean, settings.alpha))
 
 
-def _numbers_of_cell(cell: Cell, contrast: Contrast, settings: Settings) -> Iterator[str]:
+def _numbers_of_cell(cell: Cell, contrast: Contrast, settings: Settings, *, shares: bool) -> Iterator[str]:
+    """Name what does not follow in a cell; ``shares`` says whether its scores are shares in points."""
     every = (cell.base_mean, cell.treat_mean, *cell.base_by_seed, *cell.treat_by_seed)
-    if any(not -ROUNDING <= score <= _FULL + ROUNDING for score in every):
+    if shares and any(not -ROUNDING <= score <= _FULL + ROUNDING for score in every):
         yield "a score is not between 0 and 100 points"
     for name, mean, by_seed in (
         ("base_mean", cell.base_mean, cell.base_by_seed),
@@ -156,18 +176,23 @@ def _numbers_of_cell(cell: Cell, contrast: Contrast, settings: Settings) -> Iter
     ):
         if not same(mean, sum(by_seed) / len(by_seed)):
             yield f"{name} is not the mean of its seeds"
-    yield from _seed_by_seed(cell, contrast)
-    if cell.n_seeds >= SPARSE_SEEDS and cell.e1 is None:
+    yield from _seed_by_seed(cell, contrast, shares=shares)
+    if shares and cell.n_seeds >= SPARSE_SEEDS and cell.e1 is None:
         yield "e1 stands there with three seeds or more, and here it does not"
     if cell.e0_mean is not None and not same(cell.e0_mean.delta, cell.delta):
         yield "e0_mean.delta is not delta"
+    yield from following_items.pairs_of_cell(cell, settings.alpha, shares=shares)
+    if cell.e2 is not None:
+        yield from following_items.of_e2(cell.e2, cell.delta, settings.alpha)
+        yield from following_items.e2_of_cell(cell, contrast.pairing, shares=shares)
     yield from _of_tests(cell, settings.alpha)
     if cell.mean_squares is not None and len(cell.deltas) > 1:
         spread = float(np.var(cell.deltas, ddof=1)) * cell.n_items
         if not same(cell.mean_squares.seed / max(spread, 1.0), spread / max(spread, 1.0)):
             yield "mean_squares.seed does not follow from deltas"
     if cell.e1 is not None:
-        yield from following.of_e1(cell.e1, following.of_cell(cell, contrast.pairing), settings.alpha)
+        evidence = following.of_cell(cell, contrast.pairing)
+        yield from following.of_e1(cell.e1, evidence, settings.alpha, shares=shares)
     yield from _verdict(cell, cell.adjusted_p, settings, diverged=bool(cell.diverged_seeds))
 
 
@@ -178,7 +203,7 @@ def _of_tests(found: Cell | Aggregate, alpha: float) -> Iterator[str]:
             yield f"{name}: p and ci contradict each other"
 
 
-def _seed_by_seed(cell: Cell, contrast: Contrast) -> Iterator[str]:
+def _seed_by_seed(cell: Cell, contrast: Contrast, *, shares: bool) -> Iterator[str]:
     of_base = cell.base_by_seed * len(cell.seeds) if contrast.pairing == "fixed" else cell.base_by_seed
     for seed, delta, treatment, base in zip(cell.seeds, cell.deltas, cell.treat_by_seed, of_base, strict=False):
         if not same(delta, treatment - base):
@@ -188,7 +213,7 @@ def _seed_by_seed(cell: Cell, contrast: Contrast) -> Iterator[str]:
             yield f"e0: that of seed {seed} is not its delta"
         elif (pair.lost or 0) + (pair.gained or 0) > cell.n_items:
             yield f"e0: seed {seed} has more items lost and gained than there are"
-        elif abs(delta) > _FULL * ((pair.lost or 0) + (pair.gained or 0)) / cell.n_items + ROUNDING:
+        elif shares and abs(delta) > _FULL * ((pair.lost or 0) + (pair.gained or 0)) / cell.n_items + ROUNDING:
             yield f"e0: seed {seed} has a larger delta than its changed items can make"
 
 

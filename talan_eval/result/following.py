@@ -138,15 +138,28 @@ def over_cells(rows: Sequence[tuple[Sequence[int], Sequence[float]]], seeds: Seq
     return tuple(sum(row.get(seed, math.nan) for row in found) / len(found) for seed in seeds)
 
 
-def of_e1(e1: E1, evidence: Recomputed, alpha: float) -> Iterator[str]:
-    """Name what an E1 says that does not follow from its terms, or its terms from the seeds and items."""
-    if tuple(term.name for term in e1.terms) != _TERMS:
+def of_e1(e1: E1, evidence: Recomputed, alpha: float, *, shares: bool) -> Iterator[str]:
+    """Name what an E1 says that does not follow from its terms, or its terms from the seeds and items.
+
+    Args:
+        e1: What is said.
+        evidence: What it is computed from.
+        alpha: Two-sided error rate.
+        shares: Whether scores are shares in points; the floor of others, which may have no bounds, is not computed.
+    """
+    names = tuple(term.name for term in e1.terms)
+    if names != _TERMS and (shares or names != _TERMS[:-1]):
         yield "e1.terms are not t, flip and floor"
+        return
+    if e1.binding not in names:
+        yield "e1.binding is none of e1.terms"
         return
     terms = [ErrorTerm(term.name, term.se, math.inf if term.df is None else term.df) for term in e1.terms]
     yield from from_terms(e1, evidence.delta, terms, alpha)
     yield from _of_seeds(e1, terms[0], evidence)
-    yield from _of_items(terms[1], terms[2], evidence)
+    if shares:
+        yield from _of_floor(terms[2], evidence)
+    yield from _of_items(terms[1], evidence)
     if e1.signflip is not None:
         yield from _of_signs(e1.signflip.p, e1.signflip.floor, evidence)
 
@@ -190,15 +203,19 @@ def _of_seeds(e1: E1, t: ErrorTerm, evidence: Recomputed) -> Iterator[str]:
         yield "e1.method is not that of how the seeds are paired"
 
 
-def _of_items(flip: ErrorTerm, floor: ErrorTerm, evidence: Recomputed) -> Iterator[str]:
+def _of_floor(floor: ErrorTerm, evidence: Recomputed) -> Iterator[str]:
     if not evidence.items:
         return
     count = len(evidence.items)
     least = _PERCENT * math.sqrt(sum(_floor(cell) for cell in evidence.items)) / count
     if floor.se < least - 1e-6 if evidence.drawn else not same(floor.se, least):
         yield "e1.terms: the floor does not follow from seeds and items"
+
+
+def _of_items(flip: ErrorTerm, evidence: Recomputed) -> Iterator[str]:
+    count = len(evidence.items)
     noise = [cell.error / (cell.n_items * cell.seeds[0]) for cell in evidence.items if cell.error is not None]
-    if len(noise) < count or evidence.clustered:
+    if not noise or len(noise) < count or evidence.clustered:
         return
     due = math.sqrt(max(0.0, sum(noise))) / count
     if flip.se < due - 1e-6 if evidence.drawn else not same(flip.se, due):
@@ -240,7 +257,9 @@ def of_verdict(part: Aggregate | Cell, decides: float | None, settings: Settings
         yield "the p that decides is below that of e1"
 
 
-def backbone_means(mean: Aggregate, cells: Sequence[Cell], pairing: Pairing, alpha: float) -> Iterator[str]:
+def backbone_means(
+    mean: Aggregate, cells: Sequence[Cell], pairing: Pairing, alpha: float, *, shares: bool
+) -> Iterator[str]:
     """Name the means of single backbones that are not those of their cells."""
     for number, entry in enumerate(mean.backbones):
         own = [cell for cell in cells if cell.backbone == entry.backbone]
@@ -251,7 +270,7 @@ def backbone_means(mean: Aggregate, cells: Sequence[Cell], pairing: Pairing, alp
         alone = mean.model_copy(update={"delta": entry.delta, "backbones": (entry,), "e1": entry.e1})
         evidence = of_mean(alone, own, pairing)
         if entry.e1 is not None and evidence is not None:
-            yield from (f"{place}.{said}" for said in of_e1(entry.e1, evidence, alpha))
+            yield from (f"{place}.{said}" for said in of_e1(entry.e1, evidence, alpha, shares=shares))
 
 
 def _of_entry(entry: BackboneMean, own: Sequence[Cell], pairing: Pairing) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from talan_eval.result.evidence import POINTS, MeanSquares, OneSided, PublishedRecord
+from talan_eval.result.evidence import POINTS, MeanSquares, Measure, OneSided, PublishedRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,6 +96,21 @@ def upright(result: Result) -> Result:
         return result
     turned = Restated(-PERCENT, PERCENT, turned=True).of(result)
     return turned.model_copy(update={"measure": result.measure.model_copy(update={"higher_is_better": True})})
+
+
+def as_computed(result: Result) -> Result:
+    """Return a result as the statistics made it: more is better, and in points where scores have two bounds.
+
+    Args:
+        result: Its measure's upper bound lies above the lower one.
+    """
+    turned = upright(result)
+    lower, upper = result.measure.lower, result.measure.upper
+    if lower is None or upper is None:
+        return turned
+    least = lower if result.measure.higher_is_better else -upper
+    scale = PERCENT / (upper - lower)
+    return Restated(-least * scale, PERCENT * scale).of(turned).model_copy(update={"measure": Measure()})
 
 
 def readable(result: Result) -> Result:

@@ -65,6 +65,11 @@ def columns_of(rows):
     }
 
 
+def unique(pairs):
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
+
+
 def digest(text):
     import hashlib  # noqa: PLC0415 - here alone
 
@@ -86,8 +91,9 @@ def plain_rows(rows):
         if isinstance(row["score"], str):
             assert row["score"].strip(" \t").isascii()
             assert "_" not in row["score"]
-        for name in ("arm", "task", "item"):
-            assert isinstance(row[name], str | int | float)
+        for name in ("arm", "seed", "task", "item"):
+            assert not isinstance(row[name], bool)
+            assert row[name] is None or isinstance(row[name], str | int | float)
         if row["arm"] != "a" and len({str(one.get("arm", "a")) for one in rows}) > 1:
             continue
         seed = None if row["seed"] is None else int(row["seed"])
@@ -118,7 +124,8 @@ def plain_csv(data, delimiter=","):
 
 
 def plain_lines(data):
-    rows = [json.loads(line) for line in data.decode("utf-8-sig").split("\n") if line.strip()]
+    lines = data.decode("utf-8-sig").split("\n")
+    rows = [json.loads(line, object_pairs_hook=unique) for line in lines if line.strip()]
     return plain_rows([{name: value for name, value in row.items() if value is not None} for row in rows])
 
 
@@ -178,7 +185,7 @@ def plain_lm_eval(data):
         if not line.strip():
             continue
         try:
-            row = json.loads(line.decode("utf-8-sig"))
+            row = json.loads(line.decode("utf-8-sig"), object_pairs_hook=unique)
         except ValueError:
             number = int(re.match(rb'\{"doc_id": ([0-9]+), "doc": ', line)[1])
             row = {"doc_id": number, **json.loads(b"{" + line[line.rindex(b', "filter": "') + 2 :])}

@@ -95,6 +95,10 @@ HOSTILE = {
     "600 KB of brackets": ("inspect", LOG + b"[" * 600_000),
     "600 KB of objects": ("inspect", LOG + b'{"a":' * 120_000),
     "600 KB of closed brackets": ("inspect", LOG + b"[" * 300_000 + b"]" * 300_000 + b"}"),
+    "a seed that is true": ("table", (ROW % ("true", 1)).encode()),
+    "a benchmark that is false": ("table", (ROW % (0, 1)).replace('"t"', "false").encode()),
+    "one column twice in a row": ("table", (ROW % ('1, "seed": 0', 1)).encode()),
+    "one metric twice in a sample": ("lm-eval", (SAMPLE % ("{}", '0, "acc": 1')).encode()),
     "brackets in an option": ("options.json", b'{"treat": ' + b"[" * 60_000),
     "a seed number of 5,000 digits": ("options.json", b'{"seeds": ' + b"9" * 5000 + b"}"),
     "one option twice": ("options.json", b'{"seeds": 3, "seeds": 30}'),
@@ -220,6 +224,24 @@ def test_a_table_of_few_bytes_and_many_rows_is_refused(tmp_path):
     whole = pa.concat_tables([one] * 5000)
     pq.write_table(whole, path, compression="zstd")
     with within_bounds(), pytest.raises(UserError, match=r"t\.parquet is not a readable Parquet file.*5,000,000 rows"):
+        meaning(path)
+
+
+@pytest.mark.parametrize("written", ["1:30", "1_0", "010", "0b11", "0o10"])
+def test_what_versions_of_yaml_read_as_different_numbers_is_the_text_that_was_typed(tmp_path, written):
+    path = tmp_path / "e.yaml"
+    path.write_text(f"seeds: {written}\n")
+    assert read_options(path, CompareRequest)["seeds"] == written
+    path.write_text("seeds: 10\nmargin: 1.5e-1\n")
+    assert read_options(path, CompareRequest) == {"seeds": "10", "margin": 0.15}
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    path = tmp_path / "t.parquet"
+    columns = {"arm": ["a"], "seed": [0], "task": ["t"], "item": ["i"], "score": [1.0]}
+    arrays = [*map(pa.array, columns.values()), pa.array([0.0])]
+    pq.write_table(pa.Table.from_arrays(arrays, names=[*columns, "score"]), path)
+    with pytest.raises(UserError, match=r"t\.parquet: two columns are called 'score'"):
         meaning(path)
 
 

@@ -160,3 +160,95 @@ def random_result(number):
 @pytest.mark.parametrize("number", range(36))
 def test_whatever_compare_makes_does_not_contradict_itself(number):
     assert tuple(contradictions(Result.from_json(random_result(number).to_json()))) == ()
+
+
+def answers(rng, n_seeds, n_items, kind):
+    """Draw scores: right or wrong, or partial credit."""
+    drawn = rng.random((n_seeds, n_items))
+    return (drawn < 0.6).astype(float) if kind == "right" else drawn
+
+
+def of_few_seeds(kind, n_seeds):
+    """Compare two arms on two benchmarks by E0, which is all that there is with one seed."""
+    rng = np.random.default_rng(5)
+    matrices = []
+    for task in ("x", "y"):
+        items = ItemTable(task, "acc", tuple(f"{n:02}" for n in range(30)), "0" * 12, None)
+        matrices += [
+            ScoreMatrix("a", arm, items, tuple(range(n_seeds)), answers(rng, n_seeds, 30, kind), 1)
+            for arm in ("base", "one", "two")
+        ]
+    contrasts = [ContrastSpec("base", arm, "paired") for arm in ("one", "two")]
+    return json.loads(
+        compare(matrices, contrasts, Origin({"made": "here"}), StatisticsSettings(resamples=50)).to_json()
+    )
+
+
+FIRST_TERM = ("e0_mean", "terms", 0)
+
+
+def refused(document):
+    try:
+        return bool(tuple(contradictions(Result.model_validate(document))))
+    except ValueError:
+        return True
+
+
+@pytest.mark.parametrize(("kind", "n_seeds"), [("right", 1), ("partial", 1), ("right", 3), ("partial", 3)])
+def test_nothing_that_is_said_of_pairs_of_checkpoints_can_be_moved_alone(kind, n_seeds):
+    """Of each E0 and E2 every number, and every p that is adjusted from them."""
+    document = of_few_seeds(kind, n_seeds)
+    assert not refused(document)
+    names = {"e0_mean", "e2", "holm_p", "bh_p"} | ({"adjusted_p", "family_p"} if n_seeds == 1 else set())
+    places = [
+        path for path in leaves({"contrasts": document["contrasts"][:1]}) if names & set(path) and "items" not in path
+    ]
+    moved, tried = [], 0
+    for path in places:
+        value = at(document, path)
+        for other in (value + 7, max(value - 1, 0)) if isinstance(value, int) else (value + 0.5, value * 0.5, -value):
+            if other == value:
+                continue
+            tried += 1
+            if not refused(forged(document, path, other)):
+                moved.append((path, value, other))
+    assert tried > 80
+    # what only the scores of single items can show: resampling, degrees of freedom, a term that another one guards
+    assert [path for path, *_ in moved if not {"pigeonhole_ci", "df"} & set(path) and path[-4:-1] != FIRST_TERM] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("aggregate", "e0_mean", "delta"), 50.0, "e0_mean"),
+        (("aggregate", "e0_mean", "one_sided", "lower"), 40.0, "e0_mean.one_sided does not follow from its terms"),
+        (("aggregate", "adjusted_p"), 1e-9, "adjusted_p is below that of its own test"),
+        (("cells", 0, "e0_mean", "gained"), 25, "e0_mean.delta does not follow from the items lost and gained"),
+        (("cells", 0, "e0", 0, "mcnemar_p"), 1e-9, "mcnemar_p of seed 0 does not follow"),
+        (("cells", 0, "e0", 0, "p"), 1e-9, "ci and p of the pair are not those of e0_mean"),
+        (("cells", 0, "holm_p"), 1e-9, "holm_p does not follow from the family"),
+    ],
+)
+def test_forgeries_about_one_pair_of_checkpoints_are_named(tmp_path, path, value, said):
+    document = of_few_seeds("right", 1)
+    (tmp_path / "result.json").write_text(json.dumps(forged(document, ("contrasts", 0, *path), value)))
+    with pytest.raises(UserError) as caught:
+        read_result(tmp_path)
+    assert said in caught.value.problem
+
+
+def test_another_unit_is_no_way_around():
+    """A result that calls its points something else is still computed again; one of a bounded metric too."""
+    document = of_few_seeds("right", 3)
+    document["measure"] = {"unit": "BLEU", "higher_is_better": True, "lower": 0.0, "upper": 100.0}
+    assert not refused(document)
+    for path, value in (
+        (("aggregate", "e1", "ci"), [40.0, 60.0]),
+        (("aggregate", "delta"), 50.0),
+        (("aggregate", "e0_mean", "p"), 1e-9),
+        (("cells", 0, "e2", "p"), 1e-9),
+    ):
+        for measure in ({}, {"lower": None, "upper": None}, {"upper": 0.0}, {"higher_is_better": False}):
+            changed = forged(document, ("contrasts", 0, *path), value)
+            changed["measure"] |= measure
+            assert refused(changed), (path, measure)
