@@ -87,6 +87,7 @@ def test_one_comment_is_made_and_then_edited_in_place(shell, known, word):
 BROKEN = {
     "a fork's token may only read": 'echo "HTTP 403: Resource not accessible by integration" >&2; exit 1',
     "only writing fails": 'case "$*" in *--jq*) echo "";; *) echo "HTTP 403: forbidden" >&2; exit 1;; esac',
+    "an error that begins lines of its own": "printf 'no\\r::stop-commands::x\\n::add-mask::y' >&2; exit 1",
     "there is no gh": None,
 }
 
@@ -102,6 +103,7 @@ def test_a_comment_that_cannot_be_posted_is_a_warning_and_the_exit_code_is_the_g
     done, place = shell(loss=loss, TALAN_COMMENT="true", TALAN_PULL_REQUEST="12")
     assert done.returncode == code, done.stderr
     assert "::warning title=talan-eval gate::The comment on the pull request was not posted" in done.stdout
+    assert re.findall(r"(?:^|[\r\n])::(?!warning title|error title|notice title)", done.stdout) == []
     assert (place / "summary.md").read_text().startswith("<!-- talan-eval gate -->")
 
 
