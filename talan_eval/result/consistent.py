@@ -38,13 +38,14 @@ def contradictions(result: Result) -> Iterator[str]:
     if measure.lower is not None and measure.upper is not None and measure.upper <= measure.lower:
         yield "measure.upper is not above measure.lower"
         return
-    yield from _of_contrasts(as_computed(result))
+    computed = as_computed(result)
+    yield from _of_contrasts(computed)
     for number, record in enumerate(result.arms):
         yield from (f"arms.{number}.{said}" for said in _of_arm(record))
     yield from _of_families(result)
     yield from adjusted.of_families(result)
-    if result.selection is not None:
-        yield from (f"selection.{said}" for said in _of_selection(result.selection, result))
+    if computed.selection is not None:
+        yield from (f"selection.{said}" for said in _of_selection(computed.selection, computed))
     if (loss := of_loss(result)) is not None:
         yield from (f"loss.{said}" for said in contradictions(loss))
     if not result.provenance:

@@ -12,6 +12,7 @@ from talan_core.errors import UserError
 from talan_eval.comparison import ContrastSpec, ItemTable, Origin, ScoreMatrix, StatisticsSettings, compare
 from talan_eval.gate import GateSettings, decide
 from talan_eval.result.consistent import contradictions
+from talan_eval.result.evidence import Measure
 from talan_eval.result.reading import read_result
 from talan_eval.result.schema import Result
 
@@ -235,6 +236,23 @@ def test_forgeries_about_one_pair_of_checkpoints_are_named(tmp_path, path, value
     with pytest.raises(UserError) as caught:
         read_result(tmp_path)
     assert said in caught.value.problem
+
+
+@pytest.mark.parametrize("higher", [True, False])
+@pytest.mark.parametrize("pairing", ["paired", "independent"])
+@pytest.mark.parametrize("n_seeds", [1, 4])
+def test_a_metric_without_bounds_in_either_direction_does_not_contradict_itself(higher, pairing, n_seeds):
+    """With two treatments, of which the best is the one with the largest gain, or the smallest loss."""
+    rng = np.random.default_rng(n_seeds)
+    measure = Measure(unit="nats", higher_is_better=higher, lower=None, upper=None)
+    items = ItemTable("x", "loss", tuple(f"{n:02}" for n in range(12)), "0" * 12, measure=measure)
+    matrices = [
+        ScoreMatrix("a", arm, items, tuple(range(n_seeds)), rng.normal(size=(n_seeds, 12)), 1)
+        for arm in ("base", "one", "two")
+    ]
+    contrasts = [ContrastSpec("base", arm, pairing) for arm in ("one", "two")]
+    made = compare(matrices, contrasts, Origin({"made": "here"}), StatisticsSettings(resamples=50))
+    assert tuple(contradictions(Result.from_json(made.to_json()))) == ()
 
 
 def test_another_unit_is_no_way_around():
