@@ -63,12 +63,29 @@ def compare_logs(request: CompareLogsRequest) -> LogsComparison:
     Raises:
         UserError: The logs cannot be read, do not pair, or leave open what is meant.
     """
+    _rules(request)  # a mistake in the options is found before the logs are read, which takes longer
+    StatisticsSettings.of_request(request)
+    _check_place(request.out)
+    refuse_unwritable(request.json, "--json")
+    return compare_arms(read_arms(request.logs), request)
+
+
+def compare_arms(arms: Sequence[LoggedArm], request: CompareLogsRequest) -> LogsComparison:
+    """Compare arms that were read, the base first.
+
+    Args:
+        arms: At least two.
+        request: The options; where the arms come from is not asked of them.
+
+    Returns:
+        The result, and notes for the user.
+
+    Raises:
+        UserError: The arms do not pair, or leave open what is meant.
+    """
     rules = _rules(request)
     statistics = StatisticsSettings.of_request(request)
     units = Units.parse(request.unit, request.less_is_better)
-    _check_place(request.out)
-    refuse_unwritable(request.json, "--json")
-    arms = read_arms(request.logs)
     contrasts = _contrasts(arms, rules)
     named = None if request.tasks is None else [task.strip() for task in request.tasks.split(",") if task.strip()]
     tasks = common_tasks(arms, named)

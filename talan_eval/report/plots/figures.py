@@ -49,6 +49,10 @@ class Figure:
         with styled():
             return to_svg(self.figure)
 
+    def _repr_svg_(self) -> str:
+        """Return what Jupyter shows."""
+        return self.svg
+
     def png(self) -> bytes:
         """Return the figure as a PNG."""
         from talan_eval.report.plots.style import styled, to_png  # noqa: PLC0415 - an extra
