@@ -158,7 +158,7 @@ def comparable(
         seeds.setdefault(matrix.arm, []).append(set(matrix.seeds))
     whole = {arm for arm, found in seeds.items() if len(found) == len(places)}
     kept = tuple(one for one in contrasts if {one.base, one.treatment} <= whole)
-    lost = [arm for arm in (contrasts[0].base, contrasts[0].treatment) if matrices and arm not in seeds]
+    lost = [arm for arm in (contrasts[0].base, contrasts[0].treatment) if arm not in seeds]
     if lost:
         raise UserError(
             f"No run of {' and '.join(lost)} is finished, so {contrasts[0].name} cannot be compared.",
