@@ -19,7 +19,7 @@ from talan_eval.records.samples import Sample
 from talan_eval.tasks.lm_eval_task import SELF_SCORED, is_generated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from transformers import PreTrainedTokenizerBase
 
@@ -107,13 +107,7 @@ def evaluate(
         on_items=on_items,
     )
     items = [*benchmark.items] * samples_per_item
-    told = benchmark.spec.generation.thinking
-    opened = [told or opens_thinking(text) for text in texts] * samples_per_item
-    if benchmark.spec.grader == SELF_SCORED:
-        grades = grades_of_texts(benchmark, answered.texts)
-    else:
-        docs = [item.doc for item in items]
-        grades = grade_answers(benchmark.spec.grader, docs, answered.texts, tier, thinking=opened)
+    grades = _graded(benchmark, texts, answered.texts, tier)
     hashes = [_hashed(text) for text in texts]
     losses = solution_losses(generator, tokenizer, benchmark, texts) if with_loss else ()
     samples = tuple(
@@ -122,6 +116,16 @@ def evaluate(
     )
     samples = tuple(_with_loss(one, loss) for one, loss in zip_longest(samples, losses))
     return EvaluatedAnswers(samples, _sandbox(benchmark, tier), answered.seconds_before)
+
+
+def _graded(benchmark: Benchmark, prompts: Sequence[str], said: Sequence[str], tier: Tier | None) -> list[Grade]:
+    """Grade all answers: with our grader, or as a task does that scores itself."""
+    spec = benchmark.spec
+    if spec.grader == SELF_SCORED:
+        return grades_of_texts(benchmark, said)
+    opened = [spec.generation.thinking or opens_thinking(prompt) for prompt in prompts] * spec.generation.samples
+    docs = [item.doc for item in benchmark.items] * spec.generation.samples
+    return grade_answers(spec.grader, docs, said, tier, thinking=opened)
 
 
 def _by_likelihood(

@@ -21,7 +21,7 @@ from talan_eval.generation_settings import DEFAULT_TEMPLATE_DATE, GenerationSett
 from talan_eval.intake.arm_grids import AskedArms, read_arms
 from talan_eval.store.atomic import refuse_unwritable
 from talan_eval.tasks.benchmark import MICRO_TASKS
-from talan_eval.tasks.naming import NamedTasks, named_tasks
+from talan_eval.tasks.lookup import NamedTasks, named_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

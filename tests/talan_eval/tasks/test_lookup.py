@@ -6,8 +6,8 @@ import pytest
 from lm_eval.tasks import TaskManager
 
 from talan_core.errors import UserError
-from talan_eval.tasks import naming
-from talan_eval.tasks.naming import NamedTasks, named_tasks
+from talan_eval.tasks import lookup
+from talan_eval.tasks.lookup import NamedTasks, named_tasks
 
 TASK = """task: {name}
 tag: [sums]
@@ -42,7 +42,7 @@ def own(tmp_path, monkeypatch):
     def index(include):
         return TaskManager(include_path=[str(path) for path in include], include_defaults=False).task_index
 
-    monkeypatch.setattr(naming, "_index", index)
+    monkeypatch.setattr(lookup, "_index", index)
     named_tasks.cache_clear()
     yield tmp_path
     named_tasks.cache_clear()
