@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from talan_eval.report import format as fmt
+from talan_eval.report.own_recipes import different_recipes
 from talan_eval.report.table import ColumnOf
 from talan_eval.result.evidence import POINTS
 from talan_eval.result.schema import Aggregate, Cell
@@ -70,14 +71,14 @@ def _judged_e0(value: Callable[[E0], fmt.Value]) -> Callable[[CellLine], fmt.Val
 
 
 def _of_e1(value: Callable[[E1], fmt.Value]) -> Callable[[CellLine], fmt.Value]:
-    return lambda line: None if line.found.e1 is None or _too_few(line) else value(line.found.e1)
+    return lambda line: None if line.found.e1 is None or too_few(line) else value(line.found.e1)
 
 
 def _of_e2(value: Callable[[E2], fmt.Value]) -> Callable[[CellLine], fmt.Value]:
-    return lambda line: None if line.found.e2 is None or _too_few(line) else value(line.found.e2)
+    return lambda line: None if line.found.e2 is None or too_few(line) else value(line.found.e2)
 
 
-def _too_few(line: CellLine) -> bool:
+def too_few(line: CellLine) -> bool:
     """Say whether so few seeds allow no interval; older results have one of two seeds all the same."""
     return line.found.verdict == "not estimable"
 
@@ -101,6 +102,10 @@ def _backbone(line: CellLine) -> str:
 def seeds_of_mean(mean: Aggregate) -> int:
     """Return the training seeds of each backbone, the smallest number where they differ."""
     return min(len(entry.seeds) for entry in mean.backbones)
+
+
+def _recipes(line: CellLine) -> str | None:
+    return different_recipes(line.view.result, (line.view.base, line.view.treatment)) or None
 
 
 def _seeds(line: CellLine) -> int:
@@ -156,6 +161,7 @@ IDENTITY: Final[tuple[ColumnOf[CellLine], ...]] = tuple(
         ("base", lambda line: line.view.base),
         ("treatment", lambda line: line.view.treatment),
         ("pairing", lambda line: line.view.contrast.pairing),
+        ("recipes", _recipes),
         ("backbone", _backbone),
         ("task", _of_cell(lambda cell: cell.task)),
         ("slice", _of_cell(lambda cell: cell.slice)),
@@ -215,7 +221,7 @@ def cell_columns(level: str, unit: str = POINTS) -> tuple[ColumnOf[CellLine], ..
         *_adjusted(level),
         ColumnOf(
             ("MDE", "80 %"), "MDE 80 %", rank=7, kind="score", keys=("mde80",), optional=True,
-            value=lambda line: None if _too_few(line) else line.found.mde80,
+            value=lambda line: None if too_few(line) else line.found.mde80,
         ),
         CORRELATION,
         WIDTH_RATIO,

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from talan_eval.report.own_recipes import own_recipe
 from talan_eval.report.table import ColumnOf, Table, tabulate
 
 if TYPE_CHECKING:
@@ -134,28 +135,8 @@ def _recorded(result: Result) -> list[_Arm]:
         parameters, memory = (size if isinstance(size, int) else None for size in sizes)
         training = _Time(seconds[0], count or None, base[0])
         evaluation = _Time(seconds[1], answers.get(name), base[1])
-        found.append(_Arm(name, training, evaluation, parameters, memory, _own_recipe(result, name)))
+        found.append(_Arm(name, training, evaluation, parameters, memory, own_recipe(result, name)))
     return found
-
-
-def _own_recipe(result: Result, arm: str) -> str | None:
-    """Say what of an arm's recipe is its own, with the backbone where that differs."""
-    backbones = _part(result.provenance, "experiment", "backbones")
-    said: dict[str, str] = {}
-    for one in backbones if isinstance(backbones, list) else []:
-        own = _part(one, "training_by_arm", arm)
-        text = ", ".join(f"{key}={value}" for key, value in own.items()) if isinstance(own, dict) else ""
-        said[str(_part(one, "identity", "name"))] = text
-    if len(set(said.values())) == 1:
-        return next(iter(said.values())) or None
-    return "; ".join(f"{name}: {text}" for name, text in said.items() if text) or None
-
-
-def _part(document: object, *keys: str) -> object:
-    """Return what stands under some keys; None where a level has none."""
-    for key in keys:
-        document = document.get(key) if isinstance(document, dict) else None
-    return document
 
 
 def _seconds(own: object) -> tuple[float, float] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from talan_eval.report.own_recipes import titled
 from talan_eval.result.labels import cell_names, slice_names
 
 if TYPE_CHECKING:
@@ -94,6 +95,11 @@ class View:
     def slice_names(self) -> tuple[str, ...]:
         """What its slices are called."""
         return slice_names(self.result, self.contrast)
+
+    def titled(self, title: str) -> str:
+        """Return the title of a table about it: with its name where there are others, and with recipes that differ."""
+        name = f": {self.contrast.name}" if self.several else ""
+        return titled(f"{title}{name}", self.result, (self.base, self.treatment))
 
     @property
     def mean_name(self) -> str:

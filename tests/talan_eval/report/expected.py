@@ -93,7 +93,7 @@ def csv_values(document, contrast, one, level):
         "holm_p": None if mean else one["holm_p"], "maxt_p": None if mean else one["maxt_p"],
         "family_p": one["family_p"] if mean else None,
         "r": path(one, "pairedness", "correlation"), "width_ratio": path(one, "pairedness", "width_ratio"),
-        "signature": document["signature"],
+        "signature": document["signature"], "unit": document["measure"]["unit"], "recipes": None,
     }  # fmt: skip
 
 

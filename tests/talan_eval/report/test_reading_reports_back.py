@@ -161,7 +161,7 @@ def test_the_csv_holds_every_number_at_full_precision(found):
     rows = read_csv(found)
     assert len(rows) == len(expected)
     for row, values in zip(rows, expected, strict=True):
-        assert set(values) <= set(row)
+        assert set(values) == set(row)
         for key, value in values.items():
             assert row[key] == ("" if value is None else str(value)), (key, value)
 
