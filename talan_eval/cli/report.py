@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from talan_core.errors import UserError, unknown_name
+from talan_core.errors import UserError, refuse, unknown_name
 from talan_eval.cli.output import say, say_document, terminal
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ def command(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Directory for the files; printed when left out.")] = None,
     margin: Annotated[
-        float | None, typer.Option(help="Declared margin in points: adds the verdict 'no worse than'.")
+        float | None, typer.Option(help="Declared margin, in the result's unit: adds the verdict 'no worse than'.")
     ] = None,
-    gain: Annotated[float, typer.Option(help="Gain in points for which to plan what to do next.")] = 1.0,
+    gain: Annotated[float, typer.Option(help="Gain, in the result's unit, for which to plan what to do next.")] = 1.0,
     track: Annotated[
         str | None, typer.Option(help="Send numbers and curves of trainings to a tracker as well: trackio or wandb.")
     ] = None,
@@ -55,8 +56,8 @@ def command(
     from talan_eval.result.reading import read_result  # noqa: PLC0415 - --help must not wait for it
 
     wanted = _names(formats)
-    _check(margin, gain)
     found = read_result(result, "talan-eval report results/NAME")
+    _check(margin, gain, found.measure.unit)
     if track is not None:
         from talan_eval.records.curves import read_curves  # noqa: PLC0415 - as above
         from talan_eval.trackers import reporter_named, send, send_curves  # noqa: PLC0415 - as above
@@ -93,11 +94,14 @@ def _names(given: str | None) -> tuple[str, ...]:
     return names
 
 
-def _check(margin: float | None, gain: float) -> None:
-    if margin is not None and not 0 <= margin <= 100:  # noqa: PLR2004 - points
-        raise UserError(f"The margin {margin:g} is not between 0 and 100 points.", "Type --margin 1.0")
-    if not 0 < gain <= 100:  # noqa: PLR2004 - points
-        raise UserError(f"The gain {gain:g} is not between 0 and 100 points.", "Type --gain 1.0")
+def _check(margin: float | None, gain: float, unit: str) -> None:
+    """Refuse sizes that no difference has; only points end at 100."""
+    most, end = (100.0, "100") if unit == "points" else (sys.float_info.max, "infinity")
+    refuse(
+        UserError(f"The {name} {value:g} is not between 0 and {end} {unit}.", f"Type --{name} 1.0")
+        for name, value in (("margin", margin), ("gain", gain))
+        if value is not None and not (0 <= value <= most and (value or name == "margin"))
+    )
 
 
 def _context(found: Result, directory: Path, wanted: tuple[str, ...], *, margin: float | None, gain: float) -> Context:

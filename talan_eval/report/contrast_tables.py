@@ -194,4 +194,7 @@ def _pairing(view: View) -> str:
     """Return how the seeds relate where they are not paired."""
     if view.contrast.pairing == "fixed":
         return f", {view.base} without seeds"
-    return ", independent seeds" if view.contrast.pairing == "independent" else ""
+    if view.contrast.pairing == "paired":
+        return ""
+    bases = {len(cell.base_seeds) for cell in view.cells if cell.base_seeds is not None}
+    return f", independent of {' or '.join(map(str, sorted(bases)))} of {view.base}"

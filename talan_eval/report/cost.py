@@ -149,13 +149,21 @@ def _seconds(own: object) -> tuple[float, float] | None:
 
 
 def _answers(result: Result) -> Mapping[str, int]:
-    """Return how many answers each arm gave: every evaluation once, however many contrasts it is in."""
+    """Return how many answers each arm gave: every evaluation once, however many contrasts it is in.
+
+    Those on the seeds of a confirmation are among them, as their time is: all items were asked there.
+    """
     given: dict[tuple[str, str, str], int] = {}
+    items: dict[tuple[str, str], int] = {}
     for contrast in result.contrasts:
         for cell in contrast.cells:
             asked = (cell.n_items + cell.n_dropped) * cell.k
+            items[cell.backbone, cell.task] = asked
             given[contrast.base, cell.backbone, cell.task] = asked * len(cell.base_by_seed)
             given[contrast.treatment, cell.backbone, cell.task] = asked * len(cell.seeds)
+    for record in () if result.selection is None else result.selection.arms:
+        for score in record.scores if record.kind != "fixed" else ():
+            given[record.name, record.backbone, score.task] += items[record.backbone, score.task] * len(score.seeds)
     total: Counter[str] = Counter()
     for (arm, _, _), count in given.items():
         total[arm] += count

@@ -11,6 +11,7 @@ from talan_eval.report import wording
 from talan_eval.report.clean import one_line
 from talan_eval.report.context import Context
 from talan_eval.report.layout import closing, details, overview
+from talan_eval.report.selection_words import selection
 from talan_eval.report.view import views
 from talan_eval.result.restated import readable
 
@@ -66,7 +67,7 @@ def render(result: Result, context: Context | None = None) -> str:
     every = views(result, Context() if context is None else context)
     notes = " ".join(f"\\textbf{{{escape(note.label)}}}: {escape(note.text)}" for note in wording.notes(every))
     blocks = [_block(part, part.key, result) for part in overview(every)]
-    if chosen := wording.selection(result):
+    if chosen := selection(result):
         blocks.append("\n".join(map(escape, chosen)))
     blocks += [block for view in every for block in _contrast(view, "" if view.place else notes)]
     blocks += [_block(part, part.key, result) for part in closing(result)]

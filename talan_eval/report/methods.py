@@ -9,8 +9,8 @@ from talan_eval.report import format as fmt
 from talan_eval.report.clean import one_line
 from talan_eval.report.latex import escape
 from talan_eval.report.recipe_words import recipe
+from talan_eval.report.selection_words import selection
 from talan_eval.report.view import View
-from talan_eval.report.wording import selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -71,7 +71,19 @@ def _effect(line: CellLine | None) -> fmt.Effect | None:
 
 def arm_table(result: Result) -> Table:
     """Build the table of the arms on each backbone: seeds, diverged trainings, and mean scores by benchmark."""
-    tasks = tuple(dict.fromkeys(score.task for arm in result.arms for score in arm.scores))
+    return _arm_table(result, result.arms, "Arms")
+
+
+def confirmation_table(result: Result) -> Table:
+    """Build the same table of the best arm and its base on the seeds that confirm it; no rows without confirmation."""
+    chosen = result.selection
+    fresh = () if chosen is None else chosen.arms
+    what = "Confirmation" if chosen is None or not chosen.held_out_items else "Confirmation, held-out items alone"
+    return _arm_table(result, fresh, what)
+
+
+def _arm_table(result: Result, arms: Sequence[ArmRecord], what: str) -> Table:
+    tasks = tuple(dict.fromkeys(score.task for arm in arms for score in arm.scores))
     columns: tuple[ColumnOf[ArmRecord], ...] = (
         ColumnOf(("arm",), "arm", "left", value=lambda arm: arm.name),
         ColumnOf(("backbone",), "backbone", "left", value=lambda arm: arm.backbone),
@@ -89,8 +101,8 @@ def arm_table(result: Result) -> Table:
         *(_score_column(task) for task in tasks),
         *(_unparsed_column(task) for task in tasks),
     )  # fmt: skip
-    title = f"Arms on {', '.join(backbones(result))}: mean scores over seeds, in {result.measure.unit}"
-    return tabulate(titled(title, result, (arm.name for arm in result.arms)), columns, result.arms)
+    title = f"{what} on {', '.join(backbones(result))}: mean scores over seeds, in {result.measure.unit}"
+    return tabulate(titled(title, result, (arm.name for arm in arms)), columns, arms)
 
 
 def says_more(result: Result) -> bool:

@@ -20,6 +20,7 @@ from talan_eval.report.inside_words import blocks_beside_adapters
 from talan_eval.report.layout import overview
 from talan_eval.report.loss_words import loss_table
 from talan_eval.report.next_steps import margin_note
+from talan_eval.report.selection_words import selection
 from talan_eval.report.view import views
 from talan_eval.result.restated import readable
 
@@ -58,7 +59,7 @@ class TerminalReport:
             # beside a matrix, in which every column counts, nothing is left out: it goes on below
             for piece in part.table.blocks(options.max_width, _GAP):
                 yield Padding(rich_table(piece), (1, 0, 0, 0))
-        for sentence in wording.selection(result):
+        for sentence in selection(result):
             yield Padding(Text(clean(sentence)), (1, 0, 0, 0))
         dropped: dict[str, Column] = {}
         for view in self.views:

@@ -144,6 +144,8 @@ def expected_tables(document):
     tables[None, "matrix"] = matrix_rows(document) if several else []
     shown = several or any(arm["diverged"] for arm in document["arms"])
     tables[None, "arms"] = arm_rows(document) if shown else []
+    chosen = document["selection"]
+    tables[None, "confirmation"] = [] if chosen is None else arm_rows({"arms": chosen["arms"]})
     tables[None, "cost"] = cost_rows(document)
     return tables
 

@@ -21,6 +21,7 @@ from .readers import agrees, every_face, read_csv, read_terminal
 
 RICH = StatisticsSettings(resamples=200, slices=("subject",), also=("wilcoxon", "tost"), margin=2.0)
 QUICK = StatisticsSettings(resamples=200)
+NOWHERE = Origin(provenance={})
 COSTS = ("training_seconds", "evaluation_seconds", "trained_parameters", "peak_memory_bytes")
 BY_ARM = {
     "lora": dict(zip(COSTS, (50.0, 10.0, 12_345, 3_000_000_000), strict=True)),
@@ -58,6 +59,19 @@ def many_on_two(matrices):
     return compare(found, contrasts, Origin(provenance={"times": {"by_arm": BY_ARM}}, arms=facts), RICH)
 
 
+def confirmed_best(matrices):
+    found = compare(labelled(matrices()), [ContrastSpec("lora", arm) for arm in ("dora", "noise+lora")], NOWHERE, QUICK)
+    fresh = compare(labelled(matrices(seeds=5)), [ContrastSpec("lora", "dora")], NOWHERE, QUICK)
+    chosen = found.selection.model_copy(
+        update={
+            "confirmation_seeds": tuple(range(5)),
+            "confirmed": fresh.contrasts[0].aggregate,
+            "arms": fresh.arms[:2],
+        }
+    )
+    return found.model_copy(update={"selection": chosen})
+
+
 def mixed_pairings(matrices):
     """A base without seeds, independent seeds of unequal number, and a paired contrast, in one family."""
     found = []
@@ -87,7 +101,7 @@ def one_seed(matrices):
     return compare(found, [ContrastSpec("lora", "talan+lora")], Origin(provenance={}), QUICK)
 
 
-MAKERS = (one_pair, many_on_two, mixed_pairings, diverged, one_seed)
+MAKERS = (one_pair, many_on_two, confirmed_best, mixed_pairings, diverged, one_seed)
 
 
 @pytest.fixture(params=MAKERS, ids=lambda make: make.__name__)
@@ -146,7 +160,7 @@ def test_every_column_of_every_row_is_the_results_number_in_every_format(found):
                 header, rows = flat_text(header, rows)
             if key[1] == "seeds":  # a seed that a benchmark lacks has a column and no value
                 wanted = [(name, {title: values.get(title) for title in header[1:]}) for name, values in wanted]
-            if key[1] in {"cross", "arms"}:
+            if key[1] in {"cross", "arms", "confirmation"}:
                 wanted = [(name, {**dict.fromkeys(header[1:]), **values}) for name, values in wanted]
             check([tuple(row) for row in rows], wanted, header, (face, *key))
 
@@ -169,7 +183,7 @@ def test_the_csv_holds_every_number_at_full_precision(found):
 def test_the_terminal_shows_the_same_tables(found):
     document = json.loads(found.to_json())
     expected = {key: rows for key, rows in expected_tables(document).items() if rows}
-    wanted = ["matrix", "arms"] if len(document["contrasts"]) > 1 else ["arms"]
+    wanted = ["matrix", "arms", "confirmation"] if len(document["contrasts"]) > 1 else ["arms"]
     keys = [(None, key) for key in wanted]
     for place, contrast in enumerate(document["contrasts"]):
         keys += [(place, key) for key in ("main", "slices", "also")]
@@ -185,7 +199,7 @@ def test_the_terminal_shows_the_same_tables(found):
         if key[1] == "matrix":
             wanted = flat(wanted)
             header, rows = flat_text(header, rows)
-        if key[1] == "arms":
+        if key[1] in {"arms", "confirmation"}:
             wanted = [(name, {**dict.fromkeys(header[1:]), **values}) for name, values in wanted]
         check(rows, wanted, header, ("terminal", *key))
 

@@ -178,6 +178,17 @@ def test_a_margin_adds_a_verdict_and_takes_none_away(one):
     assert [row[-1] for row in table.rows] == ["no worse than 30", "inconclusive", "equal within 30"]
 
 
+def test_the_seeds_of_both_arms_are_counted_where_they_are_independent():
+    rng = np.random.default_rng(0)
+    items = ItemTable("t", "acc", tuple(f"i{n}" for n in range(30)), "0" * 12)
+    arms = [
+        ScoreMatrix("b", arm, items, tuple(range(seeds)), rng.integers(0, 2, (seeds, 30)).astype(float))
+        for arm, seeds in (("lora", 5), ("dora", 7))
+    ]
+    found = compare(arms, [ContrastSpec("lora", "dora", "independent")], Origin({"made": "here"}))
+    assert main_table(View(found)).title == "dora against lora on b, 7 training seeds, independent of 5 of lora"
+
+
 def test_figures_are_the_same_bytes_each_time(one):
     first, second = ([figure.svg for figure in plots.draw(one)] for _ in range(2))
     assert first == second
