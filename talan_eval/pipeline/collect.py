@@ -132,7 +132,9 @@ def _selection(
 ) -> Selection | None:
     """Choose the best treatment on the items that are not held out of the choice."""
     split = split_items(matrices, settings.confirm_items, settings.rng_seed)
-    quick = StatisticsSettings(resamples=1, rng_seed=settings.rng_seed, reduce=settings.reduce)
+    quick = StatisticsSettings(
+        resamples=1, rng_seed=settings.rng_seed, reduce=settings.reduce, weights=settings.weights
+    )
     chosen = compare(split.choosing, contrasts, Origin({}), quick).selection
     if chosen is None or not settings.confirm_items:
         return chosen

@@ -58,15 +58,19 @@ def experiment():
     )
 
 
-def seal(store, runs):
+def seal(store, runs, gains=None):
+    """Seal answers that are right at the rate of arm and item, or at one of arm and benchmark."""
     for run in runs:
-        rng = np.random.default_rng([run.seed, len(run.arm), ord(run.arm[0])])
-        right = [rng.random() < rate(run.arm, item, run.seed) for item in ITEMS]
-        samples = [
-            Sample(item, "p", float(ok), "match" if ok else "mismatch", None, "", "", 0, None, None)
-            for item, ok in zip(ITEMS, right, strict=True)
-        ]
         for cell in run.evaluations:
+            rng = np.random.default_rng([run.seed, len(run.arm), ord(run.arm[0])])
+            rates = [
+                rate(run.arm, item, run.seed) if gains is None else 0.2 + gains.get((run.arm, cell.task), 0.0)
+                for item in ITEMS
+            ]
+            samples = [
+                Sample(item, "p", float(ok), "match" if ok else "mismatch", None, "", "", 0, None, None)
+                for item, ok in ((item, rng.random() < share) for item, share in zip(ITEMS, rates, strict=True))
+            ]
             record = {
                 "kind": "evaluation", "arm": run.arm, "seed": run.seed, "task": cell.task, "max_logit_change": 1.0,
                 "seconds": 1.0, "disagreements": {},
@@ -151,6 +155,22 @@ def test_one_fresh_seed_speaks_of_a_pair_of_checkpoints(tmp_path):
         assert "(E0 95 % CI" in text
         assert "nothing about re-training" in text
         assert "speaks of E1" not in text
+
+
+def test_the_weights_of_the_mean_choose_too(tmp_path):
+    one = experiment()
+    asked = one.model_copy(update={"tasks": (*one.tasks, one.tasks[0].model_copy(update={"name": "gsm8k"}))})
+    gains = {("dora", "math500"): 0.5, ("ia3", "gsm8k"): 0.3}
+    store = Store.open(tmp_path / "out", Manifest(asked.to_json(), "2026-01-01T00:00:00Z"))
+    runs = (*plan(asked), *confirmation(asked, asked.arms))
+    seal(store, runs, gains)
+    for weights, best in (((), "dora"), (("gsm8k=9",), "ia3")):
+        settings = StatisticsSettings(resamples=50, weights=weights)
+        assert selected_arms(store, asked, plan(asked), settings) == ("lora", best)
+        found = collect(store, asked, runs, statistics=settings)
+        assert (found.selection.best.treatment, found.selection.arms[1].name) == (best, best)
+        assert found.selection.confirmed.delta > 10
+        assert not tuple(contradictions(found))
 
 
 def test_before_anything_is_trained_anew_the_choice_stands_unconfirmed(confirmed):
