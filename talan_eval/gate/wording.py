@@ -48,7 +48,7 @@ def mean_text(check: Check, settings: GateSettings, *, have: Estimate, change: b
     level = fmt.percent(1 - settings.alpha)
     what = "The mean gain changed by" if change else "The mean difference is"
     size = f"{what} {signed(check.delta, settings)} {settings.unit}"
-    margin = _amount(settings)
+    margin = fmt.amount(settings.margin, settings.unit)
     if check.outcome is CheckOutcome.PASS:
         return (
             f"A loss of more than {margin} is excluded: {size[0].lower()}{size[1:]}, one-sided {level} lower bound "
@@ -235,11 +235,6 @@ def signed(difference: float | None, settings: GateSettings) -> str:
 def difference_text(delta: float, settings: GateSettings) -> str:
     """Return a difference with its unit."""
     return f"{signed(delta, settings)} {settings.unit}"
-
-
-def _amount(settings: GateSettings) -> str:
-    """Return the margin with its unit."""
-    return fmt.points(settings.margin) if settings.unit == POINTS else f"{settings.margin:g} {settings.unit}"
 
 
 def _bound(value: float | None, settings: GateSettings) -> str:

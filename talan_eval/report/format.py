@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from talan_eval.result.evidence import POINTS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -142,9 +144,9 @@ def _end(value: float) -> str:
     return "0.00" if text in {"+0.00", "-0.00"} else text
 
 
-def points(size: float) -> str:
+def amount(size: float, unit: str) -> str:
     """Format a margin or a planned gain, as it was typed, with its unit."""
-    return f"{size:g} point" if size == 1 else f"{size:g} points"
+    return "1 point" if size == 1 and unit == POINTS else f"{size:g} {unit}"
 
 
 def percent(share: float) -> str:
