@@ -21,7 +21,7 @@ from talan_eval.stats.noninferiority import GuardedDifference
 from talan_eval.stats.outliers import outlying_seed
 from talan_eval.stats.power import minimum_detectable
 from talan_eval.stats.two_way import Member, TwoWay, two_way_intervals
-from talan_eval.stats.verdict_power import SeedNoise, mean_detectable
+from talan_eval.stats.verdict_power import SeedNoise, lattice_step, mean_detectable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -225,8 +225,9 @@ def _detectable(found: RetrainingEstimate, cells: Sequence[CellScores], alpha: f
     others = [term.half_width(alpha) for term in result.terms if term.name != "t"]
     if found.independent or len({cell.backbone for cell in cells}) > 1 or not others:
         return minimum_detectable(result.guard.se, found.df, alpha)
-    count = len(cells[0].seeds)
-    return mean_detectable(SeedNoise(result.guard.se * math.sqrt(count), max(others)), count, alpha)
+    count, k = len(cells[0].seeds), math.lcm(*(cell.k for cell in cells))
+    step = lattice_step([len(cell.items.item_ids) for cell in cells], k) if cells[0].items.measure.bounded else 0.0
+    return mean_detectable(SeedNoise(result.guard.se * math.sqrt(count), max(others), step), count, alpha)
 
 
 def _apart(cells: Sequence[CellScores], result: BackbonesT) -> schema.OutlyingSeed | None:
