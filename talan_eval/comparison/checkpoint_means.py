@@ -88,11 +88,12 @@ def mean_checkpoints(cells: Sequence[CellScores], alpha: float) -> Checkpoints |
     if len(cells) == 1 or cells[0].contrast.pairing == "independent":
         return cell_checkpoints(cells[0], alpha)
     units = item_units(cells)
-    found: GuardedDifference | None = mean_of_pairs(
+    mean = mean_of_pairs(
         [PairCell(cell.deltas.mean(axis=0), own) for cell, own in zip(cells, units, strict=True)],
     )
-    if not all(cell.items.measure.bounded for cell in cells):
-        found = None if min(len(cell.items.item_ids) for cell in cells) == 1 else floorless(found)
+    bounded = all(cell.items.measure.bounded for cell in cells)
+    single = min(len(cell.items.item_ids) for cell in cells) == 1  # of which nothing is known without bounds
+    found = mean if bounded else None if single else floorless(mean)
     if found is None:
         return None
     items = sum(len(cell.items.item_ids) for cell in cells)

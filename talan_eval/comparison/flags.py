@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from talan_eval.comparison.matrix import CellScores
-    from talan_eval.result.schema import Result
+    from talan_eval.result.schema import Aggregate, Cell, Result
     from talan_eval.stats.shares import ShareDifference
 
 AGGREGATE = "aggregate"
@@ -135,7 +135,8 @@ def outlying_seeds(result: Result) -> Iterator[Remark]:
     unit = result.measure.unit
     for contrast in result.contrasts:
         names = (*cell_names(result, contrast), *slice_names(result, contrast), AGGREGATE)
-        for found, name in zip((*contrast.cells, *contrast.slices, contrast.aggregate), names, strict=True):
+        every: tuple[Cell | Aggregate, ...] = (*contrast.cells, *contrast.slices, contrast.aggregate)
+        for found, name in zip(every, names, strict=True):
             apart = found.outlying
             if apart is not None:
                 seed, median = (_size(value, unit) for value in (apart.delta, apart.median_delta))

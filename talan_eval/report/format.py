@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 MISSING = "n/a"
 BREAK: Final = "\n"
 """Between the lines of one cell of a table; text that others wrote has lost its line breaks before."""
+_SMALL: Final = 0.1  # below it two decimals show too little
 _MOST_DECIMALS = 9  # what is smaller is the rounding of binary fractions
 
 
@@ -142,6 +143,12 @@ def _end(value: float) -> str:
     decimals = next((n for n in range(2, _MOST_DECIMALS) if round(value, n) != 0), 2)
     text = f"{value:+.{decimals}f}"
     return "0.00" if text in {"+0.00", "-0.00"} else text
+
+
+def change(difference: float | None, unit: str) -> str:
+    """Return a difference with its sign; small ones of a unit other than points get the digits that show them."""
+    small = difference is not None and unit != POINTS and 0 < abs(difference) < _SMALL
+    return f"{difference:+.3g}" if small else gain(difference)
 
 
 def amount(size: float, unit: str) -> str:
