@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import numpy as np
@@ -47,12 +48,10 @@ def compared(measure=LOSS, seeds=7, effect=0.0, apart=None, arms=("base", "treat
 def shown(result):
     """Every face as text, with what is planned from the result."""
     context = Context(advice=tuple(advise(result, 0.1, one) for one in result.contrasts), power=power_curves(result))
-    console = Console(width=300, color_system=None, record=True, file=open("/dev/null", "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+    console = Console(file=io.StringIO(), width=300, color_system=None)
     console.print(TerminalReport(result))
-    text = console.export_text()
-    console.file.close()
     return {
-        "terminal": text,
+        "terminal": console.file.getvalue(),
         "markdown": markdown.render(result, context),
         "latex": latex.render(result, context),
         "page": re.sub(r"<(style|script)[^>]*>.*?</\\1>", "", page(result, context, figures=()), flags=re.DOTALL),
