@@ -175,7 +175,7 @@ def test_the_step_of_a_mean_is_that_of_all_its_answers():
     assert lattice_step((200, 300), 1) == pytest.approx(1 / 1200)
 
 
-@pytest.mark.parametrize("n_seeds", [3, 5, 6, 8, 11])
+@pytest.mark.parametrize("n_seeds", [3, 5, 6, 8])
 @pytest.mark.parametrize("tau", [0.0, 1.0])
 def test_a_gate_passes_as_often_as_is_planned(n_seeds, tau):
     rng, sigma, runs = np.random.default_rng(n_seeds), math.hypot(tau, 1.0) * 0.01, 500
