@@ -17,9 +17,8 @@ from talan_eval.result.schema import Aggregate, Cell
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from talan_eval.report.context import NotWorse
     from talan_eval.report.view import View
-    from talan_eval.result.schema import E0, E1, E2, Ci, MarginWord, Pairedness
+    from talan_eval.result.schema import E0, E1, E2, Ci, MarginTest, Pairedness
 
 FLAG: Final = "*"
 """Marks a verdict that rests on the t test alone."""
@@ -33,13 +32,11 @@ class CellLine:
         view: The contrast.
         name: What the row is called.
         found: What was found.
-        not_worse: What replaces "inconclusive"; None where no margin says so.
     """
 
     view: View
     name: str
     found: Cell | Aggregate
-    not_worse: str | None = None
 
     @property
     def cell(self) -> Cell | None:
@@ -144,9 +141,10 @@ def adjusted_p(line: CellLine) -> float | None:
 
 def verdict(line: CellLine) -> str:
     """Return the verdict with its mark, or what a margin makes of "inconclusive"."""
-    word = line.found.verdict
-    if word == "inconclusive" and line.not_worse is not None:
-        return line.not_worse
+    word, margin = line.found.verdict, line.found.margin_test
+    within = None if margin is None else _within(margin)
+    if word == "inconclusive" and within is not None:
+        return within
     return f"{word}{FLAG}" if line.found.verdict_basis == "normality-based" else word
 
 
@@ -305,14 +303,8 @@ def _ends() -> tuple[ColumnOf[CellLine], ...]:
 
 def cell_lines(view: View) -> tuple[CellLine, ...]:
     """Return the rows of a contrast's cells, as tables for people name them, and of their mean."""
-    margin = view.not_worse
-    words = [None] * len(view.cells) if margin is None else [within(margin.margin, word) for word in margin.cells]
-    lines = [
-        CellLine(view, _named(cell, name), cell, _words(cell, margin, word))
-        for cell, name, word in zip(view.cells, view.cell_names, words, strict=True)
-    ]
-    of_mean = None if margin is None else within(margin.margin, margin.mean)
-    mean = CellLine(view, view.mean_name, view.mean, _words(view.mean, margin, of_mean))
+    lines = [CellLine(view, _named(cell, name), cell) for cell, name in zip(view.cells, view.cell_names, strict=True)]
+    mean = CellLine(view, view.mean_name, view.mean)
     return (*lines, mean)
 
 
@@ -325,17 +317,10 @@ def shown_lines(view: View) -> tuple[CellLine, ...]:
     return (replace(only, name=f"{only.name} (primary)"),) if view.primary else (only,)
 
 
-def within(margin: float, word: MarginWord | None) -> str | None:
+def _within(margin: MarginTest) -> str | None:
     """Return what a margin shows, in words; None where it shows nothing."""
     texts = {"no worse": "no worse than", "no better": "no better than", "equivalent": "equal within"}
-    return None if word is None else f"{texts[word]} {margin:g}"
-
-
-def _words(found: Cell | Aggregate, margin: NotWorse | None, word: str | None) -> str | None:
-    """Return what the margin of a report says, or that of the comparison where the report has none."""
-    if margin is not None or found.margin_test is None:
-        return word
-    return within(found.margin_test.margin, found.margin_test.word)
+    return None if margin.word is None else f"{texts[margin.word]} {margin.margin:g}"
 
 
 def slice_lines(view: View) -> tuple[CellLine, ...]:

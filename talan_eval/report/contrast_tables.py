@@ -169,7 +169,12 @@ def e0_table(view: View) -> Table:
         ColumnOf((f"E0 {level} CI",), f"E0 {level} CI", kind="interval", value=lambda line: line.pair.ci),
         ColumnOf(("E0 p",), "E0 p", kind="p", optional=True, value=lambda line: line.pair.p),
         ColumnOf(
-            ("sign test", "(McNemar) p"), "sign test (McNemar) p", kind="p", value=lambda line: line.pair.mcnemar_p
+            ("sign test", "(McNemar) p"),
+            "sign test (McNemar) p",
+            kind="p",
+            optional=True,
+            # older results have the t over items here where the metric has no bounds
+            value=lambda line: None if line.pair.lost is None else line.pair.mcnemar_p,
         ),
     )
     lines = [_Pair(name, pair) for cell, name in _named_cells(view) for pair in cell.e0]

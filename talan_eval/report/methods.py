@@ -182,9 +182,15 @@ def _primary(view: View) -> str:
     what = (
         f"mean difference {which}on {view.cell_names[0]}"
         if len(view.cells) == 1
-        else f"equal-weight mean difference {which}over {fmt.count(len(view.cells), 'benchmark')}"
+        else f"{_weighing(view)} mean difference {which}over {fmt.count(len(view.cells), 'benchmark')}"
     )
     return f"The primary test{declared} is that of the {what} with {random}, two-sided at alpha {view.alpha:g}: "
+
+
+def _weighing(view: View) -> str:
+    weights = view.result.primary.weights
+    listed = ", ".join(f"{task} {share:.3g}" for task, share in weights.items()) if weights else ""
+    return f"weighted ({listed})" if listed else "equal-weight"
 
 
 def _all_cells(result: Result) -> str:

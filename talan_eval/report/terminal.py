@@ -42,12 +42,11 @@ class TerminalReport:
 
     Args:
         result: The published result.
-        context: What a declared margin adds to the verdicts; the rest is for longer reports.
     """
 
-    def __init__(self, result: Result, context: Context | None = None) -> None:
+    def __init__(self, result: Result) -> None:
         self.result = readable(result)
-        self.views = views(self.result, Context() if context is None else context)
+        self.views = views(self.result, Context())
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield verdict, matrix and tables, notes, warnings, stamps and signature."""

@@ -9,7 +9,7 @@ from talan_eval.report.own_recipes import titled
 from talan_eval.result.labels import cell_names, slice_names
 
 if TYPE_CHECKING:
-    from talan_eval.report.context import Advice, Context, NotWorse
+    from talan_eval.report.context import Advice, Context
     from talan_eval.result.schema import Aggregate, Cell, Contrast, Result
 
 
@@ -20,14 +20,12 @@ class View:
     Attributes:
         result: The published result.
         place: Index of the contrast; the primary one is 0.
-        not_worse: What a declared margin adds to its verdicts; None without a margin.
         advice: What would decide it; None where that was not planned.
         secondary: Whether it is a contrast of a secondary family, which has no primary test.
     """
 
     result: Result
     place: int = 0
-    not_worse: NotWorse | None = None
     advice: Advice | None = None
     secondary: bool = False
 
@@ -111,6 +109,5 @@ class View:
 def views(result: Result, context: Context) -> tuple[View, ...]:
     """Return all contrasts in order, each with what the context says of it."""
     count = len(result.contrasts)
-    margins = context.not_worse or (None,) * count
     advice = context.advice or (None,) * count
-    return tuple(View(result, place, margins[place], advice[place]) for place in range(count))
+    return tuple(View(result, place, advice[place]) for place in range(count))

@@ -48,11 +48,7 @@ def headline(view: View) -> str:
         return _of_checkpoints(view, mean.e0_mean)
     if mean.delta is None or mean.e1 is None or mean.verdict == "not estimable":
         return _no_verdict(view)
-    over = (
-        "on the one benchmark"
-        if mean.n_cells == 1
-        else f"on {'weighted ' if view.weighted else ''}average over {mean.n_cells} benchmarks"
-    )
+    over = "on the one benchmark" if mean.n_cells == 1 else _on_average(view)
     level = fmt.percent(1 - view.alpha)
     alpha, tried = view.alpha, result.settings.variants_tried
     picked = f"; {fmt.equals(mean.adjusted_p, alpha)} after {tried} variants tried" if tried > 1 else ""
@@ -72,18 +68,22 @@ def headline(view: View) -> str:
 def _of_checkpoints(view: View, e0: E0) -> str:
     """Return the verdict on one pair of checkpoints, with what it is about."""
     mean, alpha = view.mean, view.alpha
-    over = f"on {view.cell_names[0]}" if mean.n_cells == 1 else f"on average over {mean.n_cells} benchmarks"
+    over = f"on {view.cell_names[0]}" if mean.n_cells == 1 else _on_average(view)
     evidence = f"{fmt.percent(1 - alpha)} CI {fmt.interval(e0.ci)}, {fmt.equals(e0.p, alpha)}"
     tried = view.result.settings.variants_tried
     picked = f"; {fmt.equals(mean.adjusted_p, alpha)} after {tried} variants tried" if tried > 1 else ""
-    size = f"{fmt.gain(e0.delta)} points {over} ({evidence}{picked}{_among_means(view)})"
+    size = f"{fmt.gain(e0.delta)} {view.unit} {over} ({evidence}{picked}{_among_means(view)})"
     if mean.verdict == "inconclusive":
         low, high = (fmt.gain(end) for end in e0.ci)
         return (
             f"{SCOPE_OF_PAIR} No significant difference between {view.treatment} and {view.base}: {size}. The data are "
-            f"compatible with differences from {low} to {high} points."
+            f"compatible with differences from {low} to {high} {view.unit}."
         )
     return f"{SCOPE_OF_PAIR} {view.treatment} is {mean.verdict} than {view.base}: {size}."
+
+
+def _on_average(view: View) -> str:
+    return f"on {'weighted ' if view.weighted else ''}average over {view.mean.n_cells} benchmarks"
 
 
 def per_benchmark(view: View) -> str:
@@ -288,8 +288,9 @@ def _primary(view: View) -> str:
     result = view.result
     cells = fmt.count(len(view.cells), "benchmark")
     which = f" of {view.contrast.name}" if view.several else ""
+    mean = "weighted mean" if view.weighted else "equal-weight mean"
     return (
-        f"The equal-weight mean gain{which} over {cells}, {result.primary.estimand}, two-sided at alpha "
+        f"The {mean} gain{which} over {cells}, {result.primary.estimand}, two-sided at alpha "
         f"{view.alpha:g}. Called better or worse when: {result.primary.rule}. Family {result.primary.family_hash} "
         "(arms, benchmarks, metrics)."
     )

@@ -98,11 +98,11 @@ def render(result: Result, context: Context | None = None, figures: Sequence[Fig
     Returns:
         HTML 5 in one file.
     """
-    result = readable(result)
+    found, result = result, readable(result)
     context = Context() if context is None else context
     every = views(result, context)
     if figures is None and plots.available():
-        figures = plots.draw(result, context)
+        figures = plots.draw(found, context)
     script, data = _asset("page.js"), payload(context.flips)
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,

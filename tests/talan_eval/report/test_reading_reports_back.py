@@ -10,10 +10,12 @@ import pytest
 from talan_eval.comparison import ContrastSpec, Origin, StatisticsSettings, compare
 from talan_eval.comparison.arm_records import ArmFacts
 from talan_eval.report.columns import cell_columns
-from talan_eval.report.context import Context, NotWorse
+from talan_eval.report.context import Context
 from talan_eval.report.layout import closing, details, overview
 from talan_eval.report.table import ColumnOf, records
 from talan_eval.report.view import views
+from talan_eval.result.evidence import MarginTest
+from talan_eval.result.margins import ContrastMargins, with_margins
 from talan_eval.result.schema import FailedCell, LiveProbe, Result
 
 from .expected import csv_values, expected_tables
@@ -190,7 +192,7 @@ def test_the_terminal_shows_the_same_tables(found):
         keys += [(place, "pairs")] if len({s for cell in contrast["cells"] for s in cell["seeds"]}) == 1 else []
     keys = [key for key in keys if key in expected]
     columns = {(place, part.key): part.table.columns for place, part in parts_of(found)}
-    shown = read_terminal(found, Context())
+    shown = read_terminal(found)
     assert len(shown) == len(keys)
     for key, (_, heading, found_rows) in zip(keys, shown, strict=True):
         header, rows, wanted = [column.name for column in columns[key]], found_rows, expected[key]
@@ -225,7 +227,7 @@ def test_a_column_that_is_added_to_the_list_is_in_every_format(matrices, monkeyp
         for table in main:
             assert set(table.column("seeds of the row")) <= {"7", "n/a"}, face
     assert {row["seeds_of_row"] for row in read_csv(found)} == {"7", ""}
-    shown = [rows for _, heading, rows in read_terminal(found, Context()) if "the row" in heading]
+    shown = [rows for _, heading, rows in read_terminal(found) if "the row" in heading]
     assert [row[-1] for row in shown[0]] == ["7"] * 4 + ["n/a"]
 
 
@@ -238,13 +240,18 @@ def test_no_two_columns_of_a_data_file_have_one_name():
 def test_a_margin_is_that_of_its_own_contrast(matrices):
     found = many_on_two(matrices)
     sizes = [len(contrast.cells) for contrast in found.contrasts]
+    tests = {
+        word: MarginTest(margin=30.0, p_not_worse=None, p_not_better=None, word=word) for word in ("no worse", None)
+    }
     margins = tuple(
-        NotWorse(
-            30.0, tuple("no worse" if n == place else None for n in range(size)), "no worse" if place == 1 else None
+        ContrastMargins(
+            tests["no worse" if place == 1 else None],
+            tuple(tests["no worse" if n == place else None] for n in range(size)),
         )
         for place, size in enumerate(sizes)
     )
-    for face, tables in every_face(found, Context(not_worse=margins)).items():
+    found = found.model_copy(update={"contrasts": with_margins(found.contrasts, margins)})
+    for face, tables in every_face(found, Context()).items():
         main = [table for table in tables if "verdict" in table.header and "mean" in table.rows[-1][0]]
         for place, (table, contrast) in enumerate(zip(main, found.contrasts, strict=True)):
             verdicts = table.column("verdict")
