@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from talan_core.arms import parse_arm
 from talan_core.backbones.names import find_backbone
-from talan_core.errors import UserError, check_name, mistakes_of, refuse
+from talan_core.errors import UserError, check_name, mistakes_of, refuse, unknown_name
 from talan_core.recipes.recipe import TypedRecipe, parse_recipe, recipe_of
 from talan_eval.comparison.statistics_settings import StatisticsSettings
 from talan_eval.comparison.task_weights import task_weights

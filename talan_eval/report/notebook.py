@@ -13,6 +13,7 @@ from talan_eval.report.context import Context
 from talan_eval.report.contrast_tables import e0_table, main_table
 from talan_eval.report.layout import overview
 from talan_eval.report.loss_words import loss_table
+from talan_eval.report.selection_words import selection
 from talan_eval.report.view import views
 from talan_eval.result.restated import readable
 
@@ -38,7 +39,7 @@ def fragment(result: Result) -> str:
     parts = [
         Markup("<p><strong>{}</strong></p>").format(_said(wording.headline(every[0]))),
         *(_grid(part.table) for part in overview(every)),
-        *(Markup("<p>{}</p>").format(_said(text)) for text in wording.selection(result)),
+        *(Markup("<p>{}</p>").format(_said(text)) for text in selection(result)),
         *(_grid(table) for view in every for table in _tables(view)),
         *(Markup("<p>{}: {}</p>").format(_said(note.label), _said(note.text)) for note in wording.cautions(every)),
         *(Markup("<p>Warning: {}</p>").format(_said(warning)) for warning in result.warnings),
