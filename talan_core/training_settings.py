@@ -45,6 +45,8 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
 """What each field of names may be."""
 
 _HIGHEST_RATIO: Final = 1.0
+_MOST: Final = 10**9
+"""Of any count and rate: far beyond use, and every number made of two of them is one that Python and torch can hold."""
 _FIRST: Final = frozenset(
     {
         *("steps", "batch_size", "learning_rate", "schedule", "warmup_ratio", "weight_decay", "max_grad_norm"),
@@ -182,13 +184,13 @@ def _number_problems(settings: TrainingSettings) -> list[str]:
     problems = []
     for name in ("steps", "batch_size", "max_length", "accumulation"):
         value = getattr(settings, name)
-        if (name != "steps" or value is not None) and (not _is_int(value) or value < 1):
-            problems.append(f"{name}={value!r}: must be an integer from 1")
+        if (name != "steps" or value is not None) and not (_is_int(value) and 1 <= value <= _MOST):
+            problems.append(f"{name}={value!r}: must be an integer from 1 to {_MOST}")
     positive = ("learning_rate",) if settings.epochs is None else ("learning_rate", "epochs")
     problems += [
-        f"{name}={getattr(settings, name)!r}: must be a positive number"
+        f"{name}={getattr(settings, name)!r}: must be a positive number of at most {_MOST}"
         for name in positive
-        if not (math.isfinite(getattr(settings, name)) and getattr(settings, name) > 0)
+        if not 0 < getattr(settings, name) <= _MOST
     ]
     problems += [
         f"{name}={getattr(settings, name)!r}: must be a number from 0"
