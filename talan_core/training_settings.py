@@ -33,6 +33,9 @@ Encoding = Literal["all", "drawn"]
 Logits = Literal["all", "targets"]
 """The positions of which logits are computed: every one, or those only that predict a token with loss."""
 
+Packing = Literal["auto"]
+"""Pack examples where a probe shows that the backbone keeps them apart and the adapter adds no tokens; else pad them."""
+
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "schedule": get_args(Schedule),
     "dtype": get_args(Dtype),
@@ -77,7 +80,8 @@ class TrainingSettings:
         gradient_checkpointing: Recompute activations in the backward pass, to save memory.
         packing: Put the examples of a forward pass one after the other into rows of at most `max_length` tokens, each
             seeing only itself, instead of padding each to the longest. It changes the cost of a step, not its loss or
-            gradient (beyond rounding).
+            gradient (beyond rounding). "auto" does so where it can, the same for all arms but those that put tokens
+            of their own into the sequence.
         dtype: Floating type of the backbone, in training and in answering.
         optimizer: Which AdamW.
         autocast: Compute in bfloat16 what may be (torch.autocast), whatever type the parameters have. With a backbone
@@ -107,7 +111,7 @@ class TrainingSettings:
     max_length: int = 512
     accumulation: int = 1
     gradient_checkpointing: bool = False
-    packing: bool = False
+    packing: bool | Packing = False
     dtype: Dtype = "float32"
     optimizer: Optimizer = "adamw"
     autocast: bool = False
@@ -205,11 +209,14 @@ def _number_problems(settings: TrainingSettings) -> list[str]:
 
 
 def _name_problems(settings: TrainingSettings) -> list[str]:
-    return [
+    problems = [
         f"{name}={value!r}: must be one of {', '.join(choices)}"
         for name, choices in CHOICES.items()
         if (value := getattr(settings, name)) not in choices and not (value is None and name in _MAY_BE_LEFT_OUT)
     ]
+    if not isinstance(settings.packing, bool) and settings.packing not in get_args(Packing):
+        problems.append(f"packing={settings.packing!r}: must be true, false or auto")
+    return problems
 
 
 def _combination_problems(settings: TrainingSettings) -> list[str]:

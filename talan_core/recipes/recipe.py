@@ -141,9 +141,10 @@ def _value(name: str, text: str) -> Any:  # noqa: ANN401 - the field's own type
             raise ValueError(f"one of {', '.join(CHOICES[name])}")
         return text
     if bool in kinds:
-        if text.lower() not in _TRUTH:
-            raise ValueError("true or false")
-        return _TRUTH[text.lower()]
+        words = (*_TRUTH, *(word for kind in kinds for word in typing.get_args(kind)))
+        if text.lower() not in words:
+            raise ValueError(f"{', '.join(words[:-1])} or {words[-1]}")
+        return _TRUTH.get(text.lower(), text.lower())
     read, what = (real_number, "a number") if float in kinds else (whole_number, "a whole number")
     try:
         value = read(text)

@@ -118,6 +118,20 @@ def check_packing(model: nn.Module) -> bool:
     return False
 
 
+def can_pack(model: Any) -> bool:  # noqa: ANN401 - any arm's model
+    """Say whether an arm's examples can be packed; the adapter and its block are off, so that no arm differs by them.
+
+    Args:
+        model: The arm's model; its mode is restored.
+    """
+    try:
+        with model.disable_adapter():
+            check_packing(model)
+    except UserError:
+        return False
+    return True
+
+
 @torch.no_grad()
 def _leak(model: nn.Module, capacity: int | None) -> str | None:
     """Compare the probe's sequences packed into rows with each alone; say what differs, or None."""

@@ -66,7 +66,8 @@ def test_every_field_can_be_typed():
         (["steps=3", "steps=4"], "gives steps twice"),
         (["lr=1", "learning_rate=1"], "gives learning_rate twice"),
         (["steps=3.5"], "not a whole number"),
-        (["packing=yes"], "not true or false"),
+        (["autocast=yes"], "not true or false"),
+        (["packing=yes"], "not true, false or auto"),
         (["optimizer=sgd"], "not one of adamw"),
         (["learning_rate=nan"], "not a finite number"),
         (["steps=1_000"], "not a whole number"),
@@ -83,6 +84,13 @@ def test_mistakes_in_a_recipe_are_named_with_what_to_type(typed, says):
 def test_what_is_beyond_any_use_is_refused_before_it_is_counted_out(typed):
     with pytest.raises(UserError, match=r"at most 1000000000|from 1 to 1000000000"):
         settled("lora", typed)
+
+
+def test_packing_may_be_left_to_a_probe():
+    assert [settled("lora", f"packing={typed}").packing for typed in ("auto", "True", "false")] == ["auto", True, False]
+    assert settled("lora", "packing=auto").to_dict()["packing"] == "auto"
+    with pytest.raises(UserError, match="packing='yes': must be true, false or auto"):
+        TrainingSettings(steps=1, packing="yes")
 
 
 def test_what_contradicts_itself_is_refused():
