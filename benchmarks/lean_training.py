@@ -139,16 +139,16 @@ def counts(examples: Sequence[EncodedExample], settings: TrainingSettings) -> tu
     """Return rows per batch, and tokens and pairs of tokens of packed batches over those of padded ones."""
     batch, capacity = settings.batch_size, settings.max_length
     order = data_order(0, len(examples), len(examples) // batch * batch)
-    padded, packed = np.zeros(3), np.zeros(3)
+    padded, packed = [], []
     for start in range(0, len(order), batch):
         lengths = [len(examples[at].input_ids) for at in order[start : start + batch]]
         rows = pack(lengths, capacity)
-        for total, number, longest in (
+        for shapes, number, longest in (
             (padded, batch, max(lengths)),
             (packed, len(rows), max(sum(lengths[at] for at in row) for row in rows)),
         ):
-            total += (number, number * longest, number * longest**2)
-    share = packed / padded
+            shapes.append((number, number * longest, number * longest**2))
+    share = np.sum(packed, axis=0) / np.sum(padded, axis=0)
     return float(share[0] * batch), float(share[1]), float(share[2])
 
 

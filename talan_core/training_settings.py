@@ -34,7 +34,7 @@ Logits = Literal["all", "targets"]
 """The positions of which logits are computed: every one, or those only that predict a token with loss."""
 
 Packing = Literal["auto"]
-"""Pack examples where a probe shows that the backbone keeps them apart and the adapter adds no tokens; else pad them."""
+"""Pack examples where a probe shows that the backbone keeps them apart and the adapter adds no tokens; else pad."""
 
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "schedule": get_args(Schedule),

@@ -100,7 +100,7 @@ def test_adapters_that_change_the_sequence_are_refused(backbone):
         check_packing(model)
 
 
-def test_what_can_be_packed_is_where_that_is_left_to_a_probe(run, backbone, trained, bit_equal):
+def test_what_can_be_packed_is_where_that_is_left_to_a_probe(run, trained, bit_equal):
     left = dataclasses.replace(SETTINGS, packing="auto")
     for arm in ("talan+lora", "full", "loreft"):
         asked, log = run(arm, dataclasses.replace(SETTINGS, packing=True))
@@ -111,7 +111,7 @@ def test_what_can_be_packed_is_where_that_is_left_to_a_probe(run, backbone, trai
         assert bit_equal(trained(found), trained(asked))
 
 
-def test_what_cannot_be_packed_is_padded_in_every_arm_alike(run, backbone, trained, bit_equal, monkeypatch):
+def test_what_cannot_be_packed_is_padded_in_every_arm_alike(run, backbone, trained, bit_equal):
     left = dataclasses.replace(SETTINGS, packing="auto")
     with pytest.raises(UserError, match="changes the sequence"):
         run("prompt", dataclasses.replace(SETTINGS, packing=True))
