@@ -8,6 +8,7 @@ a single row.
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import torch
@@ -98,12 +99,18 @@ def check_packing(model: nn.Module) -> bool:
 
     Raises:
         UserError: If an example sees the one before it even in a single row (linear attention, and attention
-            implementations that do not read position numbers), or the adapter puts tokens of its own into the sequence.
+            implementations that do not read position numbers), the backbone takes none, or the adapter puts tokens of
+            its own into the sequence.
     """
     config = getattr(model, "active_peft_config", None)
     if config is not None and config.is_prompt_learning:
         raise UserError(
             f"{config.peft_type.value} changes the sequence, so its examples cannot be packed.", "Set packing=False."
+        )
+    base = cast("Any", model).get_base_model() if hasattr(model, "get_base_model") else model
+    if "position_ids" not in inspect.signature(base.forward).parameters:
+        raise UserError(
+            f"{type(base).__name__} takes no position numbers, so its examples cannot be packed.", "Set packing=False."
         )
     training = model.training
     model.eval()

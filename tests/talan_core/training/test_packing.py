@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from peft import PromptTuningConfig, get_peft_model
+from transformers import BloomConfig, BloomForCausalLM
 
 from talan_core.arms import build, parse_arm
 from talan_core.attach import TalanAttachment
@@ -133,6 +134,14 @@ def test_what_cannot_be_packed_is_padded_in_every_arm_alike(run, backbone, train
         found, log_found = run(arm, left, model=deaf(backbone()))
         assert not log_found.packed
         assert log_found.losses == log.losses
+
+
+def test_a_backbone_that_takes_no_positions_is_padded(run):
+    config = BloomConfig(vocab_size=300, hidden_size=16, n_layer=2, n_head=2)
+    log = run("lora", dataclasses.replace(SETTINGS, packing="auto"), model=BloomForCausalLM(config))[1]
+    assert not log.packed
+    with pytest.raises(UserError, match="BloomForCausalLM takes no position numbers"):
+        run("lora", dataclasses.replace(SETTINGS, packing=True), model=BloomForCausalLM(config))
 
 
 def test_a_block_that_leaks_is_an_error_and_not_another_shape_than_its_pair(run, monkeypatch):
