@@ -336,7 +336,6 @@ def _check_model(model: PeftModel | PlainModel, settings: TrainingSettings) -> N
             f"The backbone was loaded in {found}, the settings say {settings.loaded_dtype}.",
             f"Load the backbone with dtype={settings.loaded_dtype!r}, or set dtype={found!r}.",
         )
-    check_available(settings, model.device.type)
     if not any(weight.requires_grad for weight in model.parameters()):
         raise UserError("Nothing in this model is trainable.", "Load it with talan_core.load(DIR, is_trainable=True).")
 
