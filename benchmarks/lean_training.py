@@ -139,7 +139,8 @@ def counts(examples: Sequence[EncodedExample], settings: TrainingSettings) -> tu
     """Return rows per batch, and tokens and pairs of tokens of packed batches over those of padded ones."""
     batch, capacity = settings.batch_size, settings.max_length
     order = data_order(0, len(examples), len(examples) // batch * batch)
-    padded, packed = [], []
+    padded: list[tuple[int, int, int]] = []
+    packed: list[tuple[int, int, int]] = []
     for start in range(0, len(order), batch):
         lengths = [len(examples[at].input_ids) for at in order[start : start + batch]]
         rows = pack(lengths, capacity)
