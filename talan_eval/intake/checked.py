@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from talan_core.arms import parse_arm
 from talan_core.backbones.names import find_backbone
-from talan_core.errors import UserError, mistakes_of, refuse, unknown_name
+from talan_core.errors import UserError, check_name, mistakes_of, refuse
 from talan_core.recipes.recipe import TypedRecipe, parse_recipe, recipe_of
 from talan_eval.comparison.statistics_settings import StatisticsSettings
 from talan_eval.comparison.task_weights import task_weights
@@ -72,7 +72,8 @@ def check(request: CompareRequest) -> Checked:
     """
     refuse(
         mistakes_of(
-            lambda: _check_confirmation(request, _arms(request)),
+            lambda: _check_choice(request, _arms(request)),
+            request.check_words,
             lambda: parse_seeds(request.seeds),
             lambda: _tasks(request.tasks),
             lambda: _tasks(request.train_tasks),
@@ -80,7 +81,7 @@ def check(request: CompareRequest) -> Checked:
             lambda: _typed_recipe(request),
             lambda: _generation_settings(request),
             lambda: _check_numbers(request),
-            lambda: _check_device(request.device),
+            lambda: check_name("device", request.device, _DEVICES),
             lambda: check_backend_name(request.backend),
             lambda: refuse_unwritable(request.json, "--json"),
             lambda: StatisticsSettings.of_request(request),
@@ -109,8 +110,8 @@ def _arms(request: CompareRequest) -> Arms:
             base=request.base,
             treatments=request.treat,
             fixed=request.fixed,
-            every_pair=_one_of("--pairs", request.pairs, ("base", "all")) == "all",
-            independent=_one_of("--pairing", request.pairing, ("paired", "independent")) == "independent",
+            every_pair=request.every_pair,
+            independent=request.independent,
             confirmed=request.yes,
         )
     )
@@ -118,11 +119,6 @@ def _arms(request: CompareRequest) -> Arms:
 
 def _tasks(typed: str | None, otherwise: tuple[str, ...] = MICRO_TASKS) -> tuple[str, ...]:
     return otherwise if typed is None else check_names(_names(typed))
-
-
-def _check_device(device: str) -> None:
-    if device not in _DEVICES:
-        raise UserError(f"The device {device!r} is not known.", f"Type --device with one of {', '.join(_DEVICES)}.")
 
 
 def _check_also(request: CompareRequest) -> None:
@@ -172,20 +168,12 @@ def _with_recipe(spec: BackboneSpec, arms: Sequence[str], request: CompareReques
     return CheckedBackbone(spec, common, own, spec.eval_batch if request.eval_batch is None else request.eval_batch)
 
 
-def _check_confirmation(request: CompareRequest, arms: Arms) -> None:
-    if request.confirm < 0:
-        raise UserError(f"--confirm {request.confirm} is negative.", "Type a number of fresh seeds: --confirm 7")
-    if request.confirm and len(arms.contrasts) == 1:
+def _check_choice(request: CompareRequest, arms: Arms) -> None:
+    if request.confirm > 0 and len(arms.contrasts) == 1:
         raise UserError(
             "--confirm trains the best of several arms anew, and there is one.",
             "Leave it out, and type more --seeds; or name further arms with --treat.",
         )
-
-
-def _one_of(option: str, value: str, names: tuple[str, ...]) -> str:
-    if value not in names:
-        raise unknown_name(option, value, names)
-    return value
 
 
 def _check_numbers(request: CompareRequest) -> None:
@@ -211,6 +199,8 @@ def _wrong_numbers(request: CompareRequest) -> Iterator[UserError]:
         )
     if request.retries < 0:
         yield UserError(f"--retries {request.retries} is negative.", "Type --retries 0 or more.")
+    if request.confirm < 0:
+        yield UserError(f"--confirm {request.confirm} is negative.", "Type a number of fresh seeds: --confirm 7")
     if not 0 <= request.confirm_items < 1:
         yield UserError(
             f"--confirm-items {request.confirm_items:g} is no share of the items.",

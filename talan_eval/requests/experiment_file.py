@@ -111,7 +111,7 @@ def _document(path: Path) -> dict[str, Any]:
             "Type: talan-eval compare experiment.toml",
         )
     try:
-        text = read_text_bounded(path, _MOST)
+        text = read_text_bounded(path, _MOST).removeprefix("\N{BYTE ORDER MARK}")  # which some editors write
         check_depth(text.encode())  # brackets nest alike in all three
         content = _read_as(path.suffix, text)
     except OSError as error:

@@ -102,7 +102,7 @@ def _figures(result: Result, context: Context) -> Iterator[Figure]:
         yield Figure(
             "power",
             "What more seeds would find",
-            "Power of the guarded t of the mean over numbers of seeds at the noise of this result, for several gains.",
+            "Power of the verdict on the mean over numbers of seeds at the noise of this result, for several gains.",
             power_plot(every[0], context.power),
         )
 
