@@ -167,6 +167,7 @@ class Measurement(PublishedRecord):
 
     tasks: tuple[str, ...] = Field(description="Benchmarks.")
     examples: int = Field(description="Most items of each.")
+    rounded: int = Field(description="Most of them on which growth is measured in bfloat16 too.")
     positions: Literal["solution", "prompt", "all"] = Field(description="By the token that they predict.")
     dtype: Literal["float32", "bfloat16"] = Field(description="Of backbone, adapter and stream.")
     draws: int = Field(description="Random directions in place of each write.")

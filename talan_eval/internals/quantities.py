@@ -12,7 +12,6 @@ from typing import Final, Literal
 from talan_core.analysis.stream_effects import AT_THE_EMBEDDING
 
 RANDOM: Final = "random direction of the write's norm at each position, in the same model"
-RESEEDING: Final = "the same arm on another seed"
 VECTORS: Final = "two independent random vectors of that dimension, 95 %"
 ABOVE: Final = "below l* the block has not run, so there is nothing to divide by"
 NO_BLOCK: Final = "the arm has no block"

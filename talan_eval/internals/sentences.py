@@ -57,7 +57,7 @@ def _of_arm(arm: ArmFindings, found: Internals) -> Iterator[str]:
         f"independent random directions of {arm.hidden_size} numbers are within {number(chance.lower)} to "
         f"{number(chance.upper)}."
     )
-    yield from _of_depth(arm, name)
+    yield from _of_depth(arm, name, found)
     yield (
         f"{name}: the block changes next-token distributions by {with_interval(values['block_kl'])} nats, a random "
         f"direction of the same norm by {with_interval(values['random_kl'])}, the adapter by "
@@ -67,7 +67,7 @@ def _of_arm(arm: ArmFindings, found: Internals) -> Iterator[str]:
     yield from _of_weights(arm, name, found)
 
 
-def _of_depth(arm: ArmFindings, name: str) -> Iterator[str]:
+def _of_depth(arm: ArmFindings, name: str, found: Internals) -> Iterator[str]:
     values, curves = arm.tasks[0].values, arm.tasks[0].curves
     below = [point.mean for point in curves["block_divergence"].points[: arm.layer]]
     zero = "" if not below else "exactly zero at every layer below l*; " if not any(below) else "NOT zero below l*; "
@@ -87,8 +87,10 @@ def _of_depth(arm: ArmFindings, name: str) -> Iterator[str]:
             f"{name}: at the last layer a run differs from that of {arm.base} on the same seed by "
             f"{with_interval(curves['run_divergence'].points[-1])} of the stream"
         )
-        if "reseeding_divergence" in curves:
-            apart += f", and from its own next seed by {with_interval(curves['reseeding_divergence'].points[-1])}"
+        base = next((one for one in found.arms if (one.arm, one.backbone) == (arm.base, arm.backbone)), None)
+        if base is not None and "reseeding_divergence" in base.tasks[0].curves:
+            reseeded = base.tasks[0].curves["reseeding_divergence"].points[-1]
+            apart += f", and {arm.base} from its own next seed by {with_interval(reseeded)}"
         yield f"{apart}."
 
 

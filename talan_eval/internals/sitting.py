@@ -23,7 +23,7 @@ from talan_eval.internals.findings import Definition, Internals, Measurement
 from talan_eval.internals.gather import KeptArm, arm_findings
 from talan_eval.internals.kept import MEASURING_VERSION, KeptRun, read_kept, write_kept
 from talan_eval.internals.material import chosen_tasks, load_benchmarks, make_material
-from talan_eval.internals.measure import RunSetup, measure, open_subject
+from talan_eval.internals.measure import ROUNDED, RunSetup, measure, open_subject
 from talan_eval.internals.quantities import QUANTITIES
 from talan_eval.internals.subjects import base_of, find_subjects
 from talan_eval.internals.weighing import KeptWeights, rates_of, weigh
@@ -270,6 +270,7 @@ def _published(
         measurement=Measurement(
             tasks=tasks,
             examples=request.examples,
+            rounded=ROUNDED,
             positions=settings.positions,
             dtype=settings.dtype,
             draws=DRAWS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from talan_eval.internals.findings import ALL_TASKS
-from talan_eval.internals.quantities import BY_NAME, QUANTITIES, RESEEDING
+from talan_eval.internals.quantities import BY_NAME, QUANTITIES
 from talan_eval.internals.sentences import number, sentences, span, with_interval
 from talan_eval.report.markdown import escape, table
 from talan_eval.report.table import Column, Table
@@ -67,7 +67,7 @@ def render(found: Internals, figures: Sequence[Figure] = ()) -> str:
 
 def _measured(found: Internals) -> str:
     how = found.measurement
-    beside = ", with bfloat16 beside it" if how.dtype == "float32" else ""
+    beside = f", growth in bfloat16 beside it on at most {how.rounded}" if how.dtype == "float32" else ""
     return (
         f"Teacher-forced on prompt and reference solution of at most {how.examples} items of each of "
         f"{', '.join(how.tasks)}; {how.dtype}{beside}; positions that count: {how.positions}; {how.draws} control "
@@ -190,8 +190,7 @@ def _definitions(found: Internals) -> str:
         (one.name, one.formula, one.unit, one.control, "paper's name, our formula" if one.paper else "ours")
         for one in found.definitions
     ]
-    text = table(_table("Definitions", ("quantity", "formula", "unit", "control", "whose"), rows))
-    return f"{text}\n\nThe control of reseeding: {RESEEDING}."
+    return table(_table("Definitions", ("quantity", "formula", "unit", "control", "whose"), rows))
 
 
 def _table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

@@ -58,9 +58,10 @@ def test_every_arm_and_every_quantity_is_there(found):
         assert [task.task for task in arm.tasks] == ["", "gsm8k_micro", "mbpp_micro"]
         assert [task.items for task in arm.tasks] == [6, 3, 3]
         names = {*arm.tasks[0].values, *arm.tasks[0].curves}
-        assert names >= {one.name for one in QUANTITIES if one.any_arm or one.by == "example"} - {"run_divergence"}
+        common = {one.name for one in QUANTITIES if one.any_arm or one.by == "example"}
+        assert names >= common - {"run_divergence", "reseeding_divergence"}
     block = arm_of(found, "talan[layer=2]+lora")
-    assert {*block.tasks[0].values, *block.tasks[0].curves} == set(BY_NAME)
+    assert {*block.tasks[0].values, *block.tasks[0].curves} == {*BY_NAME} - {"reseeding_divergence"}
     assert block.base == "lora"
     assert arm_of(found, "lora").base is None
 
