@@ -11,6 +11,7 @@ from talan_eval.report.plots.style import GAINED, INK, LOST, NEUTRAL, new_figure
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -125,7 +126,7 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
 
 
 def _finish(figure: Figure, panels: Sequence[Axes]) -> None:
-    named = {}
+    named: dict[str, Artist] = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             named.setdefault(label, handle)

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from talan_core.analysis.audit import BlockAudit, EnsembleAudit, GateAudit, GroupAudit, TensorAudit
 from talan_core.config import TalanConfig
 from talan_eval.internals.configurations import relate, settings_of
 from talan_eval.internals.over_seeds import ALIKE, FEW, band, depth_curve, estimate, of_seeds
 from talan_eval.internals.quantities import ABOVE, NO_BASE, NO_BFLOAT16, NO_BLOCK, NOTHING, why_missing
+from talan_eval.internals.weighing import KeptWeights
+from talan_eval.internals.weight_findings import CONSTANT, NO_RATES, weight_findings
 
 DRAW = np.random.default_rng(5)
 FAR = 40 + 5 * DRAW.standard_normal((7, 1)) + 0.1 * DRAW.standard_normal((7, 30))
@@ -131,3 +134,35 @@ def test_distances_are_euclidean_over_standardised_features_that_vary():
     distances = [one.distance for one in found.others]
     rho = stats.spearmanr(distances, [one.gain for one in found.others]).statistic
     assert found.spearman == pytest.approx(rho)
+
+
+def kept_weights(seed, cosine):
+    draw = np.random.default_rng(seed)
+    ensemble = EnsembleAudit(cosine, tuple(draw.random(20)), 0.9, 1.2)
+    moved = TensorAudit("memory.themes", "theme queries", 4.0, 0.5 + seed, 1.1, 1.0, 0.1, None)
+    gate = TensorAudit("writeback.gate", "gate", 1.0, None, None, None, 0.02, 0.2)
+    groups = (
+        GroupAudit("theme queries", 0.8, 0.5 + seed, 1.1, None),
+        GroupAudit("gate", 0.2, None, None, 0.2),
+    )
+    block = BlockAudit((moved, gate), groups, GateAudit(0.02 + 0.01 * seed, 0.04, None, None), ensemble)
+    return KeptWeights(block=block, update={"q_proj": 1.0 + seed, "all": 2.0}, parameters=7)
+
+
+def test_audits_are_averaged_over_seeds_and_components_stand_beside_random_matrices():
+    kept = [kept_weights(seed, 0.1 * seed) for seed in range(4)]
+    found = weight_findings(kept, 0.05)
+    assert found.tensors[0].from_start.mean == pytest.approx(2.0)
+    assert found.tensors[1].from_start.reason == CONSTANT
+    assert found.tensors[1].rms_of_ceiling.mean == pytest.approx(0.2)
+    assert found.groups[0].share.mean == pytest.approx(0.8)
+    assert found.gate_rms.by_seed == pytest.approx((0.02, 0.03, 0.04, 0.05))
+    assert found.gate_of_ceiling.reason == NO_RATES
+    assert found.update["q_proj"].mean == pytest.approx(2.5)
+    assert found.ensemble.cosine.by_seed == pytest.approx((0, 0.1, 0.2, 0.3))
+    every = [value for one in kept for value in one.block.ensemble.random]
+    assert found.ensemble.random.lower == pytest.approx((min(every),))
+    assert found.ensemble.random.upper == pytest.approx((max(every),))
+    unknown = KeptWeights(block=None, update=None, parameters=0)
+    assert weight_findings([*kept, unknown], 0.05).tensors == ()
+    assert weight_findings([], 0.05) is None

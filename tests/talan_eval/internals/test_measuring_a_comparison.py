@@ -15,6 +15,7 @@ from talan_core.analysis.stream_effects import AT_THE_EMBEDDING
 from talan_core.errors import UserError
 from talan_eval.cli.main import app
 from talan_eval.internals import faces, sitting
+from talan_eval.internals.configurations import trained_of
 from talan_eval.internals.findings import Internals, json_schema
 from talan_eval.internals.quantities import BY_NAME, NO_BLOCK, QUANTITIES
 from talan_eval.internals.sentences import sentences, with_interval
@@ -129,6 +130,13 @@ def test_weights_are_audited_over_seeds(found):
     assert shift.rms_of_ceiling.mean > 0
     assert weights.update["all"].mean > weights.update["q_proj"].mean > 0
     assert arm_of(found, "lora").weights.tensors == ()
+
+
+def test_an_arm_has_sixteen_trained_statistics(found):
+    statistics = trained_of(arm_of(found, "talan[layer=2]+lora"))
+    assert len(statistics) == 16
+    assert {name for name, value in statistics.items() if value is None} == {"mixture of ceiling", "mixture entropy"}
+    assert trained_of(arm_of(found, "talan+lora"))["ratio_at_write"] is None
 
 
 def test_each_number_of_the_tables_is_that_of_the_document(found):
