@@ -45,7 +45,7 @@ _DRAWN: Final = {
 }
 """Controls whose draws are kept apart, and what `Perturbation` calls them."""
 _DRAWN_ROUNDED: Final = {"random_amplification_bf16": "amplification", "random_growth_bf16": "growth"}
-ROUNDED: Final = 8
+ROUNDED: Final = 4
 """Examples of a benchmark, evenly spread, on which the depth is measured in bfloat16 too; it is slow on CPUs."""
 
 
@@ -103,7 +103,7 @@ class Opened:
     @property
     def vocabulary(self) -> int:
         """Number of logits of a position."""
-        return int(self._backbone.get_input_embeddings().weight.shape[0])
+        return int(cast("torch.Tensor", self._backbone.get_input_embeddings().weight).shape[0])
 
     @property
     def _backbone(self) -> PreTrainedModel:
@@ -237,7 +237,8 @@ def _of_rounded(
     attachment = opened.attachment
     if attachment is None:
         raise ValueError("without a block nothing grows")
-    seen = {state: trace(rounded, batch, state) for state in ("11", "10", "00")}
+    states: tuple[State, ...] = ("11", "10", "00")
+    seen = {state: trace(rounded, batch, state) for state in states}
     block, controls = _perturbations(rounded, batch, seen, int(attachment.config.layer))
     found = {
         "amplification_bf16": block.amplification,

@@ -13,7 +13,7 @@ from talan_core.arms import build, parse_arm
 from talan_core.training.planned_rates import planned_rates
 from talan_core.training_settings import TrainingSettings
 
-WIDE = 32
+WIDE = 16
 RATES = 0.05
 
 
@@ -70,7 +70,8 @@ def test_what_was_added_to_a_normal_tensor_is_its_distance_in_units_of_two_draws
     change = np.linalg.norm(added.double().numpy())
     assert one.squared_update == pytest.approx(change**2, rel=1e-5)
     assert one.from_start == pytest.approx(change / unit, rel=0.03)
-    assert one.from_fresh == pytest.approx(math.hypot(change, unit) / unit, rel=0.03)
+    trained = float(weight.detach().double().norm())
+    assert one.from_fresh == pytest.approx(math.hypot(trained, unit / math.sqrt(2)) / unit, rel=0.03)
     assert one.start_from_fresh == pytest.approx(1, rel=0.03)
     assert one.rms_of_ceiling is None
 
