@@ -34,6 +34,8 @@ EXAMPLES = (
 
 def perform(request: InternalsRequest) -> None:
     """Measure and write every face."""
+    # Progress is shown by one display of ours; the libraries' bars would write into it.
+    os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

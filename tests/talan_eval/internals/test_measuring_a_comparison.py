@@ -201,6 +201,21 @@ class KilledError(Exception):
     pass
 
 
+def assert_alike(one, other):
+    """Equal but for rounding: what a matrix product gives in its last digits depends on where memory lies."""
+    assert type(one) is type(other)
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_alike(one[key], other[key])
+    elif isinstance(one, list):
+        assert len(one) == len(other)
+        for left, right in zip(one, other, strict=True):
+            assert_alike(left, right)
+    else:
+        assert one == (pytest.approx(other, rel=1e-3, abs=1e-7) if isinstance(one, float) else other)
+
+
 def test_a_killed_measurement_goes_on_where_it_was(request_, tmp_path, found, monkeypatch):
     calls = counted(monkeypatch)
 
@@ -212,8 +227,9 @@ def test_a_killed_measurement_goes_on_where_it_was(request_, tmp_path, found, mo
         measure_comparison(request_, tmp_path, kill)
     before = len(calls)
     assert 0 < before < 18
-    assert measure_comparison(request_, tmp_path) == found
+    resumed = measure_comparison(request_, tmp_path)
     assert len(calls) - before < 18
+    assert_alike(json.loads(resumed.to_json()), json.loads(found.to_json()))
 
 
 def test_the_command_writes_every_face_and_says_what_it_found(comparison, again):
@@ -222,8 +238,7 @@ def test_the_command_writes_every_face_and_says_what_it_found(comparison, again)
     assert done.exit_code == 0, done.output
     assert Internals.from_json((again / "internals.json").read_text()).measurement.examples == 3
     assert (again / "internals.md").is_file()
-    assert "of the stream is multiplied by" not in done.stdout
-    assert "share of the stream" in done.stdout
+    assert "its share of the stream is multiplied by" in done.stdout
     assert "Written to" in done.stdout
 
 
