@@ -70,9 +70,15 @@ def _of_arm(arm: ArmFindings, found: Internals) -> Iterator[str]:
 def _of_depth(arm: ArmFindings, name: str, found: Internals) -> Iterator[str]:
     values, curves = arm.tasks[0].values, arm.tasks[0].curves
     below = [point.mean for point in curves["block_divergence"].points[: arm.layer]]
-    zero = "" if not below else "exactly zero at every layer below l*; " if not any(below) else "NOT zero below l*; "
+    zero = (
+        ""
+        if not below
+        else "below l* the block changes exactly nothing; "
+        if not any(below)
+        else "the block changes something BELOW l*; "
+    )
     text = (
-        f"{name}: what the block changes is {zero}from l* to the last layer its share of the stream is multiplied by "
+        f"{name}: {zero}from l* to the last layer the block's share of the stream is multiplied by "
         f"{with_interval(values['amplification'])} in float32, that of a random direction by "
         f"{with_interval(values['random_amplification'])}"
     )

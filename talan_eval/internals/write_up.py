@@ -30,8 +30,9 @@ HOW_TO_READ = (
         "position the norm that the block's write has there."
     ),
     (
-        "Near-zero cosines are what any two directions in a space of many dimensions have. Only a cosine outside the "
-        "range of random vectors says that two effects are aligned or opposed."
+        "Near-zero cosines are what any two directions in a space of many dimensions have. The range is that of one "
+        "pair of vectors; a mean over many positions of unrelated ones would be far nearer to 0, so that an interval "
+        "without 0 inside the range says: aligned a little, on average."
     ),
     (
         "A run differs from its base by what the block writes and by how training went on from there. What re-seeding "
