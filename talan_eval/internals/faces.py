@@ -76,7 +76,7 @@ def _of_blocks(blocks: Sequence[ArmFindings]) -> Iterator[Figure]:
     yield Figure(
         "growth",
         "Growth through depth, in float32 and bfloat16",
-        "The same over its value at l*, on a logarithmic scale. Bands are random directions. What grows in bfloat16 "
+        "The same over its value at l*. Bands are random directions. What grows in bfloat16 "
         "alone, and for random directions as well, is rounding.",
         depth_plots.growth(blocks),
     )
