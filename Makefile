@@ -38,7 +38,7 @@ dist: $(STAMP)
 	$(BIN)/python -m build
 	TALAN_EVAL_DIST=dist $(BIN)/pytest -m wheel tests/packaging
 
-# Licences of everything that an installation leads to, and its bill of materials (CycloneD.PHONY: install compare test fuzz licences sbom test-slow).
+# Licences of everything that an installation leads to, and its bill of materials (CycloneDX).
 licences: $(STAMP)
 	@$(BIN)/python benchmarks/dependencies.py licences
 
@@ -58,7 +58,7 @@ test-browser: $(STAMP)
 	npm install --silent --prefix build/axe axe-core@4
 	$(BIN)/pytest -m browser
 
-# Needs LaTe.PHONY: install compare test fuzz licences sbom test-slow: apt-get install latexmk texlive-latex-recommended texlive-latex-extra
+# Needs LaTeX: apt-get install latexmk texlive-latex-recommended texlive-latex-extra
 test-latex: $(STAMP)
 	$(BIN)/pytest -m latex
 

@@ -24,10 +24,13 @@ PACKAGES: Final = ("talan_eval", "talan_core", "tasks")
 STATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "the request is read": (
         "talan_eval.requests.compare_logs.CompareLogsRequest",
-        "talan_eval.requests.compare.CompareRequest",
+        "talan_eval.request.CompareRequest",
     ),
     "the rows of a file are read": ("talan_eval.importers.table_rows.read_rows", "talan_eval.importers.tables._rows"),
-    "scores of a seed become columns": ("talan_eval.comparison.score_columns.ScoreColumns",),
+    "scores of a seed become columns": (
+        "talan_eval.comparison.score_columns.ScoreColumns",
+        "talan_eval.comparison.columns.ScoreColumns",
+    ),
     "columns become a matrix": (
         "talan_eval.comparison.matrix.ScoreMatrix",
         "talan_eval.comparison.pairing.CellScores",
@@ -41,9 +44,9 @@ STATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "its record is made": (
         "talan_eval.result.evidence.E1",
         "talan_eval.result.schema.E1",
-        "talan_eval.result.schema.E1",
+        "talan_eval.schema.E1",
     ),
-    "the result is made": ("talan_eval.result.schema.Result", "talan_eval.result.schema.Result"),
+    "the result is made": ("talan_eval.result.schema.Result", "talan_eval.schema.Result"),
     "a row of the table is made": (
         "talan_eval.report.contrast_tables.main_table",
         "talan_eval.report.table.main_table",

@@ -1,11 +1,15 @@
 """What autocast, logits of targets and packing save on SmolLM2-135M: time of a step and peak memory, before and after.
 
-    python benchmarks/lean_training.py [--rounds N] [--data DIR]
+    python benchmarks/lean_training.py [--rounds N] [--data DIR] [--tokens]
 
 One `talan+lora` model in bfloat16 takes steps of each kind in turn on the same examples, on one thread, the order
 turning each round; CPU times are compared round by round with the first kind's. Peak memory is measured in a process of
 its own for each kind, as in memory_estimate.py (MALLOC_MMAP_THRESHOLD_=65536). The examples are the bundled worked
 solutions, or GSM8K's where --data names its directory.
+
+With --tokens it counts instead, without a model, what packing does to batches of the recipe of Hub backbones: tokens
+that go through the layers, padding included, and pairs of tokens that attention looks at, both over those of padded
+batches.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ from talan_core.arms import build, parse_arm
 from talan_core.backbones.load import load_model, load_tokenizer, locate
 from talan_core.backbones.names import find_backbone
 from talan_core.training.data import collate, encode, pad_token
-from talan_core.training.packing import collate_packed
+from talan_core.training.packing import collate_packed, pack
 from talan_core.training.pairing import data_order
 from talan_core.training.sources import load_sources
 from talan_core.training.target_logits import target_logits
@@ -131,16 +135,53 @@ def peak(typed: tuple[str, ...], data: Path | None) -> int:
     return resident("VmHWM") - before
 
 
+def counts(examples: Sequence[EncodedExample], settings: TrainingSettings) -> tuple[float, float, float]:
+    """Return rows per batch, and tokens and pairs of tokens of packed batches over those of padded ones."""
+    batch, capacity = settings.batch_size, settings.max_length
+    order = data_order(0, len(examples), len(examples) // batch * batch)
+    padded: list[tuple[int, int, int]] = []
+    packed: list[tuple[int, int, int]] = []
+    for start in range(0, len(order), batch):
+        lengths = [len(examples[at].input_ids) for at in order[start : start + batch]]
+        rows = pack(lengths, capacity)
+        for shapes, number, longest in (
+            (padded, batch, max(lengths)),
+            (packed, len(rows), max(sum(lengths[at] for at in row) for row in rows)),
+        ):
+            shapes.append((number, number * longest, number * longest**2))
+    share = np.sum(packed, axis=0) / np.sum(padded, axis=0)
+    return float(share[0] * batch), float(share[1]), float(share[2])
+
+
+def print_counts(data: Path) -> None:
+    """Print what packing saves on the published training sets."""
+    settings = find_backbone("owner/model").training
+    tokenizer = load_tokenizer(locate(SPEC))
+    print("| training set | mean tokens | longest | rows for 8 | tokens over padded | pairs of tokens over padded |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for source in ("gsm8k", "math", "mbpp"):
+        encoded = encode(tokenizer, load_sources(source, data), settings.max_length).examples
+        lengths = [len(example.input_ids) for example in encoded]
+        rows, tokens, pairs = counts(encoded, settings)
+        print(f"| `{source}` | {np.mean(lengths):.0f} | {max(lengths)} | {rows:.1f} | {tokens:.2f} | {pairs:.2f} |")
+
+
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--tokens", action="store_true", help="count tokens of --data instead")
     parser.add_argument("--peak-of", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     if asked.peak_of is not None:
         print(peak(tuple(json.loads(asked.peak_of)), asked.data))
+        return
+    if asked.tokens:
+        if asked.data is None:
+            parser.error("--tokens needs --data DIR")
+        print_counts(asked.data)
         return
     data = training_set(asked.data)
     found = times(data, asked.rounds)

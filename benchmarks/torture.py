@@ -81,7 +81,7 @@ def load_libraries() -> None:
     import talan_eval.cli.grid  # noqa: PLC0415 - as above
     import talan_eval.execution.run_worker  # noqa: PLC0415 - as above
     import talan_eval.intake.prepare  # noqa: PLC0415 - as above
-    import talan_eval.pipeline.session  # noqa: F401, PLC0415 - as above
+    import talan_eval.pipeline.comparing  # noqa: F401, PLC0415 - as above
 
     torch.set_num_threads(1)
     gc.collect()
@@ -112,10 +112,11 @@ def start(out: Path, seeds: int) -> int:
 
 def _compare(out: Path, seeds: int) -> None:
     from talan_eval.cli import grid  # noqa: PLC0415 - loaded before
+    from talan_eval.execution import executors  # noqa: PLC0415 - as above
     from talan_eval.execution.local_executor import LocalExecutor  # noqa: PLC0415 - as above
     from talan_eval.requests.compare import CompareRequest  # noqa: PLC0415 - as above
 
-    grid._local = lambda prepared: LocalExecutor(prepared.workers, method="fork")  # noqa: SLF001 - see the module
+    executors._local = lambda prepared: LocalExecutor(prepared.workers, method="fork")  # noqa: SLF001 - see the module
     request = CompareRequest(
         seeds=str(seeds), tasks=",".join(TASKS), limit=ITEMS, eval_batch=BATCH, steps=STEPS, batch_size=2, workers=2,
         retries=9, save_minutes=AT_EACH_STEP, out=out,

@@ -124,7 +124,7 @@ def tables(pieces: list[Counted]) -> str:
         one = cells == 1
         verdicts = ["verdict"] if one else ["one benchmark", "their mean"]
         heads = ["seeds", "gain, points", *(f"{name}: {word}" for name in verdicts for word in ("planned", "counted"))]
-        heads += ["difference", "standard error", "experiments", *(["gate: PASS"] if one else [])]
+        heads += ["difference", "standard error", "experiments", "PASS: planned", "PASS: counted", "difference"]
         lines = ["| " + " | ".join(heads) + " |", "| " + " | ".join("---" for _ in heads) + " |"]
         lines += [_row(pooled[key]) for key in sorted(pooled) if key[0] == cells]
         title = (
@@ -146,7 +146,10 @@ def _row(pieces: list[Counted]) -> str:
     error = max(math.sqrt(chance * (1 - chance) / total) for chance, _ in shown)
     parts = [str(head.seeds), f"{100 * head.gain:.1f}", *(f"{100 * part:.1f}" for pair in shown for part in pair)]
     parts += [" / ".join(f"{100 * (got - chance):+.1f}" for chance, got in shown), f"{100 * error:.1f}", f"{total:,}"]
-    return "| " + " | ".join(parts + ([f"{100 * shares[2]:.1f}"] if head.cells == 1 else [])) + " |"
+    # the mean is gated: a true gain of it with a margin of zero
+    gated = plans[head.cells > 1].passes(head.seeds, 1, 0.0, head.gain / head.cells)
+    parts += [f"{100 * gated:.1f}", f"{100 * shares[2]:.1f}", f"{100 * (shares[2] - gated):+.1f}"]
+    return "| " + " | ".join(parts) + " |"
 
 
 def main() -> None:

@@ -346,13 +346,14 @@ def _layer(model: PreTrainedModel, layer: float) -> int:
 _BLOCKS: Final[Mapping[str, type[TalanOptions | NoiseOptions]]] = {TALAN: TalanOptions, NOISE: NoiseOptions}
 
 _RECIPE: Final = tuple(item.name for item in dataclasses.fields(RecipeOverrides))
+_LONG_RATE: Final = re.compile(r"^learning_rate(?=\s*=)")  # as the recipe of all arms calls it
 
 _OptionsT = TypeVar("_OptionsT", bound="Partner | TalanOptions | NoiseOptions | RecipeOverrides")
 
 
 def _sorted_out(text: str) -> tuple[str, str]:
-    """Split options into those of the component itself and those of the recipe."""
-    items = [piece.strip() for piece in text.split(",")]
+    """Split options into those of the component itself and those of the recipe, each of which has one name."""
+    items = [_LONG_RATE.sub("lr", piece.strip()) for piece in text.split(",")]
     of_recipe = [item for item in items if item.partition("=")[0].strip() in _RECIPE]
     return ",".join(item for item in items if item not in of_recipe), ",".join(of_recipe)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from talan_core.bounded import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
 _MOST: Final = 24  # mistakes that are listed; what to do is said of all
 
@@ -117,6 +117,16 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> UserError:
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
     hint = f"Did you mean {close[0]!r}? " if close else ""
     return UserError(f"Unknown {kind} {shown(name)}.", f"{hint}Valid: {', '.join(names)}.")
+
+
+def check_name(kind: str, name: str, valid: Collection[str]) -> None:
+    """Refuse a name that is not in a registry; see :func:`unknown_name`.
+
+    Raises:
+        UserError: It is not.
+    """
+    if name not in valid:
+        raise unknown_name(kind, name, valid)
 
 
 class Problems:

@@ -33,6 +33,9 @@ Encoding = Literal["all", "drawn"]
 Logits = Literal["all", "targets"]
 """The positions of which logits are computed: every one, or those only that predict a token with loss."""
 
+Packing = Literal["auto"]
+"""Pack examples where a probe shows that the backbone keeps them apart and the adapter adds no tokens; else pad."""
+
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "schedule": get_args(Schedule),
     "dtype": get_args(Dtype),
@@ -45,6 +48,8 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
 """What each field of names may be."""
 
 _HIGHEST_RATIO: Final = 1.0
+_MOST: Final = 10**9
+"""Of any count and rate: far beyond use, and every number made of two of them is one that Python and torch can hold."""
 _FIRST: Final = frozenset(
     {
         *("steps", "batch_size", "learning_rate", "schedule", "warmup_ratio", "weight_decay", "max_grad_norm"),
@@ -75,7 +80,8 @@ class TrainingSettings:
         gradient_checkpointing: Recompute activations in the backward pass, to save memory.
         packing: Put the examples of a forward pass one after the other into rows of at most `max_length` tokens, each
             seeing only itself, instead of padding each to the longest. It changes the cost of a step, not its loss or
-            gradient (beyond rounding).
+            gradient (beyond rounding). "auto" does so where it can, the same for all arms but those that put tokens
+            of their own into the sequence.
         dtype: Floating type of the backbone, in training and in answering.
         optimizer: Which AdamW.
         autocast: Compute in bfloat16 what may be (torch.autocast), whatever type the parameters have. With a backbone
@@ -105,7 +111,7 @@ class TrainingSettings:
     max_length: int = 512
     accumulation: int = 1
     gradient_checkpointing: bool = False
-    packing: bool = False
+    packing: bool | Packing = False
     dtype: Dtype = "float32"
     optimizer: Optimizer = "adamw"
     autocast: bool = False
@@ -182,13 +188,13 @@ def _number_problems(settings: TrainingSettings) -> list[str]:
     problems = []
     for name in ("steps", "batch_size", "max_length", "accumulation"):
         value = getattr(settings, name)
-        if (name != "steps" or value is not None) and (not _is_int(value) or value < 1):
-            problems.append(f"{name}={value!r}: must be an integer from 1")
+        if (name != "steps" or value is not None) and not (_is_int(value) and 1 <= value <= _MOST):
+            problems.append(f"{name}={value!r}: must be an integer from 1 to {_MOST}")
     positive = ("learning_rate",) if settings.epochs is None else ("learning_rate", "epochs")
     problems += [
-        f"{name}={getattr(settings, name)!r}: must be a positive number"
+        f"{name}={getattr(settings, name)!r}: must be a positive number of at most {_MOST}"
         for name in positive
-        if not (math.isfinite(getattr(settings, name)) and getattr(settings, name) > 0)
+        if not 0 < getattr(settings, name) <= _MOST
     ]
     problems += [
         f"{name}={getattr(settings, name)!r}: must be a number from 0"
@@ -203,11 +209,14 @@ def _number_problems(settings: TrainingSettings) -> list[str]:
 
 
 def _name_problems(settings: TrainingSettings) -> list[str]:
-    return [
+    problems = [
         f"{name}={value!r}: must be one of {', '.join(choices)}"
         for name, choices in CHOICES.items()
         if (value := getattr(settings, name)) not in choices and not (value is None and name in _MAY_BE_LEFT_OUT)
     ]
+    if not isinstance(settings.packing, bool) and settings.packing not in get_args(Packing):
+        problems.append(f"packing={settings.packing!r}: must be true, false or auto")
+    return problems
 
 
 def _combination_problems(settings: TrainingSettings) -> list[str]:

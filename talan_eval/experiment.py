@@ -15,7 +15,7 @@ from talan_eval.store.canonical import canonical_hash
 if TYPE_CHECKING:
     from talan_eval.store.canonical import JsonObject
 
-_RANGE = re.compile(r"\d+(,\d+)*")
+_RANGE = re.compile(r"[0-9]+(,[0-9]+)*")
 _MOST_SEEDS = 1000
 
 

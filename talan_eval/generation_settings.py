@@ -21,7 +21,8 @@ class GenerationSettings:
     """Settings of prompts and answers; part of the identity of every score.
 
     Attributes:
-        few_shot: Worked examples before each question: the first so many of the task's fixed list.
+        few_shot: Worked examples before each question: the first so many of the task's fixed list. None, for the task's
+            own number, stands only in what was asked: in the settings of a task it is known.
         chat_template: Whether prompts are chat turns where the tokenizer has a template, or plain text always.
         thinking: Whether the model may think first, where its chat template has that switch (``enable_thinking``).
         max_tokens: Most tokens of an answer; None for the task's own number.
@@ -36,7 +37,7 @@ class GenerationSettings:
         UserError: One error that names every setting that is wrong.
     """
 
-    few_shot: int = 0
+    few_shot: int | None = 0
     chat_template: bool = True
     thinking: bool = False
     max_tokens: int | None = None
@@ -57,7 +58,7 @@ class GenerationSettings:
 
     def _of_prompts(self) -> list[str]:
         problems = []
-        if self.few_shot < 0:
+        if self.few_shot is not None and self.few_shot < 0:
             problems.append(f"--few-shot {self.few_shot}: must be 0 or more")
         if self.template_date is not None and not _is_date(self.template_date):
             problems.append(f"--template-date {self.template_date}: must be a date such as {DEFAULT_TEMPLATE_DATE}")

@@ -94,6 +94,7 @@ def find_backbone(name: str) -> BackboneSpec:
         autocast=True,
         logits="targets",
         encoding="drawn",
+        packing="auto",
     )
     path = Path(name)
     if path.is_dir():

@@ -11,6 +11,7 @@ import typing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from talan_core.bounded import real_number, whole_number
 from talan_core.errors import UserError, refuse, unknown_name
 from talan_core.training_settings import CHOICES, TrainingSettings
 
@@ -114,7 +115,7 @@ def recipe_of(arm: Arm, common: TrainingSettings, typed: TypedRecipe) -> Trainin
             f"{'its own weights are' if partner.trains_backbone else 'PEFT does not train it on what is'} quantised.",
             "Leave out quantization, or use an arm such as lora or rslora; in 4bit also dora and adalora.",
         )
-    return dataclasses.replace(common, **changes, **arm.overrides.given)
+    return dataclasses.replace(common, **{**changes, **arm.overrides.given})
 
 
 def differences(recipe: TrainingSettings, common: TrainingSettings) -> dict[str, Any]:
@@ -140,12 +141,13 @@ def _value(name: str, text: str) -> Any:  # noqa: ANN401 - the field's own type
             raise ValueError(f"one of {', '.join(CHOICES[name])}")
         return text
     if bool in kinds:
-        if text.lower() not in _TRUTH:
-            raise ValueError("true or false")
-        return _TRUTH[text.lower()]
-    kind, what = (float, "a number") if float in kinds else (int, "a whole number")
+        words = (*_TRUTH, *(word for kind in kinds for word in typing.get_args(kind)))
+        if text.lower() not in words:
+            raise ValueError(f"{', '.join(words[:-1])} or {words[-1]}")
+        return _TRUTH.get(text.lower(), text.lower())
+    read, what = (real_number, "a number") if float in kinds else (whole_number, "a whole number")
     try:
-        value = kind(text)
+        value = read(text)
     except ValueError:
         raise ValueError(what) from None
     if not math.isfinite(value):

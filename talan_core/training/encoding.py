@@ -118,18 +118,34 @@ def _last_answer(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn], sour
     if full[: len(prefix)] != prefix:
         # A token spans the border. Generation starts after the prefix as it stands, so training does too.
         full = prefix + token_ids(tokenizer, full_text[len(prefix_text) :])
-    # What follows the end-of-turn token (often a line break) is never generated and is not learned.
-    ending = ending_tokens(tokenizer)
-    ends = [at for at in range(len(prefix), len(full)) if full[at] in ending]
-    ids = full[: ends[-1] + 1] if ends else [*full, *end_of_sequence(tokenizer)]
+    end = _end_of_turn(tokenizer, full_text[len(prefix_text) :], turns[-1], full[len(prefix) :])
+    ids = [*full, *end_of_sequence(tokenizer)] if end is None else full[: len(prefix) + end + 1]
     return EncodedExample(tuple(ids), len(prefix), source=source)
+
+
+def _end_of_turn(tokenizer: PreTrainedTokenizerBase, text: str, turn: Turn, answer: Sequence[int]) -> int | None:
+    """Find the end-of-turn token of an answer; what follows it (often a line break) is never generated or learned.
+
+    Args:
+        tokenizer: A tokenizer with a chat template.
+        text: This turn as the template wrote it.
+        turn: The turn; its content may hold special tokens of its own, which end nothing.
+        answer: Token ids of `text`.
+
+    Returns:
+        Its place in `answer`; None where the template writes none behind the content.
+    """
+    ending = ending_tokens(tokenizer)
+    _, found, behind = text.partition(turn.content.strip())
+    if found and not ending.intersection(token_ids(tokenizer, behind)):
+        return None
+    return max((at for at, token in enumerate(answer) if token in ending), default=None)
 
 
 def _in_one(
     tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn], answers: Sequence[int], source: str
 ) -> EncodedExample | None:
     """Encode a conversation as one sequence, or return None where the template rewrites earlier turns."""
-    ending = ending_tokens(tokenizer)
     final = render_turns(tokenizer, turns[: answers[-1] + 1], to_be_answered=False)
     ids: list[int] = []
     unlearned: list[tuple[int, int]] = []
@@ -141,10 +157,10 @@ def _in_one(
             return None
         context = token_ids(tokenizer, final[written : len(before)])
         answer = token_ids(tokenizer, after[len(before) :])
-        ends = [place for place, token in enumerate(answer) if token in ending]
-        if not ends:  # without an end-of-turn token nothing would teach the model to stop before the last turn
+        end = _end_of_turn(tokenizer, after[len(before) :], turns[at], answer)
+        if end is None:  # without an end-of-turn token nothing would teach the model to stop before the last turn
             return None
-        rest = len(answer) - ends[-1] - 1
+        rest = len(answer) - end - 1
         begin = unlearned.pop()[0] if unlearned and unlearned[-1][1] == len(ids) else len(ids)
         ids += context
         unlearned.append((begin, len(ids)))
@@ -152,5 +168,5 @@ def _in_one(
         unlearned.append((len(ids) - rest, len(ids)))
         written = len(after)
     # The stretch before the first answer is the prompt, the one after the last is never generated.
-    (_, prompt_length), *between, (end, _) = unlearned
-    return EncodedExample(tuple(ids[:end]), prompt_length, tuple(between), source)
+    (_, prompt_length), *between, (last, _) = unlearned
+    return EncodedExample(tuple(ids[:last]), prompt_length, tuple(between), source)

@@ -8,6 +8,7 @@ a single row.
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import torch
@@ -98,12 +99,18 @@ def check_packing(model: nn.Module) -> bool:
 
     Raises:
         UserError: If an example sees the one before it even in a single row (linear attention, and attention
-            implementations that do not read position numbers), or the adapter puts tokens of its own into the sequence.
+            implementations that do not read position numbers), the backbone takes none, or the adapter puts tokens of
+            its own into the sequence.
     """
     config = getattr(model, "active_peft_config", None)
     if config is not None and config.is_prompt_learning:
         raise UserError(
             f"{config.peft_type.value} changes the sequence, so its examples cannot be packed.", "Set packing=False."
+        )
+    base = cast("Any", model).get_base_model() if hasattr(model, "get_base_model") else model
+    if "position_ids" not in inspect.signature(base.forward).parameters:
+        raise UserError(
+            f"{type(base).__name__} takes no position numbers, so its examples cannot be packed.", "Set packing=False."
         )
     training = model.training
     model.eval()
@@ -116,6 +123,20 @@ def check_packing(model: nn.Module) -> bool:
     if leak is not None:
         raise UserError(f"This backbone does not keep packed examples apart: {leak}.", "Set packing=False.")
     return False
+
+
+def can_pack(model: Any) -> bool:  # noqa: ANN401 - any arm's model
+    """Say whether an arm's examples can be packed; the adapter and its block are off, so that no arm differs by them.
+
+    Args:
+        model: The arm's model; its mode is restored.
+    """
+    try:
+        with model.disable_adapter():
+            check_packing(model)
+    except UserError:
+        return False
+    return True
 
 
 @torch.no_grad()

@@ -20,7 +20,7 @@ from talan_core.training.arguments import Examples, GivenOrder, training_argumen
 from talan_core.training.data import Dialogue, EncodedData, Example, Mixture, collate, encode, pad_token
 from talan_core.training.drawing import DrawnData, LazyData, drawn_from
 from talan_core.training.optimizer import TalanOptimizerMixin
-from talan_core.training.packing import check_packing, collate_packed
+from talan_core.training.packing import can_pack, check_packing, collate_packed
 from talan_core.training.pairing import derive_seed, random_state_restored
 from talan_core.training.partner_steps import partner_callbacks
 from talan_core.training.requirements import check_available
@@ -71,6 +71,7 @@ class TrainingLog:
         dropped: Training sequences that did not and were left out, likewise.
         seconds: Wall time of the loop. Of a run that was resumed: up to the checkpoint, and from there on.
         signs: What was seen of gradients, gate and held-out loss meanwhile.
+        packed: Whether examples shared rows.
     """
 
     losses: tuple[float, ...]
@@ -80,6 +81,7 @@ class TrainingLog:
     dropped: int
     seconds: float
     signs: Signs = field(default_factory=Signs)
+    packed: bool = False
 
 
 class TalanTrainer(TalanOptimizerMixin, Trainer):
@@ -290,7 +292,8 @@ def train(
     resumed = to_resume(work_dir, run) if save_every is not None else None
     with random_state_restored(model.device), _mode_restored(model, settings):
         args = _prepared(model, settings, seed, work_dir, save_every)
-        collator = _collator(model, settings, pad_token(tokenizer))
+        packed = can_pack(model) if settings.packing == "auto" else settings.packing
+        collator = _collator(model, settings, pad_token(tokenizer), packed=packed)
         watch = Watch(data.held_out, args.max_steps, pad_token(tokenizer), settings.batch_size)
         trainer = TalanTrainer(
             model, args, data.examples, order, collator=collator, watch=watch, run=run, on_step=on_step
@@ -300,7 +303,7 @@ def train(
         torch.manual_seed(derive_seed(seed, "dropout") + args.process_index)
         trainer.run_from(resumed)
         _round_weights(model, settings)
-        return replace(_log(trainer.losses, data, order, seconds=trainer.seconds), signs=watch.signs)
+        return replace(_log(trainer.losses, data, order, seconds=trainer.seconds), signs=watch.signs, packed=packed)
 
 
 class _StepCallback(TrainerCallback):
@@ -333,7 +336,6 @@ def _check_model(model: PeftModel | PlainModel, settings: TrainingSettings) -> N
             f"The backbone was loaded in {found}, the settings say {settings.loaded_dtype}.",
             f"Load the backbone with dtype={settings.loaded_dtype!r}, or set dtype={found!r}.",
         )
-    check_available(settings, model.device.type)
     if not any(weight.requires_grad for weight in model.parameters()):
         raise UserError("Nothing in this model is trainable.", "Load it with talan_core.load(DIR, is_trainable=True).")
 
@@ -393,9 +395,9 @@ def _drawn(
 
 
 def _collator(
-    model: PeftModel | PlainModel, settings: TrainingSettings, pad: int
+    model: PeftModel | PlainModel, settings: TrainingSettings, pad: int, *, packed: bool
 ) -> Callable[[Sequence[EncodedExample]], dict[str, torch.Tensor]]:
-    if not settings.packing:
+    if not packed:
         return partial(collate, pad_token_id=pad)
     capacity = settings.max_length if check_packing(model) else None
     return partial(collate_packed, pad_token_id=pad, capacity=capacity)

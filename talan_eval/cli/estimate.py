@@ -8,13 +8,14 @@ from talan_core.arms import parse_arm
 from talan_eval.cli.progress import spoken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from talan_core.recipes.footprint import Footprint
     from talan_eval.execution.pilot import Pilot
     from talan_eval.grid import Run
     from talan_eval.intake.prepare import Prepared
     from talan_eval.pipeline.dry_run import Outlook
+    from talan_eval.result.contrast import ContrastSpec
 
 _UNITS = ((2**30, "GB"), (2**20, "MB"), (2**10, "kB"))
 
@@ -32,9 +33,8 @@ def lines(
     """
     experiment = prepared.experiment
     seeds = ", ".join(map(str, experiment.seeds))
-    base, *others = experiment.arms
     where = ", ".join(backbone.name for backbone in experiment.backbones)
-    yield f"{base} against {', '.join(others)} on {where}, seeds {seeds}"
+    yield f"{_compared(experiment.contrasts)} on {where}, seeds {seeds}"
     if experiment.confirm:
         fresh = experiment.fresh_seeds
         yield f"then the best of them and its base again on seeds {fresh[0]} to {fresh[-1]} (not counted below)"
@@ -55,6 +55,14 @@ def lines(
     yield from _estimates(prepared, found, pilots)
     yield from footprint_lines(footprints or {}, prepared.experiment.contrasts[0].treatment)
     yield "Nothing was written."
+
+
+def _compared(contrasts: Sequence[ContrastSpec]) -> str:
+    """Name the contrasts; those of one base together."""
+    treatments: dict[str, list[str]] = {}
+    for one in contrasts:
+        treatments.setdefault(one.base, []).append(one.treatment)
+    return "; ".join(f"{', '.join(names)} against {base}" for base, names in treatments.items())
 
 
 def _trainings(found: Outlook) -> list[Run]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from talan_eval.cli.output import note, terminal
 
@@ -15,13 +14,30 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from talan_eval.execution.executor import Executor
-    from talan_eval.grid import Run
+    from talan_eval.execution.workload import GridProgress, Workload
     from talan_eval.intake.prepare import Prepared
-    from talan_eval.pipeline.session import Session
     from talan_eval.requests.compare import CompareRequest
 
-_NOT_STORED: Final = frozenset({"out", "json", "dry_run"})
+
+@dataclass(frozen=True, slots=True)
+class ConsoleAudience:
+    """Whoever reads a console: sentences, and the display of progress that suits it.
+
+    Attributes:
+        console: Where both go.
+    """
+
+    console: Console
+
+    def hear(self, text: str) -> None:
+        """Print a sentence."""
+        self.console.print(text, markup=False, soft_wrap=True)
+
+    def watch(self, workload: Workload) -> GridProgress:
+        """Return the display that suits the console."""
+        from talan_eval.cli.progress import progress_for  # noqa: PLC0415 - see perform_grid
+
+        return progress_for(self.console, workload)
 
 
 def perform_grid(request: CompareRequest, file: Path | None) -> None:
@@ -35,129 +51,32 @@ def perform_grid(request: CompareRequest, file: Path | None) -> None:
         UserError: A mistake in the request, or a place that cannot be written.
         IncompleteGridError: Cells failed; the table of the others was printed.
     """
-    # Progress is shown by one display of ours; the libraries' bars would write into it.
-    os.environ.setdefault("TQDM_DISABLE", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    from talan_eval.execution.surroundings import libraries_quiet  # noqa: PLC0415 - --help must not wait for it
 
+    with libraries_quiet():
+        _perform(request, file, terminal())
+
+
+def _perform(request: CompareRequest, file: Path | None, console: Console) -> None:
+    from talan_eval.execution.executors import check_executor  # noqa: PLC0415 - as above
     from talan_eval.intake.prepare import prepare  # noqa: PLC0415 - as above
-    from talan_eval.pipeline.session import open_session  # noqa: PLC0415 - as above
+    from talan_eval.pipeline.comparing import compare  # noqa: PLC0415 - as above
     from talan_eval.report.terminal import TerminalReport  # noqa: PLC0415 - as above
 
-    console = terminal()
-    _check_executor(request)
+    check_executor(request)
     prepared = prepare(request)
     if request.dry_run:
         _dry_run(console, prepared)
         return
-    with open_session(prepared) as session:
-        _store_request(session, request, file)
-        _say_what_is_there(console, session)
-        if session.missing:
-            _compute(console, session, prepared, session.missing, _executor(request, prepared))
-        if fresh := session.confirmation():  # what to confirm is known when the others are read
-            _compute(console, session, prepared, fresh, _executor(request, prepared))
-        result = session.write_reports(also=request.json)
-    console.print(TerminalReport(result))
+    with _interruptible():
+        compared = compare(request, prepared, ConsoleAudience(console), file)
+    console.print(TerminalReport(compared.result))
     console.print(
-        f"Written to {session.store.directory}: report.md, result.json, manifest.json, samples/",
+        f"Written to {compared.session.store.directory}: report.md, result.json, manifest.json, samples/",
         markup=False,
         soft_wrap=True,
     )
-    session.check_complete()
-
-
-def _compute(
-    console: Console, session: Session, prepared: Prepared, missing: tuple[Run, ...], executor: Executor
-) -> None:
-    from talan_eval.cli.progress import Workload, progress_for  # noqa: PLC0415 - see perform_grid
-    from talan_eval.execution.attempts import Attempts  # noqa: PLC0415 - as above
-
-    workload = Workload(
-        missing,
-        len({run.cell_id for run in (*session.every_run(), *missing)}) - len(missing),
-        {one.backbone: one.training.steps_for(prepared.experiment.n_train) for one in prepared.assignments},
-        {task.name: task.n_items for task in prepared.experiment.tasks},
-        frozenset(session.store.checkpoint_names()),
-    )
-    with progress_for(console, workload) as progress, _interruptible():
-        attempts = Attempts(session.store, missing, prepared.retries, progress)
-        executor.perform_all(prepared.assignments, attempts, progress)
-
-
-def _check_executor(request: CompareRequest) -> None:
-    """Find a mistake in how to execute, or a missing extra, before anything is loaded.
-
-    Raises:
-        UserError: The executor is not known, an option belongs to another one, or Ray is not installed.
-    """
-    from talan_core.errors import UserError, unknown_name  # noqa: PLC0415 - see perform_grid
-
-    if request.executor not in ("local", "ray"):
-        raise unknown_name("executor", request.executor, ["local", "ray"])
-    if request.executor == "ray":
-        from talan_eval.execution.ray_cluster import check_installed  # noqa: PLC0415 - as above
-
-        check_installed()
-        return
-    if request.ray_address is not None:
-        raise UserError(
-            f"--ray-address {request.ray_address} has no effect on this machine's own processes.",
-            "Type --executor ray as well, or leave it out.",
-        )
-    gpus = request.gpus_per_run
-    if gpus is not None and gpus > 0 and not gpus.is_integer():
-        raise UserError(
-            f"--gpus-per-run {gpus:g}: this machine's own processes take whole GPUs.",
-            "Type --executor ray as well, or a whole number.",
-        )
-
-
-def _executor(request: CompareRequest, prepared: Prepared) -> Executor:
-    """Return what performs the runs, connected to its cluster where it has one.
-
-    Raises:
-        UserError: There is no cluster at the address.
-    """
-    if request.executor == "local":
-        return _local(prepared)
-    from talan_eval.execution.ray_cluster import RayExecutor  # noqa: PLC0415 - see perform_grid
-
-    gpus = 1.0 if request.gpus_per_run is None else request.gpus_per_run
-    return RayExecutor.connect(request.ray_address, request.workers, gpus)
-
-
-def _local(prepared: Prepared) -> Executor:
-    from talan_eval.execution.local_executor import LocalExecutor  # noqa: PLC0415 - see perform_grid
-    from talan_eval.execution.visible import visible_gpus  # noqa: PLC0415 - as above
-
-    first = prepared.assignments[0]
-    gpus = visible_gpus() if first.device == "cuda" else ()
-    return LocalExecutor(prepared.workers, gpus=gpus, gpus_each=first.gpus)
-
-
-def _store_request(session: Session, request: CompareRequest, file: Path | None) -> None:
-    """Keep the options as an experiment file of their own, and the file that was named as it was."""
-    from talan_eval.requests.experiment_file import to_document  # noqa: PLC0415 - see perform_grid
-    from talan_eval.store.atomic import atomic_write_bytes  # noqa: PLC0415 - as above
-
-    document = json.dumps(to_document(request, _NOT_STORED), indent=2) + "\n"
-    atomic_write_bytes(session.store.directory / "request.json", document.encode())
-    if file is not None:
-        atomic_write_bytes(session.store.directory / f"experiment{file.suffix}", file.read_bytes())
-
-
-def _say_what_is_there(console: Console, session: Session) -> None:
-    for problem in session.problems:
-        console.print(problem, markup=False, soft_wrap=True)
-    if session.adopted:
-        origins = ", ".join(sorted(set(session.adopted.values())))
-        console.print(
-            f"{len(session.adopted)} evaluations were computed before and are taken from {origins}",
-            markup=False,
-            soft_wrap=True,
-        )
+    compared.session.check_complete()
 
 
 def _dry_run(console: Console, prepared: Prepared) -> None:

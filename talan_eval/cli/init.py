@@ -26,6 +26,9 @@ _ACTIVE = ("base", "treat", "seeds", "backbone")
 _FOR_EXAMPLE: Final[Mapping[str, str | int | float | list[str]]] = {
     "tasks": "gsm8k_micro,mbpp_micro",
     "fixed": ["lora"],
+    "include_path": ["my_tasks"],
+    "metric": ["arc_easy=acc_norm"],
+    "few_shot": 5,
     "limit": 50,
     "data_dir": "data",
     "max_tokens": 256,

@@ -32,7 +32,6 @@ EXAMPLES = (
 
 _GAP = 2
 _VERDICT_SEEDS = 3
-_BOOTSTRAP_SEEDS = 5  # where the gate asks for more than the verdict does, see docs/statistics.md
 _POINTS = "points"
 
 
@@ -96,6 +95,7 @@ def main_table(plan: Plan) -> Table:
         Column(("sd of", "seed"), "sd of a seed", rank=3),
         Column(("MDE", f"{plan.power:.0%}"), f"MDE {plan.power:.0%}"),
         Column(("MDE", "of the t"), "MDE of the t", rank=1),
+        Column(("gate", "margin"), "gate margin", rank=1),
     ]
     if plan.delta is not None:
         columns += [
@@ -105,17 +105,19 @@ def main_table(plan: Plan) -> Table:
             Column(("by", "the t"), "seeds needed by the t", rank=2),
             Column(("samples", "needed"), "samples needed", rank=1),
             Column(("over-", "stated"), "overstated", rank=2),
+            Column(("PASS", f"at {abs(plan.delta):g}"), f"PASS at {abs(plan.delta):g}", rank=1),
         ]
     rows = []
     for row in plan.rows:
         cells = [row.name, "" if row.n_items is None else f"{row.n_items:,}", _gain(row.seed_sd, plan)]
-        cells += [_gain(row.mde, plan), _gain(row.t_mde, plan)]
+        cells += [_gain(row.mde, plan), _gain(row.t_mde, plan), _gain(row.gate_margin, plan)]
         if plan.delta is not None:
             cells += ["" if chance is None else f"{chance:.0%}" for chance in (row.power, row.t_power)]
             cells.append(">1,000" if row.seeds is None else f"{row.seeds:,}")
             cells.append(">10,000" if row.t_seeds is None else f"{row.t_seeds:,}")
             cells.append(_range(row.samples))
             cells.append("" if row.exaggeration is None else f"{row.exaggeration.type_m:.1f} x")
+            cells.append("n/a" if row.gate_pass is None else f"{row.gate_pass:.0%}")
         rows.append(tuple(cells))
     return Table(plan.unit.capitalize(), tuple(columns), tuple(rows))
 
@@ -134,11 +136,13 @@ def legend(plan: Plan) -> tuple[str, ...]:
         lines.append("n/a: so few seeds allow no verdict (3 for the mean, 5 for one benchmark among several).")
     if plan.delta is not None:
         lines.append("overstated: how many times the true gain a significant result shows on average.")
-    if plan.n_seeds == _BOOTSTRAP_SEEDS:
+    if any(row.gate_margin is not None for row in plan.rows):
         lines.append(
-            "gate: with 5 seeds PASS also needs the bootstrap-t; a gate whose margin is the MDE passes what did not "
-            "change about 7 points less often than this power."
+            f"gate margin: with this margin (one-sided alpha {plan.alpha:g}) a gate says PASS in {power} of "
+            "experiments in which nothing changed."
         )
+        if plan.delta is not None:
+            lines.append(f"PASS at {abs(plan.delta):g}: the same chance with a margin of {abs(plan.delta):g}.")
     if any(len(set(row.samples)) > 1 for row in plan.rows):
         lines.append("samples needed: 5+ is 5 at best, and never where decoding is no part of the noise.")
     return tuple(lines)

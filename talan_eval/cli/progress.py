@@ -4,65 +4,21 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
     from types import TracebackType
 
     from rich.console import Console
     from rich.progress import TaskID
 
     from talan_eval.execution.events import Event
-    from talan_eval.grid import Run
+    from talan_eval.execution.workload import GridProgress, Workload
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
-
-
-class GridProgress(Protocol):
-    """A display of progress, open inside a ``with`` block."""
-
-    def __enter__(self) -> Self:
-        """Open the display."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the display."""
-
-    def __call__(self, event: Event) -> None:
-        """Show one event."""
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """What is to be done.
-
-    Attributes:
-        runs: Runs with their missing evaluations.
-        finished: Runs that need nothing.
-        steps: Training steps of a run, by backbone.
-        items: Items of each benchmark.
-        trained: Training cells whose checkpoint is there.
-    """
-
-    runs: Sequence[Run]
-    finished: int
-    steps: Mapping[str, int]
-    items: Mapping[str, int]
-    trained: frozenset[str] = frozenset()
-
-    def label(self, run: str, arm: str, seed: int) -> str:
-        """Name a run; its backbone where there are several."""
-        where = {one.cell_id: one.backbone for one in self.runs} if len(self.steps) > 1 else {}
-        return f"{arm} seed {seed}" + (f" on {where[run]}" if run in where else "")
-
-    @property
-    def total(self) -> int:
-        """All runs of the experiment."""
-        return len(self.runs) + self.finished
 
 
 def progress_for(console: Console, workload: Workload) -> GridProgress:

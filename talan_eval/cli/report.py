@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from talan_core.errors import UserError, unknown_name
+from talan_core.errors import UserError, refuse, unknown_name
 from talan_eval.cli.output import say, say_document, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from talan_eval.report.context import Context, NotWorse
+    from talan_eval.report.context import Context
     from talan_eval.report.plots import Figure
     from talan_eval.result.schema import Result
 
@@ -39,9 +41,9 @@ def command(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Directory for the files; printed when left out.")] = None,
     margin: Annotated[
-        float | None, typer.Option(help="Declared margin in points: adds the verdict 'no worse than'.")
+        float | None, typer.Option(help="Declared margin, in the result's unit: adds the verdict 'no worse than'.")
     ] = None,
-    gain: Annotated[float, typer.Option(help="Gain in points for which to plan what to do next.")] = 1.0,
+    gain: Annotated[float, typer.Option(help="Gain, in the result's unit, for which to plan what to do next.")] = 1.0,
     track: Annotated[
         str | None, typer.Option(help="Send numbers and curves of trainings to a tracker as well: trackio or wandb.")
     ] = None,
@@ -52,11 +54,13 @@ def command(
     flipped), svg and png (figures, extra "plots"), methods (the methods paragraph), bib (its references), scores
     (raw scores, one CSV of seeds x items per arm, backbone and benchmark). One format without --out is printed.
     """
-    from talan_eval.result.reading import read_result  # noqa: PLC0415 - --help must not wait for it
+    from talan_eval.result.margins import within_margin  # noqa: PLC0415 - --help must not wait for it
+    from talan_eval.result.reading import read_result  # noqa: PLC0415 - as above
 
     wanted = _names(formats)
-    _check(margin, gain)
     found = read_result(result, "talan-eval report results/NAME")
+    _check(margin, gain, found)
+    found = found if margin is None else within_margin(found, margin)
     if track is not None:
         from talan_eval.records.curves import read_curves  # noqa: PLC0415 - as above
         from talan_eval.trackers import reporter_named, send, send_curves  # noqa: PLC0415 - as above
@@ -65,10 +69,10 @@ def command(
         send(found, reporter)
         send_curves(read_curves(_home(result)), reporter, signature=found.signature)
     if not wanted:
-        _print_table(found, margin)
+        _print_table(found)
         return
     directory = _home(result)
-    files = _render(found, _context(found, directory, wanted, margin=margin, gain=gain), wanted)
+    files = _render(found, _context(found, directory, wanted, gain), wanted)
     if _SCORES in wanted:
         from talan_eval.pipeline.scores import score_files  # noqa: PLC0415 - as above
 
@@ -93,35 +97,28 @@ def _names(given: str | None) -> tuple[str, ...]:
     return names
 
 
-def _check(margin: float | None, gain: float) -> None:
-    if margin is not None and not 0 <= margin <= 100:  # noqa: PLR2004 - points
-        raise UserError(f"The margin {margin:g} is not between 0 and 100 points.", "Type --margin 1.0")
-    if not 0 < gain <= 100:  # noqa: PLR2004 - points
-        raise UserError(f"The gain {gain:g} is not between 0 and 100 points.", "Type --gain 1.0")
+def _check(margin: float | None, gain: float, found: Result) -> None:
+    """Refuse sizes that no difference has; only where scores have bounds do differences end."""
+    low, high, unit = found.measure.lower, found.measure.upper, found.measure.unit
+    most = math.inf if low is None or high is None else high - low
+    size = f"between 0 and {most:g} {unit}" if most < math.inf else "a number above 0"
+    refuse(
+        UserError(f"The {name} {value:g} is not {size}.", f"Type --{name} 1.0")
+        for name, value in (("margin", margin), ("gain", gain))
+        if value is not None and not (0 <= value <= min(most, sys.float_info.max) and (value or name == "margin"))
+    )
 
 
-def _context(found: Result, directory: Path, wanted: tuple[str, ...], *, margin: float | None, gain: float) -> Context:
+def _context(found: Result, directory: Path, wanted: tuple[str, ...], gain: float) -> Context:
     from talan_eval.pipeline.answers import read_flips  # noqa: PLC0415 - as above
     from talan_eval.planning.advice import advise, power_curves  # noqa: PLC0415 - as above
     from talan_eval.report.context import Context, Flips  # noqa: PLC0415 - as above
 
     rich = not _NEEDS_FLIPS.isdisjoint(wanted)
     return Context(
-        not_worse=_not_worse(found, margin),
         advice=tuple(advise(found, gain, contrast) for contrast in found.contrasts),
         flips=read_flips(directory, found) if rich else Flips(),
         power=power_curves(found, (gain / 2, gain, 2 * gain)) if rich else (),
-    )
-
-
-def _not_worse(found: Result, margin: float | None) -> tuple[NotWorse, ...]:
-    if margin is None:
-        return ()
-    from talan_eval.report.context import NotWorse  # noqa: PLC0415 - as above
-    from talan_eval.result.margins import margin_tests  # noqa: PLC0415 - as above
-
-    return tuple(
-        NotWorse(margin, tuple(test.word for test in one.cells), one.mean.word) for one in margin_tests(found, margin)
     )
 
 
@@ -164,11 +161,10 @@ def _figure_files(figures: Sequence[Figure], ending: str) -> Formats:
     return {f"{one.name}.{ending}": one.svg.encode() if ending == "svg" else one.png() for one in figures}
 
 
-def _print_table(found: Result, margin: float | None) -> None:
-    from talan_eval.report.context import Context  # noqa: PLC0415 - as above
+def _print_table(found: Result) -> None:
     from talan_eval.report.terminal import TerminalReport  # noqa: PLC0415 - as above
 
-    terminal().print(TerminalReport(found, Context(not_worse=_not_worse(found, margin))))
+    terminal().print(TerminalReport(found))
 
 
 def _print_only(files: Formats) -> None:

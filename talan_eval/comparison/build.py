@@ -15,6 +15,7 @@ from talan_eval.comparison.flags import (
     cell_flags,
     copies_on_few_items,
     grouped,
+    outlying_seeds,
     same_backbones,
     share_flags,
 )
@@ -32,7 +33,7 @@ from talan_eval.comparison.selection import global_p, select
 from talan_eval.comparison.signature import family_hash, signature
 from talan_eval.comparison.slices import check_labels, slice_cell
 from talan_eval.comparison.statistics_settings import StatisticsSettings
-from talan_eval.comparison.task_weights import task_weights, weighted
+from talan_eval.comparison.task_weights import scaled, settings_of_means, task_weights, weighted
 from talan_eval.comparison.verdicts import (
     RULE,
     RULE_OF_CHECKPOINTS,
@@ -105,13 +106,28 @@ def compare(
     scale = Scale.of(matrices)
     ordered = [scale.shares(matrix.ordered()) for matrix in matrices]
     own = scale.settings(settings)
-    result = _compare_shares(ordered, contrasts, origin, own)
+    found = _compare_shares(ordered, contrasts, origin, own)
     weights = task_weights(settings.weights, list(dict.fromkeys(matrix.task for matrix in ordered)))
     if weights:
-        result = weighted(
-            result, ordered, weights, own, lambda scaled, known: _compare_shares(scaled, contrasts, origin, known)
-        )
-    return scale.expressed(result)
+        means = _compare_shares(scaled(ordered, weights), contrasts, origin, settings_of_means(own, weights))
+        found = _Found(
+            weighted(found.result, means.result, weights),
+            (*(one for one in found.remarks if one.cell != AGGREGATE),
+             *(one for one in means.remarks if one.cell == AGGREGATE)),
+        )  # fmt: skip
+    result = scale.expressed(found.result)
+    size = max(len(one.cells) + len(one.slices) for one in result.contrasts)
+    # differences are put into words last, in the unit of the scores
+    said = grouped([*outlying_seeds(result), *found.remarks], size, len(result.contrasts))
+    return result.model_copy(update={"warnings": (*said, *result.warnings)})
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A comparison in points, and what a reader must know before believing it."""
+
+    result: schema.Result
+    remarks: tuple[Remark, ...]
 
 
 def _compare_shares(
@@ -119,7 +135,7 @@ def _compare_shares(
     contrasts: Sequence[ContrastSpec],
     origin: Origin,
     settings: StatisticsSettings,
-) -> schema.Result:
+) -> _Found:
     """Compare arms whose scores are shares of which more is better, in points."""
     check_contrasts(contrasts, list(dict.fromkeys(matrix.arm for matrix in ordered)))
     diverged = {key: facts.diverged for key, facts in origin.arms.items()}
@@ -153,12 +169,13 @@ def _compare_shares(
         probes=tuple(origin.probes),
         provenance=dict(origin.provenance),
         sandbox=dict(origin.sandbox),
-        warnings=_warnings(analysed, means),
+        warnings=(),
     )
+    remarks = _remarks(analysed, means)
     if settings.margin is None:
-        return result
+        return _Found(result, remarks)
     within = with_margins(result.contrasts, margin_tests(result, settings.margin))
-    return result.model_copy(update={"contrasts": within})
+    return _Found(result.model_copy(update={"contrasts": within}), remarks)
 
 
 def _check_matrices(matrices: Sequence[ScoreMatrix]) -> None:
@@ -269,7 +286,7 @@ def _settings(settings: StatisticsSettings) -> schema.Settings:
     )
 
 
-def _warnings(analysed: Sequence[AnalysedContrast], means: Sequence[Mean]) -> tuple[str, ...]:
+def _remarks(analysed: Sequence[AnalysedContrast], means: Sequence[Mean]) -> tuple[Remark, ...]:
     remarks: list[Remark] = [*share_flags([[item.scores for item in one.whole] for one in analysed])]
     of_tests: list[Remark] = []
     for one, mean in zip(analysed, means, strict=True):
@@ -280,8 +297,7 @@ def _warnings(analysed: Sequence[AnalysedContrast], means: Sequence[Mean]) -> tu
         of_tests += [Remark(name, AGGREGATE, text) for text in mean.reasons]
     remarks += same_backbones([[item.scores for item in one.whole] for one in analysed])
     remarks += copies_on_few_items([[item.scores for item in one.whole] for one in analysed])
-    size = max(len(one.whole) + len(one.parts) for one in analysed)
-    return grouped([*remarks, *of_tests], size, len(analysed))
+    return (*remarks, *of_tests)
 
 
 def _verdict(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from talan_eval.comparison.published import ci_points, one_sided_record, points, term_records
 from talan_eval.comparison.same_items import item_units
-from talan_eval.comparison.unbounded import checkpoint_pairs_of_items
+from talan_eval.comparison.unbounded import checkpoint_pairs_of_items, floorless
 from talan_eval.result import schema
 from talan_eval.stats.arrays import Interval
 from talan_eval.stats.checkpoint_mean import PairCell, mean_of_pairs
@@ -87,12 +87,15 @@ def mean_checkpoints(cells: Sequence[CellScores], alpha: float) -> Checkpoints |
     """
     if len(cells) == 1 or cells[0].contrast.pairing == "independent":
         return cell_checkpoints(cells[0], alpha)
-    if not all(cell.items.measure.bounded for cell in cells):
-        return None  # of a mean over metrics without bounds nothing is said: its cells say it
     units = item_units(cells)
-    found = mean_of_pairs(
+    mean = mean_of_pairs(
         [PairCell(cell.deltas.mean(axis=0), own) for cell, own in zip(cells, units, strict=True)],
     )
+    bounded = all(cell.items.measure.bounded for cell in cells)
+    single = min(len(cell.items.item_ids) for cell in cells) == 1  # of which nothing is known without bounds
+    found = mean if bounded else None if single else floorless(mean)
+    if found is None:
+        return None
     items = sum(len(cell.items.item_ids) for cell in cells)
     return _published(found, min(cell.n_seeds for cell in cells), items, "mean", alpha)
 

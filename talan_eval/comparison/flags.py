@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from talan_eval.comparison.scored_items import UNPARSED
+from talan_eval.result.evidence import POINTS
+from talan_eval.result.labels import cell_names, slice_names
 from talan_eval.stats.copies import MIN_ITEMS, copied_seeds
 from talan_eval.stats.items import concentration, saturation
 from talan_eval.stats.shares import more_than_chance, share_difference
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from talan_eval.comparison.matrix import CellScores
+    from talan_eval.result.schema import Aggregate, Cell, Result
     from talan_eval.stats.shares import ShareDifference
 
 AGGREGATE = "aggregate"
@@ -127,6 +130,28 @@ def copies_on_few_items(contrasts: Sequence[Sequence[CellScores]]) -> Iterator[R
                 yield Remark(cells[0].contrast.name, AGGREGATE, text)
 
 
+def outlying_seeds(result: Result) -> Iterator[Remark]:
+    """Name the seeds that stand apart, in the unit and direction of the published result."""
+    unit = result.measure.unit
+    for contrast in result.contrasts:
+        names = (*cell_names(result, contrast), *slice_names(result, contrast), AGGREGATE)
+        every: tuple[Cell | Aggregate, ...] = (*contrast.cells, *contrast.slices, contrast.aggregate)
+        for found, name in zip(every, names, strict=True):
+            apart = found.outlying
+            if apart is not None:
+                seed, median = (_size(value, unit) for value in (apart.delta, apart.median_delta))
+                text = (
+                    f"RED FLAG: seed {apart.seed} stands apart, {seed} {unit} where the median is {median} (robust "
+                    f"distance {apart.distance:.1f}; normal seeds exceed {apart.threshold:.1f} in 1 % of "
+                    "comparisons); look at that training before anything is concluded"
+                )
+                yield Remark(contrast.name, name, text)
+
+
+def _size(difference: float, unit: str) -> str:
+    return f"{difference:+.2f}" if unit == POINTS else f"{difference:+.3g}"
+
+
 def _left_out(cell: CellScores) -> list[str]:
     flags, items = [], cell.items
     if cell.dropped_seeds:
@@ -184,7 +209,7 @@ def _suspicious_items(cell: CellScores) -> list[str]:
         return []
     flags = []
     if np.ptp(deltas) < _CONSTANT:
-        flags.append(f"every item of every seed moved by the same {deltas.flat[0]:+.3g}; are these scores of items?")
+        flags.append("every item of every seed moved by the same amount; are these scores of items?")
     counts = saturation(cell.base, cell.treatment)
     if counts.informative_share < _SATURATED:
         flags.append(
@@ -194,10 +219,11 @@ def _suspicious_items(cell: CellScores) -> list[str]:
     if np.count_nonzero(deltas) < _FEW_FLIPS or cell.contrast.pairing == "independent":
         return flags
     share = concentration(deltas, cell.items.clusters)
+    what = "flips" if cell.items.measure.bounded else "differences"
     if share.item > _CONCENTRATED:
-        flags.append(f"{share.item:.0%} of all flips are of one item")
+        flags.append(f"{share.item:.0%} of all {what} are of one item")
     if share.cluster is not None and share.cluster > _CONCENTRATED:
-        flags.append(f"{share.cluster:.0%} of all flips are in one cluster of items")
+        flags.append(f"{share.cluster:.0%} of all {what} are in one cluster of items")
     return flags
 
 

@@ -21,7 +21,7 @@ from talan_eval.stats.noninferiority import GuardedDifference
 from talan_eval.stats.outliers import outlying_seed
 from talan_eval.stats.power import minimum_detectable
 from talan_eval.stats.two_way import Member, TwoWay, two_way_intervals
-from talan_eval.stats.verdict_power import SeedNoise, mean_detectable
+from talan_eval.stats.verdict_power import SeedNoise, lattice_step, mean_detectable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from talan_eval.comparison.published import Reasons
     from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.stats.arrays import Interval
-    from talan_eval.stats.backbones import BackboneGains, BackbonesT, GridCell
+    from talan_eval.stats.backbones import BackbonesT, GridCell
     from talan_eval.stats.crossed import Crossed
 
 _ONE_SEED = ("E1 and E2 are not estimable with one training seed; E0 stands alone",)
@@ -175,13 +175,12 @@ def infer(
         found = _estimate_paired(cells, settings, rng, two_way)
     if found is None:
         return Inference(None, None, None, (EQUAL,))
-    outlying, why_outlying = (None, ()) if found.independent else _apart(cells, found.seeds)
     return Inference(
         _e1_record(found, settings.alpha),
         None if found.crossed is None else _e2_record(found, found.crossed, settings.alpha),
         points(_detectable(found, cells, settings.alpha)),
-        (*why_outlying, *found.reasons),
-        outlying,
+        found.reasons,
+        None if found.independent else _apart(cells, found.seeds),
     )
 
 
@@ -226,45 +225,28 @@ def _detectable(found: RetrainingEstimate, cells: Sequence[CellScores], alpha: f
     others = [term.half_width(alpha) for term in result.terms if term.name != "t"]
     if found.independent or len({cell.backbone for cell in cells}) > 1 or not others:
         return minimum_detectable(result.guard.se, found.df, alpha)
-    count = len(cells[0].seeds)
-    return mean_detectable(SeedNoise(result.guard.se * math.sqrt(count), max(others)), count, alpha)
+    count, k = len(cells[0].seeds), math.lcm(*(cell.k for cell in cells))
+    step = lattice_step([len(cell.items.item_ids) for cell in cells], k) if cells[0].items.measure.bounded else 0.0
+    return mean_detectable(SeedNoise(result.guard.se * math.sqrt(count), max(others), step), count, alpha)
 
 
-def _apart(cells: Sequence[CellScores], result: BackbonesT) -> tuple[schema.OutlyingSeed | None, Reasons]:
-    """Look for a seed that stands apart, on a single backbone."""
-    return apart(backbones.backbone_gains([grid_cell(cell) for cell in cells]), cells[0].seeds, result)
-
-
-def apart(
-    gains: Sequence[BackboneGains], seeds: Sequence[int], result: BackbonesT
-) -> tuple[schema.OutlyingSeed | None, Reasons]:
-    """Look for a seed that stands apart, on a single backbone.
-
-    Args:
-        gains: Differences by seed of each backbone.
-        seeds: The seeds of the first.
-        result: The guarded t, whose flip term is what the items alone make seeds differ by.
-    """
+def _apart(cells: Sequence[CellScores], result: BackbonesT) -> schema.OutlyingSeed | None:
+    """Look for a seed that stands apart, on a single backbone, by what the items alone make seeds differ by."""
+    gains = backbones.backbone_gains([grid_cell(cell) for cell in cells])
     if len(gains) > 1:
-        return None, ()
+        return None
     per_seed = gains[0].per_seed
     noise = next((term.se for term in result.terms if term.name == "flip"), 0.0)
     found = outlying_seed(per_seed, noise * math.sqrt(len(per_seed)))
     if found is None or not found.stands_apart:
-        return None, ()
-    record = schema.OutlyingSeed(
-        seed=seeds[found.place],
+        return None
+    return schema.OutlyingSeed(
+        seed=cells[0].seeds[found.place],
         delta=points(float(per_seed[found.place])),
         median_delta=points(float(np.median(per_seed))),
         distance=found.distance,
         threshold=found.threshold,
     )
-    why = (
-        f"RED FLAG: seed {record.seed} stands apart, {record.delta:+.2f} points where the median is "
-        f"{record.median_delta:+.2f} (robust distance {record.distance:.1f}; normal seeds exceed "
-        f"{record.threshold:.1f} in 1 % of comparisons); look at that training before anything is concluded"
-    )
-    return record, (why,)
 
 
 def _drawn_base(cells: Sequence[CellScores]) -> tuple[list[FixedCell], Reasons]:

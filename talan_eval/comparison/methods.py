@@ -236,7 +236,7 @@ def methods_used(
     used.extend([_MAX_T] if several and any(test.signflip is not None for test in tests) else [])
     used.extend([_BH] if several and (tests or judged_e0) else [])
     used.extend([_GLOBAL, _SIMULTANEOUS] if tests and len(contrasts) > 1 else [])
-    used.extend([_TARONE] if pairs else [])
+    used.extend([_TARONE] if pairs and _bounded(family) else [])
     used.extend([_BONFERRONI] if settings.variants_tried > 1 else [])
     used.extend([_DESCRIPTIVE] if any(mean.delta is not None for mean in means) else [])
     used.extend(_ALSO[name] for name in settings.also)
@@ -251,7 +251,12 @@ def _of_checkpoints(family: Sequence[Analysed], means: Sequence[Aggregate]) -> l
     used += [_ITEM_T] if {"t", "mean"} & set(found) else []
     clustered = any(item.scores.items.clusters is not None for item in family)
     used += [_CLUSTERED] if clustered else []
-    return [*used, *([_MCNEMAR] if found else [])]
+    return [*used, *([_MCNEMAR] if found and _bounded(family) else [])]
+
+
+def _bounded(family: Sequence[Analysed]) -> bool:
+    """Say whether items were lost and gained: without bounds they only differ."""
+    return all(item.scores.items.measure.bounded for item in family)
 
 
 def _of_seeds(tests: Sequence[E1], *, several: bool) -> list[Method]:

@@ -78,12 +78,11 @@ def equivalence_test(delta: float, e1: schema.E1 | None, settings: StatisticsSet
     """
     if TOST not in settings.also or settings.margin is None:
         return ()
-    caution = f"{ALSO[TOST]}; margin {settings.margin:g} points"
     if e1 is None:
-        return (schema.NamedTest(name=TOST, seed=None, p=None, ci=None, caution=caution),)
+        return (_test(TOST),)
     p = equivalence(GuardedDifference(delta, error_terms(e1)), settings.margin / 100).p
     ci = (e1.one_sided.lower, e1.one_sided.upper)
-    return (schema.NamedTest(name=TOST, seed=None, p=p, ci=ci, caution=caution),)
+    return (_test(TOST, p=p, ci=ci),)
 
 
 def _test_of_scores(name: str, item: Analysed) -> float:

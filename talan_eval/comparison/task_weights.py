@@ -13,15 +13,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from talan_core.errors import Problems, UserError, unknown_name
-from talan_eval.comparison.statistics_settings import ALSO, TOST
+from talan_eval.comparison.statistics_settings import TOST
 from talan_eval.result.restated import PERCENT, Restated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from talan_eval.comparison.matrix import ScoreMatrix
     from talan_eval.comparison.statistics_settings import StatisticsSettings
-    from talan_eval.result.schema import Aggregate, Result
+    from talan_eval.result.schema import Result
 
 _BETWEEN: Final = "+"
 
@@ -67,29 +67,33 @@ def task_weights(values: Sequence[str], tasks: Sequence[str]) -> dict[str, float
     return {task: shares[task] for task in tasks}
 
 
-def weighted(
-    plain: Result,
-    matrices: Sequence[ScoreMatrix],
-    weights: Mapping[str, float],
-    settings: StatisticsSettings,
-    again: Callable[[Sequence[ScoreMatrix], StatisticsSettings], Result],
-) -> Result:
+def scaled(matrices: Sequence[ScoreMatrix], weights: Mapping[str, float]) -> list[ScoreMatrix]:
+    """Return shares scaled so that their equal-weight mean is the weighted one but for its unit.
+
+    Args:
+        matrices: Shares of which more is better.
+        weights: Of each benchmark, adding up to 1.
+    """
+    largest = max(weights.values())
+    return [replace(one, scores=one.scores * (weights[one.task] / largest), marks={}) for one in matrices]
+
+
+def settings_of_means(settings: StatisticsSettings, weights: Mapping[str, float]) -> StatisticsSettings:
+    """Return the settings with which scaled shares are compared: their margin is scaled too, and only means count."""
+    margin = None if settings.margin is None else settings.margin / _factor(weights)
+    also = tuple(name for name in settings.also if name == TOST)
+    return replace(settings, slices=(), also=also, margin=margin)
+
+
+def weighted(plain: Result, means: Result, weights: Mapping[str, float]) -> Result:
     """Put weighted means in the place of the equal-weight ones.
 
     Args:
         plain: The result without weights, in points.
-        matrices: Shares of which more is better.
+        means: That of scaled shares.
         weights: Of each benchmark, adding up to 1.
-        settings: As declared.
-        again: Compares other matrices in the same way.
     """
-    largest = max(weights.values())
-    factor = len(weights) * largest
-    scaled = [replace(one, scores=one.scores * (weights[one.task] / largest), marks={}) for one in matrices]
-    margin = None if settings.margin is None else settings.margin / factor
-    also = tuple(name for name in settings.also if name == TOST)
-    means = again(scaled, replace(settings, slices=(), also=also, margin=margin))
-    larger = Restated(0.0, PERCENT * factor)
+    larger = Restated(0.0, PERCENT * _factor(weights))
     digest = _hash(plain.primary.family_hash, weights)
     families = {one.name: one for one in plain.families} | {
         "means": next(f for f in means.families if f.name == "means")
@@ -97,7 +101,8 @@ def weighted(
     return plain.model_copy(
         update={
             "contrasts": tuple(
-                one.model_copy(update={"aggregate": _restated(other.aggregate, larger, settings)})
+                # the middle half of its cells says nothing of a weighted mean
+                one.model_copy(update={"aggregate": larger.of(other.aggregate).model_copy(update={"iqm": None})})
                 for one, other in zip(plain.contrasts, means.contrasts, strict=True)
             ),
             "families": tuple(one.model_copy(update={"hash": digest}) for one in families.values()),
@@ -106,24 +111,18 @@ def weighted(
                 update={"statistic": "weighted_mean", "weights": dict(weights), "family_hash": digest}
             ),
             "signature": plain.signature.replace(plain.primary.family_hash, digest),
-            "warnings": (
-                *plain.warnings,
-                f"The mean weighs the benchmarks: {_listed(weights)}.",
-            ),
+            "warnings": (*plain.warnings, f"The mean weighs the benchmarks: {_listed(weights)}."),
         }
     )
 
 
+def _factor(weights: Mapping[str, float]) -> float:
+    """Return the weighted mean of shares over the equal-weight mean of scaled ones."""
+    return len(weights) * max(weights.values())
+
+
 def _listed(weights: Mapping[str, float]) -> str:
     return ", ".join(f"{task} {share:.3g}" for task, share in weights.items())
-
-
-def _restated(mean: Aggregate, larger: Restated, settings: StatisticsSettings) -> Aggregate:
-    """Return a mean in its own unit; the middle half of its cells says nothing of a weighted one."""
-    restated = larger.of(mean)
-    caution = f"{ALSO[TOST]}; margin {settings.margin:g} points" if settings.margin is not None else ""
-    also = tuple(one.model_copy(update={"caution": caution}) for one in restated.also)
-    return restated.model_copy(update={"iqm": None, "also": also})
 
 
 def _split(value: str) -> tuple[str, float | None]:

@@ -13,7 +13,11 @@ from talan_eval.stats.guard import guarded
 from talan_eval.stats.item_mean import mean_of_items
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from talan_eval.comparison.matrix import CellScores
+    from talan_eval.stats.guard import ErrorTerm
+    from talan_eval.stats.noninferiority import GuardedDifference
 
 _Guarded = TypeVar("_Guarded", BackbonesT, Crossed)
 EQUAL: Final = "all differences are equal and the metric has no bounds, so that nothing tells how they could vary"
@@ -21,10 +25,19 @@ EQUAL: Final = "all differences are equal and the metric has no bounds, so that 
 
 def without_floor(result: _Guarded, alpha: float) -> _Guarded | None:
     """Return a result without the zero-width floor; None where nothing varied, which the floor stood for."""
-    terms = tuple(term for term in result.terms if term.name != "floor")
-    if max(term.se for term in terms) <= ROUNDING * max(abs(result.delta), ROUNDING):
-        return None
-    return replace(result, guard=guarded(result.delta, terms, alpha), terms=terms)
+    terms = _varying(result.delta, result.terms)
+    return None if terms is None else replace(result, guard=guarded(result.delta, terms, alpha), terms=terms)
+
+
+def floorless(found: GuardedDifference) -> GuardedDifference | None:
+    """Return a difference without the zero-width floor; None where nothing varied, which the floor stood for."""
+    terms = _varying(found.delta, found.terms)
+    return None if terms is None else replace(found, terms=terms)
+
+
+def _varying(delta: float, terms: Sequence[ErrorTerm]) -> tuple[ErrorTerm, ...] | None:
+    kept = tuple(term for term in terms if term.name != "floor")
+    return None if max(term.se for term in kept) <= ROUNDING * max(abs(delta), ROUNDING) else kept
 
 
 def checkpoint_pairs_of_items(cell: CellScores, alpha: float) -> tuple[schema.CheckpointPair, ...]:
@@ -39,7 +52,7 @@ def checkpoint_pairs_of_items(cell: CellScores, alpha: float) -> tuple[schema.Ch
                 delta=100 * pair.delta + 0.0,
                 lost=None,
                 gained=None,
-                mcnemar_p=None if pair.guard is None else pair.guard.p,
+                mcnemar_p=None,
                 p=None if pair.guard is None else pair.guard.p,
                 ci=ci,
             )

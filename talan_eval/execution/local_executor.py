@@ -19,6 +19,7 @@ from tqdm import tqdm
 from talan_core.errors import UserError
 from talan_eval.execution.attempts import killed, perform_safely
 from talan_eval.execution.events import Event
+from talan_eval.execution.surroundings import without_main_script
 from talan_eval.execution.visible import seeing, share_of
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class _Slot:
             context = multiprocessing.get_context("spawn") if spawning else multiprocessing.get_context("fork")
             self.connection, theirs = context.Pipe()
             self.process = context.Process(target=_serve, args=(self.load, theirs, os.getpid()))
-            with seeing(self.gpus):
+            with seeing(self.gpus), without_main_script():
                 self.process.start()
             theirs.close()  # so that the end of the process is the end of the connection
         self.run = run

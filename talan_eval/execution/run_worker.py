@@ -32,7 +32,6 @@ from talan_eval.generation.registry import make_backend
 from talan_eval.records.samples import write_samples
 from talan_eval.store.canonical import readable_json
 from talan_eval.store.store import Store
-from talan_eval.tasks.benchmark import load_benchmark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,12 +99,7 @@ class RunWorker:
         self._engine_stack = ExitStack()
         weakref.finalize(self, self._engine_stack.close)
         self.benchmarks = {
-            name: load_benchmark(
-                name,
-                data_dir=assignment.data_dir,
-                limit=assignment.limit if name in assignment.tasks else None,
-                settings=assignment.generation,
-            )
+            name: assignment.sources.load(name, assignment.limit if name in assignment.tasks else None)
             for name in dict.fromkeys((*assignment.tasks, *assignment.train_tasks))
         }
 

@@ -58,8 +58,9 @@ def matched(
         (contrast, the same in the older result) of each.
 
     Raises:
-        UserError: The contrasts are of different families; the message says in what.
+        UserError: The contrasts are of different families, or measured in different ways; the message says in what.
     """
+    check_measure(new, old)
     single = len(new.contrasts) == len(old.contrasts) == 1
     if new.primary.family_hash != old.primary.family_hash and (single or _declared(new) == _declared(old)):
         raise _other_family(new, old, new.contrasts[0], old.contrasts[0])
@@ -76,6 +77,20 @@ def matched(
         pairs.append((one, was))
     _check_items(new, old, pairs)
     return tuple(pairs)
+
+
+def check_measure(new: Result, old: Result) -> None:
+    """Raise a ``UserError`` for results of another unit, direction or bounds."""
+    if old.measure != new.measure:
+        ours, theirs = (
+            f"{one.measure.unit}, of which {'more' if one.measure.higher_is_better else 'less'} is better, within "
+            f"{one.measure.lower} and {one.measure.upper}"
+            for one in (new, old)
+        )
+        raise UserError(
+            f"The older result is measured in {theirs}, the newer one in {ours}.",
+            "Compare results of the same metric, or write a new baseline: talan-eval compare ... --json BASELINE.json",
+        )
 
 
 def _check_items(new: Result, old: Result, pairs: Sequence[tuple[Contrast, Contrast]]) -> None:
@@ -202,6 +217,7 @@ def _identity(contrast: Contrast, result: Result) -> object:
             (cell.backbone, cell.task, cell.metric, cell.slice or "") for cell in (*contrast.cells, *contrast.slices)
         ),
         result.settings.variants_tried,
+        result.primary.weights,
     )
 
 
@@ -218,6 +234,7 @@ def _other_family(new: Result, old: Result, ours: Contrast, theirs: Contrast) ->
             *arms,
             ("pairing of seeds", theirs.pairing, ours.pairing),
             ("benchmarks", ", ".join(_cells(theirs)), ", ".join(_cells(ours))),
+            ("weights of the mean", _weights(old), _weights(new)),
             ("variants tried", str(old.settings.variants_tried), str(new.settings.variants_tried)),
         )
         if there != here
@@ -228,6 +245,11 @@ def _other_family(new: Result, old: Result, ours: Contrast, theirs: Contrast) ->
         "Compare results of the same arms, backbones, benchmarks and metrics, or write a new baseline: "
         "talan-eval compare ... --json BASELINE.json",
     )
+
+
+def _weights(result: Result) -> str:
+    weights = result.primary.weights
+    return ", ".join(f"{task} {share:.3g}" for task, share in weights.items()) if weights else "equal"
 
 
 def _not_there(

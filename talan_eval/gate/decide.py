@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from talan_core.errors import UserError
 from talan_eval.gate.cells import cell_checks
+from talan_eval.gate.change import check_measure
 from talan_eval.gate.complete import missing, missing_confirmation, missing_contrasts
 from talan_eval.gate.facts import Check, CheckOutcome, GateReport, GateSettings, WorstFlip
 from talan_eval.gate.gated import gated_contrasts, question, subject
@@ -59,8 +60,10 @@ def decide(
     """
     named = {(one.base, one.treatment) for one in contrasts or result.contrasts}
     settings = replace(settings, unit=result.measure.unit, less_is_better=not result.measure.higher_is_better)
+    if baseline is not None:
+        check_measure(result, baseline)
     result = upright(result)
-    baseline = None if baseline is None else _same_measure(upright(baseline), result)
+    baseline = None if baseline is None else upright(baseline)
     chosen = tuple(one for one in result.contrasts if (one.base, one.treatment) in named)
     of = question(chosen, settings.estimand, against=baseline is not None)
     gated = gated_contrasts(result, chosen, baseline, of)
@@ -86,16 +89,6 @@ def decide(
         family=result.primary.family_hash,
         estimand=of,
     )
-
-
-def _same_measure(old: Result, new: Result) -> Result:
-    """Return the older result; refuse one whose scores are measured in another way."""
-    if old.measure != new.measure:
-        raise UserError(
-            f"The baseline is measured in {old.measure.unit} and the result in {new.measure.unit}.",
-            "Name a baseline of the same metric: --against FILE",
-        )
-    return old
 
 
 def _gaps(result: Result, gated: Sequence[Gated], least: float, *, every: bool) -> tuple[Check, ...]:

@@ -46,7 +46,7 @@ def _table(result: Result, new: Contrast, old: Contrast) -> Table:
         Column(("p",), "p", rank=1),
         Column(("reading",), "reading", "left"),
     )
-    rows = tuple(_row(change, alpha) for change in (*cell_changes(result, new, old), mean_change(new, old)))
+    rows = tuple(_row(change, result) for change in (*cell_changes(result, new, old), mean_change(new, old)))
     return Table(
         f"Change of the gain of {new.treatment} over {new.base}, {result.measure.unit}", columns, rows, summary=True
     )
@@ -80,29 +80,26 @@ def _how(pairs: Sequence[bool], pairing: Pairing) -> str:
     return f"The gains were taken as independent samples, because {why}. {rest}"
 
 
-def _row(change: Change, alpha: float) -> tuple[str, ...]:
-    estimate = change.estimate
+def _row(change: Change, result: Result) -> tuple[str, ...]:
+    estimate, alpha, unit = change.estimate, result.settings.alpha, result.measure.unit
     name = "mean (primary)" if change.name == "mean" else change.name
+    gains = fmt.change(change.old, unit), fmt.change(change.new, unit)
     if change.identical:
-        return name, fmt.gain(change.old), fmt.gain(change.new), "0.00", fmt.MISSING, fmt.MISSING, "identical"
-    if estimate is None:
-        return name, fmt.gain(change.old), fmt.gain(change.new), *(fmt.MISSING,) * 3, "not estimable"
-    result = guarded(estimate.delta, estimate.terms, alpha)
-    ci = (100 * result.ci.lo, 100 * result.ci.hi)
-    few = estimate.n_seeds < SPARSE_SEEDS
-    reading = "not estimable" if few else _reading(estimate.delta, result.p, alpha)
+        return name, *gains, "0.00", fmt.MISSING, fmt.MISSING, "identical"
+    if estimate is None or estimate.n_seeds < SPARSE_SEEDS:
+        return name, *gains, *(fmt.MISSING,) * 3, "not estimable"
+    found = guarded(estimate.delta, estimate.terms, alpha)
     return (
         name,
-        fmt.gain(change.old),
-        fmt.gain(change.new),
-        fmt.gain(100 * estimate.delta),
-        fmt.interval(ci),
-        fmt.p_value(result.p, alpha),
-        reading,
+        *gains,
+        fmt.change(100 * estimate.delta, unit),
+        fmt.interval((100 * found.ci.lo, 100 * found.ci.hi)),
+        fmt.p_value(found.p, alpha),
+        _reading(estimate.delta, found.p, result),
     )
 
 
-def _reading(delta: float, p: float, alpha: float) -> str:
-    if p >= alpha:
+def _reading(delta: float, p: float, result: Result) -> str:
+    if p >= result.settings.alpha:
         return "no change shown"
-    return "larger gain" if delta > 0 else "smaller gain"
+    return "larger gain" if (delta > 0) == result.measure.higher_is_better else "smaller gain"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from talan_eval.gate.facts import CheckOutcome
 from talan_eval.report import format as fmt
-from talan_eval.result.evidence import POINTS, SPARSE_SEEDS
+from talan_eval.result.evidence import SPARSE_SEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from talan_eval.result.schema import ArmRecord, Contrast, Result
     from talan_eval.stats.outliers import OutlyingSeed
 
-
-_SMALL: Final = 0.1  # below it two decimals show too little
 
 SCOPES: Final[Mapping[Question, str]] = {
     "E0": "E0: these checkpoints on items of this kind; nothing about re-training",
@@ -48,7 +46,7 @@ def mean_text(check: Check, settings: GateSettings, *, have: Estimate, change: b
     level = fmt.percent(1 - settings.alpha)
     what = "The mean gain changed by" if change else "The mean difference is"
     size = f"{what} {signed(check.delta, settings)} {settings.unit}"
-    margin = _amount(settings)
+    margin = fmt.amount(settings.margin, settings.unit)
     if check.outcome is CheckOutcome.PASS:
         return (
             f"A loss of more than {margin} is excluded: {size[0].lower()}{size[1:]}, one-sided {level} lower bound "
@@ -227,19 +225,13 @@ def _bad(report: GateReport) -> bool:
 
 
 def signed(difference: float | None, settings: GateSettings) -> str:
-    """Return a difference with its sign; small ones of a unit other than points get the digits that show them."""
-    small = difference is not None and settings.unit != POINTS and 0 < abs(difference) < _SMALL
-    return f"{difference:+.3g}" if small else fmt.gain(difference)
+    """Return a difference with its sign, in the digits that its unit needs."""
+    return fmt.change(difference, settings.unit)
 
 
 def difference_text(delta: float, settings: GateSettings) -> str:
     """Return a difference with its unit."""
     return f"{signed(delta, settings)} {settings.unit}"
-
-
-def _amount(settings: GateSettings) -> str:
-    """Return the margin with its unit."""
-    return fmt.points(settings.margin) if settings.unit == POINTS else f"{settings.margin:g} {settings.unit}"
 
 
 def _bound(value: float | None, settings: GateSettings) -> str:

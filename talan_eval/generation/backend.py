@@ -150,10 +150,12 @@ class Likelihood:
     Attributes:
         log_probability: Sum of the natural logarithms of its tokens' probabilities; 0 for an empty text.
         tokens: How many tokens it has.
+        greedy: Whether each of them is the likeliest one after those before it; an empty text is.
     """
 
     log_probability: float
     tokens: int
+    greedy: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -213,8 +215,9 @@ class Generator(Protocol):
         """Score texts as continuations of prompts, every token given all before it.
 
         Args:
-            pairs: Prompt and continuation. The prompt has the tokens that :meth:`generate` starts from; nothing is
-                added after the continuation, no end-of-sequence token either.
+            pairs: Prompt and continuation. The prompt has the tokens that :meth:`generate` starts from; where it is
+                empty, the token before a text (or, without one, that after a text) stands for it. Nothing is added
+                after the continuation, no end-of-sequence token either.
 
         Returns:
             One likelihood per pair, in order, summed in float32 or better. Neither the order of the pairs nor which of

@@ -213,6 +213,9 @@ def _agreement(generator: Generator, subject: Subject, tokenizer: PreTrainedToke
             text = texts[token]
             if scored.tokens != 1 or abs(scored.log_probability - float(values[token])) > subject.tolerance:
                 yield f"After a prompt {text!r} is scored {scored}, and the probe says {float(values[token]):.4f}."
+            apart = abs(float(values[token] - values[order[int(token == order[0])]])) > subject.tolerance
+            if apart and scored.greedy != (token == order[0]):
+                yield f"Whether {text!r} is the likeliest token after a prompt is not what the probe says."
     if not compared:
         yield "No token of the probe could be compared with a likelihood; give other prompts."
 

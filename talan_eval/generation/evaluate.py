@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 from talan_eval.generation.backend import Prompt, Sampling
 from talan_eval.generation.batches import answer, cut
 from talan_eval.generation.prompts import chat_renderer, check_prompts_fit
+from talan_eval.generation.self_scored import grades_of_texts, weigh
 from talan_eval.generation.solution_loss import solution_losses
 from talan_eval.grading.grade import Verdict
 from talan_eval.grading.graders import grade_answers
 from talan_eval.grading.thinking import opens_thinking
 from talan_eval.records.samples import Sample
+from talan_eval.tasks.lm_eval_task import SELF_SCORED, is_generated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from transformers import PreTrainedTokenizerBase
 
@@ -89,6 +91,8 @@ def evaluate(
     """
     samples_per_item = benchmark.spec.generation.samples
     requests = benchmark.requests(chat_renderer(tokenizer, benchmark.spec.generation))
+    if benchmark.spec.grader == SELF_SCORED and not is_generated(benchmark):
+        return _by_likelihood(generator, tokenizer, benchmark, with_loss=with_loss, on_items=on_items)
     prompts = [Prompt(str(request.args[0])) for request in requests]
     texts = [prompt.text for prompt in prompts]
     check_prompts_fit(benchmark.spec, tokenizer, texts, generator.max_length)
@@ -103,11 +107,8 @@ def evaluate(
         on_items=on_items,
     )
     items = [*benchmark.items] * samples_per_item
-    told = benchmark.spec.generation.thinking
-    opened = [told or opens_thinking(text) for text in texts] * samples_per_item
-    docs = [item.doc for item in items]
-    grades = grade_answers(benchmark.spec.grader, docs, answered.texts, tier, thinking=opened)
-    hashes = [hashlib.sha256(text.encode()).hexdigest()[:_HASH_LENGTH] for text in texts]
+    grades = _graded(benchmark, texts, answered.texts, tier)
+    hashes = [_hashed(text) for text in texts]
     losses = solution_losses(generator, tokenizer, benchmark, texts) if with_loss else ()
     samples = tuple(
         _sample(item, hashes[place % len(hashes)], place // len(hashes), said, grade)
@@ -115,6 +116,41 @@ def evaluate(
     )
     samples = tuple(_with_loss(one, loss) for one, loss in zip_longest(samples, losses))
     return EvaluatedAnswers(samples, _sandbox(benchmark, tier), answered.seconds_before)
+
+
+def _graded(benchmark: Benchmark, prompts: Sequence[str], said: Sequence[str], tier: Tier | None) -> list[Grade]:
+    """Grade all answers: with our grader, or as a task does that scores itself."""
+    spec = benchmark.spec
+    if spec.grader == SELF_SCORED:
+        return grades_of_texts(benchmark, said)
+    opened = [spec.generation.thinking or opens_thinking(prompt) for prompt in prompts] * spec.generation.samples
+    docs = [item.doc for item in benchmark.items] * spec.generation.samples
+    return grade_answers(spec.grader, docs, said, tier, thinking=opened)
+
+
+def _by_likelihood(
+    generator: Generator,
+    tokenizer: PreTrainedTokenizerBase,
+    benchmark: Benchmark,
+    *,
+    with_loss: bool,
+    on_items: Callable[[int, int], None] | None,
+) -> EvaluatedAnswers:
+    """Score what a task gives instead of asking for an answer; such a task is done in one go, so nothing is kept."""
+    weighed = weigh(generator, benchmark)
+    if on_items is not None:
+        on_items(len(weighed), len(weighed))
+    first = [one.contexts[0] for one in weighed]
+    losses = solution_losses(generator, tokenizer, benchmark, first) if with_loss else ()
+    samples = tuple(
+        _sample(item, _hashed("\0".join(one.contexts)), 0, one.likeliest, one.grade)
+        for item, one in zip(benchmark.items, weighed, strict=True)
+    )
+    return EvaluatedAnswers(tuple(_with_loss(one, loss) for one, loss in zip_longest(samples, losses)), {})
+
+
+def _hashed(prompt: str) -> str:
+    return hashlib.sha256(prompt.encode()).hexdigest()[:_HASH_LENGTH]
 
 
 def sampling(spec: TaskSpec, sample: int) -> Sampling:

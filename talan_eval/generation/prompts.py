@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from talan_core.errors import UserError
 from talan_core.training.rendering import prompt_ids
 from talan_core.training.template_date import fix_date, reads_date
+from talan_eval.tasks.lm_eval_task import is_generated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -110,7 +111,9 @@ def check_backbone(revision: Revision, settings: GenerationSettings, benchmarks:
     context = int(resolve_max_length(config, tokenizer))
     for benchmark in benchmarks:
         requests = benchmark.requests(chat_renderer(tokenizer, settings))
-        check_prompts_fit(benchmark.spec, tokenizer, [str(request.args[0]) for request in requests], context)
+        written = is_generated(benchmark)
+        asked = [str(request.args[0]) + ("" if written else str(request.args[1])) for request in requests]
+        check_prompts_fit(benchmark.spec, tokenizer, asked, context)
 
 
 def check_prompts_fit(spec: TaskSpec, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], context: int) -> None:

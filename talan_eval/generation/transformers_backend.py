@@ -192,6 +192,9 @@ class TransformersGenerator:
     def _encode(self, prompt: Prompt, text: str) -> EncodedExample:
         """Put the continuation's tokens after those of the prompt, also where one token would span the border."""
         prefix = list(self._lm.tok_encode(prompt.text))
+        if not prefix:
+            start = [self._lm.prefix_token_id]
+            return EncodedExample((*start, *self._tokenizer.encode(text, add_special_tokens=False)), len(start))
         whole = list(self._lm.tok_encode(prompt.text + text))
         if whole[: len(prefix)] != prefix:
             whole = prefix + list(self._tokenizer.encode(text, add_special_tokens=False))
@@ -205,8 +208,10 @@ class TransformersGenerator:
         for row, sequence in enumerate(sequences):
             begin, end = sequence.prompt_length, len(sequence.input_ids)
             targets = inputs["input_ids"][row, begin:end, None]
-            each = logits[row, begin - 1 : end - 1].float().log_softmax(-1).gather(1, targets)
-            scores.append(Likelihood(float(each.sum()), end - begin))
+            seen = logits[row, begin - 1 : end - 1].float()
+            each = seen.log_softmax(-1).gather(1, targets)
+            greedy = bool((seen.argmax(-1, keepdim=True) == targets).all())
+            scores.append(Likelihood(float(each.sum()), end - begin, greedy))
         return scores
 
 

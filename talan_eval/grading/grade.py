@@ -31,6 +31,7 @@ class Grade:
         reason: One short phrase for a person who asks why.
         strict: What the strict normaliser says, where a second opinion was asked for.
         symbolic: That second opinion, math-verify's; None also where there was nothing to compare.
+        credit: The score where a task gives its own, from 0 to 1; None where the verdict says it.
     """
 
     verdict: Verdict
@@ -38,8 +39,11 @@ class Grade:
     reason: str
     strict: Verdict | None = None
     symbolic: Verdict | None = None
+    credit: float | None = None
 
     @property
     def score(self) -> float:
-        """Credit for the item: 1.0 for a match and 0.0 for everything else."""
+        """Credit for the item: 1.0 for a match and 0.0 for everything else, but for a task that gives its own."""
+        if self.credit is not None:
+            return self.credit
         return 1.0 if self.verdict is Verdict.MATCH else 0.0

@@ -315,14 +315,14 @@ def _joined(claim: _Claim, symbolic: Comparison | None, question: str) -> Grade:
         return dataclasses.replace(strict, reason=claim.objection, strict=strict.verdict)
     if symbolic is None:
         return dataclasses.replace(strict, strict=strict.verdict)
-    opinions = {"strict": strict.verdict, "symbolic": symbolic.verdict}
+    both = dataclasses.replace(strict, strict=strict.verdict, symbolic=symbolic.verdict)
     if strict.verdict is Verdict.MATCH:
-        return dataclasses.replace(strict, **opinions)
+        return both
     if symbolic.verdict is Verdict.MATCH and repeats(clean(claim.content), question):
-        return Grade(Verdict.MISMATCH, strict.extracted, "repeats an expression of the question", **opinions)
+        return dataclasses.replace(both, verdict=Verdict.MISMATCH, reason="repeats an expression of the question")
     if symbolic.verdict in (Verdict.MATCH, Verdict.TIMEOUT):
-        return Grade(symbolic.verdict, strict.extracted, symbolic.reason, **opinions)
-    return dataclasses.replace(strict, reason=f"{strict.reason}; {symbolic.reason}", **opinions)
+        return dataclasses.replace(both, verdict=symbolic.verdict, reason=symbolic.reason)
+    return dataclasses.replace(both, reason=f"{strict.reason}; {symbolic.reason}")
 
 
 def _best(grades: list[Grade]) -> Grade:

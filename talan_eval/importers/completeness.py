@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from talan_eval.importers.logged import Answers, LoggedArm, TaskLog
+    from talan_eval.importers.logged import Answers, Claims, LoggedArm, TaskLog
     from talan_eval.importers.metrics import Chosen
 
 _CLOSE: Final = 1e-6
@@ -198,10 +198,17 @@ def _limits(arms: Sequence[LoggedArm], chosen: Sequence[Chosen]) -> Iterator[str
     for one in chosen:
         logs = [run.tasks[one.task] for arm in arms for run in arm.runs]
         for log in logs:
-            if log.claims is not None and log.claims.limit:
+            if log.claims is not None and _is_partial(log.claims):
                 limited.setdefault(_limited(log).strip(" ()"), []).append(one.task)
     for limit, tasks in limited.items():
         yield f"{several(list(dict.fromkeys(tasks)))} scored in part: {limit}"
+
+
+def _is_partial(claims: Claims) -> bool:
+    """Say whether a limit leaves items out: one that is as large as the task is none."""
+    if claims.total is None or not claims.limit.replace(".", "", 1).isdecimal():
+        return bool(claims.limit)
+    return float(claims.limit) < max(claims.total, 1)
 
 
 def _limited(log: TaskLog) -> str:

@@ -134,7 +134,11 @@ def _scores(log: TaskLog, answers: Answers, chosen: Chosen) -> FloatArray:
         if index < 0:
             return np.array([np.nan if value is None else value for value in raw], dtype=np.float64)
     others = [name for name in chosen.found if name != metric]
-    fix = f"Name another metric: --metric {others[0]}" if others else f"Leave the task {log.task!r} out: --tasks OTHER"
+    fix = (
+        f"Name another metric: --metric {others[0]}"
+        if others
+        else f"Correct that {log.unit}, or leave the task {log.task!r} out: --tasks OTHER"
+    )
     value = raw[index]
     if isinstance(value, int | float) and abs(value) < _HUGE:
         fix += f", or, if it is no share of right answers, say what it is measured in: --unit {metric}=UNIT"

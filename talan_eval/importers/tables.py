@@ -13,7 +13,7 @@ Without ``prompt`` nothing but the item id says that two rows are the same quest
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from talan_core.bounded import real_number, shown, whole_number
@@ -24,7 +24,7 @@ from talan_eval.importers.reader import LogReader, chosen_arm
 from talan_eval.importers.table_rows import column_names, read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from talan_eval.importers.files import FileReader
@@ -56,19 +56,66 @@ class _Checkpoint(NamedTuple):
 _Runs = dict[_Checkpoint, dict[str, tuple["Path", Answers]]]  # checkpoint -> task -> where the answers are
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Parsed:
-    """A whole table.
+@dataclass(eq=False, slots=True)
+class Gathered:
+    """The rows of one table, wherever they lie; filled while reading.
 
     Attributes:
         arms: Arm to checkpoint to task to file and answers; the arm is None where the table states none.
-        stamps: The files.
-        ignored: Columns that mean nothing here.
+        stamps: What was read.
     """
 
-    arms: dict[str | None, _Runs]
-    stamps: tuple[Stamp, ...]
-    ignored: tuple[str, ...]
+    arms: dict[str | None, _Runs] = field(default_factory=dict)
+    stamps: list[Stamp] = field(default_factory=list)
+    _labels: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)  # by the columns: nearly always alike
+    _answers: dict[tuple[object, ...], dict[str, object]] = field(default_factory=dict)
+
+    def add(self, path: Path, rows: Iterable[tuple[int, Row]]) -> None:
+        """Add rows with their numbers.
+
+        Args:
+            path: Where they are, for messages.
+            rows: Number and columns of each.
+
+        Raises:
+            UserError: A column is missing, or a value cannot be read.
+        """
+        first: dict[tuple[str, ...], int] = {}  # the first row with these columns
+        for number, row in rows:
+            if _ID in row and "item" not in row:
+                row["item"] = row.pop(_ID)
+            columns = tuple(row)
+            if columns not in first:
+                first[columns] = number
+                self._labels[columns] = tuple(name for name in columns if name.startswith(LABEL))
+            if "item" not in row:
+                raise _missing("item", path, number, columns)
+            _add(row, (path, number, self._labels[columns]), self.arms, self._answers)
+        _check_columns(first, path)
+
+    def runs(self, arm: str | None, path: Path) -> list[LoggedRun]:
+        """Return the runs of an arm, one per backbone and seed.
+
+        Args:
+            arm: One of ``arms``.
+            path: Where the table begins.
+        """
+        ignored = ", ".join(sorted({name for columns in self._labels for name in columns if not _known(name)}))
+        notes = (f"{path}: columns ignored: {ignored}",) if ignored else ()
+        runs = self.arms[arm]
+        return [
+            LoggedRun(
+                path=path if key.file is None else key.file,
+                harness=Tables.harness,
+                tasks={task: _task(task, *runs[key][task]) for task in sorted(runs[key], key=natural)},
+                files=tuple(one for one in self.stamps if key.file in (None, one.path)),
+                model=arm,
+                backbone=key.backbone,
+                seed=key.seed,
+                notes=notes if number == 0 else (),
+            )
+            for number, key in enumerate(sorted(runs, key=_order))
+        ]
 
 
 class Tables(LogReader):
@@ -83,7 +130,7 @@ class Tables(LogReader):
     def __init__(self, files: FileReader) -> None:
         """Take what reads and stamps files."""
         self._files = files
-        self._parsed: dict[tuple[Path, ...], _Parsed] = {}
+        self._parsed: dict[tuple[Path, ...], Gathered] = {}
 
     def recognises(self, file: Path, *, typed: bool) -> bool:
         """Return whether a file is a table; training logs and data that lie beside one have other columns."""
@@ -119,23 +166,7 @@ class Tables(LogReader):
                 f"{source.word.typed}: {files[0]} has no column arm, so that it holds no arm {source.word.inside!r}.",
                 f"Name the arm before the file: {source.word.inside}={source.word.path}",
             )
-        arm = chosen_arm(named, source, files[0]) if named else None
-        runs = table.arms[arm]
-        ignored = ", ".join(table.ignored)
-        notes = (f"{files[0]}: columns ignored: {ignored}",) if ignored else ()
-        return [
-            LoggedRun(
-                path=files[0] if key.file is None else key.file,
-                harness=Tables.harness,
-                tasks={task: _task(task, *runs[key][task]) for task in sorted(runs[key], key=natural)},
-                files=table.stamps if key.file is None else tuple(s for s in table.stamps if s.path == key.file),
-                model=arm,
-                backbone=key.backbone,
-                seed=key.seed,
-                notes=notes if number == 0 else (),
-            )
-            for number, key in enumerate(sorted(runs, key=_order))
-        ]
+        return table.runs(chosen_arm(named, source, files[0]) if named else None, files[0])
 
 
 def _order(key: _Checkpoint) -> tuple[Any, ...]:
@@ -146,28 +177,15 @@ def _task(task: str, path: Path, answers: Answers) -> TaskLog:
     return TaskLog(task, path, {NO_FILTER: answers}, unit="row")
 
 
-def _parse(files: Sequence[Path], reader: FileReader) -> _Parsed:
-    arms: dict[str | None, _Runs] = {}
-    stamps: list[Stamp] = []
-    labels: dict[tuple[str, ...], tuple[str, ...]] = {}  # by the columns of a row, which are nearly always the same
-    metrics: dict[tuple[object, ...], dict[str, object]] = {}
+def _parse(files: Sequence[Path], reader: FileReader) -> Gathered:
+    table = Gathered()
+    pending = []
     for path in files:
-        data, pending = reader.read(path)
-        first: dict[tuple[str, ...], int] = {}  # the first row with these columns
-        for number, row in read_rows(path, data):
-            if _ID in row and "item" not in row:
-                row["item"] = row.pop(_ID)
-            columns = tuple(row)
-            if columns not in first:
-                first[columns] = number
-                labels[columns] = tuple(name for name in columns if name.startswith(LABEL))
-            if "item" not in row:
-                raise _missing("item", path, number, columns)
-            _add(row, (path, number, labels[columns]), arms, metrics)
-        _check_columns(first, path)
-        stamps.append(pending.stamp())
-    ignored = {name for columns in labels for name in columns if not _known(name)}
-    return _Parsed(arms, tuple(stamps), tuple(sorted(ignored)))
+        data, stamp = reader.read(path)
+        table.add(path, read_rows(path, data))
+        pending.append(stamp)
+    table.stamps += [stamp.stamp() for stamp in pending]
+    return table
 
 
 def _known(name: str) -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from talan_core.training_settings import TrainingSettings
     from talan_eval.generation_settings import GenerationSettings
     from talan_eval.sandbox.tiers import Tier
+    from talan_eval.tasks.sources import TaskSources
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,8 @@ class Assignment:
         operating_point: The TALAN configuration that arms' options are laid over.
         tasks: Short names of the evaluated tasks, in order.
         train_tasks: Short names of the tasks on the mix of whose training splits adapters are trained.
-        data_dir: Directory of the real benchmarks' data, or None.
+        sources: Where the tasks are, and how they are asked.
         limit: Items evaluated per task, or None for all.
-        generation: How questions are put and answers are drawn.
         backend: What runs the model to answer, by its registered name.
         loss: Whether evaluations measure the held-out loss too.
         eval_batch: Prompts answered at a time.
@@ -52,9 +52,8 @@ class Assignment:
     operating_point: TalanConfig
     tasks: tuple[str, ...]
     train_tasks: tuple[str, ...]
-    data_dir: Path | None
+    sources: TaskSources
     limit: int | None
-    generation: GenerationSettings
     backend: str
     loss: bool
     eval_batch: int
@@ -63,6 +62,11 @@ class Assignment:
     threads: int
     save_every: dt.timedelta | None
     sandbox_tier: Tier | None
+
+    @property
+    def generation(self) -> GenerationSettings:
+        """How questions are put and answers are drawn."""
+        return self.sources.settings
 
     def recipe_of(self, arm: str) -> TrainingSettings:
         """Return the recipe of an arm, by its canonical name."""

@@ -6,11 +6,12 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from talan_core.arms import parse_arm
 from talan_core.backbones.names import find_backbone
-from talan_core.errors import UserError, mistakes_of, refuse, unknown_name
+from talan_core.errors import UserError, check_name, mistakes_of, refuse, unknown_name
 from talan_core.recipes.recipe import TypedRecipe, parse_recipe, recipe_of
 from talan_eval.comparison.statistics_settings import StatisticsSettings
 from talan_eval.comparison.task_weights import task_weights
@@ -19,7 +20,8 @@ from talan_eval.generation.registry import check_backend_name
 from talan_eval.generation_settings import DEFAULT_TEMPLATE_DATE, GenerationSettings, temperature_of
 from talan_eval.intake.arm_grids import AskedArms, read_arms
 from talan_eval.store.atomic import refuse_unwritable
-from talan_eval.tasks.benchmark import MICRO_TASKS, check_names
+from talan_eval.tasks.benchmark import MICRO_TASKS
+from talan_eval.tasks.lookup import NamedTasks, named_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -59,6 +61,8 @@ class Checked:
     seeds: tuple[int, ...]
     tasks: tuple[str, ...]
     train_tasks: tuple[str, ...]
+    task_files: Mapping[str, Path]
+    metrics: Mapping[str, str]
     backbones: tuple[CheckedBackbone, ...]
     generation: GenerationSettings
     statistics: StatisticsSettings
@@ -70,31 +74,37 @@ def check(request: CompareRequest) -> Checked:
     Raises:
         UserError: Some of them cannot be meant; one error names all that is wrong.
     """
+    request = _with_groups(request)
     refuse(
         mistakes_of(
-            lambda: _check_confirmation(request, _arms(request)),
+            lambda: _check_choice(request, _arms(request)),
+            request.check_words,
             lambda: parse_seeds(request.seeds),
-            lambda: _tasks(request.tasks),
-            lambda: _tasks(request.train_tasks),
+            lambda: _tasks(request.tasks, request),
+            lambda: _tasks(request.train_tasks, request),
+            lambda: _metrics(request),
             lambda: _backbones(request),
             lambda: _typed_recipe(request),
             lambda: _generation_settings(request),
             lambda: _check_numbers(request),
-            lambda: _check_device(request.device),
+            lambda: check_name("device", request.device, _DEVICES),
             lambda: check_backend_name(request.backend),
             lambda: refuse_unwritable(request.json, "--json"),
             lambda: StatisticsSettings.of_request(request),
-            lambda: task_weights(request.weights, _tasks(request.tasks)),
+            lambda: task_weights(request.weights, _tasks(request.tasks, request).names),
             lambda: _check_also(request),
         )
     )
-    tasks = _tasks(request.tasks)
+    tasks = _tasks(request.tasks, request)
+    learned = tasks if request.train_tasks is None else _tasks(request.train_tasks, request)
     arms = _arms(request)
     return Checked(
         arms=arms,
         seeds=parse_seeds(request.seeds),
-        tasks=tasks,
-        train_tasks=_tasks(request.train_tasks, tasks),
+        tasks=tasks.names,
+        train_tasks=learned.names,
+        task_files=dict((*tasks.files, *learned.files)),
+        metrics=_metrics(request),
         backbones=tuple(_with_recipe(spec, arms.names, request) for spec in _backbones(request)),
         generation=_generation_settings(request),
         statistics=dataclasses.replace(
@@ -109,20 +119,44 @@ def _arms(request: CompareRequest) -> Arms:
             base=request.base,
             treatments=request.treat,
             fixed=request.fixed,
-            every_pair=_one_of("--pairs", request.pairs, ("base", "all")) == "all",
-            independent=_one_of("--pairing", request.pairing, ("paired", "independent")) == "independent",
+            every_pair=request.every_pair,
+            independent=request.independent,
             confirmed=request.yes,
         )
     )
 
 
-def _tasks(typed: str | None, otherwise: tuple[str, ...] = MICRO_TASKS) -> tuple[str, ...]:
-    return otherwise if typed is None else check_names(_names(typed))
+def _tasks(typed: str | None, request: CompareRequest) -> NamedTasks:
+    names = MICRO_TASKS if typed is None else tuple(_names(typed))
+    return named_tasks(names, tuple(Path(path) for path in request.include_path))
 
 
-def _check_device(device: str) -> None:
-    if device not in _DEVICES:
-        raise UserError(f"The device {device!r} is not known.", f"Type --device with one of {', '.join(_DEVICES)}.")
+def _with_groups(request: CompareRequest) -> CompareRequest:
+    """Let a group that was typed beside others count as one in the mean, unless weights were typed."""
+    try:
+        tasks = _tasks(request.tasks, request)
+    except UserError:
+        return request  # told with all other mistakes
+    if request.weights or not tasks.groups or {len(members) for _, members in tasks.groups} == {len(tasks.names)}:
+        return request
+    return dataclasses.replace(request, weights=tuple(f"{name}={'+'.join(members)}" for name, members in tasks.groups))
+
+
+def _metrics(request: CompareRequest) -> dict[str, str]:
+    """Read ``--metric``: of each task that it names the metric, with the filter where one was typed."""
+    tasks = _tasks(request.tasks, request)
+    others = [name for name, _ in tasks.files]
+    found: dict[str, str] = {}
+    for value in request.metric:
+        name, equals, metric = value.partition("=")
+        if not equals or not metric:
+            raise UserError(f"--metric {value} names no metric of a task.", "Type --metric TASK=METRIC")
+        if name in tasks.names and name not in others:
+            raise UserError(f"{name} has one metric, by our own grader.", f"Leave --metric {value} out.")
+        if name not in others:
+            raise unknown_name("task in --metric", name, others or tasks.names)
+        found[name] = metric
+    return found
 
 
 def _check_also(request: CompareRequest) -> None:
@@ -172,20 +206,12 @@ def _with_recipe(spec: BackboneSpec, arms: Sequence[str], request: CompareReques
     return CheckedBackbone(spec, common, own, spec.eval_batch if request.eval_batch is None else request.eval_batch)
 
 
-def _check_confirmation(request: CompareRequest, arms: Arms) -> None:
-    if request.confirm < 0:
-        raise UserError(f"--confirm {request.confirm} is negative.", "Type a number of fresh seeds: --confirm 7")
-    if request.confirm and len(arms.contrasts) == 1:
+def _check_choice(request: CompareRequest, arms: Arms) -> None:
+    if request.confirm > 0 and len(arms.contrasts) == 1:
         raise UserError(
             "--confirm trains the best of several arms anew, and there is one.",
             "Leave it out, and type more --seeds; or name further arms with --treat.",
         )
-
-
-def _one_of(option: str, value: str, names: tuple[str, ...]) -> str:
-    if value not in names:
-        raise unknown_name(option, value, names)
-    return value
 
 
 def _check_numbers(request: CompareRequest) -> None:
@@ -211,6 +237,8 @@ def _wrong_numbers(request: CompareRequest) -> Iterator[UserError]:
         )
     if request.retries < 0:
         yield UserError(f"--retries {request.retries} is negative.", "Type --retries 0 or more.")
+    if request.confirm < 0:
+        yield UserError(f"--confirm {request.confirm} is negative.", "Type a number of fresh seeds: --confirm 7")
     if not 0 <= request.confirm_items < 1:
         yield UserError(
             f"--confirm-items {request.confirm_items:g} is no share of the items.",

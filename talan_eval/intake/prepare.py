@@ -25,7 +25,7 @@ from talan_eval.intake.checked import Checked, check
 from talan_eval.intake.room import Room, check_room, tokens_of
 from talan_eval.records.samples import LABELS
 from talan_eval.sandbox.tiers import SandboxUnavailableError, Tier, find_tier
-from talan_eval.tasks.benchmark import load_benchmark
+from talan_eval.tasks.sources import TaskSources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,7 +83,8 @@ def prepare(request: CompareRequest) -> Prepared:
     checked = replace(checked, generation=settled(checked.generation, revisions))
     device = _device(request.device)
     _check_recipes(checked, device)
-    loaded = _loaded(request, checked)
+    sources = TaskSources(checked.task_files, checked.metrics, request.data_dir, checked.generation)
+    loaded = _loaded(request, checked, sources)
     trained, evaluated = ([loaded[name] for name in names] for names in (checked.train_tasks, checked.tasks))
     contaminated = _contaminated(request, trained, evaluated)
     for revision in revisions:
@@ -104,9 +105,8 @@ def prepare(request: CompareRequest) -> Prepared:
             operating_point=one.spec.talan,
             tasks=checked.tasks,
             train_tasks=checked.train_tasks,
-            data_dir=request.data_dir,
+            sources=sources,
             limit=request.limit,
-            generation=checked.generation,
             backend=request.backend,
             loss=request.loss,
             eval_batch=one.eval_batch,
@@ -155,17 +155,12 @@ def _refuse_equal(checked: Checked, revisions: Sequence[Revision]) -> None:
         seen[key] = one.spec.name
 
 
-def _loaded(request: CompareRequest, checked: Checked) -> dict[str, Benchmark]:
+def _loaded(request: CompareRequest, checked: Checked, sources: TaskSources) -> dict[str, Benchmark]:
     """Load every benchmark that is evaluated or trained on, and check what they are needed for."""
     loaded: dict[str, Benchmark] = {}
 
     def load(name: str) -> None:
-        loaded[name] = load_benchmark(
-            name,
-            data_dir=request.data_dir,
-            limit=request.limit if name in checked.tasks else None,
-            settings=checked.generation,
-        )
+        loaded[name] = sources.load(name, request.limit if name in checked.tasks else None)
 
     refuse(mistakes_of(*(partial(load, name) for name in dict.fromkeys((*checked.tasks, *checked.train_tasks)))))
     _check_training([loaded[name].spec for name in checked.train_tasks])

@@ -100,8 +100,8 @@ def collect(
     notes = [
         *gone,
         *contamination(experiment),
-        *failure_notes(failed),
-        *mixed_checkpoints(runs, grid.records),
+        *failure_notes(experiment, failed),
+        *mixed_checkpoints(experiment, runs, grid.records),
         *grader_disagreements(experiment, runs, grid.records),
     ]
     if damaged:
@@ -132,7 +132,9 @@ def _selection(
 ) -> Selection | None:
     """Choose the best treatment on the items that are not held out of the choice."""
     split = split_items(matrices, settings.confirm_items, settings.rng_seed)
-    quick = StatisticsSettings(resamples=1, rng_seed=settings.rng_seed, reduce=settings.reduce)
+    quick = StatisticsSettings(
+        resamples=1, rng_seed=settings.rng_seed, reduce=settings.reduce, weights=settings.weights
+    )
     chosen = compare(split.choosing, contrasts, Origin({}), quick).selection
     if chosen is None or not settings.confirm_items:
         return chosen
@@ -158,7 +160,7 @@ def comparable(
         seeds.setdefault(matrix.arm, []).append(set(matrix.seeds))
     whole = {arm for arm, found in seeds.items() if len(found) == len(places)}
     kept = tuple(one for one in contrasts if {one.base, one.treatment} <= whole)
-    lost = [arm for arm in (contrasts[0].base, contrasts[0].treatment) if matrices and arm not in seeds]
+    lost = [arm for arm in (contrasts[0].base, contrasts[0].treatment) if arm not in seeds]
     if lost:
         raise UserError(
             f"No run of {' and '.join(lost)} is finished, so {contrasts[0].name} cannot be compared.",
@@ -307,9 +309,9 @@ def _confirmed(result: Result, selection: Selection | None, grid: _Grid, setting
     if len({one.arm for one in fresh}) < 2 or not comparable([spec], fresh)[0]:  # noqa: PLR2004 - both arms
         return result.model_copy(update={"selection": selection})
     held_out = split_items(fresh, settings.confirm_items, settings.rng_seed).held_out
-    found = compare(held_out, [spec], grid.origin(seeds), replace(settings, slices=())).contrasts[0]
-    chosen = confirmed(selection, found, new_items=settings.confirm_items > 0)
-    return result.model_copy(update={"selection": chosen})
+    found = compare(held_out, [spec], grid.origin(seeds), replace(settings, slices=()))
+    chosen = confirmed(selection, found.contrasts[0], new_items=settings.confirm_items > 0)
+    return result.model_copy(update={"selection": chosen.model_copy(update={"arms": found.arms})})
 
 
 def _root(directory: Path) -> Path:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
-from talan_core.errors import Problems, UserError, unknown_name
+from talan_core.errors import Problems, UserError, check_name, mistakes_of, refuse
 from talan_eval.comparison import Origin, StatisticsSettings, compare, score_matrices
 from talan_eval.comparison.reduce import MEAN
 from talan_eval.importers.account import Account
@@ -17,7 +18,7 @@ from talan_eval.importers.logged_scores import score_columns
 from talan_eval.importers.metric_units import Units
 from talan_eval.importers.metrics import choose
 from talan_eval.importers.models_below import by_backbone
-from talan_eval.importers.seeds import AXES, PAIRINGS, SeedRules, TrialAxis, arrange
+from talan_eval.importers.seeds import AXES, SeedRules, TrialAxis, arrange
 from talan_eval.result.contrast import declare
 from talan_eval.store.atomic import atomic_write_bytes, make_directory, refuse_unwritable
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from talan_eval.result.schema import Result
 
 _DROP: Final = "drop"
-_EVERY_PAIR: Final = "all"
 _SANDBOX: Final = {"label": "imported", "boundary": "not recorded in the logs"}
 
 
@@ -63,12 +63,24 @@ def compare_logs(request: CompareLogsRequest) -> LogsComparison:
     Raises:
         UserError: The logs cannot be read, do not pair, or leave open what is meant.
     """
-    rules = _rules(request)
-    statistics = StatisticsSettings.of_request(request)
-    units = Units.parse(request.unit, request.less_is_better)
-    _check_place(request.out)
-    refuse_unwritable(request.json, "--json")
-    arms = read_arms(request.logs)
+    _checked(request)  # a mistake in the options is found before the logs are read, which takes longer
+    return compare_arms(read_arms(request.logs), request)
+
+
+def compare_arms(arms: Sequence[LoggedArm], request: CompareLogsRequest) -> LogsComparison:
+    """Compare arms that were read, the base first.
+
+    Args:
+        arms: At least two.
+        request: The options; where the arms come from is not asked of them.
+
+    Returns:
+        The result, and notes for the user.
+
+    Raises:
+        UserError: The arms do not pair, or leave open what is meant.
+    """
+    rules, statistics, units = _checked(request)
     contrasts = _contrasts(arms, rules)
     named = None if request.tasks is None else [task.strip() for task in request.tasks.split(",") if task.strip()]
     tasks = common_tasks(arms, named)
@@ -138,36 +150,43 @@ def write_reports(result: Result, out: Path | None, json: Path | None) -> None:
         atomic_write_bytes(json, document)
 
 
-def _rules(request: CompareLogsRequest) -> SeedRules:
-    for kind, value, names in (
-        ("trial axis", request.trial_axis, AXES),
-        ("pairing", request.pairing, PAIRINGS),
-        ("choice of --pairs", request.pairs, ("base", _EVERY_PAIR)),
-    ):
-        if value not in names:
-            raise unknown_name(kind, value, names)
-    if request.allow_unpaired not in {None, _DROP}:
-        raise unknown_name("way to treat what does not pair", str(request.allow_unpaired), [_DROP])
-    independent = request.pairing == "independent"
-    if request.trial_axis == "sample" and (independent or request.fixed):
+def _checked(request: CompareLogsRequest) -> tuple[SeedRules, StatisticsSettings, Units]:
+    """Check all options before a log is read; one error names all that is wrong with them."""
+    ways = () if request.allow_unpaired is None else (request.allow_unpaired,)
+    refuse(
+        mistakes_of(
+            request.check_words,
+            lambda: check_name("--trial-axis", request.trial_axis, AXES),
+            *(partial(check_name, "--allow-unpaired", way, (_DROP,)) for way in ways),
+            lambda: _check_samples(request),
+            lambda: StatisticsSettings.of_request(request),
+            lambda: Units.parse(request.unit, request.less_is_better),
+            lambda: _check_place(request.out),
+            lambda: refuse_unwritable(request.json, "--json"),
+        )
+    )
+    rules = SeedRules(
+        axis=cast("TrialAxis", request.trial_axis),
+        independent=request.independent,
+        fixed=request.fixed,
+        drop=request.allow_unpaired == _DROP,
+        every_pair=request.every_pair,
+    )
+    units = Units.parse(request.unit, request.less_is_better)
+    return rules, StatisticsSettings.of_request(request), units
+
+
+def _check_samples(request: CompareLogsRequest) -> None:
+    if request.trial_axis == "sample" and (request.independent or request.fixed):
         raise UserError(
             "--trial-axis sample says that no log stands for a training seed; --pairing and --fixed speak of seeds.",
             "Leave out --trial-axis sample, or leave out --pairing and --fixed.",
         )
-    return SeedRules(
-        axis=cast("TrialAxis", request.trial_axis),
-        independent=independent,
-        fixed=request.fixed,
-        drop=request.allow_unpaired == _DROP,
-        every_pair=request.pairs == _EVERY_PAIR,
-    )
 
 
 def _contrasts(arms: Sequence[LoggedArm], rules: SeedRules) -> tuple[ContrastSpec, ...]:
     names = [arm.name for arm in arms]
-    for name in rules.fixed:
-        if name not in names:
-            raise unknown_name("arm", name, names)
+    refuse(mistakes_of(*(partial(check_name, "arm", name, names) for name in rules.fixed)))
     found = declare(names, rules.fixed, every_pair=rules.every_pair, independent=rules.independent)
     if not found:
         raise UserError(

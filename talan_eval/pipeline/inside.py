@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from scipy import stats
 
+from talan_eval.records.curves import ADAPTER_GRADIENTS, BLOCK_GRADIENTS, GATES
 from talan_eval.result.answered import Curve, Inside, MeanOverSeeds
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 POINTS_OF_A_CURVE: Final = 60
 _BAND_SEEDS: Final = 3
-_SIGNS: Final = {"adapter_gradient": "adapter_gradients", "block_gradient": "block_gradients", "gate": "gates"}
+_SIGNS: Final = {"adapter_gradient": ADAPTER_GRADIENTS, "block_gradient": BLOCK_GRADIENTS, "gate": GATES}
 """Curves of the result, and what the log of a training calls them."""
 _PROBED: Final = {
     "adapter_kl": "adapter_kl",

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from talan_eval.report import format as fmt
     from talan_eval.result.schema import Result
 
-INDEX = ("file", "arm", "backbone", "task", "n_seeds", "n_items")
-"""Columns of ``scores/index.csv``."""
+INDEX = ("file", "arm", "backbone", "task", "n_seeds", "n_items", "confirmation_seeds")
+"""Columns of ``scores/index.csv``; the last names those of the seeds that chose nothing, such as "7 8"."""
 
 
 def score_files(directory: Path, result: Result) -> dict[str, bytes]:
@@ -54,13 +54,15 @@ def score_files(directory: Path, result: Result) -> dict[str, bytes]:
             "Name the directory of a comparison that was run here: talan-eval report results/NAME --format scores. "
             "Of compared logs the raw scores are in the logs.",
         )
+    fresh = set() if result.selection is None else set(result.selection.confirmation_seeds)
     files: dict[str, bytes] = {}
     index: list[tuple[fmt.Value, ...]] = []
     for (arm, backbone, task), by_seed in sorted(grouped.items()):
         items, rows = _matrix(by_seed)
         name = _free(f"{file_name(task)}_{file_name(backbone)}_{file_name(arm)}", files)
         files[name] = written(("seed", *items), rows).encode("utf-8", "replace")
-        index.append((name.removeprefix("scores/"), arm, backbone, task, len(rows), len(items)))
+        of_confirmation = " ".join(str(seed) for seed in sorted(fresh & by_seed.keys()))
+        index.append((name.removeprefix("scores/"), arm, backbone, task, len(rows), len(items), of_confirmation))
     files["scores/index.csv"] = written(INDEX, index).encode("utf-8", "replace")
     return files
 

@@ -97,7 +97,13 @@ class Session:
         """
         if not self.experiment.confirm:
             return ()
-        runs = confirmation(self.experiment, selected_arms(self.store, self.experiment, self.runs, self.statistics))
+        try:
+            arms = selected_arms(self.store, self.experiment, self.runs, self.statistics)
+        except UserError:
+            if not self.failures():
+                raise
+            return ()  # nothing can be chosen; what failed is said where the reports are written
+        runs = confirmation(self.experiment, arms)
         missing = still_missing(runs, self.store.record_names())
         adopted = adopt(self.store, missing, offers(self.store.directory)) if missing else {}
         return still_missing(missing, adopted)

@@ -31,7 +31,7 @@ def advise(result: Result, gain: float = 1.0, contrast: Contrast | None = None) 
 
     Args:
         result: The result.
-        gain: The true mean gain in points that is to be found with 80 % power.
+        gain: The true mean gain, in the unit of the result, that is to be found with 80 % power.
         contrast: Whose noise is planned from; that of the primary one when None.
 
     Returns:
@@ -54,6 +54,7 @@ def advise(result: Result, gain: float = 1.0, contrast: Contrast | None = None) 
 
     return Advice(
         gain=gain,
+        unit=result.measure.unit,
         seeds=verdict(Components(tau2, noise, 0.0)).seeds(1, wanted),
         samples=verdict(Components(tau2, 0.0, noise * k)).samples(n_seeds, wanted),
         items=next(
@@ -75,7 +76,7 @@ def power_curves(
 
     Args:
         result: The result.
-        gains: True mean gains, points.
+        gains: True mean gains, in the unit of the result.
         contrast: Whose noise; that of the primary one when None. Independent seeds are not covered.
     """
     estimate = _of_pairs(result.contrasts[0] if contrast is None else contrast)
@@ -87,7 +88,9 @@ def power_curves(
     known = KnownNoise("mean", tuple(cell.n_items for cell in one.cells), (part,), floor=floor_of_mean(result, one))
     verdict = VerdictPlan(known, part, result.settings.alpha, _POWER)
     return tuple(
-        PowerCurve(gain, _CURVE_SEEDS, tuple(verdict.chance(n, 1, gain / _PERCENT) for n in _CURVE_SEEDS))
+        PowerCurve(
+            gain, result.measure.unit, _CURVE_SEEDS, tuple(verdict.chance(n, 1, gain / _PERCENT) for n in _CURVE_SEEDS)
+        )
         for gain in gains
     )
 

@@ -43,6 +43,7 @@ MEAN = "mean of the benchmarks"
 WEIGHTED = "weighted mean of the benchmarks"
 _MOST = 1_000_000_000
 _LARGEST_FAMILY = 1000
+_MOST_ALPHA = 0.5  # one-sided bounds, which gates have, are none from here on
 _LEAST_SHARE = 1e-12  # quantiles are finite from here on
 _MAX_PHI = 2.0  # two independent right-or-wrong answers differ by at most 1, with variance at most 1 each
 
@@ -68,6 +69,9 @@ class Row:
         t_seeds: The same of the plain t.
         samples: Samples per item with which it is, with the planned seeds, at best and at worst.
         exaggeration: What a significant result looks like if delta is true.
+        gate_margin: Margin at which a gate says PASS with the wanted power where nothing changed; None of a single
+            benchmark among several, which never passes.
+        gate_pass: Chance of PASS with a margin of delta where nothing changed; None likewise.
     """
 
     name: str
@@ -82,6 +86,8 @@ class Row:
     t_seeds: int | None
     samples: tuple[int | None, ...]
     exaggeration: DesignAnalysis | None
+    gate_margin: float | None = None
+    gate_pass: float | None = None
 
 
 @dataclass(frozen=True)
@@ -324,6 +330,7 @@ def _row(source: KnownNoise, n_seeds: int, k: int, request: PowerRequest) -> Row
         needed, by_t = last.seeds(k, delta), seeds_needed(last.part, design, delta, request.power)
         samples = tuple(verdict.samples(n_seeds, delta) for verdict in verdicts)
         size = design_analysis(se, n_seeds - 1, delta, request.alpha) if se > 0 else None
+    gated = source.family.size == 1 and request.alpha < _MOST_ALPHA
     table = tuple(
         tuple(tuple(_points(verdict.detectable_alone(seeds, count)) for verdict in verdicts) for count in TABLE_SAMPLES)
         for seeds in TABLE_SEEDS
@@ -341,6 +348,8 @@ def _row(source: KnownNoise, n_seeds: int, k: int, request: PowerRequest) -> Row
         t_seeds=by_t,
         samples=samples,
         exaggeration=size,
+        gate_margin=_points(last.margin(n_seeds, k)) if gated else None,
+        gate_pass=last.passes(n_seeds, k, delta) if gated and delta is not None else None,
     )
 
 

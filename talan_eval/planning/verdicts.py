@@ -1,4 +1,4 @@
-"""What the verdict of a comparison needs to be reached: its power, and the gain, seeds and samples that reach it."""
+"""What the verdict of a comparison and the PASS of a gate need: their power, and what reaches it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from talan_eval.stats.gate_power import GateNoise, pass_power, passing_margin
 from talan_eval.stats.guard import critical_value
 from talan_eval.stats.verdict_power import (
     ALONE,
@@ -15,6 +16,7 @@ from talan_eval.stats.verdict_power import (
     SeedNoise,
     cell_detectable,
     cell_power,
+    lattice_step,
     mean_detectable,
 )
 
@@ -70,11 +72,24 @@ class VerdictPlan:
 
     def noise(self, n_seeds: int, k: int) -> SeedNoise:
         """Return the noise of one seed, and the guard's least half-width with so many."""
+        found = self._of_gate(n_seeds, k)
+        step = lattice_step(self.source.items, k) if self.source.floor == 1.0 else 0.0
+        return SeedNoise(found.sigma, critical_value(math.inf, self.alpha) * max(found.items, found.floor), step)
+
+    def _of_gate(self, n_seeds: int, k: int) -> GateNoise:
         sigma = math.sqrt(self.part.seed_variance(self.source.divisor, k))
         flip = math.sqrt(self.part.noise(k) / self.source.divisor / n_seeds)
         floor = math.sqrt(sum(2 / (n_seeds * items + 2) ** 2 for items in self.source.items)) / len(self.source.items)
-        floor *= self.source.floor
-        return SeedNoise(max(sigma, _LEAST_SIGMA), critical_value(math.inf, self.alpha) * max(flip, floor))
+        return GateNoise(max(sigma, _LEAST_SIGMA), flip, floor * self.source.floor)
+
+    def passes(self, n_seeds: int, k: int, margin: float, delta: float = 0.0) -> float:
+        """Return the chance that a gate with a margin says PASS, at the same error rate in its one direction."""
+        return pass_power(self._of_gate(n_seeds, k), n_seeds, self.alpha, margin, delta)
+
+    def margin(self, n_seeds: int, k: int) -> float | None:
+        """Return the margin at which a gate passes what did not change with the wanted chance; None where none is."""
+        found = passing_margin(self._of_gate(n_seeds, k), n_seeds, self.alpha, self.power)
+        return found if math.isfinite(found) else None
 
     def chance(self, n_seeds: int, k: int, delta: float) -> float:
         """Return the chance that a true gain is called better."""

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 LOSS: Final = "loss"
 HELD_OUT: Final = "held_out_loss"
-BY_STEP: Final = {"adapter_gradients": "gradient/adapter", "block_gradients": "gradient/block", "gates": "gate_rms"}
+ADAPTER_GRADIENTS: Final = "adapter_gradients"
+BLOCK_GRADIENTS: Final = "block_gradients"
+GATES: Final = "gates"
+BY_STEP: Final = {ADAPTER_GRADIENTS: "gradient/adapter", BLOCK_GRADIENTS: "gradient/block", GATES: "gate_rms"}
 """The curves of a record with a number for each step, and the names that they have here."""
 
 

@@ -32,29 +32,35 @@ def failed_evaluations(
     return tuple(failed)
 
 
-def failure_notes(failed: Sequence[FailedCell]) -> list[str]:
+def failure_notes(experiment: Experiment, failed: Sequence[FailedCell]) -> list[str]:
     """Say what is missing, why, and what was left out for it."""
-    tasks: dict[tuple[str, int, str], list[str]] = {}
+    tasks: dict[tuple[str, str], list[str]] = {}
     for cell in failed:
-        tasks.setdefault((cell.arm, cell.seed, cell.reason), []).append(cell.task)
+        tasks.setdefault((_run(experiment, cell), cell.reason), []).append(cell.task)
     return [
-        f"{', '.join(names)}: no result of {arm} at seed {seed}, so the pair is left out of the arm's contrasts "
-        f"({reason})."
-        for (arm, seed, reason), names in tasks.items()
+        f"{', '.join(names)}: no result of {run}, so the pair is left out of the arm's contrasts ({reason})."
+        for (run, reason), names in tasks.items()
     ]
 
 
-def mixed_checkpoints(runs: Sequence[Run], records: Mapping[str, SealedRecord]) -> list[str]:
+def mixed_checkpoints(experiment: Experiment, runs: Sequence[Run], records: Mapping[str, SealedRecord]) -> list[str]:
     """Name the runs whose benchmarks were answered by different weights: trained twice, and not bit-equal."""
     notes = []
     for run in runs:
         weights = {records[c.cell_id].data.get("weights") for c in run.evaluations if c.cell_id in records}
         if len(weights) > 1:
             notes.append(
-                f"{run.arm} at seed {run.seed} was trained more than once, and its benchmarks were answered by "
-                "different weights."
+                f"{_run(experiment, run)} was trained more than once, and its benchmarks were answered by different "
+                "weights."
             )
     return notes
+
+
+def _run(experiment: Experiment, one: Run | FailedCell) -> str:
+    """Name a run: its backbone where there are several, its seed where it has one."""
+    where = f" on {one.backbone}" if len(experiment.backbones) > 1 else ""
+    seed = "" if one.arm in experiment.fixed else f" at seed {one.seed}"
+    return f"{one.arm}{where}{seed}"
 
 
 def grader_disagreements(

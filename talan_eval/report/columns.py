@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from talan_eval.report import format as fmt
+from talan_eval.report.own_recipes import different_recipes
 from talan_eval.report.table import ColumnOf
 from talan_eval.result.evidence import POINTS
 from talan_eval.result.schema import Aggregate, Cell
@@ -16,9 +17,8 @@ from talan_eval.result.schema import Aggregate, Cell
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from talan_eval.report.context import NotWorse
     from talan_eval.report.view import View
-    from talan_eval.result.schema import E0, E1, E2, Ci, MarginWord, Pairedness
+    from talan_eval.result.schema import E0, E1, E2, Ci, MarginTest, Pairedness
 
 FLAG: Final = "*"
 """Marks a verdict that rests on the t test alone."""
@@ -32,13 +32,11 @@ class CellLine:
         view: The contrast.
         name: What the row is called.
         found: What was found.
-        not_worse: What replaces "inconclusive"; None where no margin says so.
     """
 
     view: View
     name: str
     found: Cell | Aggregate
-    not_worse: str | None = None
 
     @property
     def cell(self) -> Cell | None:
@@ -70,14 +68,14 @@ def _judged_e0(value: Callable[[E0], fmt.Value]) -> Callable[[CellLine], fmt.Val
 
 
 def _of_e1(value: Callable[[E1], fmt.Value]) -> Callable[[CellLine], fmt.Value]:
-    return lambda line: None if line.found.e1 is None or _too_few(line) else value(line.found.e1)
+    return lambda line: None if line.found.e1 is None or too_few(line) else value(line.found.e1)
 
 
 def _of_e2(value: Callable[[E2], fmt.Value]) -> Callable[[CellLine], fmt.Value]:
-    return lambda line: None if line.found.e2 is None or _too_few(line) else value(line.found.e2)
+    return lambda line: None if line.found.e2 is None or too_few(line) else value(line.found.e2)
 
 
-def _too_few(line: CellLine) -> bool:
+def too_few(line: CellLine) -> bool:
     """Say whether so few seeds allow no interval; older results have one of two seeds all the same."""
     return line.found.verdict == "not estimable"
 
@@ -101,6 +99,10 @@ def _backbone(line: CellLine) -> str:
 def seeds_of_mean(mean: Aggregate) -> int:
     """Return the training seeds of each backbone, the smallest number where they differ."""
     return min(len(entry.seeds) for entry in mean.backbones)
+
+
+def _recipes(line: CellLine) -> str | None:
+    return different_recipes(line.view.result, (line.view.base, line.view.treatment)) or None
 
 
 def _seeds(line: CellLine) -> int:
@@ -139,9 +141,10 @@ def adjusted_p(line: CellLine) -> float | None:
 
 def verdict(line: CellLine) -> str:
     """Return the verdict with its mark, or what a margin makes of "inconclusive"."""
-    word = line.found.verdict
-    if word == "inconclusive" and line.not_worse is not None:
-        return line.not_worse
+    word, margin = line.found.verdict, line.found.margin_test
+    within = None if margin is None else _within(margin)
+    if word == "inconclusive" and within is not None:
+        return within
     return f"{word}{FLAG}" if line.found.verdict_basis == "normality-based" else word
 
 
@@ -156,6 +159,7 @@ IDENTITY: Final[tuple[ColumnOf[CellLine], ...]] = tuple(
         ("base", lambda line: line.view.base),
         ("treatment", lambda line: line.view.treatment),
         ("pairing", lambda line: line.view.contrast.pairing),
+        ("recipes", _recipes),
         ("backbone", _backbone),
         ("task", _of_cell(lambda cell: cell.task)),
         ("slice", _of_cell(lambda cell: cell.slice)),
@@ -215,7 +219,7 @@ def cell_columns(level: str, unit: str = POINTS) -> tuple[ColumnOf[CellLine], ..
         *_adjusted(level),
         ColumnOf(
             ("MDE", "80 %"), "MDE 80 %", rank=7, kind="score", keys=("mde80",), optional=True,
-            value=lambda line: None if _too_few(line) else line.found.mde80,
+            value=lambda line: None if too_few(line) else line.found.mde80,
         ),
         CORRELATION,
         WIDTH_RATIO,
@@ -299,14 +303,8 @@ def _ends() -> tuple[ColumnOf[CellLine], ...]:
 
 def cell_lines(view: View) -> tuple[CellLine, ...]:
     """Return the rows of a contrast's cells, as tables for people name them, and of their mean."""
-    margin = view.not_worse
-    words = [None] * len(view.cells) if margin is None else [within(margin.margin, word) for word in margin.cells]
-    lines = [
-        CellLine(view, _named(cell, name), cell, _words(cell, margin, word))
-        for cell, name, word in zip(view.cells, view.cell_names, words, strict=True)
-    ]
-    of_mean = None if margin is None else within(margin.margin, margin.mean)
-    mean = CellLine(view, view.mean_name, view.mean, _words(view.mean, margin, of_mean))
+    lines = [CellLine(view, _named(cell, name), cell) for cell, name in zip(view.cells, view.cell_names, strict=True)]
+    mean = CellLine(view, view.mean_name, view.mean)
     return (*lines, mean)
 
 
@@ -319,17 +317,10 @@ def shown_lines(view: View) -> tuple[CellLine, ...]:
     return (replace(only, name=f"{only.name} (primary)"),) if view.primary else (only,)
 
 
-def within(margin: float, word: MarginWord | None) -> str | None:
+def _within(margin: MarginTest) -> str | None:
     """Return what a margin shows, in words; None where it shows nothing."""
     texts = {"no worse": "no worse than", "no better": "no better than", "equivalent": "equal within"}
-    return None if word is None else f"{texts[word]} {margin:g}"
-
-
-def _words(found: Cell | Aggregate, margin: NotWorse | None, word: str | None) -> str | None:
-    """Return what the margin of a report says, or that of the comparison where the report has none."""
-    if margin is not None or found.margin_test is None:
-        return word
-    return within(found.margin_test.margin, found.margin_test.word)
+    return None if margin.word is None else f"{texts[margin.word]} {margin.margin:g}"
 
 
 def slice_lines(view: View) -> tuple[CellLine, ...]:

@@ -8,23 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from talan_eval.result.schema import MarginWord
-
-
-@dataclass(frozen=True)
-class NotWorse:
-    """What a declared margin lets the tables of one contrast say beyond better, worse and inconclusive.
-
-    Attributes:
-        margin: Difference in points that would not matter, declared before results are read.
-        cells: Of each cell, what is shown after adjustment for the family; None where neither direction is.
-        mean: The same of the mean.
-    """
-
-    margin: float
-    cells: tuple[MarginWord | None, ...]
-    mean: MarginWord | None
-
 
 @dataclass(frozen=True)
 class GradedAnswer:
@@ -95,7 +78,8 @@ class Advice:
     """What would show a gain of a given size, at the noise that was seen.
 
     Attributes:
-        gain: The true mean gain in points that is to be found with 80 % power.
+        gain: The true mean gain that is to be found with 80 % power, in the unit.
+        unit: Of the result.
         seeds: Seeds in all per backbone; None where no affordable number suffices.
         samples: Samples per item at the present seeds, if all noise of single items is decoding noise; None likewise.
         items: How many times the present items; None likewise.
@@ -104,6 +88,7 @@ class Advice:
     """
 
     gain: float
+    unit: str
     seeds: int | None
     samples: int | None
     items: int | None
@@ -112,15 +97,17 @@ class Advice:
 
 @dataclass(frozen=True)
 class PowerCurve:
-    """Power of the guarded t for one true mean gain, over numbers of seeds.
+    """Power of the verdict about one true mean gain, over numbers of seeds.
 
     Attributes:
-        gain: Points.
+        gain: In the unit.
+        unit: Of the result.
         seeds: Seeds per backbone, ascending.
         power: Detection probability of each.
     """
 
     gain: float
+    unit: str
     seeds: tuple[int, ...]
     power: tuple[float, ...]
 
@@ -130,13 +117,11 @@ class Context:
     """Everything that a report may show beside the result; each part may be missing.
 
     Attributes:
-        not_worse: What a declared margin adds to the verdicts, by contrast; empty without a margin.
         advice: What to do next, by contrast; empty where that was not planned.
         flips: Answers to look at.
         power: Curves of the planner, for the primary contrast.
     """
 
-    not_worse: tuple[NotWorse, ...] = ()
     advice: tuple[Advice | None, ...] = ()
     flips: Flips = field(default_factory=Flips)
     power: tuple[PowerCurve, ...] = ()

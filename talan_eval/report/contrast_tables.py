@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from talan_eval.report import format as fmt
 from talan_eval.report.columns import CORRELATION, WIDTH_RATIO, CellLine, cell_columns, shown_lines, slice_lines
+from talan_eval.report.own_recipes import titled
 from talan_eval.report.table import ColumnOf, tabulate
 from talan_eval.result.labels import backbones
 
@@ -28,13 +29,16 @@ def main_table(view: View) -> Table:
     if diverged:
         seeds += f" (left out, because a training diverged: {', '.join(map(str, diverged))})"
     title = f"{view.treatment} against {view.base} on {', '.join(_backbones(view))}, {seeds}{_pairing(view)}"
+    title = titled(title, view.result, (view.base, view.treatment))
     lines = shown_lines(view)
     return tabulate(title, cell_columns(_level(view), view.unit), lines, alpha=view.alpha, summary=len(lines) > 1)
 
 
 def slice_table(view: View) -> Table:
     """Build the table of slices, with the columns of the main table; no rows without slices."""
-    title = _of("Slices (items), adjusted together with the benchmarks", view)
+    own = any(family.name == "slices" for family in view.result.families)
+    how = "adjusted among each other, apart from the benchmarks" if own else "adjusted together with the benchmarks"
+    title = view.titled(f"Slices (items), {how}")
     return tabulate(title, cell_columns(_level(view), view.unit), slice_lines(view), alpha=view.alpha)
 
 
@@ -44,7 +48,7 @@ def pairing_table(view: View) -> Table:
     name = ColumnOf[CellLine](("benchmark",), "benchmark", "left", value=lambda line: line.name)
     columns = (name, *(replace(column, shown=True) for column in (CORRELATION, WIDTH_RATIO)))
     title = "What pairing gained: correlation of the arms' means over seeds, width of the E1 interval without it"
-    return tabulate(_of(title, view), columns, lines)
+    return tabulate(view.titled(title), columns, lines)
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def item_table(view: View) -> Table:
         for flip in cell.items.flips
         if flip.adjusted_p <= view.alpha
     ]
-    title = _of("Items that flip systematically over seeds (exploratory)", view)
+    title = view.titled("Items that flip systematically over seeds (exploratory)")
     return tabulate(title, _ITEMS, lines, alpha=view.alpha)
 
 
@@ -97,7 +101,7 @@ def also_table(view: View) -> Table:
     cells = (*_named_cells(view), *zip(view.slices, view.slice_names, strict=True))
     lines = [_Named(name, test) for cell, name in cells for test in cell.also]
     lines += [_Named("mean", test) for test in view.mean.also]
-    return tabulate(_of("Asked for by name; no verdict rests on these", view), _ALSO, lines, alpha=view.alpha)
+    return tabulate(view.titled("Asked for by name; no verdict rests on these"), _ALSO, lines, alpha=view.alpha)
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ def seed_table(view: View) -> Table:
     name = ColumnOf[_PerSeed](("benchmark",), "benchmark", "left", value=lambda line: line.name)
     columns = (name, *(_seed_column(seed, "score" if kind == "score" else "gain") for seed in seeds))
     summary = kind == "gain" and len(view.mean.backbones) == 1 and len(lines) > 1
-    return tabulate(_of(title, view), columns, lines, summary=summary)
+    return tabulate(view.titled(title), columns, lines, summary=summary)
 
 
 def _differences_by_seed(view: View) -> list[_PerSeed]:
@@ -165,11 +169,16 @@ def e0_table(view: View) -> Table:
         ColumnOf((f"E0 {level} CI",), f"E0 {level} CI", kind="interval", value=lambda line: line.pair.ci),
         ColumnOf(("E0 p",), "E0 p", kind="p", optional=True, value=lambda line: line.pair.p),
         ColumnOf(
-            ("sign test", "(McNemar) p"), "sign test (McNemar) p", kind="p", value=lambda line: line.pair.mcnemar_p
+            ("sign test", "(McNemar) p"),
+            "sign test (McNemar) p",
+            kind="p",
+            optional=True,
+            # older results have the t over items here where the metric has no bounds
+            value=lambda line: None if line.pair.lost is None else line.pair.mcnemar_p,
         ),
     )
     lines = [_Pair(name, pair) for cell, name in _named_cells(view) for pair in cell.e0]
-    title = _of("Single checkpoint pairs (E0), this checkpoint pair only", view)
+    title = view.titled("Single checkpoint pairs (E0), this checkpoint pair only")
     return tabulate(title, columns, lines, alpha=view.alpha)
 
 
@@ -190,9 +199,7 @@ def _pairing(view: View) -> str:
     """Return how the seeds relate where they are not paired."""
     if view.contrast.pairing == "fixed":
         return f", {view.base} without seeds"
-    return ", independent seeds" if view.contrast.pairing == "independent" else ""
-
-
-def _of(title: str, view: View) -> str:
-    """Return a table's title, with the contrast where there are several."""
-    return f"{title}: {view.contrast.name}" if view.several else title
+    if view.contrast.pairing == "paired":
+        return ""
+    bases = {len(cell.base_seeds) for cell in view.cells if cell.base_seeds is not None}
+    return f", independent of {' or '.join(map(str, sorted(bases)))} of {view.base}"

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from talan_eval.report.own_recipes import own_recipe
 from talan_eval.report.table import ColumnOf, Table, tabulate
 
 if TYPE_CHECKING:
@@ -134,28 +135,8 @@ def _recorded(result: Result) -> list[_Arm]:
         parameters, memory = (size if isinstance(size, int) else None for size in sizes)
         training = _Time(seconds[0], count or None, base[0])
         evaluation = _Time(seconds[1], answers.get(name), base[1])
-        found.append(_Arm(name, training, evaluation, parameters, memory, _own_recipe(result, name)))
+        found.append(_Arm(name, training, evaluation, parameters, memory, own_recipe(result, name)))
     return found
-
-
-def _own_recipe(result: Result, arm: str) -> str | None:
-    """Say what of an arm's recipe is its own, with the backbone where that differs."""
-    backbones = _part(result.provenance, "experiment", "backbones")
-    said: dict[str, str] = {}
-    for one in backbones if isinstance(backbones, list) else []:
-        own = _part(one, "training_by_arm", arm)
-        text = ", ".join(f"{key}={value}" for key, value in own.items()) if isinstance(own, dict) else ""
-        said[str(_part(one, "identity", "name"))] = text
-    if len(set(said.values())) == 1:
-        return next(iter(said.values())) or None
-    return "; ".join(f"{name}: {text}" for name, text in said.items() if text) or None
-
-
-def _part(document: object, *keys: str) -> object:
-    """Return what stands under some keys; None where a level has none."""
-    for key in keys:
-        document = document.get(key) if isinstance(document, dict) else None
-    return document
 
 
 def _seconds(own: object) -> tuple[float, float] | None:
@@ -168,13 +149,21 @@ def _seconds(own: object) -> tuple[float, float] | None:
 
 
 def _answers(result: Result) -> Mapping[str, int]:
-    """Return how many answers each arm gave: every evaluation once, however many contrasts it is in."""
+    """Return how many answers each arm gave: every evaluation once, however many contrasts it is in.
+
+    Those on the seeds of a confirmation are among them, as their time is: all items were asked there.
+    """
     given: dict[tuple[str, str, str], int] = {}
+    items: dict[tuple[str, str], int] = {}
     for contrast in result.contrasts:
         for cell in contrast.cells:
             asked = (cell.n_items + cell.n_dropped) * cell.k
+            items[cell.backbone, cell.task] = asked
             given[contrast.base, cell.backbone, cell.task] = asked * len(cell.base_by_seed)
             given[contrast.treatment, cell.backbone, cell.task] = asked * len(cell.seeds)
+    for record in () if result.selection is None else result.selection.arms:
+        for score in record.scores if record.kind != "fixed" else ():
+            given[record.name, record.backbone, score.task] += items[record.backbone, score.task] * len(score.seeds)
     total: Counter[str] = Counter()
     for (arm, _, _), count in given.items():
         total[arm] += count

@@ -28,12 +28,17 @@ def render(result: Result) -> str:
     points, or the result's own unit, and nats for the loss. An empty field cannot be estimated.
     Text that a spreadsheet would run as a formula (it starts with = + - or @) gets a leading apostrophe.
     """
+    return written(*rows_of(result))
+
+
+def rows_of(result: Result) -> tuple[tuple[str, ...], list[list[fmt.Value]]]:
+    """Return the header and the rows of :func:`render` before they become text."""
     lines: list[CellLine] = []
     for view in views(result, Context()):
         *cells, mean = cell_lines(view)
         lines += [*cells, *slice_lines(view), mean]
         lines += () if (loss := loss_view(view, exact=True)) is None else cell_lines(loss)
-    return written(*records(cell_columns(""), lines))
+    return records(cell_columns(""), lines)
 
 
 def written(header: Sequence[str], rows: Sequence[Sequence[fmt.Value]]) -> str:

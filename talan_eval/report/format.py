@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from talan_eval.result.evidence import POINTS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MISSING = "n/a"
 BREAK: Final = "\n"
 """Between the lines of one cell of a table; text that others wrote has lost its line breaks before."""
+_SMALL: Final = 0.1  # below it two decimals show too little
 _MOST_DECIMALS = 9  # what is smaller is the rounding of binary fractions
 
 
@@ -142,9 +145,15 @@ def _end(value: float) -> str:
     return "0.00" if text in {"+0.00", "-0.00"} else text
 
 
-def points(size: float) -> str:
+def change(difference: float | None, unit: str) -> str:
+    """Return a difference with its sign; small ones of a unit other than points get the digits that show them."""
+    small = difference is not None and unit != POINTS and 0 < abs(difference) < _SMALL
+    return f"{difference:+.3g}" if small else gain(difference)
+
+
+def amount(size: float, unit: str) -> str:
     """Format a margin or a planned gain, as it was typed, with its unit."""
-    return f"{size:g} point" if size == 1 else f"{size:g} points"
+    return "1 point" if size == 1 and unit == POINTS else f"{size:g} {unit}"
 
 
 def percent(share: float) -> str:

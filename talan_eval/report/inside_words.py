@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from talan_eval.report import format as fmt
+from talan_eval.report.own_recipes import titled
 from talan_eval.report.table import ColumnOf, tabulate
 from talan_eval.result.labels import backbones
 
@@ -30,7 +31,9 @@ def inside_table(result: Result) -> Table:
             value=lambda one: _mean(one.block_logit_change),
         ),
     )  # fmt: skip
-    return tabulate("Inside the arms, means over seeds", columns, result.inside)
+    return tabulate(
+        titled("Inside the arms, means over seeds", result, (arm.name for arm in result.arms)), columns, result.inside
+    )
 
 
 def inside_sentence(result: Result) -> str:

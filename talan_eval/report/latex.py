@@ -11,6 +11,8 @@ from talan_eval.report import wording
 from talan_eval.report.clean import one_line
 from talan_eval.report.context import Context
 from talan_eval.report.layout import closing, details, overview
+from talan_eval.report.next_steps import margin_note
+from talan_eval.report.selection_words import selection
 from talan_eval.report.view import views
 from talan_eval.result.restated import readable
 
@@ -64,9 +66,10 @@ def render(result: Result, context: Context | None = None) -> str:
     """
     result = readable(result)
     every = views(result, Context() if context is None else context)
-    notes = " ".join(f"\\textbf{{{escape(note.label)}}}: {escape(note.text)}" for note in wording.notes(every))
+    said = (*wording.notes(every), *margin_note(every))
+    notes = " ".join(f"\\textbf{{{escape(note.label)}}}: {escape(note.text)}" for note in said)
     blocks = [_block(part, part.key, result) for part in overview(every)]
-    if chosen := wording.selection(result):
+    if chosen := selection(result):
         blocks.append("\n".join(map(escape, chosen)))
     blocks += [block for view in every for block in _contrast(view, "" if view.place else notes)]
     blocks += [_block(part, part.key, result) for part in closing(result)]

@@ -17,7 +17,7 @@ from talan_eval.report.contrast_tables import (
 from talan_eval.report.cost import cost_table
 from talan_eval.report.inside_words import inside_sentence, inside_table
 from talan_eval.report.loss_words import loss_sentence, loss_table
-from talan_eval.report.overview import arm_table, matrix_table, says_more
+from talan_eval.report.overview import arm_table, confirmation_table, matrix_table, says_more
 from talan_eval.report.paper import chance_sentence, cross_table
 from talan_eval.report.reasons import reason_table
 
@@ -47,11 +47,12 @@ class ReportTable:
 
 
 def overview(views: Sequence[View]) -> tuple[ReportTable, ...]:
-    """Return the tables about all contrasts: the matrix and the arms. None with one contrast that says as much."""
+    """Return the tables about all contrasts: matrix, arms, confirmation. None with one contrast that says as much."""
     result = views[0].result
     parts = [ReportTable("matrix", matrix_table(views))]
     if says_more(result):
         parts.append(ReportTable("arms", arm_table(result)))
+    parts.append(ReportTable("confirmation", confirmation_table(result)))
     return _with_rows(parts)
 
 

@@ -39,10 +39,9 @@ def loss_table(view: View) -> Table:
     level = fmt.percent(1 - view.alpha)
     unit = view.unit if found is None else found.unit
     title = f"Held-out loss, {unit} per token of the reference solutions, less is better"
-    title += f": {view.contrast.name}" if view.several else ""
     columns = [one for one in cell_columns(level, unit) if one.name not in _ONLY_OF_SCORES]
     lines = () if found is None else shown_lines(found)
-    return tabulate(title, columns, lines, alpha=view.alpha, summary=len(lines) > 1)
+    return tabulate(view.titled(title), columns, lines, alpha=view.alpha, summary=len(lines) > 1)
 
 
 def loss_sentence(view: View) -> str:

@@ -12,6 +12,7 @@ from talan_eval.report.clean import one_line
 from talan_eval.report.context import Context
 from talan_eval.report.layout import closing, details, overview
 from talan_eval.report.next_steps import margin_note, next_steps
+from talan_eval.report.selection_words import selection
 from talan_eval.report.view import views
 from talan_eval.result.restated import readable
 
@@ -132,7 +133,7 @@ def _parts(parts: Sequence[ReportTable], result: Result, marks: str) -> Iterator
 
 
 def _selected(result: Result) -> Iterator[str]:
-    if said := wording.selection(result):
+    if said := selection(result):
         yield "## The best one"
         yield from map(escape, said)
 

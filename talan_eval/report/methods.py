@@ -9,8 +9,8 @@ from talan_eval.report import format as fmt
 from talan_eval.report.clean import one_line
 from talan_eval.report.latex import escape
 from talan_eval.report.recipe_words import recipe
+from talan_eval.report.selection_words import selection
 from talan_eval.report.view import View
-from talan_eval.report.wording import selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -182,9 +182,15 @@ def _primary(view: View) -> str:
     what = (
         f"mean difference {which}on {view.cell_names[0]}"
         if len(view.cells) == 1
-        else f"equal-weight mean difference {which}over {fmt.count(len(view.cells), 'benchmark')}"
+        else f"{_weighing(view)} mean difference {which}over {fmt.count(len(view.cells), 'benchmark')}"
     )
     return f"The primary test{declared} is that of the {what} with {random}, two-sided at alpha {view.alpha:g}: "
+
+
+def _weighing(view: View) -> str:
+    weights = view.result.primary.weights
+    listed = ", ".join(f"{task} {share:.3g}" for task, share in weights.items()) if weights else ""
+    return f"weighted ({listed})" if listed else "equal-weight"
 
 
 def _all_cells(result: Result) -> str:

@@ -36,18 +36,16 @@ def next_steps(view: View) -> tuple[str, ...]:
 def margin_note(views: Sequence[View]) -> tuple[Note, ...]:
     """Return how words about a margin are to be read; empty without a margin."""
     first = views[0]
-    margin = first.not_worse
     test = first.mean.margin_test
-    size = margin.margin if margin is not None else None if test is None else test.margin
-    if size is None:
+    if test is None:
         return ()
-    level = fmt.percent(1 - first.alpha)
+    level, size = fmt.percent(1 - first.alpha), fmt.amount(test.margin, first.unit)
     about = first.mean.verdict_estimand
     seeds = " and, from five seeds on, the bootstrap-t bound" if about == "E1" else ""
     return (
         Note(
-            f"margin {size:g}",
-            f"No worse (no better) than {fmt.points(size)}: the one-sided {level} bound{seeds} excludes a larger loss "
+            f"margin {test.margin:g}",
+            f"No worse (no better) than {size}: the one-sided {level} bound{seeds} excludes a larger loss "
             f"(gain); {about}, Holm over the benchmarks. Equal within: both. Nothing is said where a seed stands "
             "apart. The margin is the gate's, and must be declared before results are read.",
         ),
@@ -65,7 +63,9 @@ def _to_find(advice: Advice, have: int) -> str:
             f"at best {fmt.count(advice.samples, 'sample')} per item at {fmt.count(have, 'seed')} (if the noise of "
             "single items is decoding noise)"
         )
-    start = f"To find a true mean gain of {fmt.points(advice.gain)} with 80 % power at the noise seen here: "
+    start = (
+        f"To find a true mean gain of {fmt.amount(advice.gain, advice.unit)} with 80 % power at the noise seen here: "
+    )
     if advice.seeds is not None and advice.seeds <= have:
         return f"{start}{fmt.count(have, 'seed')}, as run here, are enough."
     return f"{start}{'; or '.join(ways)}." if ways else f"{start}no affordable number of seeds, items or samples."

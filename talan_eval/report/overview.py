@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from talan_eval.report import format as fmt
-from talan_eval.report.columns import CellLine, adjusted_p, cell_lines, verdict
+from talan_eval.report.columns import CellLine, adjusted_p, cell_lines, too_few, verdict
+from talan_eval.report.own_recipes import titled
 from talan_eval.report.table import ColumnOf, Table, tabulate
 from talan_eval.result.labels import backbones
 
@@ -40,6 +41,7 @@ def matrix_table(views: Sequence[View]) -> Table:
     title = (
         f"Differences in {result.measure.unit} with the half-width of the E1 {level} interval, adjusted p, and verdict"
     )
+    title = titled(title, result, (arm.name for arm in result.arms))
     names = tuple(dict.fromkeys(name for view in views for name in view.cell_names))
     columns: tuple[ColumnOf[_Row], ...] = (
         ColumnOf(("contrast",), "contrast", "left", value=lambda row: row.name),
@@ -63,12 +65,25 @@ def _effect_column(title: str, name: str) -> ColumnOf[_Row]:
 def _effect(line: CellLine | None) -> fmt.Effect | None:
     if line is None:
         return None
-    return fmt.Effect(line.found.delta, half_width(line.found.e1), adjusted_p(line), verdict(line))
+    half = None if too_few(line) else half_width(line.found.e1)
+    return fmt.Effect(line.found.delta, half, adjusted_p(line), verdict(line))
 
 
 def arm_table(result: Result) -> Table:
     """Build the table of the arms on each backbone: seeds, diverged trainings, and mean scores by benchmark."""
-    tasks = tuple(dict.fromkeys(score.task for arm in result.arms for score in arm.scores))
+    return _arm_table(result, result.arms, "Arms")
+
+
+def confirmation_table(result: Result) -> Table:
+    """Build the same table of the best arm and its base on the seeds that confirm it; no rows without confirmation."""
+    chosen = result.selection
+    fresh = () if chosen is None else chosen.arms
+    what = "Confirmation" if chosen is None or not chosen.held_out_items else "Confirmation, held-out items alone"
+    return _arm_table(result, fresh, what)
+
+
+def _arm_table(result: Result, arms: Sequence[ArmRecord], what: str) -> Table:
+    tasks = tuple(dict.fromkeys(score.task for arm in arms for score in arm.scores))
     columns: tuple[ColumnOf[ArmRecord], ...] = (
         ColumnOf(("arm",), "arm", "left", value=lambda arm: arm.name),
         ColumnOf(("backbone",), "backbone", "left", value=lambda arm: arm.backbone),
@@ -86,8 +101,8 @@ def arm_table(result: Result) -> Table:
         *(_score_column(task) for task in tasks),
         *(_unparsed_column(task) for task in tasks),
     )  # fmt: skip
-    title = f"Arms on {', '.join(backbones(result))}: mean scores over seeds, in {result.measure.unit}"
-    return tabulate(title, columns, result.arms)
+    title = f"{what} on {', '.join(backbones(result))}: mean scores over seeds, in {result.measure.unit}"
+    return tabulate(titled(title, result, (arm.name for arm in arms)), columns, arms)
 
 
 def says_more(result: Result) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from talan_eval.report import format as fmt
 from talan_eval.report.overview import half_width
+from talan_eval.report.own_recipes import titled
 from talan_eval.report.table import ColumnOf, Table, tabulate
 
 if TYPE_CHECKING:
@@ -111,4 +112,5 @@ def _g1(row: _BackboneRow) -> str | None:
 
 def _title(view: View) -> str:
     level = fmt.percent(1 - view.alpha)
-    return f"Gain of {view.treatment} over {view.base} in {view.unit}, with the half-width of the E1 {level} interval"
+    title = f"Gain of {view.treatment} over {view.base} in {view.unit}, with the half-width of the E1 {level} interval"
+    return titled(title, view.result, (view.base, view.treatment))

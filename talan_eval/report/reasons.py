@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from talan_eval.report.own_recipes import titled
 from talan_eval.report.table import ColumnOf, Table, tabulate
 from talan_eval.result.labels import backbones
 
@@ -41,7 +42,11 @@ def reason_table(result: Result) -> Table:
         ColumnOf(("answers that are",), "answers that are", "left", value=lambda line: line.reason),
         *(_count_column(arm) for arm in arms),
     )
-    return tabulate("Answers by why they were graded so, over all seeds", columns, lines)
+    return tabulate(
+        titled("Answers by why they were graded so, over all seeds", result, (arm.name for arm in result.arms)),
+        columns,
+        lines,
+    )
 
 
 def _count_column(arm: str) -> ColumnOf[_Reason]:

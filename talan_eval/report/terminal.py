@@ -20,6 +20,7 @@ from talan_eval.report.inside_words import blocks_beside_adapters
 from talan_eval.report.layout import overview
 from talan_eval.report.loss_words import loss_table
 from talan_eval.report.next_steps import margin_note
+from talan_eval.report.selection_words import selection
 from talan_eval.report.view import views
 from talan_eval.result.restated import readable
 
@@ -41,12 +42,11 @@ class TerminalReport:
 
     Args:
         result: The published result.
-        context: What a declared margin adds to the verdicts; the rest is for longer reports.
     """
 
-    def __init__(self, result: Result, context: Context | None = None) -> None:
+    def __init__(self, result: Result) -> None:
         self.result = readable(result)
-        self.views = views(self.result, Context() if context is None else context)
+        self.views = views(self.result, Context())
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield verdict, matrix and tables, notes, warnings, stamps and signature."""
@@ -58,7 +58,7 @@ class TerminalReport:
             # beside a matrix, in which every column counts, nothing is left out: it goes on below
             for piece in part.table.blocks(options.max_width, _GAP):
                 yield Padding(rich_table(piece), (1, 0, 0, 0))
-        for sentence in wording.selection(result):
+        for sentence in selection(result):
             yield Padding(Text(clean(sentence)), (1, 0, 0, 0))
         dropped: dict[str, Column] = {}
         for view in self.views:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from talan_eval.report.own_recipes import titled
 from talan_eval.result.labels import cell_names, slice_names
 
 if TYPE_CHECKING:
-    from talan_eval.report.context import Advice, Context, NotWorse
+    from talan_eval.report.context import Advice, Context
     from talan_eval.result.schema import Aggregate, Cell, Contrast, Result
 
 
@@ -19,14 +20,12 @@ class View:
     Attributes:
         result: The published result.
         place: Index of the contrast; the primary one is 0.
-        not_worse: What a declared margin adds to its verdicts; None without a margin.
         advice: What would decide it; None where that was not planned.
         secondary: Whether it is a contrast of a secondary family, which has no primary test.
     """
 
     result: Result
     place: int = 0
-    not_worse: NotWorse | None = None
     advice: Advice | None = None
     secondary: bool = False
 
@@ -95,6 +94,11 @@ class View:
         """What its slices are called."""
         return slice_names(self.result, self.contrast)
 
+    def titled(self, title: str) -> str:
+        """Return the title of a table about it: with its name where there are others, and with recipes that differ."""
+        name = f": {self.contrast.name}" if self.several else ""
+        return titled(f"{title}{name}", self.result, (self.base, self.treatment))
+
     @property
     def mean_name(self) -> str:
         """What the row of its mean is called."""
@@ -105,6 +109,5 @@ class View:
 def views(result: Result, context: Context) -> tuple[View, ...]:
     """Return all contrasts in order, each with what the context says of it."""
     count = len(result.contrasts)
-    margins = context.not_worse or (None,) * count
     advice = context.advice or (None,) * count
-    return tuple(View(result, place, margins[place], advice[place]) for place in range(count))
+    return tuple(View(result, place, advice[place]) for place in range(count))

@@ -48,17 +48,13 @@ def headline(view: View) -> str:
         return _of_checkpoints(view, mean.e0_mean)
     if mean.delta is None or mean.e1 is None or mean.verdict == "not estimable":
         return _no_verdict(view)
-    over = (
-        "on the one benchmark"
-        if mean.n_cells == 1
-        else f"on {'weighted ' if view.weighted else ''}average over {mean.n_cells} benchmarks"
-    )
+    over = "on the one benchmark" if mean.n_cells == 1 else _on_average(view)
     level = fmt.percent(1 - view.alpha)
     alpha, tried = view.alpha, result.settings.variants_tried
     picked = f"; {fmt.equals(mean.adjusted_p, alpha)} after {tried} variants tried" if tried > 1 else ""
     among = _among_means(view)
     evidence = (
-        f"(E1 {level} CI {fmt.interval(mean.e1.ci)}, {fmt.equals(mean.e1.p, alpha)}{_exact(mean.e1, alpha)}"
+        f"(E1 {level} CI {fmt.interval(mean.e1.ci)}, {fmt.equals(mean.e1.p, alpha)}{beside(mean.e1, alpha)}"
         f"{picked}{among})"
     )
     size = f"{fmt.gain(mean.delta)} {view.unit} {over} {evidence}"
@@ -72,18 +68,22 @@ def headline(view: View) -> str:
 def _of_checkpoints(view: View, e0: E0) -> str:
     """Return the verdict on one pair of checkpoints, with what it is about."""
     mean, alpha = view.mean, view.alpha
-    over = f"on {view.cell_names[0]}" if mean.n_cells == 1 else f"on average over {mean.n_cells} benchmarks"
+    over = f"on {view.cell_names[0]}" if mean.n_cells == 1 else _on_average(view)
     evidence = f"{fmt.percent(1 - alpha)} CI {fmt.interval(e0.ci)}, {fmt.equals(e0.p, alpha)}"
     tried = view.result.settings.variants_tried
     picked = f"; {fmt.equals(mean.adjusted_p, alpha)} after {tried} variants tried" if tried > 1 else ""
-    size = f"{fmt.gain(e0.delta)} points {over} ({evidence}{picked}{_among_means(view)})"
+    size = f"{fmt.gain(e0.delta)} {view.unit} {over} ({evidence}{picked}{_among_means(view)})"
     if mean.verdict == "inconclusive":
         low, high = (fmt.gain(end) for end in e0.ci)
         return (
             f"{SCOPE_OF_PAIR} No significant difference between {view.treatment} and {view.base}: {size}. The data are "
-            f"compatible with differences from {low} to {high} points."
+            f"compatible with differences from {low} to {high} {view.unit}."
         )
     return f"{SCOPE_OF_PAIR} {view.treatment} is {mean.verdict} than {view.base}: {size}."
+
+
+def _on_average(view: View) -> str:
+    return f"on {'weighted ' if view.weighted else ''}average over {view.mean.n_cells} benchmarks"
 
 
 def per_benchmark(view: View) -> str:
@@ -193,53 +193,7 @@ def _bootstrapped(views: Sequence[View]) -> bool:
     return any(e1 is not None and e1.bootstrap is not None and e1.bootstrap.ci is not None for e1 in every)
 
 
-def selection(result: Result) -> tuple[str, ...]:
-    """Return what choosing the best of several treatments did to its gain, and what fresh seeds say of it."""
-    chosen = result.selection
-    if chosen is None:
-        return ()
-    best, unit = f"{chosen.best.treatment} against {chosen.best.base}", result.measure.unit
-    said = [
-        f"The best of {chosen.tried} treatments by the mean gain on {_named_seeds(chosen.selection_seeds)} is {best}: "
-        f"{fmt.gain(chosen.selection_gain)} {unit}. Being the largest exaggerates it"
-        + (
-            "."
-            if chosen.expected_exaggeration is None
-            else f", on average by {fmt.score(chosen.expected_exaggeration)} {unit} at the means seen here"
-            + (
-                "."
-                if chosen.exaggeration_if_equal is None
-                else f" and by {fmt.score(chosen.exaggeration_if_equal)} if all arms were equal (bootstrap)."
-            )
-        )
-    ]
-    mean = chosen.confirmed
-    if mean is None:
-        trained = any(arm.kind == "trained" and arm.name == chosen.best.treatment for arm in result.arms)
-        how = ": --confirm N trains it and its base anew" if trained else ""
-        return (*said, f"It was not confirmed on fresh seeds{how}.")
-    alpha = result.settings.alpha
-    evidence = "no interval"
-    if mean.e1 is not None:
-        evidence = (
-            f"E1 {fmt.percent(1 - alpha)} CI {fmt.interval(mean.e1.ci)}, {fmt.equals(mean.e1.p, alpha)}"
-            f"{_exact(mean.e1, alpha)}"
-        )
-    where, what = "", "The items are the same, so it speaks of E1 only."
-    if chosen.held_out_items:
-        where = f" and on {fmt.count(chosen.held_out_items, 'item')}"
-        what = "The items chose nothing either" + (
-            "." if mean.e2 is None else f", so it speaks of new items too: E2 CI {fmt.interval(mean.e2.ci)}."
-        )
-    said.append(
-        f"Trained anew on {_named_seeds(chosen.confirmation_seeds)}{where}, which did not choose it: "
-        f"{fmt.gain(mean.delta)} {unit} ({evidence}), verdict: {mean.verdict}; {fmt.gain(chosen.difference)} against "
-        f"the gain that chose it. Tested alone, unadjusted. {what}"
-    )
-    return tuple(said)
-
-
-def _exact(e1: E1, alpha: float) -> str:
+def beside(e1: E1, alpha: float) -> str:
     """Return the exact companion's p, where there is one."""
     if e1.signflip is not None:
         return f"; sign-flip {fmt.equals(e1.signflip.p, alpha)}"
@@ -334,8 +288,9 @@ def _primary(view: View) -> str:
     result = view.result
     cells = fmt.count(len(view.cells), "benchmark")
     which = f" of {view.contrast.name}" if view.several else ""
+    mean = "weighted mean" if view.weighted else "equal-weight mean"
     return (
-        f"The equal-weight mean gain{which} over {cells}, {result.primary.estimand}, two-sided at alpha "
+        f"The {mean} gain{which} over {cells}, {result.primary.estimand}, two-sided at alpha "
         f"{view.alpha:g}. Called better or worse when: {result.primary.rule}. Family {result.primary.family_hash} "
         "(arms, benchmarks, metrics)."
     )
@@ -441,7 +396,7 @@ def _divergence(result: Result) -> Iterator[Note]:
         )
 
 
-def _named_seeds(seeds: Sequence[int]) -> str:
+def named_seeds(seeds: Sequence[int]) -> str:
     """Return "seed 3", "seeds 0 to 6" or "seeds 1, 4, 9"."""
     if len(seeds) == 1:
         return f"seed {seeds[0]}"

@@ -20,7 +20,7 @@ class CompareRequest(ContrastOptions, OutputOptions, StatisticsOptions):
     """
 
     MOVED: ClassVar[dict[str, str]] = dict.fromkeys(
-        ("base_logs", "treat_logs", "metric", "filter", "trial_axis", "allow_unpaired"), "compare-logs"
+        ("base_logs", "treat_logs", "filter", "trial_axis", "allow_unpaired"), "compare-logs"
     )
 
     base: str = option("lora", "Arm to compare with, such as lora, dora, rslora[r=16].")
@@ -42,14 +42,26 @@ class CompareRequest(ContrastOptions, OutputOptions, StatisticsOptions):
     )
     tasks: str | None = option(
         None,
-        "Benchmarks, separated by commas; the four bundled twins when left out.",
+        "Benchmarks, tasks and groups of lm-eval, or YAML files, separated by commas; the four bundled twins when left "
+        "out.",
         listed=True,
+    )
+    include_path: tuple[str, ...] = option(
+        (), "Directory of YAML files in which names of tasks are looked up first; repeat it for several."
+    )
+    metric: tuple[str, ...] = option(
+        (),
+        "TASK=METRIC or TASK=METRIC,FILTER of a task that scores itself; its first metric that is a mean from 0 to 1 "
+        "when left out.",
     )
     limit: int | None = option(None, "Evaluate only the first so many items of each benchmark.")
     data_dir: Path | None = option(
         None, "Directory of the real benchmarks' data (or set TALAN_EVAL_DATA_DIR); else the Hub."
     )
-    few_shot: int = option(0, "Worked examples before each question, from the benchmark's fixed list.")
+    few_shot: int | None = option(
+        None,
+        "Worked examples before each question; 0 for our benchmarks, a task's own number for others, when left out.",
+    )
     no_chat_template: bool = option(
         default=False, text="Ask and train in plain text, also where there is a chat template."
     )

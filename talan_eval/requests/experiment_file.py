@@ -13,11 +13,14 @@ import sys
 import types
 import typing
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from talan_core.bounded import DEEPEST, MEGABYTE, check_depth, parse_json, read_text_bounded, said, shown
 from talan_core.errors import UserError, unknown_name
 from talan_eval.requests.fields import declared
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _MOST: Final = MEGABYTE // 8  # readers of YAML take seconds for more
 VARIABLE_PREFIX: Final = "TALAN_EVAL_"
@@ -44,20 +47,37 @@ def read_options(path: Path, request: type) -> dict[str, Any]:
     Raises:
         UserError: The file cannot be read, or has an unknown key or a value of the wrong type; the message names it.
     """
+    return options_of(_document(path), request, str(path))
+
+
+def options_of(document: Mapping[str, Any], request: type, where: str) -> dict[str, Any]:
+    """Turn keys and values, as a file has them, into options.
+
+    Args:
+        document: Texts, numbers, true and false, lists and tables of these by key.
+        request: The dataclass of options.
+        where: Where they stand, for messages.
+
+    Returns:
+        The options that are set, by field name.
+
+    Raises:
+        UserError: An unknown key or a value of the wrong type.
+    """
     hints = typing.get_type_hints(request)
     fields = {field.name: field for field in declared(request)}
     options = {}
-    for key, value in _document(path).items():
+    for key, value in document.items():
         if key in getattr(request, "MOVED", {}):
             command = f"talan-eval {request.MOVED[key]}"  # type: ignore[attr-defined]  # as asked above
-            raise UserError(f"{path}: {key} is for {command}.", f"Take the key out; what it takes: {command} --help")
+            raise UserError(f"{where}: {key} is for {command}.", f"Take the key out; what it takes: {command} --help")
         if key not in fields:
             wrong = unknown_name("key", str(key), fields)
-            raise UserError(f"{path}: {wrong.problem}", wrong.fix)
+            raise UserError(f"{where}: {wrong.problem}", wrong.fix)
         if fields[key].metadata.get("table") is not None and isinstance(value, dict):
-            options[key] = tuple(f"{name}={_written(path, key, inner)}" for name, inner in value.items())
+            options[key] = tuple(f"{name}={_written(where, key, inner)}" for name, inner in value.items())
             continue
-        options[key] = _value(path, key, value, hints[key], listed=fields[key].metadata.get("listed", False))
+        options[key] = _value(where, key, value, hints[key], listed=fields[key].metadata.get("listed", False))
     return options
 
 
@@ -111,7 +131,7 @@ def _document(path: Path) -> dict[str, Any]:
             "Type: talan-eval compare experiment.toml",
         )
     try:
-        text = read_text_bounded(path, _MOST)
+        text = read_text_bounded(path, _MOST).removeprefix("\N{BYTE ORDER MARK}")  # which some editors write
         check_depth(text.encode())  # brackets nest alike in all three
         content = _read_as(path.suffix, text)
     except OSError as error:
@@ -143,39 +163,39 @@ def _read_as(suffix: str, text: str) -> Any:  # noqa: ANN401 - what such a file 
     return tomllib.loads(text)
 
 
-def _value(path: Path, key: str, value: object, hint: Any, *, listed: bool) -> Any:  # noqa: ANN401 - a field's own type
+def _value(where: str, key: str, value: object, hint: Any, *, listed: bool) -> Any:  # noqa: ANN401 - a field's own type
     kind = _plain(hint)
     if kind == tuple[str, ...]:
         given = [value] if isinstance(value, str) else value
         if isinstance(given, list) and all(isinstance(part, str) for part in given):
             return tuple(given)
-        raise _wrong(path, key, value, "a text or a list of texts")
+        raise _wrong(where, key, value, "a text or a list of texts")
     if listed:
         parts = value if isinstance(value, list) else [value]
         if parts and all(isinstance(part, str | int) and not isinstance(part, bool) for part in parts):
             text = ",".join(map(str, parts))
             return f"{text}," if isinstance(value, list) and len(parts) == 1 else text
-        raise _wrong(path, key, value, "a text, a whole number, or a list of these")
+        raise _wrong(where, key, value, "a text, a whole number, or a list of these")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if kind is Path and isinstance(value, str):
         return Path(value)
     if type(value) is not kind:
-        raise _wrong(path, key, value, _ARTICLED[kind])
+        raise _wrong(where, key, value, _ARTICLED[kind])
     return value
 
 
-def _written(path: Path, key: str, value: object) -> str:
+def _written(where: str, key: str, value: object) -> str:
     """Return a value of a table as it is typed."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str | int | float):
         return str(value)
-    raise _wrong(path, key, value, "a table of texts, numbers, true and false")
+    raise _wrong(where, key, value, "a table of texts, numbers, true and false")
 
 
-def _wrong(path: Path, key: str, value: object, expected: str) -> UserError:
-    return UserError(f"{path}: {key} is {shown(value)}, not {expected}.", f"Write {key} = ... with {expected}.")
+def _wrong(where: str, key: str, value: object, expected: str) -> UserError:
+    return UserError(f"{where}: {key} is {shown(value)}, not {expected}.", f"Write {key} = ... with {expected}.")
 
 
 def _plain(hint: Any) -> Any:  # noqa: ANN401 - a type

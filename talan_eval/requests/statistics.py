@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path  # noqa: TC003 - the command line reads the annotations at run time
+from typing import Final
 
+from talan_core.errors import check_name, mistakes_of, refuse
 from talan_eval.requests.fields import option
+
+_PAIRS: Final = ("base", "all")
+_PAIRINGS: Final = ("paired", "independent")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,3 +75,22 @@ class ContrastOptions:
     fixed: tuple[str, ...] = option(
         (), "Arm without training seeds, of which there is one checkpoint (an untrained model); repeat it."
     )
+
+    def check_words(self) -> None:
+        """Refuse words that say nothing of which arms are compared, or of how their seeds relate.
+
+        Raises:
+            UserError: A word that is none of the two; both at once.
+        """
+        words = (("--pairs", self.pairs, _PAIRS), ("--pairing", self.pairing, _PAIRINGS))
+        refuse(mistakes_of(*(partial(check_name, *word) for word in words)))
+
+    @property
+    def every_pair(self) -> bool:
+        """Whether every two arms are compared, or each with the first one."""
+        return self.pairs == "all"
+
+    @property
+    def independent(self) -> bool:
+        """Whether the seeds of different arms have nothing to do with each other."""
+        return self.pairing == "independent"

@@ -281,6 +281,7 @@ def _of_families(result: Result) -> Iterator[str]:
 
 def _of_selection(selection: Selection, result: Result) -> Iterator[str]:
     best = (selection.best.base, selection.best.treatment)
+    yield from _of_confirmation(selection, result.primary.weights)
     if selection.held_out_items:
         return  # chosen on some of the items, whose scores are not in the result
     found = [one for one in result.contrasts if (one.base, one.treatment) == best]
@@ -299,6 +300,25 @@ def _of_selection(selection: Selection, result: Result) -> Iterator[str]:
         yield from (
             f"confirmed.{said}" for said in following.from_terms(mean.e1, mean.delta, terms, result.settings.alpha)
         )
+
+
+def _of_confirmation(selection: Selection, weights: Mapping[str, float]) -> Iterator[str]:
+    """Compare the arms of a confirmation with what it says; where seeds are missing its means are of fewer."""
+    for number, record in enumerate(selection.arms):
+        yield from (f"arms.{number}.{said}" for said in _of_arm(record))
+    mean = selection.confirmed
+    if not selection.arms or mean is None:
+        return
+    sides = ((selection.best.base, mean.base_mean), (selection.best.treatment, mean.treat_mean))
+    for name, due in sides:
+        scores = [one for record in selection.arms if record.name == name for one in record.scores]
+        if not scores:
+            yield f"arms: {name}, which was confirmed, is not among them"
+            continue
+        whole = all(set(one.seeds) == set(selection.confirmation_seeds) or len(one.seeds) == 1 for one in scores)
+        found = sum(one.mean for one in scores) / len(scores)
+        if due is not None and whole and not weights and not same(due, found):
+            yield f"arms: the mean of {name} is not that of its scores"
 
 
 def _paired(cell: Cell) -> bool:

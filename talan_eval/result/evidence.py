@@ -61,8 +61,8 @@ class CheckpointPair(PublishedRecord):
     lost: int | None = Field(ge=0, description="Items on which the treatment scores less; null if unbounded.")
     gained: int | None = Field(ge=0, description="Items on which the treatment scores more; null if unbounded.")
     mcnemar_p: Probability | None = Field(
-        description="By name: sign test of the changed items (McNemar), exact up to 1,000 of them, mid-p above. Of an "
-        "unbounded metric the t over items; null where all items differ by the same."
+        description="By name: sign test of the changed items (McNemar), exact up to 1,000 of them, mid-p above; null "
+        "of an unbounded metric."
     )
     p: Probability | None = Field(
         None, description="Two-sided p of no mean difference, of the test that ci is made from; null in older results."

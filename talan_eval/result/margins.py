@@ -9,6 +9,7 @@ import numpy as np
 
 from talan_eval.result.estimates import cell_estimates, diverged, mean_estimate
 from talan_eval.result.evidence import CELL_SEEDS, SPARSE_SEEDS, MarginTest
+from talan_eval.result.restated import upright
 from talan_eval.stats.multiplicity import holm
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ def margin_tests(result: Result, margin: float) -> tuple[ContrastMargins, ...]:
     every p is multiplied by the variants tried.
 
     Args:
-        result: The result, in the order of whose contrasts the answer is.
-        margin: Points, 0 or more, declared before results are read.
+        result: The result, of which more is better, in the order of whose contrasts the answer is.
+        margin: In its unit, 0 or more, declared before results are read.
     """
     of, tried = result.primary.estimand, result.settings.variants_tried
     single = all(len(one.cells) == 1 for one in result.contrasts)
@@ -65,6 +66,18 @@ def margin_tests(result: Result, margin: float) -> tuple[ContrastMargins, ...]:
         )
         for place, (one, own, among) in enumerate(zip(result.contrasts, means, adjusted, strict=True))
     )
+
+
+def within_margin(result: Result, margin: float) -> Result:
+    """Return a result whose contrasts say what a margin lets them say.
+
+    Args:
+        result: In its unit and direction.
+        margin: In its unit, 0 or more, declared before results are read.
+    """
+    contrasts = with_margins(result.contrasts, margin_tests(upright(result), margin))
+    settings = result.settings.model_copy(update={"margin": margin})
+    return result.model_copy(update={"contrasts": contrasts, "settings": settings})
 
 
 def with_margins(contrasts: Sequence[Contrast], tests: Sequence[ContrastMargins]) -> tuple[Contrast, ...]:

@@ -291,7 +291,7 @@ class Contrast(ContrastName):
         description="paired: both arms have the same seeds; fixed: the base arm has none; independent: other seeds."
     )
     cells: tuple[Cell, ...] = Field(min_length=1, description="One per backbone and benchmark, in declared order.")
-    slices: tuple[Cell, ...] = Field((), description="Slices of the benchmarks; of one family with the cells.")
+    slices: tuple[Cell, ...] = Field((), description="Slices of the benchmarks: a family of their own, see families.")
     aggregate: Aggregate = Field(description="The mean over the cells.")
 
     @property
@@ -361,6 +361,11 @@ class Selection(PublishedRecord):
     )
     confirmed: Aggregate | None = Field(None, description="Its mean on fresh seeds, unadjusted; null without.")
     difference: Points | None = Field(None, description="Confirmed gain minus selection gain, points.")
+    arms: tuple[ArmRecord, ...] = Field(
+        (),
+        description="Its base and it on the fresh seeds, on the held-out items where some are; empty without "
+        "confirmation, and in results of versions that did not record it.",
+    )
 
 
 class Primary(PublishedRecord):

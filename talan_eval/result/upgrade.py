@@ -1,18 +1,21 @@
 """Results of schema 1, which knew one pair of arms, read as results of the present schema; nothing else does that.
 
 Every number that version 1 has is copied. What it lacks follows from what it has where that is exact (the treatment's
-scores by seed are the base's plus their differences; means of arms are means over cells) and is null elsewhere: what
-pairing was worth, tests of single backbones, counts of gained cells. The family hash is that of version 1, which is
-also the one of a single paired contrast in version 2, so that baselines of both versions are of one family.
+scores by seed are the base's plus their differences; means of arms are means over cells; counts of gained cells follow
+from the differences) and is null elsewhere: what pairing was worth, tests of single backbones. The family hash is that
+of version 1, which is also the one of a single paired contrast in version 2, so that baselines of both versions are of
+one family.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, JsonValue
 
 from talan_eval.result.evidence import ArmKind, PublishedRecord
+from talan_eval.result.restated import PERCENT
 from talan_eval.result.schema import (
     Aggregate,
     ArmRecord,
@@ -24,11 +27,13 @@ from talan_eval.result.schema import (
     Family,
     LiveProbe,
     Method,
+    PositiveCells,
     Primary,
     Result,
     Settings,
     TaskScore,
 )
+from talan_eval.stats.positive_count import positive_count, seed_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -122,11 +127,26 @@ def _aggregate(mean: Aggregate, cells: Sequence[Cell]) -> Aggregate:
         _of_arms(one, [cell for cell in cells if cell.backbone == one.backbone]) for one in mean.backbones
     )
     of_arms = {} if mean.delta is None else _means(cells)
-    return mean.model_copy(update={"backbones": backbones, "family_p": mean.adjusted_p, **of_arms})
+    known = {"backbones": backbones, "family_p": mean.adjusted_p, "positive": _positive(cells)}
+    return mean.model_copy(update={**known, **of_arms})
 
 
 def _of_arms(mean: BackboneMean, cells: Sequence[Cell]) -> BackboneMean:
-    return mean.model_copy(update={} if mean.delta is None or not cells else _means(cells))
+    if mean.delta is None or not cells:
+        return mean
+    return mean.model_copy(update={"positive": _positive(cells), **_means(cells)})
+
+
+def _positive(cells: Sequence[Cell]) -> PositiveCells | None:
+    """Count the cells that gained; None where a cell contradicts itself, which is found where a result is checked."""
+    if any(len(cell.seeds) != len(cell.deltas) or not cell.deltas for cell in cells):
+        return None
+    by_backbone: dict[str, list[dict[int, float]]] = {}
+    for cell in cells:
+        shares = {seed: delta / PERCENT for seed, delta in zip(cell.seeds, cell.deltas, strict=True)}
+        by_backbone.setdefault(cell.backbone, []).append(shares)
+    found = positive_count([cell.delta / PERCENT for cell in cells], [seed_rows(own) for own in by_backbone.values()])
+    return PositiveCells(n_cells=len(cells), **asdict(found))
 
 
 def _means(cells: Sequence[Cell]) -> dict[str, float]:

@@ -5,7 +5,7 @@ too, and a single benchmark is adjusted for all others by Holm and by the joint 
 on the number of seeds alone, up to the unit of the noise: seeds are ``delta + sigma z`` with normal z. So the z are
 drawn once from a fixed seed, and what the mean of a set of seeds must reach for a verdict follows from its residuals:
 
-    h = max(t s / sqrt(S), guard, -(m-th smallest mean of a subset of the residuals))
+    h = max(t s / sqrt(S), guard, -(m-th smallest mean of a subset of the residuals) + half a step)
 
 where m is the rank at which the sign-flip test stops to reject: a subset A of seeds whose signs are turned reaches the
 observed sum exactly if the mean over A is below zero. The mean itself is normal and independent of the residuals, so it
@@ -28,6 +28,8 @@ from talan_eval.stats.power import increasing_root
 from talan_eval.stats.signflip import sign_flip_floor
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from talan_eval.stats.arrays import FloatArray
 
 LEAST_SEEDS: Final = 3
@@ -58,10 +60,13 @@ class SeedNoise:
         sigma: Standard deviation of one seed's difference, a proportion; positive.
         least: The half-width below which the guard lets no interval fall, with this number of seeds: the larger of
             ``z sqrt(MS_E / (S N))`` and the floor; a proportion.
+        step: Least distance of two differences of a seed, of which all are multiples, a proportion: sums of signed
+            seeds then tie with positive probability, and ties count against a verdict. 0 where there is none.
     """
 
     sigma: float
     least: float
+    step: float = 0.0
 
 
 def mean_power(noise: SeedNoise, n_seeds: int, alpha: float, delta: float) -> float:
@@ -75,7 +80,7 @@ def mean_power(noise: SeedNoise, n_seeds: int, alpha: float, delta: float) -> fl
     """
     if n_seeds < LEAST_SEEDS:
         return 0.0
-    needed = np.maximum(_needed(n_seeds, alpha), noise.least / noise.sigma)
+    needed = np.maximum(_needed(n_seeds, alpha).mean(noise.step / noise.sigma), noise.least / noise.sigma)
     return float(np.mean(special.ndtr(math.sqrt(n_seeds) * (delta / noise.sigma - needed))))
 
 
@@ -147,6 +152,39 @@ ALONE: Final = FamilySize(1)
 """Nothing to be adjusted for."""
 
 
+def lattice_step(sizes: Sequence[int], k: int) -> float:
+    """Return the step of the equal-weight mean of shares of right answers.
+
+    Args:
+        sizes: Items of each benchmark.
+        k: Answers to each item.
+    """
+    return 1 / (len(sizes) * math.lcm(*sizes) * k)
+
+
+@dataclass(frozen=True, eq=False)
+class _Needed:
+    """What the mean must reach, in units of sigma, of each drawn set of residuals; all of shape (R,).
+
+    Attributes:
+        t: For the t test without its guard.
+        flips: For the sign flips; minus infinity where they do not decide.
+        seeds: How many seeds are turned in the flip that ``flips`` is about.
+    """
+
+    t: FloatArray
+    flips: FloatArray
+    seeds: FloatArray
+
+    def mean(self, step: float) -> FloatArray:
+        """Return what both tests need, where differences are multiples of a step.
+
+        A turned subset ties where its sum is zero, and a continuous sum stands for the multiple next to it: so the sum
+        must exceed half a step.
+        """
+        return np.maximum(self.t, self.flips + step / 2 / self.seeds)
+
+
 @dataclass(frozen=True, eq=False)
 class _Rivals:
     """Experiments in which nothing but the benchmark in question differs.
@@ -171,19 +209,21 @@ class _Rivals:
 
 
 @lru_cache(maxsize=64)
-def _needed(n_seeds: int, alpha: float) -> FloatArray:
-    """Return what the mean must reach, in units of sigma and without the guard, for each drawn set of residuals."""
+def _needed(n_seeds: int, alpha: float) -> _Needed:
+    """Return what the mean must reach for each drawn set of residuals."""
     rng = np.random.default_rng([n_seeds, RUNS])
-    noise = _residuals(rng.normal(size=(RUNS if n_seeds <= _LISTED else _FEWER_RUNS, n_seeds)), rng)
+    noise = residuals(rng.normal(size=(RUNS if n_seeds <= _LISTED else _FEWER_RUNS, n_seeds)), rng)
     spread = np.asarray(noise.std(axis=1, ddof=1), dtype=np.float64)
-    needed = critical_value(n_seeds - 1, alpha) / math.sqrt(n_seeds) * spread
+    limits, turned = np.full(len(noise), -np.inf), np.ones(len(noise))
     if sign_flip_floor(n_seeds) < alpha and n_seeds < _MOST:
-        needed = np.maximum(needed, _flip_limits(noise, alpha, rng))
-    needed.flags.writeable = False
-    return needed
+        limits, turned = _flip_limits(noise, alpha, rng)
+    found = _Needed(critical_value(n_seeds - 1, alpha) / math.sqrt(n_seeds) * spread, limits, turned)
+    for column in (found.t, found.flips, found.seeds):
+        column.flags.writeable = False
+    return found
 
 
-def _residuals(noise: FloatArray, rng: np.random.Generator) -> FloatArray:
+def residuals(noise: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Return residuals whose directions are those of the noise and whose sizes are the quantiles of their law.
 
     The size of normal residuals is independent of their direction. Drawn sizes would be the larger part of the error of
@@ -200,8 +240,11 @@ def _residuals(noise: FloatArray, rng: np.random.Generator) -> FloatArray:
     return np.asarray(residuals * (size / np.sqrt(np.square(residuals).sum(axis=1)))[:, None], dtype=np.float64)
 
 
-def _flip_limits(noise: FloatArray, alpha: float, rng: np.random.Generator) -> FloatArray:
-    """Return the mean above which the sign-flip test rejects: minus a low order statistic of the subset means."""
+def _flip_limits(noise: FloatArray, alpha: float, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """Return the mean above which the sign-flip test rejects, and how many seeds the flip at that limit turns.
+
+    The limit is minus a low order statistic of the subset means.
+    """
     n_seeds = noise.shape[1]
     if n_seeds <= _LISTED:
         turned = (np.arange(1, 2**n_seeds)[:, None] >> np.arange(n_seeds)) & 1
@@ -214,11 +257,13 @@ def _flip_limits(noise: FloatArray, alpha: float, rng: np.random.Generator) -> F
     sizes = turned.sum(axis=1)
     means, short = (turned.T / sizes).astype(np.float32), noise.astype(np.float32)
     step = max(1, _AT_ONCE // len(turned))
-    limits = [
-        -np.partition(short[start : start + step] @ means, allowed, axis=1)[:, allowed]
-        for start in range(0, len(noise), step)
-    ]
-    return np.asarray(np.concatenate(limits), dtype=np.float64)
+    limits, chosen = np.empty(len(noise)), np.empty(len(noise))
+    for start in range(0, len(noise), step):
+        found = short[start : start + step] @ means
+        place = np.argpartition(found, allowed, axis=1)[:, allowed]
+        limits[start : start + step] = -found[np.arange(len(found)), place]
+        chosen[start : start + step] = sizes[place]
+    return limits, chosen
 
 
 @lru_cache(maxsize=32)
@@ -254,7 +299,7 @@ def _rivals(n_seeds: int, family: FamilySize) -> _Rivals:
     gains = (arms[:, 1:] - arms[:, :1]) / math.sqrt(2) if family.contrasts > 1 else arms[:, 1:]
     flat = gains.reshape(runs, family.size, n_seeds)
     own, others = flat[:, 0], flat[:, 1:]
-    own = _residuals(own, rng)
+    own = residuals(own, rng)
     t = np.abs(others.mean(axis=2)) * math.sqrt(n_seeds) / others.std(axis=2, ddof=1)
     norms = np.sqrt(np.square(others).sum(axis=2))
     observed = np.abs(others.sum(axis=2)) / norms

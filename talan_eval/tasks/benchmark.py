@@ -7,7 +7,7 @@ generation settings and its grader; lm-eval reads the same file.
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -123,6 +123,7 @@ def load_benchmark(
             than asked for.
     """
     settings = settings or GenerationSettings()
+    settings = replace(settings, few_shot=settings.few_shot or 0)  # ours have none of their own
     task = _load_task(name, data_dir)
     _set_up(name, task, settings)
     documents = list(task.eval_docs)
@@ -168,12 +169,13 @@ def _load_task(name: str, data_dir: Path | None) -> ConfigurableTask:
 def _set_up(name: str, task: ConfigurableTask, settings: GenerationSettings) -> None:
     """Lay the settings over those of the YAML file."""
     available = len(task.sampler.df)
-    if settings.few_shot > available:
+    few_shot = settings.few_shot or 0
+    if few_shot > available:
         raise UserError(
-            f"--few-shot {settings.few_shot} is more than the {available} examples of {name}.",
+            f"--few-shot {few_shot} is more than the {available} examples of {name}.",
             f"Type --few-shot {available} or less.",
         )
-    task.set_config("num_fewshot", settings.few_shot)
+    task.set_config("num_fewshot", few_shot)
     longest = task.config.generation_kwargs["max_gen_toks"]
     if settings.thinking:
         longest = task.config.metadata.get("thinking_max_gen_toks", longest)
@@ -196,7 +198,9 @@ def _spec(
         "generation": generation,
     }
     if settings != GenerationSettings():
-        shots = [[str(task.doc_to_text(d)), str(task.doc_to_target(d))] for d in task.sampler.sample(settings.few_shot)]
+        shots = [
+            [str(task.doc_to_text(d)), str(task.doc_to_target(d))] for d in task.sampler.sample(settings.few_shot or 0)
+        ]
         asked |= {"settings": asdict(settings), "examples": shots}
     items_hash = canonical_hash(asked)[:_HASH_LENGTH]
     learned: dict[str, Any] = {"train": [list(pair) for pair in training]} | (

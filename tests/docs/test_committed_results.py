@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 from pathlib import Path
 
@@ -33,6 +34,12 @@ def test_some_results_are_committed():
 @pytest.mark.parametrize("directory", COMMITTED, ids=lambda path: path.name)
 def test_the_report_is_that_of_the_result(directory):
     assert (directory / "report.md").read_text(encoding="utf-8") == render(read_result(directory))
+
+
+def test_the_readme_shows_what_a_terminal_shows_of_the_committed_comparison():
+    module = runpy.run_path(str(ROOT / "benchmarks" / "readme_table.py"))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert module["updated"](readme, module["committed_result"]()) == readme
 
 
 @pytest.mark.parametrize("directory", COMMITTED, ids=lambda path: path.name)

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from talan_core.backbones.names import MICRO_WEIGHTS
+from talan_core.backbones.names import MICRO_WEIGHTS, find_backbone
 from talan_core.backbones.operating_points import OPERATING_POINTS
 from talan_core.block import block_parameters
 from talan_core.config import MIXERS
 from talan_core.partners import PARTNERS
+from talan_core.recipes.fitting import GPU_BYTES
+from talan_core.recipes.recipe import parse_recipe
 
 ROOT = Path(__file__).parents[2]
 README, METHOD = ROOT / "talan_core" / "README.md", ROOT / "docs" / "method.md"
+TRAINING = ROOT / "docs" / "training.md"
 pytestmark = pytest.mark.skipif(not METHOD.is_file(), reason="the documentation is not part of an installed package")
 
 
@@ -62,3 +65,20 @@ def test_every_mixer_and_every_partner_is_described():
     text = METHOD.read_text(encoding="utf-8")
     for name in (*MIXERS, *PARTNERS):
         assert f"`{name}`" in text, name
+
+
+def test_each_backbone_of_the_paper_has_a_recipe_that_fits_and_changes_what_it_names():
+    """The numbers take minutes to compute (benchmarks/memory_estimate.py); this finds a table left behind."""
+    table = TRAINING.read_text(encoding="utf-8").partition("| backbone | as asked |")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in table.splitlines()[2:]]
+    assert {row[0] for row in rows} == set(OPERATING_POINTS)
+    for name, _, changes, *numbers in rows:
+        spec = find_backbone(name)
+        weights, adapter, optimizer, activations, logits, cache, needed, cards = map(float, numbers)
+        training = weights + adapter + optimizer + activations + logits
+        assert needed == pytest.approx(max(training, weights + adapter + cache), abs=0.1)
+        assert needed <= cards * 0.9 * GPU_BYTES / 1e9
+        typed = dict(change.split("=") for change in re.findall("`(.*?)`", changes))
+        assert int(typed.pop("eval_batch", 0)) != spec.eval_batch
+        for key, value in parse_recipe(f"{key}={value}" for key, value in typed.items()).values.items():
+            assert getattr(spec.training, key) != value, f"{name}: {key}={value} is no change"

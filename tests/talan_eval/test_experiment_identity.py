@@ -77,7 +77,24 @@ def test_seeds_are_a_count_or_a_list(text, seeds):
     assert parse_seeds(text) == seeds
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "a", "1;2", "1,,2", "0,0", "1.5", ",", "99999", "3,3,"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "0",
+        "-1",
+        "a",
+        "1;2",
+        "1,,2",
+        "0,0",
+        "1.5",
+        ",",
+        "99999",
+        "3,3,",
+        "\N{ARABIC-INDIC DIGIT THREE}",
+        "0,\N{FULLWIDTH DIGIT ONE}",
+    ],
+)
 def test_other_seeds_say_what_to_type(text):
     with pytest.raises(UserError, match="--seeds 7"):
         parse_seeds(text)

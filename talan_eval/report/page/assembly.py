@@ -19,6 +19,7 @@ from talan_eval.report.context import Context
 from talan_eval.report.layout import closing, details, overview
 from talan_eval.report.next_steps import margin_note, next_steps
 from talan_eval.report.page.payload import payload
+from talan_eval.report.selection_words import selection
 from talan_eval.report.view import views
 from talan_eval.result.restated import readable
 
@@ -97,11 +98,11 @@ def render(result: Result, context: Context | None = None, figures: Sequence[Fig
     Returns:
         HTML 5 in one file.
     """
-    result = readable(result)
+    found, result = result, readable(result)
     context = Context() if context is None else context
     every = views(result, context)
     if figures is None and plots.available():
-        figures = plots.draw(result, context)
+        figures = plots.draw(found, context)
     script, data = _asset("page.js"), payload(context.flips)
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
@@ -114,7 +115,7 @@ def render(result: Result, context: Context | None = None, figures: Sequence[Fig
         headline=wording.headline(every[0]),
         stamp=origin_words.sandbox_stamp(result),
         overview=[_section(part, part.key) for part in overview(every)],
-        selection=wording.selection(result),
+        selection=selection(result),
         contrasts=[_contrast(view) for view in every],
         closing=[_section(part, part.key) for part in closing(result)],
         pictures=_pictures(figures or ()),

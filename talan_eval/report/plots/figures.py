@@ -49,6 +49,10 @@ class Figure:
         with styled():
             return to_svg(self.figure)
 
+    def _repr_svg_(self) -> str:
+        """Return what Jupyter shows."""
+        return self.svg
+
     def png(self) -> bytes:
         """Return the figure as a PNG."""
         from talan_eval.report.plots.style import styled, to_png  # noqa: PLC0415 - an extra
@@ -102,7 +106,7 @@ def _figures(result: Result, context: Context) -> Iterator[Figure]:
         yield Figure(
             "power",
             "What more seeds would find",
-            "Power of the guarded t of the mean over numbers of seeds at the noise of this result, for several gains.",
+            "Power of the verdict on the mean over numbers of seeds at the noise of this result, for several gains.",
             power_plot(every[0], context.power),
         )
 

@@ -38,16 +38,17 @@ def forest(views: Sequence[View]) -> Figure:
     for view in views:
         place = _group(axes, view, place)
     zero_line(axes)
-    margin = views[0].not_worse
+    margin = views[0].mean.margin_test
     if margin is not None:
-        axes.axvline(-margin.margin, color=INK, linewidth=0.8, linestyle=":")
+        loss = -margin.margin if views[0].result.measure.higher_is_better else margin.margin
+        axes.axvline(loss, color=INK, linewidth=0.8, linestyle=":")
     axes.set_yticks(range(len(labels)), [one_line(label) for label in labels])
     if len(views) > 1:
         _set_off(axes, views)
     axes.set_ylim(len(labels) - 0.4, -0.6)
     level = fmt.percent(1 - views[0].alpha)
     what = "treatment minus base" if len(views) > 1 else f"{views[0].treatment} minus {views[0].base}"
-    axes.set_xlabel(one_line(f"{what}, points (thick: E1 {level} interval, with ends: E2 {level} interval)"))
+    axes.set_xlabel(one_line(f"{what}, {views[0].unit} (thick: E1 {level} interval, with ends: E2 {level} interval)"))
     return figure
 
 

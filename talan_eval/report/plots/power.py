@@ -24,7 +24,7 @@ def power_plot(view: View, curves: tuple[PowerCurve, ...]) -> Figure:
     axes = figure.subplots()
     for place, curve in enumerate(curves):
         mark, line, colour = _LINES[place % len(_LINES)]
-        label = f"true mean gain {fmt.points(curve.gain)}"
+        label = f"true mean gain {fmt.amount(curve.gain, curve.unit)}"
         axes.plot(curve.seeds, curve.power, line, marker=mark, color=colour, markersize=4, linewidth=1.5, label=label)
     axes.axhline(_TARGET, color=INK, linewidth=0.6)
     have = seeds_of_mean(view.mean)
@@ -33,6 +33,6 @@ def power_plot(view: View, curves: tuple[PowerCurve, ...]) -> Figure:
     axes.text(have, 1.03, f"{have} seeds, as run", transform=axes.get_xaxis_transform(), ha="center", fontsize=8)
     axes.set_ylim(0, 1.02)
     axes.set_xlabel("training seeds per arm")
-    axes.set_ylabel("power of the guarded t")
+    axes.set_ylabel("power of the verdict")
     figure.legend(loc="outside upper center", ncols=len(curves), fontsize=8)
     return figure

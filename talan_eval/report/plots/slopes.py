@@ -30,22 +30,25 @@ def slopes(view: View) -> Figure:
     grid = figure.subplots(rows, columns, squeeze=False)
     panels = grid.ravel()
     for axes, cell, name in zip(panels, view.cells, view.cell_names, strict=False):
-        _panel(axes, cell, lines=view.contrast.pairing != "independent")
+        up, down = (GAINED, LOST) if view.result.measure.higher_is_better else (LOST, GAINED)
+        _panel(axes, cell, None if view.contrast.pairing == "independent" else (up, down))
         title = one_line(name)
         axes.set_title(title if len(title) <= _LONGEST else f"{title[: _LONGEST - 1]}…")
         axes.set_xticks((0, 1), ("base", "treat"))
     for axes in panels[len(view.cells) :]:
         axes.set_axis_off()
     for row in grid:
-        row[0].set_ylabel("score, points")
+        row[0].set_ylabel(f"score, {view.unit}")
     return figure
 
 
-def _panel(axes: Axes, cell: Cell, *, lines: bool) -> None:
-    if lines:
+def _panel(axes: Axes, cell: Cell, colours: tuple[str, str] | None) -> None:
+    """Draw one line per seed, in the colours of those that rise and that fall; marks alone without colours."""
+    if colours is not None:
+        up, down = colours
         base = cell.base_by_seed if len(cell.base_by_seed) > 1 else cell.base_by_seed * len(cell.deltas)
         for start, delta in zip(base, cell.deltas, strict=True):
-            style, colour = ("-", GAINED) if delta > 0 else ("--", LOST) if delta < 0 else (":", NEUTRAL)
+            style, colour = ("-", up) if delta > 0 else ("--", down) if delta < 0 else (":", NEUTRAL)
             axes.plot((0, 1), (start, start + delta), style, color=colour, linewidth=1.4, marker="o", markersize=3.5)
     else:
         for place, scores in enumerate((cell.base_by_seed, cell.treat_by_seed)):

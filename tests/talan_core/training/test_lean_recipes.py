@@ -27,6 +27,7 @@ def half(backbone, **changes):
 def test_hub_backbones_are_trained_so():
     recipe = find_backbone("owner/model").training
     assert (recipe.autocast, recipe.logits, recipe.encoding) == (True, "targets", "drawn")
+    assert recipe.packing == "auto"
 
 
 @pytest.mark.parametrize("changes", [{}, {"packing": True}, {"gradient_checkpointing": True}])

@@ -9,8 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from peft import PromptTuningConfig, get_peft_model
+from transformers import BloomConfig, BloomForCausalLM
 
 from talan_core.arms import build, parse_arm
+from talan_core.attach import TalanAttachment
 from talan_core.errors import UserError
 from talan_core.quiet import library_warnings_silenced
 from talan_core.training.data import IGNORED, EncodedExample, collate, encode
@@ -97,6 +99,63 @@ def test_adapters_that_change_the_sequence_are_refused(backbone):
         model = get_peft_model(backbone(), PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3))
     with pytest.raises(UserError, match="PROMPT_TUNING changes the sequence"):
         check_packing(model)
+
+
+def test_what_can_be_packed_is_where_that_is_left_to_a_probe(run, trained, bit_equal):
+    left = dataclasses.replace(SETTINGS, packing="auto")
+    for arm in ("talan+lora", "full", "loreft"):
+        asked, log = run(arm, dataclasses.replace(SETTINGS, packing=True))
+        found, log_found = run(arm, left)
+        assert log.packed
+        assert log_found.packed
+        assert log_found.losses == log.losses
+        assert bit_equal(trained(found), trained(asked))
+
+
+def test_what_cannot_be_packed_is_padded_in_every_arm_alike(run, backbone, trained, bit_equal):
+    left = dataclasses.replace(SETTINGS, packing="auto")
+    with pytest.raises(UserError, match="changes the sequence"):
+        run("prompt", dataclasses.replace(SETTINGS, packing=True))
+    asked, log = run("prompt", SETTINGS)
+    found, log_found = run("prompt", left)
+    assert not log_found.packed
+    assert log_found.losses == log.losses
+    assert bit_equal(trained(found), trained(asked))
+
+    def deaf(made):
+        """A backbone that reads no positions, so that examples of a row would see each other."""
+        made.model.register_forward_pre_hook(
+            lambda _, args, kwargs: (args, {**kwargs, "position_ids": None}), with_kwargs=True
+        )
+        return made
+
+    for arm in ("lora", "talan+lora"):
+        asked, log = run(arm, SETTINGS, model=deaf(backbone()))
+        found, log_found = run(arm, left, model=deaf(backbone()))
+        assert not log_found.packed
+        assert log_found.losses == log.losses
+
+
+def test_a_backbone_that_takes_no_positions_is_padded(run):
+    config = BloomConfig(vocab_size=300, hidden_size=16, n_layer=2, n_head=2)
+    log = run("lora", dataclasses.replace(SETTINGS, packing="auto"), model=BloomForCausalLM(config))[1]
+    assert not log.packed
+    with pytest.raises(UserError, match="BloomForCausalLM takes no position numbers"):
+        run("lora", dataclasses.replace(SETTINGS, packing=True), model=BloomForCausalLM(config))
+
+
+def test_a_block_that_leaks_is_an_error_and_not_another_shape_than_its_pair(run, monkeypatch):
+    context = TalanAttachment._context
+
+    def blind(self, hidden, cache, _):
+        self._callers_positions = None
+        return context(self, hidden, cache, {})
+
+    monkeypatch.setattr(TalanAttachment, "_context", blind)
+    left = dataclasses.replace(SETTINGS, packing="auto")
+    assert run("lora", left)[1].packed
+    with pytest.raises(UserError, match="the memory of the block differs"):
+        run("talan[layer=1]+lora", left)
 
 
 def test_packing_changes_the_cost_of_a_step_not_its_loss_or_update(run, backbone, trained):

@@ -11,6 +11,7 @@ import torch
 from talan_core.arms import build, parse_arm
 from talan_core.backbones.names import find_backbone
 from talan_core.errors import UserError
+from talan_core.partners import PARTNERS
 from talan_core.recipes.recipe import FIELDS, differences, json_properties, parse_recipe, recipe_of
 from talan_core.training.arguments import training_arguments
 from talan_core.training.requirements import check_available
@@ -65,15 +66,31 @@ def test_every_field_can_be_typed():
         (["steps=3", "steps=4"], "gives steps twice"),
         (["lr=1", "learning_rate=1"], "gives learning_rate twice"),
         (["steps=3.5"], "not a whole number"),
-        (["packing=yes"], "not true or false"),
+        (["autocast=yes"], "not true or false"),
+        (["packing=yes"], "not true, false or auto"),
         (["optimizer=sgd"], "not one of adamw"),
         (["learning_rate=nan"], "not a finite number"),
+        (["steps=1_000"], "not a whole number"),
+        (["steps=\uff11\uff12"], "not a whole number"),
     ],
 )
 def test_mistakes_in_a_recipe_are_named_with_what_to_type(typed, says):
     with pytest.raises(UserError, match=says) as caught:
         parse_recipe(typed)
     assert caught.value.fix
+
+
+@pytest.mark.parametrize("typed", ["steps=99999999999999999", "batch_size=1000000001", "epochs=1e308", "lr=1e300"])
+def test_what_is_beyond_any_use_is_refused_before_it_is_counted_out(typed):
+    with pytest.raises(UserError, match=r"at most 1000000000|from 1 to 1000000000"):
+        settled("lora", typed)
+
+
+def test_packing_may_be_left_to_a_probe():
+    assert [settled("lora", f"packing={typed}").packing for typed in ("auto", "True", "false")] == ["auto", True, False]
+    assert settled("lora", "packing=auto").to_dict()["packing"] == "auto"
+    with pytest.raises(UserError, match="packing='yes': must be true, false or auto"):
+        TrainingSettings(steps=1, packing="yes")
 
 
 def test_what_contradicts_itself_is_refused():
@@ -108,6 +125,9 @@ def test_the_brackets_of_an_arm_come_before_what_was_typed_and_that_before_the_p
     assert settled("full").learning_rate == pytest.approx(3e-4)
     assert settled("full", "lr=1e-3").learning_rate == 1e-3
     assert settled("full[lr=2e-5]", "lr=1e-3").learning_rate == 2e-5
+    for kind in PARTNERS:
+        if (arm := parse_arm(kind)).is_trained_by_gradients:
+            assert settled(f"{arm.name}[lr=2e-5]").learning_rate == 2e-5
     assert settled("ia3").learning_rate > settled("lora").learning_rate
     assert settled("talan+lora[lr=2e-4,schedule=constant,weight_decay=0.1]") == dataclasses.replace(
         MICRO, learning_rate=2e-4, schedule="constant", weight_decay=0.1
@@ -122,6 +142,9 @@ def test_a_recipe_in_brackets_is_part_of_the_arms_name():
     assert arm.name == "talan[slots=2]+lora[r=4,lr=0.0002]"
     assert parse_arm(arm.name) == arm
     assert parse_arm("lora[lr=0.0002]") == parse_arm("lora[lr=2e-4]") != parse_arm("lora")
+    assert parse_arm("lora[ learning_rate = 2e-4 ]").name == "lora[lr=0.0002]"
+    with pytest.raises(UserError, match="lr is given twice"):
+        parse_arm("lora[lr=1e-4,learning_rate=2e-4]")
 
 
 @pytest.mark.parametrize(

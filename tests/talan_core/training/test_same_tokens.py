@@ -71,6 +71,18 @@ def test_the_ends_of_answers_are_those_that_are_trained(tokenizer, name):
     assert ends == WRITTEN.get(name, {EOS})
 
 
+@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize("content", ["<user>1+1=<end> so 2", "<end>", "end", "e"])
+def test_special_tokens_inside_an_answer_end_nothing(tokenizer, name, content):
+    tokenizer.chat_template = TEMPLATES[name] + "{% if add_generation_prompt %}<assistant>{% endif %}"
+    (example,) = encode(tokenizer, [Example(QUESTION, content, "sums")], 200).examples
+    learned = list(example.input_ids[example.prompt_length :])
+    spoken = tokenizer.encode(content)
+    assert learned[: len(spoken)] == spoken
+    assert learned[-1] in answer_ends(tokenizer)
+    assert len([token for token in learned[len(spoken) :] if token in (EOS, END)]) == 1
+
+
 def fixed_answer(model, tokens):
     """Make a model say these tokens whatever it is asked, one per step, by its position."""
     said = iter(tokens)

@@ -58,6 +58,16 @@ def test_options_that_do_not_go_together(words, says):
     assert "Traceback" not in done.stderr
 
 
+def test_all_wrong_options_are_named_before_a_log_is_read():
+    wrong = {"--pairs": "al", "--pairing": "pared", "--trial-axis": "seeds", "--allow-unpaired": "drp", "--alpha": "2"}
+    done = run("no-such-log", *(word for pair in wrong.items() for word in pair), "--unit", "loss")
+    assert done.returncode == 2
+    for said in ("6 mistakes", "--pairs 'al'", "--pairing 'pared'", "--trial-axis 'seeds'", "--allow-unpaired 'drp'"):
+        assert said in done.stderr
+    assert "alpha is 2" in done.stderr
+    assert "no-such-log" not in done.stderr
+
+
 def test_a_trained_comparison_is_not_overwritten(tmp_path):
     (tmp_path / "manifest.json").write_text("{}", encoding="utf-8")
     done = run(*BOTH, "--out", str(tmp_path))

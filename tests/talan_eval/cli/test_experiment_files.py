@@ -58,6 +58,14 @@ def test_seeds_are_a_count_or_a_list_in_a_file_too(tmp_path, seeds, read):
     assert read_options(written(tmp_path, f"seeds = {seeds}"), CompareRequest)["seeds"] == read
 
 
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.toml", 'base = "dora"'), ("a.yaml", "base: dora"), ("a.json", '{"base": "dora"}')]
+)
+def test_a_mark_of_byte_order_before_the_text_is_passed_over(tmp_path, name, text):
+    (tmp_path / name).write_text("\N{BYTE ORDER MARK}" + text, encoding="utf-8")
+    assert read_options(tmp_path / name, CompareRequest) == {"base": "dora"}
+
+
 def test_an_empty_file_sets_nothing(tmp_path):
     assert read_options(written(tmp_path, "", "e.yaml"), CompareRequest) == {}
 

@@ -58,6 +58,22 @@ def test_one_of_four_benchmarks_is_found_seldom_and_their_mean_often():
     assert more[1].power == mean.power  # the first contrast's mean has an error rate of its own
 
 
+def test_the_pass_of_a_gate_is_planned_for_what_a_gate_decides_on():
+    one, mean = make_plan(PowerRequest(items=500, delta=1.4, cells=4)).rows
+    assert (one.gate_margin, one.gate_pass) == (None, None)  # one benchmark among several never passes
+    assert make_plan(PowerRequest(items=500, delta=mean.gate_margin, cells=4)).rows[1].gate_pass == pytest.approx(0.8)
+    five, six = (make_plan(PowerRequest(items=500, seeds=seeds, delta=4.0)) for seeds in (5, 6))
+    assert five.rows[0].gate_pass < five.rows[0].power - 0.05  # the bootstrap-t, which no verdict asks for
+    assert six.rows[0].gate_pass > six.rows[0].power
+    shown = power.main_table(five)
+    (row,) = shown.rows
+    assert row[[column.name for column in shown.columns].index("PASS at 4")] == f"{five.rows[0].gate_pass:.0%}"
+    assert any("PASS at 4: the same chance with a margin of 4." in line for line in power.legend(five))
+    assert make_plan(PowerRequest(items=500, alpha=0.6, power=0.9)).rows[0].gate_margin is None
+    (two,) = make_plan(PowerRequest(items=500, seeds=2, delta=1.0)).rows
+    assert (two.gate_margin, two.gate_pass) == (None, 0.0)
+
+
 def test_two_seeds_and_single_benchmarks_of_four_seeds_have_no_verdict_to_plan():
     (row,) = make_plan(PowerRequest(items=500, seeds=2, delta=1.0)).rows
     assert (row.mde, row.power) == (None, 0.0)

@@ -7,8 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
-from talan_eval.cli.progress import Forecast, PlainProgress, Workload, progress_for, spoken
+from talan_eval.cli.progress import Forecast, PlainProgress, progress_for, spoken
 from talan_eval.execution.events import Event
+from talan_eval.execution.workload import Workload
 from talan_eval.grid import Evaluation, Run
 
 RUNS = [Run(f"train-{seed}", "lora", "micro", seed, (Evaluation(f"a-{seed}", "a"),)) for seed in (0, 1)]

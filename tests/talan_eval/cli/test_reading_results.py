@@ -18,10 +18,12 @@ from talan_core.errors import UserError
 from talan_eval.cli.checkup import EXTRAS, examine
 from talan_eval.cli.init import experiment_file
 from talan_eval.cli.main import app
+from talan_eval.comparison import ContrastSpec, Origin, compare
 from talan_eval.pipeline.answers import publishes, read_flips
 from talan_eval.pipeline.must_pass import read_must_pass
 from talan_eval.requests.compare import CompareRequest
 from talan_eval.requests.experiment_file import read_options
+from talan_eval.result.evidence import Measure
 from talan_eval.result.reading import read_result
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
@@ -213,6 +215,7 @@ def test_results_of_another_form_are_refused_with_a_reason(finished, change, sai
         (["report", "{run}", "--format", "docx"], "Unknown format 'docx'"),
         (["report", "{run}", "--format", ","], "names no format"),
         (["report", "{run}", "--margin", "-1"], "--margin 1.0"),
+        (["report", "{run}", "--margin", "101", "--gain", "0"], "--gain 1.0"),
         (["report", "{run}", "--gain", "0"], "--gain 1.0"),
         (["report", "{run}", "--track", "mlflow"], "Unknown tracker"),
         (["gate", "{run}", "--margin", "nan"], "--margin 1.0"),
@@ -290,3 +293,18 @@ def test_doctor_names_what_it_found(tmp_path, monkeypatch):
     for name in ("python", "packages", "device", "sandbox", "benchmarks", "disk", "hub"):
         assert name in done.stdout
     assert "gsm8k: unusable" in " ".join(done.stdout.split())
+
+
+def test_a_margin_of_a_report_ends_at_100_only_where_it_is_in_points(tmp_path, matrices):
+    arms = {"lora": 0.0, "talan+lora": 0.0}
+    seconds = Measure(unit="seconds", higher_is_better=False, lower=0, upper=None)
+    found = [
+        dataclasses.replace(one, items=dataclasses.replace(one.items, measure=seconds), scores=500 + 90 * one.scores)
+        for one in matrices(arms=arms)
+    ]
+    made = compare(found, [ContrastSpec("lora", "talan+lora")], Origin({"made": "here"}))
+    (tmp_path / "result.json").write_text(made.to_json(), encoding="utf-8")
+    done = run("report", tmp_path, "--margin", "400", "--gain", "300", "--format", "md")
+    assert done.returncode == 0, done.stderr
+    assert "equal within 400" in done.stdout
+    assert run("report", tmp_path, "--margin", "inf").returncode == 2

@@ -80,11 +80,11 @@ def each(change):
 
 
 def off_by_one(likelihoods):
-    return [Likelihood(one.log_probability, one.tokens + 1) for one in likelihoods]
+    return [Likelihood(one.log_probability, one.tokens + 1, one.greedy) for one in likelihoods]
 
 
 def in_sum_of_the_batch(likelihoods):
-    return [Likelihood(one.log_probability + 0.01 * len(likelihoods), one.tokens) for one in likelihoods]
+    return [Likelihood(one.log_probability + 0.01 * len(likelihoods), one.tokens, one.greedy) for one in likelihoods]
 
 
 BROKEN = {
@@ -101,11 +101,16 @@ BROKEN = {
     },
     "top_p has no effect": {"settings": setting(top_p=1.0)},
     "an empty text has a likelihood": {"likelihoods": off_by_one},
-    "negative log-probability": {"likelihoods": each(lambda one: Likelihood(-one.log_probability, one.tokens))},
+    "negative log-probability": {
+        "likelihoods": each(lambda one: Likelihood(-one.log_probability, one.tokens, one.greedy))
+    },
     "do not follow their pairs": {"likelihoods": lambda found: sorted(found, key=lambda one: one.log_probability)},
     "a pair alone has another likelihood": {"likelihoods": in_sum_of_the_batch},
     "and the probe says": {
         "likelihoods": each(lambda one: dataclasses.replace(one, log_probability=one.log_probability * 1.5))
+    },
+    "is the likeliest token after a prompt": {
+        "likelihoods": each(lambda one: dataclasses.replace(one, greedy=not one.greedy))
     },
     "do not add up to 1": {"states": lambda states: {name: values + 1 for name, values in states.items()}},
     "no vector in float32": {"states": lambda states: {name: v.astype(np.float64) for name, v in states.items()}},

@@ -115,6 +115,11 @@ def test_limited_runs_are_compared_and_called_so(pair, answer):
     assert any(text == "task scored in part: --limit 10, of 1319 items." for text in answer().warnings)
 
 
+def test_a_limit_that_leaves_nothing_out_is_none(pair, answer):
+    pair(limit=10.0, total=10)
+    assert not any("scored in part" in text for text in answer().warnings)
+
+
 def test_a_share_as_limit_counts_as_lm_eval_counts_it(pair, answer, tmp_path):
     pair(limit=0.1, total=95)
     for arm in ("base", "treat"):  # before 0.4.13 the count was that of another task

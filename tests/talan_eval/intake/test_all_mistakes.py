@@ -11,6 +11,10 @@ from talan_eval.requests.compare import CompareRequest
 
 WRONG = {
     "treat": (("talan+lora", "lorra"), "lorra"),
+    "fixed": (("ia3",), "--fixed ia3 is none of the arms"),
+    "pairs": ("al", "--pairs 'al'"),
+    "pairing": ("pared", "--pairing 'pared'"),
+    "confirm": (-1, "--confirm -1"),
     "seeds": ("seven", "seven"),
     "tasks": ("gsm8k_micro,gsm8k_mikro,mbppp", "gsm8k_mikro"),
     "train_tasks": ("nothing_such", "nothing_such"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,10 +12,12 @@ from talan_eval.execution.run_worker import sample_name
 from talan_eval.experiment import BackboneIdentity, Experiment, TaskSpec, TrainingSource, TunedBackbone
 from talan_eval.generation.evaluate import EvaluatedAnswers
 from talan_eval.generation_settings import GenerationSettings
-from talan_eval.grid import plan
+from talan_eval.grid import Evaluation, plan
 from talan_eval.pipeline.collect import collect
+from talan_eval.records.notes import mixed_checkpoints
 from talan_eval.records.samples import Sample, write_samples
 from talan_eval.result.contrast import ContrastSpec
+from talan_eval.store.failures import Failure
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
 
@@ -66,16 +70,16 @@ def samples(arm, seed):
             yield Sample(f"i{item}", "p", float(right), verdict, None, "", "", number, strict, symbolic)
 
 
-@pytest.fixture
-def result(tmp_path):
-    asked = experiment()
-    store = Store.open(tmp_path / "out", Manifest(asked.to_json(), "2026-01-01T00:00:00+00:00"))
-    for run in plan(asked):
+def sealed(directory, asked, runs):
+    """Seal the answers of some runs."""
+    store = Store.open(directory, Manifest(asked.to_json(), "2026-01-01T00:00:00+00:00"))
+    for run in runs:
         for cell in run.evaluations:
             evaluation = EvaluatedAnswers(tuple(samples(run.arm, run.seed)), {})
             record = {
                 "kind": "evaluation",
                 "arm": run.arm,
+                "backbone": run.backbone,
                 "seed": run.seed,
                 "task": cell.task,
                 "max_logit_change": 1.0,
@@ -83,7 +87,13 @@ def result(tmp_path):
                 "disagreements": evaluation.disagreements,
             }
             store.seal(cell.cell_id, record, {sample_name(cell): write_samples(evaluation.samples)})
-    return collect(store, asked, plan(asked))
+    return store
+
+
+@pytest.fixture
+def result(tmp_path):
+    asked = experiment()
+    return collect(sealed(tmp_path / "out", asked, plan(asked)), asked, plan(asked))
 
 
 def test_an_item_scores_the_mean_of_its_samples(result):
@@ -103,3 +113,36 @@ def test_disagreements_of_the_two_graders_are_said(result):
 def test_generation_settings_read_back_from_json():
     asked = experiment()
     assert Experiment.model_validate(json.loads(json.dumps(asked.to_json()))) == asked
+
+
+def test_what_is_missing_is_named_with_its_backbone_where_there_are_several(tmp_path):
+    one = experiment()
+    other = one.backbones[0].model_copy(
+        update={"identity": BackboneIdentity(name="other", commit=None, sha256="1", note="")}
+    )
+    several = one.model_copy(update={"backbones": (one.backbones[0], other)})
+    for asked, said in (
+        (one, ["math500: no result of lora at seed 1, so"]),
+        (several, [f"math500: no result of lora on {name} at seed 1, so" for name in ("micro", "other")]),
+    ):
+        runs = plan(asked)
+        gone = [run for run in runs if (run.arm, run.seed) == ("lora", 1)]
+        store = sealed(tmp_path / str(len(said)), asked, [run for run in runs if run not in gone])
+        failures = {
+            run.cell_id: Failure(run.cell_id, run.arm, run.seed, "", "memory", "no memory", "", 1) for run in gone
+        }
+        found = collect(store, asked, runs, failures)
+        assert [text.split(" the pair")[0] for text in found.warnings if "no result" in text] == said
+        assert len(found.failed_cells) == len(gone)
+
+
+def test_a_run_that_was_trained_twice_is_named_with_its_backbone_and_without_the_seed_it_has_not():
+    asked = experiment()
+    runs = plan(asked)
+    records = {cell.cell_id: SimpleNamespace(data={"weights": "a"}) for run in runs for cell in run.evaluations}
+    assert mixed_checkpoints(asked, runs, records) == []
+    twice = [replace(run, evaluations=(*run.evaluations, Evaluation("again", "other"))) for run in runs]
+    records["again"] = SimpleNamespace(data={"weights": "b"})
+    assert mixed_checkpoints(asked, twice, records)[0].startswith("lora at seed 0 was trained more than once")
+    fixed = asked.model_copy(update={"fixed": ("lora",)})
+    assert mixed_checkpoints(fixed, twice, records)[0].startswith("lora was trained more than once")

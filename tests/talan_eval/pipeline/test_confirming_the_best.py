@@ -14,7 +14,12 @@ from talan_eval.generation_settings import GenerationSettings
 from talan_eval.grid import confirmation, plan
 from talan_eval.pipeline.collect import collect, selected_arms
 from talan_eval.records.samples import Sample, write_samples
-from talan_eval.report.wording import selection as said_of
+from talan_eval.report.context import Context
+from talan_eval.report.cost import cost_table
+from talan_eval.report.layout import overview
+from talan_eval.report.selection_words import selection as said_of
+from talan_eval.report.view import views
+from talan_eval.result.consistent import contradictions
 from talan_eval.result.contrast import ContrastSpec
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
@@ -53,15 +58,19 @@ def experiment():
     )
 
 
-def seal(store, runs):
+def seal(store, runs, gains=None):
+    """Seal answers that are right at the rate of arm and item, or at one of arm and benchmark."""
     for run in runs:
-        rng = np.random.default_rng([run.seed, len(run.arm), ord(run.arm[0])])
-        right = [rng.random() < rate(run.arm, item, run.seed) for item in ITEMS]
-        samples = [
-            Sample(item, "p", float(ok), "match" if ok else "mismatch", None, "", "", 0, None, None)
-            for item, ok in zip(ITEMS, right, strict=True)
-        ]
         for cell in run.evaluations:
+            rng = np.random.default_rng([run.seed, len(run.arm), ord(run.arm[0])])
+            rates = [
+                rate(run.arm, item, run.seed) if gains is None else 0.2 + gains.get((run.arm, cell.task), 0.0)
+                for item in ITEMS
+            ]
+            samples = [
+                Sample(item, "p", float(ok), "match" if ok else "mismatch", None, "", "", 0, None, None)
+                for item, ok in ((item, rng.random() < share) for item, share in zip(ITEMS, rates, strict=True))
+            ]
             record = {
                 "kind": "evaluation", "arm": run.arm, "seed": run.seed, "task": cell.task, "max_logit_change": 1.0,
                 "seconds": 1.0, "disagreements": {},
@@ -106,6 +115,62 @@ def test_on_the_items_that_chose_only_retraining_is_confirmed(confirmed):
     assert (one.held_out_items, one.confirmed.e2) == (0, None)
     assert one.confirmed.delta > 25
     assert "so it speaks of E1 only" in " ".join(said_of(confirmed[2][ALL]))
+
+
+def test_the_result_holds_what_answered_on_fresh_seeds(confirmed):
+    for settings, arms in ((ALL, ("lora", "ia3")), (HALF, ("lora", "dora"))):
+        found = confirmed[2][settings]
+        one = found.selection
+        assert tuple(record.name for record in one.arms) == arms
+        assert {record.seeds for record in one.arms} == {(5, 6, 7, 8, 9)}
+        base, best = (record.scores[0] for record in one.arms)
+        assert base.n_items == (one.held_out_items or len(ITEMS))
+        assert best.mean - base.mean == pytest.approx(one.confirmed.delta)
+        assert [b - a for a, b in zip(base.by_seed, best.by_seed, strict=True)] == pytest.approx(one.confirmed.deltas)
+        assert not tuple(contradictions(found))
+        forged = best.model_copy(update={"mean": best.mean + 5, "by_seed": tuple(v + 5 for v in best.by_seed)})
+        both = (one.arms[0], one.arms[1].model_copy(update={"scores": (forged,)}))
+        changed = found.model_copy(update={"selection": one.model_copy(update={"arms": both})})
+        assert [said for said in contradictions(changed) if said.startswith("selection.arms")]
+        (shown,) = (part.table for part in overview(views(found, Context())) if part.key == "confirmation")
+        assert ("held-out items alone" in shown.title) == (settings is HALF)
+
+
+def test_the_time_of_an_answer_counts_those_of_the_confirmation(confirmed):
+    """10 s are recorded for the ten evaluations of each arm that was confirmed, 5 s for the five of the other."""
+    found = confirmed[2][HALF]
+    table = cost_table(found)
+    names = [column.name for column in table.columns]
+    answers = {row[0]: row[names.index("answers")] for row in table.texts()}
+    assert answers == {"lora": "600", "dora": "600", "ia3": "300"}
+
+
+def test_one_fresh_seed_speaks_of_a_pair_of_checkpoints(tmp_path):
+    asked = experiment().model_copy(update={"confirm": 1})
+    store = Store.open(tmp_path / "out", Manifest(asked.to_json(), "2026-01-01T00:00:00Z"))
+    runs = (*plan(asked), *confirmation(asked, asked.arms))
+    seal(store, runs)
+    for settings in (ALL, HALF):
+        text = said_of(collect(store, asked, runs, statistics=settings))[-1]
+        assert "(E0 95 % CI" in text
+        assert "nothing about re-training" in text
+        assert "speaks of E1" not in text
+
+
+def test_the_weights_of_the_mean_choose_too(tmp_path):
+    one = experiment()
+    asked = one.model_copy(update={"tasks": (*one.tasks, one.tasks[0].model_copy(update={"name": "gsm8k"}))})
+    gains = {("dora", "math500"): 0.5, ("ia3", "gsm8k"): 0.3}
+    store = Store.open(tmp_path / "out", Manifest(asked.to_json(), "2026-01-01T00:00:00Z"))
+    runs = (*plan(asked), *confirmation(asked, asked.arms))
+    seal(store, runs, gains)
+    for weights, best in (((), "dora"), (("gsm8k=9",), "ia3")):
+        settings = StatisticsSettings(resamples=50, weights=weights)
+        assert selected_arms(store, asked, plan(asked), settings) == ("lora", best)
+        found = collect(store, asked, runs, statistics=settings)
+        assert (found.selection.best.treatment, found.selection.arms[1].name) == (best, best)
+        assert found.selection.confirmed.delta > 10
+        assert not tuple(contradictions(found))
 
 
 def test_before_anything_is_trained_anew_the_choice_stands_unconfirmed(confirmed):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import pytest
 
 from talan_eval.comparison import ContrastSpec
@@ -134,3 +137,16 @@ def test_matrices_of_arms_with_like_names_have_files_of_their_own(tmp_path, many
     assert len(files) == 3
     texts = [text.decode() for name, text in files.items() if name != "scores/index.csv"]
     assert sorted(texts) == ["seed,i0,i1\r\n3,0.0,0.5\r\n", "seed,i0,i1\r\n3,1.0,0.5\r\n"]
+
+
+def test_the_index_of_scores_says_which_seeds_confirm(tmp_path, many):
+    store = Store.open(tmp_path / "run", Manifest({"name": "x"}, "2026-01-01T00:00:00+00:00"))
+    for arm, seeds in (("lora", (0, 1, 2, 3)), ("dora", (0, 1))):
+        for seed in seeds:
+            sealed(store, arm, "micro", seed, [1, 0])
+    made = many()
+    chosen = made.selection.model_copy(update={"confirmation_seeds": (2, 3)})
+    files = score_files(tmp_path / "run", made.model_copy(update={"selection": chosen}))
+    rows = list(csv.DictReader(io.StringIO(files["scores/index.csv"].decode(), newline="")))
+    found = {row["arm"]: (row["n_seeds"], row["confirmation_seeds"]) for row in rows}
+    assert found == {"lora": ("4", "2 3"), "dora": ("2", "")}

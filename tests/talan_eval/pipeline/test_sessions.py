@@ -189,6 +189,29 @@ def test_without_any_pair_there_is_no_report_but_a_reason(prepared):
     assert not (asked.assignments[0].directory / "result.json").exists()
 
 
+def test_without_any_run_at_all_there_is_no_report_but_the_reasons(prepared):
+    asked = prepared(asked=experiment(seeds=(0,)))
+    with open_session(asked) as session:
+        for run in session.runs:
+            session.store.fail(Failure(run.cell_id, run.arm, 0, "", "dead", f"{run.arm} does nothing", "", 1))
+        with pytest.raises(IncompleteGridError, match=r"lora does nothing\n(.|\n)*No run of lora and talan") as caught:
+            session.write_reports()
+    assert caught.value.exit_code == 4
+
+
+def test_a_choice_that_failed_runs_forbid_leaves_nothing_to_confirm_and_ends_as_without_confirmation(prepared):
+    asked = prepared(asked=experiment(seeds=(0,), arms=("lora", "talan+lora", "dora"), confirm=2))
+    lost = plan(asked.experiment)[0]
+    with open_session(asked) as session:
+        compute(session, leave_out=set(cells_of([lost])))
+        with pytest.raises(UserError, match="No run of lora is finished"):
+            session.confirmation()  # nothing says why
+        session.store.fail(Failure(lost.cell_id, "lora", 0, "", "diverged", "the loss is nan", "", 1))
+        assert session.confirmation() == ()
+        with pytest.raises(IncompleteGridError, match="the loss is nan"):
+            session.write_reports()
+
+
 def test_a_failure_whose_cells_were_finished_since_is_none(prepared):
     asked = prepared()
     finish(asked)

@@ -93,7 +93,7 @@ def csv_values(document, contrast, one, level):
         "holm_p": None if mean else one["holm_p"], "maxt_p": None if mean else one["maxt_p"],
         "family_p": one["family_p"] if mean else None,
         "r": path(one, "pairedness", "correlation"), "width_ratio": path(one, "pairedness", "width_ratio"),
-        "signature": document["signature"],
+        "signature": document["signature"], "unit": document["measure"]["unit"], "recipes": None,
     }  # fmt: skip
 
 
@@ -144,6 +144,8 @@ def expected_tables(document):
     tables[None, "matrix"] = matrix_rows(document) if several else []
     shown = several or any(arm["diverged"] for arm in document["arms"])
     tables[None, "arms"] = arm_rows(document) if shown else []
+    chosen = document["selection"]
+    tables[None, "confirmation"] = [] if chosen is None else arm_rows({"arms": chosen["arms"]})
     tables[None, "cost"] = cost_rows(document)
     return tables
 

@@ -83,10 +83,10 @@ def unescaped(text):
     return re.sub("|".join(map(re.escape, sorted(UNESCAPED, key=len, reverse=True))), lambda m: UNESCAPED[m[0]], text)
 
 
-def read_terminal(result, context, width=700):
+def read_terminal(result, width=700):
     """Read every table of the terminal report; headings of several lines come back as one."""
     console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(TerminalReport(result, context))
+    console.print(TerminalReport(result))
     lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
     groups = [group.splitlines() for group in re.split(r"\n{2,}", "\n".join(lines)) if group.strip()]
     found = []

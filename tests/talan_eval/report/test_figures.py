@@ -15,7 +15,7 @@ pytest.importorskip("matplotlib")
 def figures(cell, result):
     found = result([cell("a", seeds=3), cell("b", seeds=3)])
     entries = (Flip(0, 0, 0, "i0", 1.0, 0.0), Flip(0, 0, 1, "i0", 1.0, 0.0), Flip(0, 0, 2, "i1", 0.0, 1.0))
-    curve = PowerCurve(1.0, (3, 7), (0.3, 0.9))
+    curve = PowerCurve(1.0, "points", (3, 7), (0.3, 0.9))
     return {one.name: one for one in draw(found, Context(flips=Flips(entries), power=(curve,)))}
 
 

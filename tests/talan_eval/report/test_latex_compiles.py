@@ -8,8 +8,7 @@ import subprocess
 import pytest
 
 from talan_eval.report import latex, methods
-from talan_eval.report.context import Context, NotWorse
-from talan_eval.result.margins import margin_tests
+from talan_eval.result.margins import within_margin
 
 pytestmark = pytest.mark.latex
 NAMES = [
@@ -32,8 +31,7 @@ def test_the_tables_compile(many, tmp_path):
         contrasts.append(contrast.model_copy(update={"cells": cells, "treatment": r"\undefined{}"}))
     changes = {"contrasts": tuple(contrasts), "signature": f"{found.signature}|{NAMES[2]}"}
     found = found.model_copy(update=changes)
-    margins = [NotWorse(30, tuple(test.word for test in one.cells), one.mean.word) for one in margin_tests(found, 30)]
-    (tmp_path / "tables.tex").write_text(latex.render(found, Context(not_worse=tuple(margins))), "ascii")
+    (tmp_path / "tables.tex").write_text(latex.render(within_margin(found, 30)), "ascii")
     (tmp_path / "methods.tex").write_text(methods.latex_paragraph(found), "ascii")
     (tmp_path / "references.bib").write_text(methods.bibliography(found), "ascii")
     (tmp_path / "paper.tex").write_text(

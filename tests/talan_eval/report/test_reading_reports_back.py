@@ -10,10 +10,12 @@ import pytest
 from talan_eval.comparison import ContrastSpec, Origin, StatisticsSettings, compare
 from talan_eval.comparison.arm_records import ArmFacts
 from talan_eval.report.columns import cell_columns
-from talan_eval.report.context import Context, NotWorse
+from talan_eval.report.context import Context
 from talan_eval.report.layout import closing, details, overview
 from talan_eval.report.table import ColumnOf, records
 from talan_eval.report.view import views
+from talan_eval.result.evidence import MarginTest
+from talan_eval.result.margins import ContrastMargins, with_margins
 from talan_eval.result.schema import FailedCell, LiveProbe, Result
 
 from .expected import csv_values, expected_tables
@@ -21,6 +23,7 @@ from .readers import agrees, every_face, read_csv, read_terminal
 
 RICH = StatisticsSettings(resamples=200, slices=("subject",), also=("wilcoxon", "tost"), margin=2.0)
 QUICK = StatisticsSettings(resamples=200)
+NOWHERE = Origin(provenance={})
 COSTS = ("training_seconds", "evaluation_seconds", "trained_parameters", "peak_memory_bytes")
 BY_ARM = {
     "lora": dict(zip(COSTS, (50.0, 10.0, 12_345, 3_000_000_000), strict=True)),
@@ -58,6 +61,19 @@ def many_on_two(matrices):
     return compare(found, contrasts, Origin(provenance={"times": {"by_arm": BY_ARM}}, arms=facts), RICH)
 
 
+def confirmed_best(matrices):
+    found = compare(labelled(matrices()), [ContrastSpec("lora", arm) for arm in ("dora", "noise+lora")], NOWHERE, QUICK)
+    fresh = compare(labelled(matrices(seeds=5)), [ContrastSpec("lora", "dora")], NOWHERE, QUICK)
+    chosen = found.selection.model_copy(
+        update={
+            "confirmation_seeds": tuple(range(5)),
+            "confirmed": fresh.contrasts[0].aggregate,
+            "arms": fresh.arms[:2],
+        }
+    )
+    return found.model_copy(update={"selection": chosen})
+
+
 def mixed_pairings(matrices):
     """A base without seeds, independent seeds of unequal number, and a paired contrast, in one family."""
     found = []
@@ -87,7 +103,7 @@ def one_seed(matrices):
     return compare(found, [ContrastSpec("lora", "talan+lora")], Origin(provenance={}), QUICK)
 
 
-MAKERS = (one_pair, many_on_two, mixed_pairings, diverged, one_seed)
+MAKERS = (one_pair, many_on_two, confirmed_best, mixed_pairings, diverged, one_seed)
 
 
 @pytest.fixture(params=MAKERS, ids=lambda make: make.__name__)
@@ -146,7 +162,7 @@ def test_every_column_of_every_row_is_the_results_number_in_every_format(found):
                 header, rows = flat_text(header, rows)
             if key[1] == "seeds":  # a seed that a benchmark lacks has a column and no value
                 wanted = [(name, {title: values.get(title) for title in header[1:]}) for name, values in wanted]
-            if key[1] in {"cross", "arms"}:
+            if key[1] in {"cross", "arms", "confirmation"}:
                 wanted = [(name, {**dict.fromkeys(header[1:]), **values}) for name, values in wanted]
             check([tuple(row) for row in rows], wanted, header, (face, *key))
 
@@ -161,7 +177,7 @@ def test_the_csv_holds_every_number_at_full_precision(found):
     rows = read_csv(found)
     assert len(rows) == len(expected)
     for row, values in zip(rows, expected, strict=True):
-        assert set(values) <= set(row)
+        assert set(values) == set(row)
         for key, value in values.items():
             assert row[key] == ("" if value is None else str(value)), (key, value)
 
@@ -169,14 +185,14 @@ def test_the_csv_holds_every_number_at_full_precision(found):
 def test_the_terminal_shows_the_same_tables(found):
     document = json.loads(found.to_json())
     expected = {key: rows for key, rows in expected_tables(document).items() if rows}
-    wanted = ["matrix", "arms"] if len(document["contrasts"]) > 1 else ["arms"]
+    wanted = ["matrix", "arms", "confirmation"] if len(document["contrasts"]) > 1 else ["arms"]
     keys = [(None, key) for key in wanted]
     for place, contrast in enumerate(document["contrasts"]):
         keys += [(place, key) for key in ("main", "slices", "also")]
         keys += [(place, "pairs")] if len({s for cell in contrast["cells"] for s in cell["seeds"]}) == 1 else []
     keys = [key for key in keys if key in expected]
     columns = {(place, part.key): part.table.columns for place, part in parts_of(found)}
-    shown = read_terminal(found, Context())
+    shown = read_terminal(found)
     assert len(shown) == len(keys)
     for key, (_, heading, found_rows) in zip(keys, shown, strict=True):
         header, rows, wanted = [column.name for column in columns[key]], found_rows, expected[key]
@@ -185,7 +201,7 @@ def test_the_terminal_shows_the_same_tables(found):
         if key[1] == "matrix":
             wanted = flat(wanted)
             header, rows = flat_text(header, rows)
-        if key[1] == "arms":
+        if key[1] in {"arms", "confirmation"}:
             wanted = [(name, {**dict.fromkeys(header[1:]), **values}) for name, values in wanted]
         check(rows, wanted, header, ("terminal", *key))
 
@@ -211,7 +227,7 @@ def test_a_column_that_is_added_to_the_list_is_in_every_format(matrices, monkeyp
         for table in main:
             assert set(table.column("seeds of the row")) <= {"7", "n/a"}, face
     assert {row["seeds_of_row"] for row in read_csv(found)} == {"7", ""}
-    shown = [rows for _, heading, rows in read_terminal(found, Context()) if "the row" in heading]
+    shown = [rows for _, heading, rows in read_terminal(found) if "the row" in heading]
     assert [row[-1] for row in shown[0]] == ["7"] * 4 + ["n/a"]
 
 
@@ -224,13 +240,18 @@ def test_no_two_columns_of_a_data_file_have_one_name():
 def test_a_margin_is_that_of_its_own_contrast(matrices):
     found = many_on_two(matrices)
     sizes = [len(contrast.cells) for contrast in found.contrasts]
+    tests = {
+        word: MarginTest(margin=30.0, p_not_worse=None, p_not_better=None, word=word) for word in ("no worse", None)
+    }
     margins = tuple(
-        NotWorse(
-            30.0, tuple("no worse" if n == place else None for n in range(size)), "no worse" if place == 1 else None
+        ContrastMargins(
+            tests["no worse" if place == 1 else None],
+            tuple(tests["no worse" if n == place else None] for n in range(size)),
         )
         for place, size in enumerate(sizes)
     )
-    for face, tables in every_face(found, Context(not_worse=margins)).items():
+    found = found.model_copy(update={"contrasts": with_margins(found.contrasts, margins)})
+    for face, tables in every_face(found, Context()).items():
         main = [table for table in tables if "verdict" in table.header and "mean" in table.rows[-1][0]]
         for place, (table, contrast) in enumerate(zip(main, found.contrasts, strict=True)):
             verdicts = table.column("verdict")

@@ -14,8 +14,8 @@ from talan_eval.comparison.arm_records import ArmFacts
 from talan_eval.report.markdown import render
 from talan_eval.report.methods import paragraph
 from talan_eval.report.origin_words import provenance_rows
+from talan_eval.report.selection_words import selection
 from talan_eval.report.terminal import TerminalReport
-from talan_eval.report.wording import selection
 
 SANDBOX = {"tier": "none", "label": "unsandboxed", "boundary": "separate process with limits"}
 

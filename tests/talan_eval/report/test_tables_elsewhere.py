@@ -19,12 +19,14 @@ from talan_eval.comparison import ContrastSpec, ItemTable, Origin, ScoreMatrix, 
 from talan_eval.planning.advice import advise, power_curves
 from talan_eval.report import delimited, latex, markdown, methods, plots
 from talan_eval.report.clean import clean
-from talan_eval.report.context import Context, Flip, Flips, GradedAnswer, NotWorse
+from talan_eval.report.context import Context, Flip, Flips, GradedAnswer
 from talan_eval.report.contrast_tables import main_table
 from talan_eval.report.page import render as page
 from talan_eval.report.page.payload import payload
 from talan_eval.report.terminal import TerminalReport
 from talan_eval.report.view import View
+from talan_eval.result.evidence import MarginTest
+from talan_eval.result.margins import ContrastMargins, with_margins
 
 GFM = MarkdownIt("gfm-like", {"linkify": False, "html": True})
 HOSTILE = st.text(max_size=40) | st.sampled_from(
@@ -174,8 +176,22 @@ def test_a_withheld_text_is_in_no_part_of_the_page(one):
 
 
 def test_a_margin_adds_a_verdict_and_takes_none_away(one):
-    table = main_table(View(one, 0, NotWorse(30.0, ("no worse", None), "equivalent")))
+    words = ("no worse", None, "equivalent")
+    tests = [MarginTest(margin=30.0, p_not_worse=0.01, p_not_better=0.01, word=word) for word in words]
+    contrasts = with_margins(one.contrasts, [ContrastMargins(tests[2], tuple(tests[:2]))] * len(one.contrasts))
+    table = main_table(View(one.model_copy(update={"contrasts": contrasts})))
     assert [row[-1] for row in table.rows] == ["no worse than 30", "inconclusive", "equal within 30"]
+
+
+def test_the_seeds_of_both_arms_are_counted_where_they_are_independent():
+    rng = np.random.default_rng(0)
+    items = ItemTable("t", "acc", tuple(f"i{n}" for n in range(30)), "0" * 12)
+    arms = [
+        ScoreMatrix("b", arm, items, tuple(range(seeds)), rng.integers(0, 2, (seeds, 30)).astype(float))
+        for arm, seeds in (("lora", 5), ("dora", 7))
+    ]
+    found = compare(arms, [ContrastSpec("lora", "dora", "independent")], Origin({"made": "here"}))
+    assert main_table(View(found)).title == "dora against lora on b, 7 training seeds, independent of 5 of lora"
 
 
 def test_figures_are_the_same_bytes_each_time(one):

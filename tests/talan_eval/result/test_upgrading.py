@@ -123,6 +123,18 @@ def test_the_arms_have_the_scores_of_the_cells(stored):
         assert sum(other.by_seed) / len(other.by_seed) == pytest.approx(cell["treat_mean"])
 
 
+def test_the_cells_that_gained_are_counted_as_a_comparison_counts_them(stored, cell, result):
+    gains = {"a": 0.2, "b": 0.0, "c": -0.2}
+    found = result([cell(task, gain=gain) for task, gain in gains.items()])
+    first = first_form(found)
+    mean = read_result(stored(first)).contrasts[0].aggregate
+    assert mean.positive == found.contrasts[0].aggregate.positive
+    assert mean.backbones[0].positive == found.contrasts[0].aggregate.backbones[0].positive
+    assert mean.positive.p is not None
+    many = first_form(result([cell(seeds=17)]))
+    assert read_result(stored(many)).contrasts[0].aggregate.positive.p is None  # not enumerated, counted all the same
+
+
 def test_families_are_those_of_one_contrast(stored):
     scores, means = read_result(stored(BUNDLED)).families
     assert (scores.name, scores.contrasts, scores.cells) == ("scores", 1, len(BUNDLED["cells"]))

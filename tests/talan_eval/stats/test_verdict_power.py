@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from scipy import special
 
+from talan_eval.stats.gate_power import GateNoise, pass_power, passing_margin
 from talan_eval.stats.guard import ErrorTerm
 from talan_eval.stats.noninferiority import GateOutcome, GuardedDifference, SeedDifference, gate_numbers
 from talan_eval.stats.outliers import outlying_seed
@@ -25,6 +26,7 @@ from talan_eval.stats.verdict_power import (
     SeedNoise,
     cell_detectable,
     cell_power,
+    lattice_step,
     mean_detectable,
     mean_power,
 )
@@ -141,22 +143,69 @@ def test_counted_pieces_are_pooled_and_a_line_cut_short_is_left_out(check, tmp_p
     shown = check.tables(pieces).splitlines()[-1].split(" | ")
     assert shown[0] == "| 7"
     assert shown[3] == "81.0"  # 810 of 1,000
-    assert shown[6:] == ["1,000", "85.0 |"]
+    assert shown[6] == "1,000"
+    assert shown[8] == "85.0"  # passes
+    assert shown[9] == f"{85.0 - float(shown[7]):+.1f} |"
     assert shown[5] == "1.3"  # of a share near 0.8
 
 
-@pytest.mark.parametrize(("n_seeds", "at_least"), [(3, 0.8), (5, 0.7), (6, 0.8), (7, 0.8), (10, 0.8)])
+@pytest.mark.parametrize("n_seeds", [6, 7])
+def test_ties_of_right_or_wrong_answers_cost_what_is_planned(n_seeds):
+    items, tau, runs, rng = 100, 0.03, 12_000, np.random.default_rng(n_seeds)
+    gain = 0.12
+    low, high = 0.5 - gain / 2, 0.5 + gain / 2
+    noise = low * (1 - low) + high * (1 - high)
+    right = rng.binomial(items, np.clip(high + tau * rng.normal(size=(runs, n_seeds)), 0, 1))
+    sums = right - rng.binomial(items, low, size=(runs, n_seeds))  # whole numbers of items, so ties are ties
+    signs = np.array([(1, *rest) for rest in itertools.product((1, -1), repeat=n_seeds - 1)])
+    flips = (np.abs(sums @ signs.T) >= np.abs(sums.sum(axis=1))[:, None]).mean(axis=1)
+    least = 1.959964 * math.sqrt(noise / items / n_seeds)
+    seeds = SeedNoise(math.hypot(tau, math.sqrt(noise / items)), least, lattice_step((items,), 1))
+    with np.errstate(divide="ignore"):  # seeds that are all equal
+        found = np.maximum(t_p(sums / items, least), flips) < ALPHA
+    share = float(np.mean(found & (sums.sum(axis=1) > 0)))
+    assert mean_power(seeds, n_seeds, ALPHA, gain) == pytest.approx(share, abs=0.012)  # three standard errors
+    smooth = mean_power(dataclasses.replace(seeds, step=0.0), n_seeds, ALPHA, gain)
+    assert smooth > share + 0.012  # what differences without ties would promise
+
+
+def test_the_step_of_a_mean_is_that_of_all_its_answers():
+    assert lattice_step((400,), 1) == pytest.approx(1 / 400)
+    assert lattice_step((400, 400), 4) == pytest.approx(1 / 3200)
+    assert lattice_step((200, 300), 1) == pytest.approx(1 / 1200)
+
+
+@pytest.mark.parametrize("n_seeds", [3, 5, 6, 8])
 @pytest.mark.parametrize("tau", [0.0, 1.0])
-def test_a_gate_whose_margin_is_the_planned_gain_passes_what_did_not_change(n_seeds, at_least, tau):
-    # five seeds are the exception: there the bootstrap-t costs about ten points, see docs/statistics.md
-    rng, sigma, runs, passed = np.random.default_rng(n_seeds), math.hypot(tau, 1.0) * 0.01, 300, 0
+def test_a_gate_passes_as_often_as_is_planned(n_seeds, tau):
+    rng, sigma, runs = np.random.default_rng(n_seeds), math.hypot(tau, 1.0) * 0.01, 500
     se = 0.01 / math.sqrt(n_seeds)
-    margin = mean_detectable(SeedNoise(sigma, 1.959964 * se), n_seeds, ALPHA)
+    noise = GateNoise(sigma, se, se / 50)
+    margin = passing_margin(noise, n_seeds, ALPHA)
+    assert pass_power(noise, n_seeds, ALPHA, margin) == pytest.approx(0.8, abs=1e-6)
+    gain, passed, gained = 1.5 * margin, 0, 0
     for values in rng.normal(0, sigma, size=(runs, n_seeds)):
-        spread = ErrorTerm("t", values.std(ddof=1) / math.sqrt(n_seeds), n_seeds - 1)
-        terms = (spread, ErrorTerm("flip", se), ErrorTerm("floor", se / 50))
-        known = SeedDifference(GuardedDifference(values.mean(), terms), tuple(values))
-        seed = outlying_seed(values, 0.01)
-        apart = seed is not None and seed.stands_apart
-        passed += gate_numbers(known, n_seeds, margin).outcome is GateOutcome.PASS and not apart
-    assert passed / runs > at_least - 0.03
+        passed += passes(values, se, margin)
+        gained += passes(values + gain, se, 0.0)
+    assert passed / runs == pytest.approx(0.8, abs=0.055)  # three standard errors
+    assert gained / runs == pytest.approx(pass_power(noise, n_seeds, ALPHA, 0.0, gain), abs=0.055)
+
+
+def passes(values, se, margin):
+    """Gate one drawn mean as the gate does."""
+    n_seeds = len(values)
+    spread = ErrorTerm("t", values.std(ddof=1) / math.sqrt(n_seeds), n_seeds - 1)
+    terms = (spread, ErrorTerm("flip", se), ErrorTerm("floor", se / 50))
+    known = SeedDifference(GuardedDifference(values.mean(), terms), tuple(values))
+    seed = outlying_seed(values, se * math.sqrt(n_seeds))
+    apart = seed is not None and seed.stands_apart
+    return gate_numbers(known, n_seeds, margin).outcome is GateOutcome.PASS and not apart
+
+
+def test_a_gate_with_two_seeds_or_a_chance_beyond_its_errors_has_no_margin_to_plan():
+    noise = GateNoise(0.01, 0.005, 0.0001)
+    assert pass_power(noise, 2, ALPHA, 0.5) == 0
+    assert math.isinf(passing_margin(noise, 2, ALPHA))
+    assert math.isinf(passing_margin(noise, 7, ALPHA, 0.995))  # what did not change fails more often
+    margins = [passing_margin(noise, n_seeds, ALPHA) for n_seeds in (6, 7, 8, 10, 14)]
+    assert margins == sorted(margins, reverse=True)

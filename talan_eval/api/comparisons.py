@@ -1,0 +1,113 @@
+"""The commands ``compare`` and ``compare-logs`` as functions, and the comparison of scores that a program holds."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Console
+
+from talan_core.errors import UserError
+from talan_eval.api.keywords import documented, filled
+from talan_eval.api.shown import ShownResult
+from talan_eval.cli.grid import ConsoleAudience
+from talan_eval.execution.executors import check_executor
+from talan_eval.execution.surroundings import libraries_quiet
+from talan_eval.importers.in_memory import arms_in_memory
+from talan_eval.pipeline import compare_logs as logs_pipeline
+from talan_eval.requests.compare import CompareRequest
+from talan_eval.requests.compare_logs import CompareLogsRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    _Path = str | os.PathLike[str]
+
+_OF_LOGS: Final = frozenset({"logs", "filter"})
+
+
+@documented(CompareRequest, frozenset({"dry_run"}))
+def compare(*, quiet: bool = False, **options: Any) -> ShownResult:  # noqa: ANN401 - one keyword per option
+    """Train arms with paired seeds, evaluate them on the same items, and say whether they differ.
+
+    As ``talan-eval compare``: killed at any point, the same call goes on where it stopped. Progress goes to the
+    standard error. ``treat=["talan+lora", "noise+lora"]`` is several treatments, ``seeds=7`` seeds 0 to 6,
+    ``recipe={"epochs": 2}`` options of the recipe.
+
+    Args:
+        quiet: Show no progress.
+        options: See below.
+
+    Returns:
+        The result, which is also in the results directory.
+
+    Raises:
+        UserError: A mistake in the options, or a place that cannot be written.
+        IncompleteGridError: Cells failed; the report of the others is in the results directory.
+    """
+    request = filled(CompareRequest, options, "compare()")
+    if request.dry_run:
+        raise UserError("compare() has no dry run.", "Type: talan-eval compare ... --dry-run")
+    with libraries_quiet():
+        from talan_eval.intake.prepare import prepare  # noqa: PLC0415 - torch and lm-eval are loaded here
+        from talan_eval.pipeline.comparing import compare as compute  # noqa: PLC0415 - as above
+
+        check_executor(request)
+        console = Console(file=sys.stderr, quiet=quiet)
+        compared = compute(request, prepare(request), ConsoleAudience(console))
+    compared.session.check_complete()
+    return ShownResult.of(compared.result)
+
+
+@documented(CompareLogsRequest, frozenset({"logs"}))
+def compare_logs(logs: Mapping[str, _Path | Sequence[_Path]], **options: Any) -> ShownResult:  # noqa: ANN401 - one keyword per option
+    """Compare arms from their sample logs, and say whether they differ. Nothing is trained.
+
+    As ``talan-eval compare-logs``: ``compare_logs({"lora": "runs/lora", "dora": ["runs/dora-0", "runs/dora-1"]})``.
+
+    Args:
+        logs: What is compared, by name, the base first: a directory, a file, a glob, or several, one per seed.
+        options: See below.
+
+    Returns:
+        The result; what was chosen on the way is in its warnings and provenance.
+
+    Raises:
+        UserError: The logs cannot be read, do not pair, or leave open what is meant.
+    """
+    if not isinstance(logs, Mapping):
+        raise UserError("compare_logs() takes a dict of paths by name.", 'Write {"lora": "DIR", "dora": "DIR"}.')
+    words = [
+        f"{name}={os.fspath(path)}"
+        for name, paths in logs.items()
+        for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)
+    ]
+    request = filled(CompareLogsRequest, {**options, "logs": words}, "compare_logs()")
+    result = logs_pipeline.compare_logs(request).result
+    logs_pipeline.write_reports(result, request.out, request.json)
+    return ShownResult.of(result)
+
+
+@documented(CompareLogsRequest, _OF_LOGS)
+def compare_scores(scores: object, *, base: str | None = None, **options: Any) -> ShownResult:  # noqa: ANN401 - one keyword per option
+    """Compare arms by scores that the program holds, and say whether they differ.
+
+    Either a table with one row per score and the columns arm, seed, task, item and score (further ones as in tables
+    that ``compare-logs`` reads): a pandas, polars or pyarrow data frame, or a dict of columns. Or arrays by arm, or by
+    arm and task: ``{"lora": a, "dora": b}``, each of shape (S, N), one row per training seed, or (N,), one checkpoint;
+    rows of equal number are paired, columns of equal number are the same item.
+
+    Args:
+        scores: Shares from 0 to 1, or what the option ``unit`` says.
+        base: The arm to compare with; the first one when left out.
+        options: See below.
+
+    Raises:
+        UserError: The scores are no table and no arrays, a value cannot be read, or the arms do not pair.
+    """
+    request = filled(CompareLogsRequest, options, "compare_scores()")
+    result = logs_pipeline.compare_arms(arms_in_memory(scores, base), request).result
+    logs_pipeline.write_reports(result, request.out, request.json)
+    return ShownResult.of(result)

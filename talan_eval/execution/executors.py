@@ -1,0 +1,61 @@
+"""Which executor a request names, and whether it can do what is asked of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from talan_core.errors import UserError, unknown_name
+
+if TYPE_CHECKING:
+    from talan_eval.execution.executor import Executor
+    from talan_eval.intake.prepare import Prepared
+    from talan_eval.requests.compare import CompareRequest
+
+
+def check_executor(request: CompareRequest) -> None:
+    """Find a mistake in how to execute, or a missing extra, before anything is loaded.
+
+    Raises:
+        UserError: The executor is not known, an option belongs to another one, or Ray is not installed.
+    """
+    if request.executor not in ("local", "ray"):
+        raise unknown_name("executor", request.executor, ["local", "ray"])
+    if request.executor == "ray":
+        from talan_eval.execution.ray_cluster import check_installed  # noqa: PLC0415 - only Ray needs it
+
+        check_installed()
+        return
+    if request.ray_address is not None:
+        raise UserError(
+            f"--ray-address {request.ray_address} has no effect on this machine's own processes.",
+            "Type --executor ray as well, or leave it out.",
+        )
+    gpus = request.gpus_per_run
+    if gpus is not None and gpus > 0 and not gpus.is_integer():
+        raise UserError(
+            f"--gpus-per-run {gpus:g}: this machine's own processes take whole GPUs.",
+            "Type --executor ray as well, or a whole number.",
+        )
+
+
+def executor_named(request: CompareRequest, prepared: Prepared) -> Executor:
+    """Return what performs the runs, connected to its cluster where it has one.
+
+    Raises:
+        UserError: There is no cluster at the address.
+    """
+    if request.executor == "local":
+        return _local(prepared)
+    from talan_eval.execution.ray_cluster import RayExecutor  # noqa: PLC0415 - only Ray needs it
+
+    gpus = 1.0 if request.gpus_per_run is None else request.gpus_per_run
+    return RayExecutor.connect(request.ray_address, request.workers, gpus)
+
+
+def _local(prepared: Prepared) -> Executor:
+    from talan_eval.execution.local_executor import LocalExecutor  # noqa: PLC0415 - Ray does without
+    from talan_eval.execution.visible import visible_gpus  # noqa: PLC0415 - as above
+
+    first = prepared.assignments[0]
+    gpus = visible_gpus() if first.device == "cuda" else ()
+    return LocalExecutor(prepared.workers, gpus=gpus, gpus_each=first.gpus)
