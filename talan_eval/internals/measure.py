@@ -14,7 +14,6 @@ from talan_core.analysis import stream_effects
 from talan_core.analysis.capture import make_batch, trace, traces
 from talan_core.analysis.controls import DRAWS
 from talan_core.backbones.load import load_model
-from talan_core.quiet import library_warnings_silenced
 from talan_eval.internals.kept import KeptRun, numbers
 
 if TYPE_CHECKING:
@@ -68,8 +67,7 @@ class RunSetup:
     def open(self, run: StoredRun, dtype: str | None = None) -> Model:
         """Load a checkpoint on backbone weights of its own, in the type of all others or in another."""
         backbone = load_model(self.revision, dtype or self.dtype, self.device)
-        with library_warnings_silenced():
-            return talan_core.load(run.directory, backbone).eval()
+        return talan_core.load(run.directory, backbone).eval()
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from talan_core.backbones.load import load_model
 from talan_core.backbones.names import BY_NAME
 from talan_core.config import TalanConfig
 from talan_core.errors import UserError, unknown_name
+from talan_core.quiet import library_warnings_silenced
 from talan_eval.internals.configurations import configuration_distances
 from talan_eval.internals.findings import Definition, Internals, Measurement
 from talan_eval.internals.gather import KeptArm, arm_findings
@@ -156,7 +157,8 @@ class _Sitting:
             if missing or unweighed:
                 todo.append((subject, material, missing, unweighed))
         workers = self._workers()
-        with ThreadPoolExecutor(workers) as pool, _threads_of_torch(workers):
+        # Filters of warnings are shared by all threads, so they are set once, outside of them.
+        with library_warnings_silenced(), ThreadPoolExecutor(workers) as pool, _threads_of_torch(workers):
             started = [pool.submit(self._measure, *one) for one in todo]
             try:
                 for one in as_completed(started):
@@ -202,7 +204,8 @@ class _Sitting:
         if unweighed:
             self._teller(subject, _WEIGHTS, 1)(0)
             rates = rates_of(self._comparison.store, self._comparison.experiment, subject.run)
-            found = weigh(opened, plain, rates)
+            with self._lock:  # merging an adapter changes filters of warnings, too
+                found = weigh(opened, plain, rates)
             write_kept(self._place(subject, _WEIGHTS), self._weights_header(subject), found)
             self._finish()
             self._teller(subject, _WEIGHTS, 1)(1)
