@@ -82,6 +82,7 @@ docs: $(STAMP)
 # The published JSON schemas of result.json and of experiment files; tests compare them with the code.
 schema: $(STAMP)
 	$(BIN)/python -m talan_eval.result.schema > docs/schema/result-2.json
+	$(BIN)/python -m talan_eval.internals.findings > docs/schema/internals-1.json
 	$(BIN)/python -m talan_eval.requests.experiment_file compare > docs/schema/experiment-1.json
 	$(BIN)/python -m talan_eval.requests.experiment_file compare-logs > docs/schema/experiment-logs-1.json
 

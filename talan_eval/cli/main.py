@@ -16,6 +16,7 @@ from talan_eval.cli import (
     doctor,
     gate,
     init,
+    internals,
     power,
     report,
     runs,
@@ -39,6 +40,7 @@ app.command("compare-logs", epilog=compare_logs.EXAMPLES)(compare_logs.command)
 app.command("power", epilog=power.EXAMPLES)(power.command)
 app.command("report", epilog=report.EXAMPLES)(report.command)
 app.command("gate", epilog=gate.EXAMPLES)(gate.command)
+app.command("internals", epilog=internals.EXAMPLES)(internals.command)
 app.command("diff", epilog=diff.EXAMPLES)(diff.command)
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.command)
 app.command("init", epilog=init.EXAMPLES)(init.command)

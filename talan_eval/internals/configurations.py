@@ -1,0 +1,196 @@
+"""Does the distance to the best configuration predict the gain (figure 13 of the paper)?
+
+Of each arm with a block: 13 features of its settings, or 29 with what training made of it. Features are standardised
+over the configurations; those that are null for one of two are left out of their distance, which is scaled up to the
+number of all that vary, and counted.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+from scipy import stats
+
+from talan_core.arms import parse_arm
+from talan_core.config import MIXERS, SCOPES, WRITEBACKS, TalanConfig
+from talan_eval.internals.findings import ConfigurationDistance, Distance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from talan_eval.internals.findings import ArmFindings, SeedMean
+    from talan_eval.result.schema import Result
+    from talan_eval.stats.arrays import FloatArray
+
+LEAST: Final = 4
+"""Configurations from which on a correlation is computed."""
+_PERMUTATIONS: Final = 9999
+_CAUTION: Final = (
+    "The best configuration was chosen by the same gains, so its own gain is exaggerated; gains confirmed on fresh "
+    "seeds (--confirm) would not be. Configurations share their seeds and base, so the points are not independent."
+)
+
+Features = dict[str, float | None]
+
+
+def configuration_distances(
+    result: Result, arms: Sequence[ArmFindings], points: Mapping[str, TalanConfig]
+) -> tuple[ConfigurationDistance, ...]:
+    """Relate distance to gain on every backbone, by settings alone and with trained statistics.
+
+    Args:
+        result: The comparison, for the gains.
+        arms: What was found of its arms.
+        points: The operating point of each backbone, over which an arm's options are laid.
+
+    Returns:
+        Two for each backbone with at least four trained blocks that were compared with one base.
+    """
+    return tuple(found for backbone in points for found in _of_backbone(result, arms, backbone, points[backbone]))
+
+
+def settings_of(config: TalanConfig, layers: int) -> Features:
+    """Return the 13 features of a configuration.
+
+    Args:
+        config: Resolved or not.
+        layers: L.
+    """
+    share = config.layer / layers if isinstance(config.layer, int) else config.layer
+    return {
+        "insertion": float(share),
+        "log2 slots": math.log2(config.slots),
+        **{f"mixer {name}": float(config.mixer == name) for name in MIXERS},
+        **{f"writeback {name}": float(config.writeback == name) for name in WRITEBACKS},
+        **{f"scope {name}": float(config.scope == name) for name in SCOPES if name != "frozen"},
+        "log10 gradient scale": math.log10(config.grad_scale),
+        "components": float(config.components if config.mixer == "ensemble" else 1),
+    }
+
+
+def trained_of(arm: ArmFindings) -> Features:
+    """Return the 16 trained statistics of an arm, means over benchmarks and seeds."""
+    values, weights = arm.tasks[0].values, arm.weights
+    groups = {} if weights is None else {one.group: one for one in weights.groups}
+    loss, without = values["loss_11"].mean, values["loss_10"].mean
+    ensemble = None if weights is None else weights.ensemble
+    return {
+        "gate RMS": _mean(None if weights is None else weights.gate_rms),
+        "gate largest": _mean(None if weights is None else weights.gate_largest),
+        "relative write": values["relative_write"].mean,
+        "block KL": values["block_kl"].mean,
+        **{
+            f"{name} from start": _mean(None if name not in groups else groups[name].from_start)
+            for name in ("theme queries", "projections")
+        },
+        **{
+            f"{name} of ceiling": _mean(None if name not in groups else groups[name].rms_of_ceiling)
+            for name in ("biases", "mixture")
+        },
+        **{name: values[name].mean for name in ("ratio_at_write", "ratio_at_end", "ratio_of_effects")},
+        "cosine": values["end_cosine"].mean,
+        "amplification": values["amplification"].mean,
+        "bf16 share": values["bf16_share"].mean,
+        "loss change": None if loss is None or without is None else loss - without,
+        "mixture entropy": _mean(None if ensemble is None else ensemble.entropy),
+    }
+
+
+def relate(
+    backbone: str,
+    kind: Literal["settings", "settings and trained statistics"],
+    features: Mapping[str, Features],
+    gains: Mapping[str, float],
+) -> ConfigurationDistance:
+    """Relate the distance to the best configuration to the gain.
+
+    Args:
+        backbone: Backbone name.
+        kind: What the features are.
+        features: Of each configuration, at least four, all with the same names.
+        gains: Of each, points.
+    """
+    best = max(gains, key=lambda arm: gains[arm])
+    names = [name for name in next(iter(features.values())) if _varies([one[name] for one in features.values()])]
+    table = {arm: _row(one, names) for arm, one in features.items()}
+    every = np.array(list(table.values()))
+    spread = np.nanstd(every, axis=0)
+    others = []
+    for arm, row in table.items():
+        if arm != best:
+            parts = (row - table[best]) / spread
+            known = ~np.isnan(parts)
+            distance = math.sqrt(float(np.square(parts[known]).sum()) * len(names) / max(int(known.sum()), 1))
+            others.append(Distance(arm=arm, gain=gains[arm], distance=distance, left_out=len(names) - int(known.sum())))
+    rho, p = _spearman([one.distance for one in others], [one.gain for one in others])
+    return ConfigurationDistance(
+        backbone=backbone,
+        features=tuple(names),
+        kind=kind,
+        best=best,
+        others=tuple(others),
+        spearman=rho,
+        p=p,
+        caution=_CAUTION,
+    )
+
+
+def _of_backbone(
+    result: Result, arms: Sequence[ArmFindings], backbone: str, point: TalanConfig
+) -> Iterator[ConfigurationDistance]:
+    own = {arm.arm: arm for arm in arms if arm.backbone == backbone and parse_arm(arm.arm).talan is not None}
+    gains = _gains(result, backbone, own)
+    if len(gains) < LEAST:
+        return
+    settings = {}
+    for arm in gains:
+        options = parse_arm(arm).talan
+        settings[arm] = settings_of(point if options is None else options.config(point), own[arm].layers)
+    yield relate(backbone, "settings", settings, gains)
+    both = {arm: {**settings[arm], **trained_of(own[arm])} for arm in gains}
+    yield relate(backbone, "settings and trained statistics", both, gains)
+
+
+def _gains(result: Result, backbone: str, arms: Mapping[str, ArmFindings]) -> dict[str, float]:
+    """Return the mean gain of each arm over the base that the first of them has."""
+    gains: dict[str, float] = {}
+    base = next((one.base for one in result.contrasts if one.treatment in arms), None)
+    for contrast in result.contrasts:
+        cells = [cell.delta for cell in contrast.cells if cell.backbone == backbone]
+        if contrast.base == base and contrast.treatment in arms and cells and contrast.treatment not in gains:
+            gains[contrast.treatment] = float(np.mean(cells))
+    return gains
+
+
+def _spearman(distances: Sequence[float], gains: Sequence[float]) -> tuple[float | None, float | None]:
+    if len(distances) < LEAST - 1 or np.ptp(distances) == 0 or np.ptp(gains) == 0:
+        return None, None
+    ranks = stats.rankdata(gains)
+
+    def correlation(permuted: FloatArray) -> float:
+        return float(stats.pearsonr(stats.rankdata(permuted), ranks).statistic)
+
+    found = stats.permutation_test(
+        (np.array(distances),),
+        correlation,
+        permutation_type="pairings",
+        n_resamples=_PERMUTATIONS,
+        rng=np.random.default_rng(0),
+    )
+    return float(found.statistic), float(found.pvalue)
+
+
+def _row(features: Features, names: Sequence[str]) -> FloatArray:
+    found = [features[name] for name in names]
+    return np.array([math.nan if value is None else value for value in found])
+
+
+def _varies(values: Sequence[float | None]) -> bool:
+    known = [value for value in values if value is not None]
+    return len(known) > 1 and float(np.ptp(known)) > 0
+
+
+def _mean(found: SeedMean | None) -> float | None:
+    return None if found is None else found.mean

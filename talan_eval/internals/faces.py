@@ -1,0 +1,124 @@
+"""Every face of what was found, as file contents by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from talan_core.arms import parse_arm
+from talan_eval.internals import write_up
+from talan_eval.report import plots
+from talan_eval.report.plots import Figure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from talan_eval.internals.findings import ArmFindings, Internals
+
+
+def render(found: Internals) -> dict[str, bytes]:
+    """Return JSON, Markdown and, with the extra ``plots``, every figure as SVG and PNG."""
+    figures = draw(found) if plots.available() else ()
+    files = {
+        "internals.json": found.to_json().encode(),
+        "internals.md": write_up.render(found, figures).encode("utf-8", "replace"),
+    }
+    for one in figures:
+        files |= {f"{one.name}.svg": one.svg.encode(), f"{one.name}.png": one.png()}
+    return files
+
+
+def draw(found: Internals) -> tuple[Figure, ...]:
+    """Draw what was found; needs matplotlib."""
+    from talan_eval.report.plots.style import arrange, styled  # noqa: PLC0415 - an extra
+
+    with styled():
+        figures = tuple(_figures(found))
+        for one in figures:
+            arrange(one.figure)
+    return figures
+
+
+def _figures(found: Internals) -> Iterator[Figure]:
+    from talan_eval.internals import depth_plots  # noqa: PLC0415 - an extra
+
+    blocks = [arm for arm in found.arms if arm.layer is not None][: depth_plots.MOST]
+    treated = [arm for arm in found.arms if "run_divergence" in arm.tasks[0].curves][: depth_plots.MOST]
+    if treated:
+        yield Figure(
+            "divergence",
+            "How far runs are from their base",
+            "Difference of the residual stream to that of the base arm on the same seed, over layers, means with t "
+            "intervals over seeds. The grey band is what the base arm's next seed alone does, over all seeds.",
+            depth_plots.run_divergence(treated, [arm for arm in found.arms if arm.layer is None]),
+        )
+        if len(found.measurement.tasks) > 1:
+            yield Figure(
+                "divergence-by-benchmark",
+                "The same by benchmark",
+                "Each curve over its own value at the last layer, so that shapes can be compared.",
+                depth_plots.by_task(treated),
+            )
+    if blocks:
+        yield from _of_blocks(blocks)
+    yield from _audits(found, blocks)
+
+
+def _of_blocks(blocks: Sequence[ArmFindings]) -> Iterator[Figure]:
+    from talan_eval.internals import depth_plots, dot_plots  # noqa: PLC0415 - an extra
+
+    yield Figure(
+        "block-effect",
+        "What the block changes in its own model",
+        "The block's effect over the stream without it, means with t intervals over seeds; the grey band is a random "
+        "direction of the same norm at each position, over all seeds and draws. Below l* it is exactly zero.",
+        depth_plots.block_effect(blocks),
+    )
+    yield Figure(
+        "growth",
+        "Growth through depth, in float32 and bfloat16",
+        "The same over its value at l*. Bands are random directions. What grows in bfloat16 "
+        "alone, and for random directions as well, is rounding.",
+        depth_plots.growth(blocks),
+    )
+    yield Figure(
+        "cosine",
+        "Do adapter and block point the same way?",
+        "Cosine of the adapter's and the block's effect at each layer with t intervals over seeds, beside the range of "
+        "independent random vectors, and the cosine of what the adapters of two seeds do.",
+        depth_plots.cosine(blocks),
+    )
+    yield Figure(
+        "sizes",
+        "Norms, ratios and divergences",
+        "Means with t intervals over seeds on a logarithmic scale; open marks are random directions of equal norm.",
+        dot_plots.sizes(blocks),
+    )
+
+
+def _audits(found: Internals, blocks: Sequence[ArmFindings]) -> Iterator[Figure]:
+    from talan_eval.internals import dot_plots  # noqa: PLC0415 - an extra
+
+    learned = [arm for arm in blocks if parse_arm(arm.arm).talan is not None and arm.weights is not None]
+    for place, arm in enumerate(one for one in learned if one.weights is not None and one.weights.groups):
+        yield Figure(
+            f"weights-{place + 1}" if place else "weights",
+            f"Where the weights went: {arm.arm} on {arm.backbone}",
+            "Distances of each tensor that starts random, in units of that between two fresh draws: an untouched one "
+            "is 0 from its start and 1 from fresh draws. Right: shares of the squared update.",
+            dot_plots.weights(arm),
+        )
+    mixed = [arm for arm in learned if arm.weights is not None and arm.weights.ensemble is not None]
+    if mixed:
+        yield Figure(
+            "ensembles",
+            "Components of ensembles",
+            "Mean |cosine| of the first singular directions of the components' query matrices, beside random matrices.",
+            dot_plots.ensembles(mixed),
+        )
+    if found.configurations:
+        yield Figure(
+            "configurations",
+            "Distance to the best configuration against gain",
+            "One point per configuration. The best was chosen by the same gain.",
+            dot_plots.distances(found.configurations[:2]),
+        )

@@ -1,0 +1,350 @@
+"""Run one checkpoint on one benchmark, and the checkpoints that it is set against, batch by batch."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast
+
+import numpy as np
+import torch
+
+import talan_core
+from talan_core.analysis import stream_effects
+from talan_core.analysis.capture import make_batch, trace, traces
+from talan_core.analysis.controls import DRAWS
+from talan_core.backbones.load import load_model
+from talan_eval.internals.kept import KeptRun, numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+    from talan_core.analysis.capture import Positions, State, TokenBatch, Trace
+    from talan_core.analysis.stream_effects import Perturbation
+    from talan_core.attach import TalanAttachment
+    from talan_core.backbones.load import Revision
+    from talan_core.plain import PlainModel
+    from talan_eval.internals.material import Sequences
+    from talan_eval.internals.subjects import ExaminedRun, StoredRun
+    from talan_eval.stats.arrays import FloatArray
+
+    Model = PeftModel | PlainModel
+
+_LOGITS: Final = 2**24
+"""Logits of a batch at most: they are compared in float64, several times over."""
+_MOST: Final = 32
+_DRAWN: Final = {
+    "random_kl": "kl",
+    "random_amplification": "amplification",
+    "random_divergence": "divergence",
+    "random_growth": "growth",
+}
+"""Controls whose draws are kept apart, and what `Perturbation` calls them."""
+_DRAWN_ROUNDED: Final = {"random_amplification_bf16": "amplification", "random_growth_bf16": "growth"}
+ROUNDED: Final = 4
+"""Examples of a benchmark, evenly spread, on which the depth is measured in bfloat16 too; it is slow on CPUs."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSetup:
+    """How checkpoints are run.
+
+    Attributes:
+        revision: The backbone's files.
+        dtype: "float32", beside which the depth is measured in bfloat16, or "bfloat16".
+        device: torch device.
+        positions: Which positions count.
+    """
+
+    revision: Revision
+    dtype: str
+    device: torch.device
+    positions: Positions
+
+    def open(self, run: StoredRun, dtype: str | None = None) -> Model:
+        """Load a checkpoint on backbone weights of its own, in the type of all others or in another."""
+        backbone = load_model(self.revision, dtype or self.dtype, self.device)
+        return talan_core.load(run.directory, backbone).eval()
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A subject in memory.
+
+    Attributes:
+        model: The checkpoint.
+        rounded: The same in bfloat16; None without a block, or where everything is in bfloat16.
+        base: The base arm's of the same seed.
+        other: The same arm's of the next seed.
+    """
+
+    model: Model
+    rounded: Model | None
+    base: Model | None
+    other: Model | None
+
+    @property
+    def attachment(self) -> TalanAttachment | None:
+        """Its block."""
+        found: TalanAttachment | None = getattr(self.model, "talan", None)
+        return found
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """L and d."""
+        config = self._backbone.config.get_text_config()
+        return int(config.num_hidden_layers), int(config.hidden_size)
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of logits of a position."""
+        return int(cast("torch.Tensor", self._backbone.get_input_embeddings().weight).shape[0])
+
+    @property
+    def _backbone(self) -> PreTrainedModel:
+        return cast("PreTrainedModel", self.model.get_base_model())
+
+
+def open_subject(subject: ExaminedRun, setup: RunSetup) -> Opened:
+    """Load a subject and what it is set against."""
+    model = setup.open(subject.run)
+    has_block = getattr(model, "talan", None) is not None
+    return Opened(
+        model,
+        setup.open(subject.run, "bfloat16") if has_block and setup.dtype != "bfloat16" else None,
+        None if subject.base is None else setup.open(subject.base),
+        None if subject.other is None else setup.open(subject.other),
+    )
+
+
+@torch.no_grad()
+def measure(
+    opened: Opened, setup: RunSetup, sequences: Sequences, pad: int, on_batch: Callable[[int], None]
+) -> KeptRun:
+    """Measure a subject on a benchmark.
+
+    Args:
+        opened: From `open_subject`.
+        setup: How it is run.
+        sequences: E examples.
+        pad: Token that fills a batch.
+        on_batch: Told the number of examples that are done.
+
+    Returns:
+        Every quantity that the subject has, per example.
+    """
+    began = time.perf_counter()
+    count = len(sequences.examples)
+    whole = _Found(count)
+    for rows in _batches(sequences, range(count), opened.vocabulary):
+        whole.add(rows, *_of_batch(opened, _batch(sequences, rows, setup, pad)))
+        on_batch(whole.done)
+    quantities, drawn = whole.quantities, whole.drawn
+    if opened.rounded is not None:
+        rounded = _Found(count)
+        for rows in _batches(sequences, range(0, count, max(1, count // ROUNDED)), opened.vocabulary):
+            rounded.add(rows, *_of_rounded(opened, opened.rounded, _batch(sequences, rows, setup, pad)))
+            on_batch(whole.done)
+        quantities |= _rounding(rounded.quantities, quantities)
+        drawn |= rounded.drawn
+    attachment = opened.attachment
+    layers, hidden_size = opened.shape
+    return KeptRun(
+        layer=None if attachment is None else int(attachment.config.layer),
+        layers=layers,
+        hidden_size=hidden_size,
+        values={name: numbers(values) for name, values in quantities.items() if values.ndim == 1},
+        curves={name: numbers(values) for name, values in quantities.items() if values.ndim > 1},
+        drawn={name: numbers(_mean_over_examples(values)) for name, values in drawn.items()},
+        seconds=round(time.perf_counter() - began, 3),
+    )
+
+
+class _Found:
+    """What was found batch by batch, put in the order of the examples; NaN for those that were not measured."""
+
+    def __init__(self, examples: int) -> None:
+        self._examples = examples
+        self._rows: list[int] = []
+        self._quantities: list[Mapping[str, torch.Tensor]] = []
+        self._drawn: list[Mapping[str, torch.Tensor]] = []
+
+    def add(
+        self, rows: Sequence[int], quantities: Mapping[str, torch.Tensor], drawn: Mapping[str, torch.Tensor]
+    ) -> None:
+        """Add a batch of B examples: quantities (B, ...), controls by draw (D, B, ...)."""
+        self._rows += rows
+        self._quantities.append(quantities)
+        self._drawn.append(drawn)
+
+    @property
+    def done(self) -> int:
+        """Examples that were added."""
+        return len(self._rows)
+
+    @property
+    def quantities(self) -> dict[str, FloatArray]:
+        """By name, (E, ...)."""
+        return {name: self._ordered([one[name] for one in self._quantities]) for name in self._quantities[0]}
+
+    @property
+    def drawn(self) -> dict[str, FloatArray]:
+        """By name, (E, D, ...)."""
+        parts = [{name: value.movedim(0, 1) for name, value in one.items()} for one in self._drawn]
+        return {name: self._ordered([one[name] for one in parts]) for name in parts[0]}
+
+    def _ordered(self, parts: Sequence[torch.Tensor]) -> FloatArray:
+        joined = torch.cat(list(parts)).double().cpu().numpy()
+        ordered = np.full((self._examples, *joined.shape[1:]), np.nan)
+        ordered[self._rows] = joined
+        return ordered
+
+
+def _batch(sequences: Sequences, rows: Sequence[int], setup: RunSetup, pad: int) -> TokenBatch:
+    examples = [sequences.examples[row] for row in rows]
+    places = [sequences.places[row] for row in rows]
+    return make_batch(examples, places, setup.positions, pad=pad, device=setup.device)
+
+
+def _of_batch(opened: Opened, batch: TokenBatch) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Return the quantities of a batch, and its controls by draw."""
+    seen = traces(opened.model, batch)
+    update = stream_effects.update(batch, seen["10"], seen["00"])
+    found = {
+        "adapter_kl": update.kl,
+        "adapter_size": update.size,
+        "adapter_divergence": update.divergence,
+        **{f"loss_{state}": stream_effects.loss(batch, one) for state, one in seen.items()},
+        **_against_others(opened, batch, seen),
+    }
+    attachment = opened.attachment
+    if attachment is None:
+        return found, {}
+    layer = int(attachment.config.layer)
+    block, controls = _perturbations(opened.model, batch, seen, layer)
+    return found | _of_write(batch, seen, layer) | _of_block(block, controls), _by_draw(controls, _DRAWN)
+
+
+def _of_rounded(
+    opened: Opened, rounded: Model, batch: TokenBatch
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Return how far the block's effect grows in bfloat16."""
+    attachment = opened.attachment
+    if attachment is None:
+        raise ValueError("without a block nothing grows")
+    states: tuple[State, ...] = ("11", "10", "00")
+    seen = {state: trace(rounded, batch, state) for state in states}
+    block, controls = _perturbations(rounded, batch, seen, int(attachment.config.layer))
+    found = {
+        "amplification_bf16": block.amplification,
+        "random_amplification_bf16": _over_draws(controls, "amplification"),
+        "growth_bf16": block.growth,
+        "random_growth_bf16": _over_draws(controls, "growth"),
+    }
+    return found, _by_draw(controls, _DRAWN_ROUNDED)
+
+
+def _rounding(rounded: Mapping[str, FloatArray], exact: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """Add what rounding does to an amplification, example by example."""
+    return {
+        **rounded,
+        "rounding": rounded["amplification_bf16"] - exact["amplification"],
+        "random_rounding": rounded["random_amplification_bf16"] - exact["random_amplification"],
+    }
+
+
+def _against_others(opened: Opened, batch: TokenBatch, seen: Mapping[State, Trace]) -> dict[str, torch.Tensor]:
+    """Set the checkpoint as it answers against its base and against another seed."""
+    whole = seen.get("11", seen["10"])
+    found = {}
+    if opened.base is not None:
+        found["run_divergence"] = stream_effects.divergence_of_runs(batch, whole, trace(opened.base, batch, "10"))
+    if opened.other is not None:
+        adapted = trace(opened.other, batch, "10")
+        if "11" not in seen:  # the control of `run_divergence`, whose base has no block
+            found["reseeding_divergence"] = stream_effects.divergence_of_runs(batch, whole, adapted)
+        found["seed_cosine"] = stream_effects.cosine_of_updates(batch, (seen["10"], seen["00"]), (adapted, seen["00"]))
+    return found
+
+
+def _of_write(batch: TokenBatch, seen: Mapping[State, Trace], layer: int) -> dict[str, torch.Tensor]:
+    three = seen["11"], seen["10"], seen["00"]
+    write = stream_effects.write(batch, *three, layer)
+    ratios = stream_effects.ratios(batch, *three, layer)
+    return {
+        "write": write.size,
+        "residual": write.residual,
+        "relative_write": write.relative,
+        "write_cosine": write.cosine,
+        "bf16_share": write.bfloat16.share,
+        "bf16_cosine": write.bfloat16.cosine,
+        "float32_share": write.float32.share,
+        "float32_cosine": write.float32.cosine,
+        "ratio_at_write": ratios.at_write,
+        "ratio_at_end": ratios.at_end,
+        "ratio_of_effects": ratios.of_effects,
+    }
+
+
+def _perturbations(
+    model: Model, batch: TokenBatch, seen: Mapping[State, Trace], layer: int
+) -> tuple[Perturbation, list[Perturbation]]:
+    """Measure the block, and random directions in its place."""
+    adapted, plain = seen["10"], seen["00"]
+    block = stream_effects.perturbation(batch, seen["11"], adapted, plain, layer)
+    controls = [
+        stream_effects.perturbation(batch, trace(model, batch, "11", draw=draw), adapted, plain, layer)
+        for draw in range(DRAWS)
+    ]
+    return block, controls
+
+
+def _of_block(block: Perturbation, controls: Sequence[Perturbation]) -> dict[str, torch.Tensor]:
+    random_kl, random_growth = _over_draws(controls, "kl"), _over_draws(controls, "amplification")
+    return {
+        "block_kl": block.kl,
+        "random_kl": random_kl,
+        "kl_over_random": block.kl - random_kl,
+        "end_cosine": block.cosine[:, -1],
+        "amplification": block.amplification,
+        "random_amplification": random_growth,
+        "amplification_over_random": block.amplification - random_growth,
+        "block_size": block.size,
+        "block_divergence": block.divergence,
+        "random_divergence": _over_draws(controls, "divergence"),
+        "growth": block.growth,
+        "random_growth": _over_draws(controls, "growth"),
+        "cosine": block.cosine,
+    }
+
+
+def _by_draw(controls: Sequence[Perturbation], fields: Mapping[str, str]) -> dict[str, torch.Tensor]:
+    return {name: torch.stack([getattr(one, field) for one in controls]) for name, field in fields.items()}
+
+
+def _over_draws(controls: Sequence[Perturbation], field: str) -> torch.Tensor:
+    return torch.stack([getattr(one, field) for one in controls]).mean(dim=0)
+
+
+def _mean_over_examples(values: FloatArray) -> FloatArray:
+    """Return the mean over examples of (E, D, ...), of those that have a value, as (D, K); NaN where none has."""
+    known = ~np.isnan(values)
+    counts = known.sum(axis=0)
+    sums = np.where(known, values, 0.0).sum(axis=0)
+    means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    return means.reshape(len(means), -1)
+
+
+def _batches(sequences: Sequences, rows: Sequence[int], vocabulary: int) -> Iterator[list[int]]:
+    """Yield examples of similar length together, so many that their logits stay small."""
+    batch: list[int] = []
+    for row in sorted(rows, key=lambda row: len(sequences.examples[row].input_ids)):
+        longest = len(sequences.examples[row].input_ids)
+        if batch and (len(batch) == _MOST or (len(batch) + 1) * longest * vocabulary > _LOGITS):
+            yield batch
+            batch = []
+        batch.append(row)
+    yield batch

@@ -1,0 +1,77 @@
+"""Figures show curves with their controls beside them, laid out once, with every label inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from talan_eval.internals.configurations import relate
+from talan_eval.internals.faces import draw
+from talan_eval.internals.findings import Internals
+
+pytest.importorskip("matplotlib")
+RESULT = Path(__file__).parents[3] / "results" / "internals_micro" / "internals.json"
+
+
+@pytest.fixture(scope="module")
+def found():
+    return Internals.from_json(RESULT.read_text())
+
+
+@pytest.fixture(scope="module")
+def figures(found):
+    return {one.name: one for one in draw(found)}
+
+
+def legend_of(figure):
+    return {text.get_text() for legend in figure.legends for text in legend.get_texts()}
+
+
+def test_all_figures_are_there(figures):
+    assert set(figures) >= {
+        "divergence", "divergence-by-benchmark", "block-effect", "growth", "cosine", "sizes", "weights"
+    }  # fmt: skip
+
+
+def test_each_curve_has_its_control_in_the_same_panel(figures):
+    assert legend_of(figures["block-effect"].figure) == {"random direction", "block"}
+    assert "random vectors, 95 %" in legend_of(figures["cosine"].figure)
+    assert "lora, next seed" in legend_of(figures["divergence"].figure)
+    assert legend_of(figures["growth"].figure) == {
+        "random direction, float32", "block, float32", "random direction, bfloat16", "block, bfloat16"
+    }  # fmt: skip
+    for axes in figures["block-effect"].figure.axes:
+        assert len(axes.collections) >= 2  # band of the control, interval of the curve
+
+
+def test_a_curve_is_that_of_the_document(figures, found):
+    blocks = [arm for arm in found.arms if arm.layer is not None]
+    for axes, arm in zip(figures["block-effect"].figure.axes, blocks, strict=True):
+        means = [point.mean for point in arm.tasks[0].curves["block_divergence"].points]
+        assert list(axes.lines[0].get_ydata()) == pytest.approx(means)
+        assert arm.arm in axes.get_title(loc="left")
+
+
+def test_no_figure_is_laid_out_again_and_labels_stay_inside(figures):
+    for one in figures.values():
+        assert one.figure.get_layout_engine() is None
+        assert one.svg.startswith("<?xml")
+        assert one.png().startswith(b"\x89PNG")
+        whole = one.figure.bbox
+        for axes in one.figure.axes:
+            box = axes.get_tightbbox()
+            if box is not None:
+                assert whole.x0 <= box.x0 < box.x1 <= whole.x1 + 1
+                assert whole.y0 <= box.y0 < box.y1 <= whole.y1 + 1
+
+
+def test_distances_are_drawn_where_there_are_configurations(found):
+    features = {f"arm{n}": {"a": float(n), "b": float(n * n)} for n in range(5)}
+    gains = {f"arm{n}": -float(n) for n in range(5)}
+    one = relate("micro", "settings", features, gains)
+    both = found.model_copy(update={"configurations": (one, one)})
+    drawn = {figure.name: figure.figure for figure in draw(both)}
+    points = drawn["configurations"].axes[0].lines[0]
+    assert list(points.get_ydata()) == [-1, -2, -3, -4]
+    assert "rank correlation -1.00" in drawn["configurations"].axes[0].get_title(loc="left")

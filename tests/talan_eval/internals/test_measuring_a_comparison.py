@@ -1,0 +1,290 @@
+"""A comparison's checkpoints are measured once, whatever kills the command, and every face says what was found."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from talan_core.analysis.stream_effects import AT_THE_EMBEDDING
+from talan_core.errors import UserError
+from talan_eval.cli.main import app
+from talan_eval.internals import faces, sitting
+from talan_eval.internals.configurations import trained_of
+from talan_eval.internals.findings import Internals, json_schema
+from talan_eval.internals.quantities import BY_NAME, NO_BLOCK, QUANTITIES
+from talan_eval.internals.sentences import sentences, with_interval
+from talan_eval.internals.sitting import check_request, measure_comparison
+from talan_eval.requests.internals import InternalsRequest
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def request_(comparison):
+    return InternalsRequest(results=comparison, examples=3)
+
+
+@pytest.fixture(scope="module")
+def measured(request_, tmp_path_factory):
+    """What was found, and where it is kept; not to be changed."""
+    out = tmp_path_factory.mktemp("measured")
+    return measure_comparison(request_, out), out
+
+
+@pytest.fixture
+def found(measured):
+    return measured[0]
+
+
+@pytest.fixture
+def again(measured, tmp_path):
+    """A copy of what is kept, to be changed."""
+    return Path(shutil.copytree(measured[1], tmp_path / "again"))
+
+
+def arm_of(found, name):
+    return next(one for one in found.arms if one.arm == name)
+
+
+def test_every_arm_and_every_quantity_is_there(found):
+    assert [one.arm for one in found.arms] == ["lora", "talan[layer=2]+lora", "talan+lora"]
+    for arm in found.arms:
+        assert arm.seeds == (0, 1, 2)
+        assert [task.task for task in arm.tasks] == ["", "gsm8k_micro", "mbpp_micro"]
+        assert [task.items for task in arm.tasks] == [6, 3, 3]
+        names = {*arm.tasks[0].values, *arm.tasks[0].curves}
+        common = {one.name for one in QUANTITIES if one.any_arm or one.by == "example"}
+        assert names >= common - {"run_divergence", "reseeding_divergence"}
+    block = arm_of(found, "talan[layer=2]+lora")
+    assert {*block.tasks[0].values, *block.tasks[0].curves} == {*BY_NAME} - {"reseeding_divergence"}
+    assert block.base == "lora"
+    assert arm_of(found, "lora").base is None
+
+
+def test_nothing_changes_below_the_block_and_controls_have_the_writes_size(found):
+    block = arm_of(found, "talan[layer=2]+lora")
+    curve = block.tasks[0].curves["block_divergence"].points
+    assert [point.mean for point in curve[:2]] == [0.0, 0.0]
+    assert all(point.mean > 0 for point in curve[2:])
+    band = block.tasks[0].bands["random_divergence"]
+    assert band.lower[:2] == band.upper[:2] == (0.0, 0.0)
+    assert band.draws == 5
+    smallest, largest = min(curve[2].by_seed), max(curve[2].by_seed)
+    assert band.lower[2] == pytest.approx(smallest, rel=1e-3)
+    assert band.upper[2] == pytest.approx(largest, rel=1e-3)
+    assert band.lower[6] != pytest.approx(band.upper[6], rel=1e-3)
+
+
+def test_what_is_undefined_is_null_with_its_reason(found):
+    first = arm_of(found, "talan+lora").tasks[0]
+    for name in ("ratio_at_write", "write_cosine"):
+        assert (first.values[name].mean, first.values[name].reason) == (None, AT_THE_EMBEDDING)
+    assert first.curves["cosine"].points[0].reason == AT_THE_EMBEDDING
+    assert first.curves["cosine"].points[1].mean is not None
+    second = arm_of(found, "talan[layer=2]+lora").tasks[0]
+    assert second.values["ratio_at_write"].mean > 0
+    assert "below l*" in second.curves["growth"].points[1].reason
+    assert arm_of(found, "lora").tasks[0].values["block_kl"].reason == NO_BLOCK
+
+
+def test_ratios_and_differences_are_those_of_the_parts(found):
+    values = arm_of(found, "talan[layer=2]+lora").tasks[1].values
+    curves = arm_of(found, "talan[layer=2]+lora").tasks[1].curves
+    assert values["kl_over_random"].mean == pytest.approx(values["block_kl"].mean - values["random_kl"].mean, rel=1e-4)
+    assert values["rounding"].mean == pytest.approx(
+        values["amplification_bf16"].mean - values["amplification"].mean, rel=1e-4
+    )
+    assert values["relative_write"].mean == pytest.approx(curves["block_divergence"].points[2].mean, rel=0.01)
+    assert values["write"].mean == pytest.approx(curves["block_size"].points[2].mean, rel=1e-4)
+    assert curves["growth"].points[2].mean == pytest.approx(1)
+    assert curves["growth"].points[6].mean == pytest.approx(values["amplification"].mean, rel=1e-5)
+    assert values["float32_share"].mean > 0.99 > values["bf16_share"].mean
+
+
+def test_a_run_set_against_its_base_starts_where_the_block_is_and_differs_by_seed(found):
+    block = arm_of(found, "talan[layer=2]+lora").tasks[0].curves
+    plain = arm_of(found, "lora").tasks[0].curves
+    assert "run_divergence" not in plain
+    assert block["run_divergence"].points[0].mean == 0
+    assert block["run_divergence"].points[6].mean > 0
+    assert plain["reseeding_divergence"].points[6].mean > 0
+    assert len(set(plain["reseeding_divergence"].points[6].by_seed)) == 3
+    assert -1 < plain["seed_cosine"].points[6].mean < 1
+
+
+def test_weights_are_audited_over_seeds(found):
+    weights = arm_of(found, "talan[layer=2]+lora").weights
+    assert sum(one.share.mean for one in weights.groups) == pytest.approx(1)
+    assert weights.gate_rms.mean == pytest.approx(0.3, rel=0.2)
+    themes = next(one for one in weights.tensors if one.name == "memory.themes")
+    assert themes.start_from_fresh.mean == pytest.approx(1, rel=0.2)
+    assert 0 < themes.from_start.mean < 0.2
+    shift = next(one for one in weights.tensors if one.group == "biases")
+    assert (shift.from_start.mean, shift.from_start.reason is not None) == (None, True)
+    assert shift.rms_of_ceiling.mean > 0
+    assert weights.update["all"].mean > weights.update["q_proj"].mean > 0
+    assert arm_of(found, "lora").weights.tensors == ()
+
+
+def test_an_arm_has_sixteen_trained_statistics(found):
+    statistics = trained_of(arm_of(found, "talan[layer=2]+lora"))
+    assert len(statistics) == 16
+    assert {name for name, value in statistics.items() if value is None} == {"mixture of ceiling", "mixture entropy"}
+    assert trained_of(arm_of(found, "talan+lora"))["ratio_at_write"] is None
+
+
+def test_each_number_of_the_tables_is_that_of_the_document(found):
+    text = faces.render(found)["internals.md"].decode()
+    for arm in found.arms[1:]:
+        for name, one in arm.tasks[0].values.items():
+            row = next(
+                line for line in text.splitlines() if line.startswith(f"| {name} |") and with_interval(one) in line
+            )
+            assert row.count("|") >= 5
+        for one in arm.weights.tensors:
+            assert f"| {one.name} | {with_interval(one.from_start)} | {with_interval(one.from_fresh)} |" in text
+    said = sentences(found)
+    assert len(said) >= 12
+    assert "below l* the block changes exactly nothing" in next(one for one in said if "multiplied by" in one)
+    assert all(re.search(r"\d", one) for one in said)
+
+
+def test_the_document_is_read_back_and_follows_the_published_schema(found):
+    text = faces.render(found)["internals.json"].decode()
+    assert Internals.from_json(text) == found
+    assert "NaN" not in text
+    published = json.loads((ROOT / "docs" / "schema" / "internals-1.json").read_text())
+    assert published == json_schema()
+
+
+def counted(monkeypatch):
+    calls = []
+    measure = sitting.measure
+
+    def counting(opened, setup, sequences, *rest):
+        calls.append(sequences.task)
+        return measure(opened, setup, sequences, *rest)
+
+    monkeypatch.setattr(sitting, "measure", counting)
+    return calls
+
+
+def test_what_is_kept_is_not_measured_again(request_, again, found, monkeypatch):
+    calls = counted(monkeypatch)
+    assert measure_comparison(request_, again) == found
+    assert calls == []
+
+
+def test_what_is_damaged_or_gone_is_measured_again_and_gives_the_same(request_, again, found, monkeypatch):
+    calls = counted(monkeypatch)
+    kept = sorted((again / "runs").glob("train_lora*_mbpp_micro.json"))
+    kept[0].unlink()
+    kept[1].write_text(kept[1].read_text().replace("adapter_kl", "adapter_kI"))
+    assert measure_comparison(request_, again) == found
+    assert calls == ["mbpp_micro", "mbpp_micro"]
+
+
+def test_other_positions_are_measured_anew(request_, again, found, monkeypatch):
+    calls = counted(monkeypatch)
+    other = measure_comparison(replace(request_, positions="prompt", task=("mbpp_micro",)), again)
+    assert len(calls) == 9
+    assert arm_of(other, "lora").tasks[0].values["loss_00"] != arm_of(found, "lora").tasks[2].values["loss_00"]
+
+
+class KilledError(Exception):
+    pass
+
+
+def assert_alike(one, other):
+    """Equal but for rounding: what a matrix product gives in its last digits depends on where memory lies."""
+    assert type(one) is type(other)
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_alike(one[key], other[key])
+    elif isinstance(one, list):
+        assert len(one) == len(other)
+        for left, right in zip(one, other, strict=True):
+            assert_alike(left, right)
+    else:
+        assert one == (pytest.approx(other, rel=1e-3, abs=1e-7) if isinstance(one, float) else other)
+
+
+def test_a_killed_measurement_goes_on_where_it_was(request_, tmp_path, found, monkeypatch):
+    calls = counted(monkeypatch)
+
+    def kill(step):
+        if step.finished == 4:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        measure_comparison(request_, tmp_path, kill)
+    before = len(calls)
+    assert 0 < before < 18
+    resumed = measure_comparison(request_, tmp_path)
+    assert len(calls) - before < 18
+    assert_alike(json.loads(resumed.to_json()), json.loads(found.to_json()))
+
+
+def test_the_command_writes_every_face_and_says_what_it_found(comparison, again):
+    words = ["internals", str(comparison), "--examples", "3", "--out", str(again)]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert Internals.from_json((again / "internals.json").read_text()).measurement.examples == 3
+    assert (again / "internals.md").is_file()
+    assert "share of the stream is multiplied by" in done.stdout
+    assert "Written to" in done.stdout
+
+
+def test_an_archived_comparison_says_so_and_what_to_run(tmp_path, comparison):
+    archived = ROOT / "results" / "micro_lora_vs_talan+lora"
+    with pytest.raises(UserError, match="is archived") as caught:
+        measure_comparison(InternalsRequest(results=archived), tmp_path)
+    assert "talan-eval compare" in caught.value.fix
+    assert f"talan-eval internals {archived}-again" in caught.value.fix
+    emptied = Path(shutil.copytree(comparison, tmp_path / "emptied"))
+    shutil.rmtree(emptied / "checkpoints")
+    with pytest.raises(UserError, match="is archived"):
+        measure_comparison(InternalsRequest(results=emptied), tmp_path / "out")
+    old = ROOT / "results" / "smollm2-135m_lora_vs_talan+lora"
+    with pytest.raises(UserError, match="is archived") as caught:
+        measure_comparison(InternalsRequest(results=old), tmp_path)
+    assert "--seeds 0,1,2 --tasks gsm8k" in caught.value.fix
+
+
+def test_a_checkpoint_that_is_gone_is_named(tmp_path, comparison, request_):
+    partial = Path(shutil.copytree(comparison, tmp_path / "partial"))
+    gone = next((partial / "checkpoints").glob("train_lora_seed-2*"))
+    shutil.rmtree(gone)
+    found = measure_comparison(replace(request_, results=partial, examples=1, task=("gsm8k_micro",)), tmp_path / "out")
+    assert "lora on micro, seed 2" in found.warnings[0]
+    assert arm_of(found, "lora").seeds == (0, 1)
+    assert arm_of(found, "talan+lora").seeds == (0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"positions": "answers"}, "Unknown choice of positions 'answers'"),
+        ({"dtype": "float16"}, "Unknown type 'float16'"),
+        ({"device": "gpu"}, "Unknown device 'gpu'"),
+        ({"examples": 0}, "--examples 0 measures nothing"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(request_, change, said):
+    with pytest.raises(UserError, match=re.escape(said)):
+        check_request(replace(request_, **change))
+
+
+def test_another_benchmark_or_no_comparison_is_refused(request_, tmp_path):
+    with pytest.raises(UserError, match="Unknown benchmark of this comparison 'gsm8k'"):
+        measure_comparison(replace(request_, task=("gsm8k",)), tmp_path)
+    with pytest.raises(UserError, match="holds no comparison"):
+        measure_comparison(replace(request_, results=tmp_path), tmp_path)
+    assert not list(tmp_path.iterdir())
