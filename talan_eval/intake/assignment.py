@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from talan_core.training_settings import TrainingSettings
     from talan_eval.generation_settings import GenerationSettings
     from talan_eval.sandbox.tiers import Tier
-    from talan_eval.tasks.loading import TaskSources
+    from talan_eval.tasks.task_sources import TaskSources
 
 
 @dataclass(frozen=True, slots=True)

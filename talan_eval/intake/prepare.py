@@ -25,7 +25,7 @@ from talan_eval.intake.checked import Checked, check
 from talan_eval.intake.room import Room, check_room, tokens_of
 from talan_eval.records.samples import LABELS
 from talan_eval.sandbox.tiers import SandboxUnavailableError, Tier, find_tier
-from talan_eval.tasks.loading import TaskSources
+from talan_eval.tasks.task_sources import TaskSources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

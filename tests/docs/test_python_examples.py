@@ -86,5 +86,5 @@ def test_what_the_notebook_shows_in_the_repository_is_what_it_computes(executed)
     def verdicts(notebook):
         return [re.findall(r"<strong>(.*?)</strong>", html) for html in outputs(notebook, "text/html")]
 
-    assert verdicts(committed) == verdicts(executed)
+    assert verdicts(committed) == verdicts(executed), "run: python benchmarks/notebook.py"
     assert len(outputs(committed, "image/svg+xml")) == 2

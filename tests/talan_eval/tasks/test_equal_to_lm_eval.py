@@ -23,7 +23,7 @@ from talan_eval.generation.backend import BackendOptions, Checkpoint
 from talan_eval.generation.evaluate import evaluate
 from talan_eval.generation.registry import make_backend
 from talan_eval.generation_settings import GenerationSettings
-from talan_eval.tasks.loading import TaskSources
+from talan_eval.tasks.task_sources import TaskSources
 
 DEFAULTS = Path(importlib.util.find_spec("lm_eval.tasks").origin).parent
 
