@@ -80,10 +80,10 @@ def named_tasks(typed: tuple[str, ...], include: tuple[Path, ...] = ()) -> Named
     return NamedTasks(tuple(names), tuple(files.items()), tuple(groups.items()))
 
 
-_Found = list[tuple[str, Path | None]]  # tasks with their files; None for ours
+_TaskFiles = list[tuple[str, Path | None]]  # tasks with their files; None for ours
 
 
-def _of_file(path: Path) -> _Found:
+def _of_file(path: Path) -> _TaskFiles:
     if not path.is_file():
         raise UserError(f"There is no task file {path}.", "Name an existing YAML file of a task.")
     name = _config(path).get("task")
@@ -92,7 +92,7 @@ def _of_file(path: Path) -> _Found:
     return [(name, path.resolve())]
 
 
-def _of_name(name: str, include: Sequence[Path]) -> _Found:
+def _of_name(name: str, include: Sequence[Path]) -> _TaskFiles:
     """Return the tasks that a name stands for."""
     for directory in include:
         if (file := _describing(name, directory)) is not None:
@@ -116,7 +116,7 @@ def _describing(name: str, directory: Path) -> Path | None:
     return None
 
 
-def _of_group(name: str, include: Sequence[Path]) -> _Found:
+def _of_group(name: str, include: Sequence[Path]) -> _TaskFiles:
     """Return the members of a group or tag, from the whole index."""
     if difflib.get_close_matches(name, task_files(), n=1, cutoff=_NEAR):
         raise unknown_name("task", name, task_files())  # mistyped; the index takes twenty seconds
