@@ -138,13 +138,13 @@ def measure(
     """
     began = time.perf_counter()
     count = len(sequences.examples)
-    whole = _Found(count)
+    whole = _Measured(count)
     for rows in _batches(sequences, range(count), opened.vocabulary):
         whole.add(rows, *_of_batch(opened, _batch(sequences, rows, setup, pad)))
         on_batch(whole.done)
     quantities, drawn = whole.quantities, whole.drawn
     if opened.rounded is not None:
-        rounded = _Found(count)
+        rounded = _Measured(count)
         for rows in _batches(sequences, range(0, count, max(1, count // ROUNDED)), opened.vocabulary):
             rounded.add(rows, *_of_rounded(opened, opened.rounded, _batch(sequences, rows, setup, pad)))
             on_batch(whole.done)
@@ -163,7 +163,7 @@ def measure(
     )
 
 
-class _Found:
+class _Measured:
     """What was found batch by batch, put in the order of the examples; NaN for those that were not measured."""
 
     def __init__(self, examples: int) -> None:
