@@ -36,7 +36,7 @@ def test_every_table_about_arms_with_different_recipes_says_so(made):
         for table in tables:
             about = "talan+lora" not in table.title.split("recipes differ")[0] or "noise" in table.title
             assert (SAID in table.title) == about, (face, table.title)
-    shown = [f"{title} {wrapped}" for title, wrapped, _ in read_terminal(found, Context())]
+    shown = [f"{title} {wrapped}" for title, wrapped, _ in read_terminal(found)]
     assert [SAID in title for title in shown] == ["talan+lora against" not in title for title in shown]
     assert len(shown) > 3
     assert {(row["treatment"], row["recipes"]) for row in read_csv(found)} == {("talan+lora", ""), ("noise+lora", SAID)}
