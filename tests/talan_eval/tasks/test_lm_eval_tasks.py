@@ -80,6 +80,15 @@ def test_metric_and_filter_are_chosen_by_name(load):
     assert load(metric="acc_norm", metric_list=[ACC, norm]).spec.metric == "acc_norm"
 
 
+def test_scores_are_those_behind_the_chosen_filter(load):
+    first = {"name": "first", "filter": [{"function": "take_first"}]}
+    lower = {"name": "lower", "filter": [{"function": "lowercase"}, {"function": "take_first"}]}
+    config = written(doc_to_target="yes", filter_list=[first, lower, first | {"name": "last"}])
+    for name, score in (("first", 0.0), ("lower", 1.0), ("last", 0.0)):
+        benchmark = load(metric=f"exact_match,{name}", **config)
+        assert list(scores_of(benchmark, {item.item_id: ["YES"] for item in benchmark.items})) == [score] * 5
+
+
 def test_the_first_metric_that_can_be_compared_is_taken(load):
     perplexity = {"metric": "perplexity", "aggregation": "perplexity", "higher_is_better": False}
     benchmark = load(output_type="loglikelihood", doc_to_choice=None, doc_to_target=" {{want}}",
