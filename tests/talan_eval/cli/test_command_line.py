@@ -77,7 +77,7 @@ def test_help_shows_every_option_with_its_default():
         (["--limit", "100000"], "is more than the 200 items"),
         (["--steps", "-1"], "--steps -1 is not a positive number. Type a whole number from 1: --steps 8"),
         (["--learning-rate", "nan"], "--learning-rate nan is not a positive number"),
-        (["--device", "tpu"], "Type --device with one of auto, cpu, cuda"),
+        (["--device", "tpu"], "Valid: auto, cpu, cuda"),
         (["--workers", "-1"], "--workers -1"),
         (["--executor", "raz"], "Did you mean 'ray'?"),
         (["--ray-address", "auto"], "Type --executor ray as well"),

@@ -132,7 +132,7 @@ def test_arms_pairs_and_arms_without_seeds_are_typed_as_the_help_says(tmp_path):
             ("--base-logs", "a", "--base-logs", "b", "--treat-logs", "c", "--treat-logs", "d"),
             "talan-eval compare-logs base=a base=b treat=c treat=d",
         ),
-        (("--metric", "acc"), "talan-eval compare-logs NAME=DIR NAME=DIR"),
+        (("--filter", "strict"), "talan-eval compare-logs NAME=DIR NAME=DIR"),
     ],
 )
 def test_former_options_of_compare_say_what_to_type_now(words, fix):
