@@ -14,11 +14,12 @@ import os
 import talan_eval
 
 print("started")
+quiet = os.environ.get("TQDM_DISABLE")
 result = talan_eval.compare(
     base="lora", treat="talan+lora", seeds=[0], tasks=["gsm8k_micro"], limit=4, steps=4, loss=False, workers=1,
     resamples=50, recipe={"batch_size": 2}, out="out",
 )
-assert "TQDM_DISABLE" not in os.environ
+assert os.environ.get("TQDM_DISABLE") == quiet
 print(type(result).__name__, result.contrasts[0].seeds, result.contrasts[0].aggregate.verdict_estimand)
 """
 
