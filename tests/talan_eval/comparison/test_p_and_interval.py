@@ -112,7 +112,7 @@ def test_a_result_whose_p_and_interval_contradict_each_other_is_refused_where_it
     path.write_text(result.to_json())
     assert read_result(path) == result
     path.write_text(forged.to_json())
-    with pytest.raises(UserError, match=r"contradict each other|does not follow"):
+    with pytest.raises(UserError, match=r"contradict each other|does not follow|contradicts itself"):
         read_result(path)
 
 
