@@ -73,7 +73,7 @@ class VerdictPlan:
     def noise(self, n_seeds: int, k: int) -> SeedNoise:
         """Return the noise of one seed, and the guard's least half-width with so many."""
         found = self._of_gate(n_seeds, k)
-        step = lattice_step(self.source.items, k) if self.source.floor == 1.0 else 0.0
+        step = lattice_step(self.source.items, k) * self.source.floor  # 0 for scores without bounds
         return SeedNoise(found.sigma, critical_value(math.inf, self.alpha) * max(found.items, found.floor), step)
 
     def _of_gate(self, n_seeds: int, k: int) -> GateNoise:
