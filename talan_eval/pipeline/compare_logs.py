@@ -63,8 +63,8 @@ def compare_logs(request: CompareLogsRequest) -> LogsComparison:
     Raises:
         UserError: The logs cannot be read, do not pair, or leave open what is meant.
     """
-    _checked(request)  # a mistake in the options is found before the logs are read, which takes longer
-    return compare_arms(read_arms(request.logs), request)
+    options = _checked(request)  # a mistake is found before the logs are read, which takes longer
+    return _compared(read_arms(request.logs), request, *options)
 
 
 def compare_arms(arms: Sequence[LoggedArm], request: CompareLogsRequest) -> LogsComparison:
@@ -80,7 +80,16 @@ def compare_arms(arms: Sequence[LoggedArm], request: CompareLogsRequest) -> Logs
     Raises:
         UserError: The arms do not pair, or leave open what is meant.
     """
-    rules, statistics, units = _checked(request)
+    return _compared(arms, request, *_checked(request))
+
+
+def _compared(
+    arms: Sequence[LoggedArm],
+    request: CompareLogsRequest,
+    rules: SeedRules,
+    statistics: StatisticsSettings,
+    units: Units,
+) -> LogsComparison:
     contrasts = _contrasts(arms, rules)
     named = None if request.tasks is None else [task.strip() for task in request.tasks.split(",") if task.strip()]
     tasks = common_tasks(arms, named)
