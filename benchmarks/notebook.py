@@ -17,12 +17,12 @@ NOTEBOOK = Path(__file__).parents[1] / "examples" / "compare.ipynb"
 
 def main() -> None:
     """Execute all cells in the notebook's directory and write it back without times and versions."""
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]  # nbformat is untyped
     NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(NOTEBOOK.parent)}}).execute()
     for cell in notebook.cells:
         cell.get("metadata", {}).pop("execution", None)
     notebook.metadata["language_info"] = {"name": "python"}
-    nbformat.write(notebook, NOTEBOOK)
+    nbformat.write(notebook, NOTEBOOK)  # type: ignore[no-untyped-call]  # as above
 
 
 if __name__ == "__main__":
