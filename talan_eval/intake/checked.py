@@ -19,6 +19,7 @@ from talan_eval.experiment import parse_seeds
 from talan_eval.generation.registry import check_backend_name
 from talan_eval.generation_settings import DEFAULT_TEMPLATE_DATE, GenerationSettings, temperature_of
 from talan_eval.intake.arm_grids import AskedArms, read_arms
+from talan_eval.result.evidence import Measure
 from talan_eval.store.atomic import refuse_unwritable
 from talan_eval.tasks.benchmark import MICRO_TASKS
 from talan_eval.tasks.lookup import NamedTasks, named_tasks
@@ -90,7 +91,7 @@ def check(request: CompareRequest) -> Checked:
             lambda: check_name("device", request.device, _DEVICES),
             lambda: check_backend_name(request.backend),
             lambda: refuse_unwritable(request.json, "--json"),
-            lambda: StatisticsSettings.of_request(request),
+            lambda: StatisticsSettings.of_request(request).check_margin(Measure()),  # all that is graded here is points
             lambda: task_weights(request.weights, _tasks(request.tasks, request).names),
             lambda: _check_also(request),
         )
