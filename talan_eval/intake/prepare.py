@@ -78,8 +78,7 @@ def prepare(request: CompareRequest) -> Prepared:
     """
     checked = check(request)
     # From here on torch and lm-eval are loaded.
-    from talan_eval.generation.prompts import check_backbone, open_tokenizer, settled  # noqa: PLC0415 - as above
-    from talan_eval.intake.training_data import check_wording  # noqa: PLC0415 - as above
+    from talan_eval.generation.prompts import settled  # noqa: PLC0415 - as above
 
     revisions = _located(checked)
     checked = replace(checked, generation=settled(checked.generation, revisions))
@@ -90,9 +89,7 @@ def prepare(request: CompareRequest) -> Prepared:
     evaluated = [loaded[name] for name in checked.tasks]
     learned = _learned(checked, loaded)
     contaminated = _contaminated(request, learned, evaluated)
-    for revision in revisions:
-        check_backbone(revision, checked.generation, evaluated)
-        check_wording(learned, open_tokenizer(revision, checked.generation))
+    _check_backbones(revisions, checked, evaluated, learned)
     specs = {name: benchmark.spec for name, benchmark in loaded.items()}
     update = {"train": learned.sources, "contaminated": contaminated}
     experiment = _experiment(request, checked, revisions, specs, device).model_copy(update=update)
@@ -174,6 +171,18 @@ def _loaded(request: CompareRequest, checked: Checked, sources: TaskSources) -> 
         check_split(name, ids, settings.confirm_items, settings.rng_seed)
     _check_slices(checked.statistics.slices, [loaded[name] for name in checked.tasks])
     return loaded
+
+
+def _check_backbones(
+    revisions: Sequence[Revision], checked: Checked, evaluated: Sequence[Benchmark], learned: TrainingData
+) -> None:
+    """Refuse a backbone that cannot be asked, or whose template cannot word what is learned."""
+    from talan_eval.generation.prompts import check_backbone, open_tokenizer  # noqa: PLC0415 - heavy, see prepare
+    from talan_eval.intake.training_data import check_wording  # noqa: PLC0415 - as above
+
+    for revision in revisions:
+        check_backbone(revision, checked.generation, evaluated)
+        check_wording(learned, open_tokenizer(revision, checked.generation))
 
 
 def _learned(checked: Checked, loaded: Mapping[str, Benchmark]) -> TrainingData:
