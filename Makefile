@@ -12,7 +12,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is %d.%d. Type: make PYTHON=python3.12 ..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,gguf,plots,inspect]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,dev,gguf,plots,inspect]'
 	touch $(STAMP)
 
 compare: $(STAMP)
@@ -40,11 +40,11 @@ dist: $(STAMP)
 
 # Licences of everything that an installation leads to, and its bill of materials (CycloneDX).
 licences: $(STAMP)
-	@$(BIN)/python benchmarks/dependencies.py licences
+	@$(BIN)/python benchmarks/dependencies.py licences train
 
 sbom: $(STAMP)
 	mkdir -p dist
-	$(BIN)/python benchmarks/dependencies.py sbom > dist/sbom.cdx.json
+	$(BIN)/python benchmarks/dependencies.py sbom train > dist/sbom.cdx.json
 
 # The comparison that ships with the project, gated: minutes.
 gate: gate-result
@@ -66,7 +66,7 @@ test-latex: $(STAMP)
 test-trl:
 	$(PYTHON) -m venv build/trl
 	build/trl/bin/pip install --quiet --constraint constraints.txt torch
-	build/trl/bin/pip install --quiet --constraint constraints.txt --editable . pytest trl==1.16.0
+	build/trl/bin/pip install --quiet --constraint constraints.txt --editable '.[train]' pytest trl==1.16.0
 	build/trl/bin/python -m pytest -m trl tests/talan_core/integrations
 
 lint: $(STAMP)
@@ -76,7 +76,7 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 docs: $(STAMP)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,gguf,plots,inspect,docs]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,dev,gguf,plots,inspect,docs]'
 	$(BIN)/mkdocs build --strict
 
 # The published JSON schemas of result.json and of experiment files; tests compare them with the code.

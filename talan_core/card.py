@@ -73,7 +73,10 @@ def _introduction(record: BlockRecord, *, strict: bool) -> str:
 
 def _usage(record: BlockRecord) -> str:
     given = "" if record.base_model is not None else ", base_model=BACKBONE"
-    return f'```python\nimport talan_core  # pip install talan-eval\n\nmodel = talan_core.load("DIRECTORY"{given})\n```'
+    return (
+        f"```python\nimport talan_core  # pip install 'talan-eval[train]'\n\n"
+        f'model = talan_core.load("DIRECTORY"{given})\n```'
+    )
 
 
 def _origin(record: BlockRecord) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Protocol
 
-from talan_core.errors import UserError, unknown_name
+from talan_core.errors import unknown_name
+from talan_core.extras import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -108,7 +109,7 @@ def reporter_named(name: str) -> Reporter:
     spec = find_spec(name)
     # without an origin it is a directory of that name, such as the one in which wandb keeps its runs
     if spec is None or spec.origin is None:
-        raise UserError(f"The tracker {name} is not installed.", f"Install it: pip install 'talan-eval[{name}]'")
+        raise lacking(f"The tracker {name} is not installed.", name)
     return _Tracker(name, _QUIET[name])
 
 

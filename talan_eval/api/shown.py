@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from talan_core.errors import UserError
+from talan_core.extras import lacking
 from talan_eval.planning.advice import power_curves
 from talan_eval.report import delimited, latex, markdown, plots, wording
 from talan_eval.report.context import Context
@@ -62,7 +63,7 @@ class ShownResult(Result):
             UserError: matplotlib is not installed.
         """
         if not plots.available():
-            raise UserError("Figures need matplotlib.", "Install it: pip install 'talan-eval[plots]'")
+            raise lacking("Figures need matplotlib.", "plots")
         power = power_curves(self, (gain / 2, gain, 2 * gain))
         return {one.name: one for one in plots.draw(self, Context(power=power))}
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NEEDED: Final = ("talan-eval", "torch", "transformers", "peft", "lm-eval", "numpy", "scipy", "pydantic")
+NEEDED: Final = ("talan-eval", "numpy", "scipy", "pyarrow", "pydantic")
+TRAIN: Final = ("torch", "transformers", "peft", "lm-eval")
 EXTRAS: Final = {
     "plots": ("matplotlib", "figures in reports"),
     "inspect": ("inspect-ai", "logs of inspect_ai"),
@@ -81,16 +82,24 @@ def _python() -> Examined:
 
 
 def _packages() -> Iterator[Examined]:
-    found, lacking = [], []
-    for name in NEEDED:
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            lacking.append(name)
+    versions = {name: _version(name) for name in (*NEEDED, *TRAIN)}
+    found = [f"{name} {number}" for name, number in versions.items() if number is not None]
     yield Examined("packages", "ok", ", ".join(found))
-    if lacking:
-        fix = f"pip install {' '.join(lacking)} -c constraints.txt"
-        yield Examined("packages", "problem", f"not installed: {', '.join(lacking)}", fix)
+    absent = [name for name in NEEDED if versions[name] is None]
+    if absent:
+        fix = f"pip install {' '.join(absent)} -c constraints.txt"
+        yield Examined("packages", "problem", f"not installed: {', '.join(absent)}", fix)
+    without = [name for name in TRAIN if versions[name] is None]
+    if without:
+        what = f"{', '.join(without)} not installed; needed to train and ask arms, not to read logs, report and gate"
+        yield Examined("extra train", "problem", what, "pip install 'talan-eval[train]'")
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def _devices() -> Iterator[Examined]:

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from talan_core.errors import UserError
+from talan_core.extras import need_train
 from talan_eval.cli.output import terminal
 from talan_eval.requests.commands import command_of
 from talan_eval.requests.internals import InternalsRequest
@@ -40,6 +41,7 @@ def perform(request: InternalsRequest) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
+    need_train("Measuring inside a model")
     from talan_eval.internals import faces  # noqa: PLC0415 - --help must not wait for it
     from talan_eval.internals.sitting import check_request, measure_comparison  # noqa: PLC0415 - as above
 

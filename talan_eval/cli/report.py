@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from talan_core.errors import UserError, refuse, unknown_name
+from talan_core.extras import lacking
 from talan_eval.cli.output import say, say_document, terminal
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def _render(found: Result, context: Context, wanted: tuple[str, ...]) -> Formats
     figures = None
     if not _NEEDS_FLIPS.isdisjoint(wanted):
         if not plots.available() and not set(_FIGURES).isdisjoint(wanted):
-            raise UserError("Figures need matplotlib.", "Install it: pip install 'talan-eval[plots]'")
+            raise lacking("Figures need matplotlib.", "plots")
         figures = plots.draw(found, context) if plots.available() else ()
     faces: Mapping[str, tuple[str, Callable[[], str]]] = {
         "md": ("report.md", lambda: markdown.render(found, context)),

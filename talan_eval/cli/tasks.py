@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from talan_core.errors import UserError, unknown_name
+from talan_core.extras import need_train
 from talan_eval.cli.output import note, say
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def show(
     answer: Annotated[str | None, typer.Option(help="Grade this answer to the item as well.")] = None,
 ) -> None:
     """Print one prompt as a model sees it, its target, and how an answer is graded."""
+    need_train("Showing an item as a model is asked it")
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     from talan_eval.generation_settings import GenerationSettings  # noqa: PLC0415 - --help must not wait for it

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from talan_core.errors import UserError
+from talan_core.extras import lacking
 from talan_eval.execution.attempts import killed, perform_safely
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from talan_eval.intake.assignment import Assignment
     from talan_eval.store.failures import Failure
 
-_INSTALL: Final = "Type: pip install 'talan-eval[ray]'"
 _POLL_SECONDS: Final = 0.5
 _NOTICE_SECONDS: Final = 10
 _MOST_LOSSES: Final = 20
@@ -206,12 +206,12 @@ def check_installed() -> None:
         UserError: It is not.
     """
     if importlib.util.find_spec("ray") is None:
-        raise UserError("The executor ray needs Ray, which is not installed.", _INSTALL)
+        raise lacking("The executor ray needs Ray, which is not installed.", "ray")
 
 
 def _ray() -> Any:  # noqa: ANN401 - an extra, without types here
     try:
         import ray  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
-        raise UserError("The executor ray needs Ray, which is not installed.", _INSTALL) from error
+        raise lacking("The executor ray needs Ray, which is not installed.", "ray") from error
     return ray

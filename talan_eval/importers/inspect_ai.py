@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from talan_core.bounded import MEGABYTE, BoundsError, check_archive, check_depth, real_number, said, shown
 from talan_core.errors import Problems, UserError
+from talan_core.extras import lacking
 from talan_eval.importers.files import first_bytes, natural
 from talan_eval.importers.logged import NO_FILTER, Answers, Claims, LoggedRun, OlderLog, TaskLog
 from talan_eval.importers.reader import LogReader
@@ -198,9 +199,8 @@ def _package(path: Path) -> Any:  # noqa: ANN401 - a module of an optional packa
     try:
         import inspect_ai.log as api  # noqa: PLC0415 - an extra, and slow to import
     except ImportError as error:
-        raise UserError(
-            f"{path} is an inspect_ai log, and the package inspect_ai is not installed.",
-            "Install the extra: pip install 'talan-eval[inspect]'",
+        raise lacking(
+            f"{path} is an inspect_ai log, and the package inspect_ai is not installed.", "inspect"
         ) from error
     return api
 

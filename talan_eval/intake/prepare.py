@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from talan_core.errors import UserError, mistakes_of, refuse, unknown_name
+from talan_core.extras import need_train
 from talan_core.recipes.recipe import differences
 from talan_eval.comparison.held_out import check_split
 from talan_eval.comparison.slices import slice_values
@@ -76,6 +77,7 @@ def prepare(request: CompareRequest) -> Prepared:
     Raises:
         UserError: Anything in the request cannot be done; nothing has been written then.
     """
+    need_train("Comparing arms that are trained or asked")
     checked = check(request)
     # From here on torch and lm-eval are loaded.
     from talan_eval.generation.prompts import settled  # noqa: PLC0415 - as above

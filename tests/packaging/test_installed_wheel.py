@@ -56,6 +56,12 @@ def test_the_installed_command_compares_from_elsewhere(wheel, tmp_path):
     pip = (python, "-m", "pip", "install", "--quiet", "--constraint", str(ROOT / "constraints.txt"))
     checked(*pip, str(wheel), cwd=tmp_path, clean=True)
     command = str(environment / "bin" / "talan-eval")
+    packages = {
+        one["name"] for one in json.loads(checked(python, "-m", "pip", "list", "--format", "json", cwd=tmp_path))
+    }
+    assert not packages & {"torch", "transformers", "peft", "lm_eval", "datasets"}
+    checked(command, "power", "--seeds", "7", "--items", "500", "--delta", "1.4", cwd=tmp_path, clean=True)
+    checked(*pip, f"{wheel}[train]", cwd=tmp_path, clean=True)
     where = checked(python, "-c", "import talan_eval; print(talan_eval.__file__)", cwd=tmp_path, clean=True)
     assert str(environment) in where
     said = checked(python, "-c", "import talan_eval; print(talan_eval.__version__)", cwd=tmp_path, clean=True)
