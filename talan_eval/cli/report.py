@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from talan_core.errors import UserError, refuse, unknown_name
+from talan_eval.cli.completion import listed
+from talan_eval.cli.help import examples
 from talan_eval.cli.output import say, say_document, terminal
+from talan_eval.cli.shown import show_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,10 +22,10 @@ if TYPE_CHECKING:
     from talan_eval.report.plots import Figure
     from talan_eval.result.schema import Result
 
-EXAMPLES = (
-    "Examples:  talan-eval report results/NAME  |  "
-    "talan-eval report results/NAME --format html,tex,bib --out paper/  |  "
-    "talan-eval report results/NAME --format md --margin 1.0"
+EXAMPLES = examples(
+    "talan-eval report results/NAME",
+    "talan-eval report results/NAME --format html,tex,bib --out paper/",
+    "talan-eval report results/NAME --format md --margin 1.0",
 )
 
 Formats = dict[str, bytes]
@@ -37,12 +40,21 @@ _NEEDS_FLIPS: Final = frozenset({"html", *_FIGURES})
 def command(
     result: Annotated[Path, typer.Argument(help="result.json, or the directory of a comparison.")],
     formats: Annotated[
-        str | None, typer.Option("--format", help="Formats, by commas; the table for the terminal when left out.")
+        str | None,
+        typer.Option(
+            "--format",
+            help="Formats, by commas; the table for the terminal when left out.",
+            metavar="FORMAT,...",
+            autocompletion=lambda incomplete: listed(incomplete, (*_TEXTS, *_FIGURES, _SCORES)),
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Directory for the files; printed when left out.")] = None,
     margin: Annotated[
         float | None, typer.Option(help="Declared margin, in the result's unit: adds the verdict 'no worse than'.")
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print also how to read the table, methods, and the whole signature.")
+    ] = False,
     gain: Annotated[float, typer.Option(help="Gain, in the result's unit, for which to plan what to do next.")] = 1.0,
     track: Annotated[
         str | None, typer.Option(help="Send numbers and curves of trainings to a tracker as well: trackio or wandb.")
@@ -69,7 +81,7 @@ def command(
         send(found, reporter)
         send_curves(read_curves(_home(result)), reporter, signature=found.signature)
     if not wanted:
-        _print_table(found)
+        show_result(terminal(), found, explain=explain)
         return
     directory = _home(result)
     files = _render(found, _context(found, directory, wanted, gain), wanted)
@@ -159,12 +171,6 @@ def _html(found: Result, context: Context, figures: Sequence[Figure] | None) -> 
 
 def _figure_files(figures: Sequence[Figure], ending: str) -> Formats:
     return {f"{one.name}.{ending}": one.svg.encode() if ending == "svg" else one.png() for one in figures}
-
-
-def _print_table(found: Result) -> None:
-    from talan_eval.report.terminal import TerminalReport  # noqa: PLC0415 - as above
-
-    terminal().print(TerminalReport(found))
 
 
 def _print_only(files: Formats) -> None:

@@ -22,7 +22,16 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 GROUP = typer.main.get_command(app)
 LARGE = r"DATA|-logs|\.\.\.|Qwen|smollm2|--executor ray"  # needs data, logs, a download, a GPU or a cluster
 DATA = r"--data-dir|tasks show (?!\S*_micro)"  # needs the real benchmarks
-QUICK = {"report", "gate", "diff", "doctor", "init", "tasks"}  # commands whose examples are run, not only parsed
+QUICK = {
+    "report",
+    "gate",
+    "diff",
+    "doctor",
+    "init",
+    "tasks",
+    "power",
+    "runs",
+}  # commands whose examples are run, not only parsed
 
 
 def shown():
@@ -30,9 +39,15 @@ def shown():
         for block in re.findall(r"^```(?:bash|sh)\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
             for line in block.replace("\\\n", " ").splitlines():
                 yield page.name, line.strip()
-    for name, command in GROUP.commands.items():
-        for part in re.sub(r"^Examples?: *", "", command.epilog or "").split("|"):
-            yield f"{name} --help", part.strip()
+    for name, command in commands(GROUP, ""):
+        for line in (command.epilog or "").splitlines():
+            yield f"{name} --help", line
+
+
+def commands(group, above):
+    yield above.strip(), group
+    for name, command in getattr(group, "commands", {}).items():
+        yield from commands(command, f"{above} {name}")
 
 
 COMMANDS = sorted({(where, line) for where, line in shown() if line.startswith("talan-eval ")})
