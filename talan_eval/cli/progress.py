@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from talan_eval.execution.events import Event
     from talan_eval.execution.workload import GridProgress, Workload
+
+
+_ROOMY: Final = 110  # columns beside which a run's label, its bar and what is left of it have room for the time
 
 
 def progress_for(console: Console, workload: Workload) -> GridProgress:
@@ -40,11 +43,12 @@ class LiveProgress:
         self._console = console
         self._workload = workload
         self._forecast = Forecast(workload)
+        roomy = console.width >= _ROOMY
         self._bars = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=24 if roomy else 6),
             MofNCompleteColumn(),
-            TimeElapsedColumn(),
+            *([TimeElapsedColumn()] if roomy else []),
             TextColumn("{task.fields[rest]}"),
             console=console,
             transient=True,

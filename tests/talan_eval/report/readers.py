@@ -63,6 +63,20 @@ def read_markdown(text):
 
 
 def read_latex(text):
+    """Read the tables with every column; parts of one that went on are put together again."""
+    found = {}
+    for one in latex_tables(text.partition("% ---- Appendix")[2]):
+        title = one.title.removesuffix(latex.CONTINUED)
+        before = found.get(title)
+        if before is None:
+            found[title] = one
+        else:
+            rows = [(*old, *new[1:]) for old, new in zip(before.rows, one.rows, strict=True)]
+            found[title] = Read(title, (*before.header, *one.header[1:]), tuple(rows))
+    return [*found.values()]
+
+
+def latex_tables(text):
     found = []
     pattern = (
         r"\\caption\{(?P<title>[^\n]*)\}\n\\label.*?\\toprule\n"

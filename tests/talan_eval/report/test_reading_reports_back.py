@@ -9,6 +9,7 @@ import pytest
 
 from talan_eval.comparison import ContrastSpec, Origin, StatisticsSettings, compare
 from talan_eval.comparison.arm_records import ArmFacts
+from talan_eval.report import latex
 from talan_eval.report.columns import cell_columns
 from talan_eval.report.context import Context
 from talan_eval.report.layout import closing, details, overview
@@ -19,7 +20,7 @@ from talan_eval.result.margins import ContrastMargins, with_margins
 from talan_eval.result.schema import FailedCell, LiveProbe, Result
 
 from .expected import csv_values, expected_tables
-from .readers import agrees, every_face, read_csv, read_pipe, read_terminal
+from .readers import agrees, every_face, latex_tables, read_csv, read_latex, read_pipe, read_terminal
 
 RICH = StatisticsSettings(resamples=200, slices=("subject",), also=("wilcoxon", "tost"), margin=2.0)
 QUICK = StatisticsSettings(resamples=200)
@@ -209,6 +210,29 @@ def _compared(shown, keys, columns, expected, face):
         if key[1] in {"arms", "confirmation"}:
             wanted = [(name, {**dict.fromkeys(header[1:]), **values}) for name, values in wanted]
         check(rows, wanted, header, (face, *key))
+
+
+def test_the_table_for_a_paper_has_few_columns_the_same_numbers_and_says_what_was_tested(found):
+    text = latex.render(found)
+    papers = latex_tables(text.partition("% ---- Appendix")[0])
+    whole = {table.title: table for table in read_latex(text)}
+    assert len(papers) == len(found.contrasts)
+    for paper, contrast in zip(papers, found.contrasts, strict=True):
+        assert paper.header[0] == "benchmark"
+        assert paper.header[-1] == "verdict"
+        assert 5 <= len(paper.header) <= 8
+        full = next(table for title, table in whole.items() if paper.title.startswith(f"{title}. Estimand: "))
+        for name in paper.header:
+            assert paper.column(name) == full.column(name)
+        for word in (
+            contrast.aggregate.verdict_estimand, f"{len(contrast.seeds)} {contrast.pairing} training seed",
+            f"{contrast.cells[0].n_items}", found.primary.family_hash,
+        ):  # fmt: skip
+            assert word in paper.title
+
+
+def test_no_table_of_a_paper_is_shrunk(found):
+    assert "resizebox" not in latex.render(found)
 
 
 def test_json_reads_back_as_the_same_result(found):
