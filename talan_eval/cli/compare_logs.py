@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from talan_eval.cli.displayed import show_result
 from talan_eval.cli.help import examples
 from talan_eval.cli.output import note, terminal
-from talan_eval.cli.shown import show_result
 from talan_eval.requests.commands import command_of
 from talan_eval.requests.compare_logs import CompareLogsRequest
 

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from talan_eval.cli.displayed import show_table
 from talan_eval.cli.help import examples
 from talan_eval.cli.output import say_document, terminal
-from talan_eval.cli.shown import show_table
 
 EXAMPLES = examples(
     "talan-eval diff old/result.json new/result.json",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from talan_core.arms import parse_arm
+from talan_eval.cli.displayed import show_result
 from talan_eval.cli.output import note, terminal
-from talan_eval.cli.shown import show_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,13 +62,14 @@ def perform_grid(request: CompareRequest, file: Path | None) -> None:
 def _perform(request: CompareRequest, file: Path | None, console: Console) -> None:
     from talan_eval.execution.executors import check_executor  # noqa: PLC0415 - as above
     from talan_eval.intake.prepare import prepare  # noqa: PLC0415 - as above
-    from talan_eval.pipeline.comparing import compare  # noqa: PLC0415 - as above
 
     check_executor(request)
     prepared = prepare(request)
     if request.dry_run or request.pilot:
         _dry_run(console, prepared, pilot=request.pilot)
         return
+    from talan_eval.pipeline.comparing import compare  # noqa: PLC0415 - a dry run does not wait for it
+
     with _interruptible(prepared):
         compared = compare(request, prepared, ConsoleAudience(console), file)
     console.print(

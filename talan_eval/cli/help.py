@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
 WHOLE_WIDTH: Final = 200
 """Lines of help are as long as the terminal is wide, up to here."""
 _ROOMY, _WIDE_COLUMN, _NARROW_COLUMN = 78, 30, 20
+_BLANK: Final = "\N{NO-BREAK SPACE}"
 _OPTIONS: Final = "Options"
 _LAST: Final = ("help", "install_completion", "show_completion")
 _TYPES: Final = {"str": "TEXT", "int": "N", "float": "X", "path": "PATH", "list[str]": "TEXT"}
@@ -80,7 +80,7 @@ def _write_panels(parameters: Iterable[Any], ctx: Any, formatter: Any) -> None: 
         if record is None:
             continue
         typed, text = record
-        row = (re.sub(r"<([a-z\[\]]+)>", lambda found: _TYPES.get(found[1], found[1].upper()), typed), text)
+        row = (re.sub(r"<([a-z\[\]]+)>", lambda found: _TYPES.get(found[1], found[1].upper()), typed), _unbroken(text))
         if parameter.name in _LAST:
             last.append(row)
         elif parameter.param_type_name == "argument":
@@ -92,6 +92,12 @@ def _write_panels(parameters: Iterable[Any], ctx: Any, formatter: Any) -> None: 
     for title, rows in panels.items():
         with formatter.section(title):
             formatter.write_dl(rows, col_max=_WIDE_COLUMN if formatter.width >= _ROOMY else _NARROW_COLUMN)
+    formatter.buffer[:] = [part.replace(_BLANK, " ") for part in formatter.buffer]
+
+
+def _unbroken(text: str) -> str:
+    """Keep a default in brackets on one line."""
+    return re.sub(r"\[default: [^\]]{1,40}\]", lambda found: found[0].replace(" ", _BLANK), text)
 
 
 def _write_examples(epilog: str | None, formatter: Any) -> None:  # noqa: ANN401 - as above
@@ -107,6 +113,8 @@ def _say_what_was_meant(error: Exception, parameters: Iterable[Any]) -> None:
     name = getattr(error, "option_name", None)
     if not name or not hasattr(error, "possibilities"):
         return
+    import difflib  # noqa: PLC0415 - --help must not wait for it
+
     known = [*_names(parameters)]
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     error.possibilities = None

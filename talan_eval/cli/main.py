@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
@@ -65,6 +64,8 @@ app.add_typer(runs.app, name="runs", rich_help_panel=_READ)
 
 
 def _installed() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - --help must not wait for it
+
     try:
         return version("talan-eval")
     except PackageNotFoundError:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from talan_eval.cli.displayed import show_table
 from talan_eval.cli.help import examples
 from talan_eval.cli.output import terminal
 from talan_eval.cli.outputs import write_named
-from talan_eval.cli.shown import show_table
 from talan_eval.requests.commands import command_of
 from talan_eval.requests.power import PowerRequest
 

@@ -11,9 +11,9 @@ import typer
 
 from talan_core.errors import UserError, refuse, unknown_name
 from talan_eval.cli.completion import listed
+from talan_eval.cli.displayed import show_result
 from talan_eval.cli.help import examples
 from talan_eval.cli.output import say, say_document, terminal
-from talan_eval.cli.shown import show_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -139,7 +139,7 @@ def _context(found: Result, directory: Path, wanted: tuple[str, ...], gain: floa
 
 
 def _render(found: Result, context: Context, wanted: tuple[str, ...], *, column: bool) -> Formats:
-    from talan_eval.report import delimited, latex, markdown, methods, model_card, plots  # noqa: PLC0415 - as above
+    from talan_eval.report import delimited, hub_card, latex, markdown, methods, plots  # noqa: PLC0415 - as above
 
     figures = None
     if not _NEEDS_FLIPS.isdisjoint(wanted):
@@ -152,7 +152,7 @@ def _render(found: Result, context: Context, wanted: tuple[str, ...], *, column:
         "csv": ("report.csv", lambda: delimited.render(found)),
         "json": ("result.json", found.to_json),
         "html": ("report.html", lambda: _html(found, context, None if column else figures)),
-        "card": ("model_card.md", lambda: model_card.render(found)),
+        "card": ("model_card.md", lambda: hub_card.render(found)),
         "methods": ("methods.txt", lambda: methods.paragraph(found)),
         "bib": ("references.bib", lambda: methods.bibliography(found)),
     }

@@ -11,9 +11,9 @@ import typer
 
 from talan_core.errors import UserError, unknown_name
 from talan_eval.cli.completion import backbones, tasks
+from talan_eval.cli.displayed import show_table
 from talan_eval.cli.help import HelpfulCommand, HelpfulGroup, examples
 from talan_eval.cli.output import note, say, terminal
-from talan_eval.cli.shown import show_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -32,6 +32,7 @@ PANELS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "Training": {
         "recipe": "KEY=VALUE", "steps": "N", "batch_size": "N", "learning_rate": "X", "train_tasks": "TASK,...",
+        "train_data": "DATA",
         "allow_contaminated": FLAG,
     },
     "Statistics": {

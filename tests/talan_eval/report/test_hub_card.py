@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from talan_eval.report.model_card import render
+from talan_eval.report.hub_card import render
 from talan_eval.result.reading import read_result
 
 from .readers import agrees, read_markdown
