@@ -150,7 +150,8 @@ def test_comparisons_of_tables_run(line, workplace):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("line", [line for line in LINES if words_of(line)[0] in {"sandbox", "calibrate"}])
-def test_long_ones_run_when_made_small(line, workplace):
+@pytest.mark.usefixtures("workplace")
+def test_long_ones_run_when_made_small(line):
     small = ["--settings=0.02", "--replicates=20"] if words_of(line)[0] == "calibrate" else []
     done = CliRunner().invoke(app, [*words_of(line), *small])
     assert done.exit_code == 0 or "not available" in str(done.exception), done.output
