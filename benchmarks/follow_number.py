@@ -52,7 +52,7 @@ STATIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "talan_eval.report.table.main_table",
     ),
     "the interval is written": ("talan_eval.report.format.interval",),
-    "the table is printed": ("talan_eval.report.terminal.rich_table",),
+    "the table is printed": ("talan_eval.report.terminal.rich_table", "talan_eval.report.piped.table_lines"),
 }
 """Where the stack is taken, in order: dotted names of functions or classes, under all names that they have had."""
 

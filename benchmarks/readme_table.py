@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
-from talan_eval.report.contrast_tables import main_table
-from talan_eval.report.terminal import rich_table
-from talan_eval.report.view import View
-from talan_eval.report.wording import headline
+from talan_eval.report.terminal import TerminalReport
 from talan_eval.result.reading import read_result
 
 if TYPE_CHECKING:
@@ -29,12 +26,9 @@ def committed_result() -> Result:
 
 
 def block(result: Result) -> str:
-    """Return what a terminal of :data:`WIDTH` columns shows: the sentence and the table."""
+    """Return what a terminal of :data:`WIDTH` columns shows."""
     console = Console(file=io.StringIO(), width=WIDTH, color_system=None, highlight=False)
-    console.print(headline(View(result)))
-    console.print()
-    table, _ = main_table(View(result)).fitted(WIDTH, 2)
-    console.print(rich_table(table))
+    console.print(TerminalReport(result))
     shown = console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO above
     return "```text\n" + "\n".join(line.rstrip() for line in shown.rstrip().splitlines()) + "\n```\n"
 

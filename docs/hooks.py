@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import typer
@@ -41,25 +40,39 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def _page(name: str, command: click.Command) -> str:
-    rows = [_row(parameter) for parameter in command.params if not getattr(parameter, "hidden", False)]
-    examples = re.sub(r"^Examples?: *", "", command.epilog or "").split("|")
-    listed = "\n".join(example.strip() for example in examples if example.strip())
+    panels: dict[str, list[str]] = {}
+    for parameter in command.params:
+        if not getattr(parameter, "hidden", False):
+            argument = parameter.param_type_name == "argument"
+            panel = "Arguments" if argument else getattr(parameter, "rich_help_panel", None) or "Options"
+            panels.setdefault(panel, []).append(_row(parameter))
+    tables = "".join(
+        f"## {panel}\n\n| option | meaning | default |\n|---|---|---|\n{chr(10).join(rows)}\n\n"
+        for panel, rows in panels.items()
+    )
     return (
-        f"# talan-eval {name}\n\n{_paragraphs(command.help or '')}\n\n## Options\n\n| option | meaning | default |\n"
-        f"|---|---|---|\n{chr(10).join(rows)}\n\n## Examples\n\n```bash\n{listed}\n```\n"
+        f"# talan-eval {name}\n\n{_paragraphs(command.help or '')}\n\n"
+        f"## Examples\n\n```bash\n{command.epilog or ''}\n```\n\n{tables}"
     )
 
 
 def _row(parameter: click.Parameter) -> str:
+    metavar = getattr(parameter, "metavar", None) or ""
+    behind = f" {metavar}" if metavar and parameter.param_type_name == "option" else ""
     names = (
-        " ".join(f"`{name}`" for name in parameter.opts)
+        "<br>".join(f"`{name}{behind}`" for name in (*parameter.opts, *parameter.secondary_opts))
         if parameter.param_type_name == "option"
         else f"`{parameter.name}`"
     )
-    text = str(getattr(parameter, "help", "") or "").replace("|", "\\|")
+    text = str(getattr(parameter, "help", "") or "")
     default = parameter.default
-    plain = "" if default is None or default is False or callable(default) or parameter.required else f"`{default}`"
-    return f"| {names} | {text} | {plain} |"
+    plain = "" if default in (None, False, [], ()) or callable(default) or parameter.required else _plain(default)
+    return "| " + " | ".join(part.replace("|", "\\|") for part in (names, text, plain)) + " |"
+
+
+def _plain(default: object) -> str:
+    words = default if isinstance(default, list | tuple) else ("yes" if default is True else default,)
+    return ", ".join(f"`{word}`" for word in words)
 
 
 def _paragraphs(text: str) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _OF_LOGS: Final = frozenset({"logs", "filter"})
 
 
-@documented(CompareRequest, frozenset({"dry_run"}))
+@documented(CompareRequest, frozenset({"dry_run", "pilot", "explain"}))
 def compare(*, quiet: bool = False, **options: Any) -> ShownResult:  # noqa: ANN401 - one keyword per option
     """Train arms with paired seeds, evaluate them on the same items, and say whether they differ.
 
@@ -48,7 +48,7 @@ def compare(*, quiet: bool = False, **options: Any) -> ShownResult:  # noqa: ANN
         IncompleteGridError: Cells failed; the report of the others is in the results directory.
     """
     request = filled(CompareRequest, options, "compare()")
-    if request.dry_run:
+    if request.dry_run or request.pilot:
         raise UserError("compare() has no dry run.", "Type: talan-eval compare ... --dry-run")
     with libraries_quiet():
         from talan_eval.intake.prepare import prepare  # noqa: PLC0415 - torch and lm-eval are loaded here
@@ -61,7 +61,7 @@ def compare(*, quiet: bool = False, **options: Any) -> ShownResult:  # noqa: ANN
     return ShownResult.of(compared.result)
 
 
-@documented(CompareLogsRequest, frozenset({"logs"}))
+@documented(CompareLogsRequest, frozenset({"logs", "explain"}))
 def compare_logs(logs: Mapping[str, _Path | Sequence[_Path]], **options: Any) -> ShownResult:  # noqa: ANN401 - one keyword per option
     """Compare arms from their sample logs, and say whether they differ. Nothing is trained.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from talan_eval.cli.help import examples
 from talan_eval.cli.output import terminal
 from talan_eval.requests.commands import command_of
 from talan_eval.requests.power import CalibrateRequest
@@ -11,9 +12,9 @@ DOC = """Simulate experiments whose true gain is known, and count what the inter
 Prints the tables of coverage, false claims, families, gates and peeking. With --out records, manifest and tables are
 written, and the same command goes on where a killed one stopped.
 """
-EXAMPLES = (
-    "Examples:  talan-eval calibrate  |  "
-    "talan-eval calibrate --settings full --replicates 2000 --seed 0 --out results/calibration"
+EXAMPLES = examples(
+    "talan-eval calibrate",
+    "talan-eval calibrate --settings full --replicates 2000 --seed 0 --out results/calibration",
 )
 
 

@@ -17,8 +17,10 @@ from talan_core.errors import UserError
 from talan_eval.tasks.datafiles import DATA_DIR_VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from talan_eval.tasks.catalog import Entry
 
 NEEDED: Final = ("talan-eval", "numpy", "scipy", "pyarrow", "pydantic")
 TRAIN: Final = ("torch", "transformers", "peft", "lm-eval")
@@ -143,12 +145,21 @@ def _data(given: Path | None) -> Iterator[Examined]:
     except UserError as error:
         yield Examined("data", "note", error.problem, error.fix)
         return
-    bundled = [entry.name for entry in entries if entry.where == "bundled"]
-    yield Examined("benchmarks", "ok", f"bundled: {', '.join(bundled)}")
-    for entry in entries:
-        if entry.name not in bundled:
-            fix = None if entry.found else f"Name the directory of its files: export {DATA_DIR_VARIABLE}=DIR"
-            yield Examined("data", "ok" if entry.found else "note", f"{entry.name}: {entry.where}", fix)
+    for state in dict.fromkeys(entry.data.state for entry in entries):
+        of_state = [entry for entry in entries if entry.data.state == state]
+        yield _data_in_state(state, of_state)
+
+
+def _data_in_state(state: str, entries: Sequence[Entry]) -> Examined:
+    """Say once what holds for all benchmarks of which the data is in the same state."""
+    names = ", ".join(entry.name for entry in entries)
+    fix = f"Name the directory of its files: export {DATA_DIR_VARIABLE}=DIR"
+    if state == "bundled":
+        return Examined("benchmarks", "ok", f"bundled: {names}")
+    if state == "Hub":
+        return Examined("data", "note", f"on the Hub alone, no data directory is named: {names}", fix)
+    details = "; ".join(f"{entry.name}: {state}, {entry.data.detail}" for entry in entries)
+    return Examined("data", "ok", details) if state == "checked" else Examined("data", "note", details, fix)
 
 
 def _hub(*, offline: bool) -> Examined:
@@ -178,9 +189,14 @@ def _disk(place: Path) -> Examined:
 
 
 def _extras() -> Iterator[Examined]:
+    there, lacking = [], {}
     for extra, (name, purpose) in EXTRAS.items():
         try:
-            yield Examined(f"extra {extra}", "ok", f"{name} {version(name)}")
+            there.append(f"{extra} ({name} {version(name)})")
         except PackageNotFoundError:
-            fix = f"pip install 'talan-eval[{extra}]'"
-            yield Examined(f"extra {extra}", "note", f"{name} is not installed; needed for {purpose}", fix)
+            lacking[extra] = f"{extra} (for {purpose})"
+    if there:
+        yield Examined("extras", "ok", ", ".join(there))
+    if lacking:
+        fix = f"pip install 'talan-eval[{','.join(lacking)}]'"
+        yield Examined("extras", "note", f"not installed: {', '.join(lacking.values())}", fix)

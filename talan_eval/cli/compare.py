@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from typer.core import TyperCommand
-
 from talan_core.errors import UserError
+from talan_eval.cli.completion import COMPLETED
+from talan_eval.cli.help import HelpfulCommand, examples
 from talan_eval.requests.commands import command_of
 from talan_eval.requests.compare import CompareRequest
 
@@ -22,14 +22,14 @@ where it stopped, and cells that a comparison beside it has computed are taken f
 an experiment file, or in the environment (TALAN_EVAL_SEEDS for --seeds). The default backbone and benchmarks are
 bundled: nothing is downloaded. To compare logs that you have, see talan-eval compare-logs.
 """
-EXAMPLES = (
-    "Examples:  talan-eval compare --base lora --treat talan+lora --seeds 7  |  "
-    "talan-eval compare --base dora --treat 'talan[slots=4]+dora' --seeds 0,3,5 --tasks gsm8k_micro  |  "
-    "talan-eval compare experiment.toml --dry-run"
+EXAMPLES = examples(
+    "talan-eval compare --base lora --treat talan+lora --seeds 7",
+    "talan-eval compare --base dora --treat 'talan[slots=4]+dora' --seeds 0,3,5 --tasks gsm8k_micro",
+    "talan-eval compare experiment.toml --dry-run",
 )
 
 
-class Command(TyperCommand):
+class Command(HelpfulCommand):
     """``compare``, which says where the options for logs have gone."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer keeps its click to itself
@@ -83,4 +83,4 @@ def perform(request: CompareRequest, file: Path | None = None) -> None:
     perform_grid(request, file)
 
 
-command = command_of(CompareRequest, perform, DOC, from_file=True)
+command = command_of(CompareRequest, perform, DOC, from_file=True, completed=COMPLETED)

@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+from talan_eval.cli.displayed import show_table
+from talan_eval.cli.help import examples
 from talan_eval.cli.output import say_document, terminal
 
-EXAMPLES = (
-    "Examples:  talan-eval diff old/result.json new/result.json  |  "
-    "talan-eval diff results/OLD results/NEW --contrast talan+lora:lora"
+EXAMPLES = examples(
+    "talan-eval diff old/result.json new/result.json",
+    "talan-eval diff results/OLD results/NEW --contrast talan+lora:lora",
 )
 
 
@@ -36,7 +38,6 @@ def command(
     from talan_eval.report.clean import clean  # noqa: PLC0415 - as above
     from talan_eval.report.markdown import escape  # noqa: PLC0415 - as above
     from talan_eval.report.markdown import table as markdown_table  # noqa: PLC0415 - as above
-    from talan_eval.report.terminal import rich_table  # noqa: PLC0415 - as above
     from talan_eval.result.choosing import chosen_contrasts  # noqa: PLC0415 - as above
     from talan_eval.result.reading import read_result  # noqa: PLC0415 - as above
 
@@ -50,6 +51,6 @@ def command(
         return
     console = terminal()
     for table in tables:
-        console.print(rich_table(table.fitted(console.width, 2)[0]))
+        show_table(console, table)
     for line in said:
-        console.print(Text(clean(line)))
+        console.print(Text(clean(line)), soft_wrap=not console.is_terminal)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from talan_core.arms import parse_arm
-from talan_eval.cli.progress import spoken
+from talan_eval.cli.remaining import spoken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ def lines(
     Args:
         prepared: The checked request.
         found: What is there.
-        pilots: What was measured on each backbone of which something is to be computed.
+        pilots: What was measured on each backbone of which something is to be computed; empty without a pilot.
         footprints: What the architecture tells of the first treatment's memory, by backbone.
     """
     experiment = prepared.experiment
@@ -48,13 +48,15 @@ def lines(
     yield f"{'fine-tunings':<14}{every:>6}{every - trainings - taken:>10}{taken:>9}{trainings:>7}"
     total = sum(len(run.evaluations) for run in found.runs)
     yield f"{'evaluations':<14}{total:>6}{found.finished:>10}{found.offered:>9}{missing:>7}"
-    if not pilots:
+    if not found.missing:
         yield "Nothing is to be computed; the table would be printed from what is there."
         return
     yield from _recipes(prepared)
-    yield from _estimates(prepared, found, pilots)
+    yield _work(prepared, found)
     yield from footprint_lines(footprints or {}, prepared.experiment.contrasts[0].treatment)
-    yield "Nothing was written."
+    if pilots:
+        yield from _estimates(prepared, found, pilots)
+    yield f"Nothing was written.{'' if pilots else ' Time and disk are measured by a pilot: --pilot'}"
 
 
 def _compared(contrasts: Sequence[ContrastSpec]) -> str:
@@ -68,6 +70,15 @@ def _compared(contrasts: Sequence[ContrastSpec]) -> str:
 def _trainings(found: Outlook) -> list[Run]:
     there = found.trained | found.trainings_offered
     return [run for run in found.missing if run.cell_id not in there and parse_arm(run.arm).has_seeds]
+
+
+def _work(prepared: Prepared, found: Outlook) -> str:
+    """Say how many steps and answers are to come."""
+    sizes = {task.name: task.n_items * task.generation.samples for task in prepared.experiment.tasks}
+    steps = {one.backbone: one.training.steps_for(prepared.experiment.n_train) for one in prepared.assignments}
+    of_training = sum(steps[run.backbone] for run in _trainings(found))
+    answers = sum(sizes[cell.task] for run in found.missing for cell in run.evaluations)
+    return f"work    {of_training:,} training steps, {answers:,} answers"
 
 
 def _estimates(prepared: Prepared, found: Outlook, pilots: Mapping[str, Pilot]) -> Iterator[str]:

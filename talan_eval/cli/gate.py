@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from talan_eval.cli.output import terminal, workflow_commands
+from talan_eval.cli.help import examples
+from talan_eval.cli.output import say, terminal, workflow_commands
 from talan_eval.requests.commands import command_of
 from talan_eval.requests.gate import GateRequest
 
@@ -22,12 +23,12 @@ margin must be declared before results are read. The first line says what was ga
 pair of checkpoints. Of several contrasts each must pass; the worst one decides. In GitHub Actions the step
 summary, annotations and outputs are written as well.
 """
-EXAMPLES = (
-    "Examples:  talan-eval gate results/NAME --margin 1.0  |  "
-    "talan-eval gate results/NAME --margin 0.5 --per-cell --junit gate.xml  |  "
-    "talan-eval gate results/NAME --margin 1.0 --estimand E0  |  "
-    "talan-eval gate results/NAME --margin 1.0 --against baseline.json  |  "
-    "talan-eval gate results/NAME --margin 1.0 --contrast talan+lora:lora"
+EXAMPLES = examples(
+    "talan-eval gate results/NAME --margin 1.0",
+    "talan-eval gate results/NAME --margin 0.5 --per-cell --junit gate.xml",
+    "talan-eval gate results/NAME --margin 1.0 --estimand E0",
+    "talan-eval gate results/NAME --margin 1.0 --against baseline.json",
+    "talan-eval gate results/NAME --margin 1.0 --contrast talan+lora:lora",
 )
 
 
@@ -79,9 +80,13 @@ def _show(report: GateReport) -> None:
     """Print the report, and tell GitHub Actions what it reads from files and from the output."""
     from talan_eval.gate import github  # noqa: PLC0415 - as above
     from talan_eval.gate.table import markdown  # noqa: PLC0415 - as above
-    from talan_eval.gate.terminal import TerminalGate  # noqa: PLC0415 - as above
+    from talan_eval.gate.terminal import TerminalGate, piped  # noqa: PLC0415 - as above
 
-    terminal().print(TerminalGate(report))
+    console = terminal()
+    if console.is_terminal:
+        console.print(TerminalGate(report))
+    else:
+        say(piped(report))
     for variable, text in (("GITHUB_STEP_SUMMARY", markdown(report)), ("GITHUB_OUTPUT", github.outputs(report))):
         name = os.environ.get(variable)
         if name:

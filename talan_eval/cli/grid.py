@@ -6,6 +6,8 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from talan_core.arms import parse_arm
+from talan_eval.cli.displayed import show_result
 from talan_eval.cli.output import note, terminal
 
 if TYPE_CHECKING:
@@ -60,28 +62,27 @@ def perform_grid(request: CompareRequest, file: Path | None) -> None:
 def _perform(request: CompareRequest, file: Path | None, console: Console) -> None:
     from talan_eval.execution.executors import check_executor  # noqa: PLC0415 - as above
     from talan_eval.intake.prepare import prepare  # noqa: PLC0415 - as above
-    from talan_eval.pipeline.comparing import compare  # noqa: PLC0415 - as above
-    from talan_eval.report.terminal import TerminalReport  # noqa: PLC0415 - as above
 
     check_executor(request)
     prepared = prepare(request)
-    if request.dry_run:
-        _dry_run(console, prepared)
+    if request.dry_run or request.pilot:
+        _dry_run(console, prepared, pilot=request.pilot)
         return
-    with _interruptible():
+    from talan_eval.pipeline.comparing import compare  # noqa: PLC0415 - a dry run does not wait for it
+
+    with _interruptible(prepared):
         compared = compare(request, prepared, ConsoleAudience(console), file)
-    console.print(TerminalReport(compared.result))
     console.print(
         f"Written to {compared.session.store.directory}: report.md, result.json, manifest.json, samples/",
         markup=False,
         soft_wrap=True,
     )
+    show_result(console, compared.result, explain=request.explain)
     compared.session.check_complete()
 
 
-def _dry_run(console: Console, prepared: Prepared) -> None:
+def _dry_run(console: Console, prepared: Prepared, *, pilot: bool) -> None:
     from talan_eval.cli.estimate import lines  # noqa: PLC0415 - see perform_grid
-    from talan_eval.execution.pilot import measure  # noqa: PLC0415 - as above
     from talan_eval.intake.room import estimated  # noqa: PLC0415 - as above
     from talan_eval.pipeline.dry_run import outlook  # noqa: PLC0415 - as above
 
@@ -91,16 +92,38 @@ def _dry_run(console: Console, prepared: Prepared) -> None:
     footprints = {
         one.backbone: estimated(one, of_arm, prepared.tokens) for one in prepared.assignments if one.backbone in needed
     }
-    pilots = {one.backbone: measure(one, of_arm) for one in prepared.assignments if one.backbone in needed}
+    pilots = {}
+    if pilot:
+        from talan_eval.execution.pilot import measure  # noqa: PLC0415 - as above
+
+        pilots = {one.backbone: measure(one, of_arm) for one in prepared.assignments if one.backbone in needed}
     for line in lines(prepared, found, pilots, footprints):
         console.print(line, markup=False, soft_wrap=True)
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Say what an interrupt leaves; typer turns the interrupt itself into exit code 130."""
+def _interruptible(prepared: Prepared) -> Iterator[None]:
+    """Say what an interrupt leaves, or a scheduler's SIGTERM; typer turns it into exit code 130."""
     try:
         yield
     except KeyboardInterrupt:
-        note("Interrupted. Finished cells are kept: the same command goes on from here.\n")
+        note(f"Interrupted. {_kept(prepared)}Finished cells are kept: the same command goes on from here.\n")
         raise
+
+
+def _kept(prepared: Prepared) -> str:
+    """Count what is finished, from names alone: whoever interrupts does not wait for checksums."""
+    from talan_eval.grid import plan  # noqa: PLC0415 - see perform_grid
+    from talan_eval.store.store import MANIFEST_NAME, Store  # noqa: PLC0415 - as above
+
+    directory = prepared.assignments[0].directory
+    if not (directory / MANIFEST_NAME).is_file():
+        return ""
+    store, runs = Store.load(directory), plan(prepared.experiment)
+    records, checkpoints = store.record_names(), set(store.checkpoint_names())
+    cells = [cell for run in runs for cell in run.evaluations]
+    trained = [run for run in runs if parse_arm(run.arm).has_seeds]
+    return (
+        f"In {directory} are {sum(run.cell_id in checkpoints for run in trained)} of {len(trained)} fine-tunings and "
+        f"{sum(cell.cell_id in records for cell in cells)} of {len(cells)} evaluations. "
+    )

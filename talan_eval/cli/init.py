@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from talan_core.errors import UserError
+from talan_eval.cli.help import examples
 from talan_eval.cli.output import say
 from talan_eval.requests.compare import CompareRequest
 from talan_eval.requests.fields import declared
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from dataclasses import Field
 
-EXAMPLES = (
-    "Examples:  talan-eval init  |  talan-eval init paper/main.toml  |  talan-eval compare experiment.toml --seeds 5"
+EXAMPLES = examples(
+    "talan-eval init",
+    "talan-eval init paper/main.toml",
+    "talan-eval compare experiment.toml --seeds 5",
 )
 _WIDTH = 100
 _ACTIVE = ("base", "treat", "seeds", "backbone")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 from talan_core.errors import UserError
 from talan_core.extras import need_train
+from talan_eval.cli.completion import COMPLETED
+from talan_eval.cli.help import examples
 from talan_eval.cli.output import terminal
 from talan_eval.requests.commands import command_of
 from talan_eval.requests.internals import InternalsRequest
@@ -26,10 +28,10 @@ Writes internals.json, internals.md and figures (SVG and PNG, extra "plots") to 
 Killed at any point, the same command goes on where it stopped. docs/internals.md says what each quantity is and how to
 read it. A directory that holds results and no checkpoints is archived: the command then says what to run.
 """
-EXAMPLES = (
-    "Examples:  talan-eval internals results/NAME  |  "
-    "talan-eval internals results/NAME --task gsm8k_micro --examples 200  |  "
-    "talan-eval internals results/NAME --positions prompt --out inside/"
+EXAMPLES = examples(
+    "talan-eval internals results/NAME",
+    "talan-eval internals results/NAME --task gsm8k_micro --examples 200",
+    "talan-eval internals results/NAME --positions prompt --out inside/",
 )
 
 
@@ -128,4 +130,4 @@ class _Progress:
             )
 
 
-command = command_of(InternalsRequest, perform, DOC)
+command = command_of(InternalsRequest, perform, DOC, completed=COMPLETED)

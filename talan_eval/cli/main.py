@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from typing import Annotated
 
 import typer
 
@@ -23,36 +24,67 @@ from talan_eval.cli import (
     sandbox,
     tasks,
 )
-from talan_eval.cli.output import guarded, note, refuse_controls
+from talan_eval.cli.help import WHOLE_WIDTH, HelpfulCommand, HelpfulGroup, examples
+from talan_eval.cli.output import guarded, note, refuse_controls, say
+
+_COMPARE, _READ, _PREPARE = "Compare", "Read results", "Prepare"
 
 app = typer.Typer(
     name="talan-eval",
-    help="Paired-seed comparisons of adapters on lm-eval tasks.",
-    epilog="Start with: talan-eval compare --base lora --treat talan+lora --seeds 7",
+    cls=HelpfulGroup,
+    help="Does one adapter beat another, or was it luck? Paired-seed comparisons of adapters on lm-eval tasks.",
+    epilog=examples(
+        "talan-eval compare --base lora --treat talan+lora --seeds 7",
+        "talan-eval compare-logs lora=runs/lora dora=runs/dora",
+        "talan-eval report results/NAME --explain",
+    ),
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WHOLE_WIDTH},
 )
-app.command("compare", cls=compare.Command, epilog=compare.EXAMPLES)(compare.command)
-app.command("compare-logs", epilog=compare_logs.EXAMPLES)(compare_logs.command)
-app.command("power", epilog=power.EXAMPLES)(power.command)
-app.command("report", epilog=report.EXAMPLES)(report.command)
-app.command("gate", epilog=gate.EXAMPLES)(gate.command)
-app.command("internals", epilog=internals.EXAMPLES)(internals.command)
-app.command("diff", epilog=diff.EXAMPLES)(diff.command)
-app.command("doctor", epilog=doctor.EXAMPLES)(doctor.command)
-app.command("init", epilog=init.EXAMPLES)(init.command)
-app.command("calibrate", epilog=calibrate.EXAMPLES)(calibrate.command)
-app.add_typer(tasks.app, name="tasks")
-app.add_typer(sandbox.app, name="sandbox")
-app.add_typer(runs.app, name="runs")
+for _name, _panel, _module in (
+    ("compare", _COMPARE, compare),
+    ("compare-logs", _COMPARE, compare_logs),
+    ("report", _READ, report),
+    ("gate", _READ, gate),
+    ("diff", _READ, diff),
+    ("internals", _READ, internals),
+    ("power", _PREPARE, power),
+    ("init", _PREPARE, init),
+    ("calibrate", _PREPARE, calibrate),
+    ("doctor", _PREPARE, doctor),
+):
+    _class = compare.Command if _module is compare else HelpfulCommand
+    app.command(_name, cls=_class, epilog=_module.EXAMPLES, rich_help_panel=_panel)(_module.command)
+app.add_typer(tasks.app, name="tasks", rich_help_panel=_PREPARE)
+app.add_typer(sandbox.app, name="sandbox", rich_help_panel=_PREPARE)
+app.add_typer(runs.app, name="runs", rich_help_panel=_READ)
+
+
+def _installed() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - --help must not wait for it
+
+    try:
+        return version("talan-eval")
+    except PackageNotFoundError:
+        return "(from a source tree that is not installed)"
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        say(f"talan-eval {_installed()}\n")
+        raise typer.Exit
 
 
 @app.callback()
-def _root() -> None:
-    """Take no options of its own: everything is asked of a command."""
+def _root(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_say_version)
+    ] = False,
+) -> None:
+    """Does one adapter beat another, or was it luck? Paired-seed comparisons of adapters on lm-eval tasks."""
 
 
 def main() -> None:

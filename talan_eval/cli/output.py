@@ -14,7 +14,7 @@ import stat
 import sys
 import traceback
 import warnings
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from talan_core.errors import UserError
 from talan_eval.report.clean import clean
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from rich.console import Console
+
+
+_PLAIN: Final = str.maketrans(
+    {"\N{PLUS-MINUS SIGN}": "+/-", "\N{HORIZONTAL ELLIPSIS}": "...", "\N{BOX DRAWINGS LIGHT HORIZONTAL}": "-"}
+)
+"""What stands for characters of ours where a code page lacks some of a text's."""
 
 
 class GuardedStream:
@@ -47,7 +53,8 @@ class GuardedStream:
             self.unguarded.write(safe)
         except UnicodeEncodeError:
             encoding = self.unguarded.encoding or "ascii"
-            self.unguarded.write(safe.encode(encoding, "replace").decode(encoding))
+            plain = safe.translate(_PLAIN)
+            self.unguarded.write(plain.encode(encoding, "replace").decode(encoding))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:

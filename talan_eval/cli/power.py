@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from talan_eval.cli.displayed import show_table
+from talan_eval.cli.help import examples
 from talan_eval.cli.output import terminal
 from talan_eval.cli.outputs import write_named
 from talan_eval.requests.commands import command_of
@@ -11,8 +13,6 @@ from talan_eval.requests.power import PowerRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from rich.table import Table as RichTable
 
     from talan_eval.planning.forecast import Plan, Row
     from talan_eval.report.table import Table
@@ -23,14 +23,13 @@ What is planned is the verdict of a comparison: guarded t, sign flips and, for a
 for all others (--cells, --contrasts). The plain t over seeds, which other planners have, stands beside it. Without
 --from the variance components are assumptions: the defaults are those of a hard benchmark.
 """
-EXAMPLES = (
-    "Examples:  talan-eval power --seeds 7 --items 500 --delta 1.4  |  "
-    "talan-eval power --items 500 --delta 1.4 --cells 4 --contrasts 3  |  "
-    "talan-eval power --from results/NAME --seeds 14 --delta 1  |  "
-    "talan-eval power --from results/NAME --contrast talan+lora:lora"
+EXAMPLES = examples(
+    "talan-eval power --seeds 7 --items 500 --delta 1.4",
+    "talan-eval power --items 500 --delta 1.4 --cells 4 --contrasts 3",
+    "talan-eval power --from results/NAME --seeds 14 --delta 1",
+    "talan-eval power --from results/NAME --contrast talan+lora:lora",
 )
 
-_GAP = 2
 _VERDICT_SEEDS = 3
 _POINTS = "points"
 
@@ -40,31 +39,28 @@ def perform(request: PowerRequest) -> None:
     import dataclasses  # noqa: PLC0415 - --help must not wait for what follows
     import json  # noqa: PLC0415 - as above
 
-    from rich.padding import Padding  # noqa: PLC0415 - as above
-
     from talan_eval.planning.forecast import make_plan  # noqa: PLC0415 - as above
-    from talan_eval.report.terminal import rich_table  # noqa: PLC0415 - as above
 
     plan = make_plan(request)
     if request.json is not None:
         write_named(request.json, (json.dumps(dataclasses.asdict(plan), indent=2) + "\n").encode(), "--json")
     console = terminal()
+    console.soft_wrap = not console.is_terminal
     console.print(
         f"{plan.n_seeds} seeds, {_count(plan.k, 'sample')} per item, two-sided alpha {plan.alpha:g}, "
         f"power {plan.power:.0%}. Variance components {plan.basis}.{_of_unit(plan)}",
         markup=False,
     )
-    table, dropped = main_table(plan).fitted(console.width, _GAP)
-    console.print(Padding(rich_table(table), (1, 0)))
-    if dropped:
+    console.print()
+    if dropped := show_table(console, main_table(plan)):
         names = ", ".join(column.name for column in dropped)
-        console.print(f"Left out at this width: {names}. The plan of --json FILE has every column.", markup=False)
+        console.print(f"Left out at this width: {names}. A pipe and --json FILE have every column.", markup=False)
     for line in legend(plan):
         console.print(line, markup=False)
     console.print()
     # the mean over benchmarks is the primary test; the tables of its parts are in --json
     for row in plan.rows if plan.rows[-1].n_items is not None else plan.rows[-1:]:
-        console.print(_by_size(row, plan))
+        show_table(console, size_table(row, plan))
     for line in floors(plan):
         console.print(line, markup=False)
 
@@ -166,21 +162,17 @@ def _range(samples: Sequence[int | None]) -> str:
     return f"{least:,}+" if most is None else "-".join(dict.fromkeys(f"{count:,}" for count in (least, most)))
 
 
-def _by_size(row: Row, plan: Plan) -> RichTable:
-    from rich import box  # noqa: PLC0415 - --help must not wait for it
-    from rich.table import Table as RichTable  # noqa: PLC0415 - as above
+def size_table(row: Row, plan: Plan) -> Table:
+    """Build the table of the MDE over seeds and samples of the mean, or of one benchmark."""
+    from talan_eval.planning.forecast import TABLE_SAMPLES, TABLE_SEEDS  # noqa: PLC0415 - --help must not wait for it
+    from talan_eval.report.table import Column, Table  # noqa: PLC0415 - as above
 
-    from talan_eval.planning.forecast import TABLE_SAMPLES, TABLE_SEEDS  # noqa: PLC0415 - as above
-
-    table = RichTable(
-        box=box.SIMPLE_HEAD, title=f"MDE {plan.power:.0%} of the verdict, {plan.unit}: {row.name}", title_justify="left"
+    columns = (Column(("seeds",), "seeds"), *(Column((f"k = {k}",), f"k = {k}") for k in TABLE_SAMPLES))
+    rows = tuple(
+        (str(seeds), *(" to ".join(dict.fromkeys(_gain(size, plan) for size in cell)) for cell in line))
+        for seeds, line in zip(TABLE_SEEDS, row.table, strict=True)
     )
-    table.add_column("seeds", justify="right")
-    for samples in TABLE_SAMPLES:
-        table.add_column(f"k = {samples}", justify="right")
-    for seeds, line in zip(TABLE_SEEDS, row.table, strict=True):
-        table.add_row(str(seeds), *(" to ".join(dict.fromkeys(_gain(size, plan) for size in cell)) for cell in line))
-    return table
+    return Table(f"MDE {plan.power:.0%} of the verdict, {plan.unit}: {row.name}", columns, rows)
 
 
 def _count(number: int, noun: str) -> str:

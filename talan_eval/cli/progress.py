@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from talan_eval.cli.remaining import Forecast
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
     from rich.console import Console
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from talan_eval.execution.events import Event
     from talan_eval.execution.workload import GridProgress, Workload
 
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+_ROOMY: Final = 110  # columns beside which a run's label, its bar and what is left of it have room for the time
 
 
 def progress_for(console: Console, workload: Workload) -> GridProgress:
@@ -26,75 +27,13 @@ def progress_for(console: Console, workload: Workload) -> GridProgress:
     return LiveProgress(console, workload) if console.is_terminal else PlainProgress(console, workload)
 
 
-def spoken(seconds: float) -> str:
-    """Return a duration in the unit that fits, such as "40 s", "12 min", "3.5 h" or "2.1 days"."""
-    if seconds < _MINUTE:
-        return f"{max(seconds, 0):.0f} s"
-    if seconds < _HOUR:
-        return f"{seconds / _MINUTE:.0f} min"
-    return f"{seconds / _HOUR:.1f} h" if seconds < _DAY else f"{seconds / _DAY:.1f} days"
-
-
-@dataclass(slots=True)
-class Forecast:
-    """How long the rest will take, from the training steps and the answers that were seen so far.
-
-    The time between two steps (or batches) of the same run is what one step (or its items) took; libraries that load
-    and programs that are graded in between are in it as far as they fall between two events.
-    """
-
-    workload: Workload
-    clock: Callable[[], float] = time.monotonic
-    _left: dict[str, list[int]] = field(init=False)
-    _spent: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    _done: list[int] = field(default_factory=lambda: [0, 0])
-    _last: dict[str, tuple[str, float, int]] = field(default_factory=dict)
-    _active: set[str] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        """Count all steps and items."""
-        self._left = {
-            run.cell_id: [
-                0 if run.cell_id in self.workload.trained else self.workload.steps[run.backbone],
-                sum(self.workload.items[cell.task] for cell in run.evaluations),
-            ]
-            for run in self.workload.runs
-        }
-
-    def __call__(self, event: Event) -> None:
-        """Learn from an event."""
-        now = self.clock()
-        if event.stage in ("finished", "failed"):
-            self._active.discard(event.run)
-            self._left.pop(event.run, None)
-        elif event.stage == "again":
-            self._active.discard(event.run)
-            self._last.pop(event.run, None)
-        elif event.stage in ("train", "evaluate") and event.run in self._left:
-            kind, what = (0, "train") if event.stage == "train" else (1, event.task)
-            before = self._last.get(event.run)
-            if before is not None and before[0] == what and event.done > before[2]:
-                self._spent[kind] += now - before[1]
-                self._done[kind] += event.done - before[2]
-            new = event.done - (before[2] if before is not None and before[0] == what else 0)
-            self._left[event.run][kind] = max(0, self._left[event.run][kind] - max(new, 0))
-            self._last[event.run] = (what, now, event.done)
-            self._active.add(event.run)
-
-    def seconds(self) -> float | None:
-        """Return the seconds that are left, or None while a kind of work that is to come was not seen yet."""
-        total = 0.0
-        for kind in (0, 1):
-            left = sum(counts[kind] for counts in self._left.values())
-            if left and not self._done[kind]:
-                return None
-            total += left * self._spent[kind] / max(self._done[kind], 1)
-        return total / max(len(self._active), 1)
-
-    def text(self) -> str:
-        """Return the rest in words; empty while it is not known."""
-        seconds = self.seconds()
-        return "" if seconds is None else f"about {spoken(seconds)} left"
+def phase_of(event: Event) -> str:
+    """Return what a run does now: it loads, trains, answers, or its answers are graded and their loss is measured."""
+    if event.stage == "train":
+        return "training" if event.done < event.total else "saving"
+    if event.stage == "evaluate":
+        return f"{'answering' if event.done < event.total else 'grading'} {event.task}"
+    return "loading"
 
 
 class LiveProgress:
@@ -104,11 +43,12 @@ class LiveProgress:
         self._console = console
         self._workload = workload
         self._forecast = Forecast(workload)
+        roomy = console.width >= _ROOMY
         self._bars = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=24 if roomy else 6),
             MofNCompleteColumn(),
-            TimeElapsedColumn(),
+            *([TimeElapsedColumn()] if roomy else []),
             TextColumn("{task.fields[rest]}"),
             console=console,
             transient=True,
@@ -138,11 +78,14 @@ class LiveProgress:
                 self._bars.advance(self._grid)
             else:
                 self._console.print(_failure_line(event), markup=False)
-        elif event.stage in ("train", "evaluate"):
+        elif event.stage != "sealed":
             row = self._row(event.run, label)
-            what = "training" if event.stage == "train" else event.task
-            unit = "steps" if event.stage == "train" else "items"
-            self._bars.update(row, description=f"{label} {what}", completed=event.done, total=event.total, rest=unit)
+            rest = self._forecast.text(event.run)
+            if event.stage == "start":
+                self._bars.update(row, description=f"{label} loading", completed=0, total=None, rest="")
+            else:
+                what = f"{label} {phase_of(event)}"
+                self._bars.update(row, description=what, completed=event.done, total=event.total, rest=rest)
         self._bars.update(self._grid, rest=self._forecast.text())
 
     def _row(self, run: str, label: str) -> TaskID:
@@ -160,6 +103,7 @@ class PlainProgress:
         self._forecast = Forecast(workload)
         self._done = workload.finished
         self._began = time.monotonic()
+        self._timed = False
 
     def __enter__(self) -> Self:
         """Say what will be done."""
@@ -182,9 +126,13 @@ class PlainProgress:
                 f"[{self._done}/{self._workload.total}] {self._workload.label(event.run, event.arm, event.seed)} "
                 f"({seconds:.0f} s{f', {rest}' if rest else ''})",
                 markup=False,
+                soft_wrap=True,
             )
         elif event.stage in ("again", "failed"):
             self._console.print(_failure_line(event), markup=False, soft_wrap=True)
+        elif not self._timed and (span := self._forecast.left()) is not None and not span.untimed:
+            self._timed = True
+            self._console.print(f"{phase_of(event)}: {span.text()} in all", markup=False, soft_wrap=True)
 
 
 def _failure_line(event: Event) -> str:

@@ -11,6 +11,9 @@ import typer
 
 from talan_core.errors import UserError, refuse, unknown_name
 from talan_core.extras import lacking
+from talan_eval.cli.completion import listed
+from talan_eval.cli.displayed import show_result
+from talan_eval.cli.help import examples
 from talan_eval.cli.output import say, say_document, terminal
 
 if TYPE_CHECKING:
@@ -20,17 +23,17 @@ if TYPE_CHECKING:
     from talan_eval.report.plots import Figure
     from talan_eval.result.schema import Result
 
-EXAMPLES = (
-    "Examples:  talan-eval report results/NAME  |  "
-    "talan-eval report results/NAME --format html,tex,bib --out paper/  |  "
-    "talan-eval report results/NAME --format md --margin 1.0"
+EXAMPLES = examples(
+    "talan-eval report results/NAME",
+    "talan-eval report results/NAME --format html,tex,bib --out paper/",
+    "talan-eval report results/NAME --format md --margin 1.0",
 )
 
 Formats = dict[str, bytes]
 """File contents by file name."""
 
-_FIGURES: Final = ("svg", "png")
-_TEXTS: Final = ("md", "tex", "csv", "json", "html", "methods", "bib")
+_FIGURES: Final = ("svg", "png", "pdf")
+_TEXTS: Final = ("md", "tex", "csv", "json", "html", "card", "methods", "bib")
 _SCORES: Final = "scores"
 _NEEDS_FLIPS: Final = frozenset({"html", *_FIGURES})
 
@@ -38,12 +41,24 @@ _NEEDS_FLIPS: Final = frozenset({"html", *_FIGURES})
 def command(
     result: Annotated[Path, typer.Argument(help="result.json, or the directory of a comparison.")],
     formats: Annotated[
-        str | None, typer.Option("--format", help="Formats, by commas; the table for the terminal when left out.")
+        str | None,
+        typer.Option(
+            "--format",
+            help="Formats, by commas; the table for the terminal when left out.",
+            metavar="FORMAT,...",
+            autocompletion=lambda incomplete: listed(incomplete, (*_TEXTS, *_FIGURES, _SCORES)),
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Directory for the files; printed when left out.")] = None,
     margin: Annotated[
         float | None, typer.Option(help="Declared margin, in the result's unit: adds the verdict 'no worse than'.")
     ] = None,
+    column: Annotated[
+        bool, typer.Option("--column", help="Draw svg, png and pdf for one column of a paper: 3.3 inches, 7 points.")
+    ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print also how to read the table, methods, and the whole signature.")
+    ] = False,
     gain: Annotated[float, typer.Option(help="Gain, in the result's unit, for which to plan what to do next.")] = 1.0,
     track: Annotated[
         str | None, typer.Option(help="Send numbers and curves of trainings to a tracker as well: trackio or wandb.")
@@ -52,8 +67,9 @@ def command(
     """Write the tables of a result in other formats.
 
     Formats: md, tex (booktabs), csv (full precision), json, html (one file, with figures and the answers that
-    flipped), svg and png (figures, extra "plots"), methods (the methods paragraph), bib (its references), scores
-    (raw scores, one CSV of seeds x items per arm, backbone and benchmark). One format without --out is printed.
+    flipped), card (a model card), svg, png and pdf (figures, extra "plots"), methods (the methods paragraph), bib (its
+    references), scores (raw scores, one CSV of seeds x items per arm, backbone and benchmark). One format without
+    --out is printed.
     """
     from talan_eval.result.margins import within_margin  # noqa: PLC0415 - --help must not wait for it
     from talan_eval.result.reading import read_result  # noqa: PLC0415 - as above
@@ -70,10 +86,10 @@ def command(
         send(found, reporter)
         send_curves(read_curves(_home(result)), reporter, signature=found.signature)
     if not wanted:
-        _print_table(found)
+        show_result(terminal(), found, explain=explain)
         return
     directory = _home(result)
-    files = _render(found, _context(found, directory, wanted, gain), wanted)
+    files = _render(found, _context(found, directory, wanted, gain), wanted, column=column)
     if _SCORES in wanted:
         from talan_eval.pipeline.scores import score_files  # noqa: PLC0415 - as above
 
@@ -118,25 +134,26 @@ def _context(found: Result, directory: Path, wanted: tuple[str, ...], gain: floa
     rich = not _NEEDS_FLIPS.isdisjoint(wanted)
     return Context(
         advice=tuple(advise(found, gain, contrast) for contrast in found.contrasts),
-        flips=read_flips(directory, found) if rich else Flips(),
+        flips=read_flips(directory, found, with_questions="html" in wanted) if rich else Flips(),
         power=power_curves(found, (gain / 2, gain, 2 * gain)) if rich else (),
     )
 
 
-def _render(found: Result, context: Context, wanted: tuple[str, ...]) -> Formats:
-    from talan_eval.report import delimited, latex, markdown, methods, plots  # noqa: PLC0415 - as above
+def _render(found: Result, context: Context, wanted: tuple[str, ...], *, column: bool) -> Formats:
+    from talan_eval.report import delimited, hub_card, latex, markdown, methods, plots  # noqa: PLC0415 - as above
 
     figures = None
     if not _NEEDS_FLIPS.isdisjoint(wanted):
         if not plots.available() and not set(_FIGURES).isdisjoint(wanted):
             raise lacking("Figures need matplotlib.", "plots")
-        figures = plots.draw(found, context) if plots.available() else ()
+        figures = plots.draw(found, context, column=column) if plots.available() else ()
     faces: Mapping[str, tuple[str, Callable[[], str]]] = {
         "md": ("report.md", lambda: markdown.render(found, context)),
         "tex": ("report.tex", lambda: latex.render(found, context)),
         "csv": ("report.csv", lambda: delimited.render(found)),
         "json": ("result.json", found.to_json),
-        "html": ("report.html", lambda: _html(found, context, figures)),
+        "html": ("report.html", lambda: _html(found, context, None if column else figures)),
+        "card": ("model_card.md", lambda: hub_card.render(found)),
         "methods": ("methods.txt", lambda: methods.paragraph(found)),
         "bib": ("references.bib", lambda: methods.bibliography(found)),
     }
@@ -153,19 +170,16 @@ def _render(found: Result, context: Context, wanted: tuple[str, ...]) -> Formats
 
 
 def _html(found: Result, context: Context, figures: Sequence[Figure] | None) -> str:
+    from talan_eval.report import plots  # noqa: PLC0415 - as above
     from talan_eval.report.page import render  # noqa: PLC0415 - as above
 
-    return render(found, context, figures)
+    narrow = plots.draw(found, context, column=True) if plots.available() else ()
+    return render(found, context, figures, narrow)
 
 
 def _figure_files(figures: Sequence[Figure], ending: str) -> Formats:
-    return {f"{one.name}.{ending}": one.svg.encode() if ending == "svg" else one.png() for one in figures}
-
-
-def _print_table(found: Result) -> None:
-    from talan_eval.report.terminal import TerminalReport  # noqa: PLC0415 - as above
-
-    terminal().print(TerminalReport(found))
+    faces = {"svg": lambda one: one.svg.encode(), "png": lambda one: one.png(), "pdf": lambda one: one.pdf()}
+    return {f"{one.name}.{ending}": faces[ending](one) for one in figures}
 
 
 def _print_only(files: Formats) -> None:

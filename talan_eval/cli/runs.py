@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
 
 from talan_core.errors import UserError, printable
+from talan_eval.cli.help import HelpfulCommand, HelpfulGroup, examples
 from talan_eval.cli.output import say
 
 if TYPE_CHECKING:
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from talan_eval.records.listing import ExperimentStatus, Unlisted
     from talan_eval.store.store import Store
 
-EXAMPLES = (
-    "Examples:  talan-eval runs  |  talan-eval runs results/NAME  |  talan-eval runs verify  |  "
-    "talan-eval runs gc --finished --yes"
+EXAMPLES = examples(
+    "talan-eval runs",
+    "talan-eval runs results/NAME",
+    "talan-eval runs verify",
+    "talan-eval runs gc --finished --yes",
 )
 _DEFAULT: Final = Path("results")
 _MEGABYTE: Final = 2**20
@@ -28,7 +30,7 @@ Directory = Annotated[
 ]
 
 
-class _ListByDefault(TyperGroup):
+class _ListByDefault(HelpfulGroup):
     """``runs DIR`` is ``runs list DIR``."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - the types of typer's private click
@@ -53,7 +55,7 @@ def runs(context: typer.Context) -> None:
         list_runs(_DEFAULT)
 
 
-@app.command("list")
+@app.command("list", cls=HelpfulCommand)
 def list_runs(directory: Directory = _DEFAULT) -> None:
     """List the experiments of a results root with their status; of one experiment, its cells."""
     from talan_eval.records.listing import Unlisted, experiments_in, status_of  # noqa: PLC0415 - --help must not wait
@@ -66,7 +68,7 @@ def list_runs(directory: Directory = _DEFAULT) -> None:
         _write(_experiments(found))
 
 
-@app.command()
+@app.command(cls=HelpfulCommand)
 def verify(directory: Directory = _DEFAULT) -> None:
     """Check every checksum of records, samples, checkpoints and reports; exit code 1 if any is damaged or gone."""
     from talan_eval.records.listing import HARMLESS, Unlisted, experiments_in  # noqa: PLC0415 - --help must not wait
@@ -86,7 +88,7 @@ def verify(directory: Directory = _DEFAULT) -> None:
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(cls=HelpfulCommand)
 def gc(
     directory: Directory = _DEFAULT,
     finished: Annotated[

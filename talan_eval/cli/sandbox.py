@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from talan_eval.cli.help import HelpfulCommand, HelpfulGroup, examples
 from talan_eval.cli.output import say
 
 if TYPE_CHECKING:
@@ -14,10 +15,13 @@ if TYPE_CHECKING:
     from talan_eval.sandbox.conformance.check import AttackResult
     from talan_eval.sandbox.tiers import AvailableTier, Tier
 
-EXAMPLES = "Example:  talan-eval sandbox check  |  talan-eval sandbox check --tier 2"
+EXAMPLES = examples(
+    "talan-eval sandbox check",
+    "talan-eval sandbox check --tier 2",
+)
 ESCAPED = 1
 
-app = typer.Typer(help="Look into the boundary around model-written programs.", no_args_is_help=True)
+app = typer.Typer(cls=HelpfulGroup, help="Look into the boundary around model-written programs.", no_args_is_help=True)
 
 
 @app.callback()
@@ -25,7 +29,7 @@ def _root() -> None:
     """Keep the commands as subcommands even while there is one of them."""
 
 
-@app.command("check", epilog=EXAMPLES)
+@app.command("check", cls=HelpfulCommand, epilog=EXAMPLES)
 def check(
     tier: str = typer.Option("auto", help="1, 2, or auto for the highest that holds here."),
     verbose: bool = typer.Option(False, "--verbose", help="Name every program, not only those that escape."),

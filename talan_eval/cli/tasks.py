@@ -11,15 +11,23 @@ import typer
 
 from talan_core.errors import UserError, unknown_name
 from talan_core.extras import need_train
-from talan_eval.cli.output import note, say
+from talan_eval.cli.completion import backbones, tasks
+from talan_eval.cli.displayed import show_table
+from talan_eval.cli.help import HelpfulCommand, HelpfulGroup, examples
+from talan_eval.cli.output import note, say, terminal
 
 if TYPE_CHECKING:
-    from talan_eval.generation_settings import GenerationSettings
-    from talan_eval.tasks.benchmark import Benchmark, Item
+    from collections.abc import Iterator, Sequence
 
-EXAMPLES = (
-    "Examples:  talan-eval tasks --data-dir DIR  |  talan-eval tasks show gsm8k_micro --few-shot 2  |  "
-    "talan-eval tasks show gsm8k --item test/3 --answer '#### 540'"
+    from talan_eval.generation_settings import GenerationSettings
+    from talan_eval.report.table import Table
+    from talan_eval.tasks.benchmark import Benchmark, Item
+    from talan_eval.tasks.catalog import Entry
+
+EXAMPLES = examples(
+    "talan-eval tasks --data-dir DIR",
+    "talan-eval tasks show gsm8k_micro --few-shot 2",
+    "talan-eval tasks show gsm8k --item test/3 --answer '#### 540'",
 )
 PROTECTED = "Reminder: the authors ask that no item is published in plain text; name items by their id.\n"
 _DATA_DIR = Annotated[
@@ -27,6 +35,7 @@ _DATA_DIR = Annotated[
 ]
 
 app = typer.Typer(
+    cls=HelpfulGroup,
     help="List the benchmarks by the names that --tasks takes, with counts, versions and where the data was found. "
     "lm-eval reads the same files with --include_path.",
     epilog=EXAMPLES,
@@ -51,22 +60,51 @@ def listing(context: typer.Context, data_dir: _DATA_DIR = None) -> None:
     from talan_eval.tasks.catalog import catalog  # noqa: PLC0415 - --help must not wait for it
 
     entries = catalog(data_dir)
-    say(f"{'benchmark':<20} {'items':>6} {'train':>6}  {'version':<7}  {'grader':<6}  data\n")
-    for entry in entries:
-        say(
-            f"{entry.name:<20} {entry.n_items:>6,} {entry.n_train:>6,}  {entry.version:<7}  {entry.grader:<6}  "
-            f"{entry.where}\n"
-        )
-    say(f"\nFiles are in {tasks_directory()}\nSee one item with: talan-eval tasks show NAME --item ID\n")
+    console = terminal()
+    show_table(console, _table(entries))
+    for text in _where(entries):
+        console.print(text, markup=False, soft_wrap=not console.is_terminal)
+    console.print(f"Files of the tasks: {tasks_directory()}", markup=False, soft_wrap=True)
+    console.print("One item: talan-eval tasks show NAME --item ID", markup=False, soft_wrap=True)
 
 
-@app.command(epilog=EXAMPLES)
+def _table(entries: Sequence[Entry]) -> Table:
+    from talan_eval.report.table import ColumnOf, tabulate  # noqa: PLC0415 - as above
+
+    columns: tuple[ColumnOf[Entry], ...] = (
+        ColumnOf(("benchmark",), "benchmark", "left", value=lambda one: one.name),
+        ColumnOf(("items",), "items", kind="count", value=lambda one: one.n_items),
+        ColumnOf(("train",), "train", kind="count", value=lambda one: one.n_train),
+        ColumnOf(("version",), "version", "left", value=lambda one: one.version),
+        ColumnOf(("grader",), "grader", "left", value=lambda one: one.grader),
+        ColumnOf(("data",), "data", "left", value=lambda one: one.data.state),
+    )
+    return tabulate("Benchmarks", columns, entries)
+
+
+def _where(entries: Sequence[Entry]) -> Iterator[str]:
+    """Say once of each state what it means, and where the items are."""
+    said = {
+        "checked": "checked: complete and unchanged.",
+        "unusable": "unusable: this data directory cannot be compared on.",
+        "Hub": "Hub: no data directory is named (--data-dir, or TALAN_EVAL_DATA_DIR), so pinned revisions are read.",
+    }
+    for state, meaning in said.items():
+        of_state = [entry for entry in entries if entry.data.state == state]
+        if of_state:
+            yield meaning
+            yield from (f"  {entry.name}: {entry.data.detail}" for entry in of_state)
+
+
+@app.command(cls=HelpfulCommand, epilog=EXAMPLES)
 def show(
-    name: Annotated[str, typer.Argument(help="A benchmark, such as gsm8k.")],
+    name: Annotated[str, typer.Argument(help="A benchmark, such as gsm8k.", autocompletion=tasks)],
     item: Annotated[str | None, typer.Option(help="Id of the item; the first when left out.")] = None,
     data_dir: _DATA_DIR = None,
     few_shot: Annotated[int, typer.Option(help="Worked examples before the question.")] = 0,
-    backbone: Annotated[str | None, typer.Option(help="Render with this backbone's chat template.")] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Render with this backbone's chat template.", autocompletion=backbones)
+    ] = None,
     thinking: Annotated[bool, typer.Option("--thinking", help="Let the model think first; needs --backbone.")] = False,
     answer: Annotated[str | None, typer.Option(help="Grade this answer to the item as well.")] = None,
 ) -> None:

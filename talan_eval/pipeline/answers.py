@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, overload
 
 from talan_eval.pipeline.graded import Key, read_graded
+from talan_eval.pipeline.questions import read_questions
 from talan_eval.report.context import Answers, Flip, Flips
 from talan_eval.result.labels import cell_names
 from talan_eval.tasks.catalog import may_publish
@@ -20,28 +21,66 @@ if TYPE_CHECKING:
     from talan_eval.result.schema import Cell, Contrast, Result
 
 
-def read_flips(directory: Path, result: Result) -> Flips:
+def read_flips(directory: Path, result: Result, *, with_questions: bool = False) -> Flips:
     """Read the items on which the arms of each contrast differ, with both answers.
 
     Args:
         directory: The directory of the comparison.
         result: Its result. Arms with independent seeds have no pairs, hence no flips.
+        with_questions: Whether to read question and target of each too, which loads lm-eval.
 
     Returns:
-        The flips; none where the directory holds no answers. Where a benchmark's text may not be published, or nobody
-        says that it may, items are named by their id, with grade and reason.
+        The flips; none where the directory holds no answers, which a note says. Where a benchmark's text may not be
+        published, or nobody says that it may, items are named by their id, with grade and reason.
     """
     graded = read_graded(directory)
+    if not graded:
+        some = any(pair.lost or pair.gained for one in result.contrasts for cell in one.cells for pair in cell.e0)
+        return Flips(notes=(f"{directory} holds no graded answers (samples/), so no item is listed.",) if some else ())
     pairs = []
     withheld: dict[str, None] = {}
+    notes: list[str] = []
     for place, contrast in enumerate(result.contrasts):
         for index, (cell, name) in enumerate(zip(contrast.cells, cell_names(result, contrast), strict=True)):
             secret = not publishes(result, cell.task)
             withheld |= {name: None} if secret else {}
-            for seed, base, treatment in _both(graded, contrast, cell):
-                pairs.append(_AnswerPair((place, index), seed, base, treatment, secret))
+            of_cell = [
+                _AnswerPair((place, index), seed, base, treatment, secret)
+                for seed, base, treatment in _both(graded, contrast, cell)
+            ]
+            where = f"{name}, {contrast.name}" if len(result.contrasts) > 1 else name
+            notes += _lacking(of_cell, contrast, cell, where)
+            pairs += of_cell
     entries = tuple(flip for pair in pairs for flip in pair.flips)
-    return Flips(entries, _LazyAnswers(pairs), tuple(withheld))
+    found = Flips(entries, _LazyAnswers(pairs), tuple(withheld), notes=tuple(notes))
+    if not with_questions:
+        return found
+    shown = {result.contrasts[flip.contrast].cells[flip.cell].task for flip in entries}
+    questions, unknown = read_questions(result, sorted(task for task in shown if publishes(result, task)))
+    return replace(found, questions=questions, notes=(*notes, *unknown))
+
+
+def _lacking(pairs: Sequence[_AnswerPair], contrast: Contrast, cell: Cell, where: str) -> Iterator[str]:
+    """Say which seeds of a cell have no answers here, and where those that have tell another story than the table."""
+    if contrast.pairing == "independent":
+        yield f"{where}: the seeds are independent, so no answer of one arm belongs to one of the other."
+        return
+    there = {pair.seed: pair for pair in pairs}
+    if lacking := [seed for seed in cell.seeds if seed not in there]:
+        seeds = f"seed{'s' if len(lacking) > 1 else ''} {', '.join(map(str, lacking))}"
+        yield f"{where}: the answers of {seeds} are not in samples/, so nothing is listed of them."
+    if alone := {item for pair in pairs for item in pair.base.scores.keys() ^ pair.treatment.scores.keys()}:
+        yield f"{where}: {len(alone)} item(s) that only one arm answered at some seed are not listed at it."
+    for one in cell.e0:
+        pair = there.get(one.seed)
+        if pair is None or one.lost is None or one.gained is None:
+            continue
+        lost = sum(flip.lost for flip in pair.flips)
+        if (lost, len(pair.flips) - lost) != (one.lost, one.gained):
+            yield (
+                f"{where}, seed {one.seed}: the answers here show {lost} lost and {len(pair.flips) - lost} gained, the "
+                f"table {one.lost} and {one.gained}. The table is that of result.json; samples/ was changed since."
+            )
 
 
 def _both(graded: Mapping[Key, Graded], contrast: Contrast, cell: Cell) -> Iterator[tuple[int, Graded, Graded]]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from talan_eval.requests.compare import CompareRequest
     from talan_eval.result.schema import Result
 
-_NOT_STORED: Final = frozenset({"out", "json", "dry_run"})
+_NOT_STORED: Final = frozenset({"out", "json", "explain", "dry_run", "pilot"})
 
 
 class Audience(Protocol):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,19 @@ Answers = tuple[GradedAnswer, GradedAnswer]
 
 
 @dataclass(frozen=True)
+class Question:
+    """What was asked.
+
+    Attributes:
+        text: As it was put, without examples before it.
+        target: What an answer was compared with: the answer, or a program's tests.
+    """
+
+    text: str
+    target: str
+
+
+@dataclass(frozen=True)
 class Flips:
     """All items that differ between the arms, with both answers.
 
@@ -66,11 +79,15 @@ class Flips:
         entries: In the order of the result's contrasts, then cells, then seeds, then items.
         answers: To each entry both answers. A page shows some of many, so they may be read when they are asked for.
         withheld: Benchmarks whose text is not shown, by name.
+        questions: By task and item, where they are known to be those that were asked and may be shown.
+        notes: What is not there, and where what is there does not agree with the table; a sentence each.
     """
 
     entries: tuple[Flip, ...] = ()
     answers: Sequence[Answers] = ()
     withheld: tuple[str, ...] = ()
+    questions: Mapping[tuple[str, str], Question] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

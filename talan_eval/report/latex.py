@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from talan_eval.report import format as fmt
 from talan_eval.report import wording
 from talan_eval.report.clean import one_line
+from talan_eval.report.columns import adjusted_p, shown_lines
 from talan_eval.report.context import Context
+from talan_eval.report.contrast_tables import main_table
 from talan_eval.report.layout import closing, details, overview
 from talan_eval.report.next_steps import margin_note
 from talan_eval.report.selection_words import selection
@@ -49,7 +52,13 @@ _MINUS: Final = re.compile(r"(?<![\w.{}-])-(?=\d)")
 _LIGATURE: Final = re.compile(r"([-'])(?=\1)")  # "--" and "''" would be set as one other character
 _PREAMBLE: Final = r"""% Input this file; it needs, in the preamble:
 %   \usepackage[T1]{fontenc}
-%   \usepackage{booktabs,graphicx,textcomp}"""
+%   \usepackage{booktabs,textcomp}
+% The first table is for the paper, those below the line "Appendix" for its appendix."""
+_APPENDIX: Final = "% ---- Appendix: every column"
+CONTINUED: Final = " (continued)"
+"""Ends the caption of a table's second and further parts."""
+_ROOM: Final = 86  # characters of \\footnotesize in 5.5 inches, the narrowest page that is common
+_GAP: Final = 2  # two times \\tabcolsep, as set below, in such characters
 
 
 def render(result: Result, context: Context | None = None) -> str:
@@ -60,15 +69,19 @@ def render(result: Result, context: Context | None = None) -> str:
         context: What else is known.
 
     Returns:
-        ASCII text with one ``table`` per table: with several contrasts their matrix and the arms; of each contrast main
-        table, slices, paper table, seeds, pairs and items; cost; each with a label, a signature, and the notes below
-        the first main one. Labels of further contrasts end in their number, as in ``tab:main-2``.
+        ASCII text. First, for the paper, of each contrast a table of seven columns whose caption says what was tested,
+        ``tab:main``; then all tables with every column: with several contrasts their matrix and the arms; of each
+        contrast main table (``tab:main-all``), slices, backbones by benchmarks, seeds, pairs and items; cost; each with
+        a label, a signature, and the notes below the first main one. A table that is wider than a page goes on in
+        further ones. Labels of further contrasts end in their number, as in ``tab:main-2``.
     """
     result = readable(result)
     every = views(result, Context() if context is None else context)
     said = (*wording.notes(every), *margin_note(every))
     notes = " ".join(f"\\textbf{{{escape(note.label)}}}: {escape(note.text)}" for note in said)
-    blocks = [_block(part, part.key, result) for part in overview(every)]
+    blocks = [_for_paper(view) for view in every]
+    blocks.append(_APPENDIX)
+    blocks += [_block(part, part.key, result) for part in overview(every)]
     if chosen := selection(result):
         blocks.append("\n".join(map(escape, chosen)))
     blocks += [block for view in every for block in _contrast(view, "" if view.place else notes)]
@@ -76,9 +89,27 @@ def render(result: Result, context: Context | None = None) -> str:
     return "\n\n".join((_PREAMBLE, f"% {_comment(wording.headline(every[0]))}", *blocks)) + "\n"
 
 
+def _for_paper(view: View) -> str:
+    """Return the main table with the columns that a paper has room for."""
+    model = main_table(view)
+    keep = [index for index, column in enumerate(model.columns) if _of_paper(column.name, view)]
+    rows = tuple(tuple(row[index] for index in keep) for row in model.rows)
+    short = replace(model, columns=tuple(model.columns[index] for index in keep), rows=rows)
+    label = f"tab:main-{view.place + 1}" if view.place else "tab:main"
+    return _table(short, label, view.result.signature, caption=f"{short.title}. {wording.what_was_tested(view)}")
+
+
+def _of_paper(name: str, view: View) -> bool:
+    estimand = view.mean.verdict_estimand
+    p = "adjusted p" if any(adjusted_p(line) is not None for line in shown_lines(view)) else f"{estimand} p"
+    level = fmt.percent(1 - view.alpha)
+    return name in {"benchmark", "base mean", "treat mean", "delta", f"{estimand} {level} CI", p, "verdict"}
+
+
 def _contrast(view: View, notes: str) -> Iterator[str]:
     for part in details(view):
-        label = f"{part.key}-{view.place + 1}" if view.place else part.key
+        key = "main-all" if part.key == "main" else part.key
+        label = f"{key}-{view.place + 1}" if view.place else key
         yield _block(part, label, view.result, notes if part.key == "main" else "")
 
 
@@ -88,14 +119,37 @@ def _block(part: ReportTable, label: str, result: Result, notes: str = "") -> st
 
 
 def table(model: Table, label: str, signature: str, below: str = "") -> str:
-    """Render one table, shrunk to the line where it is wider.
+    """Render one table; where it is wider than a page, in parts that each have its first column.
 
     Args:
         model: The table.
-        label: LaTeX label.
+        label: LaTeX label; those of further parts end in a letter.
         signature: The result's signature, set below the table.
-        below: LaTeX text between table and signature.
+        below: LaTeX text between the last part and its signature.
     """
+    parts = [*_parts(model)]
+    return "\n\n".join(
+        _table(
+            part,
+            label if place == 0 else f"{label}-{chr(ord('a') + place)}",
+            signature,
+            below if place == len(parts) - 1 else "",
+            caption=model.title if place == 0 else f"{model.title}{CONTINUED}",
+        )
+        for place, part in enumerate(parts)
+    )
+
+
+def _parts(model: Table) -> Iterator[Table]:
+    """Yield a table in parts that fit the page, with names of columns on one line."""
+    on_one_line = replace(model, columns=tuple(replace(column, header=(column.name,)) for column in model.columns))
+    kept = [column.name for column in model.columns]
+    for part in on_one_line.blocks(_ROOM, _GAP):
+        names = [column.name for column in part.columns]
+        yield replace(part, columns=tuple(model.columns[kept.index(name)] for name in names))
+
+
+def _table(model: Table, label: str, signature: str, below: str = "", *, caption: str) -> str:
     header = " & ".join(escape(column.name) for column in model.columns)
     spec = "".join("l" if column.align == "left" else "r" for column in model.columns)
     rows = [f"{' & '.join(map(_lines, row))} \\\\" for row in model.texts()]
@@ -105,14 +159,13 @@ def table(model: Table, label: str, signature: str, below: str = "") -> str:
         f"\\par\\smallskip\\begin{{minipage}}{{\\linewidth}}\\scriptsize {below}\\end{{minipage}}\n" if below else ""
     )
     return (
-        "\\begin{table}[htbp]\n\\centering\\small\n"
-        f"\\caption{{{escape(model.title)}}}\n\\label{{{label}}}\n"
-        "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n"
-        f"\\begin{{tabular}}{{{spec}}}\n\\toprule\n{header} \\\\\n\\midrule\n"
+        "\\begin{table*}[htbp]\n\\centering\\footnotesize\\setlength{\\tabcolsep}{4pt}\n"
+        f"\\caption{{{escape(caption)}}}\n\\label{{{label}}}\n"
+        f"\\begin{{tabular}}{{@{{}}{spec}@{{}}}}\n\\toprule\n{header} \\\\\n\\midrule\n"
         + "\n".join(rows)
-        + f"\n\\bottomrule\n\\end{{tabular}}}}\n{notes}"
+        + f"\n\\bottomrule\n\\end{{tabular}}\n{notes}"
         f"\\par\\smallskip\\begin{{minipage}}{{\\linewidth}}\\tiny\\ttfamily\\raggedright {_signature(signature)}"
-        "\\end{minipage}\n\\end{table}"
+        "\\end{minipage}\n\\end{table*}"
     )
 
 

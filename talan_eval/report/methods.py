@@ -11,6 +11,7 @@ from talan_eval.report.latex import escape
 from talan_eval.report.recipe_words import recipe
 from talan_eval.report.selection_words import selection
 from talan_eval.report.view import View
+from talan_eval.report.wording import named_seeds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -207,7 +208,10 @@ def _compared(view: View) -> str:
     for contrast in view.result.contrasts:
         bases.setdefault(contrast.base, []).append(contrast.treatment)
     pairs = "; ".join(f"{', '.join(treatments)} with {base}" for base, treatments in bases.items())
-    return f"We compared {pairs} over {fmt.count(len(view.contrast.seeds), kind)} on {items}. "
+    return (
+        f"We compared {pairs} over {fmt.count(len(view.contrast.seeds), kind)} "
+        f"({named_seeds(view.contrast.seeds)}) on {items}. "
+    )
 
 
 def _pairing(result: Result) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from talan_eval.report import format as fmt
 from talan_eval.result.labels import cell_names
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from talan_eval.result.schema import Result
+
+
+_OF_SHORT_SIGNATURE: Final = frozenset({"backbone", "seeds", "family", "sandbox", "version"})
 
 
 def sandbox_stamp(result: Result) -> str:
@@ -36,6 +39,12 @@ def provenance_summary(result: Result) -> str:
     """Return the scalar entries of the provenance as "key value" pairs; nested entries are in the JSON."""
     pairs = [f"{key} {value}" for key, value in result.provenance.items() if isinstance(value, str | int | float)]
     return ", ".join(pairs) if pairs else "not recorded"
+
+
+def short_signature(result: Result) -> str:
+    """Return the parts of the signature by which a reader tells two runs apart; equal ones need not be comparable."""
+    parts = result.signature.split("|")
+    return "|".join(part for part in parts if part.partition(":")[0] in _OF_SHORT_SIGNATURE) or result.signature
 
 
 def provenance_rows(result: Result) -> tuple[tuple[str, str], ...]:

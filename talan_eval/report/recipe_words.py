@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
 _SHOWN: Final = ("r", "alpha", "dropout")
 _HASH: Final = 12
+_USUAL_OPTIMIZER: Final = "adamw"  # records leave it out
 _Record = dict[str, "JsonValue"]
+
+_FURTHER: Final[Mapping[str, str]] = {
+    "warmup_ratio": "a warm-up share of", "weight_decay": "weight decay",
+    "max_grad_norm": "gradients clipped at norm", "max_length": "at most so many tokens an example:",
+    "accumulation": "micro-batches per step:",
+}  # fmt: skip
+"""What else of a recipe is needed to repeat it, and how it is said."""
 
 
 def recipe(result: Result) -> tuple[str, ...]:
@@ -22,7 +30,13 @@ def recipe(result: Result) -> tuple[str, ...]:
     if not experiment:
         harness = result.provenance.get("harness")
         return (f"Scores were read from logs ({harness}).",) if isinstance(harness, str) else ()
-    return (*_backbones(experiment), *_adapters(result), *_decoding(experiment), *_hardware(result))
+    return (
+        *_backbones(experiment),
+        *_adapters(result),
+        *_decoding(experiment),
+        *_hardware(result),
+        *_software(experiment),
+    )
 
 
 def _backbones(experiment: _Record) -> Iterator[str]:
@@ -51,10 +65,19 @@ def _trained(training: Mapping[str, JsonValue], experiment: _Record) -> str:
         f"{training['steps']} steps" if "steps" in training else "",
         f"batches of {training['batch_size']}" if "batch_size" in training else "",
         f"a peak learning rate of {training['learning_rate']}" if "learning_rate" in training else "",
+        str(training.get("optimizer", _USUAL_OPTIMIZER)),
         f"a {training['schedule']} schedule" if "schedule" in training else "",
+        *(f"{text} {training[key]}" for key, text in _FURTHER.items() if training.get(key)),
+        "packed examples" if training.get("packing") is True else "",
         str(training["dtype"]) if "dtype" in training else "",
     ]
     return f"Each training took {', '.join(part for part in parts if part)}{on}."
+
+
+def _software(experiment: _Record) -> Iterator[str]:
+    versions = _record(experiment.get("versions"))
+    if versions:
+        yield f"Software: {', '.join(f'{name} {number}' for name, number in versions.items())}."
 
 
 def _adapters(result: Result) -> Iterator[str]:

@@ -396,6 +396,24 @@ def _divergence(result: Result) -> Iterator[Note]:
         )
 
 
+def what_was_tested(view: View) -> str:
+    """Return what a caption must carry: estimand, seeds, items, and what was judged together."""
+    mean, result = view.mean, view.result
+    about = {
+        "E0": "E0, this pair of checkpoints (items random)",
+        "E1": "E1, re-training on these benchmarks (seeds random, items fixed)",
+    }.get(mean.verdict_estimand, mean.verdict_estimand)
+    seeds = fmt.count(len(view.contrast.seeds), f"{view.contrast.pairing} training seed")
+    items = "/".join(dict.fromkeys(str(cell.n_items) for cell in view.cells))
+    each = " each" if len(view.cells) > 1 and "/" not in items else ""
+    family = f"{fmt.count(len(view.cells), 'benchmark')} of {fmt.count(len(result.contrasts), 'contrast')}"
+    primary = "the mean is the primary test" if view.primary else "the mean is no primary test"
+    return (
+        f"Estimand: {about}; {seeds}; {items} items{each}; {fmt.percent(1 - view.alpha)} intervals; {primary}; "
+        f"benchmarks are adjusted within the family of {family} ({result.primary.family_hash})."
+    )
+
+
 def named_seeds(seeds: Sequence[int]) -> str:
     """Return "seed 3", "seeds 0 to 6" or "seeds 1, 4, 9"."""
     if len(seeds) == 1:

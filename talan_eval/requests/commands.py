@@ -12,9 +12,10 @@ import typer
 
 from talan_eval.requests.experiment_file import SUFFIXES, read_options, variable_of
 from talan_eval.requests.fields import declared
+from talan_eval.requests.help_panels import metavar_of, panel_of, place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 _Request = TypeVar("_Request")
 _REPEATED = tuple[str, ...]
@@ -37,6 +38,7 @@ def command_of(
     doc: str,
     *,
     from_file: bool = False,
+    completed: Mapping[str, Callable[[str], list[str]]] | None = None,
 ) -> Callable[..., None]:
     """Make the function that typer registers.
 
@@ -50,6 +52,7 @@ def command_of(
         doc: The command's help.
         from_file: Whether options can also stand in an experiment file and in the environment. What stands on the
             command line comes before environment variables, these before the file, and that before the defaults.
+        completed: What a shell may complete, by the name of the field; words of a metavar are completed anyway.
 
     Returns:
         A function whose signature has one keyword per field, and the context.
@@ -77,14 +80,23 @@ def command_of(
         inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
         *([_FILE] if from_file and words is None else []),
     ]
-    parameters.extend(_parameter(field, hints[field.name], from_file=from_file) for field in fields)
+    parameters.extend(
+        _parameter(field, hints[field.name], (completed or {}).get(field.name), from_file=from_file)
+        for field in sorted(fields, key=lambda one: place_of(one.name))
+    )
     command.__doc__ = doc
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # read by inspect and typer
     return command
 
 
-def _parameter(field: dataclasses.Field[Any], hint: Any, *, from_file: bool) -> inspect.Parameter:  # noqa: ANN401 - the field's own type
+def _parameter(
+    field: dataclasses.Field[Any],
+    hint: Any,  # noqa: ANN401 - the field's own type
+    complete: Callable[[str], list[str]] | None,
+    *,
+    from_file: bool,
+) -> inspect.Parameter:
     if field.metadata.get("argument"):
         declared = typer.Argument(help=field.metadata["help"])
     else:
@@ -94,6 +106,9 @@ def _parameter(field: dataclasses.Field[Any], hint: Any, *, from_file: bool) -> 
             help=field.metadata["help"],
             envvar=variable_of(field.name) if from_file else None,
             show_envvar=False,
+            metavar=metavar_of(field.name),
+            rich_help_panel=panel_of(field.name),
+            autocompletion=complete or words_of(metavar_of(field.name) or ""),
         )
     repeated = hint == _REPEATED
     default = inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default
@@ -103,6 +118,16 @@ def _parameter(field: dataclasses.Field[Any], hint: Any, *, from_file: bool) -> 
         default=[*default] if repeated and isinstance(default, tuple) else default,
         annotation=Annotated[list[str] if repeated else hint, declared],
     )
+
+
+def words_of(metavar: str) -> Callable[[str], list[str]] | None:
+    """Return what completes a metavar such as "paired|independent": its words in small letters; None without any."""
+    words = [word for word in metavar.split("|") if word.islower()] if "|" in metavar else []
+
+    def complete(incomplete: str) -> list[str]:
+        return [word for word in words if word.startswith(incomplete)]
+
+    return complete if words else None
 
 
 def _split(words: tuple[str, ...]) -> tuple[Path | None, tuple[str, ...]]:

@@ -119,7 +119,11 @@ class CompareRequest(ContrastOptions, OutputOptions, StatisticsOptions):
         "left out.",
     )
     dry_run: bool = option(
-        default=False, text="Show the grid, what is there already, and estimates from a pilot; write nothing."
+        default=False,
+        text="Show the grid, what is there already, and the memory that the architecture tells; write nothing.",
+    )
+    pilot: bool = option(
+        default=False, text="The same with time and disk, measured on a few training steps and answers; write nothing."
     )
     device: str = option("auto", "cpu, cuda, or auto.")
     unsafe_no_sandbox: bool = option(

@@ -60,6 +60,7 @@ class OutputOptions:
         None, "Results directory; when left out, compare takes results/<name> and compare-logs none."
     )
     json: Path | None = option(None, "Write result.json to this file as well.")
+    explain: bool = option(default=False, text="Print also how to read the table, methods, and the whole signature.")
 
 
 @dataclass(frozen=True, kw_only=True)

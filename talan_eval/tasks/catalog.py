@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from talan_eval.tasks.benchmark import task_files
-from talan_eval.tasks.datafiles import CHECKED, describe_sources
+from talan_eval.tasks.datafiles import FoundData, describe_sources
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,8 +24,7 @@ class Entry:
         n_items: Items that are evaluated.
         n_train: Items that adapters may be trained on.
         grader: Name of the grader.
-        where: Where its data was found, or what is wrong with it.
-        found: Whether its data is there, complete and unchanged.
+        data: Where its data was found, or what is wrong with it.
     """
 
     name: str
@@ -33,8 +32,7 @@ class Entry:
     n_items: int
     n_train: int
     grader: str
-    where: str
-    found: bool
+    data: FoundData
 
 
 class _Loader(yaml.SafeLoader):
@@ -71,15 +69,14 @@ def catalog(data_dir: Path | None) -> tuple[Entry, ...]:
 
 def _entry(name: str, metadata: dict[str, Any], data_dir: Path | None) -> Entry:
     bundled = "files" not in metadata
-    where = "bundled" if bundled else describe_sources(metadata["files"], metadata["hub"], data_dir)
+    found = FoundData("bundled") if bundled else describe_sources(metadata["files"], metadata["hub"], data_dir)
     return Entry(
         name=name,
         version=str(metadata["version"]),
         n_items=metadata["rows"]["test"],
         n_train=metadata["rows"]["train"],
         grader=metadata["grader"],
-        where=where,
-        found=bundled or where.endswith(CHECKED),
+        data=found,
     )
 
 

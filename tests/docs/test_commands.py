@@ -16,13 +16,27 @@ from typer.testing import CliRunner
 from talan_eval.cli.init import experiment_file
 from talan_eval.cli.main import app
 from talan_eval.comparison import ContrastSpec, ItemTable, Origin, ScoreMatrix, StatisticsSettings, compare
+from talan_eval.store.records import Manifest
+from talan_eval.store.store import Store
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 GROUP = typer.main.get_command(app)
 LARGE = r"DATA|-logs|\.\.\.|Qwen|smollm2|--executor ray"  # needs data, logs, a download, a GPU or a cluster
 DATA = r"--data-dir|tasks show (?!\S*_micro)"  # needs the real benchmarks
-QUICK = {"report", "gate", "diff", "doctor", "init", "tasks"}  # commands whose examples are run, not only parsed
+# needs logs of a harness
+WITH_LOGS = r"--filter|--metric|--unit|--less|\*|results|NAME|/logs|llama|lm-eval|inspect|\.\.\."
+# commands whose examples are run, not only parsed
+QUICK = {
+    "report",
+    "gate",
+    "diff",
+    "doctor",
+    "init",
+    "tasks",
+    "power",
+    "runs",
+}
 
 
 def shown():
@@ -30,9 +44,15 @@ def shown():
         for block in re.findall(r"^```(?:bash|sh)\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
             for line in block.replace("\\\n", " ").splitlines():
                 yield page.name, line.strip()
-    for name, command in GROUP.commands.items():
-        for part in re.sub(r"^Examples?: *", "", command.epilog or "").split("|"):
-            yield f"{name} --help", part.strip()
+    for name, command in commands(GROUP, ""):
+        for line in (command.epilog or "").splitlines():
+            yield f"{name} --help", line
+
+
+def commands(group, above):
+    yield above.strip(), group
+    for name, command in getattr(group, "commands", {}).items():
+        yield from commands(command, f"{above} {name}")
 
 
 COMMANDS = sorted({(where, line) for where, line in shown() if line.startswith("talan-eval ")})
@@ -96,9 +116,45 @@ def test_the_quick_ones_run(line, workplace):
         (workplace / "experiment.toml").unlink()
     if words[0] == "doctor":
         words.append("--offline")
+    if words[0] == "runs":
+        shutil.rmtree(workplace / "results")
+        Store.open(workplace / "results" / "NAME", Manifest({"name": "x"}, "2026-01-01T00:00:00+00:00"))
     done = CliRunner().invoke(app, words)
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     assert done.exit_code in ({0, 1, 3} if words[0] == "gate" else {0})
+    assert done.stdout
+
+
+LOGS = [line for line in LINES if line.startswith("talan-eval compare-logs ") and not re.search(WITH_LOGS, line)]
+
+
+def test_some_comparisons_of_tables_are_run():
+    assert len(LOGS) >= 3
+
+
+@pytest.mark.parametrize("line", LOGS)
+def test_comparisons_of_tables_run(line, workplace):
+    every = [(arm, seed, n) for arm in ("lora", "dora") for seed in range(3) for n in range(9)]
+    rows = [f"{arm},{seed},q{n},{(n * 7 + seed) % 3 % 2}" for arm, seed, n in every]
+    for name in ("scores.csv", "scores-2025.csv"):
+        (workplace / name).write_text("\n".join(["arm,seed,id,score", *rows]) + "\n")
+    for arm in ("lora", "dora", "noise"):
+        (workplace / "runs" / arm).mkdir(parents=True)
+        for seed in range(3):
+            scores = [f"q{n},{(n * 5 + seed + len(arm)) % 4 % 2}" for n in range(9)]
+            (workplace / "runs" / arm / f"seed{seed}.csv").write_text("\n".join(["id,score", *scores]) + "\n")
+    done = CliRunner().invoke(app, words_of(line))
+    assert done.exit_code == 0, done.output + repr(done.exception)
+    assert "verdict" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", [line for line in LINES if words_of(line)[0] in {"sandbox", "calibrate"}])
+@pytest.mark.usefixtures("workplace")
+def test_long_ones_run_when_made_small(line):
+    small = ["--settings=0.02", "--replicates=20"] if words_of(line)[0] == "calibrate" else []
+    done = CliRunner().invoke(app, [*words_of(line), *small])
+    assert done.exit_code == 0 or "not available" in str(done.exception), done.output
     assert done.stdout
 
 

@@ -24,7 +24,7 @@ from talan_eval.report.view import views
 from talan_eval.result.restated import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from talan_eval.report.layout import ReportTable
     from talan_eval.report.plots import Figure
@@ -67,6 +67,7 @@ class _Contrast:
     """One contrast of the page."""
 
     view: View
+    badge: tuple[str, str]
     headline: str
     sentence: str
     steps: tuple[str, ...]
@@ -81,10 +82,16 @@ class _Picture:
     title: str
     description: str
     svg: Markup
+    narrow: Markup | None
     contrast: int | None
 
 
-def render(result: Result, context: Context | None = None, figures: Sequence[Figure] | None = None) -> str:
+def render(
+    result: Result,
+    context: Context | None = None,
+    figures: Sequence[Figure] | None = None,
+    narrow: Sequence[Figure] = (),
+) -> str:
     """Render the page.
 
     Names, warnings and model output are hostile text: the template escapes everything, answers travel as JSON and are
@@ -94,6 +101,7 @@ def render(result: Result, context: Context | None = None, figures: Sequence[Fig
         result: The published result.
         context: What else is known: margin, advice, flips, curves.
         figures: Figures that were drawn already; drawn here where None, and left out where matplotlib is missing.
+        narrow: The same, drawn for one column, for a phone; without them it is shown the others.
 
     Returns:
         HTML 5 in one file.
@@ -103,7 +111,8 @@ def render(result: Result, context: Context | None = None, figures: Sequence[Fig
     every = views(result, context)
     if figures is None and plots.available():
         figures = plots.draw(found, context)
-    script, data = _asset("page.js"), payload(context.flips)
+    tasks = [[cell.task for cell in view.cells] for view in every]
+    script, data = _asset("page.js"), payload(context.flips, tasks)
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         loader=FunctionLoader(_asset), finalize=_shown,
@@ -117,8 +126,9 @@ def render(result: Result, context: Context | None = None, figures: Sequence[Fig
         overview=[_section(part, part.key) for part in overview(every)],
         selection=selection(result),
         contrasts=[_contrast(view) for view in every],
+        arms=" and ".join(dict.fromkeys(arm for view in every for arm in (view.base, view.treatment))),
         closing=[_section(part, part.key) for part in closing(result)],
-        pictures=_pictures(figures or ()),
+        pictures=_pictures(figures or (), {one.name: one for one in narrow}),
         no_figures="" if figures else _MORE,
         notes=(*wording.notes(every), *margin_note(every)),
         origin=[text for text in (origin_words.unparsed(result), origin_words.live_probe(result)) if text],
@@ -127,6 +137,8 @@ def render(result: Result, context: Context | None = None, figures: Sequence[Fig
         benchmarks=list(dict.fromkeys(name for view in every for name in view.cell_names)),
         seeds=sorted({seed for view in every for seed in view.contrast.seeds}),
         withheld=context.flips.withheld,
+        lacking=context.flips.notes,
+        badge=_badge(every[0]),
         data=data,
         flips=Markup(data.document),  # noqa: S704 - JSON without <, > and &; see payload
         style=Markup(_asset("page.css")),  # noqa: S704 - our own
@@ -138,13 +150,21 @@ def render(result: Result, context: Context | None = None, figures: Sequence[Fig
 def _contrast(view: View) -> _Contrast:
     sections = tuple(_section(part, f"{part.key}-{view.place + 1}") for part in details(view))
     sentence = wording.per_benchmark(view)
-    return _Contrast(view, wording.headline(view), sentence, next_steps(view), sections)
+    return _Contrast(view, _badge(view), wording.headline(view), sentence, next_steps(view), sections)
+
+
+def _badge(view: View) -> tuple[str, str]:
+    """Return the verdict in a word, and what it is about."""
+    about = {"E0": "E0: this pair of checkpoints", "E1": "E1: re-training, these benchmarks"}
+    primary = "primary test, " if view.primary else ""
+    return view.mean.verdict, f"{primary}{about.get(view.mean.verdict_estimand, view.mean.verdict_estimand)}"
 
 
 def _names(view: View) -> dict[str, object]:
     """Return what the script calls a contrast, its arms and its benchmarks."""
     arms = [one_line(arm) for arm in (view.base, view.treatment)]
-    return {"name": one_line(view.contrast.name), "arms": arms, "benchmarks": [*map(one_line, view.cell_names)]}
+    benchmarks, tasks = [*map(one_line, view.cell_names)], [cell.task for cell in view.cells]
+    return {"name": one_line(view.contrast.name), "arms": arms, "benchmarks": benchmarks, "tasks": tasks}
 
 
 def _section(part: ReportTable, key: str) -> _Section:
@@ -169,7 +189,7 @@ def _cell(value: fmt.Value, text: str, kind: str) -> _Shown:
     return _Shown(lines, f"{kind} {word}" if word in _COLOURED else kind, order)
 
 
-def _pictures(figures: Sequence[Figure]) -> list[_Picture]:
+def _pictures(figures: Sequence[Figure], narrow: Mapping[str, Figure]) -> list[_Picture]:
     if not figures:
         return []
     from talan_eval.report.plots.style import inline  # noqa: PLC0415 - an extra
@@ -180,10 +200,19 @@ def _pictures(figures: Sequence[Figure]) -> list[_Picture]:
             one.title,
             one.description,
             Markup(inline(one.svg, one.name)),  # noqa: S704 - matplotlib escapes
+            _narrow(narrow.get(one.name)),
             one.contrast,
         )
         for one in figures
     ]
+
+
+def _narrow(figure: Figure | None) -> Markup | None:
+    if figure is None:
+        return None
+    from talan_eval.report.plots.style import inline  # noqa: PLC0415 - an extra
+
+    return Markup(inline(figure.svg, f"{figure.name}-narrow"))  # noqa: S704 - matplotlib escapes
 
 
 def _asset(name: str) -> str:

@@ -24,7 +24,8 @@ class Payload:
     """The flips of a page.
 
     Attributes:
-        document: JSON in ASCII, without "<", "&" and ">" so that it can stand in a script element.
+        document: JSON in ASCII, without "<", "&" and ">" so that it can stand in a script element: "flips", and
+            "questions" by task and item, each with its target.
         shown: Flips in it.
         total: All flips.
     """
@@ -34,23 +35,39 @@ class Payload:
     total: int
 
 
-def payload(flips: Flips, budget: int = BUDGET) -> Payload:
+def payload(flips: Flips, tasks: Sequence[Sequence[str]] = (), budget: int = BUDGET) -> Payload:
     """Choose and encode the flips: items that flip at most seeds in one direction first, until the budget is used up.
 
     Args:
         flips: All of them.
+        tasks: The task of each cell of each contrast; without them no question is shown.
         budget: Bytes.
     """
-    parts, used = [], 0
+    questions: dict[str, dict[str, str]]
+    parts, questions, used = [], {}, 0
     for index in by_persistence(flips.entries):
-        row = _row(flips.entries[index], flips.answers[index])
-        part = json.dumps(row, ensure_ascii=True, separators=(",", ":"))
-        part = part.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-        used += len(part) + 1
+        flip = flips.entries[index]
+        part = _encoded(_row(flip, flips.answers[index]))
+        task = tasks[flip.contrast][flip.cell] if tasks else ""
+        asked = flips.questions.get((task, flip.item_id))
+        of_task, item = questions.setdefault(task, {}), one_line(flip.item_id)
+        question = ""
+        if asked is not None and item not in of_task:
+            texts = [_cut(clean(text), LONGEST) for text in (asked.text, asked.target)]
+            question = f"{_encoded(item)}:{_encoded(texts)}"
+        used += len(part) + len(question) + 2
         if used > budget:
             break
         parts.append(part)
-    return Payload(f"[{','.join(parts)}]", len(parts), len(flips.entries))
+        if question:
+            of_task[item] = question
+    by_task = ",".join(f"{_encoded(task)}:{{{','.join(texts.values())}}}" for task, texts in questions.items() if texts)
+    return Payload(f'{{"flips":[{",".join(parts)}],"questions":{{{by_task}}}}}', len(parts), len(flips.entries))
+
+
+def _encoded(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def by_persistence(entries: Sequence[Flip]) -> list[int]:

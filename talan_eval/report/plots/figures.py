@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
@@ -33,6 +33,7 @@ class Figure:
         description: The same in a sentence or two for who cannot see it.
         figure: The matplotlib figure.
         contrast: Index of the contrast that it is about; None for all of them.
+        width: Inches for which it was drawn.
     """
 
     name: str
@@ -40,13 +41,14 @@ class Figure:
     description: str
     figure: MplFigure
     contrast: int | None = None
+    width: float = 7.2
 
     @cached_property
     def svg(self) -> str:
         """The figure as an SVG document; drawn once, because several faces show it."""
         from talan_eval.report.plots.style import styled, to_svg  # noqa: PLC0415 - an extra
 
-        with styled():
+        with styled(self.width):
             return to_svg(self.figure)
 
     def _repr_svg_(self) -> str:
@@ -57,8 +59,15 @@ class Figure:
         """Return the figure as a PNG."""
         from talan_eval.report.plots.style import styled, to_png  # noqa: PLC0415 - an extra
 
-        with styled():
+        with styled(self.width):
             return to_png(self.figure)
+
+    def pdf(self) -> bytes:
+        """Return the figure as a PDF."""
+        from talan_eval.report.plots.style import styled, to_pdf  # noqa: PLC0415 - an extra
+
+        with styled(self.width):
+            return to_pdf(self.figure)
 
 
 def available() -> bool:
@@ -66,26 +75,29 @@ def available() -> bool:
     return find_spec("matplotlib") is not None
 
 
-def draw(result: Result, context: Context | None = None) -> tuple[Figure, ...]:
+def draw(result: Result, context: Context | None = None, *, column: bool = False) -> tuple[Figure, ...]:
     """Draw what the data allow: forest plot of all contrasts; of the first four paired slopes and flips; power curves.
 
     Args:
         result: The published result.
+        column: Whether for one column of a two-column paper (3.3 inches, text of 7 points) instead of a page's width.
         context: What else is known; without flips there is no heat map, without curves no power plot.
 
     Returns:
         The figures in reading order. Needs matplotlib.
     """
-    from talan_eval.report.plots.style import arrange, styled  # noqa: PLC0415 - an extra
+    from talan_eval.report.plots.style import COLUMN, PAGE, arrange, styled  # noqa: PLC0415 - an extra
 
-    with styled():
-        figures = tuple(_figures(result, Context() if context is None else context))
+    width = COLUMN if column else PAGE
+    with styled(width):
+        drawn = _figures(result, Context() if context is None else context, width)
+        figures = tuple(replace(one, width=width) for one in drawn)
         for one in figures:
             arrange(one.figure)
     return figures
 
 
-def _figures(result: Result, context: Context) -> Iterator[Figure]:
+def _figures(result: Result, context: Context, width: float) -> Iterator[Figure]:
     from talan_eval.report.plots.forest import forest  # noqa: PLC0415 - an extra
     from talan_eval.report.plots.power import power_plot  # noqa: PLC0415 - an extra
 
@@ -97,21 +109,21 @@ def _figures(result: Result, context: Context) -> Iterator[Figure]:
         "Differences with their intervals",
         f"Every benchmark's difference with its E1 and E2 interval, and their mean{grouped}. The numbers are in the "
         "main table. Triangles are verdicts, open circles are inconclusive, the diamond is the mean.",
-        forest(every),
+        forest(every, width),
     )
     for view in every[:_MOST_CONTRASTS]:
-        yield from _of_contrast(view, [flip for flip in context.flips.entries if flip.contrast == view.place])
-    yield from _of_trainings(result)
+        yield from _of_contrast(view, [flip for flip in context.flips.entries if flip.contrast == view.place], width)
+    yield from _of_trainings(result, width)
     if context.power:
         yield Figure(
             "power",
             "What more seeds would find",
             "Power of the verdict on the mean over numbers of seeds at the noise of this result, for several gains.",
-            power_plot(every[0], context.power),
+            power_plot(every[0], context.power, width),
         )
 
 
-def _of_trainings(result: Result) -> Iterator[Figure]:
+def _of_trainings(result: Result, width: float) -> Iterator[Figure]:
     from talan_eval.report.plots.training_curves import MOST_ARMS, curve_plot  # noqa: PLC0415 - an extra
 
     named = list(dict.fromkeys(one.backbone for one in result.inside))
@@ -123,11 +135,11 @@ def _of_trainings(result: Result) -> Iterator[Figure]:
             f"training-{place + 1}" if place else "training",
             f"How the arms were trained{where}",
             f"Loss per token over optimizer steps, mean over seeds with its pointwise t interval.{rest}",
-            curve_plot(arms[:MOST_ARMS]),
+            curve_plot(arms[:MOST_ARMS], width),
         )
 
 
-def _of_contrast(view: View, flips: Sequence[Flip]) -> Iterator[Figure]:
+def _of_contrast(view: View, flips: Sequence[Flip], width: float) -> Iterator[Figure]:
     from talan_eval.report.plots.heat import heat_map  # noqa: PLC0415 - an extra
     from talan_eval.report.plots.slopes import slopes  # noqa: PLC0415 - an extra
 
@@ -138,12 +150,12 @@ def _of_contrast(view: View, flips: Sequence[Flip]) -> Iterator[Figure]:
     lines = (
         "One panel per benchmark and one mark per training seed of either arm; the seeds are independent. "
         if view.contrast.pairing == "independent"
-        else "One panel per benchmark and one line per training seed from its base score to its treat score. Rising "
-        "lines are solid, falling ones dashed. "
+        else "One panel per benchmark and one line per training seed, from its score with one arm to the other's. "
+        "Rising lines are solid, falling ones dashed. "
     )
     yield Figure(
-        f"slopes{ending}", f"Each training seed, base to treat{of}",
-        f"{lines}The numbers are in the table by training seed.{limit}", slopes(view), view.place,
+        f"slopes{ending}", f"Each training seed, {view.base} to {view.treatment}",
+        f"{lines}The numbers are in the table by training seed.{limit}", slopes(view, width), view.place,
     )  # fmt: skip
     if flips:
         yield Figure(
@@ -151,6 +163,6 @@ def _of_contrast(view: View, flips: Sequence[Flip]) -> Iterator[Figure]:
             f"Items that flip, seed by seed{of}",
             "Per benchmark a strip of seeds by items: losses are dark and fill their row, gains are light and fill "
             f"half of it. A column of one kind over all seeds is a systematic flip. The items are listed below.{limit}",
-            heat_map(view, flips),
+            heat_map(view, flips, width),
             view.place,
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from talan_eval.report import format as fmt
 from talan_eval.report.clean import one_line
-from talan_eval.report.plots.style import GAINED, GROUND, INK, LOST, NEUTRAL, new_figure, zero_line
+from talan_eval.report.plots.style import COLUMN, GAINED, GROUND, INK, LOST, NEUTRAL, PAGE, new_figure, zero_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,16 +23,17 @@ _TIGHT: Final = 0.22
 _MANY: Final = 60  # rows from which they stand closer
 
 
-def forest(views: Sequence[View]) -> Figure:
-    """Draw the forest plot, grouped by contrast.
+def forest(views: Sequence[View], width: float = PAGE) -> Figure:
+    """Draw the forest plot, grouped by contrast, in a figure of so many inches.
 
     Triangles up and down are verdicts "better" and "worse", open circles everything else; the diamond is the mean. The
     thick line is the E1 interval, the thin one with ends the E2 interval. A dotted line marks the margin where one was
     declared.
     """
     labels = [label for view in views for label in _labels(view)]
-    row = _ROW if len(labels) < _MANY else _TIGHT
-    figure = new_figure(7.2, 1.1 + row * len(labels))
+    narrow = width <= COLUMN
+    row = _ROW if len(labels) < _MANY and not narrow else _TIGHT
+    figure = new_figure(width, 1.1 + row * len(labels))
     axes = figure.subplots()
     place = 0
     for view in views:
@@ -48,7 +49,10 @@ def forest(views: Sequence[View]) -> Figure:
     axes.set_ylim(len(labels) - 0.4, -0.6)
     level = fmt.percent(1 - views[0].alpha)
     what = "treatment minus base" if len(views) > 1 else f"{views[0].treatment} minus {views[0].base}"
-    axes.set_xlabel(one_line(f"{what}, {views[0].unit} (thick: E1 {level} interval, with ends: E2 {level} interval)"))
+    lines = [f"{what}, {views[0].unit}", f"(thick: E1 {level} interval, with ends: E2 {level} interval)"]
+    if narrow:
+        lines[1:] = [f"(thick: E1 {level} interval,", f"with ends: E2 {level} interval)"]
+    axes.set_xlabel(("\n" if narrow else " ").join(map(one_line, lines)))
     return figure
 
 

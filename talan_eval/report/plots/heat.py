@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from talan_eval.report.clean import one_line
-from talan_eval.report.plots.style import GAINED, LOST, new_figure
+from talan_eval.report.plots.style import GAINED, LOST, PAGE, new_figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ _ROW: Final = 0.16
 _PARTS: Final = 2  # of a row: a loss fills them all, a gain the lower one
 
 
-def heat_map(view: View, flips: Sequence[Flip]) -> Figure:
+def heat_map(view: View, flips: Sequence[Flip], width: float = PAGE) -> Figure:
     """Draw one strip per cell of a contrast: seeds down, items that flip at least once across.
 
     Items are ordered by how often they are lost minus gained, so systematic losses stand at the left end and systematic
@@ -36,7 +36,7 @@ def heat_map(view: View, flips: Sequence[Flip]) -> Figure:
     chosen = sorted({flip.cell for flip in flips})[:_MOST_CELLS]
     names = view.cell_names
     heights = [max(0.5, _ROW * view.cells[index].n_seeds) for index in chosen]
-    figure = new_figure(7.2, 0.6 + sum(heights) + 0.55 * len(chosen))
+    figure = new_figure(width, 0.6 + sum(heights) + 0.55 * len(chosen))
     strips = figure.subplots(len(chosen), 1, squeeze=False, height_ratios=heights).ravel()
     for axes, index in zip(strips, chosen, strict=True):
         cell = view.cells[index]
@@ -58,7 +58,7 @@ def _strip(axes: Axes, signs: NDArray[np.int8], cell: Cell) -> None:
     image[parts < 0], image[(parts > 0) & lower[:, None]] = to_rgba(LOST), to_rgba(GAINED)
     axes.imshow(image, aspect="auto", interpolation="none")
     middles = np.arange(cell.n_seeds) * _PARTS + (_PARTS - 1) / 2
-    axes.set_yticks(middles, [str(seed) for seed in cell.seeds], fontsize=6)
+    axes.set_yticks(middles, [str(seed) for seed in cell.seeds], fontsize=7)
     axes.set_xticks([])
     axes.set_ylabel("seed")
 

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from talan_eval.report.clean import one_line
-from talan_eval.report.plots.style import GAINED, LOST, NEUTRAL, new_figure
+from talan_eval.report.plots.style import COLUMN, GAINED, LOST, NEUTRAL, PAGE, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,29 +17,38 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = 4
 _LONGEST: Final = 26  # characters of a panel's title
+_LONGEST_ARM: Final = 14  # and of an arm's name below it
 
 
-def slopes(view: View) -> Figure:
+def slopes(view: View, width: float = PAGE) -> Figure:
     """Draw one panel per cell and in it one line per seed: solid when rising, dashed when falling, else dotted.
 
     Arms with independent seeds have no lines: there each seed of either arm is a mark.
     """
-    columns = min(_COLUMNS, len(view.cells))
+    narrow = width <= COLUMN
+    columns = min(2 if narrow else _COLUMNS, len(view.cells))
     rows = math.ceil(len(view.cells) / columns)
-    figure = new_figure(1.9 * columns + 0.6, 2.3 * rows + 0.3)
+    figure = new_figure(min(1.9 * columns + 0.6, width + 1.0), (1.6 if narrow else 2.3) * rows + 0.3)
+    if narrow:
+        figure.set_figwidth(width)
+    arms = [_shortened(arm, _LONGEST_ARM) for arm in (view.base, view.treatment)]
     grid = figure.subplots(rows, columns, squeeze=False)
     panels = grid.ravel()
     for axes, cell, name in zip(panels, view.cells, view.cell_names, strict=False):
         up, down = (GAINED, LOST) if view.result.measure.higher_is_better else (LOST, GAINED)
         _panel(axes, cell, None if view.contrast.pairing == "independent" else (up, down))
-        title = one_line(name)
-        axes.set_title(title if len(title) <= _LONGEST else f"{title[: _LONGEST - 1]}…")
-        axes.set_xticks((0, 1), ("base", "treat"))
+        axes.set_title(_shortened(name, _LONGEST))
+        axes.set_xticks((0, 1), arms)
     for axes in panels[len(view.cells) :]:
         axes.set_axis_off()
     for row in grid:
         row[0].set_ylabel(f"score, {view.unit}")
     return figure
+
+
+def _shortened(text: str, longest: int) -> str:
+    text = one_line(text)
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _panel(axes: Axes, cell: Cell, colours: tuple[str, str] | None) -> None:

@@ -42,13 +42,20 @@ _SETTINGS: Final[dict[str, Any]] = {
 }
 
 
+PAGE: Final = 7.2
+"""Inches of a figure as wide as a page."""
+COLUMN: Final = 3.3
+"""Inches of a figure as wide as one of two columns of a paper, and as a phone; its text is set in 7 points."""
+_OF_COLUMN: Final[dict[str, Any]] = {"font.size": 7, "axes.titlesize": 7, "legend.fontsize": 7}
+
+
 @contextlib.contextmanager
-def styled() -> Iterator[None]:
-    """Draw with the house style and leave the caller's settings alone."""
+def styled(width: float = PAGE) -> Iterator[None]:
+    """Draw with the house style for a width in inches, and leave the caller's settings alone."""
     import matplotlib as mpl  # noqa: PLC0415 - an extra
 
     # matplotlib types the keys one by one; a mapping of settings is what the function is for
-    settings: Any = _SETTINGS
+    settings: Any = _SETTINGS if width > COLUMN else _SETTINGS | _OF_COLUMN
     with mpl.rc_context(settings):
         yield
 
@@ -83,6 +90,19 @@ def to_png(figure: Figure) -> bytes:
     """Return the figure as a PNG on white, 200 dots per inch."""
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=200, facecolor="white", metadata={"Software": None})
+    return out.getvalue()
+
+
+def to_pdf(figure: Figure) -> bytes:
+    """Return the figure as a PDF for LaTeX, with text as text (TrueType)."""
+    import matplotlib as mpl  # noqa: PLC0415 - an extra
+
+    out = io.BytesIO()
+    settings: Any = {"pdf.fonttype": 42}
+    with mpl.rc_context(settings):
+        figure.savefig(
+            out, format="pdf", transparent=True, metadata={"CreationDate": None, "Creator": None, "Producer": None}
+        )
     return out.getvalue()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from talan_eval.report.clean import one_line
-from talan_eval.report.plots.style import GAINED, LOST, NEUTRAL, new_figure
+from talan_eval.report.plots.style import COLUMN, GAINED, LOST, NEUTRAL, PAGE, new_figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,13 +19,20 @@ _LINES: Final = ((NEUTRAL, "-"), (GAINED, "-"), (LOST, "-"), (NEUTRAL, "--"), (G
 MOST_ARMS: Final = len(_LINES)
 
 
-def curve_plot(arms: Sequence[Inside]) -> Figure:
-    """Draw one backbone's arms, at most six: training loss, and held-out loss where it was measured."""
+def curve_plot(arms: Sequence[Inside], width: float = PAGE) -> Figure:
+    """Draw one backbone's arms, at most six: training loss, and held-out loss where it was measured.
+
+    Args:
+        arms: The arms.
+        width: Of the figure, inches; panels stand below each other in a narrow one.
+    """
     panels: list[tuple[str, list[Curve | None]]] = [("training loss, nats per token", [one.loss for one in arms])]
     if any(one.held_out_loss is not None for one in arms):
         panels.append(("held-out loss, nats per token", [one.held_out_loss for one in arms]))
-    figure = new_figure(7.2, 2.9)
-    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    narrow = width <= COLUMN
+    figure = new_figure(width, 0.5 + 1.7 * len(panels) if narrow else 2.9)
+    rows, columns = (len(panels), 1) if narrow else (1, len(panels))
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel, (label, curves) in zip(axes, panels, strict=True):
         for one, curve, line in zip(arms, curves, _LINES, strict=False):
             if curve is not None:
@@ -34,7 +41,13 @@ def curve_plot(arms: Sequence[Inside]) -> Figure:
         panel.set_ylabel(label)
         panel.set_ylim(bottom=0)  # a band may reach below what a loss can be
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(3, len(labels)), fontsize=8)
+    figure.legend(
+        handles,
+        labels,
+        loc="outside upper center",
+        ncols=min(2 if narrow else 3, len(labels)),
+        fontsize=7 if narrow else 8,
+    )
     return figure
 
 

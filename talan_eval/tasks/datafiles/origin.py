@@ -6,8 +6,9 @@ data directory is read where one is named; it is never mixed with the Hub.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Literal
 
 from talan_core.errors import UserError
 from talan_eval.tasks.datafiles.archive import ArchiveFile, check_items, read_archive
@@ -41,34 +42,46 @@ def read_sources(
     return {name: _fetch(_file(files[name], Path()), _source(spec)) for name, spec in hub.items()}
 
 
-CHECKED: Final = "(counts and hashes checked)"
-"""Ends the phrase about data that was found complete and unchanged."""
+@dataclass(frozen=True, slots=True)
+class FoundData:
+    """Where a benchmark's items are.
+
+    Attributes:
+        state: "bundled" with this package; in the data directory "checked", with all counts and hashes, or "unusable";
+            to be read from the "Hub", where no data directory is named.
+        detail: The directories, what is wrong, or the pinned repositories; empty where bundled.
+    """
+
+    state: Literal["bundled", "checked", "unusable", "Hub"]
+    detail: str = ""
+
+    @property
+    def usable(self) -> bool:
+        """Whether the items are on this machine, complete and unchanged."""
+        return self.state in {"bundled", "checked"}
 
 
 def describe_sources(
     files: Mapping[str, Mapping[str, Any]], hub: Mapping[str, Mapping[str, Any]], data_dir: str | Path | None
-) -> str:
+) -> FoundData:
     """Say where the items were found; every file is read and checked, the Hub is not contacted.
 
     Args:
         files: As for :func:`read_sources`.
         hub: As for :func:`read_sources`.
         data_dir: As for :func:`read_sources`.
-
-    Returns:
-        A phrase such as "DIR/gsm8k (checked)" or what is wrong.
     """
     pinned = ", ".join(dict.fromkeys(f"{spec['repo']}@{str(spec['revision'])[:8]}" for spec in hub.values()))
     directory = named_data_dir(data_dir)
     if directory is None:
-        return f"no data directory named: Hub, {pinned}"
+        return FoundData("Hub", pinned)
     try:
         for spec in files.values():
             _read(_file(spec, directory))
     except UserError as error:
-        return f"unusable: {error.problem}"
+        return FoundData("unusable", error.problem)
     folders = dict.fromkeys(str(directory / Path(spec["path"]).parent) for spec in files.values())
-    return f"{', '.join(folders)} {CHECKED}"
+    return FoundData("checked", ", ".join(folders))
 
 
 def _file(spec: Mapping[str, Any], directory: Path) -> DataFile | ArchiveFile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from talan_core.errors import UserError
 from talan_eval.cli import power
+from talan_eval.cli.output import terminal
 from talan_eval.comparison import ContrastSpec
 from talan_eval.planning.advice import advise, power_curves
 from talan_eval.planning.forecast import MEAN, TABLE_SEEDS, make_plan
@@ -155,8 +157,23 @@ def test_files_that_are_no_basis_for_a_plan_are_refused(tmp_path, stored_run):
         make_plan(PowerRequest(from_=stored_run(tmp_path / "one", n_seeds=1)))
 
 
+def on_terminal(monkeypatch, columns):
+    """Let the command find a terminal of so many columns, without colours, in place of a pipe."""
+    console = partial(terminal, width=columns, force_terminal=True, color_system=None)
+    monkeypatch.setattr(power, "terminal", console)
+
+
+def test_in_a_pipe_the_plan_has_every_column_and_no_padding(tmp_path, stored_run, capsys):
+    power.perform(PowerRequest(from_=stored_run(tmp_path), delta=1.0))
+    shown = capsys.readouterr().out
+    header = next(line for line in shown.splitlines() if line.startswith("benchmark\t"))
+    assert {"sd of a seed", "overstated", "seeds needed by the t"} <= set(header.split("\t"))
+    assert "Left out" not in shown
+    assert "  " not in shown
+
+
 def test_the_plan_is_printed_and_written(tmp_path, stored_run, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "140")
+    on_terminal(monkeypatch, 140)
     power.perform(PowerRequest(from_=stored_run(tmp_path), delta=1.0, json=tmp_path / "new" / "plan.json"))
     shown = capsys.readouterr().out
     for words in ("MDE 80%", "needed  the t   needed", "k = 8", MEAN, "Sign flips of 7 seeds"):
@@ -165,7 +182,7 @@ def test_the_plan_is_printed_and_written(tmp_path, stored_run, capsys, monkeypat
 
 
 def test_eighty_columns_cut_no_heading_and_no_name(tmp_path, stored_run, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
+    on_terminal(monkeypatch, 80)
     run = stored_run(tmp_path, names=("gpqa_diamond_micro", "math500_micro"))
     power.perform(PowerRequest(from_=run, delta=1.0))
     shown = capsys.readouterr().out

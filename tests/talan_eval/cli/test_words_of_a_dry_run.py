@@ -14,10 +14,14 @@ def test_the_backbone_as_it_is_is_no_fine_tuning():
     arms = ("base", "lora", "talan+base")
     runs = tuple(Run(f"cell {arm}", arm, "micro", 0, (Evaluation(f"cell {arm} t", "t"),)) for arm in arms)
     contrasts = declare(arms, ("base",), every_pair=True, independent=False)
+    asked = SimpleNamespace(name="t", n_items=20, generation=SimpleNamespace(samples=3))
+    backbone = SimpleNamespace(name="micro", training_by_arm={})
     experiment = SimpleNamespace(
-        seeds=(0,), contrasts=contrasts, backbones=(SimpleNamespace(name="micro"),), confirm=0, fresh_seeds=()
+        seeds=(0,), contrasts=contrasts, backbones=(backbone,), confirm=0, fresh_seeds=(), tasks=(asked,), n_train=9
     )
-    prepared = SimpleNamespace(experiment=experiment, assignments=(SimpleNamespace(directory="out"),))
+    training = SimpleNamespace(steps_for=lambda n_train: 10 * n_train)
+    assignment = SimpleNamespace(directory="out", backbone="micro", training=training)
+    prepared = SimpleNamespace(experiment=experiment, assignments=(assignment,))
     nothing = frozenset()
     found = Outlook(runs, finished=0, offered=0, missing=runs, trained=nothing, trainings_offered=nothing, problems=())
     first, *rest = lines(prepared, found, {})
@@ -25,3 +29,5 @@ def test_the_backbone_as_it_is_is_no_fine_tuning():
     said = [line.split() for line in rest]
     assert ["fine-tunings", "2", "0", "0", "2"] in said
     assert ["evaluations", "3", "0", "0", "3"] in said
+    assert "work    180 training steps, 180 answers" in rest
+    assert rest[-1] == "Nothing was written. Time and disk are measured by a pilot: --pilot"

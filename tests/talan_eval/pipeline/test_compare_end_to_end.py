@@ -120,13 +120,18 @@ def test_a_finished_comparison_is_only_read_again(finished):
 
 def test_a_dry_run_says_what_is_there_and_what_the_rest_takes_and_writes_nothing(finished):
     beside = finished[0].parent / "beside"
+    measured = compare(*COMMON[2:], "--seeds", "3", "--out", str(beside), "--pilot")
     done = compare(*COMMON[2:], "--seeds", "3", "--out", str(beside), "--dry-run")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == measured.returncode == 0, done.stderr + measured.stderr
     rows = [line.split() for line in done.stdout.splitlines()]
     assert ["fine-tunings", "6", "0", "4", "2"] in rows
     assert ["evaluations", "12", "0", "8", "4"] in rows
-    for word in ("time ", "memory ", "disk ", "Nothing was written."):
+    for word in ("From the architecture, ", "8 training steps, 48 answers", "Nothing was written."):
         assert word in done.stdout
+        assert word in measured.stdout
+    for word in ("time ", "memory ", "disk "):
+        assert word in measured.stdout
+        assert word not in done.stdout
     assert not beside.exists()
 
 
@@ -167,7 +172,8 @@ def test_killed_and_started_again_it_finishes_the_missing_cells_only(finished, t
     assert without_times(result_of(out)) == without_times(result_of(finished[0]))
 
 
-def test_interrupted_it_says_that_finished_cells_are_kept_and_nothing_else(tmp_path):
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_says_that_finished_cells_are_kept_and_nothing_else(tmp_path, how):
     out = tmp_path / "interrupted"
     endless = ("--steps", "10000")  # so that it is at work whenever the interrupt arrives
     process = subprocess.Popen(
@@ -175,10 +181,11 @@ def test_interrupted_it_says_that_finished_cells_are_kept_and_nothing_else(tmp_p
         start_new_session=True,
     )  # fmt: skip
     wait_for(process, out / "running", "train_*")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said == "Interrupted. Finished cells are kept: the same command goes on from here.\n"
+    kept = f"In {out} are 0 of 4 fine-tunings and 0 of 8 evaluations. "
+    assert said == f"Interrupted. {kept}Finished cells are kept: the same command goes on from here.\n"
 
 
 def test_a_results_directory_can_be_compared_as_logs(finished, tmp_path):

@@ -11,10 +11,12 @@ from talan_eval.comparison import ContrastSpec
 from talan_eval.pipeline import graded
 from talan_eval.pipeline.answers import read_flips
 from talan_eval.pipeline.graded import Graded
+from talan_eval.pipeline.questions import read_questions
 from talan_eval.pipeline.scores import score_files
 from talan_eval.records.samples import Sample, write_samples
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
+from talan_eval.tasks.benchmark import load_benchmark
 
 TASK = "gsm8k_micro"
 
@@ -150,3 +152,55 @@ def test_the_index_of_scores_says_which_seeds_confirm(tmp_path, many):
     rows = list(csv.DictReader(io.StringIO(files["scores/index.csv"].decode(), newline="")))
     found = {row["arm"]: (row["n_seeds"], row["confirmation_seeds"]) for row in rows}
     assert found == {"lora": ("4", "2 3"), "dora": ("2", "")}
+
+
+def test_seeds_without_answers_are_declared(tmp_path, many):
+    store = Store.open(tmp_path / "run", Manifest({"name": "x"}, "2026-01-01T00:00:00+00:00"))
+    for arm in ("lora", "talan+lora"):
+        sealed(store, arm, "micro", 1, [1, 0])
+    found = many(arms={"lora": 0.0, "talan+lora": 0.0}, tasks=(TASK,), seeds=3)
+    notes = read_flips(tmp_path / "run", found).notes
+    assert any("the answers of seeds 0, 2 are not in samples/" in note for note in notes)
+
+
+def test_answers_that_tell_another_story_than_the_table_say_so(directory, cell, result):
+    one = cell(TASK)
+    place = directory([1, 0, 1, 0], [1, 1, 0, 0])  # one lost, one gained
+    (pair, *_) = result([one]).contrasts[0].cells[0].e0
+    notes = read_flips(place, result([one])).notes
+    told = f"seed 0: the answers here show 1 lost and 1 gained, the table {pair.lost} and {pair.gained}."
+    assert any(told in note for note in notes) == ((pair.lost, pair.gained) != (1, 1))
+    assert (pair.lost, pair.gained) != (1, 1)
+
+
+def test_items_of_one_arm_alone_and_a_directory_without_answers_are_declared(directory, cell, result, tmp_path):
+    assert any(
+        "1 item(s) that only one arm" in note for note in read_flips(directory([1, 0], [1]), result([cell(TASK)])).notes
+    )
+    (note,) = read_flips(tmp_path / "nowhere", result([cell(TASK)])).notes
+    assert "holds no graded answers" in note
+
+
+def recorded(result, cell, task, **changed):
+    spec = load_benchmark(task, data_dir=None, limit=5).spec.model_dump(mode="json") | changed
+    return result([cell(task)], provenance={"experiment": {"tasks": [spec]}})
+
+
+def test_questions_are_those_that_were_asked(cell, result):
+    questions, notes = read_questions(recorded(result, cell, TASK), [TASK])
+    assert notes == ()
+    assert len(questions) == 5
+    item = load_benchmark(TASK, data_dir=None, limit=5).items[3]
+    assert questions[TASK, item.item_id].text == item.prompt
+    assert questions[TASK, item.item_id].target == str(item.doc["answer"])
+
+
+def test_questions_that_may_be_others_are_not_shown_and_it_is_said_why(cell, result):
+    for found, why in (
+        (recorded(result, cell, TASK, items_hash="0" * 16), "other items than those that were asked"),
+        (recorded(result, cell, TASK, n_items="many"), "recorded by another version"),
+        (result([cell(TASK)]), "do not say how they were asked"),
+    ):
+        questions, (note,) = read_questions(found, [TASK])
+        assert questions == {}
+        assert why in note

@@ -11,7 +11,7 @@ import html5lib
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from talan_eval.report import delimited, latex, markdown
+from talan_eval.report import delimited, latex, markdown, piped
 from talan_eval.report.page import render as page
 from talan_eval.report.terminal import TerminalReport
 
@@ -63,6 +63,20 @@ def read_markdown(text):
 
 
 def read_latex(text):
+    """Read the tables with every column; parts of one that went on are put together again."""
+    found = {}
+    for one in latex_tables(text.partition("% ---- Appendix")[2]):
+        title = one.title.removesuffix(latex.CONTINUED)
+        before = found.get(title)
+        if before is None:
+            found[title] = one
+        else:
+            rows = [(*old, *new[1:]) for old, new in zip(before.rows, one.rows, strict=True)]
+            found[title] = Read(title, (*before.header, *one.header[1:]), tuple(rows))
+    return [*found.values()]
+
+
+def latex_tables(text):
     found = []
     pattern = (
         r"\\caption\{(?P<title>[^\n]*)\}\n\\label.*?\\toprule\n"
@@ -99,6 +113,16 @@ def read_terminal(result, width=700):
             # an empty line stands before a summary and between tall rows; notes have two columns
             found[-1] = (*found[-1][:2], [*found[-1][2], *stacked(cells)])
     return found
+
+
+def read_pipe(result):
+    """Read every table of the report for a pipe, in the same form as from the terminal."""
+    groups = [group.split("\n") for group in piped.render(result).split("\n\n")]
+    tables = [group for group in groups if len(group) > 1 and "\t" in group[1] and "\t" not in group[0]]
+    return [
+        (title, heading, [tuple(cell.replace(" | ", "\n") for cell in row.split("\t")) for row in rows])
+        for title, heading, *rows in tables
+    ]
 
 
 def stacked(block):

@@ -9,14 +9,15 @@ from talan_eval.report.context import Context, Flip, Flips, PowerCurve
 from talan_eval.report.plots import draw
 
 pytest.importorskip("matplotlib")
+from matplotlib.text import Text
 
 
-@pytest.fixture
-def figures(cell, result):
+@pytest.fixture(params=[False, True], ids=["page", "column"])
+def figures(cell, result, request):
     found = result([cell("a", seeds=3), cell("b", seeds=3)])
     entries = (Flip(0, 0, 0, "i0", 1.0, 0.0), Flip(0, 0, 1, "i0", 1.0, 0.0), Flip(0, 0, 2, "i1", 0.0, 1.0))
     curve = PowerCurve(1.0, "points", (3, 7), (0.3, 0.9))
-    return {one.name: one for one in draw(found, Context(flips=Flips(entries), power=(curve,)))}
+    return {one.name: one for one in draw(found, Context(flips=Flips(entries), power=(curve,)), column=request.param)}
 
 
 def test_a_loss_fills_its_row_and_a_gain_half_of_it(figures):
@@ -50,6 +51,23 @@ def test_labels_stay_inside_the_figure(figures):
             box = axes.get_tightbbox()
             assert whole.x0 <= box.x0 < box.x1 <= whole.x1
             assert whole.y0 <= box.y0 < box.y1 <= whole.y1
+
+
+def test_figures_for_a_column_are_as_wide_as_one_and_set_in_seven_points(cell, result):
+    found = result([cell("a", seeds=3), cell("b", seeds=3)])
+    entries = tuple(Flip(0, 0, seed, "i0", 1.0, 0.0) for seed in range(3))
+    curve = PowerCurve(1.0, "points", (3, 7), (0.3, 0.9))
+    for one in draw(found, Context(flips=Flips(entries), power=(curve,)), column=True):
+        assert one.figure.get_figwidth() == pytest.approx(3.3)
+        texts = [text for text in one.figure.findobj(Text) if text.get_text().strip()]
+        assert texts
+        assert min(text.get_fontsize() for text in texts) >= 7, one.name
+        assert one.pdf().startswith(b"%PDF")
+
+
+def test_slopes_have_the_arms_names(figures):
+    (panel, *_) = figures["slopes"].figure.axes
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["lora", "talan+lora"]
 
 
 def test_a_forest_is_grouped_by_contrast_and_each_has_its_own_slopes_and_flips(many):

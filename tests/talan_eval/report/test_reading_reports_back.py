@@ -9,6 +9,7 @@ import pytest
 
 from talan_eval.comparison import ContrastSpec, Origin, StatisticsSettings, compare
 from talan_eval.comparison.arm_records import ArmFacts
+from talan_eval.report import latex
 from talan_eval.report.columns import cell_columns
 from talan_eval.report.context import Context
 from talan_eval.report.layout import closing, details, overview
@@ -19,7 +20,7 @@ from talan_eval.result.margins import ContrastMargins, with_margins
 from talan_eval.result.schema import FailedCell, LiveProbe, Result
 
 from .expected import csv_values, expected_tables
-from .readers import agrees, every_face, read_csv, read_terminal
+from .readers import agrees, every_face, latex_tables, read_csv, read_latex, read_pipe, read_terminal
 
 RICH = StatisticsSettings(resamples=200, slices=("subject",), also=("wilcoxon", "tost"), margin=2.0)
 QUICK = StatisticsSettings(resamples=200)
@@ -185,25 +186,53 @@ def test_the_csv_holds_every_number_at_full_precision(found):
 def test_the_terminal_shows_the_same_tables(found):
     document = json.loads(found.to_json())
     expected = {key: rows for key, rows in expected_tables(document).items() if rows}
-    wanted = ["matrix", "arms", "confirmation"] if len(document["contrasts"]) > 1 else ["arms"]
-    keys = [(None, key) for key in wanted]
+    keys = [(None, "arms")]  # what is read first stands last
     for place, contrast in enumerate(document["contrasts"]):
-        keys += [(place, key) for key in ("main", "slices", "also")]
-        keys += [(place, "pairs")] if len({s for cell in contrast["cells"] for s in cell["seeds"]}) == 1 else []
+        pairs = ["pairs"] if len({s for cell in contrast["cells"] for s in cell["seeds"]}) == 1 else []
+        keys += [(place, key) for key in ("slices", "also", *pairs, "main")]
+    keys += [(None, key) for key in ("confirmation", "matrix")]
     keys = [key for key in keys if key in expected]
     columns = {(place, part.key): part.table.columns for place, part in parts_of(found)}
-    shown = read_terminal(found)
-    assert len(shown) == len(keys)
+    for face, read in (("terminal", read_terminal), ("pipe", read_pipe)):
+        _compared(read(found), keys, columns, expected, face)
+
+
+def _compared(shown, keys, columns, expected, face):
+    assert len(shown) == len(keys), face
     for key, (_, heading, found_rows) in zip(keys, shown, strict=True):
         header, rows, wanted = [column.name for column in columns[key]], found_rows, expected[key]
         for column in columns[key]:
-            assert all(line in heading for line in column.header), (key, column.name)
+            named = column.header if face == "terminal" else (column.name,)
+            assert all(line in heading for line in named), (face, key, column.name)
         if key[1] == "matrix":
             wanted = flat(wanted)
             header, rows = flat_text(header, rows)
         if key[1] in {"arms", "confirmation"}:
             wanted = [(name, {**dict.fromkeys(header[1:]), **values}) for name, values in wanted]
-        check(rows, wanted, header, ("terminal", *key))
+        check(rows, wanted, header, (face, *key))
+
+
+def test_the_table_for_a_paper_has_few_columns_the_same_numbers_and_says_what_was_tested(found):
+    text = latex.render(found)
+    papers = latex_tables(text.partition("% ---- Appendix")[0])
+    whole = {table.title: table for table in read_latex(text)}
+    assert len(papers) == len(found.contrasts)
+    for paper, contrast in zip(papers, found.contrasts, strict=True):
+        assert paper.header[0] == "benchmark"
+        assert paper.header[-1] == "verdict"
+        assert 5 <= len(paper.header) <= 8
+        full = next(table for title, table in whole.items() if paper.title.startswith(f"{title}. Estimand: "))
+        for name in paper.header:
+            assert paper.column(name) == full.column(name)
+        for word in (
+            contrast.aggregate.verdict_estimand, f"{len(contrast.seeds)} {contrast.pairing} training seed",
+            f"{contrast.cells[0].n_items}", found.primary.family_hash,
+        ):  # fmt: skip
+            assert word in paper.title
+
+
+def test_no_table_of_a_paper_is_shrunk(found):
+    assert "resizebox" not in latex.render(found)
 
 
 def test_json_reads_back_as_the_same_result(found):
@@ -227,8 +256,9 @@ def test_a_column_that_is_added_to_the_list_is_in_every_format(matrices, monkeyp
         for table in main:
             assert set(table.column("seeds of the row")) <= {"7", "n/a"}, face
     assert {row["seeds_of_row"] for row in read_csv(found)} == {"7", ""}
-    shown = [rows for _, heading, rows in read_terminal(found) if "the row" in heading]
-    assert [row[-1] for row in shown[0]] == ["7"] * 4 + ["n/a"]
+    for read in (read_terminal, read_pipe):
+        shown = [rows for _, heading, rows in read(found) if "the row" in heading and len(rows) == 5]
+        assert [row[-1] for row in shown[0]] == ["7"] * 4 + ["n/a"]
 
 
 def test_no_two_columns_of_a_data_file_have_one_name():

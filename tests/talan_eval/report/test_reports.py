@@ -100,7 +100,7 @@ def test_a_matrix_goes_on_below_rather_than_lose_a_column(many, width):
     found = many(tasks=("gpqa_diamond_micro", "gsm8k_micro", "math500_micro", "mbpp_micro"))
     text = shown(found, width)
     assert max(len(line) for line in text.splitlines()) <= width
-    matrix = text.partition("Arms on")[0]
+    matrix = text.partition("Differences in points")[2]
     for cell in found.contrasts[1].cells:
         assert cell.task in matrix
         assert f"{cell.delta:+.2f} ±" in matrix

@@ -19,7 +19,7 @@ from talan_eval.comparison import ContrastSpec, ItemTable, Origin, ScoreMatrix, 
 from talan_eval.planning.advice import advise, power_curves
 from talan_eval.report import delimited, latex, markdown, methods, plots
 from talan_eval.report.clean import clean
-from talan_eval.report.context import Context, Flip, Flips, GradedAnswer
+from talan_eval.report.context import Context, Flip, Flips, GradedAnswer, Question
 from talan_eval.report.contrast_tables import main_table
 from talan_eval.report.page import render as page
 from talan_eval.report.page.payload import payload
@@ -124,7 +124,7 @@ def test_the_page_is_valid_html_and_runs_nothing_that_others_wrote(one, text):
     tree = parser.parse(html)
     scripts = tree.findall(".//script")
     assert [script.get("type") for script in scripts] == ["application/json", "application/json", None]
-    assert json.loads(scripts[0].text)[0][2] in {0, 3}
+    assert json.loads(scripts[0].text)["flips"][0][2] in {0, 3}
     assert not [e for e in tree.iter() if any(key.startswith("on") for key in e.attrib)]
     assert not tree.findall(".//img")
     assert "\x1b" not in html
@@ -162,9 +162,24 @@ def test_answers_beyond_the_budget_are_left_out_and_counted():
     entries = tuple(Flip(0, 0, seed, f"i{n}", 1.0, 0.0) for n in range(50) for seed in range(3))
     many = Flips(entries, ((right, wrong),) * len(entries))
     small = payload(many, budget=40_000)
-    assert len(small.document) <= 40_002
+    assert len(small.document) <= 40_000 + len('{"flips":[],"questions":{}}')
     assert 0 < small.shown < small.total == 150
     assert "2000 more characters" in small.document
+
+
+def test_a_question_is_in_the_page_once_and_counts_against_the_budget():
+    right, wrong = GradedAnswer(1.0, "match", None, "", "y"), GradedAnswer(0.0, "mismatch", None, "", "n")
+    entries = tuple(Flip(0, 0, seed, f"i{n}", 1.0, 0.0) for n in range(50) for seed in range(3))
+    questions = {("t", f"i{n}"): Question("</script>?" * 20, "4") for n in range(50)}
+    many = Flips(entries, ((right, wrong),) * len(entries), questions=questions)
+    whole = payload(many, [["t"]])
+    assert len(json.loads(whole.document)["questions"]["t"]) == 50
+    assert json.loads(whole.document)["questions"]["t"]["i7"] == ["</script>?" * 20, "4"]
+    assert "<" not in whole.document
+    small = payload(many, [["t"]], budget=10_000)
+    assert 0 < small.shown < 150
+    assert len(small.document) <= 10_100
+    assert json.loads(payload(many).document)["questions"] == {}
 
 
 def test_a_withheld_text_is_in_no_part_of_the_page(one):
@@ -172,7 +187,7 @@ def test_a_withheld_text_is_in_no_part_of_the_page(one):
     flipped = Flips((Flip(0, 0, 0, "rec1", 1.0, 0.0),), ((secret, secret),), ("gpqa_diamond",))
     html = page(one, Context(flips=flipped), figures=())
     assert "named by Record ID" in html
-    assert json.loads(re.search(r'id="data">(.*?)</script>', html).group(1))[0][4][4] is None
+    assert json.loads(re.search(r'id="data">(.*?)</script>', html).group(1))["flips"][0][4][4] is None
 
 
 def test_a_margin_adds_a_verdict_and_takes_none_away(one):
