@@ -15,6 +15,7 @@ from talan_eval.cli.completion import listed
 from talan_eval.cli.displayed import show_result
 from talan_eval.cli.help import examples
 from talan_eval.cli.output import say, say_document, terminal
+from talan_eval.cli.result_index import is_root, write_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,7 @@ EXAMPLES = examples(
     "talan-eval report results/NAME",
     "talan-eval report results/NAME --format html,tex,bib --out paper/",
     "talan-eval report results/NAME --format md --margin 1.0",
+    "talan-eval report results",
 )
 
 Formats = dict[str, bytes]
@@ -39,7 +41,9 @@ _NEEDS_FLIPS: Final = frozenset({"html", *_FIGURES})
 
 
 def command(
-    result: Annotated[Path, typer.Argument(help="result.json, or the directory of a comparison.")],
+    result: Annotated[
+        Path, typer.Argument(help="result.json, the directory of a comparison, or one that holds several.")
+    ],
     formats: Annotated[
         str | None,
         typer.Option(
@@ -69,22 +73,20 @@ def command(
     Formats: md, tex (booktabs), csv (full precision), json, html (one file, with figures and the answers that
     flipped), card (a model card), svg, png and pdf (figures, extra "plots"), methods (the methods paragraph), bib (its
     references), scores (raw scores, one CSV of seeds x items per arm, backbone and benchmark). One format without
-    --out is printed.
+    --out is printed. Of a directory that holds several comparisons, index.html lists them all.
     """
     from talan_eval.result.margins import within_margin  # noqa: PLC0415 - --help must not wait for it
     from talan_eval.result.reading import read_result  # noqa: PLC0415 - as above
 
     wanted = _names(formats)
+    if is_root(result):
+        write_index(result, out, wanted)
+        return
     found = read_result(result, "talan-eval report results/NAME")
     _check(margin, gain, found)
     found = found if margin is None else within_margin(found, margin)
     if track is not None:
-        from talan_eval.records.curves import read_curves  # noqa: PLC0415 - as above
-        from talan_eval.trackers import reporter_named, send, send_curves  # noqa: PLC0415 - as above
-
-        reporter = reporter_named(track)
-        send(found, reporter)
-        send_curves(read_curves(_home(result)), reporter, signature=found.signature)
+        _track(track, found, _home(result))
     if not wanted:
         show_result(terminal(), found, explain=explain)
         return
@@ -98,6 +100,16 @@ def command(
         _print_only(files)
     else:
         _write(files, out)
+
+
+def _track(name: str, found: Result, home: Path) -> None:
+    """Send numbers, and the curves of trainings, to a tracker."""
+    from talan_eval.records.curves import read_curves  # noqa: PLC0415 - --help must not wait for it
+    from talan_eval.trackers import reporter_named, send, send_curves  # noqa: PLC0415 - as above
+
+    reporter = reporter_named(name)
+    send(found, reporter)
+    send_curves(read_curves(home), reporter, signature=found.signature)
 
 
 def _home(result: Path) -> Path:
