@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 _LOGITS: Final = 2**24
 """Logits of a batch at most: they are compared in float64, several times over."""
-_MOST: Final = 32
+_MOST: Final = 16
+"""Examples of a batch at most: more are slower on CPUs, whose caches then do not hold what a layer computes."""
 _DRAWN: Final = {
     "random_kl": "kl",
     "random_amplification": "amplification",
