@@ -98,7 +98,10 @@ def _run(everything: JsonObject, backbone: TunedBackbone, asked: JsonObject, arm
         {
             "arm": arm,
             "seed": seed,
-            "train": [[source["name"], source["train_hash"]] for source in everything["train"]],
+            "train": [
+                [source[key] for key in ("name", "train_hash", "weight") if key in source]
+                for source in everything["train"]
+            ],
             "backbone": asked["identity"],
             "training": recipe,
             "operating_point": asked["operating_point"],
