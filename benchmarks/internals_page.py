@@ -5,6 +5,7 @@ That is results/internals_micro/internals.json of ``talan-eval internals``; resu
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,21 +23,96 @@ ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = ROOT / "docs" / "internals.md"
 FIGURES: Final = ROOT / "docs" / "figures"
 RESULT: Final = ROOT / "results" / "internals_micro" / "internals.json"
-_BEGIN: Final = "<!-- measured: begin (python benchmarks/internals_page.py writes this) -->\n"
-_END: Final = "<!-- measured: end -->\n"
+_BEGIN: Final = "<!-- {}: begin (python benchmarks/internals_page.py writes this) -->\n"
+_END: Final = "<!-- {}: end -->\n"
 Row = tuple[str, str, str, str]
+
+WITHIN: Final = 0.2
+"""How far from an earlier figure one of seed 0 may be to count as reproduced."""
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """Figures of one arm on the bundled backbone, measured once on seed 0 with other code, before this was written.
+
+    Attributes:
+        arm: Arm name.
+        relative_write: |p| / |h-|.
+        block_kl: KL of the block, nats.
+        adapter_kl: KL of the adapter, nats.
+    """
+
+    arm: str
+    relative_write: float
+    block_kl: float
+    adapter_kl: float
+
+    @property
+    def kl_share(self) -> float:
+        """KL of the block over that of the adapter."""
+        return self.block_kl / self.adapter_kl
+
+
+PILOTS: Final = (
+    Pilot("talan+lora", 0.115, 7.7e-4, 0.331),
+    Pilot("noise+lora", 0.070, 3.4e-4, 0.333),
+    Pilot("talan[layer=3]+lora", 0.0067, 8.7e-6, 0.332),
+    Pilot("talan[writeback=direct]+lora", 0.182, 0.294, 0.305),
+    Pilot("talan[lr_scale=10]+lora", 0.237, 0.014, 0.270),
+)
+PILOT_GATES: Final = (0.016, 0.020)
+"""Root mean squares of the gates then, smallest and largest."""
 
 
 def updated(page: str, found: Internals) -> str:
-    """Return the page with its measured part written anew.
+    """Return the page with its measured parts written anew.
 
     Raises:
-        ValueError: It has no such part.
+        ValueError: It lacks one of them.
     """
-    begin, end = page.find(_BEGIN), page.find(_END)
-    if begin < 0 or end < begin:
-        raise ValueError("the page has no block for what was measured")
-    return page[: begin + len(_BEGIN)] + block(found) + page[end:]
+    for name, text in (("measured", block(found)), ("earlier", earlier(found))):
+        first, last = _BEGIN.format(name), _END.format(name)
+        begin, end = page.find(first), page.find(last)
+        if begin < 0 or end < begin:
+            raise ValueError(f"the page has no block for what was {name}")
+        page = page[: begin + len(first)] + text + page[end:]
+    return page
+
+
+def earlier(found: Internals) -> str:
+    """Write a table of the earlier figures beside those of seed 0, with their ratios."""
+    lines = ["| arm, seed 0 | figure | earlier | here | here / earlier |", "|---|---|---:|---:|---:|"]
+    for pilot in PILOTS:
+        arm = next((one for one in found.arms if one.arm == pilot.arm and 0 in one.seeds), None)
+        if arm is None:
+            lines.append(f"| {escape(pilot.arm)} | all three | | not measured | |")
+            continue
+        rows = (
+            ("\\|p\\| / \\|h-\\|", pilot.relative_write, _of_seed_0(arm, "relative_write")),
+            ("KL of the block", pilot.block_kl, _of_seed_0(arm, "block_kl")),
+            ("KL of the adapter", pilot.adapter_kl, _of_seed_0(arm, "adapter_kl")),
+            ("KL of the block / of the adapter", pilot.kl_share, share_of_kl(arm)),
+        )
+        for name, then, now in rows:
+            near = "" if abs(now / then - 1) <= WITHIN else ", not within a fifth"
+            lines.append(f"| {escape(arm.arm)} | {name} | {number(then)} | {number(now)} | {now / then:.2f}{near} |")
+    low, high = PILOT_GATES
+    gates = [one.weights.gate_rms for one in found.arms if one.weights is not None and one.weights.gate_rms is not None]
+    values = [value for gate in gates for value in gate.by_seed]
+    lines.append(
+        f"| all | RMS of the gate | {number(low)} to {number(high)} | {number(min(values))} to {number(max(values))} | "
+        f"{min(values) / low:.2f} and {max(values) / high:.2f} |"
+    )
+    return "\n".join(lines) + "\n"
+
+
+def share_of_kl(arm: ArmFindings) -> float:
+    """Return the block's KL over the adapter's on seed 0."""
+    return _of_seed_0(arm, "block_kl") / _of_seed_0(arm, "adapter_kl")
+
+
+def _of_seed_0(arm: ArmFindings, name: str) -> float:
+    return arm.tasks[0].values[name].by_seed[arm.seeds.index(0)]
 
 
 def block(found: Internals) -> str:

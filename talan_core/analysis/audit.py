@@ -174,7 +174,7 @@ def weight_update(model: PeftModel | PlainModel, plain: Mapping[str, torch.Tenso
 
     Args:
         model: An arm's model; not to be used afterwards.
-        plain: The backbone's own tensors by name, on the CPU, of the type in which the model was loaded.
+        plain: The backbone's own tensors by name, of the type in which the model was loaded.
 
     Returns:
         Square roots of sums of squares over all layers; None where the arm changes no weight (virtual tokens, edits of
@@ -188,7 +188,7 @@ def weight_update(model: PeftModel | PlainModel, plain: Mapping[str, torch.Tenso
     squares: dict[str, float] = {}
     for name, value in merged.named_parameters():
         if name in plain:
-            change = float((value.cpu().double() - plain[name].double()).square().sum())
+            change = float((value.detach().double() - plain[name].detach().double()).square().sum())
             if change > 0:
                 parts = name.split(".")
                 kind = parts[-2] if len(parts) > 1 else name

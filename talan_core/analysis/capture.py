@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 
+from talan_core.analysis.bfloat16_products import products_in_float32
 from talan_core.analysis.controls import random_directions
-from talan_core.attach import decoder_layers, find_decoder, hidden_of
+from talan_core.attach import decoder_layers, find_decoder, hidden_of, with_hidden
 from talan_core.carrier import BlockCarrier
 from talan_core.training.data import collate
 
@@ -66,13 +68,20 @@ class Trace:
 
     Attributes:
         hidden: (L + 1, N, d), h_l.
-        before: (N, d), h- at the block's layer; None where no block wrote.
+        before: (N, d), h- at the block's layer; None where nothing was written.
         logits: (N, V).
+        norms: (B, n), norm of the block's write at every position, as the block computes it; None where none wrote.
     """
 
     hidden: torch.Tensor
     before: torch.Tensor | None
     logits: torch.Tensor
+    norms: torch.Tensor | None = None
+
+    @cached_property
+    def log_probabilities(self) -> torch.Tensor:
+        """Log-probabilities of the next token, (N, V) in float64; a block changes them by little."""
+        return self.logits.double().log_softmax(-1)
 
 
 def make_batch(
@@ -138,34 +147,61 @@ def entered(model: PeftModel | PlainModel | PreTrainedModel, state: State) -> It
 
 
 @torch.no_grad()
-def trace(
-    model: PeftModel | PlainModel | PreTrainedModel, batch: TokenBatch, state: State, *, draw: int | None = None
-) -> Trace:
+def trace(model: PeftModel | PlainModel | PreTrainedModel, batch: TokenBatch, state: State) -> Trace:
     """Run a batch in a state.
 
     Args:
         model: An arm's model or a backbone, in evaluation mode.
         batch: What to run.
         state: Adapter and block, on or off.
-        draw: Put a random direction of the write's own norm, position by position, in place of the write: the control
-            of that number. Only in a state with the block on.
 
     Raises:
-        ValueError: The model has no such state, or no block wrote whose write could be replaced.
+        ValueError: The model has no such state.
     """
-    backbone = _backbone_of(model)
-    attachment = _block_of(model)
     seen = _Seen(batch)
-    handles = seen.watch(backbone, attachment)
-    if draw is not None:
-        if attachment is None or state[1] == "0":
-            raise ValueError(f"no block writes in state {state}")
-        directions = random_directions(
-            batch.keys, batch.lengths, int(backbone.config.get_text_config().hidden_size), draw
-        )
-        handles.append(attachment.block.register_forward_hook(_in_place_of_the_write(directions)))
+    attachment = _block_of(model)
+    handles = seen.watch(_backbone_of(model), attachment if state == "11" else None)
+    return _passed(model, batch, state, seen, handles)
+
+
+@torch.no_grad()
+def trace_of_random(model: PeftModel | PlainModel, batch: TokenBatch, both: Trace, draw: int) -> Trace:
+    """Run a batch with a random direction in place of the block's write, of that write's norm at each position.
+
+    Args:
+        model: An arm's model with a block, in evaluation mode.
+        batch: What to run.
+        both: The same batch in state 11, which has the norms.
+        draw: Number of the control.
+
+    Raises:
+        ValueError: No block wrote whose write could be replaced.
+    """
+    backbone, attachment = _backbone_of(model), _block_of(model)
+    if attachment is None or both.norms is None:
+        raise ValueError("no block wrote, so that no direction can stand in its place")
+    width = int(backbone.config.get_text_config().hidden_size)
+    directions = random_directions(batch.keys, batch.lengths, width, draw).to(both.norms.device)
+    seen = _Seen(batch)
+    layer = decoder_layers(find_decoder(backbone))[int(attachment.config.layer)]
+    # Behind the block's own hook, which writes nothing in state 10, and before those that keep what the layer gets.
+    handles = [
+        layer.register_forward_pre_hook(seen.write_instead(both.norms[..., None] * directions), with_kwargs=True),
+        *seen.watch(backbone, None),
+    ]
+    return _passed(model, batch, "10", seen, handles)
+
+
+def _passed(
+    model: PeftModel | PlainModel | PreTrainedModel,
+    batch: TokenBatch,
+    state: State,
+    seen: _Seen,
+    handles: Sequence[RemovableHandle],
+) -> Trace:
+    """Run a pass that is watched, and stop watching whatever happens."""
     try:
-        with entered(model, state):
+        with entered(model, state), products_in_float32():
             output = cast("Any", model)(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False)
     finally:
         for handle in handles:
@@ -185,6 +221,8 @@ class _Seen:
         self._batch = batch
         self._hidden: dict[int, torch.Tensor] = {}
         self._before: torch.Tensor | None = None
+        self._norms: torch.Tensor | None = None
+        self._is_headed = False
 
     def watch(self, backbone: PreTrainedModel, attachment: TalanAttachment | None) -> list[RemovableHandle]:
         """Register hooks: behind those that write, so that what is kept is what the layer gets."""
@@ -194,14 +232,28 @@ class _Seen:
             for number, layer in enumerate(layers)
         ]
         handles.append(layers[-1].register_forward_hook(self._keep_output(len(layers))))
+        head = cast("Any", backbone).get_output_embeddings()
+        if head is not None:
+            handles.append(head.register_forward_pre_hook(self._pick_before_the_head))
         if attachment is not None:
             handles.append(attachment.block.register_forward_pre_hook(self._keep_before))
         return handles
 
+    def write_instead(self, written: torch.Tensor) -> Any:  # noqa: ANN401 - a hook
+        """Return a hook on a layer that adds (B, n, d) to its input."""
+
+        def write(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401 - a layer's arguments
+            hidden = hidden_of(args, kwargs)
+            self._before = self._picked(hidden)
+            return with_hidden(args, kwargs, hidden + written.to(hidden))
+
+        return write
+
     def trace(self, logits: torch.Tensor) -> Trace:
         """Put together what was seen."""
         hidden = torch.stack([self._hidden[number] for number in sorted(self._hidden)])
-        return Trace(hidden, self._before, self._picked(logits))
+        picked = logits[0].float() if self._is_headed else self._picked(logits)
+        return Trace(hidden, self._before, picked.to(hidden.device), self._norms)
 
     def _keep_input(self, number: int) -> Any:  # noqa: ANN401 - a hook
         def keep(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -215,8 +267,21 @@ class _Seen:
 
         return keep
 
-    def _keep_before(self, _: nn.Module, args: tuple[torch.Tensor, MemoryContext]) -> None:
-        self._before = self._picked(args[0])
+    def _pick_before_the_head(self, _: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        """Let the output head see the positions that count alone, as (1, N, d): the others' logits are not needed.
+
+        Virtual tokens, which make the sequence longer, are cut off behind the head; then it sees all.
+        """
+        if not args or args[0].shape[:-1] != self._batch.input_ids.shape:
+            return None
+        self._is_headed = True
+        rows, columns = self._batch.rows.to(args[0].device), self._batch.columns.to(args[0].device)
+        return (args[0][rows, columns][None], *args[1:])
+
+    def _keep_before(self, block: Any, args: tuple[torch.Tensor, MemoryContext]) -> None:  # noqa: ANN401 - a TalanBlock
+        hidden, context = args
+        self._before = self._picked(hidden)
+        self._norms = block.write(hidden, context).float().norm(dim=-1)[:, -self._batch.input_ids.shape[1] :]
 
     def _picked(self, values: torch.Tensor) -> torch.Tensor:
         """Return the values at the positions that count; virtual tokens, which come first, do not."""
@@ -224,17 +289,6 @@ class _Seen:
         rows, columns = self._batch.rows.to(values.device), self._batch.columns.to(values.device)
         picked: torch.Tensor = values[:, -length:][rows, columns].float().to(self._batch.rows.device)
         return picked
-
-
-def _in_place_of_the_write(directions: torch.Tensor) -> Any:  # noqa: ANN401 - a hook
-    def replace(block: Any, args: tuple[torch.Tensor, MemoryContext], written: torch.Tensor) -> torch.Tensor:  # noqa: ANN401 - a TalanBlock
-        hidden, context = args
-        size = block.write(hidden, context).float().norm(dim=-1, keepdim=True)
-        random = (size * directions.to(hidden.device)).to(hidden.dtype)
-        changed: torch.Tensor = hidden.to(written.dtype) + random.to(written.dtype)  # in the block's type
-        return changed
-
-    return replace
 
 
 def _block_of(model: PeftModel | PlainModel | PreTrainedModel) -> TalanAttachment | None:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn import functional
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,23 +40,32 @@ class Update:
 
 
 @dataclass(frozen=True)
-class Perturbation:
-    """What the block does beside the adapter, or what a random direction in place of its write does.
+class Depth:
+    """How far the block, or a random direction in its place, moves the stream at each layer.
 
     Attributes:
         size: (E, L + 1), |b_l|.
         divergence: (E, L + 1), |b_l| / |h_l(10)|; exactly zero below l*.
         growth: (E, L + 1), divergence over that at l*; NaN below l*.
         amplification: (E,), growth at L.
-        cosine: (E, L + 1), cos(a_l, b_l), mean over positions where both are not zero; NaN where there are none.
-        kl: (E,), KL(next token in 11 || in 10), nats.
-        loss: (E,), mean -log p of the predicted tokens in 11, nats.
     """
 
     size: torch.Tensor
     divergence: torch.Tensor
     growth: torch.Tensor
     amplification: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Perturbation(Depth):
+    """What the block does beside the adapter, or what a random direction in place of its write does.
+
+    Attributes:
+        cosine: (E, L + 1), cos(a_l, b_l), mean over positions where both are not zero; NaN where there are none.
+        kl: (E,), KL(next token in 11 || in 10), nats.
+        loss: (E,), mean -log p of the predicted tokens in 11, nats.
+    """
+
     cosine: torch.Tensor
     kl: torch.Tensor
     loss: torch.Tensor
@@ -124,7 +132,7 @@ def update(batch: TokenBatch, adapted: Trace, plain: Trace) -> Update:
     return Update(
         size=size,
         divergence=size / _means(batch, _norms(plain.hidden)),
-        kl=_means(batch, _kl(adapted.logits, plain.logits)),
+        kl=_means(batch, _kl(adapted, plain)),
     )
 
 
@@ -142,21 +150,27 @@ def perturbation(batch: TokenBatch, changed: Trace, adapted: Trace, plain: Trace
         ValueError: The stream below l* is not bit-equal in both states, or has not changed at l* although it was
             written to: the states or the layer are not what they are said to be.
     """
+    depth = through_depth(batch, changed, adapted, layer)
+    return Perturbation(
+        size=depth.size,
+        divergence=depth.divergence,
+        growth=depth.growth,
+        amplification=depth.amplification,
+        cosine=_cosines(batch, adapted.hidden - plain.hidden, changed.hidden - adapted.hidden),
+        kl=_means(batch, _kl(changed, adapted)),
+        loss=loss(batch, changed),
+    )
+
+
+def through_depth(batch: TokenBatch, changed: Trace, adapted: Trace, layer: int) -> Depth:
+    """Measure how far the block, or a control in its place, moves the stream; arguments and errors as above."""
     effect = changed.hidden - adapted.hidden
     _check_layer(effect, changed, layer)
     size = _means(batch, _norms(effect))
     divergence = size / _means(batch, _norms(adapted.hidden))
     growth = divergence / divergence[:, layer : layer + 1]
     growth[:, :layer] = torch.nan
-    return Perturbation(
-        size=size,
-        divergence=divergence,
-        growth=growth,
-        amplification=growth[:, -1],
-        cosine=_cosines(batch, adapted.hidden - plain.hidden, effect),
-        kl=_means(batch, _kl(changed.logits, adapted.logits)),
-        loss=loss(batch, changed),
-    )
+    return Depth(size=size, divergence=divergence, growth=growth, amplification=growth[:, -1])
 
 
 def write(batch: TokenBatch, both: Trace, adapted: Trace, plain: Trace, layer: int) -> Write:
@@ -214,7 +228,7 @@ def cosine_of_updates(batch: TokenBatch, one: tuple[Trace, Trace], other: tuple[
 
 def loss(batch: TokenBatch, seen: Trace) -> torch.Tensor:
     """Return the mean loss of the predicted tokens, (E,), nats."""
-    return _means(batch, functional.cross_entropy(seen.logits.double(), batch.targets, reduction="none"))
+    return _means(batch, -seen.log_probabilities.gather(1, batch.targets[:, None])[:, 0])
 
 
 def correlations(curves: Sequence[torch.Tensor]) -> tuple[float, ...]:
@@ -259,10 +273,10 @@ def _norms(values: torch.Tensor) -> torch.Tensor:
     return norms
 
 
-def _kl(logits: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """Return KL(softmax of logits || softmax of others) at each position, (N,)."""
-    one, other = logits.double().log_softmax(-1), others.double().log_softmax(-1)
-    divergence: torch.Tensor = (one.exp() * (one - other)).sum(-1)
+def _kl(one: Trace, other: Trace) -> torch.Tensor:
+    """Return KL(next token in one || in other) at each position, (N,)."""
+    own = one.log_probabilities
+    divergence: torch.Tensor = (own.exp() * (own - other.log_probabilities)).sum(-1)
     return divergence
 
 

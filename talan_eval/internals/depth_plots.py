@@ -9,7 +9,7 @@ from talan_eval.report.clean import one_line
 from talan_eval.report.plots.style import GAINED, INK, LOST, NEUTRAL, new_figure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
@@ -48,53 +48,52 @@ def run_divergence(arms: Sequence[ArmFindings], bases: Sequence[ArmFindings]) ->
 
 def by_task(arms: Sequence[ArmFindings]) -> Figure:
     """Draw the same by benchmark, one panel for each arm, each curve over its value at the last layer: its shape."""
-    figure, panels = _panels(len(arms))
-    for axes, arm in zip(panels, arms, strict=True):
+
+    def draw(axes: Axes, arm: ArmFindings) -> None:
         for task, line in zip(arm.tasks[1:], LINES, strict=False):
             means = [point.mean for point in task.curves["run_divergence"].points]
             last = means[-1] or math.nan
             _line(axes, [None if mean is None else mean / last for mean in means], line, one_line(task.task))
-        axes.set_ylabel("difference / that at L")
-        axes.set_title(_title(arm))
         axes.set_ylim(bottom=0)
-    _finish(figure, panels)
-    return figure
+
+    return _one_panel_each(arms, "difference / that at L", draw)
 
 
 def block_effect(arms: Sequence[ArmFindings]) -> Figure:
     """Draw what a block changes in its own model, one panel for each arm, beside a random direction's band."""
-    figure, panels = _panels(len(arms))
-    for axes, arm in zip(panels, arms, strict=True):
+
+    def draw(axes: Axes, arm: ArmFindings) -> None:
         _band(axes, arm.tasks[0].bands["random_divergence"], NEUTRAL, "random direction")
         _curve(axes, arm.tasks[0].curves["block_divergence"], LINES[0], "block")
-        axes.set_ylabel("|b| / |h|")
-        axes.set_title(_title(arm))
         axes.set_ylim(bottom=0)
-    _finish(figure, panels)
-    return figure
+
+    return _one_panel_each(arms, "|b| / |h|", draw)
 
 
-def growth(arms: Sequence[ArmFindings]) -> Figure:
-    """Draw how a block's share of the stream grows from l* on, in float32 and in bfloat16, one panel for each arm."""
-    figure, panels = _panels(len(arms))
-    for axes, arm in zip(panels, arms, strict=True):
+def growth(arms: Sequence[ArmFindings], dtype: str) -> Figure:
+    """Draw how a block's share of the stream grows from l* on, one panel for each arm.
+
+    Args:
+        arms: Arms with a block.
+        dtype: Type of the measurement; beside float32 that in bfloat16 is drawn.
+    """
+
+    def draw(axes: Axes, arm: ArmFindings) -> None:
         task = arm.tasks[0]
-        for name, line, ending in (("growth", LINES[0], "float32"), ("growth_bf16", LINES[1], "bfloat16")):
+        for name, line, ending in (("growth", LINES[0], dtype), ("growth_bf16", LINES[1], "bfloat16")):
             if name in task.curves:
                 _band(axes, task.bands[f"random_{name}"], line[0], f"random direction, {ending}")
                 _curve(axes, task.curves[name], line, f"block, {ending}")
         axes.axhline(1, color=INK, linewidth=0.6)
         axes.set_ylim(bottom=0)
-        axes.set_ylabel("share / share at l*")
-        axes.set_title(_title(arm))
-    _finish(figure, panels)
-    return figure
+
+    return _one_panel_each(arms, "share / share at l*", draw)
 
 
 def cosine(arms: Sequence[ArmFindings]) -> Figure:
     """Draw the cosine of adapter and block at each layer, one panel for each arm, beside random vectors and seeds."""
-    figure, panels = _panels(len(arms))
-    for axes, arm in zip(panels, arms, strict=True):
+
+    def draw(axes: Axes, arm: ArmFindings) -> None:
         chance, curves = arm.random_cosine, arm.tasks[0].curves
         axes.axhspan(chance.lower, chance.upper, color=NEUTRAL, alpha=_SHADE, linewidth=0, label="random vectors, 95 %")
         axes.axhline(0, color=INK, linewidth=0.6)
@@ -102,8 +101,16 @@ def cosine(arms: Sequence[ArmFindings]) -> Figure:
             _curve(axes, curves["seed_cosine"], LINES[1], "adapters of two seeds")
         _curve(axes, curves["cosine"], LINES[0], "adapter and block")
         axes.set_xlim(left=0)
-        axes.set_ylabel("cosine")
-        axes.set_title(_title(arm))
+
+    return _one_panel_each(arms, "cosine", draw)
+
+
+def _one_panel_each(arms: Sequence[ArmFindings], label: str, draw: Callable[[Axes, ArmFindings], None]) -> Figure:
+    figure, panels = _panels(len(arms))
+    for axes, arm in zip(panels, arms, strict=True):
+        draw(axes, arm)
+        axes.set_ylabel(label)
+        axes.set_title(f"{one_line(arm.arm)}, l* = {arm.layer}")
     _finish(figure, panels)
     return figure
 
@@ -131,13 +138,11 @@ def _finish(figure: Figure, panels: Sequence[Axes]) -> None:
     figure.legend(list(named.values()), list(named), loc="outside upper left", ncols=columns, fontsize=8)
 
 
-def _title(arm: ArmFindings) -> str:
-    return f"{one_line(arm.arm)}, l* = {arm.layer}"
-
-
 def _line(axes: Axes, means: Sequence[float | None], line: tuple[str, str, str], label: str) -> None:
     colour, style, mark = line
     known = [(at, mean) for at, mean in enumerate(means) if mean is not None]
+    if not known:
+        return
     axes.plot(*zip(*known, strict=True), style, color=colour, marker=mark, markersize=3, linewidth=1.3, label=label)
 
 
@@ -153,16 +158,20 @@ def _curve(axes: Axes, curve: DepthCurve, line: tuple[str, str, str], label: str
 
 
 def _band(axes: Axes, band: Band, colour: str, label: str) -> None:
-    known = [
-        (at, low, high)
-        for at, (low, high) in enumerate(zip(band.lower, band.upper, strict=True))
-        if low is not None and high is not None
-    ]
-    layers, lower, upper = zip(*known, strict=True)
-    axes.fill_between(layers, lower, upper, facecolor=colour, edgecolor=colour, alpha=0.35, linewidth=2.5, label=label)
+    _between(axes, [(low, high) for low, high in zip(band.lower, band.upper, strict=True)], colour, 2.5, label)
 
 
 def _range(axes: Axes, curve: DepthCurve, label: str) -> None:
-    known = [(at, min(point.by_seed), max(point.by_seed)) for at, point in enumerate(curve.points) if point.by_seed]
+    ends = [(min(one.by_seed), max(one.by_seed)) if one.by_seed else (None, None) for one in curve.points]
+    _between(axes, ends, NEUTRAL, 0, label)
+
+
+def _between(
+    axes: Axes, ends: Sequence[tuple[float | None, float | None]], colour: str, edge: float, label: str
+) -> None:
+    """Shade what lies between two ends at each layer that has them; an edge shows also a band without width."""
+    known = [(at, low, high) for at, (low, high) in enumerate(ends) if low is not None and high is not None]
+    if not known:
+        return
     layers, lower, upper = zip(*known, strict=True)
-    axes.fill_between(layers, lower, upper, color=NEUTRAL, alpha=0.35, linewidth=0, label=label)
+    axes.fill_between(layers, lower, upper, facecolor=colour, edgecolor=colour, alpha=0.35, linewidth=edge, label=label)

@@ -59,11 +59,11 @@ def _figures(found: Internals) -> Iterator[Figure]:
                 depth_plots.by_task(treated),
             )
     if blocks:
-        yield from _of_blocks(blocks)
+        yield from _of_blocks(blocks, found.measurement.dtype)
     yield from _audits(found, blocks)
 
 
-def _of_blocks(blocks: Sequence[ArmFindings]) -> Iterator[Figure]:
+def _of_blocks(blocks: Sequence[ArmFindings], dtype: str) -> Iterator[Figure]:
     from talan_eval.internals import depth_plots, dot_plots  # noqa: PLC0415 - an extra
 
     yield Figure(
@@ -75,10 +75,10 @@ def _of_blocks(blocks: Sequence[ArmFindings]) -> Iterator[Figure]:
     )
     yield Figure(
         "growth",
-        "Growth through depth, in float32 and bfloat16",
+        "Growth through depth" + (", in float32 and bfloat16" if dtype == "float32" else f", in {dtype}"),
         "The same over its value at l*. Bands are random directions. What grows in bfloat16 "
         "alone, and for random directions as well, is rounding.",
-        depth_plots.growth(blocks),
+        depth_plots.growth(blocks, dtype),
     )
     yield Figure(
         "cosine",

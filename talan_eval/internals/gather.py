@@ -99,7 +99,7 @@ def _task(kept: KeptArm, name: str, tasks: Sequence[str], dtype: str, alpha: flo
         elif cells is not None:
             points = range(kept.first.layers + 1)
             reasons = [why_missing(quantity.name, layer, dtype, at=at) for at in points]
-            curves[quantity.name] = depth_curve(cells, alpha, reasons)
+            curves[quantity.name] = depth_curve(cells, alpha, reasons, of_pairs=quantity.of_pairs)
         drawn = _drawn(kept, tasks, quantity.name)
         if drawn is not None:
             bands[quantity.name] = band(drawn)

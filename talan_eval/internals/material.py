@@ -109,11 +109,10 @@ def make_material(
     tokenizer = open_tokenizer(revision, settings)
     found = []
     for one in benchmarks:
-        step = max(1, len(one.items) // examples)
         kept: list[tuple[int, EncodedExample]] = []
-        for place in range(0, len(one.items), step):
+        for place in evenly_spread(len(one.items), examples):
             prompt, solution = one.solutions[place]
-            if solution.strip() and len(kept) < examples:
+            if solution.strip():
                 encoded = encode_item(tokenizer, Example(prompt, solution, one.spec.name))[0]
                 if len(encoded.input_ids) <= _LONGEST:
                     kept.append((place, encoded))
@@ -126,6 +125,12 @@ def make_material(
         where = tuple(place for place, _ in kept)
         found.append(Sequences(one.spec.name, one.spec.items_hash, ids, where, tuple(encoded for _, encoded in kept)))
     return Material(revision, tuple(found), int(tokenizer.pad_token_id or 0))
+
+
+def evenly_spread(count: int, most: int) -> tuple[int, ...]:
+    """Return at most so many of the places 0 ... count - 1, evenly spread over all of them."""
+    chosen = min(count, most)
+    return tuple(number * count // chosen for number in range(chosen))
 
 
 def _located(identity: BackboneIdentity, places: Mapping[str, str]) -> Revision:

@@ -9,33 +9,29 @@ from typing import TYPE_CHECKING, Final, cast
 import numpy as np
 import torch
 
-import talan_core
 from talan_core.analysis import stream_effects
-from talan_core.analysis.capture import make_batch, trace, traces
+from talan_core.analysis.capture import make_batch, trace, trace_of_random
 from talan_core.analysis.controls import DRAWS
-from talan_core.backbones.load import load_model
 from talan_eval.internals.kept import KeptRun, numbers
+from talan_eval.internals.material import evenly_spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from peft import PeftModel
     from transformers import PreTrainedModel
 
-    from talan_core.analysis.capture import Positions, State, TokenBatch, Trace
-    from talan_core.analysis.stream_effects import Perturbation
+    from talan_core.analysis.capture import State, TokenBatch, Trace
+    from talan_core.analysis.stream_effects import Depth, Perturbation
     from talan_core.attach import TalanAttachment
-    from talan_core.backbones.load import Revision
-    from talan_core.plain import PlainModel
     from talan_eval.internals.material import Sequences
-    from talan_eval.internals.subjects import ExaminedRun, StoredRun
+    from talan_eval.internals.passes import RunSetup, SharedPasses
+    from talan_eval.internals.subjects import ExaminedRun
     from talan_eval.stats.arrays import FloatArray
-
-    Model = PeftModel | PlainModel
 
 _LOGITS: Final = 2**24
 """Logits of a batch at most: they are compared in float64, several times over."""
-_MOST: Final = 32
+_MOST: Final = 16
+"""Examples of a batch at most: more are slower on CPUs, whose caches then do not hold what a layer computes."""
 _DRAWN: Final = {
     "random_kl": "kl",
     "random_amplification": "amplification",
@@ -48,87 +44,53 @@ ROUNDED: Final = 4
 """Examples of a benchmark, evenly spread, on which the depth is measured in bfloat16 too; it is slow on CPUs."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunSetup:
-    """How checkpoints are run.
-
-    Attributes:
-        revision: The backbone's files.
-        dtype: "float32", beside which the depth is measured in bfloat16, or "bfloat16".
-        device: torch device.
-        positions: Which positions count.
-    """
-
-    revision: Revision
-    dtype: str
-    device: torch.device
-    positions: Positions
-
-    def open(self, run: StoredRun, dtype: str | None = None) -> Model:
-        """Load a checkpoint on backbone weights of its own, in the type of all others or in another."""
-        backbone = load_model(self.revision, dtype or self.dtype, self.device)
-        return talan_core.load(run.directory, backbone).eval()
-
-
 @dataclass(frozen=True)
-class Opened:
-    """A subject in memory.
+class Measured:
+    """A subject, and the passes of its backbone that it shares with others.
 
     Attributes:
-        model: The checkpoint.
-        rounded: The same in bfloat16; None without a block, or where everything is in bfloat16.
-        base: The base arm's of the same seed.
-        other: The same arm's of the next seed.
+        subject: What is measured, and what it is set against.
+        passes: Its model, and those of the others.
+        attachment: Its block; None without one.
+        layers: L.
+        hidden_size: d.
+        vocabulary: Number of logits of a position.
     """
 
-    model: Model
-    rounded: Model | None
-    base: Model | None
-    other: Model | None
+    subject: ExaminedRun
+    passes: SharedPasses
+    attachment: TalanAttachment | None
+    layers: int
+    hidden_size: int
+    vocabulary: int
 
     @property
-    def attachment(self) -> TalanAttachment | None:
-        """Its block."""
-        found: TalanAttachment | None = getattr(self.model, "talan", None)
-        return found
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """L and d."""
-        config = self._backbone.config.get_text_config()
-        return int(config.num_hidden_layers), int(config.hidden_size)
-
-    @property
-    def vocabulary(self) -> int:
-        """Number of logits of a position."""
-        return int(cast("torch.Tensor", self._backbone.get_input_embeddings().weight).shape[0])
-
-    @property
-    def _backbone(self) -> PreTrainedModel:
-        return cast("PreTrainedModel", self.model.get_base_model())
+    def layer(self) -> int | None:
+        """l*; None without a block."""
+        return None if self.attachment is None else int(self.attachment.config.layer)
 
 
-def open_subject(subject: ExaminedRun, setup: RunSetup) -> Opened:
-    """Load a subject and what it is set against."""
-    model = setup.open(subject.run)
-    has_block = getattr(model, "talan", None) is not None
-    return Opened(
-        model,
-        setup.open(subject.run, "bfloat16") if has_block and setup.dtype != "bfloat16" else None,
-        None if subject.base is None else setup.open(subject.base),
-        None if subject.other is None else setup.open(subject.other),
-    )
+def open_subject(subject: ExaminedRun, passes: SharedPasses) -> Measured:
+    """Load a subject."""
+    with passes.model(subject.run) as model:
+        backbone = cast("PreTrainedModel", model.get_base_model())
+        config = backbone.config.get_text_config()
+        return Measured(
+            subject=subject,
+            passes=passes,
+            attachment=getattr(model, "talan", None),
+            layers=int(config.num_hidden_layers),
+            hidden_size=int(config.hidden_size),
+            vocabulary=int(cast("torch.Tensor", backbone.get_input_embeddings().weight).shape[0]),
+        )
 
 
 @torch.no_grad()
-def measure(
-    opened: Opened, setup: RunSetup, sequences: Sequences, pad: int, on_batch: Callable[[int], None]
-) -> KeptRun:
+def measure(opened: Measured, sequences: Sequences, pad: int, on_batch: Callable[[int], None]) -> KeptRun:
     """Measure a subject on a benchmark.
 
     Args:
         opened: From `open_subject`.
-        setup: How it is run.
         sequences: E examples.
         pad: Token that fills a batch.
         on_batch: Told the number of examples that are done.
@@ -138,24 +100,24 @@ def measure(
     """
     began = time.perf_counter()
     count = len(sequences.examples)
-    whole = _Measured(count)
+    setup = opened.passes.setup
+    whole = _Collected(count)
     for rows in _batches(sequences, range(count), opened.vocabulary):
-        whole.add(rows, *_of_batch(opened, _batch(sequences, rows, setup, pad)))
+        named = _Named(f"{sequences.task} {rows}", _batch(sequences, rows, setup, pad))
+        whole.add(rows, *_of_batch(opened, named))
         on_batch(whole.done)
     quantities, drawn = whole.quantities, whole.drawn
-    if opened.rounded is not None:
-        rounded = _Measured(count)
-        for rows in _batches(sequences, range(0, count, max(1, count // ROUNDED)), opened.vocabulary):
-            rounded.add(rows, *_of_rounded(opened, opened.rounded, _batch(sequences, rows, setup, pad)))
+    if opened.layer is not None and setup.dtype != "bfloat16":
+        rounded = _Collected(count)
+        for rows in _batches(sequences, evenly_spread(count, ROUNDED), opened.vocabulary):
+            rounded.add(rows, *_of_rounded(opened, _batch(sequences, rows, setup, pad), opened.layer))
             on_batch(whole.done)
         quantities |= _rounding(rounded.quantities, quantities)
         drawn |= rounded.drawn
-    attachment = opened.attachment
-    layers, hidden_size = opened.shape
     return KeptRun(
-        layer=None if attachment is None else int(attachment.config.layer),
-        layers=layers,
-        hidden_size=hidden_size,
+        layer=opened.layer,
+        layers=opened.layers,
+        hidden_size=opened.hidden_size,
         values={name: numbers(values) for name, values in quantities.items() if values.ndim == 1},
         curves={name: numbers(values) for name, values in quantities.items() if values.ndim > 1},
         drawn={name: numbers(_mean_over_examples(values)) for name, values in drawn.items()},
@@ -163,7 +125,15 @@ def measure(
     )
 
 
-class _Measured:
+@dataclass(frozen=True)
+class _Named:
+    """A batch, and its name, by which what others left of it is found."""
+
+    name: str
+    batch: TokenBatch
+
+
+class _Collected:
     """What was found batch by batch, put in the order of the examples; NaN for those that were not measured."""
 
     def __init__(self, examples: int) -> None:
@@ -209,35 +179,49 @@ def _batch(sequences: Sequences, rows: Sequence[int], setup: RunSetup, pad: int)
     return make_batch(examples, places, setup.positions, pad=pad, device=setup.device)
 
 
-def _of_batch(opened: Opened, batch: TokenBatch) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+def _of_batch(opened: Measured, named: _Named) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """Return the quantities of a batch, and its controls by draw."""
-    seen = traces(opened.model, batch)
+    run, passes, batch = opened.subject.run, opened.passes, named.batch
+    seen: dict[State, Trace] = {
+        "10": passes.adapted(run, named.name, batch),
+        "00": passes.plain(named.name, batch),
+    }
+    controls: list[Perturbation] = []
+    if opened.layer is not None:
+        with passes.model(run) as model:
+            seen |= {"11": trace(model, batch, "11"), "01": trace(model, batch, "01")}
+            controls = [
+                stream_effects.perturbation(
+                    batch, trace_of_random(model, batch, seen["11"], draw), seen["10"], seen["00"], opened.layer
+                )
+                for draw in range(DRAWS)
+            ]
     update = stream_effects.update(batch, seen["10"], seen["00"])
     found = {
         "adapter_kl": update.kl,
         "adapter_size": update.size,
         "adapter_divergence": update.divergence,
         **{f"loss_{state}": stream_effects.loss(batch, one) for state, one in seen.items()},
-        **_against_others(opened, batch, seen),
+        **_against_others(opened.subject, passes, named, seen),
     }
-    attachment = opened.attachment
-    if attachment is None:
+    passes.forget_logits(run, named.name)
+    if opened.layer is None:
         return found, {}
-    layer = int(attachment.config.layer)
-    block, controls = _perturbations(opened.model, batch, seen, layer)
-    return found | _of_write(batch, seen, layer) | _of_block(block, controls), _by_draw(controls, _DRAWN)
+    block = stream_effects.perturbation(batch, seen["11"], seen["10"], seen["00"], opened.layer)
+    return found | _of_write(batch, seen, opened.layer) | _of_block(block, controls), _by_draw(controls, _DRAWN)
 
 
 def _of_rounded(
-    opened: Opened, rounded: Model, batch: TokenBatch
+    opened: Measured, batch: TokenBatch, layer: int
 ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """Return how far the block's effect grows in bfloat16."""
-    attachment = opened.attachment
-    if attachment is None:
-        raise ValueError("without a block nothing grows")
-    states: tuple[State, ...] = ("11", "10", "00")
-    seen = {state: trace(rounded, batch, state) for state in states}
-    block, controls = _perturbations(rounded, batch, seen, int(attachment.config.layer))
+    with opened.passes.model(opened.subject.run, "bfloat16") as model:
+        both, adapted = trace(model, batch, "11"), trace(model, batch, "10")
+        block = stream_effects.through_depth(batch, both, adapted, layer)
+        controls = [
+            stream_effects.through_depth(batch, trace_of_random(model, batch, both, draw), adapted, layer)
+            for draw in range(DRAWS)
+        ]
     found = {
         "amplification_bf16": block.amplification,
         "random_amplification_bf16": _over_draws(controls, "amplification"),
@@ -256,14 +240,17 @@ def _rounding(rounded: Mapping[str, FloatArray], exact: Mapping[str, FloatArray]
     }
 
 
-def _against_others(opened: Opened, batch: TokenBatch, seen: Mapping[State, Trace]) -> dict[str, torch.Tensor]:
+def _against_others(
+    subject: ExaminedRun, passes: SharedPasses, named: _Named, seen: Mapping[State, Trace]
+) -> dict[str, torch.Tensor]:
     """Set the checkpoint as it answers against its base and against another seed."""
-    whole = seen.get("11", seen["10"])
+    batch, whole = named.batch, seen.get("11", seen["10"])
     found = {}
-    if opened.base is not None:
-        found["run_divergence"] = stream_effects.divergence_of_runs(batch, whole, trace(opened.base, batch, "10"))
-    if opened.other is not None:
-        adapted = trace(opened.other, batch, "10")
+    if subject.base is not None:
+        base = passes.stream_of(subject.base, named.name, batch)
+        found["run_divergence"] = stream_effects.divergence_of_runs(batch, whole, base)
+    if subject.other is not None:
+        adapted = passes.stream_of(subject.other, named.name, batch)
         if "11" not in seen:  # the control of `run_divergence`, whose base has no block
             found["reseeding_divergence"] = stream_effects.divergence_of_runs(batch, whole, adapted)
         found["seed_cosine"] = stream_effects.cosine_of_updates(batch, (seen["10"], seen["00"]), (adapted, seen["00"]))
@@ -289,19 +276,6 @@ def _of_write(batch: TokenBatch, seen: Mapping[State, Trace], layer: int) -> dic
     }
 
 
-def _perturbations(
-    model: Model, batch: TokenBatch, seen: Mapping[State, Trace], layer: int
-) -> tuple[Perturbation, list[Perturbation]]:
-    """Measure the block, and random directions in its place."""
-    adapted, plain = seen["10"], seen["00"]
-    block = stream_effects.perturbation(batch, seen["11"], adapted, plain, layer)
-    controls = [
-        stream_effects.perturbation(batch, trace(model, batch, "11", draw=draw), adapted, plain, layer)
-        for draw in range(DRAWS)
-    ]
-    return block, controls
-
-
 def _of_block(block: Perturbation, controls: Sequence[Perturbation]) -> dict[str, torch.Tensor]:
     random_kl, random_growth = _over_draws(controls, "kl"), _over_draws(controls, "amplification")
     return {
@@ -321,11 +295,11 @@ def _of_block(block: Perturbation, controls: Sequence[Perturbation]) -> dict[str
     }
 
 
-def _by_draw(controls: Sequence[Perturbation], fields: Mapping[str, str]) -> dict[str, torch.Tensor]:
+def _by_draw(controls: Sequence[Depth], fields: Mapping[str, str]) -> dict[str, torch.Tensor]:
     return {name: torch.stack([getattr(one, field) for one in controls]) for name, field in fields.items()}
 
 
-def _over_draws(controls: Sequence[Perturbation], field: str) -> torch.Tensor:
+def _over_draws(controls: Sequence[Depth], field: str) -> torch.Tensor:
     return torch.stack([getattr(one, field) for one in controls]).mean(dim=0)
 
 

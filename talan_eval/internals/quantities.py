@@ -34,6 +34,7 @@ class Quantity:
         paper: Whether the paper names it; all formulas are ours.
         any_arm: Whether arms without a block have it too.
         rounded: Whether it is of the pass in bfloat16 that stands beside float32.
+        of_pairs: Whether each number is of a checkpoint and that of the next seed.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Quantity:
     paper: bool = False
     any_arm: bool = False
     rounded: bool = False
+    of_pairs: bool = False
 
 
 QUANTITIES: Final = (
@@ -95,13 +97,14 @@ QUANTITIES: Final = (
     Quantity("growth_bf16", "growth in bfloat16", "ratio", "layer", RANDOM, "random_growth_bf16", rounded=True),
     Quantity("random_growth_bf16", "random_growth in bfloat16", "ratio", "layer", rounded=True),
     Quantity("cosine", "cos(a_l, b_l)", "cosine", "layer", VECTORS, paper=True),
-    Quantity("seed_cosine", "cos(a_l, a_l of the next seed)", "cosine", "layer", VECTORS, any_arm=True),
+    Quantity("seed_cosine", "cos(a_l, a_l of the next seed)", "cosine", "layer", VECTORS, any_arm=True, of_pairs=True),
     Quantity(
         "run_divergence", "|h_l(arm) - h_l(base)| / |h_l(base)|, same seed", "ratio", "layer",
         "reseeding_divergence of the base", paper=True, any_arm=True,
     ),
     Quantity(
-        "reseeding_divergence", "|h_l - h_l of the next seed| / |h_l of the next seed|", "ratio", "layer", any_arm=True
+        "reseeding_divergence", "|h_l - h_l of the next seed| / |h_l of the next seed|", "ratio", "layer",
+        any_arm=True, of_pairs=True,
     ),
 )  # fmt: skip
 """In the order in which they are shown."""

@@ -79,7 +79,7 @@ def _of_depth(arm: ArmFindings, name: str, found: Internals) -> Iterator[str]:
     )
     text = (
         f"{name}: {zero}from l* to the last layer the block's share of the stream is multiplied by "
-        f"{with_interval(values['amplification'])} in float32, that of a random direction by "
+        f"{with_interval(values['amplification'])} in {found.measurement.dtype}, that of a random direction by "
         f"{with_interval(values['random_amplification'])}"
     )
     if values["amplification_bf16"].mean is not None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import torch
 
 from talan_core.analysis.controls import DRAWS, FRESH
-from talan_core.backbones.load import load_model
 from talan_core.backbones.names import BY_NAME
 from talan_core.config import TalanConfig
 from talan_core.errors import UserError, unknown_name
@@ -24,7 +23,8 @@ from talan_eval.internals.findings import Definition, Internals, Measurement
 from talan_eval.internals.gather import KeptArm, arm_findings
 from talan_eval.internals.kept import MEASURING_VERSION, KeptRun, read_kept, write_kept
 from talan_eval.internals.material import chosen_tasks, load_benchmarks, make_material
-from talan_eval.internals.measure import ROUNDED, RunSetup, measure, open_subject
+from talan_eval.internals.measure import ROUNDED, measure, open_subject
+from talan_eval.internals.passes import RunSetup, SharedPasses
 from talan_eval.internals.quantities import QUANTITIES
 from talan_eval.internals.subjects import base_of, find_subjects
 from talan_eval.internals.weighing import KeptWeights, rates_of, weigh
@@ -127,6 +127,19 @@ class _StoppedError(Exception):
     """Another thread has failed, or the user has had enough."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """What is not kept of a subject: benchmarks, and whether its weights are not."""
+
+    subject: ExaminedRun
+    sequences: tuple[Sequences, ...]
+    unweighed: bool
+
+
+def _by_seed(todo: _Missing) -> int:
+    return todo.subject.run.seed
+
+
 class _Sitting:
     """The checkpoints of a comparison, and where what was measured of them is kept."""
 
@@ -143,23 +156,29 @@ class _Sitting:
         self._device, self._tell = device, tell
         self._total = sum(len(materials[one.run.backbone].sequences) + 1 for one in comparison.subjects)
         self._finished = 0
-        self._plain: tuple[str, dict[str, torch.Tensor]] | None = None
-        self._lock, self._stopped = threading.Lock(), threading.Event()
+        self._lock, self._libraries, self._stopped = threading.Lock(), threading.Lock(), threading.Event()
 
     def measure_missing(self) -> None:
         """Measure what is not kept yet; small backbones several checkpoints at a time."""
-        todo = []
+        todo: dict[str, list[_Missing]] = {name: [] for name in self._materials}
         for subject in self._comparison.subjects:
             material = self._materials[subject.run.backbone]
-            missing = [one for one in material.sequences if self._run(subject, one) is None]
+            missing = tuple(one for one in material.sequences if self._run(subject, one) is None)
             unweighed = self._weights(subject) is None
             self._finished += len(material.sequences) + 1 - len(missing) - unweighed
             if missing or unweighed:
-                todo.append((subject, material, missing, unweighed))
-        workers = self._workers()
+                todo[subject.run.backbone].append(_Missing(subject, missing, unweighed))
+        for name, material in self._materials.items():
+            self._measure_on(material, sorted(todo[name], key=_by_seed))
+
+    def _measure_on(self, material: Material, todo: Sequence[_Missing]) -> None:
+        """Measure what is missing of one backbone, seed by seed: those that are set against each other together."""
+        positions = cast("Positions", self._request.positions)
+        setup = RunSetup(material.revision, self._request.dtype, self._device, positions)
+        passes, workers = SharedPasses(setup, self._libraries), self._workers()
         # Filters of warnings are shared by all threads, so they are set once, outside of them.
         with library_warnings_silenced(), ThreadPoolExecutor(workers) as pool, _threads_of_torch(workers):
-            started = [pool.submit(self._measure, *one) for one in todo]
+            started = [pool.submit(self._measure, one, material, passes) for one in todo]
             try:
                 for one in as_completed(started):
                     one.result()
@@ -191,31 +210,23 @@ class _Sitting:
                     kept = KeptArm(arm, backbone, base_of(experiment, arm), seeds, runs, weights)
                     yield arm_findings(kept, self._request.dtype, ALPHA)
 
-    def _measure(self, subject: ExaminedRun, material: Material, missing: Sequence[Sequences], unweighed: bool) -> None:  # noqa: FBT001 - handed on as it was found
-        positions = cast("Positions", self._request.positions)
-        setup = RunSetup(material.revision, self._request.dtype, self._device, positions)
-        with self._lock:  # libraries that load change what all threads share
-            opened = open_subject(subject, setup)
-            plain = self._tensors(subject, material) if unweighed else {}
-        for one in missing:
-            kept = measure(opened, setup, one, material.pad, self._teller(subject, one.task, len(one.examples)))
+    def _measure(self, todo: _Missing, material: Material, passes: SharedPasses) -> None:
+        subject = todo.subject
+        opened = open_subject(subject, passes)
+        for one in todo.sequences:
+            kept = measure(opened, one, material.pad, self._teller(subject, one.task, len(one.examples)))
             write_kept(self._place(subject, one.task), self._header(subject, one), kept)
             self._finish()
-        if unweighed:
+        if todo.unweighed:
             self._teller(subject, _WEIGHTS, 1)(0)
             rates = rates_of(self._comparison.store, self._comparison.experiment, subject.run)
-            with self._lock:  # merging an adapter changes filters of warnings, too
-                found = weigh(opened, plain, rates)
+            model = passes.take(subject.run)
+            with passes.backbone() as backbone, self._libraries:  # merging an adapter changes filters of warnings, too
+                found = weigh(model, backbone, rates)
             write_kept(self._place(subject, _WEIGHTS), self._weights_header(subject), found)
             self._finish()
             self._teller(subject, _WEIGHTS, 1)(1)
-
-    def _tensors(self, subject: ExaminedRun, material: Material) -> dict[str, torch.Tensor]:
-        """Return the backbone's own tensors, loaded once for all of its checkpoints."""
-        if self._plain is None or self._plain[0] != subject.run.backbone:
-            model = load_model(material.revision, self._request.dtype, torch.device("cpu"))
-            self._plain = subject.run.backbone, {name: value.detach() for name, value in model.named_parameters()}
-        return self._plain[1]
+        passes.trim(subject.run)
 
     def _finish(self) -> None:
         with self._lock:

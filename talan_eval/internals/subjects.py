@@ -89,6 +89,11 @@ def find_subjects(directory: Path) -> StoredComparison:
     """
     if not (directory / MANIFEST_NAME).is_file():
         if (directory / RESULT_NAME).is_file():
+            if "experiment" not in read_result(directory).provenance:
+                raise UserError(
+                    f"{directory} compares logs of another harness: there are no checkpoints that could be measured.",
+                    "Measure arms that were trained here: talan-eval compare ...; talan-eval internals results/NAME",
+                )
             raise _archived(directory)
         raise UserError(
             f"{directory} holds no comparison: there is no {MANIFEST_NAME}.",

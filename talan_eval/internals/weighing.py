@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,12 +11,11 @@ from talan_core.training.planned_rates import planned_rates
 from talan_core.training_settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from transformers import PreTrainedModel
 
-    import torch
-
+    from talan_core.attach import TalanAttachment
     from talan_eval.experiment import Experiment
-    from talan_eval.internals.measure import Opened
+    from talan_eval.internals.passes import Model
     from talan_eval.internals.subjects import StoredRun
     from talan_eval.store.store import Store
 
@@ -37,19 +36,20 @@ class KeptWeights(BaseModel):
     parameters: int
 
 
-def weigh(opened: Opened, plain: Mapping[str, torch.Tensor], rates: float | None) -> KeptWeights:
-    """Audit the weights of a subject; its model is not to be used afterwards.
+def weigh(model: Model, backbone: PreTrainedModel, rates: float | None) -> KeptWeights:
+    """Audit the weights of a checkpoint.
 
     Args:
-        opened: The subject.
-        plain: The backbone's own tensors by name, on the CPU.
+        model: The checkpoint; not to be used afterwards.
+        backbone: The bare backbone, in the same type.
         rates: Sum of the learning rates that it was trained with; see `rates_of`.
     """
-    attachment = opened.attachment
+    attachment = cast("TalanAttachment | None", getattr(model, "talan", None))
     known = attachment is not None and attachment.provenance is not None
     block = audit_block(attachment, rates=rates) if attachment is not None and known else None
     count = 0 if attachment is None else sum(weight.numel() for weight in attachment.parameters())
-    return KeptWeights(block=block, update=weight_update(opened.model, plain), parameters=count)
+    update = weight_update(model, dict(backbone.named_parameters()))
+    return KeptWeights(block=block, update=update, parameters=count)
 
 
 def rates_of(store: Store, experiment: Experiment, run: StoredRun) -> float | None:

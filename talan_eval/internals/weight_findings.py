@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -64,27 +64,26 @@ def _update(kept: Sequence[KeptWeights], alpha: float) -> dict[str, SeedMean]:
 def _tensor(seeds: Sequence[TensorAudit], alpha: float) -> TensorFindings:
     return TensorFindings(
         name=seeds[0].name,
-        group=seeds[0].group,
-        from_start=of_seeds([one.from_start for one in seeds], alpha, CONSTANT),
-        from_fresh=of_seeds([one.from_fresh for one in seeds], alpha, CONSTANT),
         start_from_fresh=of_seeds([one.start_from_fresh for one in seeds], alpha, CONSTANT),
         rms=of_seeds([one.rms for one in seeds], alpha, ""),
-        rms_of_ceiling=of_seeds(
-            [one.rms_of_ceiling for one in seeds], alpha, NO_RATES if seeds[0].from_start is None else RANDOM
-        ),
+        **_distances(seeds, alpha),
     )
 
 
 def _group(seeds: Sequence[GroupAudit], alpha: float) -> GroupFindings:
-    return GroupFindings(
-        group=seeds[0].group,
-        share=of_seeds([one.share for one in seeds], alpha, "nothing of the block has moved"),
-        from_start=of_seeds([one.from_start for one in seeds], alpha, CONSTANT),
-        from_fresh=of_seeds([one.from_fresh for one in seeds], alpha, CONSTANT),
-        rms_of_ceiling=of_seeds(
-            [one.rms_of_ceiling for one in seeds], alpha, NO_RATES if seeds[0].from_start is None else RANDOM
-        ),
-    )
+    share = of_seeds([one.share for one in seeds], alpha, "nothing of the block has moved")
+    return GroupFindings(share=share, **_distances(seeds, alpha))
+
+
+def _distances(seeds: Sequence[TensorAudit | GroupAudit], alpha: float) -> dict[str, Any]:
+    """Return what tensors and groups have alike: which group, and how far they went."""
+    why = NO_RATES if seeds[0].from_start is None else RANDOM
+    return {
+        "group": seeds[0].group,
+        "from_start": of_seeds([one.from_start for one in seeds], alpha, CONSTANT),
+        "from_fresh": of_seeds([one.from_fresh for one in seeds], alpha, CONSTANT),
+        "rms_of_ceiling": of_seeds([one.rms_of_ceiling for one in seeds], alpha, why),
+    }
 
 
 def _ensemble(seeds: Sequence[EnsembleAudit], alpha: float) -> EnsembleFindings | None:

@@ -59,9 +59,21 @@ def test_the_committed_write_up_is_that_of_its_document(page, found):
     assert faces.render(found)["internals.md"].decode() == (page.RESULT.parent / "internals.md").read_text()
 
 
-def test_the_writes_of_seed_0_are_those_of_an_earlier_pilot_within_a_fifth(found):
-    """Measured once before this code was, with other code, on seed 0 alone: write over residual at layers 0 and 3."""
-    for name, layer, pilot in (("talan+lora", 0, 0.115), ("talan[layer=3]+lora", 3, 0.0067)):
-        arm = next(one for one in found.arms if one.arm == name)
-        assert (arm.layer, arm.seeds[0]) == (layer, 0)
-        assert arm.tasks[0].values["relative_write"].by_seed[0] == pytest.approx(pilot, rel=0.2)
+def test_what_does_not_hang_on_positions_is_that_of_an_earlier_pilot_within_a_fifth(page, found):
+    """Measured once before this code was, with other code, on seed 0 alone."""
+    measured = [one for one in found.arms if one.layer is not None]
+    assert len(measured) >= 2
+    for arm in measured:
+        pilot = next(one for one in page.PILOTS if one.arm == arm.arm)
+        write = arm.tasks[0].values["relative_write"].by_seed[arm.seeds.index(0)]
+        assert write == pytest.approx(pilot.relative_write, rel=page.WITHIN)
+        assert page.share_of_kl(arm) == pytest.approx(pilot.kl_share, rel=page.WITHIN)
+        assert f"| {write / pilot.relative_write:.2f} |" in page.earlier(found)
+
+
+def test_a_figure_that_is_not_reproduced_is_marked_and_an_arm_that_is_not_there_is_named(page, found):
+    text = page.earlier(found)
+    assert "| noise+lora | all three | | not measured | |" in text
+    kl = next(line for line in text.splitlines() if line.startswith("| talan+lora | KL of the adapter |"))
+    assert kl.endswith("not within a fifth |")
+    assert "not within" not in next(line for line in text.splitlines() if line.startswith("| talan+lora | \\|p"))

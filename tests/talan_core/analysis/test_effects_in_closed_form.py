@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from talan_core.analysis import capture, stream_effects
-from talan_core.analysis.capture import make_batch, states_of, trace, traces
+from talan_core.analysis.capture import make_batch, states_of, trace, trace_of_random, traces
 
 LAYER, LAST = 1, 4
 
@@ -200,7 +200,7 @@ def test_a_random_direction_has_the_norm_of_the_write_and_goes_the_linear_way(ar
     model = arm()
     batch = make_batch(examples, (0, 1, 2), "all", pad=0, device=torch.device("cpu"))
     seen = traces(model, batch)
-    draws = [trace(model, batch, "11", draw=draw) for draw in range(3)]
+    draws = [trace_of_random(model, batch, seen["11"], draw) for draw in range(3)]
     own = {name: value.detach() for name, value in model.named_parameters()}
     step = torch.eye(12)
     for layer in range(LAYER, LAST):
@@ -217,15 +217,19 @@ def test_a_random_direction_has_the_norm_of_the_write_and_goes_the_linear_way(ar
     assert float(torch.cosine_similarity(one, other).abs().mean()) < 0.6
 
 
+def random_of(model, batch):
+    return trace_of_random(model, batch, trace(model, batch, "11"), 0)
+
+
 def test_directions_belong_to_the_example_and_not_to_its_batch(arm, examples):
     model = arm()
     together = make_batch(examples, (4, 5, 6), "all", pad=0, device=torch.device("cpu"))
     alone = make_batch(examples[1:2], (5,), "all", pad=0, device=torch.device("cpu"))
-    wide = trace(model, together, "11", draw=0).hidden[:, together.rows == 1]
-    narrow = trace(model, alone, "11", draw=0).hidden
+    wide = random_of(model, together).hidden[:, together.rows == 1]
+    narrow = random_of(model, alone).hidden
     torch.testing.assert_close(wide, narrow, rtol=1e-5, atol=1e-6)
     other = make_batch(examples[1:2], (7,), "all", pad=0, device=torch.device("cpu"))
-    assert not torch.allclose(narrow, trace(model, other, "11", draw=0).hidden, atol=1e-3)
+    assert not torch.allclose(narrow, random_of(model, other).hidden, atol=1e-3)
 
 
 def test_hooks_are_gone_afterwards_also_after_an_error(arm, examples, monkeypatch):
@@ -233,11 +237,14 @@ def test_hooks_are_gone_afterwards_also_after_an_error(arm, examples, monkeypatc
     batch = make_batch(examples, (0, 1, 2), "all", pad=0, device=torch.device("cpu"))
     count = lambda: sum(len(m._forward_pre_hooks) + len(m._forward_hooks) for m in model.modules())  # noqa: E731
     before = count()
-    trace(model, batch, "11", draw=1)
+    random_of(model, batch)
     assert count() == before
+    both = trace(model, batch, "11")
     monkeypatch.setattr(type(model.get_base_model()), "forward", None)
     with pytest.raises(TypeError):
-        trace(model, batch, "11", draw=1)
+        trace_of_random(model, batch, both, 0)
+    with pytest.raises(TypeError):
+        trace(model, batch, "11")
     assert count() == before
 
 
@@ -249,8 +256,8 @@ def test_without_a_block_there_are_two_states_and_no_control(arm, examples):
     batch = make_batch(examples, (0, 1, 2), "all", pad=0, device=torch.device("cpu"))
     with pytest.raises(ValueError, match="no state 11"):
         trace(bare, batch, "11")
-    with pytest.raises(ValueError, match="no block writes in state 10"):
-        trace(model, batch, "10", draw=0)
+    with pytest.raises(ValueError, match="no direction can stand in its place"):
+        trace_of_random(model, batch, trace(model, batch, "10"), 0)
 
 
 def test_two_runs_are_set_against_each_other(arm, streams, examples):

@@ -7,7 +7,7 @@ import torch
 
 from talan_core.analysis import stream_effects
 from talan_core.analysis.audit import weight_update
-from talan_core.analysis.capture import entered, make_batch, states_of, trace, traces
+from talan_core.analysis.capture import entered, make_batch, states_of, trace, trace_of_random, traces
 from talan_core.arms import build, parse_arm
 from talan_core.training.encoding import EncodedExample
 
@@ -50,7 +50,8 @@ def test_states_of_every_partner_with_a_block(backbone, opened, partner, dtype):
     assert all(torch.equal(seen[state].logits, again[state].logits) for state in seen)
     block = stream_effects.perturbation(batch_of(), seen["11"], seen["10"], seen["00"], 1)
     assert not block.divergence[:, 0].any()
-    control = stream_effects.perturbation(batch_of(), trace(model, batch_of(), "11", draw=0), seen["10"], seen["00"], 1)
+    random = trace_of_random(model, batch_of(), seen["11"], 0)
+    control = stream_effects.perturbation(batch_of(), random, seen["10"], seen["00"], 1)
     if dtype == torch.float32:
         torch.testing.assert_close(control.size[:, 1], block.size[:, 1], rtol=1e-4, atol=0)
     assert seen["11"].hidden.dtype == torch.float32

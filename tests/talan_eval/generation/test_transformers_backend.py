@@ -56,6 +56,24 @@ def test_a_likelihood_is_the_sum_over_tokens_whatever_the_batch_and_padding(two,
     assert max(abs(one.log_probability - sum_) for one, (sum_, _) in zip(off, expected, strict=True)) > 0.01
 
 
+def test_a_cpu_scores_few_sequences_at_a_time_and_keeps_no_cache(two, generators):
+    passes = []
+
+    def note(_, args, kwargs):
+        passes.append((len(kwargs["input_ids"]), kwargs["use_cache"]))
+
+    handle = two.models[0].register_forward_pre_hook(note, with_kwargs=True)
+    try:
+        generators[64].loglikelihood([(Prompt(two.subject.prompts[0]), TEXTS[0])] * 40)
+        generators[3].loglikelihood([(Prompt(two.subject.prompts[0]), TEXTS[0])] * 4)
+    finally:
+        handle.remove()
+    assert sum(count for count, _ in passes) == 44
+    assert max(count for count, _ in passes) == 16
+    assert max(count for count, _ in passes[-2:]) == 3
+    assert not any(cached for _, cached in passes)
+
+
 def test_a_token_that_would_span_the_border_is_scored_as_generation_would_write_it(two, generators):
     prompt, text = next(
         (whole[:cut], whole[cut:])

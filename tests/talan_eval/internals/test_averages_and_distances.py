@@ -11,8 +11,17 @@ from scipy import stats
 from talan_core.analysis.audit import BlockAudit, EnsembleAudit, GateAudit, GroupAudit, TensorAudit
 from talan_core.config import TalanConfig
 from talan_eval.internals.configurations import relate, settings_of
+from talan_eval.internals.material import evenly_spread
 from talan_eval.internals.over_seeds import ALIKE, FEW, band, depth_curve, estimate, of_seeds
-from talan_eval.internals.quantities import ABOVE, NO_BASE, NO_BFLOAT16, NO_BLOCK, NOTHING, why_missing
+from talan_eval.internals.quantities import (
+    ABOVE,
+    NO_BASE,
+    NO_BFLOAT16,
+    NO_BLOCK,
+    NOTHING,
+    QUANTITIES,
+    why_missing,
+)
 from talan_eval.internals.weighing import KeptWeights
 from talan_eval.internals.weight_findings import CONSTANT, NO_RATES, weight_findings
 
@@ -60,6 +69,44 @@ def test_two_seeds_have_no_interval_and_equal_numbers_neither():
     assert (equal.mean, equal.ci, equal.reason) == (0.0, None, ALIKE)
     assert of_seeds([1.0, None, 2.0], 0.05, "gone").reason == "gone"
     assert of_seeds([1.0, 2.0, 4.0], 0.05, "").mean == pytest.approx(7 / 3)
+
+
+def circle(draw, seeds):
+    """One number for each seed and its next: as a distance between the two has it, a part of each of them."""
+    own = draw.standard_normal(seeds)
+    return own + np.roll(own, -1)
+
+
+@pytest.mark.parametrize("seeds", [3, 4, 7])
+def test_intervals_of_pairs_hold_the_mean_as_often_as_they_say_though_neighbours_share_a_seed(seeds):
+    draw = np.random.default_rng(11)
+    held = {True: 0, False: 0}
+    for _ in range(600):
+        values = circle(draw, seeds)[:, None]
+        for of_pairs in held:
+            ci = estimate([values], 0.05, "", of_pairs=of_pairs).ci
+            held[of_pairs] += ci[0] < 0 < ci[1]
+    assert held[True] / 600 > 0.92
+    assert held[False] / 600 < 0.9
+
+
+def test_those_of_pairs_are_the_ones_to_the_next_seed():
+    assert {one.name for one in QUANTITIES if one.of_pairs} == {"seed_cosine", "reseeding_divergence"}
+    cells = np.repeat(FAR[:, :, None], 2, axis=2)
+    wide, narrow = (depth_curve([cells], 0.05, ["", ""], of_pairs=of_pairs).points[1] for of_pairs in (True, False))
+    assert wide.mean == narrow.mean
+    assert wide.ci == estimate([FAR], 0.05, "", of_pairs=True).ci
+    assert wide.ci[0] < narrow.ci[0] < narrow.ci[1] < wide.ci[1]
+
+
+@pytest.mark.parametrize(("count", "most"), [(200, 64), (127, 64), (7, 4), (3, 64), (64, 64), (5, 1)])
+def test_examples_are_spread_over_all_of_a_benchmark(count, most):
+    chosen = evenly_spread(count, most)
+    assert len(chosen) == min(count, most)
+    assert chosen[0] == 0
+    gaps = np.diff([*chosen, count])
+    assert gaps.min() >= 1
+    assert gaps.max() - gaps.min() <= 1
 
 
 def test_a_curve_has_a_reason_for_each_layer_without_a_value():

@@ -8,7 +8,9 @@ import pytest
 
 from talan_eval.internals.configurations import relate
 from talan_eval.internals.faces import draw
-from talan_eval.internals.findings import Internals
+from talan_eval.internals.findings import Band, DepthCurve, Internals, SeedMean
+from talan_eval.internals.sentences import sentences
+from talan_eval.internals.write_up import render
 
 pytest.importorskip("matplotlib")
 RESULT = Path(__file__).parents[3] / "results" / "internals_micro" / "internals.json"
@@ -64,6 +66,41 @@ def test_no_figure_is_laid_out_again_and_labels_stay_inside(figures):
             if box is not None:
                 assert whole.x0 <= box.x0 < box.x1 <= whole.x1 + 1
                 assert whole.y0 <= box.y0 < box.y1 <= whole.y1 + 1
+
+
+def test_a_block_that_writes_nothing_is_drawn_without_what_it_has_not(found):
+    """Its growth is zero over zero, and random directions of no length have none either."""
+    nothing = SeedMean(mean=None, ci=None, by_seed=(), reason="zero over zero")
+    arms = []
+    for arm in found.arms:
+        tasks = []
+        for task in arm.tasks:
+            curves = {
+                name: DepthCurve(points=(nothing,) * len(curve.points)) if "growth" in name else curve
+                for name, curve in task.curves.items()
+            }
+            bands = {
+                name: Band(lower=(None,) * len(one.lower), upper=(None,) * len(one.upper), draws=5)
+                for name, one in task.bands.items()
+            }
+            values = {name: nothing if "amplification" in name else one for name, one in task.values.items()}
+            tasks.append(task.model_copy(update={"curves": curves, "bands": bands, "values": values}))
+        arms.append(arm.model_copy(update={"tasks": tuple(tasks)}))
+    silent = found.model_copy(update={"arms": tuple(arms)})
+    drawn = {one.name: one.figure for one in draw(silent)}
+    assert all(len(axes.lines) == 1 for axes in drawn["growth"].axes)  # the line at 1
+    assert "zero over zero" in render(silent)
+    assert any("multiplied by n/a in float32" in text for text in sentences(silent))
+
+
+def test_a_measurement_in_bfloat16_alone_is_not_called_float32(found):
+    half = found.model_copy(update={"measurement": found.measurement.model_copy(update={"dtype": "bfloat16"})})
+    growth = next(one for one in draw(half) if one.name == "growth")
+    assert "random direction, float32" not in legend_of(growth.figure)
+    assert "float32" not in growth.title
+    depth = [text for text in sentences(half) if "is multiplied by" in text]
+    assert depth
+    assert all(" in bfloat16, that of a random direction" in text for text in depth)
 
 
 def test_distances_are_drawn_where_there_are_configurations(found):
