@@ -22,6 +22,7 @@ from talan_eval.grading.graders import GRADING_VERSION
 from talan_eval.identity import AnsweringIdentity, TrainingIdentity
 from talan_eval.intake.assignment import Assignment
 from talan_eval.intake.checked import Checked, check
+from talan_eval.intake.fit_stored import check_stored, fit_stored
 from talan_eval.intake.room import Room, check_room, tokens_of
 from talan_eval.records.samples import LABELS
 from talan_eval.sandbox.tiers import SandboxUnavailableError, Tier, find_tier
@@ -80,7 +81,8 @@ def prepare(request: CompareRequest) -> Prepared:
     from talan_eval.generation.prompts import check_backbone, settled  # noqa: PLC0415 - as above
 
     revisions = _located(checked)
-    checked = replace(checked, generation=settled(checked.generation, revisions))
+    stored = fit_stored(checked.stored, checked.backbones[0].spec, revisions[0])
+    checked = replace(checked, generation=settled(checked.generation, [*revisions, *stored.tokenizers]))
     device = _device(request.device)
     _check_recipes(checked, device)
     sources = TaskSources(checked.task_files, checked.metrics, request.data_dir, checked.generation)
@@ -89,9 +91,10 @@ def prepare(request: CompareRequest) -> Prepared:
     contaminated = _contaminated(request, trained, evaluated)
     for revision in revisions:
         check_backbone(revision, checked.generation, evaluated)
+    check_stored(stored, revisions[0], checked.generation, evaluated)
     specs = {name: benchmark.spec for name, benchmark in loaded.items()}
-    update = {"contaminated": contaminated}
-    experiment = _experiment(request, checked, revisions, specs, device).model_copy(update=update)
+    experiment = _experiment(request, checked, revisions, specs, device)
+    experiment = experiment.model_copy(update={"contaminated": contaminated, "stored": stored.arms})
     tier = _sandbox_tier(request, [specs[name] for name in checked.tasks])
     _check_space(out := request.out or RESULTS / experiment.default_name)
     workers = _workers(request.workers, checked, device, gpus := _gpus(request, device))
@@ -115,11 +118,12 @@ def prepare(request: CompareRequest) -> Prepared:
             threads=one.spec.threads or max(1, _cores() // workers),
             save_every=_save_every(request.save_minutes),
             sandbox_tier=tier,
+            stored=stored.sources,
         )
         for one, revision in zip(checked.backbones, revisions, strict=True)
     )
     tokens = max(tokens_of([item.prompt for item in one.items], one.spec.max_tokens) for one in evaluated)
-    check_room(assignments, checked.arms.names, Room.here(device, workers, gpus), tokens)
+    check_room(assignments, checked.arms.unstored, Room.here(device, workers, gpus), tokens)
     return Prepared(experiment, assignments, workers, request.retries, checked.statistics, tokens)
 
 
@@ -163,7 +167,8 @@ def _loaded(request: CompareRequest, checked: Checked, sources: TaskSources) -> 
         loaded[name] = sources.load(name, request.limit if name in checked.tasks else None)
 
     refuse(mistakes_of(*(partial(load, name) for name in dict.fromkeys((*checked.tasks, *checked.train_tasks)))))
-    _check_training([loaded[name].spec for name in checked.train_tasks])
+    if checked.train_tasks:
+        _check_training([loaded[name].spec for name in checked.train_tasks])
     settings = checked.statistics
     for name in checked.tasks:
         ids = [item.item_id for item in loaded[name].items]
