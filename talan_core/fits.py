@@ -69,15 +69,21 @@ def _without_values(config: PretrainedConfig) -> PreTrainedModel:
         model: PreTrainedModel = cast("Any", AutoModelForCausalLM).from_config(
             config, dtype=torch.float32, trust_remote_code=False
         )
-    return model.requires_grad_(requires_grad=False).eval()
+    model.requires_grad_(requires_grad=False)
+    model.train(mode=False)
+    return model
 
 
 def _check_whole(directory: Path) -> None:
     """Check that a whole model has every weight that its configuration names, in its shape, and no other."""
     with one_error(directory), library_warnings_silenced():
-        _, told = cast("Any", AutoModelForCausalLM).from_pretrained(
-            str(directory), device_map="meta", output_loading_info=True, use_safetensors=True, trust_remote_code=False
-        )
+        try:
+            _, told = cast("Any", AutoModelForCausalLM).from_pretrained(
+                str(directory), device_map="meta", output_loading_info=True, use_safetensors=True,
+                trust_remote_code=False,
+            )  # fmt: skip
+        except RuntimeError as error:  # its text points to a report that was printed
+            raise misfit(directory, "\n  its weights have other shapes than its config.json says") from error
     wrong = {what: sorted(str(name) for name in told.get(what, ())) for what in ("missing_keys", "unexpected_keys")}
     if any(wrong.values()):
         raise misfit(

@@ -55,7 +55,7 @@ class Forecast:
         """Count all steps and items."""
         self._left = {
             run.cell_id: [
-                0 if run.cell_id in self.workload.trained else self.workload.steps[run.backbone],
+                0 if run.is_stored or run.cell_id in self.workload.trained else self.workload.steps[run.backbone],
                 sum(self.workload.items[cell.task] for cell in run.evaluations),
             ]
             for run in self.workload.runs
@@ -113,7 +113,7 @@ class LiveProgress:
             console=console,
             transient=True,
         )
-        self._grid = self._bars.add_task("fine-tunings", total=workload.total, completed=workload.finished, rest="")
+        self._grid = self._bars.add_task(workload.noun, total=workload.total, completed=workload.finished, rest="")
         self._rows: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
@@ -163,7 +163,7 @@ class PlainProgress:
 
     def __enter__(self) -> Self:
         """Say what will be done."""
-        self._console.print(f"{self._workload.total} fine-tunings, {self._done} of them finished before")
+        self._console.print(f"{self._workload.total} {self._workload.noun}, {self._done} of them finished before")
         return self
 
     def __exit__(

@@ -205,6 +205,11 @@ def _fixed(
 
 
 def _named_twice(name: str, texts: Sequence[str], asked: AskedArms) -> UserError:
+    if any(read_stored(text) is not None for text in texts):
+        said = " and ".join(repr(text) for text in texts)
+        return UserError(
+            f"The arm {name!r} is named twice, {said}.", f"Give the stored one a name of its own: my-{name}=DIR"
+        )
     if len(asked.treatments) == 1 and len(texts) == 2 and set(texts) == {asked.base, *asked.treatments}:  # noqa: PLR2004 - base and treatment
         return UserError(
             f"The arms are the same: --base and --treat are both {name!r}.",

@@ -126,12 +126,12 @@ class _Fitted:
 
 def _fitted(arm: FoundArm, one: FoundOne, place: _Place) -> _Fitted:
     from talan_core.backbones.load import load_tokenizer  # noqa: PLC0415 - heavy
-    from talan_core.fits import check_fits, configuration_of  # noqa: PLC0415 - as above
+    from talan_core.fits import configuration_of  # noqa: PLC0415 - as above
 
     checkpoint = one.checkpoint
     try:
         base = trained_on(checkpoint, place.spec, place.revision)
-        check_fits(checkpoint, place.revision)
+        _check_shapes(checkpoint, place)
         tokenizer, where = _tokenizer(checkpoint, place)
         if tokenizer is not None or checkpoint.has_backbone:
             shape = configuration_of(checkpoint, place.revision).get_text_config()
@@ -149,6 +149,20 @@ def _fitted(arm: FoundArm, one: FoundOne, place: _Place) -> _Fitted:
         tokenizer=where,
     )
     return _Fitted(source, base, digest)
+
+
+def _check_shapes(found: FoundCheckpoint, place: _Place) -> None:
+    from talan_core.fits import check_fits  # noqa: PLC0415 - heavy
+
+    try:
+        check_fits(found, place.revision)
+    except UserError as error:
+        fix = (
+            "Save the whole model again with model.save_pretrained(DIR)."
+            if found.has_backbone
+            else f"Type --backbone with the model that it was trained on, not {place.spec.name}, or save it again."
+        )
+        raise UserError(error.problem, fix) from error
 
 
 def _hash_of(tokenizer: PreTrainedTokenizerBase) -> str:
