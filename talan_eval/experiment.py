@@ -76,13 +76,25 @@ class TaskSpec(BaseModel):
 
 
 class TrainingSource(BaseModel):
-    """A benchmark whose worked solutions adapters are trained on, whether or not it is evaluated."""
+    """What adapters are trained on: a benchmark's worked solutions, whether or not it is evaluated, or other data.
+
+    Attributes:
+        name: The benchmark, the name of the file, or the data set as it was typed.
+        n_train: Number of items.
+        train_hash: Hash over the items, in order, and over how they are worded.
+        weight: Its weight in a mixture; None, and left out of the JSON, where every item counts alike.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     n_train: int
     train_hash: str
+    weight: float | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_no_weight(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in write(self).items() if key != "weight" or value is not None}
 
 
 class StoredCheckpoint(BaseModel):
@@ -192,7 +204,7 @@ class Experiment(BaseModel):
         seeds: Training seeds, the same for all arms that have seeds.
         confirm: Fresh seeds on which the best treatment is trained anew, with its base; 0 for none.
         tasks: Benchmarks in the order of the table.
-        train: Benchmarks on the mix of whose training splits adapters are trained, in order.
+        train: What adapters are trained on, in order.
         device: "cpu" or "cuda".
         versions: What trains: versions that can change a checkpoint, by name; see :mod:`talan_eval.identity`.
         contaminated: Training items that are also evaluated items; above 0 only where the user allowed it.

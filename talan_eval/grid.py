@@ -116,7 +116,10 @@ def _trained(everything: JsonObject, asked: JsonObject, arm: str, seed: int) -> 
         {
             "arm": arm,
             "seed": seed,
-            "train": [[source["name"], source["train_hash"]] for source in everything["train"]],
+            "train": [
+                [source[key] for key in ("name", "train_hash", "weight") if key in source]
+                for source in everything["train"]
+            ],
             "backbone": asked["identity"],
             "training": {**asked["training"], **asked.get("training_by_arm", {}).get(arm, {})},
             "operating_point": asked["operating_point"],

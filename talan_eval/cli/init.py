@@ -43,6 +43,7 @@ _FOR_EXAMPLE: Final[Mapping[str, str | int | float | list[str]]] = {
     "learning_rate": 0.003,
     "eval_batch": 64,
     "train_tasks": "gsm8k_micro",
+    "train_data": "mine.jsonl:2,gsm8k:1",
     "workers": 2,
     "ray_address": "auto",
     "gpus_per_run": 0.5,

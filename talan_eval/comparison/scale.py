@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from talan_core.errors import UserError
 from talan_eval.comparison.bounds import factor
 from talan_eval.result.evidence import Measure
@@ -71,10 +73,16 @@ class Scale:
         if self.plain:
             return matrix
         shares = (factor(self.measure) * matrix.scores - self.origin) / self.width
-        return replace(matrix, scores=shares if self.measure.higher_is_better else 1 - shares)
+        bounds = Measure() if self.measure.bounded else Measure(lower=None, upper=None)
+        return replace(
+            matrix,
+            items=replace(matrix.items, measure=bounds),
+            scores=np.clip(shares if self.measure.higher_is_better else 1 - shares, 0.0, 1.0),  # rounding may pass them
+        )
 
     def settings(self, settings: StatisticsSettings) -> StatisticsSettings:
-        """Return settings whose margin is in points of the shares."""
+        """Return settings whose margin is in points of the shares; raises for one that no difference can reach."""
+        settings.check_margin(self.measure)
         if self.plain or settings.margin is None:
             return settings
         return replace(settings, margin=settings.margin * PERCENT / self.width)

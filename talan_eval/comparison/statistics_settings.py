@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from talan_eval.requests.statistics import StatisticsOptions
+    from talan_eval.result.evidence import Measure
 
 AUTO = "auto"
-_MOST_POINTS: Final = 100.0
 _LEAST_ALPHA: Final = 1e-12  # quantiles are finite from here on
 _MOST_RESAMPLES: Final = 1_000_000  # which take about a gigabyte for ten seeds
 TOST: Final = "tost"
@@ -47,8 +48,8 @@ class StatisticsSettings:
         slices: Labels of the items, such as "subject"; each of their values becomes a test of a family of their own.
         confirm_items: Share of each benchmark's items that does not choose the best arm and on which it is confirmed.
         also: Tests beside the defaults, by name from ``ALSO``. No verdict rests on them.
-        margin: Difference in points that would not matter, positive and declared before results are read: verdicts may
-            then say no worse, no better or equivalent, and "tost" tests it. None without it.
+        margin: Difference in the unit of the scores that would not matter, positive and declared before results are
+            read: verdicts may then say no worse, no better or equivalent, and "tost" tests it. None without it.
         earlier_looks: Seeds of earlier readings of the same comparison, in their order. Where seeds were added after
             one, the verdict on the mean rests on an anytime-valid test as well.
         weights: Weights of benchmarks and groups in the mean, as typed; none for equal weights.
@@ -89,6 +90,25 @@ class StatisticsSettings:
     def for_variants(self, p: float | None) -> float | None:
         """Return a p times the variants that were tried (Bonferroni)."""
         return None if p is None else min(1.0, float(p) * self.variants_tried)
+
+    def check_margin(self, measure: Measure) -> None:
+        """Refuse a margin that no difference of scores can reach.
+
+        Args:
+            measure: What the scores are measured in; without two bounds every margin is possible.
+
+        Raises:
+            UserError: The margin is larger than the way from the least to the largest possible score.
+        """
+        if self.margin is None or measure.lower is None or measure.upper is None:
+            return
+        most = measure.upper - measure.lower
+        if self.margin > most:
+            raise UserError(
+                f"--margin {self.margin:g} is not between 0 and {most:g} {measure.unit}, "
+                "the largest possible difference.",
+                "Type a positive number: --margin 1",
+            )
 
     def __post_init__(self) -> None:
         """Raise a ``UserError`` for a value out of range or an unknown name."""
@@ -131,12 +151,10 @@ def _check_margin(margin: float | None, *, wanted: bool) -> None:
     if wanted and margin is None:
         raise UserError(
             "--also tost asks whether the arms are equal within a margin, and no margin is given.",
-            "Declare the difference that would not matter, in points, before results are read: --also tost --margin 1",
+            "Declare the difference that would not matter, before results are read: --also tost --margin 1",
         )
-    if margin is None:
-        return
-    if not 0 < margin <= _MOST_POINTS:
-        raise UserError(f"--margin {margin:g} is not between 0 and 100 points.", "Type a positive number: --margin 1")
+    if margin is not None and not 0 < margin < math.inf:
+        raise UserError(f"--margin {margin:g} is not a number above 0.", "Type a positive number: --margin 1")
 
 
 def _names(text: str | None) -> tuple[str, ...]:

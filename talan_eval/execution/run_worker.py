@@ -20,7 +20,7 @@ from talan_core.errors import UserError
 from talan_core.found import find_checkpoint
 from talan_core.portable import make_portable
 from talan_core.quiet import library_warnings_silenced
-from talan_core.training.data import Example, encode
+from talan_core.training.data import Example, Mixture, encode
 from talan_core.training.drawing import LazyData
 from talan_core.training.fit import fit
 from talan_core.training.rendering import render_prompt
@@ -31,6 +31,7 @@ from talan_eval.generation.backend import BackendOptions, BlockShape, Checkpoint
 from talan_eval.generation.evaluate import evaluate
 from talan_eval.generation.prompts import frame_of, open_tokenizer
 from talan_eval.generation.registry import make_backend
+from talan_eval.intake.training_data import load_training_data
 from talan_eval.records.samples import write_samples
 from talan_eval.store.canonical import readable_json
 from talan_eval.store.store import Store
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from talan_eval.generation.backend import Engine, Generator
     from talan_eval.grid import Evaluation, Run
     from talan_eval.intake.assignment import Assignment
+    from talan_eval.intake.training_data import TrainingData
     from talan_eval.store.failures import Failure
 
 TRAINING_LOG = "training.json"
@@ -106,25 +108,33 @@ class RunWorker:
         weakref.finalize(self, self._engine_stack.close)
         self.benchmarks = {
             name: assignment.sources.load(name, assignment.limit if name in assignment.tasks else None)
-            for name in dict.fromkeys((*assignment.tasks, *assignment.train_tasks))
+            for name in dict.fromkeys((*assignment.tasks, *assignment.training_names.tasks))
         }
 
     @cached_property
     def examples(self) -> EncodedData | LazyData:
         """The training set, each item encoded at most once for all runs; one that only evaluates does not need it."""
-        examples = [
-            Example(prompt, completion, name)
-            for name in self.assignment.train_tasks
-            for prompt, completion in self.benchmarks[name].training
-        ]
-        recipe = self.assignment.training
-        if recipe.encoding == "drawn" and recipe.steps is not None:
-            return LazyData(self.tokenizer, examples, self._held_out())
-        return encode(self.tokenizer, examples, recipe.max_length, held_out=self._held_out())
+        recipe, to_learn = self.assignment.training, self._learned.to_learn
+        if recipe.encoding == "drawn" and recipe.steps is not None and not isinstance(to_learn, Mixture):
+            return LazyData(self.tokenizer, to_learn, self._held_out())
+        return encode(self.tokenizer, to_learn, recipe.max_length, held_out=self._held_out())
+
+    @cached_property
+    def _learned(self) -> TrainingData:
+        """What adapters are trained on, as it was when the experiment was named after it."""
+        a = self.assignment
+        found = load_training_data(a.training_names, self.benchmarks, a.generation)
+        changed = [new.name for new, known in zip(found.sources, a.train, strict=True) if new != known]
+        if changed:
+            raise UserError(
+                f"The training data {', '.join(changed)} changed since this comparison was started.",
+                "Leave it as it is while arms are trained on it, and type the same command again.",
+            )
+        return found
 
     def _held_out(self) -> tuple[Example, ...]:
         """A fixed sample of the evaluated items with their solutions, which no arm learns from."""
-        learned = {pair for name in self.assignment.train_tasks for pair in self.benchmarks[name].training}
+        learned = self._learned.pairs
         every = [
             Example(*pair, name)
             for name in self.assignment.tasks

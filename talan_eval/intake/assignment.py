@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from talan_core.backbones.load import Revision
     from talan_core.config import TalanConfig
     from talan_core.training_settings import TrainingSettings
+    from talan_eval.experiment import TrainingSource
     from talan_eval.generation.backend import Checkpoint
     from talan_eval.generation_settings import GenerationSettings
+    from talan_eval.intake.training_names import TrainingNames
     from talan_eval.sandbox.tiers import Tier
     from talan_eval.tasks.task_sources import TaskSources
 
@@ -69,7 +71,8 @@ class Assignment:
         recipes: The recipe of each arm that has one of its own.
         operating_point: The TALAN configuration that arms' options are laid over.
         tasks: Short names of the evaluated tasks, in order.
-        train_tasks: Short names of the tasks on the mix of whose training splits adapters are trained.
+        training_names: What adapters are trained on.
+        train: What identifies it; a worker that finds other items there refuses to train on them.
         sources: Where the tasks are, and how they are asked.
         limit: Items evaluated per task, or None for all.
         backend: What runs the model to answer, by its registered name.
@@ -91,7 +94,8 @@ class Assignment:
     recipes: Mapping[str, TrainingSettings]
     operating_point: TalanConfig
     tasks: tuple[str, ...]
-    train_tasks: tuple[str, ...]
+    training_names: TrainingNames
+    train: tuple[TrainingSource, ...]
     sources: TaskSources
     limit: int | None
     backend: str

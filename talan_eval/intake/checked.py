@@ -21,6 +21,8 @@ from talan_eval.generation_settings import DEFAULT_TEMPLATE_DATE, GenerationSett
 from talan_eval.intake.arm_grids import AskedArms, read_arms
 from talan_eval.intake.found_arms import find_arms
 from talan_eval.intake.stored_arms import SEED
+from talan_eval.intake.training_names import TrainingNames, of_benchmarks, of_typed
+from talan_eval.result.evidence import Measure
 from talan_eval.store.atomic import refuse_unwritable
 from talan_eval.tasks.benchmark import MICRO_TASKS
 from talan_eval.tasks.lookup import NamedTasks, named_tasks
@@ -65,7 +67,7 @@ class Checked:
     arms: Arms
     seeds: tuple[int, ...]
     tasks: tuple[str, ...]
-    train_tasks: tuple[str, ...]
+    training: TrainingNames
     task_files: Mapping[str, Path]
     metrics: Mapping[str, str]
     backbones: tuple[CheckedBackbone, ...]
@@ -88,7 +90,7 @@ def check(request: CompareRequest) -> Checked:
             request.check_words,
             lambda: found.look(request),
             lambda: _tasks(request.tasks, request),
-            lambda: _tasks(request.train_tasks, request),
+            lambda: _learned(request),
             lambda: _metrics(request),
             lambda: _backbones(request),
             lambda: _typed_recipe(request),
@@ -98,22 +100,22 @@ def check(request: CompareRequest) -> Checked:
             lambda: check_name("device", request.device, _DEVICES),
             lambda: check_backend_name(request.backend),
             lambda: refuse_unwritable(request.json, "--json"),
-            lambda: StatisticsSettings.of_request(request),
+            lambda: StatisticsSettings.of_request(request).check_margin(Measure()),  # all that is graded here is points
             lambda: task_weights(request.weights, _tasks(request.tasks, request).names),
             lambda: _check_also(request),
         )
     )
     tasks, arms = _tasks(request.tasks, request), _arms(request)
-    learned = tasks if request.train_tasks is None else _tasks(request.train_tasks, request)
+    learned, learned_tasks = _learned(request)
     if arms.stored and not arms.trained:
-        learned = NamedTasks(())
+        learned, learned_tasks = of_benchmarks(()), NamedTasks()
     return Checked(
         arms=arms,
         seeds=found.seeds if arms.have_seeds else (0,),
         stored=found.arms,
         tasks=tasks.names,
-        train_tasks=learned.names,
-        task_files=dict((*tasks.files, *learned.files)),
+        training=learned,
+        task_files=dict((*tasks.files, *learned_tasks.files)),
         metrics=_metrics(request),
         backbones=tuple(_with_recipe(spec, arms.unstored, request) for spec in _backbones(request)),
         generation=_generation_settings(request),
@@ -162,6 +164,19 @@ def _arms(request: CompareRequest) -> Arms:
 def _tasks(typed: str | None, request: CompareRequest) -> NamedTasks:
     names = MICRO_TASKS if typed is None else tuple(_names(typed))
     return named_tasks(names, tuple(Path(path) for path in request.include_path))
+
+
+def _learned(request: CompareRequest) -> tuple[TrainingNames, NamedTasks]:
+    """Return what adapters are trained on, and the benchmarks among it."""
+    if request.train_data is None:
+        tasks = _tasks(request.tasks if request.train_tasks is None else request.train_tasks, request)
+        return of_benchmarks(tasks.names), tasks
+    if request.train_tasks is not None:
+        raise UserError(
+            "--train-tasks and --train-data both say what adapters are trained on.",
+            f"Name all of it in one: --train-data {request.train_tasks},{request.train_data}",
+        )
+    return of_typed(request.train_data, lambda typed: _tasks(typed, request), request.data_dir)
 
 
 def _with_groups(request: CompareRequest) -> CompareRequest:
@@ -255,7 +270,11 @@ def _check_choice(request: CompareRequest, arms: Arms) -> None:
 def _without_effect(request: CompareRequest, arms: Arms) -> Iterator[UserError]:
     """Yield options of a training where no arm is trained, and those of seeds where no arm has any."""
     if arms.stored and not arms.trained:
-        asked = [f"--{name.replace('_', '-')}" for name in (*_SHORT_FORMS, "train_tasks") if getattr(request, name)]
+        asked = [
+            f"--{name.replace('_', '-')}"
+            for name in (*_SHORT_FORMS, "train_tasks", "train_data")
+            if getattr(request, name)
+        ]
         asked += [f"--recipe {key}" for key in parse_recipe(request.recipe).values if key not in _OF_ANSWERING]
         if asked:
             known = ", ".join(f"--recipe {key}=..." for key in _OF_ANSWERING)

@@ -15,7 +15,7 @@ from talan_core.errors import UserError, mistakes_of, refuse, unknown_name
 from talan_core.recipes.recipe import differences
 from talan_eval.comparison.held_out import check_split
 from talan_eval.comparison.slices import slice_values
-from talan_eval.experiment import BackboneIdentity, Experiment, TrainingSource, TunedBackbone
+from talan_eval.experiment import BackboneIdentity, Experiment, TunedBackbone
 from talan_eval.generation.backend import BackendOptions
 from talan_eval.generation.registry import make_backend
 from talan_eval.grading.graders import GRADING_VERSION
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
     from talan_core.backbones.load import Revision
     from talan_eval.comparison.statistics_settings import StatisticsSettings
-    from talan_eval.experiment import TaskSpec
+    from talan_eval.experiment import TaskSpec, TrainingSource
     from talan_eval.intake.checked import CheckedBackbone
+    from talan_eval.intake.training_data import TrainingData
     from talan_eval.requests.compare import CompareRequest
     from talan_eval.tasks.benchmark import Benchmark
 
@@ -78,7 +79,7 @@ def prepare(request: CompareRequest) -> Prepared:
     """
     checked = check(request)
     # From here on torch and lm-eval are loaded.
-    from talan_eval.generation.prompts import check_backbone, settled  # noqa: PLC0415 - as above
+    from talan_eval.generation.prompts import settled  # noqa: PLC0415 - as above
 
     revisions = _located(checked)
     stored = fit_stored(checked.stored, checked.backbones[0].spec, revisions[0])
@@ -87,14 +88,14 @@ def prepare(request: CompareRequest) -> Prepared:
     _check_recipes(checked, device)
     sources = TaskSources(checked.task_files, checked.metrics, request.data_dir, checked.generation)
     loaded = _loaded(request, checked, sources)
-    trained, evaluated = ([loaded[name] for name in names] for names in (checked.train_tasks, checked.tasks))
-    contaminated = _contaminated(request, trained, evaluated)
-    for revision in revisions:
-        check_backbone(revision, checked.generation, evaluated)
+    evaluated = [loaded[name] for name in checked.tasks]
+    learned = _learned(checked, loaded)
+    contaminated = _contaminated(request, learned, evaluated)
+    _check_backbones(revisions, checked, evaluated, learned)
     check_stored(stored, revisions[0], checked.generation, evaluated)
     specs = {name: benchmark.spec for name, benchmark in loaded.items()}
-    experiment = _experiment(request, checked, revisions, specs, device)
-    experiment = experiment.model_copy(update={"contaminated": contaminated, "stored": stored.arms})
+    update = {"train": learned.sources, "contaminated": contaminated, "stored": stored.arms}
+    experiment = _experiment(request, checked, revisions, specs, device).model_copy(update=update)
     tier = _sandbox_tier(request, [specs[name] for name in checked.tasks])
     _check_space(out := request.out or RESULTS / experiment.default_name)
     workers = _workers(request.workers, checked, device, gpus := _gpus(request, device))
@@ -107,7 +108,8 @@ def prepare(request: CompareRequest) -> Prepared:
             recipes=one.recipes,
             operating_point=one.spec.talan,
             tasks=checked.tasks,
-            train_tasks=checked.train_tasks,
+            training_names=checked.training,
+            train=learned.sources,
             sources=sources,
             limit=request.limit,
             backend=request.backend,
@@ -166,9 +168,7 @@ def _loaded(request: CompareRequest, checked: Checked, sources: TaskSources) -> 
     def load(name: str) -> None:
         loaded[name] = sources.load(name, request.limit if name in checked.tasks else None)
 
-    refuse(mistakes_of(*(partial(load, name) for name in dict.fromkeys((*checked.tasks, *checked.train_tasks)))))
-    if checked.train_tasks:
-        _check_training([loaded[name].spec for name in checked.train_tasks])
+    refuse(mistakes_of(*(partial(load, name) for name in dict.fromkeys((*checked.tasks, *checked.training.tasks)))))
     settings = checked.statistics
     for name in checked.tasks:
         ids = [item.item_id for item in loaded[name].items]
@@ -177,19 +177,41 @@ def _loaded(request: CompareRequest, checked: Checked, sources: TaskSources) -> 
     return loaded
 
 
-def _contaminated(request: CompareRequest, trained: Sequence[Benchmark], evaluated: Sequence[Benchmark]) -> int:
+def _check_backbones(
+    revisions: Sequence[Revision], checked: Checked, evaluated: Sequence[Benchmark], learned: TrainingData
+) -> None:
+    """Refuse a backbone that cannot be asked, or whose template cannot word what is learned."""
+    from talan_eval.generation.prompts import check_backbone, open_tokenizer  # noqa: PLC0415 - heavy, see prepare
+    from talan_eval.intake.training_data import check_wording  # noqa: PLC0415 - as above
+
+    for revision in revisions:
+        check_backbone(revision, checked.generation, evaluated)
+        check_wording(learned, open_tokenizer(revision, checked.generation))
+
+
+def _learned(checked: Checked, loaded: Mapping[str, Benchmark]) -> TrainingData:
+    """Load what adapters are trained on."""
+    from talan_eval.intake.training_data import load_training_data  # noqa: PLC0415 - heavy, see prepare
+
+    learned = load_training_data(checked.training, loaded, checked.generation)
+    if learned.sources:  # stored arms alone are trained on nothing here
+        _check_training(learned.sources)
+    return learned
+
+
+def _contaminated(request: CompareRequest, learned: TrainingData, evaluated: Sequence[Benchmark]) -> int:
     """Count training items that are also evaluated items; refuse them unless they are allowed."""
     from talan_core.training.contamination import screen  # noqa: PLC0415 - heavy, see prepare
-    from talan_core.training.data import Example  # noqa: PLC0415 - as above
 
-    examples = [Example(*pair, one.spec.name) for one in trained for pair in one.training]
+    examples = learned.together
     items = [item for one in evaluated for item in one.items]
     asked = [item.prompt for item in items] + [str(item.doc[key]) for item in items for key in _BARE if key in item.doc]
     found = len(screen(examples, asked, policy="keep").contaminated)
     if found and not request.allow_contaminated:
         raise UserError(
             f"{found} of {len(examples)} training items are also evaluated items, so a gain could be memory.",
-            "Train on other benchmarks with --train-tasks, or type --allow-contaminated; the result then says so.",
+            "Train on other benchmarks with --train-tasks, on other data with --train-data, or type "
+            "--allow-contaminated; the result then says so.",
         )
     return found
 
@@ -198,14 +220,14 @@ def _save_every(minutes: float) -> dt.timedelta | None:
     return max(dt.timedelta(minutes=minutes), dt.timedelta.resolution) if minutes else None
 
 
-def _check_training(specs: Sequence[TaskSpec]) -> None:
+def _check_training(sources: Sequence[TrainingSource]) -> None:
     """Refuse benchmarks that offer nothing to train on."""
-    if all(spec.n_train == 0 for spec in specs):
-        names = ",".join(spec.name for spec in specs)
+    if all(source.n_train == 0 for source in sources):
+        names = ",".join(source.name for source in sources)
         raise UserError(
             f"{names} has no training split, so there is nothing to train the adapters on.",
-            f"Name a benchmark that has one as well: adapters are trained on it and answer both, as in "
-            f"--tasks {names},gsm8k.",
+            "Name what to train on, such as --train-data mine.jsonl or --train-tasks gsm8k; or a benchmark that has "
+            f"one as well, on which adapters are trained and which they answer too: --tasks {names},gsm8k.",
         )
 
 
@@ -260,10 +282,7 @@ def _experiment(
         seeds=checked.seeds,
         confirm=request.confirm,
         tasks=tuple(specs[name] for name in checked.tasks),
-        train=tuple(
-            TrainingSource(name=name, n_train=specs[name].n_train, train_hash=specs[name].train_hash)
-            for name in checked.train_tasks
-        ),
+        train=(),
         device=device,
         versions=TrainingIdentity.here().versions(),
     )

@@ -106,6 +106,12 @@ class CompareRequest(ContrastOptions, OutputOptions, StatisticsOptions):
         "Benchmarks whose worked solutions adapters are trained on; those of --tasks when left out.",
         listed=True,
     )
+    train_data: str | None = option(
+        None,
+        "What adapters are trained on instead: FILE.jsonl, owner/dataset@split#revision, benchmarks; several with "
+        "weights are a mixture, as in mine.jsonl:2,gsm8k:1.",
+        listed=True,
+    )
     allow_contaminated: bool = option(
         default=False, text="Train also on items that are evaluated; the result says how many."
     )

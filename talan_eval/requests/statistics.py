@@ -35,8 +35,8 @@ class StatisticsOptions:
     )
     margin: float | None = option(
         None,
-        "Difference that would not matter, in points: asks for each benchmark and the mean whether the arm under test "
-        "is no worse, or no better, by more than it. The gate's --margin means the same.",
+        "Difference that would not matter, in the unit of the scores: asks for each benchmark and the mean whether the "
+        "arm under test is no worse, or no better, by more than it. The gate's --margin means the same.",
     )
     weights: tuple[str, ...] = option(
         (),

@@ -184,6 +184,19 @@ def _set_up(name: str, task: ConfigurableTask, settings: GenerationSettings) -> 
     task.set_config("generation_kwargs", {"max_gen_toks": longest}, update=True)
 
 
+def learned_hash(rows: Sequence[object], settings: GenerationSettings) -> str:
+    """Return the hash of training items, in order, with what else decides how they are worded.
+
+    Args:
+        rows: Prompt and completion of each item, or its turns.
+        settings: How questions are put: training items are rendered with the same template.
+    """
+    learned: dict[str, Any] = {"train": rows} | ({} if settings.chat_template else {"plain": True})
+    if settings.template_date is not None:
+        learned["template_date"] = settings.template_date
+    return canonical_hash(learned)[:_HASH_LENGTH]
+
+
 def _spec(
     name: str,
     task: ConfigurableTask,
@@ -203,11 +216,6 @@ def _spec(
         ]
         asked |= {"settings": asdict(settings), "examples": shots}
     items_hash = canonical_hash(asked)[:_HASH_LENGTH]
-    learned: dict[str, Any] = {"train": [list(pair) for pair in training]} | (
-        {} if settings.chat_template else {"plain": True}
-    )
-    if settings.template_date is not None:
-        learned["template_date"] = settings.template_date  # training items are rendered with it
     label = settings.label()
     return TaskSpec(
         name=name,
@@ -217,7 +225,7 @@ def _spec(
         n_items=len(items),
         n_train=len(training),
         items_hash=items_hash,
-        train_hash=canonical_hash(learned)[:_HASH_LENGTH],
+        train_hash=learned_hash([list(pair) for pair in training], settings),
         runs_code=bool(task.config.unsafe_code),
         generation=settings,
         max_tokens=int(generation["max_gen_toks"]),

@@ -14,8 +14,9 @@ from talan_core.training.benchmarks import TRAINING_SPLITS
 from talan_core.training.contamination import screen
 from talan_core.training.data import Dialogue, Example, Mixture, Turn, encode
 from talan_core.training.pairing import mixed_order
-from talan_core.training.sources import SourceSpec, load_sources, parse_sources
+from talan_core.training.sources import load_sources
 from talan_core.training_settings import TrainingSettings
+from talan_core.training_sources import SourceSpec, parse_sources
 from talan_eval.tasks.benchmark import load_benchmark
 
 
@@ -105,6 +106,22 @@ def test_a_data_set_with_the_name_of_a_hub_id_is_loaded_by_split(tmp_path, monke
     assert load_sources("owner/sums@test") == (Example("2+2=", "4", "owner/sums@test"),)
     with pytest.raises(UserError, match=r"'owner/sums@dev' cannot be loaded"):
         load_sources("owner/sums@dev")
+
+
+def test_the_revision_of_a_data_set_is_what_the_hub_is_asked_for(monkeypatch):
+    asked = []
+
+    def load_dataset(name, config, **options):
+        asked.append((name, config, options))
+        return [{"prompt": "1+1=", "completion": "2"}]
+
+    monkeypatch.setattr("datasets.load_dataset", load_dataset)
+    load_sources("owner/sums@small/test#v1.2")
+    load_sources("owner/sums#3f2a")
+    assert asked == [
+        ("owner/sums", "small", {"split": "test", "revision": "v1.2"}),
+        ("owner/sums", None, {"split": "train", "revision": "3f2a"}),
+    ]
 
 
 @given(

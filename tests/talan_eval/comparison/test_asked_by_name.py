@@ -69,9 +69,9 @@ def test_one_seed_has_no_equivalence_test(cell, result):
     ("changes", "says"),
     [
         ({"also": ("tost",)}, r"--also tost --margin 1$"),
-        ({"also": ("tost",), "margin": 0.0}, "not between 0 and 100"),
-        ({"also": ("tost",), "margin": float("nan")}, "not between 0 and 100"),
-        ({"also": ("tost",), "margin": -1.0}, "not between 0 and 100"),
+        ({"also": ("tost",), "margin": 0.0}, "is not a number above 0"),
+        ({"also": ("tost",), "margin": float("nan")}, "is not a number above 0"),
+        ({"also": ("tost",), "margin": -1.0}, "is not a number above 0"),
     ],
 )
 def test_a_margin_is_declared_with_the_test_that_needs_it(changes, says):

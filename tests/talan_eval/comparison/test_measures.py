@@ -218,3 +218,28 @@ def test_ways_to_reduce_answers_that_do_not_exist(reduce, k, says):
         compare(
             matrices, [ContrastSpec("base", "treat")], Origin({"made": "here"}), StatisticsSettings(60, reduce=reduce)
         )
+
+
+@pytest.mark.parametrize("measure", [Measure(), Measure(unit="stars", lower=1.0, upper=5.0)])
+def test_a_margin_that_no_difference_can_reach_is_refused_in_the_unit(measure):
+    most = measure.upper - measure.lower
+    with pytest.raises(UserError, match=rf"--margin {most + 1:g} is not between 0 and {most:g} {measure.unit}"):
+        made(measure, arms(turn=lambda scores: scores * 4 + 1 if most == 4 else scores), margin=most + 1)
+
+
+def test_a_metric_without_bounds_takes_any_margin():
+    tokens = Measure(unit="tokens", higher_is_better=False, lower=0.0, upper=None)
+    result = made(tokens, arms(turn=lambda scores: 1000 * scores), margin=200.0)
+    assert result.settings.margin == pytest.approx(200)
+    assert "200 tokens" in render(result)
+
+
+@pytest.mark.parametrize("low", [1.0, -3.0, 0.1])
+@pytest.mark.parametrize("higher", [True, False])
+def test_bounds_may_lie_anywhere(low, higher):
+    stars = Measure(unit="stars", higher_is_better=higher, lower=low, upper=low + 4)
+    share = Measure(unit="share", higher_is_better=higher, lower=0.0, upper=1.0)
+    here = made(stars, arms(turn=lambda scores: low + 4 * np.round(scores, 1))).contrasts[0].aggregate
+    there = made(share, arms(turn=lambda scores: np.round(scores, 1))).contrasts[0].aggregate
+    assert here.e1.ci == pytest.approx([4 * end for end in there.e1.ci])
+    assert here.e1.p == pytest.approx(there.e1.p)
