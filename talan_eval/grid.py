@@ -89,12 +89,12 @@ def _runs(experiment: Experiment, arms: Sequence[str], seeds: Sequence[int]) -> 
                 given = (
                     _trained(everything, asked, arm, own) if stored is None else _given(everything, asked, stored, own)
                 )
-                found.append(_run(everything, backbone, asked, _Named(arm, own, given, stored is not None)))
+                found.append(_run(everything, backbone, asked, _Identified(arm, own, given, stored is not None)))
     return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
-class _Named:
+class _Identified:
     """A checkpoint by all that can change it.
 
     Attributes:
@@ -140,7 +140,7 @@ def _given(everything: JsonObject, asked: JsonObject, stored: StoredArm, seed: i
     )
 
 
-def _run(everything: JsonObject, backbone: TunedBackbone, asked: JsonObject, named: _Named) -> Run:
+def _run(everything: JsonObject, backbone: TunedBackbone, asked: JsonObject, named: _Identified) -> Run:
     """Name a run after its checkpoint, and its evaluations after that and all that takes answers.
 
     What a benchmark would be trained on is no part of these: another benchmark, backbone, arm or seed in an experiment

@@ -83,7 +83,7 @@ def check(request: CompareRequest) -> Checked:
         UserError: Some of them cannot be meant; one error names all that is wrong.
     """
     request = _with_groups(request)
-    found = _Found()
+    found = _SeedsAndArms()
     refuse(
         mistakes_of(
             lambda: _check_choice(request, _arms(request)),
@@ -125,7 +125,7 @@ def check(request: CompareRequest) -> Checked:
     )
 
 
-class _Found:
+class _SeedsAndArms:
     """The seeds of an experiment and its stored arms, which are found while a request is checked."""
 
     def __init__(self) -> None:

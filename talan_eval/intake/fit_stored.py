@@ -69,7 +69,7 @@ def fit_stored(found: Sequence[FoundArm], spec: BackboneSpec, backbone: Revision
     fitted: dict[tuple[str, int], _Fitted] = {}
 
     def settle(arm: FoundArm, seed: int, one: FoundOne) -> None:
-        fitted[arm.name, seed] = _fitted(arm, one, _Place(spec, backbone, own))
+        fitted[arm.name, seed] = _fitted(arm, one, _AskedOn(spec, backbone, own))
 
     refuse(mistakes_of(*(partial(settle, arm, seed, one) for arm in found for seed, one in arm.checkpoints.items())))
     arms = tuple(_identity(arm, {seed: fitted[arm.name, seed] for seed in arm.checkpoints}) for arm in found)
@@ -109,7 +109,7 @@ def check_stored(
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _AskedOn:
     """The backbone, and the hash of its tokenizer."""
 
     spec: BackboneSpec
@@ -124,7 +124,7 @@ class _Fitted:
     tokenizer: str | None
 
 
-def _fitted(arm: FoundArm, one: FoundOne, place: _Place) -> _Fitted:
+def _fitted(arm: FoundArm, one: FoundOne, place: _AskedOn) -> _Fitted:
     from talan_core.backbones.load import load_tokenizer  # noqa: PLC0415 - heavy
     from talan_core.fits import configuration_of  # noqa: PLC0415 - as above
 
@@ -151,7 +151,7 @@ def _fitted(arm: FoundArm, one: FoundOne, place: _Place) -> _Fitted:
     return _Fitted(source, base, digest)
 
 
-def _check_shapes(found: FoundCheckpoint, place: _Place) -> None:
+def _check_shapes(found: FoundCheckpoint, place: _AskedOn) -> None:
     from talan_core.fits import check_fits  # noqa: PLC0415 - heavy
 
     try:
@@ -253,7 +253,7 @@ def _hash_or_none(directory: str) -> str | None:
         return None
 
 
-def _tokenizer(found: FoundCheckpoint, place: _Place) -> tuple[PreTrainedTokenizerBase | None, Revision | None]:
+def _tokenizer(found: FoundCheckpoint, place: _AskedOn) -> tuple[PreTrainedTokenizerBase | None, Revision | None]:
     """Return the tokenizer that a checkpoint brings, and where it is; nothing where it asks as the backbone's does."""
     from talan_core.backbones.load import Revision, load_tokenizer  # noqa: PLC0415 - heavy
     from talan_core.backbones.tokenizer_hash import tokenizer_hash  # noqa: PLC0415 - as above

@@ -84,12 +84,10 @@ def prepare(request: CompareRequest) -> Prepared:
     revisions = _located(checked)
     stored = fit_stored(checked.stored, checked.backbones[0].spec, revisions[0])
     checked = replace(checked, generation=settled(checked.generation, [*revisions, *stored.tokenizers]))
-    device = _device(request.device)
-    _check_recipes(checked, device)
+    _check_recipes(checked, device := _device(request.device))
     sources = TaskSources(checked.task_files, checked.metrics, request.data_dir, checked.generation)
     loaded = _loaded(request, checked, sources)
-    evaluated = [loaded[name] for name in checked.tasks]
-    learned = _learned(checked, loaded)
+    evaluated, learned = [loaded[name] for name in checked.tasks], _learned(checked, loaded)
     contaminated = _contaminated(request, learned, evaluated)
     _check_backbones(revisions, checked, evaluated, learned)
     check_stored(stored, revisions[0], checked.generation, evaluated)
@@ -124,9 +122,14 @@ def prepare(request: CompareRequest) -> Prepared:
         )
         for one, revision in zip(checked.backbones, revisions, strict=True)
     )
-    tokens = max(tokens_of([item.prompt for item in one.items], one.spec.max_tokens) for one in evaluated)
+    tokens = _tokens(evaluated)
     check_room(assignments, checked.arms.unstored, Room.here(device, workers, gpus), tokens)
     return Prepared(experiment, assignments, workers, request.retries, checked.statistics, tokens)
+
+
+def _tokens(evaluated: Sequence[Benchmark]) -> int:
+    """Return about how many tokens the longest prompt has with its answer."""
+    return max(tokens_of([item.prompt for item in one.items], one.spec.max_tokens) for one in evaluated)
 
 
 def _check_recipes(checked: Checked, device: str) -> None:

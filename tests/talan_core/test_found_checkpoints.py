@@ -13,6 +13,7 @@ from talan_core.backbones.load import Revision
 from talan_core.errors import UserError
 from talan_core.fits import check_fits
 from talan_core.found import find_checkpoint
+from talan_core.quiet import library_warnings_silenced
 
 
 @pytest.fixture
@@ -25,7 +26,8 @@ def saved(backbone, tmp_path):
             backbone().save_pretrained(str(place))
         elif arm == "peft":
             config = LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM", init_lora_weights=False)
-            get_peft_model(backbone(), config).save_pretrained(str(place))
+            with library_warnings_silenced():
+                get_peft_model(backbone(), config).save_pretrained(str(place))
         else:
             talan_core.build(backbone(), talan_core.parse_arm(arm), seed=0).save_pretrained(str(place))
         return place
@@ -70,7 +72,7 @@ def test_what_makes_two_seeds_two_arms_is_named(saved):
     one, other = find_checkpoint(saved("lora[r=2]", "a")), find_checkpoint(saved("lora[r=4]", "b"))
     assert one.difference(find_checkpoint(saved("lora[r=2]", "c"))) is None
     assert one.difference(other) == "r is 2 and 4"
-    block, wide = find_checkpoint(saved("talan+base", "d")), find_checkpoint(saved("talan[slots=2]+base", "e"))
+    block, wide = find_checkpoint(saved("talan+base", "d")), find_checkpoint(saved("talan[slots=5]+base", "e"))
     assert one.difference(block) == "LORA adapter and TALAN block beside arm base"
     assert block.difference(wide) == "TALAN blocks with different configurations"
 
