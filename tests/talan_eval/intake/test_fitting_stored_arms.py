@@ -6,6 +6,7 @@ import json
 import shutil
 
 import pytest
+from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
 
 from talan_core.errors import UserError
@@ -122,6 +123,26 @@ def test_a_run_is_named_after_the_bytes_of_its_files_and_not_after_their_place(c
     same = {(run.arm, run.seed): run == other for run, other in zip(before, changed, strict=True)}
     assert same == {("bare", 0): True, ("lora", 0): True, ("lora", 1): True, ("lora", 2): False}
     assert all(run.is_stored and run.cell_id.startswith("stored_") for run in changed)
+
+
+def test_a_repository_of_the_hub_is_identified_by_its_commit(checkpoints, tmp_path, monkeypatch):
+    commit = "0123456789" * 4
+    shutil.copytree(checkpoints / "lora" / "seed0", tmp_path / commit)
+    fetched = []
+
+    def fetch(repository, *, revision=None, allow_patterns=None):
+        assert "*.bin" not in allow_patterns  # pickles are not even fetched
+        fetched.append((repository, revision))
+        if repository == "me/gone":
+            raise LocalEntryNotFoundError("no network")
+        return str(tmp_path / commit)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
+    stored = prepared("mine=me/lora@v2", f"bare={checkpoints}/bare").experiment.stored[0]
+    assert (stored.where, stored.checkpoints[0].commit, stored.checkpoints[0].sha256) == ("me/lora@v2", commit, None)
+    assert fetched == [("me/lora", "v2")]
+    with pytest.raises(UserError, match=r"no directory me/gone, and the Hub does not give it at revision v3 \(LocalE"):
+        prepared("mine=me/gone@v3", f"bare={checkpoints}/bare")
 
 
 def test_an_experiment_of_trained_arms_alone_says_nothing_of_stored_ones(tmp_path):
