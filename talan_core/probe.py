@@ -14,6 +14,7 @@ from talan_core.training.rendering import prompt_ids, render_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from peft import PeftModel
     from torch import nn
@@ -72,6 +73,24 @@ class Liveness:
             raise InactiveError(
                 f"The arm {arm.name} does nothing: its adapter changes no logit of the probe.",
                 "Train it with more --steps or a higher --learning-rate.",
+            )
+
+    def check_stored(self, name: str, directory: Path, *, with_block: bool) -> None:
+        """Raise where a checkpoint that was trained elsewhere does nothing: it may have been saved before training.
+
+        Args:
+            name: The arm's name.
+            directory: The checkpoint.
+            with_block: Whether it has a TALAN block that was trained; controls may do nothing.
+
+        Raises:
+            InactiveError: It changes no logit, or its block by itself changes none.
+        """
+        what = "it" if self.max_logit_change == 0 else "its block, switched off alone,"
+        if self.max_logit_change == 0 or (with_block and self.block_max_logit_change == 0):
+            raise InactiveError(
+                f"The checkpoint {directory} of {name} does nothing: {what} changes no logit of the probe.",
+                "Check that it was saved after training; for the backbone as it is, name the arm base.",
             )
 
 

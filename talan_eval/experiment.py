@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
+from talan_core.arms import parse_arm
 from talan_core.errors import UserError
 from talan_eval.generation_settings import GenerationSettings
 from talan_eval.result.contrast import ContrastSpec
@@ -96,6 +97,68 @@ class TrainingSource(BaseModel):
         return {key: value for key, value in write(self).items() if key != "weight" or value is not None}
 
 
+class StoredCheckpoint(BaseModel):
+    """One checkpoint of a stored arm.
+
+    Attributes:
+        seed: The seed that it stands for; 0 where its arm is one checkpoint.
+        sha256: Hash of all of its files that can change an answer; None for the Hub.
+        commit: Its commit on the Hub, or None for local files.
+        tokenizer: Hash of the tokenizer and chat template by which it is asked; None for the backbone's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int
+    sha256: str | None
+    commit: str | None = None
+    tokenizer: str | None = None
+
+
+class StoredArm(BaseModel):
+    """An arm that was trained elsewhere: checkpoints by seed, or one alone. How they were trained is not known.
+
+    Attributes:
+        name: As typed.
+        where: As typed: a directory or a Hub id, perhaps with ``{seed}`` in it.
+        form: "adapter", "arm" or "model"; see :class:`talan_core.found.FoundCheckpoint`.
+        what: What its checkpoints are, in words.
+        options: What is worth showing of the adapter.
+        base_model: The backbone that they say they were trained on: by the name of the experiment's own where it was
+            found to be that one; None where they name none.
+        checkpoints: By seed, ascending.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    where: str
+    form: str
+    what: str
+    options: dict[str, Any] = {}
+    base_model: str | None = None
+    checkpoints: tuple[StoredCheckpoint, ...]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that its checkpoints stand for."""
+        return tuple(one.seed for one in self.checkpoints)
+
+    @property
+    def is_asked_its_own_way(self) -> bool:
+        """Whether a checkpoint of it is asked with a tokenizer or chat template that is not the backbone's."""
+        return any(one.tokenizer is not None for one in self.checkpoints)
+
+    @property
+    def has_own_backbone(self) -> bool:
+        """Whether its weights stand in the place of the backbone's."""
+        return self.form == "model"
+
+    def at(self, seed: int) -> StoredCheckpoint:
+        """Return the checkpoint of a seed; a ``StopIteration`` is a bug of the caller."""
+        return next(one for one in self.checkpoints if one.seed == seed)
+
+
 class TunedBackbone(BaseModel):
     """A backbone and what goes with it: its own recipe, the same for all arms but for what is listed by arm.
 
@@ -135,6 +198,8 @@ class Experiment(BaseModel):
         backbones: Which weights are tuned, and how.
         arms: Canonical names; the first is the base of the primary contrast.
         fixed: Those of them that have no seeds, and are answered once.
+        stored: Those of them that were trained elsewhere; left out of the JSON where there is none, so that a
+            comparison of trained arms keeps its identity.
         contrasts: What is compared, the primary one first.
         seeds: Training seeds, the same for all arms that have seeds.
         confirm: Fresh seeds on which the best treatment is trained anew, with its base; 0 for none.
@@ -150,6 +215,7 @@ class Experiment(BaseModel):
     backbones: tuple[TunedBackbone, ...]
     arms: tuple[str, ...]
     fixed: tuple[str, ...] = ()
+    stored: tuple[StoredArm, ...] = ()
     contrasts: tuple[ContrastSpec, ...]
     seeds: tuple[int, ...]
     confirm: int = 0
@@ -158,6 +224,21 @@ class Experiment(BaseModel):
     device: str
     versions: dict[str, str]
     contaminated: int = 0
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in write(self).items() if key != "stored" or value}
+
+    def stored_arm(self, name: str) -> StoredArm | None:
+        """Return what is known of an arm that was trained elsewhere; None of one that is trained here, or not at all.
+
+        Whether an arm is trained is asked here: the name of a stored one may read like any other's.
+        """
+        return next((one for one in self.stored if one.name == name), None)
+
+    def trains(self, name: str) -> bool:
+        """Return whether an arm is trained here: neither a stored one nor the backbone as it is."""
+        return self.stored_arm(name) is None and parse_arm(name).has_seeds
 
     def to_json(self) -> JsonObject:
         """Return the JSON form, whose canonical hash is the identity."""

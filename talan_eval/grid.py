@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from talan_eval.experiment import file_name
@@ -11,7 +11,7 @@ from talan_eval.store.canonical import canonical_hash
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
-    from talan_eval.experiment import Experiment, TunedBackbone
+    from talan_eval.experiment import Experiment, StoredArm, TunedBackbone
     from talan_eval.store.canonical import JsonObject
 
 _HASH_LENGTH = 12
@@ -42,6 +42,7 @@ class Run:
         backbone: Backbone name.
         seed: Training seed.
         evaluations: One per benchmark, in the order of the experiment.
+        is_stored: Whether its checkpoint was trained elsewhere: then nothing has that name in the store.
     """
 
     cell_id: str
@@ -49,11 +50,12 @@ class Run:
     backbone: str
     seed: int
     evaluations: tuple[Evaluation, ...]
+    is_stored: bool = False
 
     def missing(self, finished: Container[str]) -> Run | None:
         """Return the run with what is not finished, or None when all its evaluations are."""
         rest = tuple(cell for cell in self.evaluations if cell.cell_id not in finished)
-        return Run(self.cell_id, self.arm, self.backbone, self.seed, rest) if rest else None
+        return replace(self, evaluations=rest) if rest else None
 
 
 def plan(experiment: Experiment) -> tuple[Run, ...]:
@@ -63,8 +65,8 @@ def plan(experiment: Experiment) -> tuple[Run, ...]:
         experiment: What was asked for.
 
     Returns:
-        One run per backbone, arm and seed; one per backbone of an arm without seeds. What is trained for a confirmation
-        is known when the others are read; see :func:`confirmation`.
+        One run per backbone, arm and seed; one per backbone of an arm without seeds. Of a stored arm the seeds that it
+        has. What is trained for a confirmation is known when the others are read; see :func:`confirmation`.
     """
     return _runs(experiment, experiment.arms, experiment.seeds)
 
@@ -80,21 +82,37 @@ def _runs(experiment: Experiment, arms: Sequence[str], seeds: Sequence[int]) -> 
     for backbone, asked in zip(experiment.backbones, everything["backbones"], strict=True):
         for place, seed in enumerate(seeds):
             for arm in arms:
-                if arm not in experiment.fixed:
-                    found.append(_run(everything, backbone, asked, arm, seed))
-                elif place == 0:
-                    found.append(_run(everything, backbone, asked, arm, _FIXED_SEED))
+                stored = experiment.stored_arm(arm)
+                own = _FIXED_SEED if arm in experiment.fixed else seed
+                if (arm in experiment.fixed and place > 0) or (stored is not None and own not in stored.seeds):
+                    continue
+                given = (
+                    _trained(everything, asked, arm, own) if stored is None else _given(everything, asked, stored, own)
+                )
+                found.append(_run(everything, backbone, asked, _Identified(arm, own, given, stored is not None)))
     return tuple(found)
 
 
-def _run(everything: JsonObject, backbone: TunedBackbone, asked: JsonObject, arm: str, seed: int) -> Run:
-    """Name a run after all that can change its checkpoint, and its evaluations after that and all that takes answers.
+@dataclass(frozen=True, slots=True)
+class _Identified:
+    """A checkpoint by all that can change it.
 
-    Which benchmarks are evaluated is no part of the first, and what a benchmark would be trained on no part of the
-    second: another benchmark, backbone, arm or seed in an experiment leaves the names of the others as they are.
+    Attributes:
+        arm: Its arm.
+        seed: Its seed.
+        digest: Hash of what can change it.
+        is_stored: Whether it was trained elsewhere.
     """
-    recipe = {**asked["training"], **asked.get("training_by_arm", {}).get(arm, {})}
-    training = canonical_hash(
+
+    arm: str
+    seed: int
+    digest: str
+    is_stored: bool
+
+
+def _trained(everything: JsonObject, asked: JsonObject, arm: str, seed: int) -> str:
+    """Return the hash of all that can change a checkpoint that is trained here; what is evaluated is no part of it."""
+    return canonical_hash(
         {
             "arm": arm,
             "seed": seed,
@@ -103,16 +121,42 @@ def _run(everything: JsonObject, backbone: TunedBackbone, asked: JsonObject, arm
                 for source in everything["train"]
             ],
             "backbone": asked["identity"],
-            "training": recipe,
+            "training": {**asked["training"], **asked.get("training_by_arm", {}).get(arm, {})},
             "operating_point": asked["operating_point"],
             **{key: everything[key] for key in ("device", "versions")},
         }
     )
-    label = f"{file_name(arm)}_seed-{seed}"
+
+
+def _given(everything: JsonObject, asked: JsonObject, stored: StoredArm, seed: int) -> str:
+    """Return the hash of a checkpoint that was trained elsewhere: its files, wherever they are, and what loads them."""
+    return canonical_hash(
+        {
+            "arm": stored.name,
+            "stored": stored.at(seed).model_dump(mode="json"),
+            "backbone": asked["identity"],
+            **{key: everything[key] for key in ("device", "versions")},
+        }
+    )
+
+
+def _run(everything: JsonObject, backbone: TunedBackbone, asked: JsonObject, named: _Identified) -> Run:
+    """Name a run after its checkpoint, and its evaluations after that and all that takes answers.
+
+    What a benchmark would be trained on is no part of these: another benchmark, backbone, arm or seed in an experiment
+    leaves the names of the others as they are.
+    """
+    label = f"{file_name(named.arm)}_seed-{named.seed}"
     evaluations = []
     for task in everything["tasks"]:
         wording = {key: value for key, value in task.items() if key not in _CHANGE_NO_ANSWER}
-        identity = {"training": training, "task": wording, **{key: asked[key] for key in ("eval_batch", "answering")}}
+        identity = {
+            "training": named.digest,
+            "task": wording,
+            **{key: asked[key] for key in ("eval_batch", "answering")},
+        }
         name = f"eval_{task['name']}_{label}_{canonical_hash(identity)[:_HASH_LENGTH]}"
         evaluations.append(Evaluation(name, task["name"]))
-    return Run(f"train_{label}_{training[:_HASH_LENGTH]}", arm, backbone.name, seed, tuple(evaluations))
+    how = "stored" if named.is_stored else "train"
+    cell_id = f"{how}_{label}_{named.digest[:_HASH_LENGTH]}"
+    return Run(cell_id, named.arm, backbone.name, named.seed, tuple(evaluations), named.is_stored)

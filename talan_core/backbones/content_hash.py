@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from talan_core.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _WEIGHTS: Final = ("*.safetensors", "*.bin")
 _VOCABULARY: Final = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "*.tiktoken")
@@ -42,17 +42,30 @@ def hash_files(directory: Path) -> str:
                 f"The directory {directory} holds no {what}.",
                 "Type --backbone with a directory into which model and tokenizer were saved by save_pretrained.",
             )
+    names = (file.relative_to(directory).as_posix() for file in _files(directory))
+    return hash_named(directory, sorted(name for name in names if can_change_an_answer(name)))
+
+
+def hash_named(directory: Path, names: Iterable[str]) -> str:
+    """Return the SHA-256 over names and bytes of some files of a directory.
+
+    Args:
+        directory: Where they are.
+        names: Their paths in it, with slashes, in the order in which they are hashed.
+
+    Raises:
+        UserError: A file cannot be read.
+    """
     digest = hashlib.sha256()
-    for name, path in sorted((file.relative_to(directory).as_posix(), file) for file in _files(directory)):
-        if not can_change_an_answer(name):
-            continue
+    for name in names:
         digest.update(name.encode() + b"\0")
+        path = directory / name
         try:
             with path.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
         except OSError as error:
             raise UserError(
-                f"The file {path} of the backbone cannot be read: {error.strerror}.",
+                f"The file {path} cannot be read: {error.strerror}.",
                 "Make it readable, or save the model into another directory, and run again.",
             ) from error
     return digest.hexdigest()

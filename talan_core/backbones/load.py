@@ -26,12 +26,14 @@ class Revision:
         commit: Commit hash on the Hub; None for a directory.
         sha256: Hash over every file of a local directory that can change an answer; None for a Hub id.
         note: How the weights came to be, where that matters.
+        template: A file with the chat template that stands in the place of the tokenizer's own; None for that.
     """
 
     location: str
     commit: str | None
     sha256: str | None
     note: str = ""
+    template: Path | None = None
 
 
 def locate(spec: BackboneSpec) -> Revision:
@@ -134,6 +136,8 @@ def load_tokenizer(revision: Revision) -> PreTrainedTokenizerBase:
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
         revision.location, revision=revision.commit, trust_remote_code=False
     )
+    if revision.template is not None:
+        tokenizer.chat_template = revision.template.read_text(encoding="utf-8")
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token

@@ -20,11 +20,13 @@ DOC = """Train both arms with paired seeds, evaluate them on the same items, and
 Writes report.md, result.json, manifest.json and the graded answers. Killed at any point, the same command goes on
 where it stopped, and cells that a comparison beside it has computed are taken from there. Options can also stand in
 an experiment file, or in the environment (TALAN_EVAL_SEEDS for --seeds). The default backbone and benchmarks are
-bundled: nothing is downloaded. To compare logs that you have, see talan-eval compare-logs.
+bundled: nothing is downloaded. An arm that was trained elsewhere is NAME=DIR, with {seed} in DIR where there is one for
+each seed: it is asked, and not trained. To compare logs that you have, see talan-eval compare-logs.
 """
 EXAMPLES = examples(
     "talan-eval compare --base lora --treat talan+lora --seeds 7",
     "talan-eval compare --base dora --treat 'talan[slots=4]+dora' --seeds 0,3,5 --tasks gsm8k_micro",
+    "talan-eval compare --base 'lora=runs/lora/seed{seed}' --treat mine=runs/mine --backbone micro",
     "talan-eval compare experiment.toml --dry-run",
 )
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from talan_core.arms import parse_arm
 from talan_eval.cli.remaining import spoken
+from talan_eval.pipeline.dry_run import arm_to_measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from talan_core.recipes.footprint import Footprint
     from talan_eval.execution.pilot import Pilot
+    from talan_eval.experiment import Experiment
     from talan_eval.grid import Run
     from talan_eval.intake.prepare import Prepared
     from talan_eval.pipeline.dry_run import Outlook
@@ -39,11 +40,12 @@ def lines(
         fresh = experiment.fresh_seeds
         yield f"then the best of them and its base again on seeds {fresh[0]} to {fresh[-1]} (not counted below)"
     yield f"Directory: {prepared.assignments[0].directory}"
+    yield from _stored(experiment)
     yield from found.problems
     missing = sum(len(run.evaluations) for run in found.missing)
     yield f"{'':<14}{'grid':>6}{'finished':>10}{'adopted':>9}{'to do':>7}"
-    every = sum(parse_arm(run.arm).has_seeds for run in found.runs)
-    trainings = len(_trainings(found))
+    every = sum(experiment.trains(run.arm) for run in found.runs)
+    trainings = len(_trainings(prepared, found))
     taken = len(found.trainings_offered)
     yield f"{'fine-tunings':<14}{every:>6}{every - trainings - taken:>10}{taken:>9}{trainings:>7}"
     total = sum(len(run.evaluations) for run in found.runs)
@@ -53,7 +55,8 @@ def lines(
         return
     yield from _recipes(prepared)
     yield _work(prepared, found)
-    yield from footprint_lines(footprints or {}, prepared.experiment.contrasts[0].treatment)
+    if footprints:
+        yield from footprint_lines(footprints, arm_to_measure(prepared.experiment, found))
     if pilots:
         yield from _estimates(prepared, found, pilots)
     yield f"Nothing was written.{'' if pilots else ' Time and disk are measured by a pilot: --pilot'}"
@@ -67,16 +70,25 @@ def _compared(contrasts: Sequence[ContrastSpec]) -> str:
     return "; ".join(f"{', '.join(names)} against {base}" for base, names in treatments.items())
 
 
-def _trainings(found: Outlook) -> list[Run]:
+def _stored(experiment: Experiment) -> Iterator[str]:
+    """Say which arms were trained elsewhere, and how many of their checkpoints there are."""
+    for one in experiment.stored:
+        where = f"{one.what}, {one.where}"
+        many = f"seeds {', '.join(map(str, one.seeds))}" if one.name not in experiment.fixed else "one checkpoint"
+        asked = ", asked with its own tokenizer or chat template" if one.is_asked_its_own_way else ""
+        yield f"{one.name} is stored ({where}; {many}{asked}): nothing is trained for it"
+
+
+def _trainings(prepared: Prepared, found: Outlook) -> list[Run]:
     there = found.trained | found.trainings_offered
-    return [run for run in found.missing if run.cell_id not in there and parse_arm(run.arm).has_seeds]
+    return [run for run in found.missing if run.cell_id not in there and prepared.experiment.trains(run.arm)]
 
 
 def _work(prepared: Prepared, found: Outlook) -> str:
     """Say how many steps and answers are to come."""
     sizes = {task.name: task.n_items * task.generation.samples for task in prepared.experiment.tasks}
     steps = {one.backbone: one.training.steps_for(prepared.experiment.n_train) for one in prepared.assignments}
-    of_training = sum(steps[run.backbone] for run in _trainings(found))
+    of_training = sum(steps[run.backbone] for run in _trainings(prepared, found))
     answers = sum(sizes[cell.task] for run in found.missing for cell in run.evaluations)
     return f"work    {of_training:,} training steps, {answers:,} answers"
 
@@ -85,7 +97,7 @@ def _estimates(prepared: Prepared, found: Outlook, pilots: Mapping[str, Pilot]) 
     sizes = {task.name: task.n_items for task in prepared.experiment.tasks}
     steps = {one.backbone: one.training.steps_for(prepared.experiment.n_train) for one in prepared.assignments}
     side_by_side = min(prepared.workers, len(found.missing))
-    trained = _trainings(found)
+    trained = _trainings(prepared, found)
     work = sum(steps[run.backbone] * pilots[run.backbone].step_seconds for run in trained)
     work += sum(
         sizes[cell.task] * pilots[run.backbone].item_seconds[cell.task]
@@ -94,11 +106,11 @@ def _estimates(prepared: Prepared, found: Outlook, pilots: Mapping[str, Pilot]) 
     )
     disk = float(sum(pilots[run.backbone].checkpoint_bytes for run in trained))
     disk += sum(sizes[c.task] * pilots[run.backbone].item_bytes for run in found.missing for c in run.evaluations)
-    measured = prepared.experiment.contrasts[0].treatment
     for name, pilot in pilots.items():
         where = f" on {name}" if len(pilots) > 1 else ""
+        step = f"{pilot.step_seconds:.3f} s a training step, " if prepared.experiment.trains(pilot.arm) else ""
         yield (
-            f"Measured now on {measured}{where}, one process: {pilot.step_seconds:.3f} s a training step, up to "
+            f"Measured now on {pilot.arm}{where}, one process: {step}up to "
             f"{max(pilot.item_seconds.values()):.3f} s an answer (longest prompts first), {pilot.start_seconds:.0f} s "
             "to start a worker"
         )
@@ -111,7 +123,8 @@ def _estimates(prepared: Prepared, found: Outlook, pilots: Mapping[str, Pilot]) 
     )
     device = f", {_size(on_device)} on the device" if on_device else ""
     yield f"memory  {_size(memory)} a worker{device}; {_size(memory * side_by_side)} together"
-    yield f"disk    {_size(disk)} ({_size(max(pilot.checkpoint_bytes for pilot in pilots.values()))} a checkpoint)"
+    each = f" ({_size(max(pilot.checkpoint_bytes for pilot in pilots.values()))} a checkpoint)" if trained else ""
+    yield f"disk    {_size(disk)}{each}"
 
 
 def _recipes(prepared: Prepared) -> Iterator[str]:

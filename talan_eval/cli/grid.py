@@ -84,19 +84,18 @@ def _perform(request: CompareRequest, file: Path | None, console: Console) -> No
 def _dry_run(console: Console, prepared: Prepared, *, pilot: bool) -> None:
     from talan_eval.cli.estimate import lines  # noqa: PLC0415 - see perform_grid
     from talan_eval.intake.room import estimated  # noqa: PLC0415 - as above
-    from talan_eval.pipeline.dry_run import outlook  # noqa: PLC0415 - as above
+    from talan_eval.pipeline.dry_run import arm_to_measure, outlook  # noqa: PLC0415 - as above
 
     found = outlook(prepared)
-    of_arm = prepared.experiment.contrasts[0].treatment
-    needed = {run.backbone for run in found.missing}
-    footprints = {
-        one.backbone: estimated(one, of_arm, prepared.tokens) for one in prepared.assignments if one.backbone in needed
-    }
+    of_arm = arm_to_measure(prepared.experiment, found)
+    needed = [one for one in prepared.assignments if any(run.backbone == one.backbone for run in found.missing)]
+    trains = prepared.experiment.trains(of_arm)
+    footprints = {one.backbone: estimated(one, of_arm, prepared.tokens) for one in needed if trains}
     pilots = {}
     if pilot:
         from talan_eval.execution.pilot import measure  # noqa: PLC0415 - as above
 
-        pilots = {one.backbone: measure(one, of_arm) for one in prepared.assignments if one.backbone in needed}
+        pilots = {one.backbone: measure(one, of_arm) for one in needed}
     for line in lines(prepared, found, pilots, footprints):
         console.print(line, markup=False, soft_wrap=True)
 

@@ -27,6 +27,7 @@ EXAMPLES = examples(
 _WIDTH = 100
 _ACTIVE = ("base", "treat", "seeds", "backbone")
 _FOR_EXAMPLE: Final[Mapping[str, str | int | float | list[str]]] = {
+    "seeds": "7",
     "tasks": "gsm8k_micro,mbpp_micro",
     "fixed": ["lora"],
     "include_path": ["my_tasks"],
@@ -87,8 +88,9 @@ def experiment_file() -> str:
 def _entry(field: Field[Any]) -> str:
     name, default = field.name.rstrip("_"), field.default
     comment = textwrap.fill(field.metadata["help"], _WIDTH, initial_indent="# ", subsequent_indent="# ")
-    if default is None or default == ():
-        return f"\n{comment}\n# {name} = {json.dumps(_FOR_EXAMPLE[name])}  # for example\n"
-    value = json.dumps(str(default) if isinstance(default, Path) else default)
     mark = "" if field.name in _ACTIVE else "# "
+    if default is None or default == ():
+        example = f"{name} = {json.dumps(_FOR_EXAMPLE[name])}"
+        return f"\n{comment}\n{example}\n" if mark == "" else f"\n{comment}\n# {example}  # for example\n"
+    value = json.dumps(str(default) if isinstance(default, Path) else default)
     return f"\n{comment}\n{mark}{name} = {value}\n"

@@ -53,7 +53,7 @@ class LiveProgress:
             console=console,
             transient=True,
         )
-        self._grid = self._bars.add_task("fine-tunings", total=workload.total, completed=workload.finished, rest="")
+        self._grid = self._bars.add_task(workload.noun, total=workload.total, completed=workload.finished, rest="")
         self._rows: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
@@ -107,7 +107,7 @@ class PlainProgress:
 
     def __enter__(self) -> Self:
         """Say what will be done."""
-        self._console.print(f"{self._workload.total} fine-tunings, {self._done} of them finished before")
+        self._console.print(f"{self._workload.total} {self._workload.noun}, {self._done} of them finished before")
         return self
 
     def __exit__(

@@ -123,7 +123,7 @@ class Forecast:
         self._left = {
             run.cell_id: _Left(
                 1,
-                0 if run.cell_id in self.workload.trained else self.workload.steps[run.backbone],
+                0 if run.is_stored or run.cell_id in self.workload.trained else self.workload.steps[run.backbone],
                 {cell.task: self.workload.items[cell.task] for cell in run.evaluations},
             )
             for run in self.workload.runs

@@ -164,6 +164,8 @@ def _cells(one: ExperimentStatus | Unlisted) -> Iterator[str]:
             "Its report.md and result.json can be read as they are.",
         )
     yield f"{one.directory}: {_state(one)}{f' by {one.holder}' if one.holder else ''}"
+    for arm in one.experiment.stored:
+        yield f"stored    {arm.what}, {arm.where}: {arm.name}"
     for cell in one.cells:
         what = cell.task or "training"
         yield f"{cell.status:<9} {what:<20} {cell.arm} seed {cell.seed}"

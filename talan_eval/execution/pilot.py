@@ -15,8 +15,10 @@ from talan_core.errors import UserError
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
+    from transformers import PreTrainedTokenizerBase
+
     from talan_eval.execution.run_worker import RunWorker
-    from talan_eval.generation.backend import Generator
+    from talan_eval.generation.backend import Checkpoint, Generator
     from talan_eval.intake.assignment import Assignment
 
 _STEPS = 3
@@ -29,6 +31,7 @@ class Pilot:
     """What was measured.
 
     Attributes:
+        arm: What was measured.
         start_seconds: To load libraries, tokenizer and benchmarks; once for each worker.
         step_seconds: A training step, the first one left out.
         item_seconds: An answer with its grade, by benchmark, in a batch of the longest prompts: others are faster.
@@ -38,6 +41,7 @@ class Pilot:
         item_bytes: Size of a kept answer.
     """
 
+    arm: str
     start_seconds: float
     step_seconds: float
     item_seconds: dict[str, float]
@@ -48,7 +52,7 @@ class Pilot:
 
 
 def measure(assignment: Assignment, arm: str) -> Pilot:
-    """Train an arm for a few steps and answer one batch of each benchmark; nothing is kept.
+    """Train an arm for a few steps, if it is trained here, and answer one batch of each benchmark; nothing is kept.
 
     Args:
         assignment: The experiment, as a worker sees it.
@@ -89,32 +93,26 @@ def _measured(assignment: Assignment, arm: str) -> Pilot:
     began = time.perf_counter()
     import torch  # noqa: PLC0415 - heavy, only in this process
 
-    from talan_core.quiet import library_warnings_silenced  # noqa: PLC0415 - as above
-    from talan_core.training.fit import fit  # noqa: PLC0415 - as above
     from talan_eval.execution.run_worker import RunWorker  # noqa: PLC0415 - as above
-    from talan_eval.generation.backend import Checkpoint  # noqa: PLC0415 - as above
 
     torch.set_num_threads(assignment.threads)
     worker = RunWorker(assignment, assignment.device)
     start_seconds = time.perf_counter() - began
-    model = worker.built(arm, _SEED)
     ticks: list[float] = []
+    checkpoint_bytes = 0
+    stored = next((key for key in assignment.stored if key[0] == arm), None)
     with tempfile.TemporaryDirectory() as directory:
-        fit(
-            model,
-            worker.tokenizer,
-            worker.examples,
-            assignment.recipe_of(arm).with_steps(_STEPS),
-            seed=_SEED,
-            work_dir=Path(directory) / "work",
-            on_step=lambda *_: ticks.append(time.perf_counter()),
-        )
-        with library_warnings_silenced():
-            model.save_pretrained(directory)
-        checkpoint_bytes = sum(path.stat().st_size for path in Path(directory).rglob("*") if path.is_file())
-        with worker.engine_for(arm).open(Checkpoint(Path(directory), trained=model)) as generator:
-            answered = {name: _answered(worker, generator, name) for name in assignment.tasks}
+        if stored is None:
+            checkpoint = _trained(worker, arm, Path(directory), ticks)
+            checkpoint_bytes = sum(path.stat().st_size for path in Path(directory).rglob("*") if path.is_file())
+        else:
+            checkpoint = assignment.stored[stored].checkpoint()
+        seed = _SEED if stored is None else stored[1]
+        with worker.engine_for(arm, seed).open(checkpoint) as generator:
+            tokenizer = worker.tokenizer_of(arm, seed)
+            answered = {name: _answered(worker, generator, tokenizer, name) for name in assignment.tasks}
     return Pilot(
+        arm=arm,
         start_seconds=start_seconds,
         step_seconds=(ticks[-1] - ticks[0]) / (len(ticks) - 1) if len(ticks) > 1 else 0.0,
         item_seconds={name: seconds for name, (seconds, _) in answered.items()},
@@ -125,7 +123,30 @@ def _measured(assignment: Assignment, arm: str) -> Pilot:
     )
 
 
-def _answered(worker: RunWorker, generator: Generator, name: str) -> tuple[float, float]:
+def _trained(worker: RunWorker, arm: str, directory: Path, ticks: list[float]) -> Checkpoint:
+    """Train an arm for a few steps, noting when each ended, and save it."""
+    from talan_core.quiet import library_warnings_silenced  # noqa: PLC0415 - heavy
+    from talan_core.training.fit import fit  # noqa: PLC0415 - as above
+    from talan_eval.generation.backend import Checkpoint  # noqa: PLC0415 - as above
+
+    model = worker.built(arm, _SEED)
+    fit(
+        model,
+        worker.tokenizer,
+        worker.examples,
+        worker.assignment.recipe_of(arm).with_steps(_STEPS),
+        seed=_SEED,
+        work_dir=directory / "work",
+        on_step=lambda *_: ticks.append(time.perf_counter()),
+    )
+    with library_warnings_silenced():
+        model.save_pretrained(str(directory))
+    return Checkpoint(directory, trained=model)
+
+
+def _answered(
+    worker: RunWorker, generator: Generator, tokenizer: PreTrainedTokenizerBase, name: str
+) -> tuple[float, float]:
     """Answer one batch of the longest prompts; return seconds and bytes of an answer."""
     from talan_eval.generation.evaluate import evaluate  # noqa: PLC0415 - heavy
     from talan_eval.records.samples import write_samples  # noqa: PLC0415 - as above
@@ -134,6 +155,6 @@ def _answered(worker: RunWorker, generator: Generator, name: str) -> tuple[float
     longest = sorted(benchmark.items, key=lambda item: -len(item.prompt))[: worker.assignment.eval_batch]
     kept = tuple(item for item in benchmark.items if item in longest)
     began = time.perf_counter()
-    evaluation = evaluate(generator, worker.tokenizer, replace(benchmark, items=kept), len(kept))
+    evaluation = evaluate(generator, tokenizer, replace(benchmark, items=kept), len(kept))
     seconds = time.perf_counter() - began
     return seconds / len(kept), len(write_samples(evaluation.samples)) / len(kept)

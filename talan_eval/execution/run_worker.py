@@ -17,6 +17,7 @@ import torch
 from talan_core.arms import build, parse_arm
 from talan_core.backbones.load import load_model
 from talan_core.errors import UserError
+from talan_core.found import find_checkpoint
 from talan_core.portable import make_portable
 from talan_core.quiet import library_warnings_silenced
 from talan_core.training.data import Example, Mixture, encode
@@ -28,7 +29,7 @@ from talan_eval.execution.attempts import failure_of
 from talan_eval.execution.events import Event
 from talan_eval.generation.backend import BackendOptions, BlockShape, Checkpoint, Prompt
 from talan_eval.generation.evaluate import evaluate
-from talan_eval.generation.prompts import open_tokenizer
+from talan_eval.generation.prompts import frame_of, open_tokenizer
 from talan_eval.generation.registry import make_backend
 from talan_eval.intake.training_data import load_training_data
 from talan_eval.records.samples import write_samples
@@ -40,7 +41,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from peft import PeftModel
+    from transformers import PreTrainedTokenizerBase
 
+    from talan_core.backbones.load import Revision
     from talan_core.plain import PlainModel
     from talan_core.training.data import EncodedData
     from talan_core.training.trainer import TrainingLog
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
     from talan_eval.store.failures import Failure
 
 TRAINING_LOG = "training.json"
+_DIGEST_LENGTH: Final = 16
 _HELD_OUT: Final = 16
 """Examples whose loss is measured while an arm is trained: enough to see that it falls, and cheap."""
 
@@ -98,6 +102,7 @@ class RunWorker:
             recipe.dtype, device, assignment.eval_batch, recipe.quantization, divided=assignment.gpus > 1
         )
         self.backend = make_backend(assignment.backend, options)
+        self._tokenizers: dict[Revision, PreTrainedTokenizerBase] = {}
         self._engine: tuple[BlockShape | None, Engine] | None = None
         self._engine_stack = ExitStack()
         weakref.finalize(self, self._engine_stack.close)
@@ -167,12 +172,26 @@ class RunWorker:
     def _perform(self, run: Run, report: Callable[[Event], None]) -> tuple[Failure, ...]:
         with ExitStack() as opened:
             try:
-                directory = self.store.checkpoint(run.cell_id)
-                checkpoint = self._train(run, report) if directory is None else self._sealed(run, directory)
-                generator = opened.enter_context(self.engine_for(run.arm).open(checkpoint))
+                checkpoint = self._given(run) if run.is_stored else self._made(run, report)
+                generator = opened.enter_context(self.engine_for(run.arm, run.seed).open(checkpoint))
             except Exception as error:  # noqa: BLE001 - whatever one run does, the others go on; the traceback is kept
                 return (failure_of(run, run.cell_id, "", error),)
             return self._answer(generator, run, report)
+
+    def _given(self, run: Run) -> Checkpoint:
+        """Return the checkpoint of a stored arm, whose files must be those that the experiment was declared with."""
+        source = self.assignment.stored[run.arm, run.seed]
+        if source.sha256 is not None and find_checkpoint(source.directory).sha256() != source.sha256:
+            raise UserError(
+                f"The checkpoint {source.directory} of the stored arm {run.arm} was changed meanwhile.",
+                "Give the same command again when nothing writes there any more: what was asked of it is asked again.",
+            )
+        return source.checkpoint()
+
+    def _made(self, run: Run, report: Callable[[Event], None]) -> Checkpoint:
+        """Return the checkpoint of an arm that is trained here, which is trained now where it is not there."""
+        directory = self.store.checkpoint(run.cell_id)
+        return self._train(run, report) if directory is None else self._sealed(run, directory)
 
     def _answer(self, generator: Generator, run: Run, report: Callable[[Event], None]) -> tuple[Failure, ...]:
         failures = []
@@ -186,10 +205,19 @@ class RunWorker:
                 report(Event(run.cell_id, run.arm, run.seed, "sealed", done, len(run.evaluations), cell.task))
         return tuple(failures)
 
-    def engine_for(self, arm: str) -> Engine:
+    def tokenizer_of(self, arm: str, seed: int) -> PreTrainedTokenizerBase:
+        """Return the tokenizer by which a checkpoint is asked: the backbone's, or that which a stored one brings."""
+        source = self.assignment.stored.get((arm, seed))
+        if source is None or source.tokenizer is None:
+            return self.tokenizer
+        if source.tokenizer not in self._tokenizers:
+            self._tokenizers[source.tokenizer] = open_tokenizer(source.tokenizer, self.assignment.generation)
+        return self._tokenizers[source.tokenizer]
+
+    def engine_for(self, arm: str, seed: int) -> Engine:
         """Return the live engine if it takes the block of an arm, else a new one in its place."""
-        block = parse_arm(arm).block
-        shape = None if block is None else BlockShape.of(block.config(self.assignment.operating_point))
+        block = self.assignment.block_of(arm, seed)
+        shape = None if block is None else BlockShape.of(block)
         if self._engine is None or self._engine[0] != shape:
             self._engine = None
             self._engine_stack.close()
@@ -235,7 +263,7 @@ class RunWorker:
         return fit(
             model,
             self.tokenizer,
-            self.examples,
+            self.examples if parse_arm(run.arm).has_seeds else (),
             self.assignment.recipe_of(run.arm),
             seed=run.seed,
             work_dir=self.store.training_dir(run.cell_id),
@@ -263,14 +291,19 @@ class RunWorker:
             )
 
     def _evaluate(self, generator: Generator, run: Run, cell: Evaluation, report: Callable[[Event], None]) -> None:
-        benchmark = self.benchmarks[cell.task]
-        weights = self.store.checkpoint_digest(run.cell_id)
+        benchmark, tokenizer = self.benchmarks[cell.task], self.tokenizer_of(run.arm, run.seed)
+        source = self.assignment.stored.get((run.arm, run.seed))
+        weights = self.store.checkpoint_digest(run.cell_id) if source is None else source.digest[:_DIGEST_LENGTH]
         began = time.perf_counter()
-        probe = generator.liveness(Prompt(render_prompt(self.tokenizer, benchmark.items[0].prompt)))
-        probe.check(parse_arm(run.arm))
+        probe = generator.liveness(Prompt(render_prompt(tokenizer, benchmark.items[0].prompt)))
+        if source is None:
+            probe.check(parse_arm(run.arm))
+        elif not source.whole:
+            learned = source.block is not None and source.block.scope != "frozen"
+            probe.check_stored(run.arm, source.directory, with_block=learned)
         evaluation = evaluate(
             generator,
-            self.tokenizer,
+            tokenizer,
             benchmark,
             self.assignment.eval_batch,
             tier=self.assignment.sandbox_tier,
@@ -289,7 +322,8 @@ class RunWorker:
                 "seed": run.seed,
                 "task": cell.task,
                 "weights": weights,
-                **asdict(probe),
+                **({} if source is not None and source.whole else asdict(probe)),
+                "frame": frame_of(tokenizer, self.assignment.generation),
                 "own_settings": asdict(generator.own_settings),
                 "sandbox": evaluation.sandbox,
                 "disagreements": evaluation.disagreements,

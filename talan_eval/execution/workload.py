@@ -37,6 +37,11 @@ class Workload:
         return f"{arm} seed {seed}" + (f" on {where[run]}" if run in where else "")
 
     @property
+    def noun(self) -> str:
+        """What its runs are: fine-tunings, unless some are of arms that were trained elsewhere."""
+        return "runs" if any(run.is_stored for run in self.runs) else "fine-tunings"
+
+    @property
     def total(self) -> int:
         """All runs of the experiment."""
         return len(self.runs) + self.finished

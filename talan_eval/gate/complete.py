@@ -99,6 +99,7 @@ def _from_experiment(result: Result, contrast: Contrast, least: float) -> Iterat
     declared, seeds = experiment.get("tasks"), experiment.get("seeds")
     if not isinstance(declared, list) or not isinstance(seeds, list):
         return
+    seeds = _seeds_of(experiment, contrast, seeds)
     backbones = _backbones(experiment)
     named = list(zip(contrast.cells, cell_names(result, contrast), strict=True))
     for task in _records(declared):
@@ -110,6 +111,21 @@ def _from_experiment(result: Result, contrast: Contrast, least: float) -> Iterat
             yield from (Gap(f"{one}/{task.get('name')}", "not in the result") for one in backbones if one not in there)
         for cell, name in of_task:
             yield from _gaps(cell, name, (seeds, task.get("n_items")), least)
+
+
+def _seeds_of(experiment: dict[str, JsonValue], contrast: Contrast, seeds: Sequence[JsonValue]) -> list[JsonValue]:
+    """Return the seeds that both arms were declared with; stored ones may have fewer than the experiment."""
+    fixed = experiment.get("fixed")
+    alone = set(map(str, fixed)) if isinstance(fixed, list) else set()
+    if {contrast.base, contrast.treatment} <= alone:
+        return [0]  # one pair of checkpoints
+    owned = {
+        str(one.get("name")): [two.get("seed") for two in _records(one.get("checkpoints"))]
+        for one in _records(experiment.get("stored"))
+        if str(one.get("name")) not in alone
+    }
+    arms = [owned[arm] for arm in (contrast.base, contrast.treatment) if arm in owned]
+    return [seed for seed in seeds if all(seed in own for own in arms)]
 
 
 def _backbones(experiment: dict[str, JsonValue]) -> tuple[str, ...]:

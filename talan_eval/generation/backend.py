@@ -96,11 +96,15 @@ class Checkpoint:
 
     Attributes:
         directory: What ``save_pretrained`` wrote; None for the bare backbone.
+        backbone: Where the weights are that stand in the place of the engine's backbone; None for that.
+        tokenizer: Where the tokenizer is by which it is asked; None for that of the engine's backbone.
         trained: The same as a model of this process that was just trained, which spares a backend that can use it the
             loading. It answers as the directory does. It is neither copied nor compared.
     """
 
     directory: Path | None
+    backbone: Revision | None = None
+    tokenizer: Revision | None = None
     trained: PeftModel | PlainModel | None = field(default=None, compare=False, repr=False)
 
 
@@ -188,7 +192,7 @@ class Generator(Protocol):
 
     @property
     def own_settings(self) -> OwnSettings:
-        """What is used of the model's own generation settings; the same for all checkpoints on a backbone."""
+        """What is used of the model's own generation settings; the same for all checkpoints on one backbone."""
         ...
 
     @property

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from talan_core.errors import UserError
 from talan_core.training.rendering import prompt_ids
 from talan_core.training.template_date import fix_date, reads_date
 from talan_eval.tasks.lm_eval_task import is_generated
+
+QUESTION: Final = "QUESTION"
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,18 +84,31 @@ def chat_renderer(tokenizer: PreTrainedTokenizerBase, settings: GenerationSettin
     return render
 
 
+def frame_of(tokenizer: PreTrainedTokenizerBase, settings: GenerationSettings) -> str:
+    """Return what a tokenizer's chat template writes around a question, which stands as ``QUESTION``."""
+    render = chat_renderer(tokenizer, settings)
+    return QUESTION if render is None else render([{"role": "user", "content": QUESTION}])
+
+
 def has_thinking_switch(tokenizer: PreTrainedTokenizerBase) -> bool:
     """Tell whether a tokenizer's chat template knows ``enable_thinking``."""
     return "enable_thinking" in str(tokenizer.chat_template)
 
 
-def check_backbone(revision: Revision, settings: GenerationSettings, benchmarks: Sequence[Benchmark]) -> None:
+def check_backbone(
+    revision: Revision,
+    settings: GenerationSettings,
+    benchmarks: Sequence[Benchmark],
+    *,
+    tokenizer_at: Revision | None = None,
+) -> None:
     """Raise where a backbone cannot be asked as wanted; reads its tokenizer and configuration, not its weights.
 
     Args:
         revision: Where the backbone is.
         settings: How to ask.
         benchmarks: What to ask.
+        tokenizer_at: Where the tokenizer is by which it is asked; None for its own.
 
     Raises:
         UserError: It has no thinking switch but is to think, or a prompt does not fit.
@@ -101,7 +116,7 @@ def check_backbone(revision: Revision, settings: GenerationSettings, benchmarks:
     from lm_eval.models.utils import resolve_max_length  # noqa: PLC0415 - heavy
     from transformers import AutoConfig  # noqa: PLC0415 - heavy
 
-    tokenizer = open_tokenizer(revision, settings)
+    tokenizer = open_tokenizer(tokenizer_at or revision, settings)
     if settings.thinking and not has_thinking_switch(tokenizer):
         raise UserError(
             f"The chat template of {revision.location} has no switch for thinking.",

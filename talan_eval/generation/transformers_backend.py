@@ -97,14 +97,15 @@ class TransformersEngine:
     @contextlib.contextmanager
     def open(self, checkpoint: Checkpoint) -> Iterator[TransformersGenerator]:
         """Open a checkpoint."""
-        yield TransformersGenerator(self._model(checkpoint), self._tokenizer, self._options.batch_size)
+        tokenizer = self._tokenizer if checkpoint.tokenizer is None else load_tokenizer(checkpoint.tokenizer)
+        yield TransformersGenerator(self._model(checkpoint), tokenizer, self._options.batch_size)
 
     def _model(self, checkpoint: Checkpoint) -> PeftModel | PlainModel | PreTrainedModel:
         if checkpoint.trained is not None:
             return checkpoint.trained
         device = torch.device(self._options.device)
         backbone = load_model(
-            self._backbone,
+            checkpoint.backbone or self._backbone,
             self._options.dtype,
             device,
             quantization=self._options.quantization,

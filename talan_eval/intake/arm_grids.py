@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Final
 from talan_core.arms import parse_arm
 from talan_core.bounded import shown
 from talan_core.errors import UserError, refuse
+from talan_eval.intake.stored_arms import SEED, read_stored
 from talan_eval.result.contrast import declare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from talan_eval.intake.stored_arms import StoredPlace
     from talan_eval.result.contrast import ContrastSpec
 
 MOST_ARMS: Final = 200
@@ -30,14 +32,32 @@ class Arms:
     """The arms of an experiment and what is compared.
 
     Attributes:
-        names: Canonical, the base first.
+        names: Canonical, the base first; of stored ones as typed.
         fixed: Those without seeds.
         contrasts: The primary one first.
+        stored: Those that were trained elsewhere.
     """
 
     names: tuple[str, ...]
     fixed: tuple[str, ...]
     contrasts: tuple[ContrastSpec, ...]
+    stored: tuple[StoredPlace, ...] = ()
+
+    @property
+    def unstored(self) -> tuple[str, ...]:
+        """Those that are made here: trained, or the backbone as it is."""
+        elsewhere = {one.name for one in self.stored}
+        return tuple(name for name in self.names if name not in elsewhere)
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Those that are trained here."""
+        return tuple(name for name in self.unstored if parse_arm(name).has_seeds)
+
+    @property
+    def have_seeds(self) -> bool:
+        """Whether any arm has seeds."""
+        return len(self.fixed) < len(self.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +66,7 @@ class AskedArms:
 
     Attributes:
         base: With what is compared.
-        treatments: What is compared with it; each may be a grid such as ``talan[slots=1|2]+lora``.
+        treatments: What is compared with it; each may be a grid such as ``talan[slots=1|2]+lora``, or ``NAME=WHERE``.
         fixed: Arms of which one checkpoint is taken as it is.
         every_pair: Whether all pairs are compared.
         independent: Whether the seeds of different arms are independent.
@@ -68,31 +88,55 @@ def read_arms(asked: AskedArms) -> Arms:
         UserError: An arm that does not exist, that is named twice, or is compared with itself; a fixed one that is not
             there; too many of them. One error names all that is wrong.
     """
-    count = sum(len(written_out(text)) for text in (asked.base, *asked.treatments))
-    if count > MOST_ARMS and not asked.confirmed:
-        raise UserError(f"{count} arms are more than {MOST_ARMS}.", "Type --yes as well if so many are to be trained.")
     problems: list[UserError] = []
-    typed: dict[str, list[str]] = {}
+    written: list[tuple[str, StoredPlace | None]] = []
     for text in (asked.base, *asked.treatments):
-        for one in written_out(text):
-            try:
-                typed.setdefault(parse_arm(one).name, []).append(one)
-            except UserError as error:
-                problems.append(error)
-    if len(written_out(asked.base)) > 1:
-        problems.append(
-            UserError(f"The base {asked.base!r} is a grid of arms.", "Name one arm as --base; --treat may be a grid.")
-        )
+        try:
+            place = read_stored(text)
+        except UserError as error:
+            problems.append(error)
+            continue
+        each = written_out(text) if place is None else (text,)
+        written += [(one, place) for one in each]
+        if text == asked.base and len(each) > 1:
+            fix = "Name one arm as --base; --treat may be a grid."
+            problems.append(UserError(f"The base {asked.base!r} is a grid of arms.", fix))
+    if len(written) > MOST_ARMS and not asked.confirmed:
+        fix = "Type --yes as well if so many are to be trained."
+        raise UserError(f"{len(written)} arms are more than {MOST_ARMS}.", fix)
+    typed, unknown = _named(written)
+    problems += unknown
     problems += [_named_twice(name, texts, asked) for name, texts in typed.items() if len(texts) > 1]
-    names = tuple(typed)
-    fixed = _fixed(asked, names, problems)
-    contrasts = declare(names, fixed, every_pair=asked.every_pair, independent=asked.independent)
+    names, stored = tuple(typed), tuple(dict.fromkeys(place for _, place in written if place is not None))
+    fixed = _fixed(asked, names, stored, problems)
+    contrasts = declare(
+        names, fixed, every_pair=asked.every_pair, independent=asked.independent, pairs_of_checkpoints=True
+    )
     if not asked.treatments:
         problems.append(UserError("No arm is compared with the base.", "Name one: --treat talan+lora"))
-    elif not contrasts and not problems:
-        problems.append(UserError("No arm has training seeds.", "Name an arm that is trained: --treat talan+lora"))
     refuse(problems)
-    return Arms(names, fixed, contrasts)
+    return Arms(names, fixed, contrasts, stored)
+
+
+def _named(written: Sequence[tuple[str, StoredPlace | None]]) -> tuple[dict[str, list[str]], list[UserError]]:
+    """Return the arms by canonical name, each with the texts that stand for it, and what is no arm."""
+    typed: dict[str, list[str]] = {}
+    problems = []
+    for one, place in written:
+        try:
+            name = parse_arm(one).name if place is None else place.name
+        except UserError as error:
+            problems.append(_as_path(one) if "/" in one else error)
+            continue
+        typed.setdefault(name, []).append(one)
+    return typed, problems
+
+
+def _as_path(text: str) -> UserError:
+    return UserError(
+        f"The arm {shown(text)} looks like a place, and a stored arm has a name.",
+        f"Type NAME=WHERE, as in mine={text}",
+    )
 
 
 def written_out(text: str) -> tuple[str, ...]:
@@ -128,14 +172,27 @@ def _choices(options: str) -> list[str]:
     return [",".join(chosen) for chosen in product(*values)]
 
 
-def _fixed(asked: AskedArms, names: Sequence[str], problems: list[UserError]) -> tuple[str, ...]:
-    wanted = [name for name in names if not parse_arm(name).has_seeds]
+def _fixed(
+    asked: AskedArms, names: Sequence[str], stored: Sequence[StoredPlace], problems: list[UserError]
+) -> tuple[str, ...]:
+    """Return the arms without seeds: the backbone as it is, single checkpoints, and what was declared so."""
+    places = {place.name: place for place in stored}
+    wanted = [
+        name for name in names if (not places[name].has_seeds if name in places else not parse_arm(name).has_seeds)
+    ]
     for text in asked.fixed:
         try:
-            name = parse_arm(text).name
+            name = text if text in places else parse_arm(text).name
         except UserError as error:
             problems.append(error)
             continue
+        if name in places and places[name].has_seeds:
+            problems.append(
+                UserError(
+                    f"--fixed {name}: a fixed arm is one checkpoint, and {places[name].where} is one for each seed.",
+                    f"Name one of them, {name}={places[name].where.replace(SEED, '0')}, or leave --fixed out.",
+                )
+            )
         if name not in names:
             problems.append(
                 UserError(
@@ -148,6 +205,11 @@ def _fixed(asked: AskedArms, names: Sequence[str], problems: list[UserError]) ->
 
 
 def _named_twice(name: str, texts: Sequence[str], asked: AskedArms) -> UserError:
+    if any(read_stored(text) is not None for text in texts):
+        said = " and ".join(repr(text) for text in texts)
+        return UserError(
+            f"The arm {name!r} is named twice, {said}.", f"Give the stored one a name of its own: my-{name}=DIR"
+        )
     if len(asked.treatments) == 1 and len(texts) == 2 and set(texts) == {asked.base, *asked.treatments}:  # noqa: PLR2004 - base and treatment
         return UserError(
             f"The arms are the same: --base and --treat are both {name!r}.",

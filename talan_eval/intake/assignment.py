@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from talan_core.arms import parse_arm
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -14,10 +16,47 @@ if TYPE_CHECKING:
     from talan_core.config import TalanConfig
     from talan_core.training_settings import TrainingSettings
     from talan_eval.experiment import TrainingSource
+    from talan_eval.generation.backend import Checkpoint
     from talan_eval.generation_settings import GenerationSettings
     from talan_eval.intake.training_names import TrainingNames
     from talan_eval.sandbox.tiers import Tier
     from talan_eval.tasks.task_sources import TaskSources
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSource:
+    """A checkpoint that was trained elsewhere.
+
+    Attributes:
+        directory: Where it is, absolute.
+        whole: Whether it is a model and nothing else: it is loaded in the backbone's place.
+        has_backbone: Whether the backbone's weights are taken from its directory, which those of a whole model are.
+        block: The configuration of its TALAN block, or None.
+        sha256: Hash of its files when the experiment was checked; None for the Hub, whose commits do not change.
+        commit: Commit on the Hub, or None.
+        tokenizer: Where the tokenizer and chat template are by which it is asked; None for the backbone's.
+    """
+
+    directory: Path
+    whole: bool
+    has_backbone: bool
+    block: TalanConfig | None
+    sha256: str | None
+    commit: str | None
+    tokenizer: Revision | None
+
+    def checkpoint(self) -> Checkpoint:
+        """Return it as a backend takes it."""
+        from talan_core.backbones.load import Revision  # noqa: PLC0415 - heavy
+        from talan_eval.generation.backend import Checkpoint  # noqa: PLC0415 - as above
+
+        own = Revision(str(self.directory), None, None) if self.has_backbone else None
+        return Checkpoint(None if self.whole else self.directory, backbone=own, tokenizer=self.tokenizer)
+
+    @property
+    def digest(self) -> str:
+        """What identifies its weights."""
+        return str(self.sha256 or self.commit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +84,7 @@ class Assignment:
         save_every: Time between two states of a training that are written to disk, to go on from; None for none.
         sandbox_tier: The boundary around model-written programs, found out before anything was computed; None where
             no task runs any.
+        stored: The checkpoints that were trained elsewhere, by arm and seed.
     """
 
     backbone: str
@@ -66,11 +106,19 @@ class Assignment:
     threads: int
     save_every: dt.timedelta | None
     sandbox_tier: Tier | None
+    stored: Mapping[tuple[str, int], StoredSource] = field(default_factory=dict)
 
     @property
     def generation(self) -> GenerationSettings:
         """How questions are put and answers are drawn."""
         return self.sources.settings
+
+    def block_of(self, arm: str, seed: int) -> TalanConfig | None:
+        """Return the configuration of an arm's block, by its name; None without one."""
+        if (arm, seed) in self.stored:
+            return self.stored[arm, seed].block
+        block = parse_arm(arm).block
+        return None if block is None else block.config(self.operating_point)
 
     def recipe_of(self, arm: str) -> TrainingSettings:
         """Return the recipe of an arm, by its canonical name."""

@@ -19,6 +19,8 @@ from talan_eval.experiment import parse_seeds
 from talan_eval.generation.registry import check_backend_name
 from talan_eval.generation_settings import DEFAULT_TEMPLATE_DATE, GenerationSettings, temperature_of
 from talan_eval.intake.arm_grids import AskedArms, read_arms
+from talan_eval.intake.found_arms import find_arms
+from talan_eval.intake.stored_arms import SEED
 from talan_eval.intake.training_names import TrainingNames, of_benchmarks, of_typed
 from talan_eval.result.evidence import Measure
 from talan_eval.store.atomic import refuse_unwritable
@@ -31,11 +33,14 @@ if TYPE_CHECKING:
     from talan_core.backbones.names import BackboneSpec
     from talan_core.training_settings import TrainingSettings
     from talan_eval.intake.arm_grids import Arms
+    from talan_eval.intake.found_arms import FoundArm
     from talan_eval.requests.compare import CompareRequest
 
+_OF_ANSWERING: Final = ("dtype", "quantization")
 _SHORT_FORMS: Final = ("steps", "batch_size", "learning_rate")
 _DEVICES: Final = ("auto", "cpu", "cuda")
 _MOST_MINUTES: Final = 1e9
+_USUAL_SEEDS: Final = "7"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ class Checked:
     backbones: tuple[CheckedBackbone, ...]
     generation: GenerationSettings
     statistics: StatisticsSettings
+    stored: tuple[FoundArm, ...] = ()
 
 
 def check(request: CompareRequest) -> Checked:
@@ -77,11 +83,12 @@ def check(request: CompareRequest) -> Checked:
         UserError: Some of them cannot be meant; one error names all that is wrong.
     """
     request = _with_groups(request)
+    found = _SeedsAndArms()
     refuse(
         mistakes_of(
             lambda: _check_choice(request, _arms(request)),
             request.check_words,
-            lambda: parse_seeds(request.seeds),
+            lambda: found.look(request),
             lambda: _tasks(request.tasks, request),
             lambda: _learned(request),
             lambda: _metrics(request),
@@ -89,6 +96,7 @@ def check(request: CompareRequest) -> Checked:
             lambda: _typed_recipe(request),
             lambda: _generation_settings(request),
             lambda: _check_numbers(request),
+            lambda: refuse(_without_effect(request, _arms(request))),
             lambda: check_name("device", request.device, _DEVICES),
             lambda: check_backend_name(request.backend),
             lambda: refuse_unwritable(request.json, "--json"),
@@ -97,22 +105,47 @@ def check(request: CompareRequest) -> Checked:
             lambda: _check_also(request),
         )
     )
-    tasks = _tasks(request.tasks, request)
+    tasks, arms = _tasks(request.tasks, request), _arms(request)
     learned, learned_tasks = _learned(request)
-    arms = _arms(request)
+    if arms.stored and not arms.trained:
+        learned, learned_tasks = of_benchmarks(()), NamedTasks()
     return Checked(
         arms=arms,
-        seeds=parse_seeds(request.seeds),
+        seeds=found.seeds if arms.have_seeds else (0,),
+        stored=found.arms,
         tasks=tasks.names,
         training=learned,
         task_files=dict((*tasks.files, *learned_tasks.files)),
         metrics=_metrics(request),
-        backbones=tuple(_with_recipe(spec, arms.names, request) for spec in _backbones(request)),
+        backbones=tuple(_with_recipe(spec, arms.unstored, request) for spec in _backbones(request)),
         generation=_generation_settings(request),
         statistics=dataclasses.replace(
             StatisticsSettings.of_request(request), confirm_items=request.confirm_items if request.confirm else 0.0
         ),
     )
+
+
+class _SeedsAndArms:
+    """The seeds of an experiment and its stored arms, which are found while a request is checked."""
+
+    def __init__(self) -> None:
+        self.seeds: tuple[int, ...] = ()
+        self.arms: tuple[FoundArm, ...] = ()
+
+    def look(self, request: CompareRequest) -> None:
+        """Read the seeds, and the checkpoints of stored arms.
+
+        Raises:
+            UserError: A mistake in either, or one that is no arm.
+        """
+        typed = None if request.seeds is None else parse_seeds(request.seeds)
+        arms = _arms(request)
+        self.seeds = parse_seeds(_USUAL_SEEDS) if typed is None else typed
+        if arms.stored:
+            self.arms, seeds = find_arms(
+                arms.stored, typed, independent=request.independent, trained=bool(arms.trained)
+            )
+            self.seeds = seeds or self.seeds
 
 
 def _arms(request: CompareRequest) -> Arms:
@@ -222,10 +255,43 @@ def _with_recipe(spec: BackboneSpec, arms: Sequence[str], request: CompareReques
 
 
 def _check_choice(request: CompareRequest, arms: Arms) -> None:
+    if request.confirm > 0 and arms.stored:
+        raise UserError(
+            "--confirm trains the best arm anew, and a stored arm is not trained here.",
+            "Leave it out, or name arms that are trained.",
+        )
     if request.confirm > 0 and len(arms.contrasts) == 1:
         raise UserError(
             "--confirm trains the best of several arms anew, and there is one.",
             "Leave it out, and type more --seeds; or name further arms with --treat.",
+        )
+
+
+def _without_effect(request: CompareRequest, arms: Arms) -> Iterator[UserError]:
+    """Yield options of a training where no arm is trained, and those of seeds where no arm has any."""
+    if arms.stored and not arms.trained:
+        asked = [
+            f"--{name.replace('_', '-')}"
+            for name in (*_SHORT_FORMS, "train_tasks", "train_data")
+            if getattr(request, name)
+        ]
+        asked += [f"--recipe {key}" for key in parse_recipe(request.recipe).values if key not in _OF_ANSWERING]
+        if asked:
+            known = ", ".join(f"--recipe {key}=..." for key in _OF_ANSWERING)
+            yield UserError(
+                f"{', '.join(asked)} would say how arms are trained, and none is: stored arms are asked as they are.",
+                f"Leave it out; what of a recipe acts on answers is {known}.",
+            )
+    if request.seeds is not None and not arms.have_seeds:
+        yield UserError(
+            f"--seeds {request.seeds}: no arm has seeds; each is one checkpoint.",
+            f"Leave --seeds out, or type {SEED} where the seed stands: mine=runs/mine/seed{SEED}",
+        )
+    backbones = dict.fromkeys(request.backbone)
+    if arms.stored and len(backbones) > 1:
+        yield UserError(
+            f"Stored arms belong to one backbone, and {len(backbones)} are named.",
+            f"Compare on one at a time: --backbone {next(iter(backbones))}",
         )
 
 

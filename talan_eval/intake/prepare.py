@@ -23,6 +23,7 @@ from talan_eval.grading.graders import GRADING_VERSION
 from talan_eval.identity import AnsweringIdentity, TrainingIdentity
 from talan_eval.intake.assignment import Assignment
 from talan_eval.intake.checked import Checked, check
+from talan_eval.intake.fit_stored import check_stored, fit_stored
 from talan_eval.intake.room import Room, check_room, tokens_of
 from talan_eval.records.samples import LABELS
 from talan_eval.sandbox.tiers import SandboxUnavailableError, Tier, find_tier
@@ -83,17 +84,17 @@ def prepare(request: CompareRequest) -> Prepared:
     from talan_eval.generation.prompts import settled  # noqa: PLC0415 - as above
 
     revisions = _located(checked)
-    checked = replace(checked, generation=settled(checked.generation, revisions))
-    device = _device(request.device)
-    _check_recipes(checked, device)
+    stored = fit_stored(checked.stored, checked.backbones[0].spec, revisions[0])
+    checked = replace(checked, generation=settled(checked.generation, [*revisions, *stored.tokenizers]))
+    _check_recipes(checked, device := _device(request.device))
     sources = TaskSources(checked.task_files, checked.metrics, request.data_dir, checked.generation)
     loaded = _loaded(request, checked, sources)
-    evaluated = [loaded[name] for name in checked.tasks]
-    learned = _learned(checked, loaded)
+    evaluated, learned = [loaded[name] for name in checked.tasks], _learned(checked, loaded)
     contaminated = _contaminated(request, learned, evaluated)
     _check_backbones(revisions, checked, evaluated, learned)
+    check_stored(stored, revisions[0], checked.generation, evaluated)
     specs = {name: benchmark.spec for name, benchmark in loaded.items()}
-    update = {"train": learned.sources, "contaminated": contaminated}
+    update = {"train": learned.sources, "contaminated": contaminated, "stored": stored.arms}
     experiment = _experiment(request, checked, revisions, specs, device).model_copy(update=update)
     tier = _sandbox_tier(request, [specs[name] for name in checked.tasks])
     _check_space(out := request.out or RESULTS / experiment.default_name)
@@ -119,12 +120,18 @@ def prepare(request: CompareRequest) -> Prepared:
             threads=one.spec.threads or max(1, _cores() // workers),
             save_every=_save_every(request.save_minutes),
             sandbox_tier=tier,
+            stored=stored.sources,
         )
         for one, revision in zip(checked.backbones, revisions, strict=True)
     )
-    tokens = max(tokens_of([item.prompt for item in one.items], one.spec.max_tokens) for one in evaluated)
-    check_room(assignments, checked.arms.names, Room.here(device, workers, gpus), tokens)
+    tokens = _tokens(evaluated)
+    check_room(assignments, checked.arms.unstored, Room.here(device, workers, gpus), tokens)
     return Prepared(experiment, assignments, workers, request.retries, checked.statistics, tokens)
+
+
+def _tokens(evaluated: Sequence[Benchmark]) -> int:
+    """Return about how many tokens the longest prompt has with its answer."""
+    return max(tokens_of([item.prompt for item in one.items], one.spec.max_tokens) for one in evaluated)
 
 
 def _check_recipes(checked: Checked, device: str) -> None:
@@ -192,7 +199,8 @@ def _learned(checked: Checked, loaded: Mapping[str, Benchmark]) -> TrainingData:
     from talan_eval.intake.training_data import load_training_data  # noqa: PLC0415 - heavy, see prepare
 
     learned = load_training_data(checked.training, loaded, checked.generation)
-    _check_training(learned.sources)
+    if learned.sources:  # stored arms alone are trained on nothing here
+        _check_training(learned.sources)
     return learned
 
 

@@ -105,7 +105,12 @@ def find_subjects(directory: Path) -> StoredComparison:
     except pydantic.ValidationError as error:
         raise _archived(directory) from error
     seeded = [run for run in _every_run(experiment) if run.arm not in experiment.fixed]
-    seeded = [run for run in seeded if parse_arm(run.arm).has_seeds]
+    seeded = [run for run in seeded if experiment.trains(run.arm)]
+    if not seeded and experiment.stored:
+        raise UserError(
+            f"All arms of {directory} are stored elsewhere; this measures checkpoints that a comparison trained.",
+            "Train the arms that are to be measured: talan-eval compare --base lora --treat talan+lora",
+        )
     found = {run.cell_id: stored for run in seeded if (stored := _stored(store, run)) is not None}
     if not found:
         raise _archived(directory)
@@ -120,7 +125,7 @@ def find_subjects(directory: Path) -> StoredComparison:
 def base_of(experiment: Experiment, arm: str) -> str | None:
     """Return the arm without a block that an arm is first compared with on equal seeds; None where there is none."""
     bases = (one.base for one in experiment.contrasts if one.treatment == arm and one.pairing == "paired")
-    return next((base for base in bases if parse_arm(base).block is None and parse_arm(base).has_seeds), None)
+    return next((base for base in bases if experiment.trains(base) and parse_arm(base).block is None), None)
 
 
 def _every_run(experiment: Experiment) -> tuple[Run, ...]:

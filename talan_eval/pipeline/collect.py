@@ -25,12 +25,14 @@ from talan_eval.comparison.selection import confirmed
 from talan_eval.grading.reasons import Said, count_reasons, is_by_math_verify_alone, is_unparsed
 from talan_eval.pipeline.inside import inside_of
 from talan_eval.pipeline.losses import loss_of, with_losses
+from talan_eval.pipeline.own_prompts import asked_their_own_way, by_question, prompt_notes
 from talan_eval.records.notes import (
     contamination,
     failed_evaluations,
     failure_notes,
     grader_disagreements,
     mixed_checkpoints,
+    stored_notes,
 )
 from talan_eval.records.provenance import provenance
 from talan_eval.records.samples import read_samples
@@ -100,6 +102,8 @@ def collect(
     notes = [
         *gone,
         *contamination(experiment),
+        *stored_notes(experiment),
+        *grid.prompt_notes(experiment.seeds),
         *failure_notes(experiment, failed),
         *mixed_checkpoints(experiment, runs, grid.records),
         *grader_disagreements(experiment, runs, grid.records),
@@ -199,12 +203,22 @@ class _Grid:
 
     def matrices(self, seeds: Sequence[int]) -> tuple[ScoreMatrix, ...]:
         """Return the scores of all arms at some seeds; arms without seeds have theirs whatever the seeds."""
-        columns = [one.columns for one in self._at(seeds)]
+        columns = by_question([one.columns for one in self._at(seeds)], self.experiment)
         return score_matrices(columns, metrics={task.name: task.metric for task in self.experiment.tasks})
 
     def losses(self, seeds: Sequence[int]) -> tuple[RunLoss, ...]:
-        """Return the held-out losses of all arms at some seeds, likewise."""
-        return tuple(one.loss for one in self._at(seeds) if one.loss is not None)
+        """Return the held-out losses at some seeds, likewise; not of arms whose tokens are not those of the others."""
+        own = asked_their_own_way(self.experiment)
+        return tuple(one.loss for one in self._at(seeds) if one.loss is not None and one.columns.arm not in own)
+
+    def prompt_notes(self, seeds: Sequence[int]) -> Iterator[str]:
+        """Say how the prompts of arms differ that are asked in their own way."""
+        if not asked_their_own_way(self.experiment):
+            return
+        sealed = (self.records[cell.cell_id].data for run in self.runs for cell in run.evaluations
+                  if cell.cell_id in self.records)  # fmt: skip
+        frames = {data["arm"]: data["frame"] for data in sealed if data.get("frame") is not None}
+        yield from prompt_notes([one.columns for one in self._at(seeds)], self.experiment, frames)
 
     def _at(self, seeds: Sequence[int]) -> list[_Answered]:
         """Return the finished evaluations at some seeds and of arms without seeds, in the order of the arms."""
@@ -252,7 +266,8 @@ class _Grid:
         logs = [self.records[run.cell_id].data["log"] for run in own if run.cell_id in self.records]
         sizes = [log["trained_parameters"] for log in logs if log.get("trained_parameters") is not None]
         diverged = [run.seed for run in own if self._diverged(run)]
-        kind: ArmKind = "fixed" if fixed else "trained"
+        stored = self.experiment.stored_arm(arm) is not None
+        kind: ArmKind = "stored" if stored else "fixed" if fixed else "trained"
         reasons: dict[str, Counter[str]] = {task.name: Counter() for task in self.experiment.tasks}
         for run in own:
             for one in self._answered(run):
@@ -331,7 +346,7 @@ def _look(experiment: Experiment, contrasts: Sequence[ContrastSpec], matrices: S
         family=family_hash(contrasts, [(place[0], place[1], items.metric, "") for place, items in cells.items()]),
         pairing=canonical_hash([items.pairing_hash for items in cells.values()])[:_HASH_LENGTH],
         backbone="+".join(one.name for one in experiment.backbones),
-        seeds=tuple(sorted(set.intersection(*of_seeds))),
+        seeds=tuple(sorted(set.intersection(*of_seeds))) if of_seeds else experiment.seeds,
     )
 
 

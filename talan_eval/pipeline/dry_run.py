@@ -12,6 +12,7 @@ from talan_eval.store.records import Manifest
 from talan_eval.store.store import MANIFEST_NAME, Store, refuse_foreign, refuse_other_experiment
 
 if TYPE_CHECKING:
+    from talan_eval.experiment import Experiment
     from talan_eval.grid import Run
     from talan_eval.intake.prepare import Prepared
 
@@ -68,6 +69,14 @@ def outlook(prepared: Prepared) -> Outlook:
         trainings_offered=frozenset(r.cell_id for r in needed if r.cell_id in found.checkpoints) - frozenset(here),
         problems=problems,
     )
+
+
+def arm_to_measure(experiment: Experiment, found: Outlook) -> str:
+    """Return the arm that a pilot is to measure: the first treatment, or one that is still to be trained before it."""
+    treatment = experiment.contrasts[0].treatment
+    if experiment.trains(treatment):
+        return treatment
+    return next((run.arm for run in found.missing if experiment.trains(run.arm)), treatment)
 
 
 def _evaluations(runs: tuple[Run, ...]) -> int:

@@ -261,7 +261,8 @@ def _cells(store: Store, runs: tuple[Run, ...]) -> tuple[CellStatus, ...]:
     failed = store.failures()
     cells = []
     for run in runs:
-        for cell_id, task in [(run.cell_id, ""), *((cell.cell_id, cell.task) for cell in run.evaluations)]:
+        training = [] if run.is_stored else [(run.cell_id, "")]
+        for cell_id, task in [*training, *((cell.cell_id, cell.task) for cell in run.evaluations)]:
             status: Status = "missing"
             if cell_id in finished:
                 status = "finished"

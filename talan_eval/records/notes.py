@@ -83,6 +83,28 @@ def grader_disagreements(
             )
 
 
+def stored_notes(experiment: Experiment) -> Iterator[str]:
+    """Say of arms that were trained elsewhere what cannot be known or checked of them."""
+    names = ", ".join(one.name for one in experiment.stored)
+    if not names:
+        return
+    yield (
+        f"How stored arms were trained is not known here ({names}): a difference may be one of recipes or of training "
+        "data, and whether they were trained on evaluated items cannot be checked."
+    )
+    backbone = experiment.backbones[0].name
+    for one in experiment.stored:
+        if one.has_own_backbone:
+            yield f"{one.name} is a whole model ({one.what}): its own weights answer, not those of {backbone}."
+        elif one.base_model is not None and one.base_model != backbone:
+            yield (
+                f"{one.name} says that it was trained on {one.base_model} and was asked on {backbone}; its shapes fit, "
+                "and whether these are the same weights could not be checked."
+            )
+        elif one.base_model is None and one.form == "adapter":
+            yield f"{one.name} does not say on which backbone it was trained; it was asked on {backbone}."
+
+
 def contamination(experiment: Experiment) -> list[str]:
     """Say how many training items are also evaluated items, where any are."""
     if not experiment.contaminated:

@@ -35,10 +35,10 @@ def provenance(store: Store, experiment: Experiment, records: Sequence[SealedRec
     return {
         "experiment": experiment.to_json(),
         "experiment_sha256": experiment.digest,
-        "adapters": {arm: _options(arm) for arm in experiment.arms},
+        "adapters": {arm: _options(experiment, arm) for arm in experiment.arms},
         "machine": {"system": platform.system(), "architecture": platform.machine(), "device": _device(experiment)},
         "source": _source(),
-        **_own_settings(records),
+        **_own_settings(experiment, records),
         "times": {
             "created": store.manifest.created,
             "training_seconds": round(_total(records, "training"), 1),
@@ -48,18 +48,27 @@ def provenance(store: Store, experiment: Experiment, records: Sequence[SealedRec
     }
 
 
-def _own_settings(records: Sequence[SealedRecord]) -> dict[str, Any]:
-    """Return by backbone at which tokens answers stop, and which settings that came with the model are not used."""
+def _own_settings(experiment: Experiment, records: Sequence[SealedRecord]) -> dict[str, Any]:
+    """Return by backbone at which tokens answers stop, and which settings that came with the model are not used.
+
+    A stored arm with another tokenizer or backbone of its own stands under its own name.
+    """
+    own = {one.name for one in experiment.stored if one.has_own_backbone or one.is_asked_its_own_way}
     found = {
-        record.data.get("backbone", ""): record.data["own_settings"]
+        (record.data["arm"] if record.data.get("arm") in own else record.data.get("backbone", "")): record.data[
+            "own_settings"
+        ]
         for record in records
         if record.data.get("own_settings")
     }
     return {"own_settings": found} if found else {}
 
 
-def _options(arm: str) -> dict[str, Any]:
-    """Return the options of an arm's partner, as they were trained."""
+def _options(experiment: Experiment, arm: str) -> dict[str, Any]:
+    """Return the options of an arm's partner, as they were trained; of a stored arm what its files say of them."""
+    stored = experiment.stored_arm(arm)
+    if stored is not None:
+        return {"stored": stored.what, **stored.options}
     partner = parse_arm(arm).partner
     return {"partner": partner.kind, **dataclasses.asdict(partner)}
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from talan_eval.result.schema import Result
 
 _NAMED: Final = 3
+UNKNOWN: Final = "not known (stored)"
 
 
 def own_recipe(result: Result, arm: str) -> str | None:
@@ -20,8 +21,11 @@ def own_recipe(result: Result, arm: str) -> str | None:
         arm: Arm name.
 
     Returns:
-        Such as "learning_rate=0.002"; None for nothing, and where the result does not know recipes.
+        Such as "learning_rate=0.002"; None for nothing, and where the result does not know recipes. That it is not
+        known of an arm that was trained elsewhere.
     """
+    if arm in stored_arms(result):
+        return UNKNOWN
     backbones = part(result.provenance, "experiment", "backbones")
     said: dict[str, str] = {}
     for one in backbones if isinstance(backbones, list) else []:
@@ -34,13 +38,27 @@ def own_recipe(result: Result, arm: str) -> str | None:
 
 
 def different_recipes(result: Result, arms: Iterable[str]) -> str:
-    """Say that arms were trained with different recipes, and what is their own; empty where all have the same."""
-    own = {arm: own_recipe(result, arm) for arm in arms}
-    if len(set(own.values())) < 2:  # noqa: PLR2004 - two that differ
-        return ""
-    said = [f"{arm} ({text})" for arm, text in own.items() if text is not None]
-    more = f" and {len(said) - _NAMED} more" if len(said) > _NAMED else ""
-    return f"recipes differ: {', '.join(said[:_NAMED])}{more}"
+    """Say that arms were trained with different recipes, and what is their own; empty where all have the same.
+
+    Of arms that were trained elsewhere it is said that nobody knows.
+    """
+    every = dict.fromkeys(arms)
+    stored = [arm for arm in every if arm in stored_arms(result)]
+    own = {arm: own_recipe(result, arm) for arm in every if arm not in stored}
+    differ = len(set(own.values())) > 1
+    said = [f"{arm} ({text})" for arm, text in own.items() if text is not None] if differ else []
+    parts = ("recipes differ", said), ("recipes not known of stored arms", stored)
+    return "; ".join(f"{what}: {_first(names)}" for what, names in parts if names)
+
+
+def stored_arms(result: Result) -> tuple[str, ...]:
+    """Return the arms of a result that were trained elsewhere."""
+    stored = part(result.provenance, "experiment", "stored")
+    return tuple(str(part(one, "name")) for one in stored) if isinstance(stored, list) else ()
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def titled(title: str, result: Result, arms: Iterable[str]) -> str:

@@ -30,8 +30,10 @@ def recipe(result: Result) -> tuple[str, ...]:
     if not experiment:
         harness = result.provenance.get("harness")
         return (f"Scores were read from logs ({harness}).",) if isinstance(harness, str) else ()
+    trains = not experiment.get("stored") or any(arm.kind == "trained" for arm in result.arms)
     return (
-        *_backbones(experiment),
+        *_backbones(experiment, trains=trains),
+        *_stored(experiment),
         *_adapters(result),
         *_decoding(experiment),
         *_hardware(result),
@@ -39,15 +41,22 @@ def recipe(result: Result) -> tuple[str, ...]:
     )
 
 
-def _backbones(experiment: _Record) -> Iterator[str]:
-    """Yield each backbone with how its adapters were trained; the first version knew one."""
+def _backbones(experiment: _Record, *, trains: bool) -> Iterator[str]:
+    """Yield each backbone with how its adapters were trained, if any; the first version knew one."""
     listed = [one for one in _list(experiment.get("backbones")) if one]
     for one in listed or [{**experiment, "identity": experiment.get("backbone")}]:
         identity, training = _record(one.get("identity")), _record(one.get("training"))
         if identity.get("name") is not None:
             yield f"The backbone is {identity['name']}{_revision(identity)}."
-        if training:
+        if training and trains:
             yield _trained(training, experiment)
+
+
+def _stored(experiment: _Record) -> Iterator[str]:
+    """Yield what was trained elsewhere."""
+    said = [f"{one.get('name')} ({one.get('what')}, {one.get('where')})" for one in _list(experiment.get("stored"))]
+    if said:
+        yield f"Stored arms, trained elsewhere with recipes that are not known here: {', '.join(said)}."
 
 
 def _revision(identity: Mapping[str, JsonValue]) -> str:

@@ -23,11 +23,15 @@ class CompareRequest(ContrastOptions, OutputOptions, StatisticsOptions):
         ("base_logs", "treat_logs", "filter", "trial_axis", "allow_unpaired"), "compare-logs"
     )
 
-    base: str = option("lora", "Arm to compare with, such as lora, dora, rslora[r=16].")
+    base: str = option(
+        "lora",
+        "Arm to compare with, such as lora, dora, rslora[r=16]; or NAME=WHERE of one that is stored: a directory or a "
+        "Hub id of an adapter, a TALAN checkpoint or a model, with {seed} in it where there is one for each seed.",
+    )
     treat: tuple[str, ...] = option(
         ("talan+lora",),
-        "Arm under test, such as talan+lora, talan[slots=4]+dora; repeat it for several. Values separated by | make a "
-        "grid: 'talan[slots=1|2,layer=1|3]+lora' is four arms.",
+        "Arm under test, such as talan+lora, talan[slots=4]+dora, or NAME=WHERE; repeat it for several. Values "
+        "separated by | make a grid: 'talan[slots=1|2,layer=1|3]+lora' is four arms.",
     )
     confirm: int = option(0, "Train the best arm and its base anew on so many fresh seeds, which did not choose it.")
     confirm_items: float = option(
@@ -36,7 +40,12 @@ class CompareRequest(ContrastOptions, OutputOptions, StatisticsOptions):
         "speaks of new items as well.",
     )
     yes: bool = option(default=False, text="More than 200 arms are meant.")
-    seeds: str = option("7", "A count (7 means seeds 0 to 6) or a list (0,3,5).", listed=True)
+    seeds: str | None = option(
+        None,
+        "A count (7 means seeds 0 to 6) or a list (0,3,5). When left out: the seeds of stored arms that are there, 7 "
+        "without any.",
+        listed=True,
+    )
     backbone: tuple[str, ...] = option(
         ("micro",), "micro, smollm2-135m, a directory, or a Hub id; repeat it for several.", listed=False
     )

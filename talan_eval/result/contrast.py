@@ -18,8 +18,9 @@ class ContrastSpec:
     Attributes:
         base: Base arm.
         treatment: Arm under test; differences are treatment minus base.
-        pairing: "paired" where both arms have the same seeds, "fixed" where the base arm has none (an untrained
-            backbone, one published checkpoint), "independent" for other seeds or another number of them.
+        pairing: "paired" where both arms have the same seeds, or one checkpoint each; "fixed" where the base arm alone
+            has none (an untrained backbone, one published checkpoint); "independent" for other seeds or another number
+            of them.
     """
 
     base: str
@@ -33,7 +34,12 @@ class ContrastSpec:
 
 
 def declare(
-    arms: Sequence[str], fixed: Sequence[str], *, every_pair: bool, independent: bool
+    arms: Sequence[str],
+    fixed: Sequence[str],
+    *,
+    every_pair: bool,
+    independent: bool,
+    pairs_of_checkpoints: bool = False,
 ) -> tuple[ContrastSpec, ...]:
     """Declare the contrasts of a comparison.
 
@@ -42,15 +48,19 @@ def declare(
         fixed: Arms without seeds; they are the base of each contrast that they are in.
         every_pair: Whether all pairs are compared, or each arm with the first one.
         independent: Whether the seeds of arms that have some are independent.
+        pairs_of_checkpoints: Whether two fixed arms make a contrast of one pair of checkpoints (E0). Where all pairs
+            are compared they do only if no arm has seeds: the family is then one of such pairs.
 
     Returns:
-        The primary contrast, the second arm against the first, comes first. Two fixed arms make no contrast: neither
-        has seeds.
+        The primary contrast, the second arm against the first, comes first. Without ``pairs_of_checkpoints`` two fixed
+        arms make no contrast: neither has seeds.
     """
+    single = pairs_of_checkpoints and (not every_pair or len(fixed) == len(arms))
     pairs = [(one, other) for place, one in enumerate(arms) for other in arms[place + 1 :]]
     found = []
     for one, other in pairs if every_pair else pairs[: len(arms) - 1]:
         if one in fixed and other in fixed:
+            found += [ContrastSpec(one, other)] if single else []
             continue
         base, treatment = (other, one) if other in fixed else (one, other)
         pairing: Pairing = "fixed" if base in fixed else "independent" if independent else "paired"

@@ -45,7 +45,8 @@ def test_the_page_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     space = {}
     for block in BLOCKS:
         exec(compile(block, "docs/python.md", "exec"), space)  # noqa: S102 - our own page
-    (request,) = trained
+    request, stored = trained
+    assert (stored.base, stored.treat) == ("lora=runs/lora/seed{seed}", ("mine=runs/mine",))
     assert (request.treat, request.seeds, request.out) == (("talan+lora", "noise+lora"), "7", Path("results/python"))
     assert re.fullmatch(
         r"[+-]\d+\.\d\d points, [+-]\d+\.\d\d to [+-]\d+\.\d\d: inconclusive\n", capsys.readouterr().out

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -125,3 +127,14 @@ def many():
 @pytest.fixture
 def matrices():
     return make_matrices
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory):
+    """Checkpoints that were made elsewhere; copy one before changing it."""
+    spec = importlib.util.spec_from_file_location(
+        "stored_checkpoints", Path(__file__).with_name("stored_checkpoints.py")
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.make_checkpoints(tmp_path_factory.mktemp("stored runs"))  # with a space in it

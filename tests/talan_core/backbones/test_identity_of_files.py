@@ -105,5 +105,5 @@ def test_links_count_as_what_they_point_to_and_circles_end(directory, tmp_path):
 def test_a_file_that_cannot_be_read_is_an_error_of_the_user(directory):
     (directory / "config.json").unlink()
     (directory / "config.json").symlink_to("nowhere")
-    with pytest.raises(UserError, match=r"config\.json of the backbone cannot be read"):
+    with pytest.raises(UserError, match=r"config\.json cannot be read"):
         hash_files(directory)
