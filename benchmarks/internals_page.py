@@ -32,7 +32,7 @@ WITHIN: Final = 0.2
 
 
 @dataclass(frozen=True)
-class Pilot:
+class EarlierFigures:
     """Figures of one arm on the bundled backbone, measured once on seed 0 with other code, before this was written.
 
     Attributes:
@@ -54,11 +54,11 @@ class Pilot:
 
 
 PILOTS: Final = (
-    Pilot("talan+lora", 0.115, 7.7e-4, 0.331),
-    Pilot("noise+lora", 0.070, 3.4e-4, 0.333),
-    Pilot("talan[layer=3]+lora", 0.0067, 8.7e-6, 0.332),
-    Pilot("talan[writeback=direct]+lora", 0.182, 0.294, 0.305),
-    Pilot("talan[lr_scale=10]+lora", 0.237, 0.014, 0.270),
+    EarlierFigures("talan+lora", 0.115, 7.7e-4, 0.331),
+    EarlierFigures("noise+lora", 0.070, 3.4e-4, 0.333),
+    EarlierFigures("talan[layer=3]+lora", 0.0067, 8.7e-6, 0.332),
+    EarlierFigures("talan[writeback=direct]+lora", 0.182, 0.294, 0.305),
+    EarlierFigures("talan[lr_scale=10]+lora", 0.237, 0.014, 0.270),
 )
 PILOT_GATES: Final = (0.016, 0.020)
 """Root mean squares of the gates then, smallest and largest."""

@@ -180,7 +180,7 @@ class TransformersGenerator:
 
     @property
     def _scored_together(self) -> int:
-        """Return how many sequences are scored in one pass: whole ones, unlike tokens of answers, fill caches of CPUs."""
+        """Return how many sequences are scored in one pass; whole ones fill the caches of CPUs."""
         on_cpu = self._model.device.type == "cpu"
         return min(self._batch_size, _SCORED_ON_CPU) if on_cpu else self._batch_size
 

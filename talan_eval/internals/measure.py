@@ -103,7 +103,7 @@ def measure(opened: Measured, sequences: Sequences, pad: int, on_batch: Callable
     setup = opened.passes.setup
     whole = _Collected(count)
     for rows in _batches(sequences, range(count), opened.vocabulary):
-        named = _Named(f"{sequences.task} {rows}", _batch(sequences, rows, setup, pad))
+        named = _NamedBatch(f"{sequences.task} {rows}", _batch(sequences, rows, setup, pad))
         whole.add(rows, *_of_batch(opened, named))
         on_batch(whole.done)
     quantities, drawn = whole.quantities, whole.drawn
@@ -126,7 +126,7 @@ def measure(opened: Measured, sequences: Sequences, pad: int, on_batch: Callable
 
 
 @dataclass(frozen=True)
-class _Named:
+class _NamedBatch:
     """A batch, and its name, by which what others left of it is found."""
 
     name: str
@@ -179,7 +179,7 @@ def _batch(sequences: Sequences, rows: Sequence[int], setup: RunSetup, pad: int)
     return make_batch(examples, places, setup.positions, pad=pad, device=setup.device)
 
 
-def _of_batch(opened: Measured, named: _Named) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+def _of_batch(opened: Measured, named: _NamedBatch) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """Return the quantities of a batch, and its controls by draw."""
     run, passes, batch = opened.subject.run, opened.passes, named.batch
     seen: dict[State, Trace] = {
@@ -241,7 +241,7 @@ def _rounding(rounded: Mapping[str, FloatArray], exact: Mapping[str, FloatArray]
 
 
 def _against_others(
-    subject: ExaminedRun, passes: SharedPasses, named: _Named, seen: Mapping[State, Trace]
+    subject: ExaminedRun, passes: SharedPasses, named: _NamedBatch, seen: Mapping[State, Trace]
 ) -> dict[str, torch.Tensor]:
     """Set the checkpoint as it answers against its base and against another seed."""
     batch, whole = named.batch, seen.get("11", seen["10"])

@@ -59,7 +59,7 @@ def test_a_likelihood_is_the_sum_over_tokens_whatever_the_batch_and_padding(two,
 def test_a_cpu_scores_few_sequences_at_a_time_and_keeps_no_cache(two, generators):
     passes = []
 
-    def note(_, args, kwargs):
+    def note(_, __, kwargs):
         passes.append((len(kwargs["input_ids"]), kwargs["use_cache"]))
 
     handle = two.models[0].register_forward_pre_hook(note, with_kwargs=True)
