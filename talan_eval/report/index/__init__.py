@@ -111,7 +111,8 @@ def _rows(listed: Listed, result: Result) -> Iterator[_Line]:
 def _interval(view: View) -> str:
     """Return the interval that the verdict rests on, with its estimand."""
     mean = view.mean
-    ci = mean.e0_mean.ci if mean.verdict_estimand == "E0" and mean.e0_mean is not None else mean.e1.ci
+    basis = mean.e0_mean if mean.verdict_estimand == "E0" else mean.e1
+    ci = None if basis is None else basis.ci
     return f"{mean.verdict_estimand} {100 * (1 - view.alpha):g} % {fmt.interval(ci)}"
 
 
