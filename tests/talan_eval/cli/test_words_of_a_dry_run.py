@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from talan_eval.cli.estimate import lines
+from talan_eval.experiment import Experiment
 from talan_eval.grid import Evaluation, Run
 from talan_eval.pipeline.dry_run import Outlook
 from talan_eval.result.contrast import declare
@@ -15,8 +16,15 @@ def test_the_backbone_as_it_is_is_no_fine_tuning():
     runs = tuple(Run(f"cell {arm}", arm, "micro", 0, (Evaluation(f"cell {arm} t", "t"),)) for arm in arms)
     contrasts = declare(arms, ("base",), every_pair=True, independent=False)
     experiment = SimpleNamespace(
-        seeds=(0,), contrasts=contrasts, backbones=(SimpleNamespace(name="micro"),), confirm=0, fresh_seeds=()
+        seeds=(0,),
+        contrasts=contrasts,
+        backbones=(SimpleNamespace(name="micro"),),
+        confirm=0,
+        fresh_seeds=(),
+        stored=(),
     )
+    experiment.trains = lambda name: Experiment.trains(experiment, name)
+    experiment.stored_arm = lambda name: Experiment.stored_arm(experiment, name)
     prepared = SimpleNamespace(experiment=experiment, assignments=(SimpleNamespace(directory="out"),))
     nothing = frozenset()
     found = Outlook(runs, finished=0, offered=0, missing=runs, trained=nothing, trainings_offered=nothing, problems=())
