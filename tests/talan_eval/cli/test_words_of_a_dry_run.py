@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from talan_eval.cli.estimate import lines
+from talan_eval.experiment import Experiment
 from talan_eval.grid import Evaluation, Run
 from talan_eval.pipeline.dry_run import Outlook
 from talan_eval.result.contrast import declare
@@ -17,8 +18,17 @@ def test_the_backbone_as_it_is_is_no_fine_tuning():
     asked = SimpleNamespace(name="t", n_items=20, generation=SimpleNamespace(samples=3))
     backbone = SimpleNamespace(name="micro", training_by_arm={})
     experiment = SimpleNamespace(
-        seeds=(0,), contrasts=contrasts, backbones=(backbone,), confirm=0, fresh_seeds=(), tasks=(asked,), n_train=9
+        seeds=(0,),
+        contrasts=contrasts,
+        backbones=(backbone,),
+        confirm=0,
+        fresh_seeds=(),
+        tasks=(asked,),
+        n_train=9,
+        stored=(),
     )
+    experiment.trains = lambda name: Experiment.trains(experiment, name)
+    experiment.stored_arm = lambda name: Experiment.stored_arm(experiment, name)
     training = SimpleNamespace(steps_for=lambda n_train: 10 * n_train)
     assignment = SimpleNamespace(directory="out", backbone="micro", training=training)
     prepared = SimpleNamespace(experiment=experiment, assignments=(assignment,))
