@@ -58,7 +58,7 @@ def said(tmp_path):
 
     def compare(tables, *words):
         write(tmp_path / "x.csv", tables)
-        done = run("compare-logs", "lora=x.csv", "talan=x.csv", "--json", "r.json", *words, cwd=tmp_path)
+        done = run("compare-logs", "lora=x.csv", "talan=x.csv", "--json", "r.json", "--explain", *words, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         text = " ".join(done.stdout.split())
         return text, json.loads((tmp_path / "r.json").read_text()), tmp_path
@@ -73,7 +73,9 @@ def of(document):
 
 def test_one_pair_gets_a_verdict_with_its_scope_and_a_paragraph_of_what_was_run(said):
     text, document, place = said({"gsm": [flips(1319, 40, 25, 640)]})
-    assert text.startswith("E0: this pair of checkpoints; nothing about re-training. No significant difference")
+    last = text.rpartition("E0: this pair of checkpoints; nothing about re-training. ")[2]
+    assert last.startswith("No significant difference")
+    assert last.endswith("points.")
     cells, mean = of(document)
     for one in (cells[0], mean):
         assert (one["verdict"], one["verdict_estimand"]) == ("inconclusive", "E0")

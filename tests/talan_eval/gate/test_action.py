@@ -71,7 +71,7 @@ def test_contrasts_are_given_one_a_line(tmp_path, action_script, many):
     for lines, code, checks in (("", 1, 2), (good, 0, 1), (f"{good}\n{bad}\n", 1, 2), ("$(touch broken):lora", 2, 0)):
         done = action_script({"TALAN_RESULT": str(tmp_path / "result.json"), "TALAN_CONTRAST": lines})
         assert done.returncode == code, done.stderr
-        assert len(re.findall(r"^(?:.* against lora: )?mean +[+-]?\d", done.stdout, re.MULTILINE)) == checks
+        assert len(re.findall(r"^(?:.* against lora: )?mean\t[+-]?\d", done.stdout, re.MULTILINE)) == checks
     assert not (tmp_path / "broken").exists()
 
 

@@ -179,6 +179,7 @@ def test_a_question_is_in_the_page_once_and_counts_against_the_budget():
     small = payload(many, [["t"]], budget=10_000)
     assert 0 < small.shown < 150
     assert len(small.document) <= 10_100
+    assert payload(many, [["t"]], budget=len(whole.document) + 300).shown == 150  # its three flips pay for it once
     assert json.loads(payload(many).document)["questions"] == {}
 
 
