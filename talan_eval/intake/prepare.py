@@ -94,8 +94,8 @@ def prepare(request: CompareRequest) -> Prepared:
     _check_backbones(revisions, checked, evaluated, learned)
     check_stored(stored, revisions[0], checked.generation, evaluated)
     specs = {name: benchmark.spec for name, benchmark in loaded.items()}
-    update = {"train": learned.sources, "contaminated": contaminated, "stored": stored.arms}
-    experiment = _experiment(request, checked, revisions, specs, device).model_copy(update=update)
+    found = {"train": learned.sources, "contaminated": contaminated, "stored": stored.arms}
+    experiment = _experiment(request, checked, revisions, specs, device).model_copy(update=found)
     tier = _sandbox_tier(request, [specs[name] for name in checked.tasks])
     _check_space(out := request.out or RESULTS / experiment.default_name)
     workers = _workers(request.workers, checked, device, gpus := _gpus(request, device))
@@ -124,8 +124,7 @@ def prepare(request: CompareRequest) -> Prepared:
         )
         for one, revision in zip(checked.backbones, revisions, strict=True)
     )
-    tokens = _tokens(evaluated)
-    check_room(assignments, checked.arms.unstored, Room.here(device, workers, gpus), tokens)
+    check_room(assignments, checked.arms.unstored, Room.here(device, workers, gpus), tokens := _tokens(evaluated))
     return Prepared(experiment, assignments, workers, request.retries, checked.statistics, tokens)
 
 
