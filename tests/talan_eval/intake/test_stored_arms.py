@@ -126,7 +126,7 @@ def test_seeds_are_those_that_are_there_unless_some_are_asked_for(checkpoints, t
     found = asked(lora, talan)
     assert found.seeds == (0, 1, 2)
     assert [(one.name, list(one.checkpoints)) for one in found.stored] == [("lora", [0, 1, 2]), ("talan", [0, 1, 2])]
-    assert found.train_tasks == ()
+    assert found.training.specs == ()
     assert asked(lora, talan, seeds="0,2").seeds == (0, 2)
     assert asked(lora, "talan+lora").seeds == (0, 1, 2)  # a trained arm takes them as well
     assert asked(f"one={checkpoints}/lora/seed0", f"two={checkpoints}/bare").seeds == (0,)
