@@ -129,7 +129,7 @@ def test_a_dry_run_says_what_is_there_and_what_the_rest_takes_and_writes_nothing
     for word in ("From the architecture, ", "8 training steps, 48 answers", "Nothing was written."):
         assert word in done.stdout
         assert word in measured.stdout
-    for word in ("time ", "memory ", "disk "):
+    for word in ("\ntime ", "\nmemory ", "\ndisk "):
         assert word in measured.stdout
         assert word not in done.stdout
     assert not beside.exists()
