@@ -15,7 +15,6 @@ from talan_eval.cli.completion import listed
 from talan_eval.cli.displayed import show_result
 from talan_eval.cli.help import examples
 from talan_eval.cli.output import say, say_document, terminal
-from talan_eval.cli.result_index import is_root, write_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -75,7 +74,8 @@ def command(
     references), scores (raw scores, one CSV of seeds x items per arm, backbone and benchmark). One format without
     --out is printed. Of a directory that holds several comparisons, index.html lists them all.
     """
-    from talan_eval.result.margins import within_margin  # noqa: PLC0415 - --help must not wait for it
+    from talan_eval.cli.result_index import is_root, write_index  # noqa: PLC0415 - --help must not wait for it
+    from talan_eval.result.margins import within_margin  # noqa: PLC0415 - as above
     from talan_eval.result.reading import read_result  # noqa: PLC0415 - as above
 
     wanted = _names(formats)
@@ -90,12 +90,11 @@ def command(
     if not wanted:
         show_result(terminal(), found, explain=explain)
         return
-    directory = _home(result)
-    files = _render(found, _context(found, directory, wanted, gain), wanted, column=column)
+    files = _render(found, _context(found, _home(result), wanted, gain), wanted, column=column)
     if _SCORES in wanted:
         from talan_eval.pipeline.scores import score_files  # noqa: PLC0415 - as above
 
-        files |= score_files(directory, found)
+        files |= score_files(_home(result), found)
     if out is None:
         _print_only(files)
     else:
