@@ -276,7 +276,7 @@ def test_init_shows_a_value_for_every_option_and_compare_would_read_all_of_them(
 
 def test_doctor_has_a_line_for_every_extra_and_says_what_is_missing(monkeypatch, tmp_path):
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert set(EXTRAS) == set(extras) - {"dev", "docs"}
+    assert set(EXTRAS) == set(extras) - {"dev", "docs", "train"}  # train has a line of its own, below
     for extra, (name, _) in EXTRAS.items():
         assert any(re.match(rf"{name}\b", wanted) for wanted in extras[extra])
     monkeypatch.setitem(EXTRAS, "ray", ("no-such-distribution", "--executor ray"))
@@ -288,6 +288,14 @@ def test_doctor_has_a_line_for_every_extra_and_says_what_is_missing(monkeypatch,
     assert "ray (for --executor ray)" in lacking.found
     assert re.fullmatch(r"pip install 'talan-eval\[(\w+,)*ray(,\w+)*\]'", lacking.fix)
     assert "plots" not in lacking.found
+
+
+def test_doctor_says_what_trains_and_asks_where_it_is_missing(monkeypatch, tmp_path):
+    assert "extra train" not in {finding.name for finding in examine(None, tmp_path, offline=True)}
+    monkeypatch.setattr("talan_eval.cli.checkup.TRAIN", ("torch", "no-such-distribution"))
+    found = {finding.name: finding for finding in examine(None, tmp_path, offline=True)}["extra train"]
+    assert (found.state, found.fix) == ("problem", "pip install 'talan-eval[train]'")
+    assert found.found.startswith("no-such-distribution not installed")
 
 
 def test_doctor_names_what_it_found(tmp_path, monkeypatch):
