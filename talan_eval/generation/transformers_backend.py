@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 _SCORED_ON_CPU: Final = 16
-"""Sequences that a CPU scores in one pass; with 64 the bundled backbone takes two thirds longer."""
+"""Sequences that a CPU scores in one pass; more of them leave its caches, and the pass takes longer for each."""
 _NO_SETTINGS: Final = frozenset(
     {"bos_token_id", "eos_token_id", "pad_token_id", "_from_model_config", "transformers_version"}
 )
