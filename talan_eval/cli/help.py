@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from typer.core import TyperCommand, TyperGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 WHOLE_WIDTH: Final = 200
 """Lines of help are as long as the terminal is wide, up to here."""
@@ -24,27 +24,34 @@ def examples(*lines: str) -> str:
     return "\n".join(lines)
 
 
-class HelpfulCommand(TyperCommand):
-    """A command with such help."""
+class _Helpful:
+    """What the help of a command and of a group have in common."""
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - typer keeps its click to itself
-        """Write the options by panel."""
-        _write_panels(self.get_params(ctx), ctx, formatter)
+    epilog: str | None
+    get_params: Callable[[Any], list[Any]]
 
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - as above
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - typer keeps its click to itself
         """Write the examples as they are to be typed."""
         _write_examples(self.epilog, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as above
         """Read what was typed; an option that there is not is said with the one that was meant."""
         try:
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, args)  # type: ignore[misc,no-any-return]  # that of the class beside it
         except Exception as error:
             _say_what_was_meant(error, self.get_params(ctx))
             raise
 
 
-class HelpfulGroup(TyperGroup):
+class HelpfulCommand(_Helpful, TyperCommand):
+    """A command with such help."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as above
+        """Write the options by panel."""
+        _write_panels(self.get_params(ctx), ctx, formatter)
+
+
+class HelpfulGroup(_Helpful, TyperGroup):
     """A group of commands with such help; commands stand in panels too."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as above
@@ -58,18 +65,6 @@ class HelpfulGroup(TyperGroup):
             with formatter.section(title):
                 formatter.write_dl(rows, col_max=_WIDE_COLUMN if formatter.width >= _ROOMY else _NARROW_COLUMN)
         _write_panels(self.get_params(ctx), ctx, formatter)
-
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - as above
-        """Write the examples as they are to be typed."""
-        _write_examples(self.epilog, formatter)
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as above
-        """Read what was typed; an option that there is not is said with the one that was meant."""
-        try:
-            return super().parse_args(ctx, args)
-        except Exception as error:
-            _say_what_was_meant(error, self.get_params(ctx))
-            raise
 
 
 def _write_panels(parameters: Iterable[Any], ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as above
