@@ -12,10 +12,10 @@ from talan_eval.records.listing import Unlisted, look_at
 from talan_eval.report.index import Listed, render_index
 from talan_eval.result.reading import RESULT_NAME, read_result
 from talan_eval.store.atomic import atomic_write_bytes, make_directory
+from talan_eval.store.store import MANIFEST_NAME
 
 INDEX_NAME: Final = "index.html"
 _PAGES: Final = (("page", "report.html"), ("Markdown", "report.md"), ("JSON", RESULT_NAME))
-_MANIFEST: Final = "manifest.json"
 
 
 def is_root(place: Path) -> bool:
@@ -23,7 +23,7 @@ def is_root(place: Path) -> bool:
     return (
         place.is_dir()
         and not (place / RESULT_NAME).exists()
-        and not (place / _MANIFEST).exists()
+        and not (place / MANIFEST_NAME).exists()
         and any(_directories(place))
     )
 
@@ -48,7 +48,9 @@ def write_index(root: Path, out: Path | None, formats: tuple[str, ...] = ()) -> 
     listed = [_listed(directory, target.parent) for directory in _directories(root)]
     if not any(one.result for one in listed):
         told = "\n".join(f"  {one.name}: {one.problem}" for one in listed)
-        raise UserError(f"No experiment in {root} has a result that can be read:\n{told}", "Type: talan-eval runs")
+        raise UserError(
+            f"No experiment in {root} has a result that can be read:\n{told}", f"Type: talan-eval runs {root}"
+        )
     make_directory(target.parent)
     atomic_write_bytes(target, render_index(listed, f"Experiments in {root.resolve().name}").encode("utf-8", "replace"))
     say(f"Written {target}: {sum(one.result is not None for one in listed)} experiments.\n")
