@@ -1,8 +1,11 @@
-"""Makes one page per command when the documentation is built, so that pages cannot differ from the program."""
+"""Makes the pages of commands and of the Python reference when the documentation is built, from the program itself."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib
+import inspect
+import pkgutil
+from typing import TYPE_CHECKING, Final
 
 import typer
 from mkdocs.structure.files import File
@@ -14,29 +17,55 @@ if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
 
-SECTION = "Commands"
+REFERENCE: Final = ("talan_eval", "talan_core", "talan_core.training", "talan_core.analysis", "talan_eval.stats")
+"""Packages with a page of reference: what they export, or else all that their modules hold."""
 
 
-def pages() -> dict[str, str]:
+def commands() -> dict[str, str]:
     """Return the Markdown page of each command, by name."""
     group = typer.main.get_command(app)
     commands = getattr(group, "commands", {})
     return {name: _page(name, command) for name, command in commands.items()}
 
 
+def reference() -> dict[str, str]:
+    """Return the Markdown page of each package, by name; mkdocstrings fills in what it names."""
+    shown: set[str] = set()  # by a page before: a name has one place
+    return {name: _reference(name, shown) for name in REFERENCE}
+
+
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Put the pages into the navigation."""
-    entries = [{f"talan-eval {name}": f"commands/{name}.md"} for name in pages()]
-    nav = config.nav or []
-    config.nav = [{SECTION: entries} if entry == SECTION else entry for entry in nav]
+    entries = {
+        "Commands": [{f"talan-eval {name}": f"commands/{name}.md"} for name in commands()],
+        "Python reference": [{name: f"reference/{name}.md"} for name in REFERENCE],
+    }
+    config.nav = [
+        {entry: entries[entry]} if isinstance(entry, str) and entry in entries else entry for entry in config.nav or []
+    ]
     return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages to the site."""
-    for name, text in pages().items():
-        files.append(File.generated(config, f"commands/{name}.md", content=text))
+    for folder, pages in (("commands", commands()), ("reference", reference())):
+        for name, text in pages.items():
+            files.append(File.generated(config, f"{folder}/{name}.md", content=text))
     return files
+
+
+def _reference(name: str, shown: set[str]) -> str:
+    package = importlib.import_module(name)
+    exported = [one for one in getattr(package, "__all__", ()) if not one.startswith("_") and one not in shown]
+    if exported:
+        named = [f"{inspect.getmodule(getattr(package, one)).__name__}.{one}" for one in exported]
+    else:
+        named = [f"{name}.{one.name}" for one in pkgutil.iter_modules(package.__path__) if not one.ispkg]
+    hidden = "".join(f', "!^{one}$"' for one in sorted(shown))
+    shown.update(exported)
+    summary = (inspect.getdoc(package) or "").splitlines()[0]
+    options = f'    options:\n      filters: ["!^_"{hidden}]\n\n'
+    return f"# {name}\n\n{summary}\n\n" + "".join(f"::: {one}\n{options}" for one in named)
 
 
 def _page(name: str, command: click.Command) -> str:

@@ -100,6 +100,7 @@ def draw(result: Result, context: Context | None = None, *, column: bool = False
 def _figures(result: Result, context: Context, width: float) -> Iterator[Figure]:
     from talan_eval.report.plots.forest import forest  # noqa: PLC0415 - an extra
     from talan_eval.report.plots.power import power_plot  # noqa: PLC0415 - an extra
+    from talan_eval.report.plots.ranking import ranking, ranking_plot  # noqa: PLC0415 - an extra
 
     result = readable(result)
     every = views(result, context)
@@ -111,6 +112,15 @@ def _figures(result: Result, context: Context, width: float) -> Iterator[Figure]
         "main table. Triangles are verdicts, open circles are inconclusive, the diamond is the mean.",
         forest(every, width),
     )
+    ranked = ranking(result)
+    if ranked is not None:
+        yield Figure(
+            "ranking",
+            "All arms in order",
+            "Arms by their mean over all benchmarks, the best one on top. A bar on the right joins arms of which no "
+            "two were told apart by the verdict on their mean, adjusted among all pairs.",
+            ranking_plot(ranked, result.measure.unit, width),
+        )
     for view in every[:_MOST_CONTRASTS]:
         yield from _of_contrast(view, [flip for flip in context.flips.entries if flip.contrast == view.place], width)
     yield from _of_trainings(result, width)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from talan_eval.comparison import ContrastSpec
 from talan_eval.report.context import Context, Flip, Flips, PowerCurve
 from talan_eval.report.plots import draw
+from talan_eval.report.plots.ranking import ranking
 
 pytest.importorskip("matplotlib")
 from matplotlib.text import Text
@@ -103,3 +106,57 @@ def test_arms_with_independent_seeds_are_marks_without_lines(many):
         list(found.contrasts[0].cells[0].base_by_seed),
         list(found.contrasts[0].cells[0].treat_by_seed),
     ]
+
+
+ORDER = ("talan+lora", "noise+lora", "lora", "dora")
+
+
+@pytest.fixture
+def every_pair(many):
+    return many([ContrastSpec(*pair) for pair in itertools.combinations(sorted(ORDER), 2)])
+
+
+def with_verdicts(result, told_apart):
+    """Return the result with a verdict on the means of these pairs, and none on the others."""
+    contrasts = tuple(
+        one.model_copy(
+            update={
+                "aggregate": one.aggregate.model_copy(
+                    update={"verdict": "better" if {one.base, one.treatment} in told_apart else "inconclusive"}
+                )
+            }
+        )
+        for one in result.contrasts
+    )
+    return result.model_copy(update={"contrasts": contrasts})
+
+
+def test_a_bar_never_joins_arms_that_were_told_apart(every_pair):
+    first, second, third, last = ORDER
+    found = ranking(with_verdicts(every_pair, [{first, third}, {first, last}]))
+    assert found.arms == ORDER
+    assert found.groups == ((0, 1), (1, 3))
+    assert list(found.means) == sorted(found.means, reverse=True)
+    assert ranking(with_verdicts(every_pair, [])).groups == ((0, 3),)
+    assert ranking(with_verdicts(every_pair, [{second, third}])).groups == ((0, 1), (2, 3))
+    assert ranking(with_verdicts(every_pair, [set(pair) for pair in itertools.combinations(ORDER, 2)])).groups == ()
+
+
+def test_arms_are_ranked_only_where_every_two_were_compared(many, result, every_pair):
+    assert ranking(many()) is None
+    assert ranking(result()) is None
+    assert "ranking" not in {one.name for one in draw(many())}
+    (drawn,) = (one for one in draw(every_pair) if one.name == "ranking")
+    (axes,) = drawn.figure.axes
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == list(ORDER)
+    dots = next(line for line in axes.lines if line.get_marker() == "o")
+    assert list(dots.get_xdata()) == list(ranking(every_pair).means)
+    assert all(mean in {m for c in every_pair.contrasts for m in (c.aggregate.base_mean, c.aggregate.treat_mean)}
+               for mean in dots.get_xdata())  # fmt: skip
+
+
+def test_where_less_is_better_the_lowest_arm_stands_on_top(every_pair):
+    turned = every_pair.model_copy(
+        update={"measure": every_pair.measure.model_copy(update={"higher_is_better": False})}
+    )
+    assert ranking(turned).arms == ORDER[::-1]
