@@ -9,27 +9,43 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import jsonschema
 import psutil
 import pytest
+from typer.testing import CliRunner
 
+from talan_core.errors import UserError
+from talan_eval.cli.main import app
 from talan_eval.records.samples import read_samples
 
 ROOT = Path(__file__).parents[3]
 TASKS = "gsm8k_micro,mbpp_micro"
 FILE = 'seeds = 2\nsteps = 4\nlimit = 12\ntasks = ["gsm8k_micro", "mbpp_micro"]\n'  # the same as COMMON
-COMMON = ("--seeds", "2", "--steps", "4", "--limit", "12", "--tasks", TASKS, "--workers", "2")
+COMMON = ("--seeds", "2", "--steps", "4", "--limit", "12", "--tasks", TASKS)
+ALONE = ("--workers", "1")  # a process less to start; the number of workers changes no result
 
 
 def command(*words: str, name: str = "compare") -> list[str]:
     return [sys.executable, "-m", "talan_eval.cli.main", name, *words]
 
 
-def compare(*words: str, name: str = "compare") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*words, name=name), capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "140"}
-    )
+class Done(NamedTuple):
+    """What became of a command."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def compare(*words: str, name: str = "compare") -> Done:
+    """Run a command in this process, which has loaded the libraries; its workers are processes of their own."""
+    done = CliRunner().invoke(app, [name, *words], env={"COLUMNS": "140"})
+    if isinstance(done.exception, UserError):
+        return Done(done.exception.exit_code, done.stdout, f"Error: {done.exception}\n")
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return Done(done.exit_code, done.stdout, done.stderr)
 
 
 def wait_for(process: subprocess.Popen[str] | subprocess.Popen[bytes], folder: Path, pattern: str) -> None:
@@ -45,7 +61,10 @@ def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("compare") / "out"
     file = out.parent / "experiment.toml"
     file.write_text(FILE)
-    done = compare(str(file), "--workers", "2", "--out", str(out), "--json", str(out.parent / "new" / "copy.json"))
+    words = (str(file), "--workers", "2", "--out", str(out), "--json", str(out.parent / "new" / "copy.json"))
+    done = subprocess.run(
+        command(*words), capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "140"}
+    )
     assert done.returncode == 0, done.stderr
     return out, done
 
@@ -102,7 +121,7 @@ def test_every_adapter_was_alive_and_every_cell_has_its_origin(finished):
 
 
 def test_the_same_command_gives_the_same_result(finished, tmp_path):
-    done = compare(*COMMON, "--out", str(tmp_path / "again"))
+    done = compare(*COMMON, *ALONE, "--out", str(tmp_path / "again"))
     assert done.returncode == 0, done.stderr
     assert without_times(result_of(tmp_path / "again")) == without_times(result_of(finished[0]))
 
@@ -120,8 +139,8 @@ def test_a_finished_comparison_is_only_read_again(finished):
 
 def test_a_dry_run_says_what_is_there_and_what_the_rest_takes_and_writes_nothing(finished):
     beside = finished[0].parent / "beside"
-    measured = compare(*COMMON[2:], "--seeds", "3", "--out", str(beside), "--pilot")
-    done = compare(*COMMON[2:], "--seeds", "3", "--out", str(beside), "--dry-run")
+    measured = compare(*COMMON[2:], *ALONE, "--seeds", "3", "--out", str(beside), "--pilot")
+    done = compare(*COMMON[2:], *ALONE, "--seeds", "3", "--out", str(beside), "--dry-run")
     assert done.returncode == measured.returncode == 0, done.stderr + measured.stderr
     rows = [line.split() for line in done.stdout.splitlines()]
     assert ["fine-tunings", "6", "0", "4", "2"] in rows
@@ -155,7 +174,7 @@ def test_a_directory_of_somebody_else_is_refused_untouched(tmp_path, dry):
 def test_killed_and_started_again_it_finishes_the_missing_cells_only(finished, tmp_path, moment):
     out = tmp_path / "killed"
     process = subprocess.Popen(
-        command(*COMMON, "--out", str(out)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command(*COMMON, "--workers", "2", "--out", str(out)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     pattern = "train_*.json" if moment == "training" else "eval_*.json"
     wait_for(process, out / "cells", pattern)
@@ -165,7 +184,7 @@ def test_killed_and_started_again_it_finishes_the_missing_cells_only(finished, t
     psutil.wait_procs(workers, timeout=20)
     assert [worker for worker in workers if worker.is_running()] == []
     kept = {path: path.stat().st_mtime_ns for path in (out / "cells").glob("*.json")}
-    done = compare(*COMMON, "--out", str(out))
+    done = compare(*COMMON, *ALONE, "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert kept
     assert all(path.stat().st_mtime_ns == time_ns for path, time_ns in kept.items())
@@ -175,7 +194,7 @@ def test_killed_and_started_again_it_finishes_the_missing_cells_only(finished, t
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_says_that_finished_cells_are_kept_and_nothing_else(tmp_path, how):
     out = tmp_path / "interrupted"
-    endless = ("--steps", "10000")  # so that it is at work whenever the interrupt arrives
+    endless = (*ALONE, "--steps", "10000")  # so that it is at work whenever the interrupt arrives
     process = subprocess.Popen(
         command(*COMMON, *endless, "--out", str(out)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
@@ -207,7 +226,7 @@ def test_a_damaged_cell_is_named_and_computed_again(finished, tmp_path):
     victim = next((copy / "samples" / "gsm8k_micro").glob("*lora_seed-1*"))
     whole = victim.read_bytes()
     victim.write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
-    done = compare(*COMMON, "--out", str(copy))
+    done = compare(*COMMON, *ALONE, "--out", str(copy))
     assert done.returncode == 0, done.stderr
     assert "counts as missing" in " ".join(done.stdout.split())
     assert without_times(result_of(copy)) == without_times(result_of(out))
