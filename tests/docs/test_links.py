@@ -1,7 +1,8 @@
-"""Links of README and documentation lead to a file and a heading that exist; `make docs` checks the site as it is built."""
+"""Links of README and documentation lead to a file and a heading that exist; `make docs` checks the whole site."""
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -35,7 +36,7 @@ def links_of(page):
 def headings_of(page):
     """Return the anchors of a page's headings, as Markdown for Python and GitHub make them of plain words."""
     tokens = MARKDOWN.parse(page.read_text("utf-8"))
-    words = (after.content for token, after in zip(tokens, tokens[1:], strict=False) if token.type == "heading_open")
+    words = (after.content for token, after in itertools.pairwise(tokens) if token.type == "heading_open")
     return {re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", text).strip().lower()) for text in words}
 
 
