@@ -43,7 +43,7 @@ def shown():
     for page in PAGES:
         for block in re.findall(r"^```(?:bash|sh)\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
             for line in block.replace("\\\n", " ").splitlines():
-                yield page.name, line.strip()
+                yield str(page.relative_to(ROOT)).removeprefix("docs/"), line.strip()
     for name, command in commands(GROUP, ""):
         for line in (command.epilog or "").splitlines():
             yield f"{name} --help", line
@@ -57,6 +57,8 @@ def commands(group, above):
 
 COMMANDS = sorted({(where, line) for where, line in shown() if line.startswith("talan-eval ")})
 LINES = sorted({line for _, line in COMMANDS})
+ALONE = sorted({line for where, line in COMMANDS if not where.startswith("tutorials/")})
+"""Commands that may be run one by one; those of a tutorial follow each other, and are run in ``test_tutorials``."""
 MADE = sorted({line for _, line in shown() if line.startswith("make ")})
 
 
@@ -110,7 +112,7 @@ def test_the_program_takes_it(line):
     command.make_context(name, rest)
 
 
-@pytest.mark.parametrize("line", [line for line in LINES if words_of(line)[0] in QUICK and not re.search(DATA, line)])
+@pytest.mark.parametrize("line", [line for line in ALONE if words_of(line)[0] in QUICK and not re.search(DATA, line)])
 def test_the_quick_ones_run(line, workplace):
     words = words_of(line)
     if words[0] == "init":
@@ -126,7 +128,7 @@ def test_the_quick_ones_run(line, workplace):
     assert done.stdout
 
 
-LOGS = [line for line in LINES if line.startswith("talan-eval compare-logs ") and not re.search(WITH_LOGS, line)]
+LOGS = [line for line in ALONE if line.startswith("talan-eval compare-logs ") and not re.search(WITH_LOGS, line)]
 
 
 def test_some_comparisons_of_tables_are_run():
@@ -167,7 +169,7 @@ def test_make_has_the_target(line):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "line", [line for line in LINES if line.startswith("talan-eval compare") and not re.search(LARGE, line)]
+    "line", [line for line in ALONE if line.startswith("talan-eval compare") and not re.search(LARGE, line)]
 )
 def test_comparisons_run_when_made_small(line, workplace):
     small = ["--seeds=2", "--steps=2", "--limit=4", "--tasks=gsm8k_micro", f"--out={workplace / 'out'}", "--workers=1"]
