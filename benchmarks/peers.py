@@ -1,6 +1,6 @@
 """How often tools that compare evaluations report a difference between two recipes that do not differ.
 
-    python benchmarks/peers.py --peers VENV/bin/python [--experiments 400]
+    python benchmarks/peers.py --peers VENV/bin/python [--experiments 400] [--page docs/how-it-compares.md]
 
 VENV: `python -m venv VENV && VENV/bin/pip install errorbars==0.2.4 evalstats==0.3.3 siggate==0.1.1`.
 
@@ -27,11 +27,14 @@ import talan_eval
 from talan_eval.calibration.world import World, run_experiments
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from talan_eval.calibration.world import Experiments
 
 SEEDS, ITEMS, ALPHA = 7, 200, 0.05
 SPREADS: Final = (0.0, 1.0, 2.0)
 """Standard deviation of a seed pair's true difference, points."""
+BEGIN, END = "<!-- peers: begin -->", "<!-- peers: end -->"
 
 OF_PEERS: Final = r"""
 import json, sys
@@ -88,24 +91,32 @@ def _differs(base: np.ndarray, treat: np.ndarray) -> bool:
     return result.contrasts[0].aggregate.verdict in {"better", "worse"}
 
 
+def table(columns: Sequence[dict[str, float]], experiments: int) -> str:
+    """Return what was found, as Markdown."""
+    error = 100 * (ALPHA * (1 - ALPHA) / experiments) ** 0.5
+    machine = f"{platform.machine()}, Python {platform.python_version()}"
+    heads = " | ".join(f"seeds differ by {spread:g} points" for spread in SPREADS)
+    rows = [f"| {name} | " + " | ".join(f"{100 * one[name]:.1f}" for one in columns) + " |" for name in columns[0]]
+    below = f"{experiments} experiments a column; Monte Carlo standard error {error:.1f} at 5 %; {machine}."
+    return "\n".join([f"| called different, % | {heads} |", "|---|" + "---:|" * len(SPREADS), *rows, "", below])
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the table, and write it into a page where one is named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", type=Path, required=True, help="Python of an environment that has the peers.")
     parser.add_argument("--experiments", type=int, default=400)
+    parser.add_argument("--page", type=Path, help="Page whose table is replaced.")
     asked = parser.parse_args()
     columns = []
     for spread in SPREADS:
         drawn = simulated(spread, asked.experiments)
         columns.append(by_us(drawn) | by_peers(drawn, asked.peers, Path("peers-scores.npz")))
-    error = 100 * (ALPHA * (1 - ALPHA) / asked.experiments) ** 0.5
-    print(
-        f"{asked.experiments} experiments a column; Monte Carlo standard error {error:.1f} at 5 %; {platform.machine()}"
-    )
-    print(f"\n| called different, % | {' | '.join(f'seeds differ by {spread:g} points' for spread in SPREADS)} |")
-    print("|---|" + "---:|" * len(SPREADS))
-    for name in columns[0]:
-        print(f"| {name} | " + " | ".join(f"{100 * column[name]:.1f}" for column in columns) + " |")
+    found = table(columns, asked.experiments)
+    print(found)
+    if asked.page is not None:
+        before, _, rest = asked.page.read_text("utf-8").partition(BEGIN)
+        asked.page.write_text(f"{before}{BEGIN}\n{found}\n{END}{rest.partition(END)[2]}", "utf-8")
 
 
 if __name__ == "__main__":
