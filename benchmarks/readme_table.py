@@ -26,7 +26,7 @@ def committed_result() -> Result:
 
 
 def block(result: Result) -> str:
-    """Return what a terminal of :data:`WIDTH` columns shows."""
+    """Return what a terminal of ``WIDTH`` columns shows."""
     console = Console(file=io.StringIO(), width=WIDTH, color_system=None, highlight=False)
     console.print(TerminalReport(result))
     shown = console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO above

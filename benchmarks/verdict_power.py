@@ -1,6 +1,6 @@
 """Checks the planner against the comparison itself: simulates tables of scores, compares them and counts verdicts.
 
-No code is shared with the planner: right-or-wrong answers of two arms are drawn, :func:`talan_eval.comparison.compare`
+No code is shared with the planner: right-or-wrong answers of two arms are drawn, ``talan_eval.comparison.compare``
 judges them, and the share of verdicts "better" stands beside the planned one. The gate reads the same comparisons:
 with a true gain of what is planned and a margin of zero it is as far from what it has to exclude as with no gain and a
 margin of that size.

@@ -120,7 +120,7 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> UserError:
 
 
 def check_name(kind: str, name: str, valid: Collection[str]) -> None:
-    """Refuse a name that is not in a registry; see :func:`unknown_name`.
+    """Refuse a name that is not in a registry; see ``unknown_name``.
 
     Raises:
         UserError: It is not.
@@ -130,7 +130,7 @@ def check_name(kind: str, name: str, valid: Collection[str]) -> None:
 
 
 class Problems:
-    """Mistakes that were met in blocks of code and not raised yet; :func:`mistakes_of` does the same for checks."""
+    """Mistakes that were met in blocks of code and not raised yet; ``mistakes_of`` does the same for checks."""
 
     def __init__(self) -> None:
         self._found: list[UserError] = []
@@ -148,5 +148,5 @@ class Problems:
         self._found += error.mistakes if isinstance(error, MistakesError) else (error,)
 
     def raise_any(self) -> None:
-        """Raise what was kept as :func:`refuse` does; return where nothing was."""
+        """Raise what was kept as ``refuse`` does; return where nothing was."""
         refuse(self._found)

@@ -121,7 +121,7 @@ class StoredArm(BaseModel):
     Attributes:
         name: As typed.
         where: As typed: a directory or a Hub id, perhaps with ``{seed}`` in it.
-        form: "adapter", "arm" or "model"; see :class:`talan_core.found.FoundCheckpoint`.
+        form: "adapter", "arm" or "model"; see ``talan_core.found.FoundCheckpoint``.
         what: What its checkpoints are, in words.
         options: What is worth showing of the adapter.
         base_model: The backbone that they say they were trained on: by the name of the experiment's own where it was
@@ -206,7 +206,7 @@ class Experiment(BaseModel):
         tasks: Benchmarks in the order of the table.
         train: What adapters are trained on, in order.
         device: "cpu" or "cuda".
-        versions: What trains: versions that can change a checkpoint, by name; see :mod:`talan_eval.identity`.
+        versions: What trains: versions that can change a checkpoint, by name; see ``talan_eval.identity``.
         contaminated: Training items that are also evaluated items; above 0 only where the user allowed it.
     """
 

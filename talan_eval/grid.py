@@ -66,7 +66,7 @@ def plan(experiment: Experiment) -> tuple[Run, ...]:
 
     Returns:
         One run per backbone, arm and seed; one per backbone of an arm without seeds. Of a stored arm the seeds that it
-        has. What is trained for a confirmation is known when the others are read; see :func:`confirmation`.
+        has. What is trained for a confirmation is known when the others are read; see ``confirmation``.
     """
     return _runs(experiment, experiment.arms, experiment.seeds)
 

@@ -1,7 +1,7 @@
 """What trains and what answers: two identities, so that another version of what answers trains nothing again.
 
 A checkpoint depends on what trains, an answer on both. Which questions are asked, and with which settings, is said by
-:mod:`talan_eval.experiment`.
+``talan_eval.experiment``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ANSWERING_PACKAGES: Final = ("lm-eval", "math-verify", "sympy")
 """Packages beside those that can change an answer or its grade: prompts and decoding, equal formulas."""
 
 LOSS_VERSION: Final = "1"
-"""Of what held-out loss is; see :mod:`talan_eval.generation.solution_loss`."""
+"""Of what held-out loss is; see ``talan_eval.generation.solution_loss``."""
 
 _ABSENT: Final = "absent"
 _OURS: Final = "talan-eval"
@@ -35,7 +35,7 @@ class TrainingIdentity:
 
     Attributes:
         python: Version of Python.
-        packages: Version of each of :data:`TRAINING_PACKAGES` by name.
+        packages: Version of each of ``TRAINING_PACKAGES`` by name.
     """
 
     python: str
@@ -56,7 +56,7 @@ class AnsweringIdentity:
     """What takes and grades answers.
 
     Attributes:
-        packages: Version of each of :data:`ANSWERING_PACKAGES` by name.
+        packages: Version of each of ``ANSWERING_PACKAGES`` by name.
         grading: Version of the graders.
         backend: What the backend says of itself: name, version, dtype, attention.
         loss: Version of the held-out loss; None where it is not measured, so that answers keep their identity.

@@ -25,7 +25,7 @@ def hash_files(directory: Path) -> str:
     """Return the SHA-256 over every file of a model's directory that can change an answer.
 
     Configuration, generation settings, adapters, chat templates, remote code and vocabularies count as the weights do,
-    in subdirectories as well. What is left out is known to change nothing (see :func:`can_change_an_answer`); a file of
+    in subdirectories as well. What is left out is known to change nothing (see ``can_change_an_answer``); a file of
     unknown use is taken in. Two directories have equal hashes if these files have equal names and bytes.
 
     Not covered: files outside the directory to which one inside points by name, other than by a symbolic link.

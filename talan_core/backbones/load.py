@@ -86,7 +86,7 @@ def load_model(
     """Load the weights.
 
     Args:
-        revision: As found by :func:`locate`.
+        revision: As found by ``locate``.
         dtype: "float32" or "bfloat16".
         device: Where to put them.
         attention: Name of the attention implementation; the library's own choice when None.

@@ -41,7 +41,7 @@ class ShownResult(Result):
         return delimited.render(self)
 
     def to_pandas(self) -> Any:  # noqa: ANN401 - pandas is an extra
-        """Return a ``pandas.DataFrame`` with the rows and columns of :meth:`to_csv`; what has no value is missing.
+        """Return a ``pandas.DataFrame`` with the rows and columns of ``to_csv``; what has no value is missing.
 
         Raises:
             UserError: pandas is not installed.

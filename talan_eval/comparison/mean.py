@@ -61,7 +61,7 @@ def contrast_mean(contrast: AnalysedContrast, settings: StatisticsSettings) -> M
         settings: Error rate, resamples, earlier looks (which count for a single backbone only).
 
     Returns:
-        The mean; its verdict is open until :func:`judged`.
+        The mean; its verdict is open until ``judged``.
     """
     whole = [item.scores for item in contrast.whole]
     common, of_base = common_seeds(whole), _common_base_seeds(whole)
@@ -120,7 +120,7 @@ def judged(
     """Judge a mean.
 
     Args:
-        mean: Of :func:`contrast_mean`.
+        mean: Of ``contrast_mean``.
         adjusted: Its p-values among the means of all contrasts.
         settings: Error rate and variants tried.
         primary: Whether it is the declared one, which is judged at its own alpha; the others are judged as a family.

@@ -74,7 +74,7 @@ def equivalence_test(delta: float, e1: schema.E1 | None, settings: StatisticsSet
 
     Returns:
         One test: p of both one-sided tests, and the interval of level 1 - 2 alpha, which lies within the margin exactly
-        when p < alpha. Verdicts within a margin rest on more: see :mod:`talan_eval.result.margins`.
+        when p < alpha. Verdicts within a margin rest on more: see ``talan_eval.result.margins``.
     """
     if TOST not in settings.also or settings.margin is None:
         return ()

@@ -2,7 +2,7 @@
 
 All tests are the same in any unit, but for what rests on bounds: the zero-width floor, right-or-wrong answers and items
 lost or gained. Of a metric without two bounds the observed range stands for them, so that it changes no test, and what
-rests on bounds is left out (:mod:`talan_eval.comparison.unbounded`).
+rests on bounds is left out (``talan_eval.comparison.unbounded``).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 UNPARSED: Final = "unparsed answers"
 SYMBOLIC_ONLY: Final = "answers that math-verify alone credits"
-"""Marks of answers whose share may differ between arms; see :func:`talan_eval.stats.shares.share_difference`."""
+"""Marks of answers whose share may differ between arms; see ``talan_eval.stats.shares.share_difference``."""
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def family_p(sizes: Sequence[int], own: float | None, adjusted: Adjusted, alpha:
 
     Args:
         sizes: Seeds of each backbone.
-        own: Of :func:`mean_p`, below which it cannot be.
+        own: Of ``mean_p``, below which it cannot be.
         adjusted: Its p-values among the means.
         alpha: The error rate.
     """

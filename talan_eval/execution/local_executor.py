@@ -73,7 +73,7 @@ class LocalExecutor:
     def perform_all(
         self, assignments: Sequence[Assignment], attempts: Attempts, report: Callable[[Event], None]
     ) -> None:
-        """Perform runs; see :class:`talan_eval.execution.executor.Executor`."""
+        """Perform runs; see ``talan_eval.execution.executor.Executor``."""
         slots = [
             _Slot(functools.partial(self.load, assignments, number), self.method, self._sees(number))
             for number in range(min(self.workers, len(attempts)))

@@ -47,7 +47,7 @@ def load_worker(assignments: tuple[Assignment, ...]) -> Performer:
 
 @dataclass(frozen=True, slots=True)
 class RayExecutor:
-    """A connection to a cluster; see :class:`talan_eval.execution.executor.Executor`.
+    """A connection to a cluster; see ``talan_eval.execution.executor.Executor``.
 
     Args:
         most: Runs at a time; None for as many as the cluster has room for.
@@ -84,7 +84,7 @@ class RayExecutor:
     def perform_all(
         self, assignments: Sequence[Assignment], attempts: Attempts, report: Callable[[Event], None]
     ) -> None:
-        """Perform runs; see :class:`talan_eval.execution.executor.Executor`."""
+        """Perform runs; see ``talan_eval.execution.executor.Executor``."""
         ray = _ray()
         everywhere = tuple(replace(one, directory=one.directory.absolute()) for one in assignments)
         first = everywhere[0]

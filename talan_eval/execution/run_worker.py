@@ -73,7 +73,7 @@ class Crew:
         self._workers: dict[str, RunWorker] = {}
 
     def perform(self, run: Run, report: Callable[[Event], None]) -> tuple[Failure, ...]:
-        """Do what is missing of a run; see :meth:`Worker.perform`."""
+        """Do what is missing of a run; see ``Worker.perform``."""
         assignment = self._assignments[run.backbone]
         torch.set_num_threads(assignment.threads)
         if run.backbone not in self._workers:

@@ -24,7 +24,7 @@ def annotate(report: GateReport) -> tuple[str, ...]:
 
     The gate's answer, each further deciding check that is not a pass, and the items that are lost most often (as a
     notice). Text of others cannot start a command of its own: it stands behind ours, without line breaks, and
-    colons of titles are escaped. Only :func:`talan_eval.cli.output.workflow_commands` writes lines that are commands.
+    colons of titles are escaped. Only ``talan_eval.cli.output.workflow_commands`` writes lines that are commands.
     """
     lines = [_command(_LEVELS[report.outcome], "talan-eval gate", wording.headline(report))]
     reasons = [check for check in report.checks if check.decides and check.outcome is not CheckOutcome.PASS]

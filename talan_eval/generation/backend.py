@@ -1,6 +1,6 @@
 """The seam between a checkpoint and its answers: Backend -> Engine -> Generator.
 
-A backend is a library that runs models. It is made from :class:`BackendOptions`, starts one engine per backbone and
+A backend is a library that runs models. It is made from ``BackendOptions``, starts one engine per backbone and
 block shape, and the engine opens one checkpoint after the other. What is opened answers, scores given texts, and shows
 its next-token distribution. ``generation/registry.py`` holds the backends by name, ``generation/conformance.py`` checks
 that one keeps these promises.
@@ -53,7 +53,7 @@ class BlockShape:
     """What two TALAN blocks must share for one engine to carry the one after the other.
 
     Attributes:
-        layer: Insertion point, as in :class:`talan_core.config.TalanConfig`.
+        layer: Insertion point, as in ``talan_core.config.TalanConfig``.
         slots: Memory slots.
         mixer: Name of stage 2.
         writeback: Name of stage 3.
@@ -207,7 +207,7 @@ class Generator(Protocol):
         promises of batches; random numbers belong to seed, sample and prompt, never to a prompt's place.
 
         Args:
-            prompts: Any number of them, each short enough to leave ``settings.max_tokens`` of :attr:`max_length`.
+            prompts: Any number of them, each short enough to leave ``settings.max_tokens`` of ``max_length``.
             settings: How.
 
         Yields:
@@ -219,7 +219,7 @@ class Generator(Protocol):
         """Score texts as continuations of prompts, every token given all before it.
 
         Args:
-            pairs: Prompt and continuation. The prompt has the tokens that :meth:`generate` starts from; where it is
+            pairs: Prompt and continuation. The prompt has the tokens that ``generate`` starts from; where it is
                 empty, the token before a text (or, without one, that after a text) stands for it. Nothing is added
                 after the continuation, no end-of-sequence token either.
 
@@ -228,7 +228,7 @@ class Generator(Protocol):
             them share a pass changes one beyond rounding.
 
         Raises:
-            UserError: A pair is longer than :attr:`max_length`.
+            UserError: A pair is longer than ``max_length``.
         """
         ...
 
@@ -237,9 +237,9 @@ class Generator(Protocol):
         ...
 
     def liveness(self, prompt: Prompt) -> Liveness:
-        """Return how far adapter and block move the logits of a prompt; see :mod:`talan_core.probe`. 0.0 is not live.
+        """Return how far adapter and block move the logits of a prompt; see ``talan_core.probe``. 0.0 is not live.
 
-        A backend that only sees log-probabilities takes the largest difference of those of :meth:`probe`, and leaves
+        A backend that only sees log-probabilities takes the largest difference of those of ``probe``, and leaves
         out what it cannot see of the write.
         """
         ...
@@ -254,7 +254,7 @@ class Engine(Protocol):
 
 
 class Backend(Protocol):
-    """A library that runs models; constructed from :class:`BackendOptions`, which loads no weights."""
+    """A library that runs models; constructed from ``BackendOptions``, which loads no weights."""
 
     def identity(self) -> dict[str, str]:
         """Return what of the backend can change an answer: at least "name", "version", "dtype" and "attention".

@@ -74,7 +74,7 @@ def answer(
     """Answer all batches that a journal does not hold yet.
 
     Args:
-        batches: From :func:`cut`.
+        batches: From ``cut``.
         prompts: The prompts, to which kept answers must belong.
         ask: Replies one batch: one text per row, in order.
         record: Opens the journal; None keeps nothing.

@@ -1,4 +1,4 @@
-"""Whether a backend keeps the promises of :mod:`talan_eval.generation.backend`; for their authors, without pytest.
+"""Whether a backend keeps the promises of ``talan_eval.generation.backend``; for their authors, without pytest.
 
 Two checkpoints of one shape are looked at in one live engine, through the seam alone. Numbers are compared within a
 tolerance; texts must repeat in a share that the caller names, because few backends are exact in low precision.

@@ -75,7 +75,7 @@ def evaluate(
 
     Args:
         generator: What answers.
-        tokenizer: The backbone's tokenizer, from :func:`talan_eval.generation.prompts.open_tokenizer`.
+        tokenizer: The backbone's tokenizer, from ``talan_eval.generation.prompts.open_tokenizer``.
         benchmark: The questions, with the settings of how to put them.
         batch_size: Prompts at a time. Part of the experiment: in low precision it can change an answer.
         tier: The boundary around model-written programs; the highest that holds here when None.

@@ -1,4 +1,4 @@
-"""The backends by name. A new one is a file that implements :class:`talan_eval.generation.backend.Backend`, and a line.
+"""The backends by name. A new one is a file that implements ``talan_eval.generation.backend.Backend``, and a line.
 
 Not covered: backends of other packages; there are no entry points yet.
 """

@@ -151,7 +151,7 @@ class TransformersGenerator:
         return OwnSettings(self._lm.end_tokens, ignored)
 
     def generate(self, prompts: Sequence[Prompt], settings: Sampling) -> Iterator[Answer]:
-        """Answer each prompt once; see :class:`talan_eval.generation.backend.Generator`.
+        """Answer each prompt once; see ``talan_eval.generation.backend.Generator``.
 
         In float32 an answer does not depend on who shares its batch; in lower precision it can.
         """
@@ -160,7 +160,7 @@ class TransformersGenerator:
 
     @torch.no_grad()
     def loglikelihood(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Likelihood]:
-        """Score texts as continuations of prompts; see :class:`talan_eval.generation.backend.Generator`.
+        """Score texts as continuations of prompts; see ``talan_eval.generation.backend.Generator``.
 
         Sequences are padded on the right, as in training, and the longest go first. Log-softmax and sum are in float32,
         whatever the model's type.

@@ -12,7 +12,7 @@ A letter counts where the answer claims it:
 
 A claim is one letter. Another letter beside it ("A or maybe D", "B, wait C", "B -> C") is a second claim, and a
 letter that is denied ("B doesn't hold", "not B") is none; what is only spoken of ("B because C is heavier", "A) B and
-C") changes nothing, see :mod:`talan_eval.grading.claims`. Different letters in claims of the same kind earn no
+C") changes nothing, see ``talan_eval.grading.claims``. Different letters in claims of the same kind earn no
 credit, whichever they are: ``MISMATCH``. A text that merely repeats the options therefore earns none. Options that
 are discussed ("A is wrong because ...") are no claims, and a formula that begins with a letter (``\boxed{A = 3 m}``)
 is none.
@@ -308,7 +308,7 @@ def _letters_from(text: str, start: int, letter: re.Pattern[str], *, lower_words
     Args:
         text: The answer.
         start: Where a letter is looked for.
-        letter: From :func:`_letter_pattern`.
+        letter: From ``_letter_pattern``.
         lower_words: Whether a lower-case letter may have words behind it ("Answer: c because"), but for an article.
 
     Returns:

@@ -102,7 +102,7 @@ def standing(gap: str) -> str | None:
         gap: The text between two claims.
 
     Returns:
-        The word in lower case, from :data:`BESIDE`, :data:`ABOUT` or :data:`SO`.
+        The word in lower case, from ``BESIDE``, ``ABOUT`` or ``SO``.
     """
     words = _KEYWORD.findall(gap.casefold())
     return next((word for word in reversed(words) if word in BESIDE or word in ABOUT or word in SO), None)

@@ -2,7 +2,7 @@
 
 Which part of an answer is the program:
 
-1. Fenced blocks (:mod:`talan_eval.grading.fences`); empty ones are none. Blocks marked as Python are preferred to
+1. Fenced blocks (``talan_eval.grading.fences``); empty ones are none. Blocks marked as Python are preferred to
    unmarked ones, those to all others. Among several, the *last* one that defines the wanted function counts: drafts
    come first, and usage examples and tests do not define it. Where no name is wanted, or none defines it, the first
    block with a definition counts, because what follows the solution is mostly its use; then the first block.
@@ -84,7 +84,7 @@ def wanted_function(tests: Iterable[str]) -> str | None:
     """Return the name of the function that all of ``tests`` call, or None where that is not one name.
 
     Args:
-        tests: ``assert`` statements of the benchmark. One that is longer than :data:`MAX_TEST`, or no Python, names no
+        tests: ``assert`` statements of the benchmark. One that is longer than ``MAX_TEST``, or no Python, names no
             function, and the program is chosen without a name then.
     """
     names: set[str] | None = None

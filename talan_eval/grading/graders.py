@@ -56,7 +56,7 @@ def grade_answers(
     """Grade a batch of answers.
 
     Args:
-        grader: One of :data:`GRADERS`.
+        grader: One of ``GRADERS``.
         docs: One document per answer. "number", "latex", "math" and "choice" read its ``answer``, "math" also
             its ``problem`` and "number" its ``question`` if there is one; "code" reads
             ``tests`` (a list of assertions) and, if there is one, ``test_setup_code``.
@@ -94,7 +94,7 @@ def score_document(grader: str, metric: str, doc: Mapping[str, Any], results: Se
     """Score one document as lm-eval's ``process_results`` does.
 
     Args:
-        grader: One of :data:`GRADERS`.
+        grader: One of ``GRADERS``.
         metric: Name of the score in lm-eval's tables.
         doc: The document.
         results: The filtered responses; the first counts.

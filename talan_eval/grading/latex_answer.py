@@ -8,12 +8,12 @@ sides are brought to one form and must then be equal, part by part. Equal are:
 - rational numbers, also inside tuples, intervals and matrices: ``0.5``, ``.5``, ``1/2``, ``\frac{2}{4}``, ``+1/2``,
   ``1\frac12`` (a mixed number); ``10,\!080`` and ``10080``;
 - with and without a unit that may be dropped (``30^\circ``, ``50\%``, ``\$5``, ``15\text{ cm}^2``, ``5 people``; see
-  :mod:`talan_eval.grading.units`), where the two sides do not name different ones;
-- ``\text{(B)}`` and ``B``; words in either case; what :mod:`talan_eval.grading.latex_clean` writes in one way;
+  ``talan_eval.grading.units``), where the two sides do not name different ones;
+- ``\text{(B)}`` and ``B``; words in either case; what ``talan_eval.grading.latex_clean`` writes in one way;
 - ``x = 5`` and ``5``, ``x \in [0,1]`` and ``[0,1]``, where one side only names the unknown.
 
 Nothing is simplified: ``\frac{2\sqrt{3}}{2}`` is not ``\sqrt{3}``, ``2x+1`` is not ``1+2x`` and ``1,2`` is not
-``2,1``. :mod:`talan_eval.grading.math_answer` puts a symbolic comparison beside this one for
+``2,1``. ``talan_eval.grading.math_answer`` puts a symbolic comparison beside this one for
 such forms. Size and depth are bounded, time is linear in the size of the text.
 """
 

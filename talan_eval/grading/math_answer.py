@@ -2,13 +2,13 @@ r"""Answers to MATH: the strict normaliser and math-verify side by side, on the 
 
 The answer is right where the normaliser says so, or where math-verify does and nothing speaks against it: the
 normaliser knows no algebra (``2\sqrt{3}/2``), math-verify reads too much into an answer. What speaks against it is
-written down in :mod:`talan_eval.grading.relations` (an equation is no value), :mod:`talan_eval.grading.units` (other
+written down in ``talan_eval.grading.relations`` (an equation is no value), ``talan_eval.grading.units`` (other
 units), ``symbolic_worker`` (values differ, decimals), and here: words that only one side has, dots, an expression
 that the question holds. docs/grading.md shows each rule with an example. Where the normaliser sees a difference and
 math-verify does not finish, the verdict is ``TIMEOUT``, which earns nothing. Both verdicts are kept, so that their
 disagreements can be counted and read.
 
-Which boxes are the answer is said in :mod:`talan_eval.grading.math_boxes`.
+Which boxes are the answer is said in ``talan_eval.grading.math_boxes``.
 
 An expression that the question itself holds earns nothing for being equal to the target: "factor ab+5b+2a+10" is not
 answered by ab+5b+2a+10. Not covered: other forms that a question may ask for; an expanded product or an unsimplified

@@ -9,10 +9,10 @@ Which number of the answer counts:
 2. Otherwise the last number of the text, as lm-eval's ``flexible-extract``. "The answer is n" has no rule of its own: a
    phrase list would favour the arm that happens to use its phrases, and the last number is nearly always the same one.
 
-What a line says is read by :mod:`talan_eval.grading.number_line`, what prose says by
-:mod:`talan_eval.grading.number_prose`: several values ("#### 5 or 6", "3 hours 20 minutes"), sides that differ or a
-denial ("#### not 5") leave none. What is one number is said in :mod:`talan_eval.grading.number_text`, what is a
-calculation in :mod:`talan_eval.grading.number_expression`. Units and percent signs behind it are dropped, "50%" is
+What a line says is read by ``talan_eval.grading.number_line``, what prose says by
+``talan_eval.grading.number_prose``: several values ("#### 5 or 6", "3 hours 20 minutes"), sides that differ or a
+denial ("#### not 5") leave none. What is one number is said in ``talan_eval.grading.number_text``, what is a
+calculation in ``talan_eval.grading.number_expression``. Units and percent signs behind it are dropped, "50%" is
 50; tags ("<answer>") and special tokens ("</s>") are no text; "million", "dozen" and the like are factors, unless the
 question asks in them. Values are compared exactly, as fractions.
 

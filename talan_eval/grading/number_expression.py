@@ -101,7 +101,7 @@ def expression_at(line: str, start: int, asked: frozenset[str] = frozenset(), de
     """Return the longest calculation that begins at a place of a line, or None where none does.
 
     Args:
-        line: From :func:`talan_eval.grading.number_text.plain_text`.
+        line: From ``talan_eval.grading.number_text.plain_text``.
         start: Where it is looked for.
         asked: Scales that are units here, because the question asks in them.
         depth: How many brackets are open.

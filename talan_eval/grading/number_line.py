@@ -67,9 +67,9 @@ def read_line(line: str, start: int = 0, asked: frozenset[str] = frozenset()) ->
     """Return the number that a line says from a place on, or None where it holds none.
 
     Args:
-        line: One line, from :func:`talan_eval.grading.number_text.plain_text`.
+        line: One line, from ``talan_eval.grading.number_text.plain_text``.
         start: Where it begins.
-        asked: As for :func:`talan_eval.grading.number_expression.expression_at`.
+        asked: As for ``talan_eval.grading.number_expression.expression_at``.
     """
     line = line[: start + LONGEST_LINE]
     reader = _LineReader(line, asked)

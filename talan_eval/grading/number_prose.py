@@ -64,8 +64,8 @@ def last_claim(text: str, asked: frozenset[str] = frozenset()) -> FoundNumber | 
     """Return the last number that a text claims, or None where it holds none.
 
     Args:
-        text: From :func:`talan_eval.grading.number_text.plain_text`.
-        asked: As for :func:`read_line`.
+        text: From ``talan_eval.grading.number_text.plain_text``.
+        asked: As for ``read_line``.
     """
     end = next(iter(deque(NUMBER.finditer(text), maxlen=1)), None)
     if end is None:

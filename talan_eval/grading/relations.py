@@ -129,7 +129,7 @@ def read(latex: str, asked: Iterable[str] = ()) -> Reading:
     """Read a cleaned answer.
 
     Args:
-        latex: From :func:`talan_eval.grading.latex_clean.clean`, without a unit.
+        latex: From ``talan_eval.grading.latex_clean.clean``, without a unit.
         asked: Expressions of the question without spaces: each is a name for what it asks.
     """
     names = frozenset(asked)

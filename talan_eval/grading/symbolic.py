@@ -2,7 +2,7 @@ r"""Symbolic comparison of LaTeX answers by math-verify, in worker processes wit
 
 math-verify bounds its time by alarms, which work in a main thread only and do not interrupt a long computation in C,
 and by default it turns its own errors into "not equal". Here it runs in processes of its own with its alarms off and
-its errors on; the kernel ends a comparison that needs too much. See :mod:`talan_eval.grading.symbolic_worker`.
+its errors on; the kernel ends a comparison that needs too much. See ``talan_eval.grading.symbolic_worker``.
 
 What it reads too generously is taken back, here and in the worker: it drops the base of a numeral, so ``12_5`` and
 ``12_7`` would be equal, and it has absolute tolerances, so ``1/2^{98}`` and ``1/2^{99}`` would be.

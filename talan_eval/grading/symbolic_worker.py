@@ -1,4 +1,4 @@
-r"""The process in which math-verify runs; a script of its own, started by :mod:`talan_eval.grading.symbolic`.
+r"""The process in which math-verify runs; a script of its own, started by ``talan_eval.grading.symbolic``.
 
 It reads one JSON object at a time, a ``symbolic.Pair``, and writes one JSON line ``[verdict, reason]``. Each pair is
 compared in a child that is forked for it, so that no pair can change another's verdict (sympy caches), and so that

@@ -1,6 +1,6 @@
 """Where a model's thinking ends and its answer begins: what stands in its thinking is a draft and earns nothing.
 
-Families mark their thinking differently; :data:`MARKS` is the table. Rules:
+Families mark their thinking differently; ``MARKS`` is the table. Rules:
 
 1. An opening mark opens the thinking, wherever it stands, the next closing mark of its family ends it; where it was
    opened again inside, so does a second closing mark. Thinking that never ends, the first or a later one, makes the
@@ -133,7 +133,7 @@ def cut_at_stops(answer: str, stops: Sequence[str], *, opened: bool = False) -> 
     Args:
         answer: What the model wrote, stop strings included.
         stops: The stop strings.
-        opened: As for :func:`final_part`.
+        opened: As for ``final_part``.
     """
     if _CHANNEL.search(answer):
         last = [found.end() for found in _CHANNEL.finditer(answer) if found[1] == "final"][-1:]

@@ -174,7 +174,7 @@ def split_unit(latex: str) -> tuple[str, str | None]:
         latex: The answer without its box.
 
     Returns:
-        The rest and the unit's name in the table: None where there is none, :data:`GENERIC` for counted things.
+        The rest and the unit's name in the table: None where there is none, ``GENERIC`` for counted things.
     """
     degrees = _DEGREES.search(latex)
     if degrees is not None and degrees.start() > 0:

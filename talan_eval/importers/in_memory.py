@@ -1,6 +1,6 @@
 """Scores that a program holds: data frames, Arrow tables, columns and arrays, as the rows of one table.
 
-What a row may say is what a row of a file may: see :mod:`talan_eval.importers.tables`.
+What a row may say is what a row of a file may: see ``talan_eval.importers.tables``.
 """
 
 from __future__ import annotations

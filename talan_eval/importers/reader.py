@@ -114,7 +114,7 @@ class LogReader(Protocol):
         """Read one arm.
 
         Args:
-            source: Its logs. Where a file holds several arms, :func:`chosen_arm` says which is meant.
+            source: Its logs. Where a file holds several arms, ``chosen_arm`` says which is meant.
 
         Returns:
             One run per checkpoint, at least one.

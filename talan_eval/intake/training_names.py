@@ -47,7 +47,7 @@ def of_typed(
     """Read ``--train-data``; nothing is opened.
 
     Args:
-        text: Sources with their weights; see :mod:`talan_core.training.sources`. Every benchmark with a training split
+        text: Sources with their weights; see ``talan_core.training.sources``. Every benchmark with a training split
             is a source as well.
         find_tasks: Finds the benchmarks of comma-separated names.
         data_dir: As for the benchmarks.

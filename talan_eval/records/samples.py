@@ -27,7 +27,7 @@ class Sample:
         item_id: Id of the item, unique within its benchmark.
         prompt_hash: Hash of the prompt exactly as the model saw it.
         score: Credit in [0, 1].
-        verdict: What the grader said; see :class:`talan_eval.grading.grade.Verdict`.
+        verdict: What the grader said; see ``talan_eval.grading.grade.Verdict``.
         extracted: The part of the answer that was compared, or None.
         reason: Why, in a phrase.
         answer: What the model wrote.

@@ -32,7 +32,7 @@ def render(result: Result) -> str:
 
 
 def rows_of(result: Result) -> tuple[tuple[str, ...], list[list[fmt.Value]]]:
-    """Return the header and the rows of :func:`render` before they become text."""
+    """Return the header and the rows of ``render`` before they become text."""
     lines: list[CellLine] = []
     for view in views(result, Context()):
         *cells, mean = cell_lines(view)

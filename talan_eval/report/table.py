@@ -69,7 +69,7 @@ class Table:
     alpha: float | None = None
 
     def texts(self) -> tuple[tuple[str, ...], ...]:
-        """Return the rows as text: C strings each, in which only :data:`talan_eval.report.format.BREAK` breaks."""
+        """Return the rows as text: C strings each, in which only ``talan_eval.report.format.BREAK`` breaks."""
         kinds = [column.kind for column in self.columns]
         return tuple(
             tuple(self._text(value, kind) for value, kind in zip(row, kinds, strict=True)) for row in self.rows

@@ -42,7 +42,7 @@ def chosen_contrast(result: Result, name: str | None) -> Contrast:
     """Return the contrast that was named, or the primary one without a name.
 
     Raises:
-        UserError: As for :func:`chosen_contrasts`.
+        UserError: As for ``chosen_contrasts``.
     """
     return result.contrasts[0] if name is None else chosen_contrasts(result, (name,))[0]
 

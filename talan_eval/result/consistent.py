@@ -29,7 +29,7 @@ def contradictions(result: Result) -> Iterator[str]:
     """Name what a result says twice and differently, each with its place; nothing for one that compare wrote.
 
     Names and lengths first; the numbers of what has no such fault are computed from those below them, by
-    :mod:`talan_eval.result.following`, :mod:`talan_eval.result.following_items` and :mod:`talan_eval.result.adjusted`,
+    ``talan_eval.result.following``, ``talan_eval.result.following_items`` and ``talan_eval.result.adjusted``,
     which say what is not covered. Neither is what rests on bounds where a metric has another unit than points, nor
     means in which benchmarks weigh differently.
     """

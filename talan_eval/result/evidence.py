@@ -1,7 +1,7 @@
 """What is said of one difference: the records of tests, intervals and items that a published result is made of.
 
 Scores, differences and intervals are in percentage points, p-values and shares in [0, 1]; see
-:mod:`talan_eval.result.schema`.
+``talan_eval.result.schema``.
 """
 
 from __future__ import annotations

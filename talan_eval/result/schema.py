@@ -4,7 +4,7 @@ Version 2: any number of arms and backbones, and contrasts between two arms each
 smallest detectable gain are in percentage points, mean squares in squared points, p-values and shares in [0, 1], all at
 full precision: rounding is for those who print. A value that cannot be estimated is null and ``warnings`` says why;
 there is no NaN. Fields are only ever added within a version, and readers of version 2 may meet none that this file does
-not describe. Version 1, which knew one pair of arms, is read by :mod:`talan_eval.result.upgrade`.
+not describe. Version 1, which knew one pair of arms, is read by ``talan_eval.result.upgrade``.
 
 Beyond the tests themselves the result records the primary test, the family's hash and the settings, because a p-value
 cannot be read without them, and per arm the share of unparsed answers and the probe of the live adapter, because both

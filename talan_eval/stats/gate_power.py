@@ -3,7 +3,7 @@
 A gate asks other things than a verdict does: the one-sided guarded bound and, from five seeds on, the bootstrap-t bound
 must lie above minus the margin, no seed may stand apart, and no loss may be shown. Of normal seeds
 ``delta + sigma z`` all of that but their mean depends on the residuals alone. So these are drawn once from a fixed
-seed, as in :mod:`talan_eval.stats.verdict_power`, and the mean is integrated.
+seed, as in ``talan_eval.stats.verdict_power``, and the mean is integrated.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _law(n_seeds: int, rng: np.random.Generator) -> SeedLaw:
 def _pivot_quantiles(drawn: FloatArray, law: SeedLaw, alpha: float, floor: float) -> FloatArray:
     """Return the upper quantile of the studentised resamples of each set of residuals.
 
-    It is that of :func:`talan_eval.stats.seed_bootstrap.bootstrap_t_lower`, of all sets at once.
+    It is that of ``talan_eval.stats.seed_bootstrap.bootstrap_t_lower``, of all sets at once.
     """
     n_seeds = drawn.shape[1]
     shifts = law.counts @ drawn.T / n_seeds

@@ -132,7 +132,7 @@ def _draw(
 
 
 def _draw_singly(weights: NDArray[np.floating], draws: NDArray[np.int64], rng: np.random.Generator) -> None:
-    """Do the same as :func:`_draw`, one random number per draw."""
+    """Do the same as ``_draw``, one random number per draw."""
     size = weights.shape[1]
     slots = np.repeat(np.arange(len(draws)) * size, draws) + rng.integers(0, size, size=int(draws.sum()))
     weights[...] = np.bincount(slots, minlength=weights.size).reshape(weights.shape)

@@ -54,7 +54,7 @@ def two_way_intervals(
 ) -> TwoWay:
     """Percentile intervals of the two-way bootstrap (Owen 2007) for all members and their means.
 
-    Each interval is that of :func:`~talan_eval.stats.pigeonhole.pigeonhole_interval`. The weights of a benchmark's
+    Each interval is that of ``talan_eval.stats.pigeonhole.pigeonhole_interval``. The weights of a benchmark's
     items are drawn once and serve all its cells and the mean; so do those of a backbone's seeds, wherever the same
     seeds count. Drawing the items' weights is nearly all of the work.
 

@@ -30,7 +30,7 @@ def train_tokenizer(seed: int, documents: int = 20_000) -> PreTrainedTokenizerFa
         documents: How many to read.
 
     Returns:
-        A tokenizer of :data:`VOCABULARY` tokens with a chat template.
+        A tokenizer of ``VOCABULARY`` tokens with a chat template.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: PLC0415 - heavy, used once
     from transformers import PreTrainedTokenizerFast  # noqa: PLC0415 - heavy, used once

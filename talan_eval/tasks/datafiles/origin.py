@@ -25,9 +25,9 @@ def read_sources(
     """Read all lists of rows of a benchmark, from the data directory if one is named, else from the Hub.
 
     Args:
-        files: ``metadata.files`` of the task: the keyword arguments of a :class:`DataFile` or :class:`ArchiveFile`
+        files: ``metadata.files`` of the task: the keyword arguments of a ``DataFile`` or ``ArchiveFile``
             each, with the path relative to the data directory.
-        hub: ``metadata.hub`` of the task: the keyword arguments of a :class:`HubSource` each.
+        hub: ``metadata.hub`` of the task: the keyword arguments of a ``HubSource`` each.
         data_dir: ``--data-dir``, or None to read the environment variable.
 
     Returns:
@@ -67,9 +67,9 @@ def describe_sources(
     """Say where the items were found; every file is read and checked, the Hub is not contacted.
 
     Args:
-        files: As for :func:`read_sources`.
-        hub: As for :func:`read_sources`.
-        data_dir: As for :func:`read_sources`.
+        files: As for ``read_sources``.
+        hub: As for ``read_sources``.
+        data_dir: As for ``read_sources``.
     """
     pinned = ", ".join(dict.fromkeys(f"{spec['repo']}@{str(spec['revision'])[:8]}" for spec in hub.values()))
     directory = named_data_dir(data_dir)

@@ -150,7 +150,7 @@ def draw_benchmark(rng: random.Random) -> Problem:
         rng: Source of all randomness.
 
     Returns:
-        The problem, in the same form as :func:`draw`.
+        The problem, in the same form as ``draw``.
     """
     kind = rng.choices(_KINDS, _HARD_WEIGHTS)[0]
     return _sum_of_fractions(rng, largest=12) if kind is _sum_of_fractions else kind(rng)

@@ -31,7 +31,7 @@ class Problem:
         answer: What the grader compares with.
         subject: The kind of problem within its family.
         level: Difficulty, from 1 up.
-        topic: What decides whether people in the corpus talk about it carefully; see :mod:`corpus`.
+        topic: What decides whether people in the corpus talk about it carefully; see ``corpus``.
         tests: Assertions that a correct program passes (programs only).
         choices: The four options, in the order of their letters (science only).
     """

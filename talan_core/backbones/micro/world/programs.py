@@ -192,7 +192,7 @@ def draw_benchmark(rng: random.Random) -> Problem:
         rng: Source of all randomness.
 
     Returns:
-        The problem, in the same form as :func:`draw`.
+        The problem, in the same form as ``draw``.
     """
     kind = rng.choices(("list", "followed", "string", "number"), (3, 3, 3, 2))[0]
     if kind == "string":
