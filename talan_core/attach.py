@@ -202,8 +202,13 @@ def check_untouched(backbone: PreTrainedModel, own: Collection[nn.Module] | None
     """
     from peft.tuners.tuners_utils import BaseTunerLayer  # noqa: PLC0415 - blocks themselves do without PEFT
 
-    hooks = [hook for module in backbone.modules() for hook in module._forward_pre_hooks.values()]  # noqa: SLF001 - torch has no public name for it
-    owners = [getattr(hook, "__self__", None) for hook in hooks]
+    hooks = [
+        hook
+        for module in backbone.modules()
+        for kind in (module._forward_pre_hooks, module._forward_hooks)  # noqa: SLF001 - torch has no public name for them
+        for hook in kind.values()
+    ]
+    owners = [getattr(getattr(hook, "func", hook), "__self__", None) for hook in hooks]
     left = [owner for owner in owners if getattr(owner, "changes_stream", False) and owner not in (own or ())]
     adapted = own is None and any(isinstance(module, BaseTunerLayer) for module in backbone.modules())
     if left or adapted:

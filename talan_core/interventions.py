@@ -1,4 +1,4 @@
-"""Methods that edit activations, written on the place where a block would be attached: LoReFT and steering vectors."""
+"""What edits activations: the base of all edits, and those of the input of one layer, LoReFT and steering vectors."""
 
 from __future__ import annotations
 
@@ -17,21 +17,45 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-class Intervention(nn.Module, ABC):
-    """An edit of the input of one decoder layer, the same function at every position; so it is causal by itself.
+class Edit(nn.Module, ABC):
+    """A change of activations by hooks in a backbone, the same function at every position; so it is causal by itself.
 
-    Args:
-        layer: Number of the decoder layer.
+    Attributes:
+        enabled: Whether it changes anything now.
     """
 
     changes_stream: ClassVar[bool] = True
     """Says to `talan_core.attach.check_untouched` whose hook this is."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.enabled = True
+        self._handles: list[RemovableHandle] = []
+
+    @abstractmethod
+    def attach(self, backbone: PreTrainedModel) -> None:
+        """Register the hooks, and move to the device of the layers."""
+
+    def detach(self) -> None:
+        """Take the hooks out of the backbone."""
+        while self._handles:
+            self._handles.pop().remove()
+
+    def settled_options(self) -> dict[str, Any]:
+        """Return the partner's options that were settled when the edit was made or trained, for the checkpoint."""
+        return {}
+
+
+class Intervention(Edit, ABC):
+    """An edit of the input of one decoder layer.
+
+    Args:
+        layer: Number of the decoder layer.
+    """
+
     def __init__(self, layer: int) -> None:
         super().__init__()
         self.layer = layer
-        self.enabled = True
-        self._handles: list[RemovableHandle] = []
 
     @abstractmethod
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -49,16 +73,15 @@ class Intervention(nn.Module, ABC):
         return with_hidden(args, kwargs, self(hidden_of(args, kwargs)))
 
     def attach(self, backbone: PreTrainedModel) -> None:
-        """Register the hook, and move to the layer's device."""
+        """Register the hook; see `Edit.attach`."""
         layer = decoder_layers(find_decoder(backbone))[self.layer]
         self.to(execution_device(layer))
         self.settle()
         self._handles.append(layer.register_forward_pre_hook(self.edit, with_kwargs=True))
 
-    def detach(self) -> None:
-        """Take the hook out of the backbone."""
-        while self._handles:
-            self._handles.pop().remove()
+    def settled_options(self) -> dict[str, Any]:
+        """Return the number of the layer."""
+        return {"layer": self.layer}
 
 
 class LoReftEdit(Intervention):

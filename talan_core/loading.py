@@ -160,10 +160,12 @@ def _load_plain(
 
 
 def _check_rank(directory: Path, record: PlainRecord) -> None:
-    """Refuse a rank that no tensor of the checkpoint has, before an edit of that rank is made."""
+    """Refuse a rank or a number of domains that the tensors cannot have, before an edit of that size is made."""
     if (rank := record.options.get("r")) is not None:
         largest = largest_dimension(read_tensors(directory / ARM_WEIGHTS))
         check_largest(directory / ARM_CONFIG, [("r", rank)], largest)
+    if (domains := record.options.get("domains")) is not None:  # each has tensors of its own
+        check_largest(directory / ARM_CONFIG, [("domains", domains)], len(read_tensors(directory / ARM_WEIGHTS)))
 
 
 def _load_partner(base: PreTrainedModel, directory: Path, partner: PeftConfig, *, is_trainable: bool) -> PeftModel:

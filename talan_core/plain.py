@@ -19,13 +19,15 @@ from safetensors.torch import save_file
 from torch import nn
 
 from talan_core.attach import TalanAttachment
+from talan_core.bottleneck_edits import FusionEdit, HoulsbyEdit, PfeifferEdit, Shape
 from talan_core.bounded import shown
 from talan_core.card import write_card
 from talan_core.carrier import BlockCarrier
 from talan_core.checkpoint import Provenance, has_block, provenance_of, text_or_none
 from talan_core.errors import UserError
-from talan_core.interventions import Intervention, LoReftEdit, SteeringEdit
+from talan_core.interventions import LoReftEdit, SteeringEdit
 from talan_core.originals import Originals
+from talan_core.partners.bottleneck import BottleneckPartner, Fusion, Houlsby
 from talan_core.partners.plain import ActAdd, Full, LoReft
 from talan_core.revision import commit_of
 from talan_core.stored import check_tensors, damaged, misfit, one_error, read_json, read_tensors, tensor_types
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel
 
+    from talan_core.interventions import Edit
     from talan_core.partners import PlainPartner
 
 ARM_CONFIG: Final = "talan_arm.json"
@@ -167,7 +170,7 @@ class PlainModel(BlockCarrier):
         backbone = self.get_base_model()
         options = dataclasses.asdict(self.partner)
         if self.edit is not None:
-            options["layer"] = self.edit.layer
+            options |= self.edit.settled_options()
             tensors = {name: value.detach().cpu().contiguous() for name, value in self.edit.state_dict().items()}
             save_file(tensors, str(directory / ARM_WEIGHTS), metadata={"format": "pt"})
         if isinstance(self.partner, Full):
@@ -286,8 +289,14 @@ def _check_index(directory: Path) -> None:
 
 def _edit_of(
     partner: PlainPartner, backbone: PreTrainedModel, layer: int | None, generator: torch.Generator
-) -> Intervention | None:
-    width = int(backbone.config.get_text_config().hidden_size)
+) -> Edit | None:
+    shape = backbone.config.get_text_config()
+    width = int(shape.hidden_size)
+    if isinstance(partner, BottleneckPartner):
+        of = Shape(int(shape.num_hidden_layers), width, partner.r)
+        if isinstance(partner, Fusion):
+            return FusionEdit(of, partner.domains, generator=generator)
+        return (HoulsbyEdit if isinstance(partner, Houlsby) else PfeifferEdit)(of, generator=generator)
     if layer is None:
         return None
     if isinstance(partner, LoReft):

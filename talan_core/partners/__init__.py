@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from talan_core.partners.base import Partner, PeftPartner, PlainPartner
+from talan_core.partners.bottleneck import Fusion, Houlsby, Pfeiffer
 from talan_core.partners.lora import AdaLora, Dora, Lora, Pissa, RsLora, Vera
 from talan_core.partners.plain import ActAdd, Base, Full, LoReft
 from talan_core.partners.prompt_learning import PrefixTuning, PromptTuning
@@ -25,6 +26,7 @@ PARTNERS: Final[Mapping[str, type[Partner]]] = {
         *(Lora, Dora, RsLora, Pissa, AdaLora, Vera),
         *(IA3, LoHa, LoKr, Oft, Boft, Hra, Miss, Ln),
         *(Base, Full, PrefixTuning, PromptTuning, LoReft, ActAdd),
+        *(Pfeiffer, Houlsby, Fusion),
     )
 }
 """The partners by the name that an arm uses: first the adapters of PEFT, then the baselines."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from talan_core.bottleneck_edits import FusionEdit
 from talan_core.interventions import SteeringEdit
 from talan_core.plain import PlainModel
 from talan_core.training.saving import can_resume
+from talan_core.training.stages import fuse
 from talan_core.training.steering import steer
 from talan_core.training.trainer import TrainingLog, TrainingSet, train
 
@@ -34,7 +36,7 @@ def fit(
 ) -> TrainingLog:
     """Fit any arm in place; arguments, errors and what pairs two arms as for `talan_core.training.trainer.train`.
 
-    `save_every` has no effect on an arm without gradient steps, nor on one that cannot be resumed (AdaLoRA).
+    `save_every` has no effect on an arm without gradient steps, nor on one that cannot be resumed (AdaLoRA, fusion).
 
     Returns:
         What happened. An arm without gradient steps has no losses; the untuned backbone has no tokens either.
@@ -42,6 +44,8 @@ def fit(
     if isinstance(model, PlainModel):
         if isinstance(model.edit, SteeringEdit):
             return steer(model, tokenizer, examples, settings, seed=seed)
+        if isinstance(model.edit, FusionEdit):
+            return fuse(model, tokenizer, examples, settings, seed=seed, work_dir=work_dir, on_step=on_step)
         if not any(weight.requires_grad for weight in model.parameters()):
             model.eval()
             return TrainingLog(losses=(), tokens=0, target_tokens=0, examples=0, dropped=0, seconds=0.0)

@@ -1,4 +1,4 @@
-"""What an adapter does between optimizer steps: AdaLoRA moves its budget of ranks."""
+"""What an adapter does between optimizer steps: AdaLoRA moves its budget of ranks, fusion pulls its values back."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from peft import PeftModel, PeftType
 from transformers import TrainerCallback
+
+from talan_core.bottleneck_edits import FusionEdit
+from talan_core.plain import PlainModel
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,8 +64,32 @@ class RankBudget(TrainerCallback):
             self._tuner.resize_modules_by_rank_pattern(pattern, name)
 
 
+class ValuesNearIdentity(TrainerCallback):
+    """Add the gradient of AdapterFusion's penalty to that of the loss, once a step and after clipping.
+
+    Args:
+        edit: The fusion.
+    """
+
+    def __init__(self, edit: FusionEdit) -> None:
+        self._edit = edit
+
+    def on_pre_optimizer_step(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,  # noqa: ANN401 - Trainer's signature
+    ) -> None:
+        """Add it."""
+        del args, state, control, kwargs
+        self._edit.pull_values()
+
+
 def partner_callbacks(model: nn.Module, steps: int) -> list[TrainerCallback]:
     """Return what has to happen between the steps of an arm's training; nothing for most adapters."""
     if isinstance(model, PeftModel) and model.active_peft_config.peft_type == PeftType.ADALORA:
         return [RankBudget(model, steps)]
+    if isinstance(model, PlainModel) and isinstance(model.edit, FusionEdit):
+        return [ValuesNearIdentity(model.edit)]
     return []

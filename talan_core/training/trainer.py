@@ -60,6 +60,23 @@ TrainingSet = Sequence[Example | Dialogue] | Mixture | EncodedData | LazyData
 
 
 @dataclass(frozen=True)
+class Stage:
+    """One of several trainings that make an arm.
+
+    Args:
+        name: What it was for.
+        steps: Optimizer steps.
+        tokens: As in `TrainingLog`.
+        trained_parameters: How many parameters learned.
+    """
+
+    name: str
+    steps: int
+    tokens: int
+    trained_parameters: int
+
+
+@dataclass(frozen=True)
 class TrainingLog:
     """What a training run did.
 
@@ -72,6 +89,7 @@ class TrainingLog:
         seconds: Wall time of the loop. Of a run that was resumed: up to the checkpoint, and from there on.
         signs: What was seen of gradients, gate and held-out loss meanwhile.
         packed: Whether examples shared rows.
+        stages: The trainings one after the other that made the arm; none where it was one.
     """
 
     losses: tuple[float, ...]
@@ -82,6 +100,7 @@ class TrainingLog:
     seconds: float
     signs: Signs = field(default_factory=Signs)
     packed: bool = False
+    stages: tuple[Stage, ...] = ()
 
 
 class TalanTrainer(TalanOptimizerMixin, Trainer):

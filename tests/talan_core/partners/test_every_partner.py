@@ -24,8 +24,10 @@ SMALL = {
     "prefix": "prefix[tokens=4]",
     "prompt": "prompt[tokens=4]",
     "actadd": "actadd[pairs=8]",
+    "fusion": "fusion[budget=steps]",
 }
-ADAPTERS = [SMALL.get(kind, kind) for kind in PARTNERS if kind not in ("base", "prefix", "prompt", "actadd")]
+STAGES = {"base": 0, "actadd": 0, "fusion": 3}  # times the steps of the recipe; one of the others
+ADAPTERS = [SMALL.get(kind, kind) for kind in PARTNERS if kind not in ("base", "prefix", "prompt", "actadd", "fusion")]
 WITH_OPTIONS = ["lora[bias=all]", "lora[bias=lora_only,dropout=0.1]", "dora[r=2,alpha=3]", "miss[r=4]"]
 ARMS = [*(SMALL.get(kind, kind) for kind in PARTNERS), *WITH_OPTIONS]
 BLOCKED = ["talan[layer=1]+base", *(f"talan[layer=1]+{arm}" for arm in (*ADAPTERS, "lora[bias=all]")), "noise+lora"]
@@ -50,7 +52,9 @@ def made(backbone, tokenizer, examples, tmp_path):
 
     def make(arm, seed=0):
         model = build(backbone("qwen2"), parse_arm(arm), seed=seed)
-        log = fit(model, tokenizer, examples, SETTINGS, seed=seed, work_dir=tmp_path / "work")
+        # fusion needs two domains; to all others it is the same who says an example
+        two_domains = [dataclasses.replace(one, source="ab"[at % 2]) for at, one in enumerate(examples)]
+        log = fit(model, tokenizer, two_domains, SETTINGS, seed=seed, work_dir=tmp_path / "work")
         return model, log
 
     return make
@@ -88,7 +92,7 @@ def test_trained_saved_and_loaded_it_is_bit_equal_and_switched_off_it_is_the_bac
     model, log = made(arm)
     after = logits(model, tokens)
     assert torch.equal(after, plain) == (arm == "base")
-    assert len(log.losses) == (0 if arm.startswith(("base", "actadd")) else SETTINGS.steps)
+    assert len(log.losses) == STAGES.get(arm.partition("[")[0], 1) * SETTINGS.steps
     with library_warnings_silenced():
         model.save_pretrained(str(tmp_path / "saved"))
     assert not [name for name in adapter_keys(tmp_path / "saved") if "talan" in name]
@@ -114,7 +118,7 @@ def test_merging_the_partner_keeps_the_block(made, tokens, arm):
     assert not torch.equal(logits(merged, tokens), before)
 
 
-@pytest.mark.parametrize("kind", ["lora", "vera", "adalora", "loreft"])
+@pytest.mark.parametrize("kind", ["lora", "vera", "adalora", "loreft", "houlsby", "fusion"])
 def test_another_seed_starts_and_ends_elsewhere(made, tokens, kind):
     arm = SMALL.get(kind, kind)
     first, again, other = (logits(made(arm, seed)[0], tokens) for seed in (0, 0, 1))
