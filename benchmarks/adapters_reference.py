@@ -3,9 +3,9 @@
     python -m venv VENV && VENV/bin/pip install torch==2.13.0 adapters==1.3.0
     VENV/bin/python benchmarks/adapters_reference.py tests/talan_core/partners/adapters_reference.safetensors
 
-The package needs another transformers than this project, so its outputs are kept. All weights are random, so that no
-part of a formula can be left out unseen: a small Llama, its adapters (Pfeiffer's, Houlsby's, two Pfeiffer adapters under
-a dynamic fusion), token ids, and the logits of each.
+The package needs another transformers than this project, so its outputs are kept: a small Llama, its adapters
+(Pfeiffer's, Houlsby's, two of Pfeiffer's under a dynamic fusion), token ids, and the logits of each. All weights are
+random, so that no part of a formula can be left out unseen.
 """
 
 from __future__ import annotations

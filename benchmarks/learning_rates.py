@@ -23,7 +23,7 @@ from talan_core.backbones.load import load_model, load_tokenizer, locate
 from talan_core.backbones.names import find_backbone
 from talan_core.errors import DivergedError
 from talan_core.training.data import IGNORED, EncodedData, Example, collate, encode, pad_token
-from talan_core.training.trainer import train
+from talan_core.training.fit import fit
 from talan_eval.generation_settings import GenerationSettings
 from talan_eval.tasks.benchmark import MICRO_TASKS, load_benchmark
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 FACTORS: Final = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-ARMS: Final = ("lora", "full", "ia3", "vera", "prefix", "prompt")
+ARMS: Final = ("lora", "full", "ia3", "vera", "prefix", "prompt", "pfeiffer", "houlsby", "fusion")
 SPEC: Final = find_backbone("micro")
 _STEPS: Final = 48
 _HELD_OUT, _ASKED = 60, 20
@@ -84,7 +84,7 @@ def main() -> None:
             recipe = dataclasses.replace(SPEC.training, steps=_STEPS, learning_rate=rate)
             try:
                 with tempfile.TemporaryDirectory() as place:
-                    train(model, tokenizer, used, recipe, seed=0, work_dir=Path(place) / "w")
+                    fit(model, tokenizer, used, recipe, seed=0, work_dir=Path(place) / "w")
             except DivergedError:
                 row.append("diverged")
             else:

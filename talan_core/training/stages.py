@@ -66,7 +66,13 @@ def fuse(
     items, apart = (examples.items, examples.held_out) if isinstance(examples, LazyData) else (examples, ())
     data = encode(tokenizer, items, settings.max_length, held_out=apart)
     plans = _plans(data, settings.settled(len(data.examples)), partner.budget)
-    edit.grow(len(plans) - 1)
+    found = len(plans) - 1
+    if edit.domains not in (0, found):
+        raise UserError(
+            f"This fusion has adapters of {edit.domains} domains, and the training data have {found}.",
+            f"Type fusion without domains, or train it on {edit.domains} sources.",
+        )
+    edit.grow(found)
     total = sum(plan.steps for plan in plans)
     logs: list[TrainingLog] = []
     stages: list[Stage] = []

@@ -86,6 +86,7 @@ def _by_arm(records: Sequence[SealedRecord]) -> dict[str, Any]:
         arm: {
             **{f"{kind}_seconds": round(_total(of_arm, kind), 1) for kind in ("training", "evaluation")},
             **{name: _most(of_arm, name) for name in ("trained_parameters", "peak_memory_bytes")},
+            **_stages(of_arm),
         }
         for arm, of_arm in own.items()
     }
@@ -95,6 +96,13 @@ def _most(records: Sequence[SealedRecord], name: str) -> int | None:
     """Return the largest number of that name in the logs of trainings; None where none has it."""
     logs = [record.data["log"] for record in records if record.data["kind"] == "training"]
     return max((log[name] for log in logs if log.get(name) is not None), default=None)
+
+
+def _stages(records: Sequence[SealedRecord]) -> dict[str, Any]:
+    """Return the trainings one after the other that make an arm, as its first run records them; nothing for one."""
+    logs = [record.data["log"] for record in records if record.data["kind"] == "training"]
+    found = next((log["stages"] for log in logs if log.get("stages")), None)
+    return {} if found is None else {"stages": found}
 
 
 def _device(experiment: Experiment) -> str:

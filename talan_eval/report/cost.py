@@ -54,6 +54,7 @@ class _Arm:
         parameters: Trained parameters; None where that was not recorded.
         memory: Most bytes of GPU memory in a training; None as well where there was no GPU.
         recipe: What of its recipe is not that of all arms; None for nothing.
+        stages: Its trainings one after the other, with steps and trained parameters; None where it is one.
     """
 
     name: str
@@ -62,6 +63,7 @@ class _Arm:
     parameters: int | None
     memory: int | None
     recipe: str | None
+    stages: str | None = None
 
 
 def _timed(names: tuple[str, str, str, str], unit: float, of: Callable[[_Arm], _Time]) -> tuple[ColumnOf[_Arm], ...]:
@@ -87,9 +89,14 @@ def _recipe(arm: _Arm) -> fmt.Value:
     return arm.recipe
 
 
+def _stages(arm: _Arm) -> fmt.Value:
+    return arm.stages
+
+
 _COLUMNS: Final[tuple[ColumnOf[_Arm], ...]] = (
     ColumnOf(("arm",), "arm", "left", value=lambda arm: arm.name),
     ColumnOf(("own recipe",), "own recipe", "left", optional=True, value=_recipe),
+    ColumnOf(("stages",), "stages", "left", optional=True, value=_stages),
     ColumnOf(("trained parameters",), "trained parameters", kind="count", optional=True, value=_parameters),
     ColumnOf(("training GPU GB",), "training GPU GB", kind="gigabytes", optional=True, value=_memory),
     *_timed(
@@ -135,8 +142,20 @@ def _recorded(result: Result) -> list[_Arm]:
         parameters, memory = (size if isinstance(size, int) else None for size in sizes)
         training = _Time(seconds[0], count or None, base[0])
         evaluation = _Time(seconds[1], answers.get(name), base[1])
-        found.append(_Arm(name, training, evaluation, parameters, memory, own_recipe(result, name)))
+        found.append(_Arm(name, training, evaluation, parameters, memory, own_recipe(result, name), _said(own)))
     return found
+
+
+def _said(own: Mapping[str, object]) -> str | None:
+    """Say the stages of an arm: name, steps and trained parameters of each; None where they were not recorded."""
+    stages = own.get("stages")
+    if not isinstance(stages, list):
+        return None
+    try:
+        said = (f"{a['name']}: {a['steps']} steps, {a['trained_parameters']:,} parameters" for a in stages)
+        return "; ".join(said) or None
+    except (KeyError, TypeError, ValueError):  # a result may have been written by hand
+        return None
 
 
 def _seconds(own: object) -> tuple[float, float] | None:

@@ -15,6 +15,7 @@ from talan_core.arms import Arm, NoiseOptions, TalanOptions, parse_arm
 from talan_core.config import SCOPES, TalanConfig
 from talan_core.errors import UserError
 from talan_core.partners import PARTNERS, Dora, Lora
+from talan_core.partners.bottleneck import BUDGETS
 
 RANK, RATE = st.integers(1, 64), st.floats(0, 1, exclude_max=True)
 LAYER = st.one_of(st.none(), st.integers(0, 64), RATE)
@@ -30,6 +31,8 @@ GIVEN = {
     "scale": st.one_of(st.integers(-3, 3), st.floats(-1e9, 1e9)),
     "pairs": st.integers(2, 500),
     "layer": LAYER,
+    "budget": st.sampled_from(BUDGETS),
+    "domains": st.integers(0, 9),
 }
 
 

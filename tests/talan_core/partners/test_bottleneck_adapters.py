@@ -139,6 +139,8 @@ def test_a_fusion_of_one_domain_or_of_too_few_steps_is_refused(fused, examples):
         fused(examples=examples)
     with pytest.raises(UserError, match="7 optimizer steps are too few for 2 domains"):
         fused(steps=7)
+    with pytest.raises(UserError, match="has adapters of 3 domains, and the training data have 2"):
+        fused("fusion[domains=3]")
     with pytest.raises(UserError, match="trained in stages"):
         parse_arm("talan+fusion")
     with pytest.raises(UserError, match="budget=time: must be tokens or steps"):

@@ -55,6 +55,22 @@ def test_cost_is_shown_only_where_it_was_recorded(cell, result):
     assert partly.texts()[1] == ("talan+lora", "n/a", "60.0", "n/a", "1.20x", "n/a", "10.0", "n/a", "1.00x")
 
 
+def test_stages_are_shown_with_steps_and_parameters(cell, result):
+    plain = {"training_seconds": 2.0, "evaluation_seconds": 1.0}
+    stages = [
+        {"name": "gsm8k_micro", "steps": 6, "tokens": 900, "trained_parameters": 25440},
+        {"name": "fusion", "steps": 12, "tokens": 1800, "trained_parameters": 296448},
+    ]
+    staged = {"by_arm": {"lora": plain, "talan+lora": {**plain, "stages": stages}}}
+    found = result([cell("a")]).model_copy(update={"provenance": {"times": staged}})
+    assert [row[1] for row in cost_table(found).texts()] == [
+        "n/a", "gsm8k_micro: 6 steps, 25,440 parameters; fusion: 12 steps, 296,448 parameters",
+    ]  # fmt: skip
+    odd = {"by_arm": {"lora": plain, "talan+lora": {**plain, "stages": [{"name": "x"}]}}}
+    shown = cost_table(found.model_copy(update={"provenance": {"times": odd}}))
+    assert "stages" not in str(shown.texts())
+
+
 def test_a_recipe_of_an_arms_own_is_shown_with_its_cost(cell, result):
     times = {"by_arm": {arm: {"training_seconds": 2.0, "evaluation_seconds": 1.0} for arm in ("lora", "talan+lora")}}
 
