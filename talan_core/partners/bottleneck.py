@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
+from talan_core.errors import UserError
 from talan_core.partners.base import PlainPartner
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 BUDGETS: Final = ("tokens", "steps")
+_FEWEST_DOMAINS: Final = 2
+_FEWEST_STEPS: Final = 2  # of a stage: the first step of a warm-up moves nothing
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """One of the trainings that make a fusion.
+
+    Attributes:
+        name: The domain, or "fusion".
+        domain: Number of the domain whose adapter learns; None where the fusion does.
+        steps: Optimizer steps.
+    """
+
+    name: str
+    domain: int | None
+    steps: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +38,8 @@ class BottleneckPartner(PlainPartner):
     Args:
         r: Width of the bottleneck.
     """
+
+    rate_factor: ClassVar[float] = 3.0
 
     r: int = 16
 
@@ -76,3 +99,34 @@ class Fusion(BottleneckPartner):
         if self.domains < 0:
             found.append(f"domains={self.domains}: must be at least 0, which leaves it to the training data")
         return found
+
+    def stages(self, domains: Sequence[str], steps: int) -> tuple[PlannedStage, ...]:
+        """Return what is trained one after the other.
+
+        Args:
+            domains: Names of the sources of the training data, each once.
+            steps: Optimizer steps of the recipe.
+
+        Raises:
+            UserError: There are fewer than two domains, another number of them than the arm says, or too few steps.
+        """
+        if len(domains) < _FEWEST_DOMAINS:
+            raise UserError(
+                f"fusion mixes adapters of several domains, and the training data have one source ({domains[0]}).",
+                "Train on several: --train-tasks gsm8k_micro,math500_micro, or --train-data a.jsonl,b.jsonl",
+            )
+        if self.domains not in (0, len(domains)):
+            raise UserError(
+                f"fusion[domains={self.domains}] has another number of domains than the training data, which have "
+                f"{len(domains)} sources: {', '.join(domains)}.",
+                "Type fusion without domains.",
+            )
+        each = steps if self.budget == "steps" else steps // (2 * len(domains))
+        if each < _FEWEST_STEPS:
+            fewest = _FEWEST_STEPS * (1 if self.budget == "steps" else 2 * len(domains))
+            raise UserError(
+                f"{steps} optimizer steps are too few for {len(domains)} domains and their fusion.",
+                f"Type --steps {fewest} or more{'' if self.budget == 'steps' else ', or fusion[budget=steps]'}.",
+            )
+        last = steps if self.budget == "steps" else steps - each * len(domains)
+        return (*(PlannedStage(name, at, each) for at, name in enumerate(domains)), PlannedStage("fusion", None, last))

@@ -26,6 +26,7 @@ from torch.utils._pytree import tree_leaves
 from transformers import AutoModelForCausalLM
 
 from talan_core.arms import build
+from talan_core.partners.bottleneck import Fusion
 from talan_core.quiet import library_warnings_silenced
 from talan_core.training.data import IGNORED
 
@@ -248,8 +249,15 @@ def _of_shapes(config: PretrainedConfig, asked: _Wanted) -> Any:  # noqa: ANN401
         # transformers 5.16 knows the older name only, later ones warn of it.
         enable = getattr(backbone, "activation_checkpointing_enable", None) or backbone.gradient_checkpointing_enable
         enable({"use_reentrant": False})
-    model = build(backbone, asked.arm, seed=0, defaults=asked.defaults)
+    model = build(backbone, _whole(asked.arm), seed=0, defaults=asked.defaults)
     return model.train()
+
+
+def _whole(arm: Arm) -> Arm:
+    """Return an arm with all its parts: of a fusion that leaves the domains to the data, the fewest there can be."""
+    if isinstance(arm.partner, Fusion) and not arm.partner.domains:
+        return dataclasses.replace(arm, partner=dataclasses.replace(arm.partner, domains=2))
+    return arm
 
 
 def _materialise(model: nn.Module, tally: _Tally, frozen: set[int], *, trains_backbone: bool) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from talan_core.bottleneck_edits import FusionEdit
-from talan_core.errors import UserError
 from talan_core.partners.bottleneck import Fusion
 from talan_core.training.data import EncodedData, encode
 from talan_core.training.drawing import LazyData
@@ -18,25 +17,9 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedTokenizerBase
 
+    from talan_core.partners.bottleneck import PlannedStage
     from talan_core.plain import PlainModel
     from talan_core.training_settings import TrainingSettings
-
-_FEWEST_STEPS: Final = 2  # of a stage: the first step of a warm-up moves nothing
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What one stage trains.
-
-    Attributes:
-        domain: Number of the domain whose adapter learns; None where the fusion does.
-        name: The domain, or "fusion".
-        steps: Optimizer steps.
-    """
-
-    domain: int | None
-    name: str
-    steps: int
 
 
 def fuse(
@@ -65,25 +48,20 @@ def fuse(
         raise TypeError("only a fusion arm has stages")
     items, apart = (examples.items, examples.held_out) if isinstance(examples, LazyData) else (examples, ())
     data = encode(tokenizer, items, settings.max_length, held_out=apart)
-    plans = _plans(data, settings.settled(len(data.examples)), partner.budget)
-    found = len(plans) - 1
-    if edit.domains not in (0, found):
-        raise UserError(
-            f"This fusion has adapters of {edit.domains} domains, and the training data have {found}.",
-            f"Type fusion without domains, or train it on {edit.domains} sources.",
-        )
-    edit.grow(found)
+    domains = list(dict.fromkeys(one.source for one in data.examples))
+    plans = partner.stages(domains, settings.steps_for(len(data.examples)))
+    edit.grow(len(plans) - 1)
     total = sum(plan.steps for plan in plans)
     logs: list[TrainingLog] = []
     stages: list[Stage] = []
-    for plan in plans:
+    for number, plan in enumerate(plans, 1):
         edit.learn(plan.domain)
         learned = sum(weight.numel() for weight in edit.parameters() if weight.requires_grad)
         before = sum(stage.steps for stage in stages)
         logs.append(
             train(
                 model, tokenizer, _of(data, plan), settings.with_steps(plan.steps), seed=seed,
-                work_dir=work_dir / plan.name, on_step=_counted(on_step, before, total),
+                work_dir=work_dir / f"stage{number}", on_step=_counted(on_step, before, total),
             )
         )  # fmt: skip
         stages.append(Stage(plan.name, plan.steps, logs[-1].tokens, learned))
@@ -91,27 +69,7 @@ def fuse(
     return _together(logs, tuple(stages))
 
 
-def _plans(data: EncodedData, settings: TrainingSettings, budget: str) -> list[_Plan]:
-    domains = list(dict.fromkeys(example.source for example in data.examples))
-    if len(domains) < 2:  # noqa: PLR2004 - a fusion of one is none
-        raise UserError(
-            f"fusion mixes adapters of several domains, and the training data have one source ({domains[0]}).",
-            "Train on several: --train-tasks gsm8k_micro,math500_micro, or --train-data a.jsonl,b.jsonl",
-        )
-    steps = int(settings.steps or 0)
-    if budget == "steps":
-        return [*(_Plan(at, name, steps) for at, name in enumerate(domains)), _Plan(None, "fusion", steps)]
-    each = steps // (2 * len(domains))
-    if each < _FEWEST_STEPS:
-        raise UserError(
-            f"{steps} optimizer steps are too few for {len(domains)} domains and their fusion.",
-            f"Type --steps {2 * _FEWEST_STEPS * len(domains)} or more, or fusion[budget=steps].",
-        )
-    rest = steps - each * len(domains)
-    return [*(_Plan(at, name, each) for at, name in enumerate(domains)), _Plan(None, "fusion", rest)]
-
-
-def _of(data: EncodedData, plan: _Plan) -> EncodedData:
+def _of(data: EncodedData, plan: PlannedStage) -> EncodedData:
     if plan.domain is None:
         return data
     return replace(data, examples=tuple(one for one in data.examples if one.source == plan.name), weights={})

@@ -11,8 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from talan_core.arms import parse_arm
 from talan_core.errors import UserError, mistakes_of, refuse, unknown_name
 from talan_core.extras import need_train
+from talan_core.partners.bottleneck import Fusion
 from talan_core.recipes.recipe import differences
 from talan_eval.comparison.held_out import check_split
 from talan_eval.comparison.slices import slice_values
@@ -91,6 +93,7 @@ def prepare(request: CompareRequest) -> Prepared:
     loaded = _loaded(request, checked, sources)
     evaluated, learned = [loaded[name] for name in checked.tasks], _learned(checked, loaded)
     contaminated = _contaminated(request, learned, evaluated)
+    _check_stages(checked, learned.sources)
     _check_backbones(revisions, checked, evaluated, learned)
     check_stored(stored, revisions[0], checked.generation, evaluated)
     specs = {name: benchmark.spec for name, benchmark in loaded.items()}
@@ -233,6 +236,17 @@ def _check_training(sources: Sequence[TrainingSource]) -> None:
             "Name what to train on, such as --train-data mine.jsonl or --train-tasks gsm8k; or a benchmark that has "
             f"one as well, on which adapters are trained and which they answer too: --tasks {names},gsm8k.",
         )
+
+
+def _check_stages(checked: Checked, sources: Sequence[TrainingSource]) -> None:
+    """Refuse an arm of several stages that these data or this recipe cannot train."""
+    domains = [source.name for source in sources if source.n_train]
+    items = sum(source.n_train for source in sources)
+    for one in checked.backbones:
+        for arm in checked.arms.unstored:
+            partner = parse_arm(arm).partner
+            if isinstance(partner, Fusion):
+                partner.stages(domains, one.recipes.get(arm, one.training).steps_for(items))
 
 
 def _check_slices(labels: Sequence[str], benchmarks: Sequence[Benchmark]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from talan_core.arms import parse_arm
 from talan_core.errors import UserError
+from talan_core.partners.bottleneck import Fusion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,9 +86,12 @@ def task_of(assignment: Assignment, arm: str, tokens: int, config: PretrainedCon
     from talan_core.recipes.fitting import Task  # noqa: PLC0415 - heavy
     from talan_core.recipes.footprint import AnswerLoad  # noqa: PLC0415 - as above
 
+    parsed = parse_arm(arm)
+    if isinstance(parsed.partner, Fusion):  # how many adapters it has is up to the training data
+        parsed = replace(parsed, partner=replace(parsed.partner, domains=len(assignment.train)))
     return Task(
         configuration(assignment.revision) if config is None else config,
-        parse_arm(arm),
+        parsed,
         assignment.operating_point,
         "cuda" if assignment.device.startswith("cuda") else "cpu",
         AnswerLoad(assignment.eval_batch, tokens),

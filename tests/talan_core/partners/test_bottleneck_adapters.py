@@ -139,7 +139,7 @@ def test_a_fusion_of_one_domain_or_of_too_few_steps_is_refused(fused, examples):
         fused(examples=examples)
     with pytest.raises(UserError, match="7 optimizer steps are too few for 2 domains"):
         fused(steps=7)
-    with pytest.raises(UserError, match="has adapters of 3 domains, and the training data have 2"):
+    with pytest.raises(UserError, match="another number of domains than the training data, which have 2 sources: b, a"):
         fused("fusion[domains=3]")
     with pytest.raises(UserError, match="trained in stages"):
         parse_arm("talan+fusion")

@@ -9,7 +9,7 @@ import pytest
 from talan_core.errors import UserError
 from talan_eval.cli.estimate import footprint_lines
 from talan_eval.intake.prepare import prepare
-from talan_eval.intake.room import Room, check_room, estimated, tokens_of
+from talan_eval.intake.room import Room, check_room, estimated, task_of, tokens_of
 from talan_eval.requests.compare import CompareRequest
 
 
@@ -52,3 +52,23 @@ def test_a_dry_run_says_it_by_part(assignment):
 def test_tokens_are_guessed_from_the_longest_prompt():
     assert tokens_of(["a" * 30, "b"], 100) == 110
     assert tokens_of([], 5) == 5
+
+
+def test_an_arm_of_several_stages_is_measured_with_as_many_adapters_as_there_are_domains(tmp_path):
+    words = {"base": "lora", "treat": ("fusion",), "seeds": "2", "steps": 16, "device": "cpu", "out": tmp_path / "out"}
+    prepared = prepare(CompareRequest(tasks="gsm8k_micro,math500_micro,mbpp_micro", **words))
+    assert task_of(prepared.assignments[0], "fusion", 100).arm.partner.domains == 3
+    more, fewer = (
+        estimated(prepare(CompareRequest(tasks=tasks, **words)).assignments[0], "fusion", 100).adapter
+        for tasks in ("gsm8k_micro,math500_micro,mbpp_micro", "gsm8k_micro,math500_micro")
+    )
+    assert more > fewer > 0
+
+
+def test_an_arm_of_several_stages_is_refused_before_anything_is_trained(tmp_path):
+    words = {"base": "lora", "treat": ("fusion",), "seeds": "2", "device": "cpu", "out": tmp_path / "out"}
+    with pytest.raises(UserError, match=r"one source \(gsm8k_micro\)"):
+        prepare(CompareRequest(tasks="gsm8k_micro", **words))
+    with pytest.raises(UserError, match="5 optimizer steps are too few for 2 domains"):
+        prepare(CompareRequest(tasks="gsm8k_micro,math500_micro", steps=5, **words))
+    assert not (tmp_path / "out").exists()
