@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from talan_core.backbones.micro.world.problem import Problem, Split
 
 DATA = Path(__file__).parent / "data"
-COUNTS: dict[Split, int] = {"test": 200, "train": 600}
 SEEDS: dict[Split, int] = {"test": 1, "train": 2}
+FILES: dict[str, tuple[Split, int]] = {"test": ("test", 200), "test_1000": ("test", 1000), "train": ("train", 600)}
+"""Which split and how many of its items are in the file of that name; the first 200 test items are in both files."""
 
 
 def row(family: str, problem: Problem) -> dict[str, object]:
@@ -38,9 +39,10 @@ def row(family: str, problem: Problem) -> dict[str, object]:
     return fields
 
 
-def lines(family: str, split: Split) -> str:
-    """Return the JSON lines of one split of one family."""
-    problems = draw_distinct(BENCHMARKS[family], split, COUNTS[split], SEEDS[split])
+def lines(family: str, name: str) -> str:
+    """Return the JSON lines of one file of one family."""
+    split, count = FILES[name]
+    problems = draw_distinct(BENCHMARKS[family], split, count, SEEDS[split])
     return "".join(json.dumps(row(family, p), ensure_ascii=False) + "\n" for p in problems)
 
 
@@ -48,9 +50,9 @@ def main() -> None:
     """Write all files and print their hashes."""
     DATA.mkdir(exist_ok=True)
     for family in BENCHMARKS:
-        for split, count in COUNTS.items():
-            path = DATA / f"{family}_{split}.jsonl"
-            text = lines(family, split)
+        for name, (_, count) in FILES.items():
+            path = DATA / f"{family}_{name}.jsonl"
+            text = lines(family, name)
             path.write_text(text, encoding="utf-8")
             print(path.name, count, hashlib.sha256(text.encode()).hexdigest())  # noqa: T201 - a script's output
 

@@ -1,4 +1,4 @@
-"""Loading and scoring of the four bundled twins, for lm-eval and talan-eval alike."""
+"""Loading and scoring of the bundled twins, for lm-eval and talan-eval alike."""
 
 from __future__ import annotations
 
@@ -14,10 +14,20 @@ DATA = Path(__file__).parent / "data"
 FIELDS = ("id", "question", "worked", "answer", "subject", "level")
 
 
-def load(family: str, sha256: dict[str, str], rows: dict[str, int], **_: Any) -> dict[str, Dataset]:  # noqa: ANN401 - lm-eval passes all metadata
-    """Return the checked splits of one family; the keyword arguments are the task's ``metadata``."""
+def load(
+    family: str,
+    sha256: dict[str, str],
+    rows: dict[str, int],
+    bundled_files: dict[str, str] | None = None,
+    **_: Any,  # noqa: ANN401 - lm-eval passes all metadata
+) -> dict[str, Dataset]:
+    """Return the checked splits of one family; the keyword arguments are the task's ``metadata``.
+
+    ``bundled_files`` names the file of a split where that is not ``FAMILY_SPLIT.jsonl``.
+    """
+    named = {split: (bundled_files or {}).get(split, f"{family}_{split}.jsonl") for split in sha256}
     return {
-        split: Dataset.from_list(read_rows(DataFile(DATA / f"{family}_{split}.jsonl", rows[split], FIELDS, digest)))
+        split: Dataset.from_list(read_rows(DataFile(DATA / named[split], rows[split], FIELDS, digest)))
         for split, digest in sha256.items()
     }
 

@@ -40,23 +40,48 @@ _Loader.add_constructor("!function", lambda loader, node: loader.construct_scala
 
 
 @families
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_data_files_are_what_the_generator_writes_and_the_yaml_states(family, split):
+@pytest.mark.parametrize(("file", "task"), [("train", "micro"), ("test", "micro"), ("test_1000", "micro_1000")])
+def test_data_files_are_what_the_generator_writes_and_the_yaml_states(family, file, task):
     generator = load_generator()
-    text = (MICRO / "data" / f"{family}_{split}.jsonl").read_text()
-    assert text == generator.lines(family, split)
-    config = yaml.load((MICRO / f"{family}_micro.yaml").read_text(), _Loader)  # noqa: S506 - a SafeLoader
+    text = (MICRO / "data" / f"{family}_{file}.jsonl").read_text()
+    assert text == generator.lines(family, file)
+    config = yaml.load((MICRO / f"{family}_{task}.yaml").read_text(), _Loader)  # noqa: S506 - a SafeLoader
+    split = file.partition("_")[0]
     assert config["metadata"]["sha256"][split] == hashlib.sha256(text.encode()).hexdigest()
     assert config["metadata"]["rows"][split] == len(text.splitlines()) >= 200
-    assert config["task"] == f"{family}_micro"
+    assert config["task"] == f"{family}_{task}"
 
 
 @families
 def test_training_and_test_items_are_disjoint(family):
-    train, test = rows(family, "train"), rows(family, "test")
+    train, test = rows(family, "train"), rows(family, "test_1000")
     assert not {r["id"] for r in train} & {r["id"] for r in test}
     assert not {r["question"] for r in train} & {r["question"] for r in test}
     assert len({r["id"] for r in train + test}) == len(train) + len(test)
+
+
+@families
+def test_the_quick_subset_is_the_first_fifth_of_the_thousand(family):
+    quick, whole = (load_benchmark(f"{family}_{task}", data_dir=None, limit=None) for task in ("micro", "micro_1000"))
+    assert (len(quick.items), len(whole.items)) == (200, 1000)
+    assert [(one.item_id, one.prompt) for one in whole.items[:200]] == [
+        (one.item_id, one.prompt) for one in quick.items
+    ]
+    assert (whole.training, whole.spec.grader, whole.spec.metric) == (
+        quick.training, quick.spec.grader, quick.spec.metric,
+    )  # fmt: skip
+    config = quick.task.config.generation_kwargs
+    assert whole.task.config.generation_kwargs == config
+
+
+@pytest.mark.parametrize(
+    "family", [pytest.param(one, marks=pytest.mark.slow if one == "mbpp" else ()) for one in sorted(BENCHMARKS)]
+)
+def test_the_thousand_worked_solutions_are_graded_right(family):
+    whole = load_benchmark(f"{family}_micro_1000", data_dir=None, limit=None)
+    docs = [item.doc for item in whole.items]
+    graded = grade_answers(whole.spec.grader, docs, [doc["worked"] for doc in docs])
+    assert {one.verdict for one in graded} == {Verdict.MATCH}
 
 
 @pytest.fixture(scope="module", params=MICRO_TASKS)
