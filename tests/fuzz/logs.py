@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from talan_eval.importers import registry
+from talan_eval.importers.completeness import check_completeness
 from talan_eval.importers.files import FileReader
 from talan_eval.importers.logged import LoggedArm
 from talan_eval.importers.logged_scores import score_columns
@@ -44,6 +45,7 @@ def meaning(path):
         arm = LoggedArm(name="a", runs=(run,), words=(str(path),), in_order=True)
         for one in choose([arm], sorted(run.tasks), (), ()):
             trial = Trial(run.seed or 0, 0, run)
+            check_completeness([arm], [one], drop=False)
             for column in score_columns(one, [trial], "a", "b"):
                 rows = zip(column.item_ids, column.prompts, column.scores.tolist(), strict=True)
                 found[number, run.seed, column.task, one.metric] = sorted(rows)
@@ -186,7 +188,7 @@ def plain_lm_eval(data):
             continue
         try:
             row = json.loads(line.decode("utf-8-sig"), object_pairs_hook=unique)
-        except ValueError:
+        except (ValueError, AssertionError):  # a name twice: what was written over the middle joined two lines
             number = int(re.match(rb'\{"doc_id": ([0-9]+), "doc": ', line)[1])
             row = {"doc_id": number, **json.loads(b"{" + line[line.rindex(b', "filter": "') + 2 :])}
         assert isinstance(row["doc_id"], str | int | float)

@@ -149,3 +149,12 @@ def test_a_line_that_swallowed_the_next_is_not_read_as_one(line):
     data = f"{first[:90]}{second}\n".encode()
     with pytest.raises(UserError, match="x, line 1: the line was cut off"):
         LineReader().read(data, Path("x"))
+
+
+def test_an_answer_that_lacks_a_metric_does_not_choose_another_one_for_all(run, compare_words):
+    whole = [{"acc": 1.0, "f1": 0.5}, {"acc": 0.0, "f1": 0.5}, {"acc": 1.0, "f1": 0.5}]
+    lacking = [{"f1": 0.5}, *whole[1:]]
+    with pytest.raises(UserError, match="acc"):
+        compare_words(run("lora", {"t": lacking}), run("dora", {"t": whole}))
+    done = compare_words(run("one", {"t": whole}), run("two", {"t": whole}))
+    assert done.result.contrasts[0].cells[0].metric == "acc"

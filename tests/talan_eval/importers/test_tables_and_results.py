@@ -203,3 +203,11 @@ def test_a_changed_results_directory_is_refused(compared, tmp_path):
     (path / "samples" / "lora-0.jsonl").write_text("{}\n", encoding="utf-8")
     with pytest.raises(UserError, match="was changed"):
         compared(f"lora={path}", f"talan+lora={path}")
+
+
+def test_half_a_surrogate_pair_in_a_prompt_is_hashed_like_any_other(tmp_path, compare_words):
+    for arm, right in (("lora", "01"), ("dora", "11")):
+        rows = [{"task": "t", "item": n, "score": int(bit), "prompt": "\ud800 why?"} for n, bit in enumerate(right)]
+        (tmp_path / f"{arm}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = compare_words(f"lora={tmp_path / 'lora.jsonl'}", f"dora={tmp_path / 'dora.jsonl'}")
+    assert done.result.contrasts[0].cells[0].n_items == 2
