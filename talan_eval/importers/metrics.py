@@ -201,9 +201,13 @@ def _metrics(task: str, answers: Iterable[Answers]) -> tuple[str, ...]:
 
 
 def _names(answers: Answers) -> tuple[str, ...]:
-    """Return the metrics that any answer has: one without a score has none. Equal answers share one mapping."""
+    """Return the metrics that any answer has, in the order of the one that has most: an answer may lack some or all.
+
+    Equal answers share one mapping.
+    """
     distinct = {id(values): values for values in answers.values}
-    return tuple(dict.fromkeys(name for values in distinct.values() for name in values))
+    fullest_first = sorted(distinct.values(), key=len, reverse=True)
+    return tuple(dict.fromkeys(name for values in fullest_first for name in values))
 
 
 def _refuse_unscored(logs: Mapping[str, Sequence[TaskLog]], filters: Mapping[str, str]) -> None:

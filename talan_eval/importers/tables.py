@@ -285,4 +285,5 @@ def _score(value: object) -> object:
 
 
 def _digest(prompt: object) -> str:
-    return "" if prompt is None else hashlib.sha256(str(prompt).encode()).hexdigest()
+    # half a surrogate pair is no text, and JSON may hold it
+    return "" if prompt is None else hashlib.sha256(str(prompt).encode("utf-8", "surrogatepass")).hexdigest()
