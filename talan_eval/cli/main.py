@@ -15,6 +15,7 @@ from talan_eval.cli import (
     compare_logs,
     diff,
     doctor,
+    evaluate,
     gate,
     init,
     internals,
@@ -47,6 +48,7 @@ app = typer.Typer(
 for _name, _panel, _module in (
     ("compare", _COMPARE, compare),
     ("compare-logs", _COMPARE, compare_logs),
+    ("evaluate", _COMPARE, evaluate),
     ("report", _READ, report),
     ("gate", _READ, gate),
     ("diff", _READ, diff),

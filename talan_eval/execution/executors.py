@@ -9,10 +9,10 @@ from talan_core.errors import UserError, unknown_name
 if TYPE_CHECKING:
     from talan_eval.execution.executor import Executor
     from talan_eval.intake.prepare import Prepared
-    from talan_eval.requests.compare import CompareRequest
+    from talan_eval.requests.grid import GridRequest
 
 
-def check_executor(request: CompareRequest) -> None:
+def check_executor(request: GridRequest) -> None:
     """Find a mistake in how to execute, or a missing extra, before anything is loaded.
 
     Raises:
@@ -38,7 +38,7 @@ def check_executor(request: CompareRequest) -> None:
         )
 
 
-def executor_named(request: CompareRequest, prepared: Prepared) -> Executor:
+def executor_named(request: GridRequest, prepared: Prepared) -> Executor:
     """Return what performs the runs, connected to its cluster where it has one.
 
     Raises:

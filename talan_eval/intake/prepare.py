@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from talan_eval.experiment import TaskSpec, TrainingSource
     from talan_eval.intake.checked import CheckedBackbone
     from talan_eval.intake.training_data import TrainingData
-    from talan_eval.requests.compare import CompareRequest
+    from talan_eval.requests.grid import GridRequest
     from talan_eval.tasks.benchmark import Benchmark
 
 RESULTS: Final = Path("results")
@@ -66,7 +66,7 @@ class Prepared:
     tokens: int = 0
 
 
-def prepare(request: CompareRequest) -> Prepared:
+def prepare(request: GridRequest) -> Prepared:
     """Check a request and find out what it stands for.
 
     Args:
@@ -78,7 +78,7 @@ def prepare(request: CompareRequest) -> Prepared:
     Raises:
         UserError: Anything in the request cannot be done; nothing has been written then.
     """
-    need_train("Comparing arms that are trained or asked")
+    need_train("Training or asking an arm")
     checked = check(request)
     # From here on torch and lm-eval are loaded.
     from talan_eval.generation.prompts import settled  # noqa: PLC0415 - as above
@@ -165,7 +165,7 @@ def _refuse_equal(checked: Checked, revisions: Sequence[Revision]) -> None:
         seen[key] = one.spec.name
 
 
-def _loaded(request: CompareRequest, checked: Checked, sources: TaskSources) -> dict[str, Benchmark]:
+def _loaded(request: GridRequest, checked: Checked, sources: TaskSources) -> dict[str, Benchmark]:
     """Load every benchmark that is evaluated or trained on, and check what they are needed for."""
     loaded: dict[str, Benchmark] = {}
 
@@ -203,7 +203,7 @@ def _learned(checked: Checked, loaded: Mapping[str, Benchmark]) -> TrainingData:
     return learned
 
 
-def _contaminated(request: CompareRequest, learned: TrainingData, evaluated: Sequence[Benchmark]) -> int:
+def _contaminated(request: GridRequest, learned: TrainingData, evaluated: Sequence[Benchmark]) -> int:
     """Count training items that are also evaluated items; refuse them unless they are allowed."""
     from talan_core.training.contamination import screen  # noqa: PLC0415 - heavy, see prepare
 
@@ -252,14 +252,14 @@ def _check_slices(labels: Sequence[str], benchmarks: Sequence[Benchmark]) -> Non
             )
 
 
-def _answering(request: CompareRequest, one: CheckedBackbone, device: str) -> AnsweringIdentity:
+def _answering(request: GridRequest, one: CheckedBackbone, device: str) -> AnsweringIdentity:
     options = BackendOptions(one.training.dtype, device, one.eval_batch, one.training.quantization)
     backend = make_backend(request.backend, options)
     return AnsweringIdentity.here(GRADING_VERSION, backend.identity(), loss=request.loss)
 
 
 def _experiment(
-    request: CompareRequest,
+    request: GridRequest,
     checked: Checked,
     revisions: Sequence[Revision],
     specs: Mapping[str, TaskSpec],
@@ -284,7 +284,7 @@ def _experiment(
         fixed=checked.arms.fixed,
         contrasts=checked.arms.contrasts,
         seeds=checked.seeds,
-        confirm=request.confirm,
+        confirm=request.asked.fresh_seeds,
         tasks=tuple(specs[name] for name in checked.tasks),
         train=(),
         device=device,
@@ -301,7 +301,7 @@ def _device(asked: str) -> str:
     return "cuda" if asked != "cpu" and available else "cpu"
 
 
-def _sandbox_tier(request: CompareRequest, specs: Sequence[TaskSpec]) -> Tier | None:
+def _sandbox_tier(request: GridRequest, specs: Sequence[TaskSpec]) -> Tier | None:
     """Return the boundary for model-written programs; without one, refuse now and not after hours of generation."""
     if not any(spec.runs_code for spec in specs):
         return None
@@ -313,7 +313,7 @@ def _sandbox_tier(request: CompareRequest, specs: Sequence[TaskSpec]) -> Tier | 
         raise UserError(error.problem, error.fix) from error
 
 
-def _gpus(request: CompareRequest, device: str) -> int:
+def _gpus(request: GridRequest, device: str) -> int:
     """Return the number of whole GPUs of one run.
 
     Raises:

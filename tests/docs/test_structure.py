@@ -37,6 +37,7 @@ ONE_THING = {
     "selection": SUBJECT,
     "compare": COMMAND,
     "compare_logs": COMMAND,
+    "evaluate": COMMAND,
     "gate": COMMAND,
     "grid": COMMAND,
     "internals": COMMAND,
