@@ -208,6 +208,7 @@ class Experiment(BaseModel):
         device: "cpu" or "cuda".
         versions: What trains: versions that can change a checkpoint, by name; see :mod:`talan_eval.identity`.
         contaminated: Training items that are also evaluated items; above 0 only where the user allowed it.
+        extensions: Package and version that add an arm's partner, by arm; left out of the JSON where there is none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -224,10 +225,11 @@ class Experiment(BaseModel):
     device: str
     versions: dict[str, str]
     contaminated: int = 0
+    extensions: dict[str, str] = {}
 
     @model_serializer(mode="wrap")
     def _without_nothing(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in write(self).items() if key != "stored" or value}
+        return {key: value for key, value in write(self).items() if key not in ("stored", "extensions") or value}
 
     def stored_arm(self, name: str) -> StoredArm | None:
         """Return what is known of an arm that was trained elsewhere; None of one that is trained here, or not at all.

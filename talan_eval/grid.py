@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from talan_core.arms import parse_arm
+from talan_core.partners.plain import Base
 from talan_eval.experiment import file_name
 from talan_eval.store.canonical import canonical_hash
 
@@ -90,7 +90,7 @@ def _runs(experiment: Experiment, arms: Sequence[str], seeds: Sequence[int]) -> 
                     continue
                 if stored is not None:
                     digest = _given(everything, asked, stored, own)
-                elif parse_arm(arm).has_seeds:
+                elif arm != Base.kind:
                     digest = _trained(everything, asked, arm, own)
                 else:
                     digest = _untrained(everything, asked, arm)
@@ -128,6 +128,7 @@ def _trained(everything: JsonObject, asked: JsonObject, arm: str, seed: int) -> 
             "backbone": asked["identity"],
             "training": {**asked["training"], **asked.get("training_by_arm", {}).get(arm, {})},
             "operating_point": asked["operating_point"],
+            **({"partner": by_others[arm]} if arm in (by_others := everything.get("extensions", {})) else {}),
             **{key: everything[key] for key in ("device", "versions")},
         }
     )

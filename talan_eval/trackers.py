@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import sys
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Protocol
 
-from talan_core.errors import unknown_name
+from talan_core.errors import check_name
+from talan_core.extensions import Extended
 from talan_core.extras import lacking
 
 if TYPE_CHECKING:
@@ -102,15 +104,16 @@ def reporter_named(name: str) -> Reporter:
     """Return the tracker of that name.
 
     Raises:
-        UserError: No such tracker, or its package is not installed.
+        UserError: No such tracker, its package is not installed, or what a package adds cannot be loaded.
     """
+    check_name("tracker", name, REPORTERS)
     if name not in TRACKERS:
-        raise unknown_name("tracker", name, TRACKERS)
+        return REPORTERS[name]()
     spec = find_spec(name)
     # without an origin it is a directory of that name, such as the one in which wandb keeps its runs
     if spec is None or spec.origin is None:
         raise lacking(f"The tracker {name} is not installed.", name)
-    return _Tracker(name, _QUIET[name])
+    return REPORTERS[name]()
 
 
 class _Tracker:
@@ -157,6 +160,18 @@ _QUIET: Final[Mapping[str, Callable[[ModuleType], Mapping[str, object]]]] = {
     "trackio": _quiet_trackio,
     "wandb": _quiet_wandb,
 }
+
+
+def _own(name: str) -> Reporter:
+    return _Tracker(name, _QUIET[name])
+
+
+REPORTERS: Final[Mapping[str, Callable[[], Reporter]]] = Extended(
+    "talan_eval.reporters",
+    {name: functools.partial(_own, name) for name in TRACKERS},
+    lambda _, found: "" if callable(found) else "it cannot be called without arguments",
+)
+"""What makes each tracker; one of another package is an entry point."""
 
 
 def _e1(name: str, e1: E1 | None) -> dict[str, float | None]:

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Final
 from talan_core.arms import parse_arm
 from talan_core.backbones.names import find_backbone
 from talan_core.errors import UserError, check_name, mistakes_of, refuse, unknown_name
+from talan_core.partners import PARTNERS
 from talan_core.recipes.recipe import TypedRecipe, parse_recipe, recipe_of
 from talan_eval.comparison.statistics_settings import StatisticsSettings
 from talan_eval.comparison.task_weights import task_weights
 from talan_eval.experiment import parse_seeds
-from talan_eval.generation.registry import check_backend_name
+from talan_eval.generation.registry import BACKENDS, check_backend_name
 from talan_eval.generation_settings import DEFAULT_TEMPLATE_DATE, GenerationSettings, temperature_of
+from talan_eval.grading.graders import GRADERS
 from talan_eval.intake.arm_grids import read_arms
 from talan_eval.intake.found_arms import find_arms
 from talan_eval.intake.stored_arms import SEED
@@ -99,6 +101,7 @@ def check(request: GridRequest) -> Checked:
             lambda: refuse(_without_effect(request, _arms(request))),
             lambda: check_name("device", request.device, _DEVICES),
             lambda: check_backend_name(request.backend),
+            *(registry.added for registry in (PARTNERS, BACKENDS, GRADERS)),
             lambda: refuse_unwritable(request.json, "--json"),
             lambda: StatisticsSettings.of_request(request).check_margin(Measure()),  # all that is graded here is points
             lambda: task_weights(request.weights, _tasks(request.tasks, request).names),

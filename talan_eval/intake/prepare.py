@@ -11,8 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from talan_core.arms import parse_arm
 from talan_core.errors import UserError, mistakes_of, refuse, unknown_name
 from talan_core.extras import need_train
+from talan_core.partners import PARTNERS
 from talan_core.recipes.recipe import differences
 from talan_eval.comparison.held_out import check_split
 from talan_eval.comparison.slices import slice_values
@@ -289,7 +291,15 @@ def _experiment(
         train=(),
         device=device,
         versions=TrainingIdentity.here().versions(),
+        extensions=_by_others(checked),
     )
+
+
+def _by_others(checked: Checked) -> dict[str, str]:
+    """Return package and version of the partners that other packages add, by arm."""
+    kinds = {name: parse_arm(name).partner.kind for name in checked.arms.unstored}
+    found = {name: PARTNERS.origin(kind) for name, kind in kinds.items()}
+    return {name: origin for name, origin in found.items() if origin is not None}
 
 
 def _device(asked: str) -> str:

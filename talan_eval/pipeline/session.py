@@ -104,7 +104,7 @@ class Session:
         except UserError as error:
             if not failures:
                 raise
-            raise IncompleteGridError(f"{_listed(failures)}\n{error.problem}", self._again()) from error
+            raise IncompleteGridError(f"{self._listed(failures)}\n{error.problem}", self._again()) from error
         document = found.to_json().encode()
         files = {"result.json": document, "report.md": show(found).encode()}
         write_reports(self.store.directory, files, self.store.record_names())
@@ -147,7 +147,7 @@ class Session:
         """
         failures = self.failures()
         if failures:
-            raise IncompleteGridError(_listed(failures), self._again())
+            raise IncompleteGridError(self._listed(failures), self._again())
 
     def failures(self) -> dict[str, Failure]:
         """Return why cells have no result; a failure whose cells were finished since is none."""
@@ -160,6 +160,15 @@ class Session:
             for name in (run.cell_id, cell.cell_id)
         }
         return {name: failure for name, failure in known.items() if name in unfinished}
+
+    def _listed(self, failures: dict[str, Failure]) -> str:
+        lines = [f"  {failure.name}: {failure.message}" for failure in failures.values()]
+        lost = (
+            "and their pairs are left out of the arms' contrasts"
+            if self.experiment.contrasts
+            else "and count in no mean"
+        )
+        return f"{len(lines)} cell(s) have no result, {lost}:\n" + "\n".join(lines)
 
     def _again(self) -> str:
         return (
@@ -202,10 +211,3 @@ def _damaged_checkpoints(store: Store, missing: tuple[Run, ...]) -> Iterator[str
         except CorruptedError as error:
             store.remove_checkpoint(run.cell_id)
             yield f"Checkpoint {run.cell_id} is trained again: {error}."
-
-
-def _listed(failures: dict[str, Failure]) -> str:
-    lines = [f"  {failure.name}: {failure.message}" for failure in failures.values()]
-    return f"{len(lines)} cell(s) have no result, and their pairs are left out of the arms' contrasts:\n" + "\n".join(
-        lines
-    )

@@ -36,7 +36,7 @@ def meaning(path):
     """Read logs as compare-logs does, up to the columns of scores."""
     word = split(f"a={path}")
     with FileReader() as files:
-        readers = [kind(files) for kind in registry.READERS]
+        readers = [kind(files) for kind in registry.readers()]
         source = find(word, readers)
         runs = tuple(source.reader.read(source))
     found = {}

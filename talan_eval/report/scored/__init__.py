@@ -36,7 +36,7 @@ HOW_TO_READ: Final = (
 
 
 @dataclass(frozen=True)
-class _Row:
+class _ScoredRow:
     """A benchmark of the arm on a backbone, or the mean of all."""
 
     backbone: str
@@ -46,10 +46,10 @@ class _Row:
 
 
 @dataclass(frozen=True)
-class _Checkpoint:
+class _OneCheckpoint:
     """One checkpoint on a benchmark."""
 
-    line: _Row
+    line: _ScoredRow
     found: CheckpointScore
 
 
@@ -89,13 +89,13 @@ def checkpoint_table(scores: ArmScores) -> Table:
     """Build the table of single checkpoints; no rows where there is one."""
     level = fmt.percent(1 - scores.settings.alpha)
     lines = [
-        _Checkpoint(line, found)
+        _OneCheckpoint(line, found)
         for one in scores.backbones
         for line in _lines(one)
         for found in line.found.checkpoints
         if len(line.found.checkpoints) > 1
     ]
-    columns: tuple[ColumnOf[_Checkpoint], ...] = (
+    columns: tuple[ColumnOf[_OneCheckpoint], ...] = (
         ColumnOf(("seed",), "seed", kind="count", value=lambda one: one.found.seed),
         ColumnOf(("benchmark",), "benchmark", "left", value=lambda one: one.line.name),
         ColumnOf(("backbone",), "backbone", "left", rank=1, value=lambda one: one.line.backbone),
@@ -131,16 +131,16 @@ def csv(scores: ArmScores) -> str:
     return written(("arm", *header), [[scores.arm, *row] for row in rows])
 
 
-def _lines(one: ScoredArm) -> Iterator[_Row]:
+def _lines(one: ScoredArm) -> Iterator[_ScoredRow]:
     for found in one.scores:
-        yield _Row(one.backbone, found.task, found, found)
+        yield _ScoredRow(one.backbone, found.task, found, found)
     if one.mean is not None:
         even = len({round(share, 12) for share in one.mean.weights.values()}) == 1
-        yield _Row(one.backbone, "mean" if even else "weighted mean", one.mean, None)
+        yield _ScoredRow(one.backbone, "mean" if even else "weighted mean", one.mean, None)
 
 
-def _columns(level: str, *, backbone: bool) -> Sequence[ColumnOf[_Row]]:
-    def interval(name: str, rank: int) -> ColumnOf[_Row]:
+def _columns(level: str, *, backbone: bool) -> Sequence[ColumnOf[_ScoredRow]]:
+    def interval(name: str, rank: int) -> ColumnOf[_ScoredRow]:
         key = name.lower()
         return ColumnOf(
             (f"{name} {level}".strip(), "interval"), f"{name} {level} interval", rank=rank, kind="range",
@@ -169,12 +169,12 @@ def _columns(level: str, *, backbone: bool) -> Sequence[ColumnOf[_Row]]:
     )  # fmt: skip
 
 
-def _of(line: _Row, name: str) -> int | float | None:
+def _of(line: _ScoredRow, name: str) -> int | float | None:
     found: int | float | None = None if line.benchmark is None else getattr(line.benchmark, name)
     return found
 
 
-def _loss(line: _Row) -> float | None:
+def _loss(line: _ScoredRow) -> float | None:
     return None if line.benchmark is None or line.benchmark.loss is None else line.benchmark.loss.mean
 
 
