@@ -82,8 +82,7 @@ def prepare(request: GridRequest) -> Prepared:
     """
     need_train("Training or asking an arm")
     checked = check(request)
-    # From here on torch and lm-eval are loaded.
-    from talan_eval.generation.prompts import settled  # noqa: PLC0415 - as above
+    from talan_eval.generation.prompts import settled  # noqa: PLC0415 - torch and lm-eval are loaded from here on
 
     revisions = _located(checked)
     stored = fit_stored(checked.stored, checked.backbones[0].spec, revisions[0])
@@ -123,6 +122,7 @@ def prepare(request: GridRequest) -> Prepared:
             save_every=_save_every(request.save_minutes),
             sandbox_tier=tier,
             stored=stored.sources,
+            keep_answers=not request.no_samples,
         )
         for one, revision in zip(checked.backbones, revisions, strict=True)
     )

@@ -33,6 +33,7 @@ from talan_eval.records.notes import (
     grader_disagreements,
     mixed_checkpoints,
     stored_notes,
+    without_answers,
 )
 from talan_eval.records.provenance import provenance
 from talan_eval.records.samples import read_samples
@@ -107,6 +108,7 @@ def collect(
         *failure_notes(experiment, failed),
         *mixed_checkpoints(experiment, runs, grid.records),
         *grader_disagreements(experiment, runs, grid.records),
+        *without_answers(runs, grid.records),
     ]
     if damaged:
         notes.append(f"{damaged} damaged line(s) in {ledger.path.name}: looks may be missing there.")

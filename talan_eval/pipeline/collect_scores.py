@@ -16,6 +16,7 @@ from talan_eval.records.notes import (
     grader_disagreements,
     mixed_checkpoints,
     stored_notes,
+    without_answers,
 )
 
 if TYPE_CHECKING:
@@ -81,3 +82,4 @@ def _notes(
     yield from failure_notes(experiment, failed)
     yield from mixed_checkpoints(experiment, runs, grid.records)
     yield from grader_disagreements(experiment, runs, grid.records)
+    yield from without_answers(runs, grid.records)

@@ -83,6 +83,14 @@ def grader_disagreements(
             )
 
 
+def without_answers(runs: Sequence[Run], records: Mapping[str, SealedRecord]) -> Iterator[str]:
+    """Say of how many evaluations scores alone were kept."""
+    names = [cell.cell_id for run in runs for cell in run.evaluations if cell.cell_id in records]
+    count = sum(records[name].data.get("answers") == "not kept" for name in names)
+    if count:
+        yield f"The answers of {count} of {len(names)} evaluations were not kept (--no-samples), only their scores."
+
+
 def stored_notes(experiment: Experiment) -> Iterator[str]:
     """Say of arms that were trained elsewhere what cannot be known or checked of them."""
     names = ", ".join(one.name for one in experiment.stored)

@@ -97,6 +97,9 @@ class GridRequest(OutputOptions, ScoreOptions):
         text="Measure also the loss on the reference solutions of the evaluated items, and compare it as a family of "
         "its own.",
     )
+    no_samples: bool = option(
+        default=False, text="Keep scores without the answers, of which reports then show none, and say so."
+    )
     recipe: tuple[str, ...] = option(
         (),
         "KEY=VALUE of the training recipe, such as epochs=2 or packing=true; repeat it for several. docs/training.md "

@@ -27,7 +27,7 @@ PANELS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "Answers": {
         "backend": "NAME", "max_tokens": "N", "samples_per_item": "N", "samples": "N", "temperature": "X",
-        "top_p": "X", "sampling_seed": "N", "thinking": FLAG, "eval_batch": "N", "loss": FLAG,
+        "top_p": "X", "sampling_seed": "N", "thinking": FLAG, "eval_batch": "N", "loss": FLAG, "no_samples": FLAG,
         "unsafe_no_sandbox": FLAG,
     },
     "Training": {

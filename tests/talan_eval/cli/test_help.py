@@ -20,12 +20,14 @@ from talan_eval.requests.evaluate import EvaluateRequest
 from talan_eval.requests.gate import GateRequest
 from talan_eval.requests.help_panels import PANELS, metavar_of, panel_of
 from talan_eval.requests.internals import InternalsRequest
+from talan_eval.requests.merge import MergeRequest
 from talan_eval.requests.power import CalibrateRequest, PowerRequest
 
 REQUESTS = (
     CompareRequest,
     CompareLogsRequest,
     EvaluateRequest,
+    MergeRequest,
     GateRequest,
     InternalsRequest,
     PowerRequest,
