@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from talan_core.extensions import Extended
+from talan_eval.importers.helm import HelmRuns
 from talan_eval.importers.inspect_ai import InspectLogs
+from talan_eval.importers.lighteval import LightevalDetails
 from talan_eval.importers.lm_eval import LmEvalLogs
+from talan_eval.importers.openai_evals import OpenAIEvals
 from talan_eval.importers.own import OwnResults
+from talan_eval.importers.promptfoo import PromptfooOutputs
 from talan_eval.importers.reader import LogReader
 from talan_eval.importers.tables import Tables
 
@@ -18,6 +22,10 @@ READERS: Final[tuple[type[LogReader], ...]] = (
     OwnResults,
     InspectLogs,
     LmEvalLogs,
+    HelmRuns,
+    LightevalDetails,
+    OpenAIEvals,
+    PromptfooOutputs,
     Tables,
 )
 """The first that recognises a file reads it."""
