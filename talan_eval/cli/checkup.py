@@ -32,6 +32,7 @@ EXTRAS: Final = {
     "gguf": ("gguf", "--backbone smollm2-135m"),
     "trackio": ("trackio", "--track trackio"),
     "wandb": ("wandb", "--track wandb"),
+    "mlflow": ("mlflow-skinny", "--track mlflow, push --mlflow"),
 }
 """Extras for users: the distribution that each brings, and what needs it."""
 

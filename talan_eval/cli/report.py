@@ -65,7 +65,8 @@ def command(
     ] = False,
     gain: Annotated[float, typer.Option(help="Gain, in the result's unit, for which to plan what to do next.")] = 1.0,
     track: Annotated[
-        str | None, typer.Option(help="Send numbers and curves of trainings to a tracker as well: trackio or wandb.")
+        str | None,
+        typer.Option(help="Send numbers and curves of trainings to a tracker as well: trackio, wandb or mlflow."),
     ] = None,
 ) -> None:
     """Write the tables of a result in other formats.
