@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from talan_core.extensions import Extended
-from talan_eval.grading.choice import grade_choice
+from talan_eval.grading.choice import DEFAULT_LETTERS, grade_choice
 from talan_eval.grading.code import extract_program, grade_program, wanted_function
 from talan_eval.grading.grade import Grade, Verdict
 from talan_eval.grading.latex_answer import grade_latex
@@ -42,9 +43,16 @@ def _of_answer(grade: Callable[..., Grade]) -> GradesText:
     return graded
 
 
+def _of_options(answer: str, doc: Mapping[str, Any], *, thinking: bool) -> Grade:
+    """Grade a letter among as many as the item has ``options``; among four where it does not say."""
+    options = doc.get("options")
+    letters = ascii_uppercase[: len(options)] if isinstance(options, list) and len(options) > 1 else DEFAULT_LETTERS
+    return grade_choice(answer, str(doc["answer"]), letters=letters, thinking=thinking)
+
+
 _BY_TEXT: Final[dict[str, GradesText]] = {
     "latex": _of_answer(grade_latex),
-    "choice": _of_answer(grade_choice),
+    "choice": _of_options,
 }
 GRADING_VERSION: Final = "2"
 """Part of the identity of every score; raised whenever a grader may judge any answer differently."""

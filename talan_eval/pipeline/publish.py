@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from talan_core.errors import UserError
+from talan_eval.pipeline.hub_merge import merged_card
 from talan_eval.pipeline.scores import score_files
 from talan_eval.report import delimited, hub_card, markdown, scored
-from talan_eval.report.hub_merge import merged_card
 from talan_eval.report.markdown import escape
-from talan_eval.report.scored import hub as scored_hub
+from talan_eval.report.scored import arm_card
 from talan_eval.result.arm_scores import ArmScores
 from talan_eval.result.reading import read_result, read_scores
 
@@ -129,7 +129,7 @@ def _existing(api: HfApi, repository: str) -> str | None:
 
 
 def _card(found: Result | ArmScores) -> str:
-    return scored_hub.card(found) if isinstance(found, ArmScores) else hub_card.render(found)
+    return arm_card.card(found) if isinstance(found, ArmScores) else hub_card.render(found)
 
 
 def _dataset(found: Result | ArmScores, place: Path) -> dict[str, bytes]:

@@ -18,7 +18,7 @@ from talan_eval.experiment import TaskSpec
 from talan_eval.grading.graders import CODE, GRADERS
 from talan_eval.store.canonical import canonical_hash
 from talan_eval.tasks.benchmark import Benchmark, Item
-from talan_eval.tasks.own_grader import graded_documents, item_ids, own_grader
+from talan_eval.tasks.own_grader import graded_documents, item_ids, kept_documents, own_grader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -79,8 +79,10 @@ def load_lm_eval_task(
     generation = _settings(name, task, settings)
     task.set_config("num_fewshot", generation.few_shot)
     task.set_fewshot_seed(_FEWSHOT_SEED)
-    documents: list[Any] = list(task.eval_docs)
     metadata = task.config.metadata if isinstance(task.config.metadata, dict) else {}
+    if grader is not None and metadata.get("leave_out"):
+        _leave_out(name, task, metadata)
+    documents: list[Any] = list(task.eval_docs)
     if limit is not None and limit > len(documents):
         raise UserError(
             f"--limit {limit} is more than the {len(documents)} items of {name}.",
@@ -208,6 +210,20 @@ def _scoring(name: str, task: ConfigurableTask, asked: str | None) -> Scoring:
         raise unknown_name(f"filter of {name}", filtered, filters)
     place = filters.index(filtered) if filtered else 0
     return Scoring(metric, place, metric if len(filters) == 1 else f"{metric},{filters[place]}")
+
+
+def _leave_out(name: str, task: ConfigurableTask, metadata: Mapping[str, Any]) -> None:
+    """Take items out of a task's own documents, so that it asks no question of them."""
+    if task.config.process_docs is not None:
+        raise UserError(
+            f"{name} changes its documents (process_docs), and leaves items out (leave_out).",
+            "Leave them out in that function, or leave the function out.",
+        )
+    split = task.config.test_split or task.config.validation_split
+    documents = list(task.eval_docs)
+    kept = {id(one) for one in kept_documents(name, metadata, documents)}
+    places = [place for place, one in enumerate(documents) if id(one) in kept]
+    task.dataset[split] = task.dataset[split].select(places)
 
 
 def _of_grader(name: str, task: ConfigurableTask, grader: str, asked: str | None) -> Scoring:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from talan_core.errors import UserError, check_name
+from talan_core.errors import Problems, UserError, check_name
 from talan_eval.grading.graders import CODE, GRADERS, OWN_GRADERS
+from talan_eval.tasks.published_tests import assertions_of, helpers_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,20 +55,43 @@ def graded_documents(
     fields = metadata.get("fields") or {}
     if not isinstance(fields, dict):
         raise UserError(f"{name}: fields in its metadata are no table.", "Write fields: {answer: FIELD}")
-    found = []
+    found: list[dict[str, Any]] = []
+    problems = Problems()
     needed = _READ.get(grader, "answer") if grader in OWN_GRADERS else None
     for place, doc in enumerate(documents):
-        one = dict(doc)
-        for ours, theirs in fields.items():
-            if theirs not in doc:
-                raise _lacking(name, place, str(theirs), doc)
-            one[str(ours)] = doc[theirs]
-        if needed is not None and needed not in one:
-            raise _lacking(name, place, needed, doc)
-        if grader == CODE:
-            _check_tests(name, place, one)
-        found.append(one)
+        with problems.collecting():
+            one = dict(doc)
+            for ours, theirs in fields.items():
+                if theirs not in doc:
+                    raise _lacking(name, place, str(theirs), doc)
+                one[str(ours)] = doc[theirs]
+            if needed is not None and needed not in one:
+                raise _lacking(name, place, needed, doc)
+            if grader == CODE:
+                _read_tests(name, place, one)
+            found.append(one)
+    problems.raise_any()
     return found
+
+
+def kept_documents(name: str, metadata: Mapping[str, Any], documents: Sequence[Any]) -> list[Any]:
+    """Leave out the items that a description names under ``leave_out``, by what its ``item_id`` says.
+
+    Raises:
+        UserError: One of them is not there, or nothing tells items apart.
+    """
+    named = metadata.get("leave_out") or ()
+    if not named:
+        return list(documents)
+    ids = item_ids(name, metadata, documents)
+    unknown = [str(one) for one in named if str(one) not in ids]
+    if unknown or "item_id" not in metadata:
+        raise UserError(
+            f"{name}: its metadata leave out {', '.join(unknown) or 'items by number'}, and no item_id says that.",
+            "Write item_id: FIELD, and under leave_out what stands in that field.",
+        )
+    gone = {str(one) for one in named}
+    return [doc for doc, own in zip(documents, ids, strict=True) if own not in gone]
 
 
 def item_ids(name: str, metadata: Mapping[str, Any], documents: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -89,8 +113,19 @@ def item_ids(name: str, metadata: Mapping[str, Any], documents: Sequence[Mapping
     return found
 
 
-def _check_tests(name: str, place: int, doc: Mapping[str, Any]) -> None:
-    tests = doc["tests"]
+def _read_tests(name: str, place: int, doc: dict[str, Any]) -> None:
+    """Check an item's assertions, and read those of HumanEval+ and MBPP+ from the one text in which they are."""
+    tests, entry_point = doc["tests"], doc.get("entry_point")
+    if isinstance(tests, str):
+        try:
+            doc["tests"] = tests = list(assertions_of(tests, None if entry_point is None else str(entry_point)))
+        except ValueError as error:
+            raise UserError(
+                f"{name}, item {place}: {error}.",
+                "Leave the item out: write item_id: FIELD and leave_out: [ID] in the metadata of the YAML file.",
+            ) from error
+        if entry_point is not None and "prompt" in doc:
+            doc.setdefault("test_setup_code", helpers_of(str(doc["prompt"]), str(entry_point)))
     if not isinstance(tests, list) or not tests or not all(isinstance(one, str) for one in tests):
         raise UserError(
             f"{name}, item {place}: its tests are no list of assertions.",

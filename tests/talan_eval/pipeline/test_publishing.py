@@ -19,8 +19,8 @@ from talan_core.errors import UserError
 from talan_eval.cli.main import app
 from talan_eval.comparison import ItemTable, Origin, ScoreMatrix, StatisticsSettings
 from talan_eval.comparison.scoring import score_arm
+from talan_eval.pipeline.hub_merge import merged_card
 from talan_eval.pipeline.publish import read_published, send, uploads
-from talan_eval.report.hub_merge import merged_card
 
 ROOT = Path(__file__).parents[3]
 STORED = ROOT / "results" / "micro_lora_vs_talan+lora"
