@@ -89,8 +89,13 @@ def test_mmlu_pro_has_as_many_letters_as_options_and_is_sliced_by_category(load)
 
 
 def test_humaneval_plus_runs_every_input_in_the_sandbox(load):
-    row = {"task_id": "HumanEval/0", "prompt": ADD, "canonical_solution": "    return a + sum(b)\n", "entry_point": "add",
-           "test": LOOP}  # fmt: skip
+    row = {
+        "task_id": "HumanEval/0",
+        "prompt": ADD,
+        "canonical_solution": "    return a + sum(b)\n",
+        "entry_point": "add",
+        "test": LOOP,
+    }
     mine = load("humaneval_plus", [row])
     assert (mine.spec.metric, mine.spec.runs_code, mine.items[0].item_id) == ("pass_at_1", True, "HumanEval/0")
     assert ADD in mine.items[0].prompt
@@ -130,7 +135,7 @@ def test_published_tests_become_assertions():
     assert assertions_of(PLAIN, None) == (
         f"assert all({near} for a, b in zip(halves([1, 2]), [1.0, 2.0], strict=True))",
         "assert halves([]) == []",
-        "assert halves(3, float('inf')) == {3, -float('inf')}",
+        "assert halves((3, float('inf'))) == {3, -float('inf')}",
     )
 
 
