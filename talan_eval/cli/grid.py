@@ -6,7 +6,6 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from talan_core.arms import parse_arm
 from talan_eval.cli.displayed import show_result, show_scores
 from talan_eval.cli.output import note, terminal
 
@@ -151,7 +150,7 @@ def _kept(prepared: Prepared) -> str:
     store, runs = Store.load(directory), plan(prepared.experiment)
     records, checkpoints = store.record_names(), set(store.checkpoint_names())
     cells = [cell for run in runs for cell in run.evaluations]
-    trained = [run for run in runs if parse_arm(run.arm).has_seeds]
+    trained = [run for run in runs if prepared.experiment.trains(run.arm)]
     return (
         f"In {directory} are {sum(run.cell_id in checkpoints for run in trained)} of {len(trained)} fine-tunings and "
         f"{sum(cell.cell_id in records for cell in cells)} of {len(cells)} evaluations. "

@@ -37,6 +37,7 @@ Formats = dict[str, bytes]
 _FIGURES: Final = ("svg", "png", "pdf")
 _TEXTS: Final = ("md", "tex", "csv", "json", "html", "card", "methods", "bib")
 _SCORES: Final = "scores"
+_OF_COMPARISONS: Final = ("--margin", "--column", "--track")
 _NEEDS_FLIPS: Final = frozenset({"html", *_FIGURES})
 
 
@@ -81,7 +82,7 @@ def command(
     from talan_eval.result.reading import read_result  # noqa: PLC0415 - as above
 
     wanted = _names(formats)
-    if _reported_otherwise(result, wanted, out, explain=explain):
+    if _reported_otherwise(result, wanted, out, (margin, column or None, track), explain=explain):
         return
     found = read_result(result, "talan-eval report results/NAME")
     _check(margin, gain, found)
@@ -102,18 +103,39 @@ def command(
         _write(files, out)
 
 
-def _reported_otherwise(place: Path, wanted: tuple[str, ...], out: Path | None, *, explain: bool) -> bool:
-    """Report what is no comparison: a directory that holds several, or the scores of one arm; return whether it is."""
+def _reported_otherwise(
+    place: Path, wanted: tuple[str, ...], out: Path | None, others: Sequence[object], *, explain: bool
+) -> bool:
+    """Report what is no comparison: a directory that holds several, or the scores of one arm; return whether it is.
+
+    Args:
+        place: What is reported.
+        wanted: The formats.
+        out: Where to.
+        others: What was typed for each of the options that mean something of a comparison alone; None for nothing.
+        explain: Whether to say how to read it.
+
+    Raises:
+        UserError: Such an option was typed, or a format that there is not.
+    """
     from talan_eval.cli.result_index import is_root, write_index  # noqa: PLC0415 - as above
     from talan_eval.result.reading import read_scores  # noqa: PLC0415 - as above
 
-    if is_root(place):
+    several = is_root(place)
+    scores = None if several else read_scores(place)
+    if not several and scores is None:
+        return False
+    typed = [name for name, value in zip(_OF_COMPARISONS, others, strict=True) if value is not None]
+    if typed:
+        raise UserError(
+            f"{', '.join(typed)}: {place} is no comparison of two arms.",
+            f"Leave it out, or name a comparison: talan-eval report results/NAME {typed[0]} ...",
+        )
+    if scores is None:
         write_index(place, out, wanted)
-        return True
-    scores = read_scores(place)
-    if scores is not None:
+    else:
         _report_scores(scores, wanted, out, explain=explain)
-    return scores is not None
+    return True
 
 
 def _report_scores(scores: ArmScores, wanted: tuple[str, ...], out: Path | None, *, explain: bool) -> None:

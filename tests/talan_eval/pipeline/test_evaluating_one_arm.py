@@ -139,6 +139,8 @@ def test_report_and_the_index_show_it(seeded, untrained, root, tmp_path):
     done = run.invoke(app, ["report", str(root / "lora"), "--format", "tex"])
     assert isinstance(done.exception, UserError)
     assert "--format md, csv, json, html" in str(done.exception)
+    done = run.invoke(app, ["report", str(root / "lora"), "--track", "wandb", "--margin", "1"])
+    assert "--margin, --track: " in str(done.exception)
     done = run.invoke(app, ["report", str(root), "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output
     page = (tmp_path / "index.html").read_text()
