@@ -85,6 +85,8 @@ schema: $(STAMP)
 	$(BIN)/python -m talan_eval.internals.findings > docs/schema/internals-1.json
 	$(BIN)/python -m talan_eval.requests.experiment_file compare > docs/schema/experiment-1.json
 	$(BIN)/python -m talan_eval.requests.experiment_file compare-logs > docs/schema/experiment-logs-1.json
+	$(BIN)/python -m talan_eval.requests.experiment_file evaluate > docs/schema/experiment-evaluate-1.json
+	$(BIN)/python -m talan_eval.result.arm_scores > docs/schema/scores-1.json
 
 clean:
 	rm -rf $(VENV) dist build site htmlcov .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -5,6 +5,7 @@ From Python::
     import talan_eval
 
     result = talan_eval.compare(base="lora", treat="talan+lora", seeds=7)
+    scores = talan_eval.evaluate("mine=runs/mine", tasks="gsm8k_micro")
     result = talan_eval.compare_logs({"lora": "runs/lora", "dora": "runs/dora"})
     result = talan_eval.compare_scores(frame, base="lora")
     result = talan_eval.load_result("results/NAME")
@@ -18,20 +19,34 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from talan_core.errors import UserError
-    from talan_eval.api.comparisons import compare, compare_logs, compare_scores
-    from talan_eval.api.shown import ShownResult, load_result
+    from talan_eval.api.comparisons import compare, compare_logs, compare_scores, evaluate
+    from talan_eval.api.shown import ShownResult, ShownScores, load_result, load_scores
 
 __version__: str
 
-__all__ = ["ShownResult", "UserError", "__version__", "compare", "compare_logs", "compare_scores", "load_result"]
+__all__ = [
+    "ShownResult",
+    "ShownScores",
+    "UserError",
+    "__version__",
+    "compare",
+    "compare_logs",
+    "compare_scores",
+    "evaluate",
+    "load_result",
+    "load_scores",
+]
 
 _PLACES: Final = {
     "ShownResult": "talan_eval.api.shown",
+    "ShownScores": "talan_eval.api.shown",
     "UserError": "talan_core.errors",
     "compare": "talan_eval.api.comparisons",
     "compare_logs": "talan_eval.api.comparisons",
     "compare_scores": "talan_eval.api.comparisons",
+    "evaluate": "talan_eval.api.comparisons",
     "load_result": "talan_eval.api.shown",
+    "load_scores": "talan_eval.api.shown",
 }
 
 

@@ -200,7 +200,7 @@ class Experiment(BaseModel):
         fixed: Those of them that have no seeds, and are answered once.
         stored: Those of them that were trained elsewhere; left out of the JSON where there is none, so that a
             comparison of trained arms keeps its identity.
-        contrasts: What is compared, the primary one first.
+        contrasts: What is compared, the primary one first; none where one arm is asked alone.
         seeds: Training seeds, the same for all arms that have seeds.
         confirm: Fresh seeds on which the best treatment is trained anew, with its base; 0 for none.
         tasks: Benchmarks in the order of the table.
@@ -208,6 +208,7 @@ class Experiment(BaseModel):
         device: "cpu" or "cuda".
         versions: What trains: versions that can change a checkpoint, by name; see ``talan_eval.identity``.
         contaminated: Training items that are also evaluated items; above 0 only where the user allowed it.
+        extensions: Package and version that add an arm's partner, by arm; left out of the JSON where there is none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -224,10 +225,11 @@ class Experiment(BaseModel):
     device: str
     versions: dict[str, str]
     contaminated: int = 0
+    extensions: dict[str, str] = {}
 
     @model_serializer(mode="wrap")
     def _without_nothing(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in write(self).items() if key != "stored" or value}
+        return {key: value for key, value in write(self).items() if key not in ("stored", "extensions") or value}
 
     def stored_arm(self, name: str) -> StoredArm | None:
         """Return what is known of an arm that was trained elsewhere; None of one that is trained here, or not at all.
@@ -267,9 +269,11 @@ class Experiment(BaseModel):
 
     @property
     def default_name(self) -> str:
-        """A directory name that says what was compared and cannot meet another experiment's."""
+        """A directory name that says what was asked or compared, and cannot meet another experiment's."""
         where = file_name(self.backbones[0].name) if len(self.backbones) == 1 else f"{len(self.backbones)}-backbones"
         base, *others = self.arms
+        if not others:
+            return f"{where}_{file_name(base)}_{self.digest[:8]}"
         against = file_name(others[0]) if len(others) == 1 else f"{len(others)}-arms"
         return f"{where}_{file_name(base)}_vs_{against}_{self.digest[:8]}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from talan_core.partners.plain import Base
 from talan_eval.experiment import file_name
 from talan_eval.store.canonical import canonical_hash
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _HASH_LENGTH = 12
 _CHANGE_NO_ANSWER = frozenset({"n_train", "train_hash", "publish_text"})
+_CHANGE_UNTRAINED = ("dtype", "quantization")  # of a recipe: how the backbone is stored while it answers
 _FIXED_SEED = 0  # of an arm without seeds: it is answered once, whatever seeds the others have
 
 
@@ -86,10 +88,13 @@ def _runs(experiment: Experiment, arms: Sequence[str], seeds: Sequence[int]) -> 
                 own = _FIXED_SEED if arm in experiment.fixed else seed
                 if (arm in experiment.fixed and place > 0) or (stored is not None and own not in stored.seeds):
                     continue
-                given = (
-                    _trained(everything, asked, arm, own) if stored is None else _given(everything, asked, stored, own)
-                )
-                found.append(_run(everything, backbone, asked, _Identified(arm, own, given, stored is not None)))
+                if stored is not None:
+                    digest = _given(everything, asked, stored, own)
+                elif arm != Base.kind:
+                    digest = _trained(everything, asked, arm, own)
+                else:
+                    digest = _untrained(everything, asked, arm)
+                found.append(_run(everything, backbone, asked, _Identified(arm, own, digest, stored is not None)))
     return tuple(found)
 
 
@@ -123,6 +128,20 @@ def _trained(everything: JsonObject, asked: JsonObject, arm: str, seed: int) -> 
             "backbone": asked["identity"],
             "training": {**asked["training"], **asked.get("training_by_arm", {}).get(arm, {})},
             "operating_point": asked["operating_point"],
+            **({"partner": by_others[arm]} if arm in (by_others := everything.get("extensions", {})) else {}),
+            **{key: everything[key] for key in ("device", "versions")},
+        }
+    )
+
+
+def _untrained(everything: JsonObject, asked: JsonObject, arm: str) -> str:
+    """Return the hash of the backbone as it is: what other arms are trained on changes none of its answers."""
+    recipe = asked["training"]
+    return canonical_hash(
+        {
+            "arm": arm,
+            "backbone": asked["identity"],
+            "training": {key: recipe[key] for key in _CHANGE_UNTRAINED if key in recipe},
             **{key: everything[key] for key in ("device", "versions")},
         }
     )

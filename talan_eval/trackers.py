@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
+import os
+import re
 import sys
+import time
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Protocol
 
-from talan_core.errors import unknown_name
+from talan_core.errors import check_name
+from talan_core.extensions import Extended
 from talan_core.extras import lacking
+from talan_eval.result.arm_scores import ArmScores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +26,10 @@ if TYPE_CHECKING:
     from talan_eval.result.schema import E1, Contrast, Result
 
 PROJECT: Final = "talan-eval"
-TRACKERS: Final = ("trackio", "wandb")
+_LONGEST_TAG: Final = 5000
+_MOST_METRICS: Final = 1000  # in one message
+_NOT_TAKEN: Final = re.compile(r"[^\w\-. /]")
+TRACKERS: Final = ("trackio", "wandb", "mlflow")
 
 
 class Reporter(Protocol):
@@ -60,6 +69,22 @@ def send(result: Result, reporter: Reporter) -> None:
             "verdict": contrast.aggregate.verdict,
         }
         reporter.record(f"{contrast.name} {result.primary.family_hash}", settings, numbers(contrast))
+
+
+def send_published(found: Result | ArmScores, reporter: Reporter) -> None:
+    """Send the numbers of a result, or of the scores of one arm, a run for each backbone of those."""
+    if not isinstance(found, ArmScores):
+        send(found, reporter)
+        return
+    for one in found.backbones:
+        rows = {f"{one.backbone}/{score.task}": score for score in one.scores}
+        numbers = {f"{name}/score": score.mean for name, score in rows.items()}
+        for name, score in rows.items():
+            for estimand, interval in (("e0", score.e0), ("e1", score.e1)):
+                if interval is not None:
+                    numbers |= {f"{name}/{estimand}_low": interval.ci[0], f"{name}/{estimand}_high": interval.ci[1]}
+        settings = {"arm": found.arm, "kind": one.kind, "signature": found.signature}
+        reporter.record(f"{found.arm} on {one.backbone}", settings, numbers)
 
 
 def send_curves(curves: Sequence[Curves], reporter: Reporter, *, signature: str) -> None:
@@ -102,15 +127,46 @@ def reporter_named(name: str) -> Reporter:
     """Return the tracker of that name.
 
     Raises:
-        UserError: No such tracker, or its package is not installed.
+        UserError: No such tracker, its package is not installed, or what a package adds cannot be loaded.
     """
+    check_name("tracker", name, REPORTERS)
     if name not in TRACKERS:
-        raise unknown_name("tracker", name, TRACKERS)
+        return REPORTERS[name]()
     spec = find_spec(name)
     # without an origin it is a directory of that name, such as the one in which wandb keeps its runs
     if spec is None or spec.origin is None:
         raise lacking(f"The tracker {name} is not installed.", name)
-    return _Tracker(name, _QUIET[name])
+    return REPORTERS[name]()
+
+
+class _MLflow:
+    """MLflow, with the place that its own environment variable or default says."""
+
+    def record(self, run: str, settings: Mapping[str, str], numbers: Mapping[str, float]) -> None:
+        """Send one run and finish it."""
+        self.record_steps(run, settings, {0: numbers})
+
+    def record_steps(self, run: str, settings: Mapping[str, str], steps: Mapping[int, Mapping[str, float]]) -> None:
+        """Send one run with numbers at several steps; long settings are tags, which MLflow bounds less."""
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        with contextlib.redirect_stdout(sys.stderr):
+            mlflow = import_module("mlflow")
+            client = mlflow.MlflowClient()  # a run that it creates has no tags of user, host, path and repository
+            known = client.get_experiment_by_name(PROJECT)
+            place = client.create_experiment(PROJECT) if known is None else known.experiment_id
+            tags = {name: value[:_LONGEST_TAG] for name, value in settings.items()}
+            begun = client.create_run(place, run_name=run, tags=tags)
+            now = int(time.time() * 1000)
+            every = [(_plain(name), value, now, step) for step, own in steps.items() for name, value in own.items()]
+            for start in range(0, len(every), _MOST_METRICS):
+                batch = [mlflow.entities.Metric(*one) for one in every[start : start + _MOST_METRICS]]
+                client.log_batch(begun.info.run_id, metrics=batch)
+            client.set_terminated(begun.info.run_id)
+
+
+def _plain(name: str) -> str:
+    """Return the name of a number with the signs alone that MLflow takes."""
+    return _NOT_TAKEN.sub("_", name)
 
 
 class _Tracker:
@@ -157,6 +213,18 @@ _QUIET: Final[Mapping[str, Callable[[ModuleType], Mapping[str, object]]]] = {
     "trackio": _quiet_trackio,
     "wandb": _quiet_wandb,
 }
+
+
+def _own(name: str) -> Reporter:
+    return _MLflow() if name == "mlflow" else _Tracker(name, _QUIET[name])
+
+
+REPORTERS: Final[Mapping[str, Callable[[], Reporter]]] = Extended(
+    "talan_eval.reporters",
+    {name: functools.partial(_own, name) for name in TRACKERS},
+    lambda _, found: "" if callable(found) else "it cannot be called without arguments",
+)
+"""What makes each tracker; one of another package is an entry point."""
 
 
 def _e1(name: str, e1: E1 | None) -> dict[str, float | None]:

@@ -6,6 +6,8 @@ asks them.
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,10 +19,11 @@ from talan_core.training.rows import item_of
 from talan_core.training_sources import EXAMPLE, HUB, LINES, parse_sources
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Iterator, Sequence
 
 _MOST: Final = 4096 * MEGABYTE
+_ESCAPED: Final = re.compile(r"\\u[dD][89a-fA-F]")
+_LONE: Final = re.compile("[\ud800-\udfff]")
 
 
 def load_sources(text: str, data_dir: str | Path | None = None) -> tuple[Example | Dialogue, ...] | Mixture:
@@ -84,16 +87,20 @@ def read_lines(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
             reason = f"not UTF-8 at byte {error.start}"
         raise UserError(f"The training data {path} cannot be read: {reason}.", "Check the path.") from error
     # Not splitlines(): a JSON string may hold U+2028 and its like, which end no line of JSON lines.
-    for number, line in enumerate(content.split("\n"), 1):
+    for number, line in enumerate(content.removeprefix("\N{BYTE ORDER MARK}").split("\n"), 1):
         if not line.strip():
             continue
         where = f"{path}, line {number}"
         try:
-            row = parse_json(line)
+            row = parse_json(line, unique=True)
         except ValueError as error:
             raise UserError(f"{where}: not JSON ({said(error)}).", "Write one JSON object per line.") from error
         if not isinstance(row, dict):
             raise UserError(f"{where}: not a JSON object.", "Write one JSON object per line.")
+        if _ESCAPED.search(line) and _LONE.search(json.dumps(row, ensure_ascii=False)):
+            raise UserError(
+                f"{where}: an escape in it, such as \\ud800, is half a character.", "Write the text of that row again."
+            )
         yield row, where
 
 

@@ -1,4 +1,4 @@
-"""The commands ``compare`` and ``compare-logs`` as functions, and the comparison of scores that a program holds."""
+"""The commands that compare and evaluate as functions, and the comparison of scores that a program holds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console
 
 from talan_core.errors import UserError
 from talan_eval.api.keywords import documented, filled
-from talan_eval.api.shown import ShownResult
+from talan_eval.api.shown import ShownResult, ShownScores
 from talan_eval.cli.grid import ConsoleAudience
 from talan_eval.execution.executors import check_executor
 from talan_eval.execution.surroundings import libraries_quiet
@@ -19,9 +19,12 @@ from talan_eval.importers.in_memory import arms_in_memory
 from talan_eval.pipeline import compare_logs as logs_pipeline
 from talan_eval.requests.compare import CompareRequest
 from talan_eval.requests.compare_logs import CompareLogsRequest
+from talan_eval.requests.evaluate import EvaluateRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from talan_eval.requests.grid import GridRequest
 
     _Path = str | os.PathLike[str]
 
@@ -48,8 +51,7 @@ def compare(*, quiet: bool = False, **options: Any) -> ShownResult:  # noqa: ANN
         IncompleteGridError: Cells failed; the report of the others is in the results directory.
     """
     request = filled(CompareRequest, options, "compare()")
-    if request.dry_run or request.pilot:
-        raise UserError("compare() has no dry run.", "Type: talan-eval compare ... --dry-run")
+    _refuse_dry_run(request, "compare")
     with libraries_quiet():
         from talan_eval.intake.prepare import prepare  # noqa: PLC0415 - torch and lm-eval are loaded here
         from talan_eval.pipeline.comparing import compare as compute  # noqa: PLC0415 - as above
@@ -59,6 +61,38 @@ def compare(*, quiet: bool = False, **options: Any) -> ShownResult:  # noqa: ANN
         compared = compute(request, prepare(request), ConsoleAudience(console))
     compared.session.check_complete()
     return ShownResult.of(compared.result)
+
+
+@documented(EvaluateRequest, frozenset({"arm", "dry_run", "pilot", "explain"}))
+def evaluate(arm: str, *, quiet: bool = False, **options: Any) -> ShownScores:  # noqa: ANN401 - one keyword per option
+    """Score one arm on benchmarks, with intervals; nothing is compared.
+
+    As ``talan-eval evaluate``: ``evaluate("mine=runs/mine", tasks="gsm8k_micro")``, ``evaluate("base")``. Killed at any
+    point, the same call goes on where it stopped. Progress goes to the standard error.
+
+    Args:
+        arm: NAME=WHERE of a stored arm, "base", or an arm to train.
+        quiet: Show no progress.
+        options: See below.
+
+    Returns:
+        The scores, which are also in the results directory.
+
+    Raises:
+        UserError: A mistake in the options, or a place that cannot be written.
+        IncompleteGridError: Cells failed; the report of the others is in the results directory.
+    """
+    request = filled(EvaluateRequest, {**options, "arm": arm}, "evaluate()")
+    _refuse_dry_run(request, "evaluate")
+    with libraries_quiet():
+        from talan_eval.intake.prepare import prepare  # noqa: PLC0415 - torch and lm-eval are loaded here
+        from talan_eval.pipeline.comparing import evaluate as compute  # noqa: PLC0415 - as above
+
+        check_executor(request)
+        console = Console(file=sys.stderr, quiet=quiet)
+        evaluated = compute(request, prepare(request), ConsoleAudience(console))
+    evaluated.session.check_complete()
+    return ShownScores.of(evaluated.scores)
 
 
 @documented(CompareLogsRequest, frozenset({"logs", "explain"}))
@@ -111,3 +145,8 @@ def compare_scores(scores: object, *, base: str | None = None, **options: Any) -
     result = logs_pipeline.compare_arms(arms_in_memory(scores, base), request).result
     logs_pipeline.write_reports(result, request.out, request.json)
     return ShownResult.of(result)
+
+
+def _refuse_dry_run(request: GridRequest, command: str) -> None:
+    if request.dry_run or request.pilot:
+        raise UserError(f"{command}() has no dry run.", f"Type: talan-eval {command} ... --dry-run")

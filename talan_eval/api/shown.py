@@ -1,22 +1,23 @@
-"""A result as a program and a notebook see it."""
+"""A result, and the scores of one arm, as a program and a notebook see them."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from talan_core.errors import UserError
 from talan_core.extras import lacking
 from talan_eval.planning.advice import power_curves
-from talan_eval.report import delimited, latex, markdown, plots, wording
+from talan_eval.report import delimited, latex, markdown, plots, scored, wording
 from talan_eval.report.context import Context
 from talan_eval.report.notebook import fragment
-from talan_eval.result.reading import read_result
+from talan_eval.report.scored import one_page
+from talan_eval.result.arm_scores import ArmScores
+from talan_eval.result.reading import read_result, read_scores
 from talan_eval.result.schema import Result
 
 if TYPE_CHECKING:
-    import os
-
     from talan_eval.report.plots import Figure
 
 
@@ -76,6 +77,51 @@ class ShownResult(Result):
         return f"<{wording.title(self)}: mean {self.contrasts[0].aggregate.verdict}>"
 
     __str__ = __repr__
+
+
+class ShownScores(ArmScores):
+    """The scores of one arm that can be shown and tabulated; their fields are those of its ``result.json``."""
+
+    @classmethod
+    def of(cls, scores: ArmScores) -> ShownScores:
+        """Return scores as ones that can be shown."""
+        return cls.model_construct(scores.model_fields_set, **dict(scores))
+
+    def to_markdown(self) -> str:
+        """Return the whole report as GitHub-flavoured Markdown."""
+        return scored.markdown(self)
+
+    def to_csv(self) -> str:
+        """Return a row per backbone and benchmark, and the means, as CSV at full precision."""
+        return scored.csv(self)
+
+    def _repr_html_(self) -> str:
+        """Return what Jupyter shows: the scores with their intervals, warnings and signature."""
+        return one_page.fragment(self)
+
+    def __repr__(self) -> str:
+        """Return the scores in one line."""
+        return f"<{' '.join(scored.headlines(self))}>"
+
+    __str__ = __repr__
+
+
+def load_scores(path: str | os.PathLike[str]) -> ShownScores:
+    """Read the scores of one arm.
+
+    Args:
+        path: ``result.json``, or the directory of an evaluation.
+
+    Raises:
+        UserError: There is none, or it is damaged or of a newer schema.
+    """
+    found = read_scores(Path(path))
+    if found is None:
+        raise UserError(
+            f"There are no scores of one arm at {os.fspath(path)}.",
+            "Name the directory of an evaluation; a comparison is read by talan_eval.load_result(DIR)",
+        )
+    return ShownScores.of(found)
 
 
 def load_result(path: str | os.PathLike[str]) -> ShownResult:

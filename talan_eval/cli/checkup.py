@@ -9,11 +9,12 @@ import sys
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Literal
 
 from talan_core.errors import UserError
+from talan_core.extensions import GROUPS, package_of
 from talan_eval.tasks.datafiles import DATA_DIR_VARIABLE
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ EXTRAS: Final = {
     "gguf": ("gguf", "--backbone smollm2-135m"),
     "trackio": ("trackio", "--track trackio"),
     "wandb": ("wandb", "--track wandb"),
+    "mlflow": ("mlflow-skinny", "--track mlflow, push --mlflow"),
 }
 """Extras for users: the distribution that each brings, and what needs it."""
 
@@ -75,6 +77,7 @@ def examine(data_dir: Path | None, place: Path, *, offline: bool) -> tuple[Exami
         _hub(offline=offline),
         _disk(place),
         *_extras(),
+        *_extensions(),
     )
 
 
@@ -186,6 +189,17 @@ def _disk(place: Path) -> Examined:
     if free < _ROOMY:
         return Examined("disk", "note", f"{found}: little for backbones from the Hub", "Use another disk: --out DIR")
     return Examined("disk", "ok", found)
+
+
+def _extensions() -> Iterator[Examined]:
+    """Name what other packages add; nothing of them is imported."""
+    added = [
+        f"{noun} {entry.name} ({package_of(entry)})"
+        for group, noun in GROUPS.items()
+        for entry in entry_points(group=group)
+    ]
+    if added:
+        yield Examined("extensions", "ok", ", ".join(added))
 
 
 def _extras() -> Iterator[Examined]:

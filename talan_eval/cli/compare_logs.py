@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 
 DOC = """Compare arms from their sample logs, and say whether they differ. Nothing is trained.
 
-Reads lm-eval (--log_samples), inspect_ai, tables of scores (CSV, TSV, Parquet, JSON lines) and results directories of
-talan-eval compare. The first arm is the base. Three and more logs of an arm, one per training seed, say whether
-re-training would give the difference again; one log of each arm speaks of these checkpoints only.
+Reads lm-eval (--log_samples), inspect_ai, HELM, lighteval (details), OpenAI evals, promptfoo, tables of scores (CSV,
+TSV, Parquet, JSON lines, Weights & Biases) and results directories of talan-eval. The first arm is the base. Three and
+more logs of an arm, one per training seed, say whether re-training would give the difference again; one log of each arm
+speaks of these checkpoints only.
 """
 EXAMPLES = examples(
     "talan-eval compare-logs lora=runs/lora dora=runs/dora --json result.json",
     "talan-eval compare-logs lora='runs/lora-seed*' dora='runs/dora-seed*' --filter strict-match",
     "talan-eval compare-logs lora=scores.csv dora=scores.csv old=scores-2025.csv:lora",
+    "talan-eval compare-logs lora=runs/helm/lora dora=runs/helm/dora",
 )
 
 

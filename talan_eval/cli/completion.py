@@ -42,6 +42,7 @@ def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
 
 
 COMPLETED: Final[Mapping[str, Callable[[str], list[str]]]] = {
-    "base": arms, "treat": arms, "tasks": tasks, "task": tasks, "train_tasks": tasks, "backbone": backbones,
+    "arm": arms, "base": arms, "treat": arms,
+    "tasks": tasks, "task": tasks, "train_tasks": tasks, "backbone": backbones,
 }  # fmt: skip
 """Completions by the name of the option's field."""

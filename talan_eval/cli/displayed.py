@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from talan_eval.report.table import Column, Table
+    from talan_eval.result.arm_scores import ArmScores
     from talan_eval.result.schema import Result
 
 
@@ -29,6 +30,41 @@ def show_result(console: Console, result: Result, *, explain: bool) -> None:
         from talan_eval.report import piped  # noqa: PLC0415 - as above
 
         say(piped.render(result, explain=explain))
+
+
+def show_scores(console: Console, scores: ArmScores, *, explain: bool) -> None:
+    """Show the scores of one arm; arguments as above."""
+    from talan_eval.report import origin_words, scored  # noqa: PLC0415 - as above
+
+    def paragraph(text: str, style: str = "") -> None:
+        if console.is_terminal:
+            console.print(text, style=style, markup=False, soft_wrap=True)
+        else:
+            say(f"{text}\n")
+
+    if explain:
+        for label, text in scored.HOW_TO_READ:
+            paragraph(f"{label}: {text}")
+        paragraph(origin_words.live_probe(scores))
+        paragraph(f"Provenance: {origin_words.provenance_summary(scores)}", "dim")
+    for warning in scores.warnings:
+        paragraph(f"!  {warning}")
+    stamp = origin_words.sandbox_stamp(scores)
+    paragraph(stamp, "bold yellow" if stamp.startswith("UNSANDBOXED") else "")
+    paragraph(f"Signature: {scores.signature}", "dim")
+    paragraph("")
+    dropped = show_table(console, scored.score_table(scores))
+    if explain and (checkpoints := scored.checkpoint_table(scores)).rows:
+        dropped += show_table(console, checkpoints)
+    if dropped:
+        names = ", ".join(dict.fromkeys(column.name for column in dropped))
+        paragraph(f"Left out at this width: {names}.", "dim")
+    for text in scored.headlines(scores):
+        paragraph(text, "bold")
+    if explain:
+        paragraph(scored.ALONE)
+    else:
+        paragraph("Nothing is compared. How to read this, and each checkpoint: --explain", "dim")
 
 
 def show_table(console: Console, table: Table) -> tuple[Column, ...]:

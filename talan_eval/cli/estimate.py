@@ -35,7 +35,8 @@ def lines(
     experiment = prepared.experiment
     seeds = ", ".join(map(str, experiment.seeds))
     where = ", ".join(backbone.name for backbone in experiment.backbones)
-    yield f"{_compared(experiment.contrasts)} on {where}, seeds {seeds}"
+    asked = _compared(experiment.contrasts) if experiment.contrasts else f"{experiment.arms[0]} alone"
+    yield f"{asked} on {where}, seeds {seeds}"
     if experiment.confirm:
         fresh = experiment.fresh_seeds
         yield f"then the best of them and its base again on seeds {fresh[0]} to {fresh[-1]} (not counted below)"

@@ -1,4 +1,4 @@
-"""The part of ``compare`` that trains: a dry run, or the grid with its progress, its table and its exit code."""
+"""What ``compare`` and ``evaluate`` do: a dry run, or the grid with its progress, its table and its exit code."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from talan_core.arms import parse_arm
-from talan_eval.cli.displayed import show_result
+from talan_eval.cli.displayed import show_result, show_scores
 from talan_eval.cli.output import note, terminal
 
 if TYPE_CHECKING:
@@ -18,7 +17,10 @@ if TYPE_CHECKING:
 
     from talan_eval.execution.workload import GridProgress, Workload
     from talan_eval.intake.prepare import Prepared
+    from talan_eval.pipeline.session import Session
     from talan_eval.requests.compare import CompareRequest
+    from talan_eval.requests.evaluate import EvaluateRequest
+    from talan_eval.requests.grid import GridRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,40 @@ def perform_grid(request: CompareRequest, file: Path | None) -> None:
     """
     from talan_eval.execution.surroundings import libraries_quiet  # noqa: PLC0415 - --help must not wait for it
 
+    console = terminal()
     with libraries_quiet():
-        _perform(request, file, terminal())
+        prepared = _prepared(request, console)
+        if prepared is None:
+            return
+        from talan_eval.pipeline.comparing import compare  # noqa: PLC0415 - a dry run does not wait for it
+
+        with _interruptible(prepared):
+            compared = compare(request, prepared, ConsoleAudience(console), file)
+        _say_where(console, compared.session)
+        show_result(console, compared.result, explain=request.explain)
+        compared.session.check_complete()
 
 
-def _perform(request: CompareRequest, file: Path | None, console: Console) -> None:
+def perform_evaluation(request: EvaluateRequest, file: Path | None) -> None:
+    """Evaluate one arm and print its scores, or say what that would do; arguments and errors as above."""
+    from talan_eval.execution.surroundings import libraries_quiet  # noqa: PLC0415 - as above
+
+    console = terminal()
+    with libraries_quiet():
+        prepared = _prepared(request, console)
+        if prepared is None:
+            return
+        from talan_eval.pipeline.comparing import evaluate  # noqa: PLC0415 - a dry run does not wait for it
+
+        with _interruptible(prepared):
+            evaluated = evaluate(request, prepared, ConsoleAudience(console), file)
+        _say_where(console, evaluated.session)
+        show_scores(console, evaluated.scores, explain=request.explain)
+        evaluated.session.check_complete()
+
+
+def _prepared(request: GridRequest, console: Console) -> Prepared | None:
+    """Check a request; None where a dry run was asked for, which is done then."""
     from talan_eval.execution.executors import check_executor  # noqa: PLC0415 - as above
     from talan_eval.intake.prepare import prepare  # noqa: PLC0415 - as above
 
@@ -67,18 +98,16 @@ def _perform(request: CompareRequest, file: Path | None, console: Console) -> No
     prepared = prepare(request)
     if request.dry_run or request.pilot:
         _dry_run(console, prepared, pilot=request.pilot)
-        return
-    from talan_eval.pipeline.comparing import compare  # noqa: PLC0415 - a dry run does not wait for it
+        return None
+    return prepared
 
-    with _interruptible(prepared):
-        compared = compare(request, prepared, ConsoleAudience(console), file)
+
+def _say_where(console: Console, session: Session) -> None:
     console.print(
-        f"Written to {compared.session.store.directory}: report.md, result.json, manifest.json, samples/",
+        f"Written to {session.store.directory}: report.md, result.json, manifest.json, samples/",
         markup=False,
         soft_wrap=True,
     )
-    show_result(console, compared.result, explain=request.explain)
-    compared.session.check_complete()
 
 
 def _dry_run(console: Console, prepared: Prepared, *, pilot: bool) -> None:
@@ -121,7 +150,7 @@ def _kept(prepared: Prepared) -> str:
     store, runs = Store.load(directory), plan(prepared.experiment)
     records, checkpoints = store.record_names(), set(store.checkpoint_names())
     cells = [cell for run in runs for cell in run.evaluations]
-    trained = [run for run in runs if parse_arm(run.arm).has_seeds]
+    trained = [run for run in runs if prepared.experiment.trains(run.arm)]
     return (
         f"In {directory} are {sum(run.cell_id in checkpoints for run in trained)} of {len(trained)} fine-tunings and "
         f"{sum(cell.cell_id in records for cell in cells)} of {len(cells)} evaluations. "

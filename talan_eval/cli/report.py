@@ -12,7 +12,7 @@ import typer
 from talan_core.errors import UserError, refuse, unknown_name
 from talan_core.extras import lacking
 from talan_eval.cli.completion import listed
-from talan_eval.cli.displayed import show_result
+from talan_eval.cli.displayed import show_result, show_scores
 from talan_eval.cli.help import examples
 from talan_eval.cli.output import say, say_document, terminal
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from talan_eval.report.context import Context
     from talan_eval.report.plots import Figure
+    from talan_eval.result.arm_scores import ArmScores
     from talan_eval.result.schema import Result
 
 EXAMPLES = examples(
@@ -36,6 +37,7 @@ Formats = dict[str, bytes]
 _FIGURES: Final = ("svg", "png", "pdf")
 _TEXTS: Final = ("md", "tex", "csv", "json", "html", "card", "methods", "bib")
 _SCORES: Final = "scores"
+_OF_COMPARISONS: Final = ("--margin", "--column", "--track")
 _NEEDS_FLIPS: Final = frozenset({"html", *_FIGURES})
 
 
@@ -64,23 +66,23 @@ def command(
     ] = False,
     gain: Annotated[float, typer.Option(help="Gain, in the result's unit, for which to plan what to do next.")] = 1.0,
     track: Annotated[
-        str | None, typer.Option(help="Send numbers and curves of trainings to a tracker as well: trackio or wandb.")
+        str | None,
+        typer.Option(help="Send numbers and curves of trainings to a tracker as well: trackio, wandb or mlflow."),
     ] = None,
 ) -> None:
     """Write the tables of a result in other formats.
 
     Formats: md, tex (booktabs), csv (full precision), json, html (one file, with figures and the answers that
     flipped), card (a model card), svg, png and pdf (figures, extra "plots"), methods (the methods paragraph), bib (its
-    references), scores (raw scores, one CSV of seeds x items per arm, backbone and benchmark). One format without
-    --out is printed. Of a directory that holds several comparisons, index.html lists them all.
+    references), scores (raw scores, one CSV of seeds x items per arm, backbone and benchmark); of the evaluation of one
+    arm md, csv, json and html. One format without --out is printed. Of a directory that holds several comparisons,
+    index.html lists them all.
     """
-    from talan_eval.cli.result_index import is_root, write_index  # noqa: PLC0415 - --help must not wait for it
-    from talan_eval.result.margins import within_margin  # noqa: PLC0415 - as above
+    from talan_eval.result.margins import within_margin  # noqa: PLC0415 - --help must not wait for it
     from talan_eval.result.reading import read_result  # noqa: PLC0415 - as above
 
     wanted = _names(formats)
-    if is_root(result):
-        write_index(result, out, wanted)
+    if _reported_otherwise(result, wanted, out, (margin, column or None, track), explain=explain):
         return
     found = read_result(result, "talan-eval report results/NAME")
     _check(margin, gain, found)
@@ -95,6 +97,68 @@ def command(
         from talan_eval.pipeline.scores import score_files  # noqa: PLC0415 - as above
 
         files |= score_files(_home(result), found)
+    if out is None:
+        _print_only(files)
+    else:
+        _write(files, out)
+
+
+def _reported_otherwise(
+    place: Path, wanted: tuple[str, ...], out: Path | None, others: Sequence[object], *, explain: bool
+) -> bool:
+    """Report what is no comparison: a directory that holds several, or the scores of one arm; return whether it is.
+
+    Args:
+        place: What is reported.
+        wanted: The formats.
+        out: Where to.
+        others: What was typed for each of the options that mean something of a comparison alone; None for nothing.
+        explain: Whether to say how to read it.
+
+    Raises:
+        UserError: Such an option was typed, or a format that there is not.
+    """
+    from talan_eval.cli.result_index import is_root, write_index  # noqa: PLC0415 - as above
+    from talan_eval.result.reading import read_scores  # noqa: PLC0415 - as above
+
+    several = is_root(place)
+    scores = None if several else read_scores(place)
+    if not several and scores is None:
+        return False
+    typed = [name for name, value in zip(_OF_COMPARISONS, others, strict=True) if value is not None]
+    if typed:
+        raise UserError(
+            f"{', '.join(typed)}: {place} is no comparison of two arms.",
+            f"Leave it out, or name a comparison: talan-eval report results/NAME {typed[0]} ...",
+        )
+    if scores is None:
+        write_index(place, out, wanted)
+    else:
+        _report_scores(scores, wanted, out, explain=explain)
+    return True
+
+
+def _report_scores(scores: ArmScores, wanted: tuple[str, ...], out: Path | None, *, explain: bool) -> None:
+    """Write the scores of one arm, of which there are fewer formats."""
+    from talan_eval.report import scored  # noqa: PLC0415 - as above
+    from talan_eval.report.scored import one_page  # noqa: PLC0415 - as above
+
+    faces: Mapping[str, tuple[str, Callable[[], str]]] = {
+        "md": ("report.md", lambda: scored.markdown(scores)),
+        "csv": ("report.csv", lambda: scored.csv(scores)),
+        "json": ("result.json", scores.to_json),
+        "html": ("report.html", lambda: one_page.render(scores)),
+    }
+    for name in wanted:
+        if name not in faces:
+            raise UserError(
+                f"The format {name} shows a comparison, and these are the scores of one arm.",
+                f"Type one of --format {', '.join(faces)}; or compare: talan-eval compare-logs NAME=DIR NAME=DIR",
+            )
+    if not wanted:
+        show_scores(terminal(), scores, explain=explain)
+        return
+    files = {faces[name][0]: faces[name][1]().encode("utf-8", "replace") for name in wanted}
     if out is None:
         _print_only(files)
     else:

@@ -10,7 +10,7 @@ from talan_core.errors import UserError
 from talan_eval.cli.output import say
 from talan_eval.records.listing import Unlisted, look_at
 from talan_eval.report.index import Listed, render_index
-from talan_eval.result.reading import RESULT_NAME, read_result
+from talan_eval.result.reading import RESULT_NAME, read_result, read_scores
 from talan_eval.store.atomic import atomic_write_bytes, make_directory
 from talan_eval.store.store import MANIFEST_NAME
 
@@ -46,14 +46,14 @@ def write_index(root: Path, out: Path | None, formats: tuple[str, ...] = ()) -> 
         )
     target = (root if out is None else out) / INDEX_NAME
     listed = [_listed(directory, target.parent) for directory in _directories(root)]
-    if not any(one.result for one in listed):
+    if not any(one.is_read for one in listed):
         told = "\n".join(f"  {one.name}: {one.problem}" for one in listed)
         raise UserError(
             f"No experiment in {root} has a result that can be read:\n{told}", f"Type: talan-eval runs {root}"
         )
     make_directory(target.parent)
     atomic_write_bytes(target, render_index(listed, f"Experiments in {root.resolve().name}").encode("utf-8", "replace"))
-    say(f"Written {target}: {sum(one.result is not None for one in listed)} experiments.\n")
+    say(f"Written {target}: {sum(one.is_read for one in listed)} experiments.\n")
 
 
 def _directories(root: Path) -> list[Path]:
@@ -72,9 +72,10 @@ def _foreign(directory: Path) -> bool:
 
 def _listed(directory: Path, home: Path) -> Listed:
     try:
-        result = read_result(directory)
+        scores = read_scores(directory)
+        result = None if scores is not None else read_result(directory)
     except UserError as error:
         return Listed(directory.name, None, problem=error.problem)
     pages = [(name, directory / file) for name, file in _PAGES if (directory / file).is_file()]
     places = tuple((name, Path(os.path.relpath(path, home)).as_posix()) for name, path in pages)
-    return Listed(directory.name, result, places)
+    return Listed(directory.name, result, places, scores=scores)

@@ -9,13 +9,13 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from talan_eval.comparison.matrix import CellScores
+    from talan_eval.comparison.matrix import CellScores, ScoreMatrix
     from talan_eval.stats.arrays import IntArray
 
 _Key = tuple[str, str, str]
 
 
-def item_units(cells: Sequence[CellScores]) -> list[IntArray]:
+def item_units(cells: Sequence[CellScores | ScoreMatrix]) -> list[IntArray]:
     """Number the items of some cells so that what belongs together has one number.
 
     Two items are one unit where they are the same item of one benchmark (two backbones answer it), where they have the
@@ -23,7 +23,7 @@ def item_units(cells: Sequence[CellScores]) -> list[IntArray]:
     common to all benchmarks of a comparison, so that translations of an item can be put into one.
 
     Args:
-        cells: Cells of one contrast.
+        cells: Cells of one contrast, or matrices of one arm.
 
     Returns:
         Per cell the number of each item's unit, shape (N,).
@@ -48,7 +48,7 @@ def item_units(cells: Sequence[CellScores]) -> list[IntArray]:
     return [np.array([numbers.setdefault(find(key), len(numbers)) for key in own], dtype=np.int64) for own in names]
 
 
-def _keys(cell: CellScores) -> Iterator[list[_Key]]:
+def _keys(cell: CellScores | ScoreMatrix) -> Iterator[list[_Key]]:
     """Yield what each item is known by, its own name first."""
     items = cell.items
     for place, item in enumerate(items.item_ids):

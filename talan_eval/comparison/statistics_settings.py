@@ -11,12 +11,13 @@ import numpy as np
 
 from talan_core.errors import UserError, unknown_name
 from talan_eval.comparison.reduce import MEAN, check_reducer
+from talan_eval.requests.statistics import StatisticsOptions
 from talan_eval.stats.seed_bootstrap import BootstrapMethod
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from talan_eval.requests.statistics import StatisticsOptions
+    from talan_eval.requests.statistics import ScoreOptions
     from talan_eval.result.evidence import Measure
 
 AUTO = "auto"
@@ -72,8 +73,11 @@ class StatisticsSettings:
     secondary: bool = False
 
     @classmethod
-    def of_request(cls, request: StatisticsOptions) -> StatisticsSettings:
+    def of_request(cls, request: ScoreOptions) -> StatisticsSettings:
         """Read the options; raises as the constructor does."""
+        reduce = MEAN if request.reduce is None else request.reduce
+        if not isinstance(request, StatisticsOptions):  # one arm: there are no differences
+            return cls(alpha=request.alpha, weights=request.weights, reduce=reduce)
         return cls(
             resamples=request.resamples,
             rng_seed=request.rng_seed,
@@ -84,7 +88,7 @@ class StatisticsSettings:
             also=_names(request.also),
             margin=request.margin,
             weights=request.weights,
-            reduce=MEAN if request.reduce is None else request.reduce,
+            reduce=reduce,
         )
 
     def for_variants(self, p: float | None) -> float | None:

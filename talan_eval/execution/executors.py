@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from talan_core.errors import UserError, unknown_name
+from talan_core.errors import UserError, check_name
+from talan_core.extensions import Extended
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from talan_eval.execution.executor import Executor
     from talan_eval.intake.prepare import Prepared
-    from talan_eval.requests.compare import CompareRequest
+    from talan_eval.requests.grid import GridRequest
 
 
-def check_executor(request: CompareRequest) -> None:
+def check_executor(request: GridRequest) -> None:
     """Find a mistake in how to execute, or a missing extra, before anything is loaded.
 
     Raises:
         UserError: The executor is not known, an option belongs to another one, or Ray is not installed.
     """
-    if request.executor not in ("local", "ray"):
-        raise unknown_name("executor", request.executor, ["local", "ray"])
+    check_name("executor", request.executor, EXECUTORS)
     if request.executor == "ray":
         from talan_eval.execution.ray_cluster import check_installed  # noqa: PLC0415 - only Ray needs it
 
         check_installed()
+    if request.executor != "local":
         return
     if request.ray_address is not None:
         raise UserError(
@@ -38,24 +41,36 @@ def check_executor(request: CompareRequest) -> None:
         )
 
 
-def executor_named(request: CompareRequest, prepared: Prepared) -> Executor:
+def executor_named(request: GridRequest, prepared: Prepared) -> Executor:
     """Return what performs the runs, connected to its cluster where it has one.
 
     Raises:
         UserError: There is no cluster at the address.
     """
-    if request.executor == "local":
-        return _local(prepared)
+    return EXECUTORS[request.executor](request, prepared)
+
+
+def _ray(request: GridRequest, prepared: Prepared) -> Executor:
+    del prepared
     from talan_eval.execution.ray_cluster import RayExecutor  # noqa: PLC0415 - only Ray needs it
 
     gpus = 1.0 if request.gpus_per_run is None else request.gpus_per_run
     return RayExecutor.connect(request.ray_address, request.workers, gpus)
 
 
-def _local(prepared: Prepared) -> Executor:
+def _local(request: GridRequest, prepared: Prepared) -> Executor:
+    del request
     from talan_eval.execution.local_executor import LocalExecutor  # noqa: PLC0415 - Ray does without
     from talan_eval.execution.visible import visible_gpus  # noqa: PLC0415 - as above
 
     first = prepared.assignments[0]
     gpus = visible_gpus() if first.device == "cuda" else ()
     return LocalExecutor(prepared.workers, gpus=gpus, gpus_each=first.gpus)
+
+
+EXECUTORS: Final[Mapping[str, Callable[[GridRequest, Prepared], Executor]]] = Extended(
+    "talan_eval.executors",
+    {"local": _local, "ray": _ray},
+    lambda _, found: "" if callable(found) else "it cannot be called with a request and what was prepared",
+)
+"""What makes each executor from a request; one of another package is an entry point."""

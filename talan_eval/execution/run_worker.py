@@ -32,7 +32,7 @@ from talan_eval.generation.evaluate import evaluate
 from talan_eval.generation.prompts import frame_of, open_tokenizer
 from talan_eval.generation.registry import make_backend
 from talan_eval.intake.training_data import load_training_data
-from talan_eval.records.samples import write_samples
+from talan_eval.records.samples import withheld, write_samples
 from talan_eval.store.canonical import readable_json
 from talan_eval.store.store import Store
 
@@ -313,10 +313,13 @@ class RunWorker:
                 Event(run.cell_id, run.arm, run.seed, "evaluate", done, total, cell.task)
             ),
         )
+        kept = self.assignment.keep_answers
+        samples = evaluation.samples if kept else tuple(map(withheld, evaluation.samples))
         self.store.seal(
             cell.cell_id,
             {
                 "kind": "evaluation",
+                **({} if kept else {"answers": "not kept"}),
                 "arm": run.arm,
                 "backbone": run.backbone,
                 "seed": run.seed,
@@ -329,7 +332,7 @@ class RunWorker:
                 "disagreements": evaluation.disagreements,
                 "seconds": round(evaluation.seconds_before + time.perf_counter() - began, 3),
             },
-            {sample_name(cell): write_samples(evaluation.samples)},
+            {sample_name(cell): write_samples(samples)},
         )
 
 

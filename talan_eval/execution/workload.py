@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
+from talan_core.arms import parse_arm
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
@@ -38,8 +40,9 @@ class Workload:
 
     @property
     def noun(self) -> str:
-        """What its runs are: fine-tunings, unless some are of arms that were trained elsewhere."""
-        return "runs" if any(run.is_stored for run in self.runs) else "fine-tunings"
+        """What its runs are: fine-tunings, unless some are of arms that were trained elsewhere, or none is trained."""
+        trained = [not run.is_stored and parse_arm(run.arm).has_seeds for run in self.runs]
+        return "fine-tunings" if any(trained) and not any(run.is_stored for run in self.runs) else "runs"
 
     @property
     def total(self) -> int:

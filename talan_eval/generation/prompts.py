@@ -111,7 +111,8 @@ def check_backbone(
         tokenizer_at: Where the tokenizer is by which it is asked; None for its own.
 
     Raises:
-        UserError: It has no thinking switch but is to think, or a prompt does not fit.
+        UserError: It has no thinking switch but is to think, its chat template fails or leaves questions out, or a
+            prompt does not fit.
     """
     from lm_eval.models.utils import resolve_max_length  # noqa: PLC0415 - heavy
     from transformers import AutoConfig  # noqa: PLC0415 - heavy
@@ -122,6 +123,7 @@ def check_backbone(
             f"The chat template of {revision.location} has no switch for thinking.",
             "Leave --thinking out, or type --backbone with a model that has it, such as Qwen/Qwen3-8B.",
         )
+    _check_template(tokenizer, settings, (tokenizer_at or revision).location)
     config = AutoConfig.from_pretrained(revision.location, revision=revision.commit, trust_remote_code=False)
     context = int(resolve_max_length(config, tokenizer))
     for benchmark in benchmarks:
@@ -129,6 +131,18 @@ def check_backbone(
         written = is_generated(benchmark)
         asked = [str(request.args[0]) + ("" if written else str(request.args[1])) for request in requests]
         check_prompts_fit(benchmark.spec, tokenizer, asked, context)
+
+
+def _check_template(tokenizer: PreTrainedTokenizerBase, settings: GenerationSettings, where: str) -> None:
+    """Refuse a chat template that cannot put a question: it may come with a checkpoint of somebody else."""
+    fix = "Mend the template, or ask in plain text: --no-chat-template"
+    try:
+        frame = frame_of(tokenizer, settings)
+    except Exception as error:  # a template is a program
+        said = " ".join(str(error).split())[:200]
+        raise UserError(f"The chat template of {where} fails: {type(error).__name__}: {said}", fix) from error
+    if QUESTION not in frame:
+        raise UserError(f"The chat template of {where} leaves the question out.", fix)
 
 
 def check_prompts_fit(spec: TaskSpec, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], context: int) -> None:

@@ -1,6 +1,6 @@
 """The backends by name. A new one is a file that implements ``talan_eval.generation.backend.Backend``, and a line.
 
-Not covered: backends of other packages; there are no entry points yet.
+One of another package is an entry point; see :mod:`talan_core.extensions`.
 """
 
 from __future__ import annotations
@@ -9,19 +9,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
 
 from talan_core.errors import unknown_name
+from talan_core.extensions import Extended
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from talan_eval.generation.backend import Backend, BackendOptions
 
-BACKENDS: Final[Mapping[str, str]] = {
-    "transformers": "talan_eval.generation.transformers_backend:TransformersBackend",
-}
+    _Place = str | Callable[[BackendOptions], Backend]
+
+BACKENDS: Final[Extended[_Place]] = Extended(
+    "talan_eval.backends",
+    {
+        "transformers": "talan_eval.generation.transformers_backend:TransformersBackend",
+    },
+    lambda _, found: "" if callable(found) else "it cannot be called with BackendOptions",
+)
 """Where each backend's class is; its module is imported when it is made, because it loads a heavy library."""
 
 
-def check_backend_name(name: str, known: Mapping[str, str] = BACKENDS) -> str:
+def check_backend_name(name: str, known: Mapping[str, _Place] = BACKENDS) -> str:
     """Return the name of a backend if there is one.
 
     Raises:
@@ -32,7 +39,7 @@ def check_backend_name(name: str, known: Mapping[str, str] = BACKENDS) -> str:
     return name
 
 
-def make_backend(name: str, options: BackendOptions, known: Mapping[str, str] = BACKENDS) -> Backend:
+def make_backend(name: str, options: BackendOptions, known: Mapping[str, _Place] = BACKENDS) -> Backend:
     """Make a backend; no weights are loaded.
 
     Args:
@@ -43,5 +50,8 @@ def make_backend(name: str, options: BackendOptions, known: Mapping[str, str] = 
     Raises:
         UserError: There is none of that name.
     """
-    module, _, cls = known[check_backend_name(name, known)].partition(":")
+    place = known[check_backend_name(name, known)]
+    if not isinstance(place, str):  # of another package
+        return place(options)
+    module, _, cls = place.partition(":")
     return cast("Backend", getattr(import_module(module), cls)(options))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from string import ascii_uppercase
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from talan_eval.grading.choice import grade_choice
+from talan_core.extensions import Extended
+from talan_eval.grading.choice import DEFAULT_LETTERS, grade_choice
 from talan_eval.grading.code import extract_program, grade_program, wanted_function
 from talan_eval.grading.grade import Grade, Verdict
 from talan_eval.grading.latex_answer import grade_latex
@@ -20,16 +22,44 @@ if TYPE_CHECKING:
     from talan_eval.sandbox.job import ProgramOutcome
     from talan_eval.sandbox.tiers import Tier
 
-_BY_TEXT: Final[dict[str, Callable[..., Grade]]] = {
-    "latex": grade_latex,
-    "choice": grade_choice,
+
+class GradesText(Protocol):
+    """A grader that takes one answer at a time, as other packages add them."""
+
+    def __call__(self, answer: str, doc: Mapping[str, Any], *, thinking: bool) -> Grade:
+        """Grade an answer.
+
+        Args:
+            answer: What the model wrote.
+            doc: The item.
+            thinking: Whether the answer begins inside the thinking.
+        """
+
+
+def _of_answer(grade: Callable[..., Grade]) -> GradesText:
+    def graded(answer: str, doc: Mapping[str, Any], *, thinking: bool) -> Grade:
+        return grade(answer, str(doc["answer"]), thinking=thinking)
+
+    return graded
+
+
+def _of_options(answer: str, doc: Mapping[str, Any], *, thinking: bool) -> Grade:
+    """Grade a letter among as many as the item has ``options``; among four where it does not say."""
+    options = doc.get("options")
+    letters = ascii_uppercase[: len(options)] if isinstance(options, list) and len(options) > 1 else DEFAULT_LETTERS
+    return grade_choice(answer, str(doc["answer"]), letters=letters, thinking=thinking)
+
+
+_BY_TEXT: Final[dict[str, GradesText]] = {
+    "latex": _of_answer(grade_latex),
+    "choice": _of_options,
 }
 GRADING_VERSION: Final = "2"
 """Part of the identity of every score; raised whenever a grader may judge any answer differently."""
 NUMBER: Final = "number"
 CODE: Final = "code"
 MATH: Final = "math"
-GRADERS: Final = (NUMBER, *_BY_TEXT, MATH, CODE)
+OWN_GRADERS: Final = (NUMBER, *_BY_TEXT, MATH, CODE)
 EXPLANATIONS: Final = {
     "number": "The number or the calculation behind the first '####' counts, else the last number of the answer. It "
     "must equal the target exactly; separators, currency, units and the way of writing a fraction do not matter, "
@@ -43,6 +73,21 @@ EXPLANATIONS: Final = {
     "must pass all assertions within the limits of the runner.",
 }
 """How each grader works, for a person."""
+
+
+def _one_by_one(name: str) -> GradesText:
+    def graded(answer: str, doc: Mapping[str, Any], *, thinking: bool) -> Grade:
+        return grade_answers(name, [doc], [answer], thinking=[thinking])[0]
+
+    return graded
+
+
+GRADERS: Final[Extended[GradesText]] = Extended(
+    "talan_eval.graders",
+    {name: _one_by_one(name) for name in OWN_GRADERS},
+    lambda _, found: "" if callable(found) else "it cannot be called with an answer and its item",
+)
+"""All graders by name, those of other packages among them; :func:`grade_answers` is the way for many answers."""
 
 
 def grade_answers(
@@ -83,11 +128,8 @@ def grade_answers(
             grade_number(answer, str(doc["answer"]), question=str(doc.get("question", "")), thinking=begins)
             for doc, answer, begins in zip(docs, answers, opened, strict=True)
         ]
-    grade = _BY_TEXT[grader]
-    return [
-        grade(answer, str(doc["answer"]), thinking=begins)
-        for doc, answer, begins in zip(docs, answers, opened, strict=True)
-    ]
+    grade = _BY_TEXT[grader] if grader in _BY_TEXT else GRADERS[grader]
+    return [grade(answer, doc, thinking=begins) for doc, answer, begins in zip(docs, answers, opened, strict=True)]
 
 
 def score_document(grader: str, metric: str, doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:

@@ -40,7 +40,7 @@ def read_arms(typed: Sequence[str]) -> tuple[LoggedArm, ...]:
     """
     words = [split(word) for word in typed]
     with FileReader() as files:
-        readers = [kind(files) for kind in registry.READERS]
+        readers = [kind(files) for kind in registry.readers()]
         found = [find(word, readers) for word in words]
         read = []
         problems = Problems()

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from talan_core.bounded import MEGABYTE, BoundsError, parse_json, said, shown
 from talan_core.errors import UserError
+from talan_eval.importers.documents import parsed
 from talan_eval.importers.files import first_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 Row = dict[str, Any]
+EXPORTED: Final = ".table.json"
+"""How names of tables of Weights & Biases end."""
 _ROWS_PER_BYTE = 16
 _MOST_CELLS = 200_000_000
 _LEAST_UNPACKED = 64 * MEGABYTE
@@ -26,6 +30,8 @@ _BATCH = 65_536  # rows
 def column_names(path: Path) -> frozenset[str]:
     """Return the names of a table's columns from its header or first row; none for what is no table."""
     suffix = path.suffix.lower()
+    if path.name.lower().endswith(EXPORTED):
+        return frozenset(re.findall(r'"([^"\\]*)"', first_bytes(path).partition(b"]")[0].decode("utf-8", "replace")))
     if suffix == ".parquet":
         import pyarrow as pa  # noqa: PLC0415 - only Parquet needs it
         import pyarrow.parquet as pq  # noqa: PLC0415 - as above
@@ -60,7 +66,10 @@ def read_rows(path: Path, data: bytes) -> Iterator[tuple[int, Row]]:
     """
     suffix = path.suffix.lower()
     if suffix == ".parquet":
-        yield from _parquet(path, data)
+        yield from read_parquet(path, data)
+        return
+    if path.name.lower().endswith(EXPORTED):
+        yield from _exported(path, data)
         return
     try:
         text = data.decode("utf-8-sig")
@@ -70,7 +79,11 @@ def read_rows(path: Path, data: bytes) -> Iterator[tuple[int, Row]]:
     if suffix == ".jsonl":
         yield from _json_lines(path, text)
         return
-    table = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if suffix == ".tsv" else ",", strict=True)
+    yield from _delimited(path, text, "\t" if suffix == ".tsv" else ",")
+
+
+def _delimited(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, Row]]:
+    table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         header = [name.strip() for name in next(table, [])]
         if (twice := _twice(header)) is not None:
@@ -111,7 +124,21 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[int, Row]]:
         yield number, {name: value for name, value in row.items() if value is not None}
 
 
-def _parquet(path: Path, data: bytes) -> Iterator[tuple[int, Row]]:
+def _exported(path: Path, data: bytes) -> Iterator[tuple[int, Row]]:
+    """Read a table of Weights & Biases, as its runs keep it: columns, and rows of values."""
+    table = parsed(path, "", data)
+    columns = [one.text() for one in table["columns"].list()]
+    if (twice := _twice(columns)) is not None:
+        raise UserError(f"{path}: two columns are called {shown(twice)}.", "Log the table again with other names.")
+    for number, row in enumerate(table["data"].list(), 1):
+        values = [one.value for one in row.list()]
+        if len(values) != len(columns):
+            raise row.error(f"it has {len(values)} values, and there are {len(columns)} columns")
+        yield number, {name: value for name, value in zip(columns, values, strict=True) if value is not None}
+
+
+def read_parquet(path: Path, data: bytes, columns: Sequence[str] | None = None) -> Iterator[tuple[int, Row]]:
+    """Read rows of a Parquet file within bounds; arguments as for ``read_rows``, and which columns are read."""
     import pyarrow as pa  # noqa: PLC0415 - only Parquet needs it
     import pyarrow.parquet as pq  # noqa: PLC0415 - as above
 
@@ -119,7 +146,11 @@ def _parquet(path: Path, data: bytes) -> Iterator[tuple[int, Row]]:
         with pq.ParquetFile(pa.BufferReader(data)) as file:
             _check_declared(file.metadata, len(data))
             twice = _twice(file.schema_arrow.names)
-            rows = [row for batch in file.iter_batches(_BATCH) for row in batch.to_pylist()] if twice is None else []
+            rows = (
+                [row for batch in file.iter_batches(_BATCH, columns=columns) for row in batch.to_pylist()]
+                if twice is None
+                else []
+            )
     except (pa.ArrowException, OSError, ValueError, OverflowError, TypeError, KeyError) as error:
         raise UserError(f"{path} is not a readable Parquet file ({said(error)}).", "Write it again.") from error
     if twice is not None:

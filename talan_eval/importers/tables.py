@@ -21,7 +21,7 @@ from talan_core.errors import UserError
 from talan_eval.importers.files import natural
 from talan_eval.importers.logged import NO_FILTER, Answers, LoggedRun, TaskLog
 from talan_eval.importers.reader import LogReader, chosen_arm
-from talan_eval.importers.table_rows import column_names, read_rows
+from talan_eval.importers.table_rows import EXPORTED, column_names, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -123,8 +123,8 @@ class Tables(LogReader):
 
     harness: ClassVar[str] = "table"
     readable: ClassVar[str] = (
-        f"tables (.csv, .tsv, .parquet, .jsonl) with the columns {', '.join((*PLACES, *REQUIRED))}, or "
-        f"{_ID}, score and a file per run"
+        f"tables (.csv, .tsv, .parquet, .jsonl, W&B's .table.json) with the columns {', '.join((*PLACES, *REQUIRED))}, "
+        f"or {_ID}, score and a file per run"
     )
 
     def __init__(self, files: FileReader) -> None:
@@ -134,9 +134,9 @@ class Tables(LogReader):
 
     def recognises(self, file: Path, *, typed: bool) -> bool:
         """Return whether a file is a table; training logs and data that lie beside one have other columns."""
-        suffix = file.suffix.lower()
-        if suffix not in _SUFFIXES or typed:
-            return suffix in _SUFFIXES
+        known = file.suffix.lower() in _SUFFIXES or file.name.lower().endswith(EXPORTED)
+        if not known or typed:
+            return known
         names = column_names(file)
         return "score" in names and ("item" in names or _ID in names)
 

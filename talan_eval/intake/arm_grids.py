@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from talan_eval.intake.stored_arms import StoredPlace
+    from talan_eval.requests.grid import AskedArms
     from talan_eval.result.contrast import ContrastSpec
 
 MOST_ARMS: Final = 200
@@ -60,27 +61,6 @@ class Arms:
         return len(self.fixed) < len(self.names)
 
 
-@dataclass(frozen=True, slots=True)
-class AskedArms:
-    """The arms as typed.
-
-    Attributes:
-        base: With what is compared.
-        treatments: What is compared with it; each may be a grid such as ``talan[slots=1|2]+lora``, or ``NAME=WHERE``.
-        fixed: Arms of which one checkpoint is taken as it is.
-        every_pair: Whether all pairs are compared.
-        independent: Whether the seeds of different arms are independent.
-        confirmed: Whether so many arms are wanted.
-    """
-
-    base: str
-    treatments: tuple[str, ...]
-    fixed: tuple[str, ...] = ()
-    every_pair: bool = False
-    independent: bool = False
-    confirmed: bool = False
-
-
 def read_arms(asked: AskedArms) -> Arms:
     """Check the arms and declare the contrasts.
 
@@ -88,9 +68,11 @@ def read_arms(asked: AskedArms) -> Arms:
         UserError: An arm that does not exist, that is named twice, or is compared with itself; a fixed one that is not
             there; too many of them. One error names all that is wrong.
     """
+    if not asked.base and asked.treatments is None:
+        raise UserError("Not one arm is named.", "Name one: talan-eval evaluate mine=runs/mine, or base, or lora")
     problems: list[UserError] = []
     written: list[tuple[str, StoredPlace | None]] = []
-    for text in (asked.base, *asked.treatments):
+    for text in (asked.base, *(asked.treatments or ())):
         try:
             place = read_stored(text)
         except UserError as error:
@@ -99,8 +81,7 @@ def read_arms(asked: AskedArms) -> Arms:
         each = written_out(text) if place is None else (text,)
         written += [(one, place) for one in each]
         if text == asked.base and len(each) > 1:
-            fix = "Name one arm as --base; --treat may be a grid."
-            problems.append(UserError(f"The base {asked.base!r} is a grid of arms.", fix))
+            problems.append(_grid_as_base(asked))
     if len(written) > MOST_ARMS and not asked.confirmed:
         fix = "Type --yes as well if so many are to be trained."
         raise UserError(f"{len(written)} arms are more than {MOST_ARMS}.", fix)
@@ -112,7 +93,7 @@ def read_arms(asked: AskedArms) -> Arms:
     contrasts = declare(
         names, fixed, every_pair=asked.every_pair, independent=asked.independent, pairs_of_checkpoints=True
     )
-    if not asked.treatments:
+    if asked.treatments == ():
         problems.append(UserError("No arm is compared with the base.", "Name one: --treat talan+lora"))
     refuse(problems)
     return Arms(names, fixed, contrasts, stored)
@@ -130,6 +111,13 @@ def _named(written: Sequence[tuple[str, StoredPlace | None]]) -> tuple[dict[str,
             continue
         typed.setdefault(name, []).append(one)
     return typed, problems
+
+
+def _grid_as_base(asked: AskedArms) -> UserError:
+    if asked.treatments is None:
+        fix = "Name one arm; several are compared: talan-eval compare --base ARM --treat ARM"
+        return UserError(f"{asked.base!r} is a grid of arms.", fix)
+    return UserError(f"The base {asked.base!r} is a grid of arms.", "Name one arm as --base; --treat may be a grid.")
 
 
 def _as_path(text: str) -> UserError:
@@ -210,7 +198,8 @@ def _named_twice(name: str, texts: Sequence[str], asked: AskedArms) -> UserError
         return UserError(
             f"The arm {name!r} is named twice, {said}.", f"Give the stored one a name of its own: my-{name}=DIR"
         )
-    if len(asked.treatments) == 1 and len(texts) == 2 and set(texts) == {asked.base, *asked.treatments}:  # noqa: PLR2004 - base and treatment
+    treatments = asked.treatments or ()
+    if len(treatments) == 1 and len(texts) == 2 and set(texts) == {asked.base, *treatments}:  # noqa: PLR2004 - base and treatment
         return UserError(
             f"The arms are the same: --base and --treat are both {name!r}.",
             "Type two different arms, as in --base lora --treat talan+lora.",

@@ -85,6 +85,7 @@ class Assignment:
         sandbox_tier: The boundary around model-written programs, found out before anything was computed; None where
             no task runs any.
         stored: The checkpoints that were trained elsewhere, by arm and seed.
+        keep_answers: Whether what models wrote is kept beside its score.
     """
 
     backbone: str
@@ -107,6 +108,7 @@ class Assignment:
     save_every: dt.timedelta | None
     sandbox_tier: Tier | None
     stored: Mapping[tuple[str, int], StoredSource] = field(default_factory=dict)
+    keep_answers: bool = True
 
     @property
     def generation(self) -> GenerationSettings:

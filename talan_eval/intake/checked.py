@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Final
 from talan_core.arms import parse_arm
 from talan_core.backbones.names import find_backbone
 from talan_core.errors import UserError, check_name, mistakes_of, refuse, unknown_name
+from talan_core.partners import PARTNERS
 from talan_core.recipes.recipe import TypedRecipe, parse_recipe, recipe_of
 from talan_eval.comparison.statistics_settings import StatisticsSettings
 from talan_eval.comparison.task_weights import task_weights
 from talan_eval.experiment import parse_seeds
-from talan_eval.generation.registry import check_backend_name
+from talan_eval.generation.registry import BACKENDS, check_backend_name
 from talan_eval.generation_settings import DEFAULT_TEMPLATE_DATE, GenerationSettings, temperature_of
-from talan_eval.intake.arm_grids import AskedArms, read_arms
+from talan_eval.grading.graders import GRADERS
+from talan_eval.intake.arm_grids import read_arms
 from talan_eval.intake.found_arms import find_arms
 from talan_eval.intake.stored_arms import SEED
 from talan_eval.intake.training_names import TrainingNames, of_benchmarks, of_typed
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from talan_core.training_settings import TrainingSettings
     from talan_eval.intake.arm_grids import Arms
     from talan_eval.intake.found_arms import FoundArm
-    from talan_eval.requests.compare import CompareRequest
+    from talan_eval.requests.grid import GridRequest
 
 _OF_ANSWERING: Final = ("dtype", "quantization")
 _SHORT_FORMS: Final = ("steps", "batch_size", "learning_rate")
@@ -76,7 +78,7 @@ class Checked:
     stored: tuple[FoundArm, ...] = ()
 
 
-def check(request: CompareRequest) -> Checked:
+def check(request: GridRequest) -> Checked:
     """Check all names and numbers.
 
     Raises:
@@ -99,6 +101,7 @@ def check(request: CompareRequest) -> Checked:
             lambda: refuse(_without_effect(request, _arms(request))),
             lambda: check_name("device", request.device, _DEVICES),
             lambda: check_backend_name(request.backend),
+            *(registry.added for registry in (PARTNERS, BACKENDS, GRADERS)),
             lambda: refuse_unwritable(request.json, "--json"),
             lambda: StatisticsSettings.of_request(request).check_margin(Measure()),  # all that is graded here is points
             lambda: task_weights(request.weights, _tasks(request.tasks, request).names),
@@ -107,7 +110,7 @@ def check(request: CompareRequest) -> Checked:
     )
     tasks, arms = _tasks(request.tasks, request), _arms(request)
     learned, learned_tasks = _learned(request)
-    if arms.stored and not arms.trained:
+    if not arms.trained:
         learned, learned_tasks = of_benchmarks(()), NamedTasks()
     return Checked(
         arms=arms,
@@ -120,7 +123,8 @@ def check(request: CompareRequest) -> Checked:
         backbones=tuple(_with_recipe(spec, arms.unstored, request) for spec in _backbones(request)),
         generation=_generation_settings(request),
         statistics=dataclasses.replace(
-            StatisticsSettings.of_request(request), confirm_items=request.confirm_items if request.confirm else 0.0
+            StatisticsSettings.of_request(request),
+            confirm_items=request.asked.held_out if request.asked.fresh_seeds else 0.0,
         ),
     )
 
@@ -132,7 +136,7 @@ class _SeedsAndArms:
         self.seeds: tuple[int, ...] = ()
         self.arms: tuple[FoundArm, ...] = ()
 
-    def look(self, request: CompareRequest) -> None:
+    def look(self, request: GridRequest) -> None:
         """Read the seeds, and the checkpoints of stored arms.
 
         Raises:
@@ -143,30 +147,21 @@ class _SeedsAndArms:
         self.seeds = parse_seeds(_USUAL_SEEDS) if typed is None else typed
         if arms.stored:
             self.arms, seeds = find_arms(
-                arms.stored, typed, independent=request.independent, trained=bool(arms.trained)
+                arms.stored, typed, independent=request.asked.independent, trained=bool(arms.trained)
             )
             self.seeds = seeds or self.seeds
 
 
-def _arms(request: CompareRequest) -> Arms:
-    return read_arms(
-        AskedArms(
-            base=request.base,
-            treatments=request.treat,
-            fixed=request.fixed,
-            every_pair=request.every_pair,
-            independent=request.independent,
-            confirmed=request.yes,
-        )
-    )
+def _arms(request: GridRequest) -> Arms:
+    return read_arms(request.asked)
 
 
-def _tasks(typed: str | None, request: CompareRequest) -> NamedTasks:
+def _tasks(typed: str | None, request: GridRequest) -> NamedTasks:
     names = MICRO_TASKS if typed is None else tuple(_names(typed))
     return named_tasks(names, tuple(Path(path) for path in request.include_path))
 
 
-def _learned(request: CompareRequest) -> tuple[TrainingNames, NamedTasks]:
+def _learned(request: GridRequest) -> tuple[TrainingNames, NamedTasks]:
     """Return what adapters are trained on, and the benchmarks among it."""
     if request.train_data is None:
         tasks = _tasks(request.tasks if request.train_tasks is None else request.train_tasks, request)
@@ -179,7 +174,7 @@ def _learned(request: CompareRequest) -> tuple[TrainingNames, NamedTasks]:
     return of_typed(request.train_data, lambda typed: _tasks(typed, request), request.data_dir)
 
 
-def _with_groups(request: CompareRequest) -> CompareRequest:
+def _with_groups(request: GridRequest) -> GridRequest:
     """Let a group that was typed beside others count as one in the mean, unless weights were typed."""
     try:
         tasks = _tasks(request.tasks, request)
@@ -190,7 +185,7 @@ def _with_groups(request: CompareRequest) -> CompareRequest:
     return dataclasses.replace(request, weights=tuple(f"{name}={'+'.join(members)}" for name, members in tasks.groups))
 
 
-def _metrics(request: CompareRequest) -> dict[str, str]:
+def _metrics(request: GridRequest) -> dict[str, str]:
     """Read ``--metric``: of each task that it names the metric, with the filter where one was typed."""
     tasks = _tasks(request.tasks, request)
     others = [name for name, _ in tasks.files]
@@ -207,15 +202,15 @@ def _metrics(request: CompareRequest) -> dict[str, str]:
     return found
 
 
-def _check_also(request: CompareRequest) -> None:
-    if "cmh" in (request.also or "") and request.samples_per_item > 1:
+def _check_also(request: GridRequest) -> None:
+    if "cmh" in StatisticsSettings.of_request(request).also and request.samples_per_item > 1:
         raise UserError(
             "--also cmh counts right and wrong answers, and the mean of several samples is neither.",
             "Leave out cmh, or type --samples-per-item 1.",
         )
 
 
-def _backbones(request: CompareRequest) -> tuple[BackboneSpec, ...]:
+def _backbones(request: GridRequest) -> tuple[BackboneSpec, ...]:
     names = request.backbone
     fix = "Name each backbone once: --backbone micro"
     if not names:
@@ -225,7 +220,7 @@ def _backbones(request: CompareRequest) -> tuple[BackboneSpec, ...]:
     return tuple(find_backbone(name) for name in names)
 
 
-def _typed_recipe(request: CompareRequest) -> TypedRecipe:
+def _typed_recipe(request: GridRequest) -> TypedRecipe:
     """Return what was typed of a recipe, the short forms included."""
     values = dict(parse_recipe(request.recipe).values)
     short = {key: value for key in _SHORT_FORMS if (value := getattr(request, key)) is not None}
@@ -240,7 +235,7 @@ def _typed_recipe(request: CompareRequest) -> TypedRecipe:
     return TypedRecipe({**values, **short})
 
 
-def _with_recipe(spec: BackboneSpec, arms: Sequence[str], request: CompareRequest) -> CheckedBackbone:
+def _with_recipe(spec: BackboneSpec, arms: Sequence[str], request: GridRequest) -> CheckedBackbone:
     """Return a backbone with its own recipe, and those of the arms that have another; what was typed holds for all."""
     typed = _typed_recipe(request)
     common = typed.over(spec.training)
@@ -254,22 +249,23 @@ def _with_recipe(spec: BackboneSpec, arms: Sequence[str], request: CompareReques
     return CheckedBackbone(spec, common, own, spec.eval_batch if request.eval_batch is None else request.eval_batch)
 
 
-def _check_choice(request: CompareRequest, arms: Arms) -> None:
-    if request.confirm > 0 and arms.stored:
+def _check_choice(request: GridRequest, arms: Arms) -> None:
+    fresh = request.asked.fresh_seeds
+    if fresh > 0 and arms.stored:
         raise UserError(
             "--confirm trains the best arm anew, and a stored arm is not trained here.",
             "Leave it out, or name arms that are trained.",
         )
-    if request.confirm > 0 and len(arms.contrasts) == 1:
+    if fresh > 0 and len(arms.contrasts) == 1:
         raise UserError(
             "--confirm trains the best of several arms anew, and there is one.",
             "Leave it out, and type more --seeds; or name further arms with --treat.",
         )
 
 
-def _without_effect(request: CompareRequest, arms: Arms) -> Iterator[UserError]:
+def _without_effect(request: GridRequest, arms: Arms) -> Iterator[UserError]:
     """Yield options of a training where no arm is trained, and those of seeds where no arm has any."""
-    if arms.stored and not arms.trained:
+    if not arms.trained:
         asked = [
             f"--{name.replace('_', '-')}"
             for name in (*_SHORT_FORMS, "train_tasks", "train_data")
@@ -279,7 +275,7 @@ def _without_effect(request: CompareRequest, arms: Arms) -> Iterator[UserError]:
         if asked:
             known = ", ".join(f"--recipe {key}=..." for key in _OF_ANSWERING)
             yield UserError(
-                f"{', '.join(asked)} would say how arms are trained, and none is: stored arms are asked as they are.",
+                f"{', '.join(asked)} would say how arms are trained, and none is: {_untrained(arms)}.",
                 f"Leave it out; what of a recipe acts on answers is {known}.",
             )
     if request.seeds is not None and not arms.have_seeds:
@@ -295,12 +291,16 @@ def _without_effect(request: CompareRequest, arms: Arms) -> Iterator[UserError]:
         )
 
 
-def _check_numbers(request: CompareRequest) -> None:
+def _untrained(arms: Arms) -> str:
+    return "stored arms are asked as they are" if arms.stored else "the backbone is asked as it is"
+
+
+def _check_numbers(request: GridRequest) -> None:
     """Refuse numbers that count nothing; those of prompts and statistics are checked where they are used."""
     refuse(_wrong_numbers(request))
 
 
-def _wrong_numbers(request: CompareRequest) -> Iterator[UserError]:
+def _wrong_numbers(request: GridRequest) -> Iterator[UserError]:
     for name in ("limit", "workers", "eval_batch", "steps", "batch_size"):
         value, option = getattr(request, name), f"--{name.replace('_', '-')}"
         if value is not None and value < 1:
@@ -318,14 +318,15 @@ def _wrong_numbers(request: CompareRequest) -> Iterator[UserError]:
         )
     if request.retries < 0:
         yield UserError(f"--retries {request.retries} is negative.", "Type --retries 0 or more.")
-    if request.confirm < 0:
-        yield UserError(f"--confirm {request.confirm} is negative.", "Type a number of fresh seeds: --confirm 7")
-    if not 0 <= request.confirm_items < 1:
+    fresh, held_out = request.asked.fresh_seeds, request.asked.held_out
+    if fresh < 0:
+        yield UserError(f"--confirm {fresh} is negative.", "Type a number of fresh seeds: --confirm 7")
+    if not 0 <= held_out < 1:
         yield UserError(
-            f"--confirm-items {request.confirm_items:g} is no share of the items.",
+            f"--confirm-items {held_out:g} is no share of the items.",
             "Type one from 0 to below 1, such as --confirm-items 0.5",
         )
-    elif request.confirm_items and not request.confirm:
+    elif held_out and not fresh:
         yield UserError(
             "--confirm-items keeps items for a confirmation, and none is asked for.",
             "Type the number of fresh seeds as well: --confirm 7",
@@ -341,7 +342,7 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _generation_settings(request: CompareRequest) -> GenerationSettings:
+def _generation_settings(request: GridRequest) -> GenerationSettings:
     return GenerationSettings(
         few_shot=request.few_shot,
         chat_template=not request.no_chat_template,

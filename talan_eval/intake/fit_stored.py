@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from talan_core.errors import UserError, mistakes_of, refuse
 from talan_eval.experiment import StoredArm, StoredCheckpoint
 from talan_eval.intake.assignment import StoredSource
+from talan_eval.intake.stored_arms import SEED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,6 +73,7 @@ def fit_stored(found: Sequence[FoundArm], spec: BackboneSpec, backbone: Revision
         fitted[arm.name, seed] = _fitted(arm, one, _AskedOn(spec, backbone, own))
 
     refuse(mistakes_of(*(partial(settle, arm, seed, one) for arm in found for seed, one in arm.checkpoints.items())))
+    refuse(mistakes_of(*(partial(_refuse_copies, arm, fitted) for arm in found)))
     arms = tuple(_identity(arm, {seed: fitted[arm.name, seed] for seed in arm.checkpoints}) for arm in found)
     return FittedArms(arms, {key: one.source for key, one in fitted.items()})
 
@@ -151,6 +153,18 @@ def _fitted(arm: FoundArm, one: FoundOne, place: _AskedOn) -> _Fitted:
     return _Fitted(source, base, digest)
 
 
+def _refuse_copies(arm: FoundArm, fitted: Mapping[tuple[str, int], _Fitted]) -> None:
+    """Refuse seeds of an arm that are the same files: one training would count as several."""
+    seen: dict[str, int] = {}
+    for seed in arm.checkpoints:
+        first = seen.setdefault(fitted[arm.name, seed].source.digest, seed)
+        if first != seed:
+            raise UserError(
+                f"Seeds {first} and {seed} of the stored arm {arm.name} are the same files, and a copy is no new one.",
+                f"Take one of them away; an arm that is one checkpoint is typed without {SEED}: {arm.name}=DIR",
+            )
+
+
 def _check_shapes(found: FoundCheckpoint, place: _AskedOn) -> None:
     from talan_core.fits import check_fits  # noqa: PLC0415 - heavy
 
@@ -203,7 +217,7 @@ def trained_on(found: FoundCheckpoint, spec: BackboneSpec, backbone: Revision) -
     Raises:
         UserError: It names another one: of ours, another one's Hub id, other files, or another commit.
     """
-    named = found.base_model
+    named = found.base_model or None  # which some tools leave empty
     if named is None or found.has_backbone:
         return None
     if named in {spec.name, spec.location, backbone.location} or _same_place(named, spec.location):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from talan_core.arms import parse_arm
 from talan_core.errors import UserError, mistakes_of, refuse, unknown_name
 from talan_core.extras import need_train
+from talan_core.partners import PARTNERS
 from talan_core.partners.bottleneck import Fusion
 from talan_core.recipes.recipe import differences
 from talan_eval.comparison.held_out import check_split
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from talan_eval.experiment import TaskSpec, TrainingSource
     from talan_eval.intake.checked import CheckedBackbone
     from talan_eval.intake.training_data import TrainingData
-    from talan_eval.requests.compare import CompareRequest
+    from talan_eval.requests.grid import GridRequest
     from talan_eval.tasks.benchmark import Benchmark
 
 RESULTS: Final = Path("results")
@@ -68,7 +69,7 @@ class Prepared:
     tokens: int = 0
 
 
-def prepare(request: CompareRequest) -> Prepared:
+def prepare(request: GridRequest) -> Prepared:
     """Check a request and find out what it stands for.
 
     Args:
@@ -80,10 +81,9 @@ def prepare(request: CompareRequest) -> Prepared:
     Raises:
         UserError: Anything in the request cannot be done; nothing has been written then.
     """
-    need_train("Comparing arms that are trained or asked")
+    need_train("Training or asking an arm")
     checked = check(request)
-    # From here on torch and lm-eval are loaded.
-    from talan_eval.generation.prompts import settled  # noqa: PLC0415 - as above
+    from talan_eval.generation.prompts import settled  # noqa: PLC0415 - torch and lm-eval are loaded from here on
 
     revisions = _located(checked)
     stored = fit_stored(checked.stored, checked.backbones[0].spec, revisions[0])
@@ -124,6 +124,7 @@ def prepare(request: CompareRequest) -> Prepared:
             save_every=_save_every(request.save_minutes),
             sandbox_tier=tier,
             stored=stored.sources,
+            keep_answers=not request.no_samples,
         )
         for one, revision in zip(checked.backbones, revisions, strict=True)
     )
@@ -168,7 +169,7 @@ def _refuse_equal(checked: Checked, revisions: Sequence[Revision]) -> None:
         seen[key] = one.spec.name
 
 
-def _loaded(request: CompareRequest, checked: Checked, sources: TaskSources) -> dict[str, Benchmark]:
+def _loaded(request: GridRequest, checked: Checked, sources: TaskSources) -> dict[str, Benchmark]:
     """Load every benchmark that is evaluated or trained on, and check what they are needed for."""
     loaded: dict[str, Benchmark] = {}
 
@@ -206,7 +207,7 @@ def _learned(checked: Checked, loaded: Mapping[str, Benchmark]) -> TrainingData:
     return learned
 
 
-def _contaminated(request: CompareRequest, learned: TrainingData, evaluated: Sequence[Benchmark]) -> int:
+def _contaminated(request: GridRequest, learned: TrainingData, evaluated: Sequence[Benchmark]) -> int:
     """Count training items that are also evaluated items; refuse them unless they are allowed."""
     from talan_core.training.contamination import screen  # noqa: PLC0415 - heavy, see prepare
 
@@ -266,14 +267,14 @@ def _check_slices(labels: Sequence[str], benchmarks: Sequence[Benchmark]) -> Non
             )
 
 
-def _answering(request: CompareRequest, one: CheckedBackbone, device: str) -> AnsweringIdentity:
+def _answering(request: GridRequest, one: CheckedBackbone, device: str) -> AnsweringIdentity:
     options = BackendOptions(one.training.dtype, device, one.eval_batch, one.training.quantization)
     backend = make_backend(request.backend, options)
     return AnsweringIdentity.here(GRADING_VERSION, backend.identity(), loss=request.loss)
 
 
 def _experiment(
-    request: CompareRequest,
+    request: GridRequest,
     checked: Checked,
     revisions: Sequence[Revision],
     specs: Mapping[str, TaskSpec],
@@ -298,12 +299,20 @@ def _experiment(
         fixed=checked.arms.fixed,
         contrasts=checked.arms.contrasts,
         seeds=checked.seeds,
-        confirm=request.confirm,
+        confirm=request.asked.fresh_seeds,
         tasks=tuple(specs[name] for name in checked.tasks),
         train=(),
         device=device,
         versions=TrainingIdentity.here().versions(),
+        extensions=_by_others(checked),
     )
+
+
+def _by_others(checked: Checked) -> dict[str, str]:
+    """Return package and version of the partners that other packages add, by arm."""
+    kinds = {name: parse_arm(name).partner.kind for name in checked.arms.unstored}
+    found = {name: PARTNERS.origin(kind) for name, kind in kinds.items()}
+    return {name: origin for name, origin in found.items() if origin is not None}
 
 
 def _device(asked: str) -> str:
@@ -315,7 +324,7 @@ def _device(asked: str) -> str:
     return "cuda" if asked != "cpu" and available else "cpu"
 
 
-def _sandbox_tier(request: CompareRequest, specs: Sequence[TaskSpec]) -> Tier | None:
+def _sandbox_tier(request: GridRequest, specs: Sequence[TaskSpec]) -> Tier | None:
     """Return the boundary for model-written programs; without one, refuse now and not after hours of generation."""
     if not any(spec.runs_code for spec in specs):
         return None
@@ -327,7 +336,7 @@ def _sandbox_tier(request: CompareRequest, specs: Sequence[TaskSpec]) -> Tier | 
         raise UserError(error.problem, error.fix) from error
 
 
-def _gpus(request: CompareRequest, device: str) -> int:
+def _gpus(request: GridRequest, device: str) -> int:
     """Return the number of whole GPUs of one run.
 
     Raises:

@@ -19,6 +19,7 @@ _TYPED: Final = re.compile(r"(?P<name>(?:[^=\[\]]|\[[^\[\]]*\])*?)=(?P<where>.*)
 _HUB: Final = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(?:@(?P<revision>[^@\s]+))?")
 _LONGEST: Final = 200
 _LISTED: Final = 8
+_DIGITS: Final = 18  # of a seed; more are a hash or a time
 _BRACES: Final = re.compile(r"\{[^{}]*\}")
 
 
@@ -128,6 +129,8 @@ def _matching(place: StoredPlace) -> dict[int, Path]:
     for text in sorted(iglob("*".join(map(escape, literals)))):  # noqa: PTH207 - Path.glob takes no absolute pattern
         match = pattern.fullmatch(text)
         if match is None or not Path(text).is_dir():
+            continue
+        if len(match["seed"].lstrip("0")) > _DIGITS:
             continue
         seed = int(match["seed"])
         if seed in found:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from talan_core.errors import UserError
+from talan_core.errors import UserError, mistakes_of, refuse
 from talan_core.training_sources import LINES, SourceSpec, is_data, parse_sources
 from talan_eval.tasks.lookup import NamedTasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+_PACKED: Final = (".gz", ".zst", ".bz2", ".xz", ".zip")
+_OTHER_FILES: Final = (".json", ".jsonl", ".ndjson", ".csv", ".parquet", ".txt")
 _FORMS: Final = "Type a benchmark, FILE.jsonl or owner/dataset@split, such as --train-data gsm8k,mine.jsonl"
 
 
@@ -59,6 +62,7 @@ def of_typed(
         UserError: A source cannot be meant; one error names all that is wrong.
     """
     specs = parse_sources(text)
+    refuse(mistakes_of(*(partial(_refuse_file, spec.name) for spec in specs)))
     asked = [spec.name for spec in specs if not is_data(spec.name)]
     try:
         found = find_tasks(",".join(asked)) if asked else NamedTasks()
@@ -67,10 +71,34 @@ def of_typed(
     if len(found.names) != len(asked):
         raise UserError("A group of tasks has no weight of its own in training data.", f"Name its tasks. {_FORMS}")
     known = dict(zip(asked, found.names, strict=True))
+    _refuse_same_file(specs)
     placed = tuple(replace(spec, name=known.get(spec.name, _absolute(spec.name))) for spec in specs)
     short = [Path(spec.name).name if _is_file(spec.name) else spec.name for spec in placed]
     labels = tuple(label if short.count(label) == 1 else typed.name for label, typed in zip(short, specs, strict=True))
     return TrainingNames(placed, labels, found.names, weighted=len(placed) > 1, data_dir=data_dir), found
+
+
+def _refuse_file(name: str) -> None:
+    """Refuse a file that is no JSON lines by its name: it would be looked up as a task."""
+    lower = name.lower()
+    if lower.endswith(_PACKED):
+        fix = f"Unpack it, and name what comes out: gunzip -k {name}"
+        raise UserError(f"{name} is packed, and training data are read as they are.", fix)
+    if not is_data(name) and (lower.endswith(_OTHER_FILES) or Path(name).expanduser().is_file()):
+        raise UserError(
+            f"{name} is no file of JSON lines by its name.",
+            f"Write one object per line into a file such as mine.jsonl. {_FORMS}",
+        )
+
+
+def _refuse_same_file(specs: Sequence[SourceSpec]) -> None:
+    """Refuse one file under two names, whose items would count twice."""
+    seen: dict[Path, str] = {}
+    for spec in specs:
+        if _is_file(spec.name):
+            known = seen.setdefault(Path(spec.name).expanduser().resolve(), spec.name)
+            if known != spec.name:
+                raise UserError(f"{known} and {spec.name} are one file.", f"Name it once: --train-data {known}")
 
 
 def _is_file(name: str) -> bool:

@@ -106,9 +106,10 @@ def find_subjects(directory: Path) -> StoredComparison:
         raise _archived(directory) from error
     seeded = [run for run in _every_run(experiment) if run.arm not in experiment.fixed]
     seeded = [run for run in seeded if experiment.trains(run.arm)]
-    if not seeded and experiment.stored:
+    if not seeded:
+        why = "All arms of {} are stored elsewhere" if experiment.stored else "No arm of {} is trained"
         raise UserError(
-            f"All arms of {directory} are stored elsewhere; this measures checkpoints that a comparison trained.",
+            f"{why.format(directory)}; this measures checkpoints that a comparison trained.",
             "Train the arms that are to be measured: talan-eval compare --base lora --treat talan+lora",
         )
     found = {run.cell_id: stored for run in seeded if (stored := _stored(store, run)) is not None}

@@ -33,6 +33,7 @@ from talan_eval.records.notes import (
     grader_disagreements,
     mixed_checkpoints,
     stored_notes,
+    without_answers,
 )
 from talan_eval.records.provenance import provenance
 from talan_eval.records.samples import read_samples
@@ -83,7 +84,7 @@ def collect(
         UserError: Samples of the arms do not pair, or the ledger cannot be written.
     """
     settings = statistics or StatisticsSettings()
-    grid = _Grid(store, experiment, tuple(runs), store.finished(), dict(failures or {}))
+    grid = SealedGrid(store, experiment, tuple(runs), store.finished(), dict(failures or {}))
     matrices = grid.matrices(experiment.seeds)
     contrasts, gone = comparable(experiment.contrasts, matrices)
     ledger = Ledger(_root(store.directory))
@@ -107,6 +108,7 @@ def collect(
         *failure_notes(experiment, failed),
         *mixed_checkpoints(experiment, runs, grid.records),
         *grader_disagreements(experiment, runs, grid.records),
+        *without_answers(runs, grid.records),
     ]
     if damaged:
         notes.append(f"{damaged} damaged line(s) in {ledger.path.name}: looks may be missing there.")
@@ -124,7 +126,7 @@ def selected_arms(
         runs: Its runs.
         settings: Which items choose.
     """
-    grid = _Grid(store, experiment, tuple(runs), store.finished(), {})
+    grid = SealedGrid(store, experiment, tuple(runs), store.finished(), {})
     matrices = grid.matrices(experiment.seeds)
     contrasts, _ = comparable(experiment.contrasts, matrices)
     selection = _selection(matrices, contrasts, settings)
@@ -191,8 +193,8 @@ def _said(sample: Sample) -> Said:
 
 
 @dataclass(frozen=True)
-class _Grid:
-    """The sealed cells of an experiment, as a comparison needs them."""
+class SealedGrid:
+    """The sealed cells of an experiment, as a comparison needs them, or the scores of one arm."""
 
     store: Store
     experiment: Experiment
@@ -314,7 +316,7 @@ def scored_items(run: Run, task: str, samples: Iterable[Sample]) -> Iterator[Sco
         )
 
 
-def _confirmed(result: Result, selection: Selection | None, grid: _Grid, settings: StatisticsSettings) -> Result:
+def _confirmed(result: Result, selection: Selection | None, grid: SealedGrid, settings: StatisticsSettings) -> Result:
     """Judge the selected treatment on its fresh seeds alone, and on the items that were held out where some were."""
     if selection is None:
         return result

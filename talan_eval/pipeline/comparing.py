@@ -1,7 +1,8 @@
-"""A comparison that trains: prepared, computed as far as it is missing, and reported. Whoever asks for it watches."""
+"""A comparison, or the evaluation of one arm: computed as far as it is missing, and reported, while someone watches."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
@@ -14,13 +15,15 @@ from talan_eval.requests.experiment_file import to_document
 from talan_eval.store.atomic import atomic_write_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from talan_eval.execution.workload import GridProgress
     from talan_eval.grid import Run
     from talan_eval.intake.prepare import Prepared
     from talan_eval.pipeline.session import Session
-    from talan_eval.requests.compare import CompareRequest
+    from talan_eval.requests.grid import GridRequest
+    from talan_eval.result.arm_scores import ArmScores
     from talan_eval.result.schema import Result
 
 _NOT_STORED: Final = frozenset({"out", "json", "explain", "dry_run", "pilot"})
@@ -49,7 +52,20 @@ class FinishedGrid:
     session: Session
 
 
-def compare(request: CompareRequest, prepared: Prepared, audience: Audience, file: Path | None = None) -> FinishedGrid:
+@dataclass(frozen=True, slots=True)
+class EvaluatedArm:
+    """One arm of which nothing more can be evaluated, and what came of it.
+
+    Attributes:
+        scores: Its published scores.
+        session: As above.
+    """
+
+    scores: ArmScores
+    session: Session
+
+
+def compare(request: GridRequest, prepared: Prepared, audience: Audience, file: Path | None = None) -> FinishedGrid:
     """Compute what is missing of a comparison, and write its reports.
 
     Args:
@@ -63,18 +79,31 @@ def compare(request: CompareRequest, prepared: Prepared, audience: Audience, fil
         IncompleteGridError: So much failed that nothing can be compared.
         KeyboardInterrupt: Finished cells are kept: the same call goes on from there.
     """
-    with open_session(prepared) as session:
-        _store_request(session, request, file)
-        _say_what_is_there(session, audience)
-        if session.missing:
-            _compute(session.missing, session, request, prepared, audience)
+    with _computed(request, prepared, audience, file) as session:
         if fresh := session.confirmation():  # what to confirm is known when the others are read
             _compute(fresh, session, request, prepared, audience)
         return FinishedGrid(session.write_reports(also=request.json), session)
 
 
+def evaluate(request: GridRequest, prepared: Prepared, audience: Audience, file: Path | None = None) -> EvaluatedArm:
+    """Compute what is missing of the evaluations of one arm, and write its reports; arguments and errors as above."""
+    with _computed(request, prepared, audience, file) as session:
+        return EvaluatedArm(session.write_scores(also=request.json), session)
+
+
+@contextlib.contextmanager
+def _computed(request: GridRequest, prepared: Prepared, audience: Audience, file: Path | None) -> Iterator[Session]:
+    """Hold an experiment directory inside the block, in which what was missing has been computed."""
+    with open_session(prepared) as session:
+        _store_request(session, request, file)
+        _say_what_is_there(session, audience)
+        if session.missing:
+            _compute(session.missing, session, request, prepared, audience)
+        yield session
+
+
 def _compute(
-    missing: tuple[Run, ...], session: Session, request: CompareRequest, prepared: Prepared, audience: Audience
+    missing: tuple[Run, ...], session: Session, request: GridRequest, prepared: Prepared, audience: Audience
 ) -> None:
     workload = Workload(
         missing,
@@ -88,7 +117,7 @@ def _compute(
         executor_named(request, prepared).perform_all(prepared.assignments, attempts, progress)
 
 
-def _store_request(session: Session, request: CompareRequest, file: Path | None) -> None:
+def _store_request(session: Session, request: GridRequest, file: Path | None) -> None:
     """Keep the options as an experiment file of their own, and the file that was named as it was."""
     document = json.dumps(to_document(request, _NOT_STORED), indent=2) + "\n"
     atomic_write_bytes(session.store.directory / "request.json", document.encode())

@@ -72,8 +72,11 @@ def outlook(prepared: Prepared) -> Outlook:
 
 
 def arm_to_measure(experiment: Experiment, found: Outlook) -> str:
-    """Return the arm that a pilot is to measure: the first treatment, or one that is still to be trained before it."""
-    treatment = experiment.contrasts[0].treatment
+    """Return the arm that a pilot is to measure.
+
+    The first treatment or the only arm, or one that is still to be trained before it.
+    """
+    treatment = experiment.contrasts[0].treatment if experiment.contrasts else experiment.arms[0]
     if experiment.trains(treatment):
         return treatment
     return next((run.arm for run in found.missing if experiment.trains(run.arm)), treatment)

@@ -77,13 +77,7 @@ def with_losses(
     """
     if not found:
         return result
-    tasks = dict.fromkeys(one.columns.task for one in found)
-    matrices = score_matrices(
-        [one.columns for one in found],
-        metrics=dict.fromkeys(tasks, METRIC),
-        measures=dict.fromkeys(tasks, NATS),
-        unpaired="drop",
-    )
+    matrices = _matrices(found)
     places = {(one.backbone, one.task) for one in matrices}
     arms = [one.arm for one in matrices]
     kept = [one for one in contrasts if all(arms.count(arm) == len(places) for arm in (one.base, one.treatment))]
@@ -100,6 +94,22 @@ def with_losses(
     by_arm = _by_arm(matrices, found)
     records = tuple(arm.model_copy(update={"loss": by_arm.get((arm.name, arm.backbone))}) for arm in result.arms)
     return result.model_copy(update={"loss": loss, "arms": records})
+
+
+def losses_by_arm(found: Sequence[RunLoss]) -> Mapping[tuple[str, str], tuple[TaskLoss, ...]]:
+    """Return the held-out loss of each arm by benchmark, by (arm, backbone); empty where none was measured."""
+    return _by_arm(_matrices(found), found) if found else {}
+
+
+def _matrices(found: Sequence[RunLoss]) -> tuple[ScoreMatrix, ...]:
+    """Put losses together by item; what not every run has is left out."""
+    tasks = dict.fromkeys(one.columns.task for one in found)
+    return score_matrices(
+        [one.columns for one in found],
+        metrics=dict.fromkeys(tasks, METRIC),
+        measures=dict.fromkeys(tasks, NATS),
+        unpaired="drop",
+    )
 
 
 def _by_arm(

@@ -5,27 +5,46 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from talan_core.errors import UserError
 from talan_eval.grid import Run, confirmation, plan
 from talan_eval.pipeline.collect import collect, selected_arms
+from talan_eval.pipeline.collect_scores import collect_scores
 from talan_eval.records.adoption import adopt, offers
 from talan_eval.report.markdown import render
+from talan_eval.report.scored import markdown as scores_report
 from talan_eval.store.atomic import atomic_write_bytes, make_directory
 from talan_eval.store.records import CorruptedError, Manifest
 from talan_eval.store.reports import write_reports
 from talan_eval.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from talan_eval.comparison import StatisticsSettings
     from talan_eval.experiment import Experiment
     from talan_eval.intake.prepare import Prepared
+    from talan_eval.result.arm_scores import ArmScores
     from talan_eval.result.schema import Result
     from talan_eval.store.failures import Failure
+
+_Document = TypeVar("_Document", "Result", "ArmScores")
+_Made_co = TypeVar("_Made_co", covariant=True)
+
+
+class _Gather(Protocol[_Made_co]):
+    """Makes a document of what is sealed."""
+
+    def __call__(
+        self,
+        store: Store,
+        experiment: Experiment,
+        runs: Sequence[Run],
+        failures: Mapping[str, Failure] | None,
+        statistics: StatisticsSettings | None,
+    ) -> _Made_co: ...
 
 
 class IncompleteGridError(UserError):
@@ -66,21 +85,33 @@ class Session:
             UserError: No space or no permission, or samples that do not pair.
             IncompleteGridError: A benchmark has no pair of arms at all, because cells failed.
         """
+        return self._written(collect, render, also)
+
+    def write_scores(self, also: Path | None = None) -> ArmScores:
+        """Do the same for an experiment of one arm, which is compared with nothing.
+
+        Raises:
+            UserError: As above.
+            IncompleteGridError: The arm has no scores at all, because cells failed.
+        """
+        return self._written(collect_scores, scores_report, also)
+
+    def _written(self, gather: _Gather[_Document], show: Callable[[_Document], str], also: Path | None) -> _Document:
         self.store.tidy()
         failures = self.failures()
         try:
-            result = collect(self.store, self.experiment, self.every_run(), failures, self.statistics)
+            found = gather(self.store, self.experiment, self.every_run(), failures, self.statistics)
         except UserError as error:
             if not failures:
                 raise
-            raise IncompleteGridError(f"{_listed(failures)}\n{error.problem}", self._again()) from error
-        document = result.to_json().encode()
-        files = {"result.json": document, "report.md": render(result).encode()}
+            raise IncompleteGridError(f"{self._listed(failures)}\n{error.problem}", self._again()) from error
+        document = found.to_json().encode()
+        files = {"result.json": document, "report.md": show(found).encode()}
         write_reports(self.store.directory, files, self.store.record_names())
         if also is not None:
             make_directory(also.absolute().parent)
             atomic_write_bytes(also, document)
-        return result
+        return found
 
     def every_run(self) -> tuple[Run, ...]:
         """Return the runs, and those of the confirmation of which anything is there."""
@@ -116,7 +147,7 @@ class Session:
         """
         failures = self.failures()
         if failures:
-            raise IncompleteGridError(_listed(failures), self._again())
+            raise IncompleteGridError(self._listed(failures), self._again())
 
     def failures(self) -> dict[str, Failure]:
         """Return why cells have no result; a failure whose cells were finished since is none."""
@@ -129,6 +160,15 @@ class Session:
             for name in (run.cell_id, cell.cell_id)
         }
         return {name: failure for name, failure in known.items() if name in unfinished}
+
+    def _listed(self, failures: dict[str, Failure]) -> str:
+        lines = [f"  {failure.name}: {failure.message}" for failure in failures.values()]
+        lost = (
+            "and their pairs are left out of the arms' contrasts"
+            if self.experiment.contrasts
+            else "and count in no mean"
+        )
+        return f"{len(lines)} cell(s) have no result, {lost}:\n" + "\n".join(lines)
 
     def _again(self) -> str:
         return (
@@ -171,10 +211,3 @@ def _damaged_checkpoints(store: Store, missing: tuple[Run, ...]) -> Iterator[str
         except CorruptedError as error:
             store.remove_checkpoint(run.cell_id)
             yield f"Checkpoint {run.cell_id} is trained again: {error}."
-
-
-def _listed(failures: dict[str, Failure]) -> str:
-    lines = [f"  {failure.name}: {failure.message}" for failure in failures.values()]
-    return f"{len(lines)} cell(s) have no result, and their pairs are left out of the arms' contrasts:\n" + "\n".join(
-        lines
-    )

@@ -37,9 +37,9 @@ def failure_notes(experiment: Experiment, failed: Sequence[FailedCell]) -> list[
     tasks: dict[tuple[str, str], list[str]] = {}
     for cell in failed:
         tasks.setdefault((_run(experiment, cell), cell.reason), []).append(cell.task)
+    left_out = "the pair is left out of the arm's contrasts" if experiment.contrasts else "it counts in no mean"
     return [
-        f"{', '.join(names)}: no result of {run}, so the pair is left out of the arm's contrasts ({reason})."
-        for (run, reason), names in tasks.items()
+        f"{', '.join(names)}: no result of {run}, so {left_out} ({reason})." for (run, reason), names in tasks.items()
     ]
 
 
@@ -83,14 +83,23 @@ def grader_disagreements(
             )
 
 
+def without_answers(runs: Sequence[Run], records: Mapping[str, SealedRecord]) -> Iterator[str]:
+    """Say of how many evaluations scores alone were kept."""
+    names = [cell.cell_id for run in runs for cell in run.evaluations if cell.cell_id in records]
+    count = sum(records[name].data.get("answers") == "not kept" for name in names)
+    if count:
+        yield f"The answers of {count} of {len(names)} evaluations were not kept (--no-samples), only their scores."
+
+
 def stored_notes(experiment: Experiment) -> Iterator[str]:
     """Say of arms that were trained elsewhere what cannot be known or checked of them."""
     names = ", ".join(one.name for one in experiment.stored)
     if not names:
         return
+    unknown = "a difference may be one of recipes or of training data, and " if experiment.contrasts else ""
     yield (
-        f"How stored arms were trained is not known here ({names}): a difference may be one of recipes or of training "
-        "data, and whether they were trained on evaluated items cannot be checked."
+        f"How stored arms were trained is not known here ({names}): {unknown}whether they were trained on evaluated "
+        "items cannot be checked."
     )
     backbone = experiment.backbones[0].name
     for one in experiment.stored:
@@ -109,4 +118,5 @@ def contamination(experiment: Experiment) -> list[str]:
     """Say how many training items are also evaluated items, where any are."""
     if not experiment.contaminated:
         return []
-    return [f"{experiment.contaminated} training items are also evaluated items; a gain could be memory."]
+    what = "a gain" if experiment.contrasts else "the score"
+    return [f"{experiment.contaminated} training items are also evaluated items; {what} could be memory."]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import typing
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Final
 
 from talan_eval.store.sealed_rows import Kinds, read_rows, to_parquet
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 LABELS: Final = ("subject", "level")
 """Labels that items can have; results can be sliced by them."""
+_QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Sample:
         verdict: What the grader said; see ``talan_eval.grading.grade.Verdict``.
         extracted: The part of the answer that was compared, or None.
         reason: Why, in a phrase.
-        answer: What the model wrote.
+        answer: What the model wrote; None where scores alone were kept.
         sample: Number of the answer to its question, from 0.
         strict: The strict normaliser's own verdict, where the grader asks two; else None.
         symbolic: math-verify's own verdict, where it was asked; else None.
@@ -48,7 +50,7 @@ class Sample:
     verdict: str
     extracted: str | None
     reason: str
-    answer: str
+    answer: str | None
     sample: int = 0
     strict: str | None = None
     symbolic: str | None = None
@@ -62,6 +64,11 @@ class Sample:
     def labels(self) -> tuple[tuple[str, str], ...]:
         """The labels that the item has, by name."""
         return tuple((name, value) for name in LABELS if (value := getattr(self, name)) is not None)
+
+
+def withheld(sample: Sample) -> Sample:
+    """Return a sample without what the model wrote: its score, and why, with nothing quoted."""
+    return replace(sample, answer=None, extracted=None, reason=_QUOTED.sub("'...'", sample.reason))
 
 
 def write_samples(samples: Sequence[Sample]) -> bytes:

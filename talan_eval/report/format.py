@@ -51,7 +51,7 @@ Value = str | int | float | tuple[float, float] | Flipped | Spread | Effect | Fr
 
 Kind = Literal[
     "text", "count", "score", "gain", "interval", "p", "floor", "flips", "spread", "effect", "share", "percent",
-    "percents", "decimals", "ratio", "seconds", "gigabytes",
+    "percents", "range", "decimals", "ratio", "seconds", "gigabytes",
 ]  # fmt: skip
 """What a column's values are, hence how they are shown."""
 
@@ -87,6 +87,11 @@ def _effect(value: Effect, alpha: float | None) -> str:
 def score(value: float | None) -> str:
     """Format a score in points with two decimals."""
     return MISSING if value is None else f"{value:.2f}"
+
+
+def score_range(ci: tuple[float, float] | None) -> str:
+    """Format an interval of a score in points as "low to high"; scores have no sign."""
+    return MISSING if ci is None else f"{score(ci[0])} to {score(ci[1])}"
 
 
 def gain(value: float | None) -> str:
@@ -179,6 +184,7 @@ _TEXTS: Final[Mapping[Kind, Callable[[Any, float | None], str]]] = {
     "effect": _effect,
     "share": lambda value, _: f"{value.part} of {value.whole}",
     "percent": lambda value, _: percent(value),
+    "range": lambda value, _: score_range(value),
     "percents": lambda value, _: f"{percent(value[0])} to {percent(value[1])}",
     "decimals": lambda value, _: f"{value:.2f}",
     "seconds": lambda value, _: f"{value:.1f}",

@@ -21,7 +21,7 @@ from talan_eval.result.restated import readable
 
 if TYPE_CHECKING:
     from talan_eval.report.view import View
-    from talan_eval.result.schema import Result
+    from talan_eval.result.schema import Cell, Result
 
 _TAGS: Final = ("peft", "talan-eval")
 
@@ -72,6 +72,22 @@ def _metadata(view: View) -> dict[str, Any]:
     }
 
 
+def _args(cell: Cell, view: View) -> dict[str, Any]:
+    """Return what stands beside a score: how it differs from the arm that it was compared with, with the interval."""
+    e1, e0 = cell.e1, cell.e0_mean
+    name, found = ("E1", e1.ci) if e1 is not None else ("E0", e0.ci) if e0 is not None else ("", None)
+    interval = (
+        {}
+        if found is None
+        else {
+            "estimand": name,
+            "confidence_level": round(1 - view.alpha, 12),
+            "confidence_interval": [round(end, 4) for end in found],
+        }
+    )
+    return {"difference_to": view.base, "difference": round(cell.delta, 4), **interval, "verdict": cell.verdict}
+
+
 def _results(view: View) -> list[dict[str, Any]]:
     lines = [line for line in shown_lines(view) if line.cell is not None]
     return [
@@ -83,6 +99,7 @@ def _results(view: View) -> list[dict[str, Any]]:
                     "type": line.cell.metric,
                     "name": f"{line.cell.metric}, mean over {line.cell.n_seeds} training seeds, {view.unit}",
                     "value": round(line.cell.treat_mean, 4),
+                    "args": _args(line.cell, view),
                 }
             ],
         }

@@ -38,9 +38,9 @@ def fragment(result: Result) -> str:
     every = views(result, Context())
     parts = [
         Markup("<p><strong>{}</strong></p>").format(_said(wording.headline(every[0]))),
-        *(_grid(part.table) for part in overview(every)),
+        *(grid(part.table) for part in overview(every)),
         *(Markup("<p>{}</p>").format(_said(text)) for text in selection(result)),
-        *(_grid(table) for view in every for table in _tables(view)),
+        *(grid(table) for view in every for table in _tables(view)),
         *(Markup("<p>{}: {}</p>").format(_said(note.label), _said(note.text)) for note in wording.cautions(every)),
         *(Markup("<p>Warning: {}</p>").format(_said(warning)) for warning in result.warnings),
         Markup("<p>{}</p>").format(_said(origin_words.sandbox_stamp(result))),
@@ -57,7 +57,8 @@ def _tables(view: View) -> Iterator[Table]:
         yield e0_table(view)
 
 
-def _grid(table: Table) -> Markup:
+def grid(table: Table) -> Markup:
+    """Render a table; every text in it is escaped."""
     sides = [f"text-align: {column.align}" for column in table.columns]
     head = Markup("").join(
         Markup('<th style="{}">{}</th>').format(side, _said(column.name))

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
+    from talan_eval.result.arm_scores import ArmScores
     from talan_eval.result.schema import Result
 
 
 _OF_SHORT_SIGNATURE: Final = frozenset({"backbone", "seeds", "family", "sandbox", "version"})
 
 
-def sandbox_stamp(result: Result) -> str:
+def sandbox_stamp(result: Result | ArmScores) -> str:
     """Return how model-written programs were run, in one sentence that cannot be overlooked where it matters."""
     info = result.sandbox
     if not info:
@@ -35,7 +36,7 @@ def sandbox_stamp(result: Result) -> str:
     return f"Model-written programs ran in sandbox tier {info['tier']}{how}{others}."
 
 
-def provenance_summary(result: Result) -> str:
+def provenance_summary(result: Result | ArmScores) -> str:
     """Return the scalar entries of the provenance as "key value" pairs; nested entries are in the JSON."""
     pairs = [f"{key} {value}" for key, value in result.provenance.items() if isinstance(value, str | int | float)]
     return ", ".join(pairs) if pairs else "not recorded"
@@ -47,7 +48,7 @@ def short_signature(result: Result) -> str:
     return "|".join(part for part in parts if part.partition(":")[0] in _OF_SHORT_SIGNATURE) or result.signature
 
 
-def provenance_rows(result: Result) -> tuple[tuple[str, str], ...]:
+def provenance_rows(result: Result | ArmScores) -> tuple[tuple[str, str], ...]:
     """Return provenance and sandbox as pairs of text: two levels as names like "machine.device", the rest as JSON."""
     whole = {**result.provenance, **{f"sandbox {key}": value for key, value in result.sandbox.items()}}
     parts = [part for key, value in whole.items() for part in _opened(key, value)]
@@ -68,7 +69,7 @@ def unparsed(result: Result) -> str:
     return f"Answers without a readable result, base / treat: {', '.join(parts)}." if parts else ""
 
 
-def live_probe(result: Result) -> str:
+def live_probe(result: Result | ArmScores) -> str:
     """Return the weakest probe of each arm: its adapter was active if the logits moved; empty if none was recorded."""
     if not result.probes:
         return ""

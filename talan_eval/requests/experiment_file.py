@@ -3,7 +3,8 @@
 Keys, types, help and the published JSON schema are those of the request's dataclass; there is no second list. What a
 file holds is checked here for its form only: whether an arm or a task exists is found out where options are checked.
 
-``python -m talan_eval.requests.experiment_file [compare|compare-logs]`` prints the JSON schema (draft 2020-12).
+``python -m talan_eval.requests.experiment_file COMMAND`` prints the JSON schema (draft 2020-12) of files of a command:
+compare, compare-logs or evaluate.
 """
 
 from __future__ import annotations
@@ -217,8 +218,10 @@ def _schema_of(kind: Any, *, listed: bool) -> dict[str, Any]:  # noqa: ANN401 - 
 def _main(command: str = "compare") -> None:
     from talan_eval.requests.compare import CompareRequest  # noqa: PLC0415 - only here is it known which request
     from talan_eval.requests.compare_logs import CompareLogsRequest  # noqa: PLC0415 - as above
+    from talan_eval.requests.evaluate import EvaluateRequest  # noqa: PLC0415 - as above
 
-    request = {"compare": CompareRequest, "compare-logs": CompareLogsRequest}[command]
+    known = {"compare": CompareRequest, "compare-logs": CompareLogsRequest, "evaluate": EvaluateRequest}
+    request = known[command]
     schema = json_schema(request, f"An experiment file of talan-eval {command}")
     sys.stdout.write(json.dumps(schema, indent=2) + "\n")
 

@@ -17,7 +17,7 @@ PANELS: Final[Mapping[str, Mapping[str, str]]] = {
     "Arms": {
         "base": "ARM", "treat": "ARM", "seeds": "SEEDS", "backbone": "NAME", "fixed": "ARM", "pairs": "base|all",
         "pairing": "paired|independent", "confirm": "N", "confirm_items": "SHARE", "yes": FLAG, "logs": "NAME=PATH",
-        "result": "RESULT", "results": "RESULTS", "contrast": "TREATMENT:BASE", "contrasts": "N",
+        "arm": "ARM", "result": "RESULT", "results": "RESULTS", "contrast": "TREATMENT:BASE", "contrasts": "N",
     },
     "Questions": {
         "tasks": "TASK,...", "task": "TASK", "limit": "N", "data_dir": "DIR", "include_path": "DIR",
@@ -27,7 +27,7 @@ PANELS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "Answers": {
         "backend": "NAME", "max_tokens": "N", "samples_per_item": "N", "samples": "N", "temperature": "X",
-        "top_p": "X", "sampling_seed": "N", "thinking": FLAG, "eval_batch": "N", "loss": FLAG,
+        "top_p": "X", "sampling_seed": "N", "thinking": FLAG, "eval_batch": "N", "loss": FLAG, "no_samples": FLAG,
         "unsafe_no_sandbox": FLAG,
     },
     "Training": {

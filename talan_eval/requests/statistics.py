@@ -15,10 +15,26 @@ _PAIRINGS: Final = ("paired", "independent")
 
 
 @dataclass(frozen=True, kw_only=True)
-class StatisticsOptions:
-    """What may be asked about the statistics."""
+class ScoreOptions:
+    """What may be asked about the statistics of scores, of one arm or of several."""
 
     alpha: float = option(0.05, "Two-sided error rate; intervals have level 1 - alpha.")
+    weights: tuple[str, ...] = option(
+        (),
+        "Weight of a benchmark in the mean, TASK=2, or benchmarks that count as one in it, NAME=TASK+TASK (repeat it); "
+        "all alike when left out.",
+    )
+    reduce: str | None = option(
+        None,
+        "How several answers to an item make its score: mean, or pass@K, the unbiased chance that one of K is right. "
+        "The mean when left out.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatisticsOptions(ScoreOptions):
+    """What may be asked about the statistics of differences."""
+
     slices: str | None = option(
         None, "Labels of the items, such as subject,level; each of their values is tested too.", listed=True
     )
@@ -37,16 +53,6 @@ class StatisticsOptions:
         None,
         "Difference that would not matter, in the unit of the scores: asks for each benchmark and the mean whether the "
         "arm under test is no worse, or no better, by more than it. The gate's --margin means the same.",
-    )
-    weights: tuple[str, ...] = option(
-        (),
-        "Weight of a benchmark in the mean, TASK=2, or benchmarks that count as one in it, NAME=TASK+TASK (repeat it); "
-        "all alike when left out.",
-    )
-    reduce: str | None = option(
-        None,
-        "How several answers to an item make its score: mean, or pass@K, the unbiased chance that one of K is right. "
-        "The mean when left out.",
     )
     resamples: int = option(10_000, "Resamples of the two-way bootstrap.")
     rng_seed: int = option(0, "Seed of the resampling.")

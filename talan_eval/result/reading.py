@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from talan_core.bounded import MEGABYTE, BoundsError, parse_json, read_text_bounded, said, shown
 from talan_core.errors import UserError
+from talan_eval.result.arm_scores import SCORES_KEY, ArmScores
 from talan_eval.result.consistent import contradictions
 from talan_eval.result.schema import Result
 from talan_eval.result.upgrade import FirstResult, upgraded
@@ -62,6 +63,46 @@ def read_result(path: Path, example: str = "results/NAME") -> Result:
     return _parsed(text, file)
 
 
+def read_scores(path: Path) -> ArmScores | None:
+    """Read the scores of one arm that ``talan-eval evaluate`` wrote.
+
+    Args:
+        path: The JSON file, or its directory.
+
+    Returns:
+        They; None where there is anything else, which :func:`read_result` reads or refuses.
+
+    Raises:
+        UserError: They are damaged, or of a newer schema.
+    """
+    file = path / RESULT_NAME if path.is_dir() else path
+    try:
+        text = read_text_bounded(file, _MOST)
+        document = parse_json(text, unique=True, plain=True)
+    except (OSError, ValueError, BoundsError):
+        return None
+    if not isinstance(document, dict) or SCORES_KEY not in document:
+        return None
+    if type(document[SCORES_KEY]) is not int or document[SCORES_KEY] != 1:
+        raise UserError(
+            f"{file} follows scores schema {shown(document[SCORES_KEY])}, and this talan-eval reads schema 1.",
+            "Install the version that wrote it, or the newest one: pip install --upgrade talan-eval",
+        )
+    try:
+        return ArmScores.from_json(text)
+    except ValidationError as error:
+        raise UserError(
+            f"{file} does not follow scores schema 1: {_first(error)}.",
+            "It was changed, or written by another version. Give its evaluate command again (finished cells are kept).",
+        ) from error
+
+
+def _first(error: ValidationError) -> str:
+    first: Any = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(str(part)[:_SHOWN] for part in first["loc"]) or "the whole"
+    return f"{place}: {first['msg']} ({error.error_count()} such in all)"
+
+
 def _parsed(text: str, file: Path) -> Result:
     try:
         document = parse_json(text, unique=True, plain=True)
@@ -71,6 +112,11 @@ def _parsed(text: str, file: Path) -> Result:
         ) from error
     except ValueError as error:
         raise UserError(f"{file} is no result: {said(error)}.", "Name a result.json.") from error
+    if isinstance(document, dict) and SCORES_KEY in document:
+        raise UserError(
+            f"{file} holds the scores of one arm, and compares nothing.",
+            f"Show them: talan-eval report {file.parent}; or compare two: talan-eval compare-logs NAME=DIR NAME=DIR",
+        )
     if not isinstance(document, dict) or "schema" not in document:
         raise UserError(f"{file} is no result of talan-eval: it has no field 'schema'.", "Name a result.json.")
     version = document["schema"]
@@ -85,13 +131,7 @@ def _parsed(text: str, file: Path) -> Result:
     try:
         result = Result.from_json(text) if version == _VERSION else upgraded(FirstResult.from_json(text))
     except ValidationError as error:
-        first: Any = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join(str(part)[:_SHOWN] for part in first["loc"]) or "the whole"
-        raise UserError(
-            f"{file} does not follow result schema {version}: {place}: {first['msg']} "
-            f"({error.error_count()} such in all).",
-            again,
-        ) from error
+        raise UserError(f"{file} does not follow result schema {version}: {_first(error)}.", again) from error
     wrong = tuple(contradictions(result))
     if wrong:
         place = wrong[0].removeprefix("contrasts.0.") if version == _FIRST else wrong[0]

@@ -1,7 +1,7 @@
-"""Tasks of lm-eval that are not ours: they word their questions and score their answers themselves.
+"""Tasks of lm-eval that are not ours: they word their questions themselves, and score their answers themselves too.
 
 What can be compared is a metric with one number from 0 to 1 per item whose mean over the items is the score, more being
-better. Others (perplexities, BLEU, F1 over a corpus) are refused by name.
+better. Others (perplexities, BLEU, F1 over a corpus) are refused by name. A YAML file may also name one of our graders.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from talan_core.errors import UserError, unknown_name
 from talan_eval.experiment import TaskSpec
+from talan_eval.grading.graders import CODE, GRADERS
 from talan_eval.store.canonical import canonical_hash
 from talan_eval.tasks.benchmark import Benchmark, Item
+from talan_eval.tasks.own_grader import graded_documents, item_ids, kept_documents, own_grader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -72,26 +74,35 @@ def load_lm_eval_task(
         UserError: It cannot be loaded, its data cannot be fetched, or it cannot be compared.
     """
     task = _loaded(name, file)
-    scoring = _scoring(name, task, metric)
+    grader = own_grader(name, task.config)
+    scoring = _scoring(name, task, metric) if grader is None else _of_grader(name, task, grader, metric)
     generation = _settings(name, task, settings)
     task.set_config("num_fewshot", generation.few_shot)
     task.set_fewshot_seed(_FEWSHOT_SEED)
-    documents = list(task.eval_docs)
+    metadata = task.config.metadata if isinstance(task.config.metadata, dict) else {}
+    if grader is not None and metadata.get("leave_out"):
+        _leave_out(name, task, metadata)
+    documents: list[Any] = list(task.eval_docs)
     if limit is not None and limit > len(documents):
         raise UserError(
             f"--limit {limit} is more than the {len(documents)} items of {name}.",
             f"Type --limit {len(documents)} or leave it out.",
         )
     delimiter = "" if generation.chat_template else str(task.config.target_delimiter)
+    kept = documents[:limit]
+    docs = [dict(doc) for doc in kept] if grader is None else graded_documents(name, grader, metadata, kept)
     items = tuple(
-        Item(str(index), _pair(task, doc, delimiter)[0], dict(doc)) for index, doc in enumerate(documents[:limit])
+        Item(item_id, _pair(task, asked, delimiter)[0], doc)
+        for item_id, asked, doc in zip(
+            item_ids(name, {} if grader is None else metadata, kept), kept, docs, strict=True
+        )
     )
     bare = Benchmark(
-        spec=_spec(name, task, generation, scoring),
+        spec=_spec(name, task, generation, scoring, grader),
         task=task,
         items=items,
         training=tuple(_pair(task, doc, delimiter) for doc in task.training_docs()) if task.has_training_docs() else (),
-        solutions=tuple(_pair(task, item.doc, delimiter) for item in items),
+        solutions=tuple(_pair(task, doc, delimiter) for doc in kept),
     )
     return replace(bare, spec=_identified(bare, scoring, file))
 
@@ -154,10 +165,11 @@ def _loaded(name: str, file: Path) -> ConfigurableTask:
     if not isinstance(task, ConfigurableTask):
         raise UserError(f"{name} is a Python class of lm-eval's older kind.", "Name tasks that a YAML file describes.")
     metrics = {str(one["metric"]) for one in task.config.metric_list or ()}
-    if task.config.unsafe_code or "code_eval" in metrics:
+    if (task.config.unsafe_code or "code_eval" in metrics) and own_grader(name, task.config) != CODE:
         raise UserError(
             f"{name} runs programs that the model wrote, in the process of the evaluation.",
-            "Take mbpp, whose programs run in a sandbox: --tasks mbpp",
+            "Let our grader run them in a sandbox: write metadata: {grader: code} in a YAML file of your own, whose "
+            "items have a field tests. Or take mbpp: --tasks mbpp",
         )
     pictures = task.config.doc_to_image is not None or task.config.doc_to_audio is not None
     if task.OUTPUT_TYPE not in _KINDS or pictures:
@@ -200,6 +212,30 @@ def _scoring(name: str, task: ConfigurableTask, asked: str | None) -> Scoring:
     return Scoring(metric, place, metric if len(filters) == 1 else f"{metric},{filters[place]}")
 
 
+def _leave_out(name: str, task: ConfigurableTask, metadata: Mapping[str, Any]) -> None:
+    """Take items out of a task's own documents, so that it asks no question of them."""
+    if task.config.process_docs is not None:
+        raise UserError(
+            f"{name} changes its documents (process_docs), and leaves items out (leave_out).",
+            "Leave them out in that function, or leave the function out.",
+        )
+    split = task.config.test_split or task.config.validation_split
+    documents = list(task.eval_docs)
+    kept = {id(one) for one in kept_documents(name, metadata, documents)}
+    places = [place for place, one in enumerate(documents) if id(one) in kept]
+    task.dataset[split] = task.dataset[split].select(places)
+
+
+def _of_grader(name: str, task: ConfigurableTask, grader: str, asked: str | None) -> Scoring:
+    """Return the one score of a task that our grader judges; the metrics of the YAML file are lm-eval's."""
+    if asked is not None:
+        raise UserError(
+            f"{name} has one metric, by the grader {grader}.", f"Leave --metric {name}={asked} out, or the grader."
+        )
+    own = str(task.config.metadata.get("metric", grader))
+    return Scoring(own, 0, own)
+
+
 def _settings(name: str, task: ConfigurableTask, settings: GenerationSettings) -> GenerationSettings:
     """Return the settings with the task's own number of examples where none was asked for."""
     own = int(task.config.num_fewshot or 0)
@@ -231,7 +267,9 @@ def _pair(task: ConfigurableTask, doc: Mapping[str, Any], delimiter: str) -> tup
     return str(text), (delimiter + str(target) if str(target) else "")
 
 
-def _spec(name: str, task: ConfigurableTask, settings: GenerationSettings, scoring: Scoring) -> TaskSpec:
+def _spec(
+    name: str, task: ConfigurableTask, settings: GenerationSettings, scoring: Scoring, grader: str | None
+) -> TaskSpec:
     options = dict(task.config.generation_kwargs or {})
     stops = options.get("until", [])
     longest = next((int(options[key]) for key in _LENGTHS if options.get(key) is not None), _MAX_TOKENS)
@@ -241,12 +279,12 @@ def _spec(name: str, task: ConfigurableTask, settings: GenerationSettings, scori
         name=name,
         version=str(task.VERSION),
         metric=scoring.label,
-        grader=SELF_SCORED,
+        grader=SELF_SCORED if grader is None else grader,
         n_items=0,
         n_train=0,
         items_hash="",
         train_hash="",
-        runs_code=False,
+        runs_code=grader == CODE,
         generation=settings,
         max_tokens=(settings.max_tokens or longest) if written else 0,
         stop=tuple([stops] if isinstance(stops, str) else stops) if written else (),
@@ -264,6 +302,7 @@ def _identified(benchmark: Benchmark, scoring: Scoring, file: Path) -> TaskSpec:
         "settings": asdict(spec.generation),
         "answers": [spec.max_tokens, list(spec.stop)],
         "described": _described(task),
+        **({} if spec.grader == SELF_SCORED else {"grader": [spec.grader, GRADERS.origin(spec.grader)]}),
         "code": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(file.parent.glob("*.py"))},
     }
     items_hash = canonical_hash(asked)[:_HASH_LENGTH]

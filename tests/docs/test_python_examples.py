@@ -15,6 +15,7 @@ from nbclient import NotebookClient
 import talan_eval
 from talan_eval.api.keywords import filled
 from talan_eval.requests.compare import CompareRequest
+from talan_eval.requests.evaluate import EvaluateRequest
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(
@@ -42,11 +43,21 @@ def test_the_page_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
 
     compare = talan_eval.compare
     monkeypatch.setattr(talan_eval, "compare", taken, raising=False)
+    alone = []
+    signature = inspect.signature(talan_eval.evaluate)
+
+    def asked(arm, **options):
+        """Check what would be asked."""
+        signature.bind(arm, **options)
+        alone.append(filled(EvaluateRequest, {"arm": arm, **options}, "evaluate()"))
+
+    monkeypatch.setattr(talan_eval, "evaluate", asked, raising=False)
     space = {}
     for block in BLOCKS:
         exec(compile(block, "docs/python.md", "exec"), space)  # noqa: S102 - our own page
     request, stored = trained
     assert (stored.base, stored.treat) == ("lora=runs/lora/seed{seed}", ("mine=runs/mine",))
+    assert [one.arm for one in alone] == [("mine=runs/mine",)]
     assert (request.treat, request.seeds, request.out) == (("talan+lora", "noise+lora"), "7", Path("results/python"))
     assert re.fullmatch(
         r"[+-]\d+\.\d\d points, [+-]\d+\.\d\d to [+-]\d+\.\d\d: inconclusive\n", capsys.readouterr().out

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 FILES = 23  # what a screen and a pipe show, how the one of the two shows it, and the choice between them
 RETURNS = 12
 CLIMBS = 1
-SHARING = {"classes": 12, "stems": 46}  # files that share a name, counted for each name
+SHARING = {"classes": 12, "stems": 53}  # files that share a name, counted for each name
 
 PUBLISHED = "a statistic, and its record in the published result"
 COMMAND = "a command, what may be asked of it, and what it does"
@@ -37,6 +37,8 @@ ONE_THING = {
     "selection": SUBJECT,
     "compare": COMMAND,
     "compare_logs": COMMAND,
+    "evaluate": COMMAND,
+    "merge": COMMAND,
     "gate": COMMAND,
     "grid": COMMAND,
     "internals": COMMAND,

@@ -37,7 +37,7 @@ def meaning(path):
     """Read logs as compare-logs does, up to the columns of scores."""
     word = split(f"a={path}")
     with FileReader() as files:
-        readers = [kind(files) for kind in registry.READERS]
+        readers = [kind(files) for kind in registry.readers()]
         source = find(word, readers)
         runs = tuple(source.reader.read(source))
     found = {}
@@ -233,3 +233,189 @@ def zipped(members):
         for name, content in members.items():
             archive.writestr(name, content)
     return target.getvalue()
+
+
+OTHERS = Path(__file__).parents[1] / "talan_eval" / "importers" / "data"
+
+
+def one_of(pattern):
+    return min(OTHERS.glob(pattern))
+
+
+def hashed(*parts):
+    import hashlib  # noqa: PLC0415 - here alone
+
+    text = "\0".join(part if isinstance(part, str) else json.dumps(part, sort_keys=True, default=str) for part in parts)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def strict(data):
+    """Parse JSON as a reader of a few lines does that takes no name twice."""
+    return json.loads(data.decode("utf-8-sig"), object_pairs_hook=unique)
+
+
+def score(value):
+    assert type(value) in (int, float, bool)
+    assert 0 <= value <= 1
+    return float(value)
+
+
+def of_runs(task, metric, rows):
+    assert len({row[0] for row in rows}) == len(rows)
+    return {str((0, None, task, metric)): sorted(rows)}
+
+
+def named(value):
+    assert isinstance(value, str | int)
+    assert not isinstance(value, bool)
+    assert value != ""
+    return str(value)
+
+
+def plain_helm(data):
+    """Read the scores of one run of HELM; its specification and its instances lie beside it."""
+    home = one_of("helm/base/seed0/*/per_instance_stats.json").parent
+    questions = {
+        one["id"]: hashed(one["input"], one["references"]) for one in json.loads((home / "instances.json").read_text())
+    }
+    rows, metrics = [], []
+    for one in strict(data):
+        if one.get("perturbation") is not None:
+            continue
+        assert one.get("train_trial_index") in (0, None)
+        item = named(one["instance_id"])
+        found = {}
+        for stat in one["stats"]:
+            name = stat["name"]["name"]
+            assert isinstance(name, str)
+            assert name
+            if name.startswith("num_") or stat["name"].get("perturbation") is not None:
+                continue
+            assert type(stat["count"]) is int
+            assert stat["count"] >= 0
+            found[name] = stat["sum"] / stat["count"]
+        rows.append((item, questions.get(item, ""), found))
+        metrics += found
+    first = rows[0][2]
+    (metric, *_) = first
+    return of_runs("sums:kind=plus", metric, [(item, asked, score(found[metric])) for item, asked, found in rows])
+
+
+def plain_openai(data):
+    prompts, expected, rows, order = {}, {}, {}, []
+    lines = [strict(line) for line in data.split(b"\n") if line.strip()]
+    task = lines[0]["spec"]["eval_name"]
+    assert isinstance(task, str)
+    assert task
+    assert all(named(one) for one in lines[0]["spec"]["completion_fns"])
+    for line in lines[1:]:
+        kind = line.get("type")
+        if kind is None:
+            assert line.get("final_report") is not None or line.get("spec") is not None
+            continue
+        if kind not in ("match", "metrics", "sampling"):
+            continue
+        sample, event = line["sample_id"], line["data"]
+        assert isinstance(sample, str)
+        assert sample
+        if kind == "sampling":
+            if prompts.get(sample) is None:
+                prompts[sample] = event.get("prompt")
+            continue
+        if expected.get(sample) is None:
+            expected[sample] = event.get("expected")
+        found = {"correct": event["correct"]} if kind == "match" else {
+            name: value for name, value in event.items() if isinstance(value, int | float)
+        }  # fmt: skip
+        assert not found.keys() & rows.get(sample, {}).keys()
+        rows[sample] = {**rows.get(sample, {}), **found}
+        order.append(sample)
+    rows = {sample: found for sample, found in rows.items() if found}
+    metric = next(iter(next(iter(rows.values()))))
+    made = []
+    for sample, found in rows.items():
+        parts = (prompts.get(sample), expected.get(sample))
+        made.append((sample, "" if parts == (None, None) else hashed(*parts), score(found[metric])))
+    return of_runs(task, metric, made)
+
+
+def plain_promptfoo(data):
+    whole = strict(data)
+    config = whole.get("config")
+    described = None if config is None else config.get("description")
+    assert described is None or (isinstance(described, str) and described)
+    results = whole["results"]["results"]
+    labels = {str(one["prompt"].get("label") or "") for one in results}
+    rows, arms = [], set()
+    for one in results:
+        provider = one["provider"]
+        name = provider if isinstance(provider, str) else provider.get("label") or provider["id"]
+        assert isinstance(name, str)
+        arms.add(name)
+        assert type(one["testIdx"]) is int
+        assert one["testIdx"] >= 0
+        rows.append((str(one["testIdx"]), hashed(one["prompt"]["raw"], one.get("vars")), score(one["score"])))
+    assert len(labels) == 1
+    assert len(arms) == 1
+    return of_runs((described or "promptfoo")[:200], "score", rows)
+
+
+def promptfoo_of_one():
+    """Return an output of one provider, without what no reader looks at."""
+    whole = json.loads(one_of("promptfoo/seed0/out.json").read_text())
+    kept = [one for one in whole["results"]["results"] if one["provider"]["id"] == "base"]
+    slim = [{name: one[name] for name in ("provider", "prompt", "vars", "testIdx", "score", "success")} for one in kept]
+    document = {"evalId": whole["evalId"], "results": {"version": 3, "results": slim}, "config": {"description": "s"}}
+    return json.dumps(document, indent=1).encode()
+
+
+def plain_wandb(data):
+    table = strict(data)
+    columns = table["columns"]
+    assert all(isinstance(one, str) and one for one in columns)
+    assert len(set(columns)) == len(columns)
+    rows = []
+    for row in table["data"]:
+        assert isinstance(row, list)
+        rows.append({name: value for name, value in zip(columns, row, strict=True) if value is not None})
+    return plain_rows(rows)
+
+
+def wandb_rows():
+    columns = list(ROWS[0])
+    return json.dumps({"columns": columns, "data": [[row[name] for name in columns] for row in ROWS]}).encode()
+
+
+def lighteval_details():
+    return one_of("lighteval/base/seed0/*/*.parquet").read_bytes()
+
+
+def plain_lighteval(data):
+    rows = []
+    for row in pq.read_table(pa.BufferReader(data), columns=["doc", "metric"]).to_pylist():
+        doc = row["doc"]
+        asked = hashed(*(doc.get(name) for name in ("query", "choices", "gold_index")))
+        rows.append((named(doc["id"]), asked, score(row["metric"]["em"])))
+    return of_runs("sums|0", "em", rows)
+
+
+def beside(seed_file):
+    """Return a reader of one file of a directory of HELM, with the others beside it."""
+    home = one_of("helm/base/seed0/*/run_spec.json").parent
+
+    def read(path):
+        for name in ("run_spec.json", "instances.json"):
+            (path.parent / name).write_bytes((home / name).read_bytes())
+        return meaning(path)
+
+    return Reader("HELM", seed_file, (home / "per_instance_stats.json").read_bytes(), read, plain_helm)
+
+
+OTHER_READERS = [
+    beside("helm/run/per_instance_stats.json"),
+    Reader("lighteval", "m/details_sums|0_2026-01-02T03-04-05.678901.parquet", lighteval_details(), meaning,
+           plain_lighteval),
+    Reader("OpenAI evals", "sums.jsonl", one_of("openai_evals/base/seed0/*.jsonl").read_bytes(), meaning, plain_openai),
+    Reader("promptfoo", "out.json", promptfoo_of_one(), meaning, plain_promptfoo),
+    Reader("W&B table", "t.table.json", wandb_rows(), meaning, plain_wandb),
+]  # fmt: skip

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import strategies as st
 
 from .harness import ODD, Reader, SilentlyAcceptedError, changed_bytes, changed_json, fuzz
-from .logs import INSPECT, READERS, ROWS, inspect_members, meaning, parquet, plain_lines, zipped
+from .logs import INSPECT, OTHER_READERS, READERS, ROWS, inspect_members, meaning, parquet, plain_lines, zipped
 
-BY_NAME = {reader.name: reader for reader in READERS}
+BY_NAME = {reader.name: reader for reader in (*READERS, *OTHER_READERS)}
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -26,6 +26,19 @@ def test_odd_values_in_json_lines(tmp_path):
 
 def test_odd_values_in_lm_eval_samples(tmp_path):
     reader = BY_NAME["lm-eval samples"]
+    rows = json.dumps([json.loads(line) for line in reader.seed.splitlines()]).encode()
+    write = lambda rows: "\n".join(json.dumps(row) for row in rows).encode()  # noqa: E731 - as short as its use
+    fuzz(reader, tmp_path, changed_json(rows, write))
+
+
+@pytest.mark.parametrize("name", ["HELM", "promptfoo", "W&B table"])
+def test_odd_values_in_documents(name, tmp_path):
+    reader = BY_NAME[name]
+    fuzz(reader, tmp_path, changed_json(reader.seed))
+
+
+def test_odd_values_in_logs_of_openai_evals(tmp_path):
+    reader = BY_NAME["OpenAI evals"]
     rows = json.dumps([json.loads(line) for line in reader.seed.splitlines()]).encode()
     write = lambda rows: "\n".join(json.dumps(row) for row in rows).encode()  # noqa: E731 - as short as its use
     fuzz(reader, tmp_path, changed_json(rows, write))

@@ -21,9 +21,10 @@ from talan_core.arms import parse_arm
 from talan_core.checkpoint import BLOCK_CONFIG, read_adapter, read_partner, read_record
 from talan_core.errors import UserError
 from talan_eval.cli.compare import CompareRequest
-from talan_eval.intake.arm_grids import AskedArms, read_arms
+from talan_eval.intake.arm_grids import read_arms
 from talan_eval.pipeline.must_pass import _wanted
 from talan_eval.requests.experiment_file import read_options
+from talan_eval.requests.grid import AskedArms
 from talan_eval.result.reading import read_result
 from talan_eval.store.journal import Journal
 from talan_eval.store.ledger import EnteredLook, Ledger

@@ -46,7 +46,7 @@ WORK = [
     "init experiment.toml",
 ]
 REFUSED = {
-    "compare --seeds 2": "Comparing arms that are trained or asked needs",
+    "compare --seeds 2": "Training or asking an arm needs",
     "internals made": "Measuring inside a model needs",
     "tasks show gsm8k_micro": "Showing an item as a model is asked it needs",
 }

@@ -91,6 +91,16 @@ def test_the_hash_is_of_what_can_change_an_answer(saved):
         before = changed
 
 
+def test_what_a_trainer_leaves_beside_a_whole_model_changes_nothing(saved):
+    place = saved("model")
+    before = find_checkpoint(place).sha256()
+    for name in ("trainer_state.json", "training_args.bin", "optimizer.pt", "scheduler.pt", "rng_state_0.pth"):
+        (place / name).write_bytes(b"state")
+    assert find_checkpoint(place).sha256() == before
+    (place / "generation_config.json").write_text("{}")
+    assert find_checkpoint(place).sha256() != before
+
+
 def test_a_whole_model_must_be_whole_and_no_pickle(saved):
     place = saved("model")
     (place / "model.safetensors").rename(place / "model-00001-of-00002.safetensors")

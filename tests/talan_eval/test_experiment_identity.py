@@ -140,6 +140,28 @@ def test_whatever_changes_training_changes_every_cell(change):
     assert experiment().digest != experiment(**change).digest
 
 
+def of_base(**changes):
+    arms = ("base", "lora")
+    some = experiment(arms, fixed=("base",), contrasts=(ContrastSpec(*arms, "fixed"),), **changes)
+    return {cell.cell_id for run in plan(some) if run.arm == "base" for cell in run.evaluations}
+
+
+def test_what_others_are_trained_on_and_how_changes_nothing_of_the_untrained_backbone():
+    recipe = {"steps": 3, "dtype": "float32"}
+    known = of_base(backbones=(backbone(training=recipe),))
+    assert known == of_base(backbones=(backbone(training={**recipe, "steps": 9}),), train=(source(train_hash="u"),))
+    assert known == of_base(backbones=(backbone(training=recipe, operating_point={"slots": 9}),), train=())
+    alone = experiment(("base",), fixed=("base",), seeds=(0,), train=(), backbones=(backbone(training=recipe),))
+    assert known == {cell.cell_id for run in plan(alone) for cell in run.evaluations}
+    for change in ({"dtype": "bfloat16"}, {"quantization": "4bit"}):
+        assert not known & of_base(backbones=(backbone(training={**recipe, **change}),))
+    assert not known & of_base(backbones=(backbone(sha256="1", training=recipe),))
+
+
+def test_an_experiment_of_one_arm_is_named_after_it():
+    assert re.fullmatch("micro_base_[0-9a-f]{8}", experiment(("base",), fixed=("base",)).default_name)
+
+
 def test_another_evaluation_keeps_the_checkpoints():
     for change in (
         {"backbones": (backbone(eval_batch=9),)},

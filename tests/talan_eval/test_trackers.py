@@ -10,7 +10,7 @@ import sys
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -22,9 +22,10 @@ from talan_eval.store.store import Store
 from talan_eval.trackers import TRACKERS, numbers, reporter_named, send
 
 ROOT = Path(__file__).parents[2]
+ALIKE = tuple(name for name in TRACKERS if name != "mlflow")
 
 
-@pytest.mark.parametrize("name", TRACKERS)
+@pytest.mark.parametrize("name", ALIKE)
 def test_a_tracker_gets_one_run_with_finite_numbers(name, result, monkeypatch):
     calls = []
     module = ModuleType(name)
@@ -55,6 +56,52 @@ def test_a_tracker_gets_one_run_with_finite_numbers(name, result, monkeypatch):
     ]  # fmt: skip
     assert [logged[f"{where}/{path}"] for path in ("e1_low", "e1_high", "e1_p")] == [*cell.e1.ci, cell.e1.p]
     assert finished == "finish"
+
+
+@pytest.fixture
+def mlflow(monkeypatch):
+    """A stand-in for MLflow that keeps what it is told."""
+    runs = []
+
+    class Client:
+        def get_experiment_by_name(self, name):
+            assert name == "talan-eval"
+            return SimpleNamespace(experiment_id="7") if runs else None
+
+        def create_experiment(self, name):
+            assert name == "talan-eval"
+            return "7"
+
+        def create_run(self, experiment, *, run_name, tags):
+            assert experiment == "7"
+            runs.append({"name": run_name, "tags": tags, "metrics": [], "ended": False})
+            return SimpleNamespace(info=SimpleNamespace(run_id=len(runs) - 1))
+
+        def log_batch(self, run, *, metrics):
+            runs[run]["metrics"] += metrics
+
+        def set_terminated(self, run):
+            runs[run]["ended"] = True
+
+    module = ModuleType("mlflow")
+    module.__spec__ = ModuleSpec("mlflow", None, origin="a stand-in")
+    module.MlflowClient = Client
+    module.entities = SimpleNamespace(Metric=lambda *parts: parts)
+    monkeypatch.setitem(sys.modules, "mlflow", module)
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    return runs
+
+
+def test_mlflow_gets_one_run_for_each_contrast_with_names_that_it_takes(result, mlflow):
+    one = result()
+    send(one, reporter_named("mlflow"))
+    send(one, reporter_named("mlflow"))
+    run, again = mlflow
+    assert run["name"] == again["name"] == f"talan+lora against lora {one.primary.family_hash}"
+    assert run["tags"]["signature"] == one.signature
+    assert run["ended"]
+    sent = {name: value for name, value, _, step in run["metrics"] if step == 0}
+    assert sent == {name.replace("+", "_"): value for name, value in numbers(one.contrasts[0]).items()}
 
 
 def test_each_contrast_is_a_run_of_its_own_with_its_own_numbers(many):
@@ -111,7 +158,7 @@ def test_the_curves_of_trainings_are_read_by_step(trained, tmp_path):
     assert read_curves(tmp_path) == ()  # a result alone
 
 
-@pytest.mark.parametrize("name", TRACKERS)
+@pytest.mark.parametrize("name", ALIKE)
 def test_a_tracker_gets_the_curves_of_each_training_step_by_step(name, result, trained, monkeypatch):
     calls = []
     module = ModuleType(name)

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from talan_eval.report import format as fmt
 from talan_eval.report.clean import clean, one_line
 from talan_eval.report.context import Context
+from talan_eval.report.scored import best_interval, summary
 from talan_eval.report.view import views
 from talan_eval.result.restated import readable
 
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from talan_eval.report.view import View
+    from talan_eval.result.arm_scores import ArmScores
     from talan_eval.result.schema import Result
 
 _ROOM: Final = files("talan_eval.report.index")
 _STYLE: Final = files("talan_eval.report.page") / "page.css"
 _COLOURED: Final = frozenset({"better", "worse"})
+_ALONE: Final = "alone"
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,19 @@ class Listed:
         result: What it holds; None where nothing can be read.
         pages: Its files to read, relative to the page, by what the link says; the first is its main page.
         problem: Why nothing can be read.
+        scores: What it holds where one arm was evaluated alone.
     """
 
     name: str
     result: Result | None
     pages: tuple[tuple[str, str], ...] = ()
     problem: str = ""
+    scores: ArmScores | None = None
+
+    @property
+    def is_read(self) -> bool:
+        """Whether there is anything to show."""
+        return self.result is not None or self.scores is not None
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,7 @@ def render_index(listed: Sequence[Listed], title: str) -> str:
         HTML 5 in one file; its links are relative.
     """
     rows = [row for one in listed if one.result is not None for row in _rows(one, one.result)]
+    rows += [row for one in listed if one.scores is not None for row in _alone(one, one.scores)]
     script = (_ROOM / "index.js").read_text("utf-8")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
@@ -81,10 +92,10 @@ def render_index(listed: Sequence[Listed], title: str) -> str:
     return environment.from_string((_ROOM / "index.html").read_text("utf-8")).render(
         title=title,
         rows=rows,
-        experiments=fmt.count(sum(one.result is not None for one in listed), "experiment"),
-        contrasts=fmt.count(len(rows), "contrast"),
+        experiments=fmt.count(sum(one.is_read for one in listed), "experiment"),
+        contrasts=fmt.count(sum(row.kind != _ALONE for row in rows), "contrast"),
         verdicts=sorted({row.verdict for row in rows}),
-        unread=[one for one in listed if one.result is None],
+        unread=[one for one in listed if not one.is_read],
         link=quote,
         style=Markup(_STYLE.read_text("utf-8")),  # noqa: S704 - our own
         script=Markup(script),  # noqa: S704 - our own
@@ -105,6 +116,25 @@ def _rows(listed: Listed, result: Result) -> Iterator[_Line]:
             interval=_interval(view),
             verdict=verdict,
             kind=verdict if verdict in _COLOURED else "",
+        )
+
+
+def _alone(listed: Listed, scores: ArmScores) -> Iterator[_Line]:
+    """Yield a line for each backbone on which one arm was evaluated; its score stands where gains stand."""
+    for one in scores.backbones:
+        found = summary(one)
+        interval = best_interval(found)
+        level = f"{100 * (1 - scores.settings.alpha):g} %"
+        yield _Line(
+            listed=listed,
+            contrast=f"{scores.arm} alone",
+            backbones=one.backbone,
+            benchmarks=", ".join(score.task for score in one.scores),
+            seeds=str(len(found.seeds)),
+            gain=f"score {fmt.score(found.mean)} points",
+            interval=fmt.MISSING if interval is None else f"{interval[0]} {level} {fmt.score_range(interval[1].ci)}",
+            verdict="not compared",
+            kind=_ALONE,
         )
 
 

@@ -73,6 +73,9 @@ def test_rows_of_every_shape_become_items(tmp_path):
         ({"prompt": 1, "completion": "2"}, "line 2: no text in the field, but a int: 'prompt'"),
         ({"prompt": "1", "completion": " "}, "line 2: the completion is empty"),
         ({"messages": "hello"}, "line 2: 'messages' is not a list"),
+        ({"messages": []}, "line 2: no message is the assistant's"),
+        ('{"prompt": "1", "prompt": "3", "completion": "2"}', "line 2: not JSON .the name 'prompt' stands twice"),
+        ('{"prompt": "\\ud800", "completion": "2"}', "line 2: an escape in it"),
         ({"messages": [{"role": "user"}]}, "line 2: message 1 has no text"),
         ({"messages": [{"role": "user", "content": "x"}]}, "line 2: no message is the assistant's"),
         ({"messages": [{"role": "assistant", "content": "x"}]}, "line 2: the assistant speaks first"),
@@ -83,6 +86,14 @@ def test_an_unusable_row_is_named_by_file_and_line(tmp_path, row, problem):
     with pytest.raises(UserError, match=problem) as caught:
         load_sources(str(path))
     assert str(path) in str(caught.value)
+
+
+def test_a_mark_at_the_beginning_and_other_ends_of_lines_change_nothing(tmp_path):
+    row = b'{"prompt": "1", "completion": "\\ud83d\\ude00"}'
+    (tmp_path / "mine.jsonl").write_bytes(b"\xef\xbb\xbf" + row + b"\r\n\r\n" + row)
+    first, second = load_sources(str(tmp_path / "mine.jsonl"))
+    assert first == second  # two equal lines are two items
+    assert first.completion == "\N{GRINNING FACE}"
 
 
 def test_files_that_cannot_be_read_and_empty_ones_are_refused(tmp_path):

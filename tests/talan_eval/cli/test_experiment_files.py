@@ -17,6 +17,7 @@ from talan_core.errors import UserError
 from talan_eval.requests.commands import command_of
 from talan_eval.requests.compare import CompareRequest
 from talan_eval.requests.compare_logs import CompareLogsRequest
+from talan_eval.requests.evaluate import EvaluateRequest
 from talan_eval.requests.experiment_file import json_schema, read_options, to_document, variable_of
 from talan_eval.requests.fields import declared
 
@@ -103,6 +104,8 @@ def test_the_committed_schema_is_that_of_the_options():
     assert json.loads((ROOT / "docs" / "schema" / "experiment-1.json").read_text()) == SCHEMA
     logs = json_schema(CompareLogsRequest, "An experiment file of talan-eval compare-logs")
     assert json.loads((ROOT / "docs" / "schema" / "experiment-logs-1.json").read_text()) == logs
+    alone = json_schema(EvaluateRequest, "An experiment file of talan-eval evaluate")
+    assert json.loads((ROOT / "docs" / "schema" / "experiment-evaluate-1.json").read_text()) == alone
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert set(SCHEMA["properties"]) == {field.name for field in dataclasses.fields(CompareRequest)}
     for broken in ({"sedes": 7}, {"limit": "12"}, {"seeds": []}):

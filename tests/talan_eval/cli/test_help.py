@@ -16,12 +16,23 @@ from talan_eval.cli.main import app
 from talan_eval.requests.commands import words_of
 from talan_eval.requests.compare import CompareRequest
 from talan_eval.requests.compare_logs import CompareLogsRequest
+from talan_eval.requests.evaluate import EvaluateRequest
 from talan_eval.requests.gate import GateRequest
 from talan_eval.requests.help_panels import PANELS, metavar_of, panel_of
 from talan_eval.requests.internals import InternalsRequest
+from talan_eval.requests.merge import MergeRequest
 from talan_eval.requests.power import CalibrateRequest, PowerRequest
 
-REQUESTS = (CompareRequest, CompareLogsRequest, GateRequest, InternalsRequest, PowerRequest, CalibrateRequest)
+REQUESTS = (
+    CompareRequest,
+    CompareLogsRequest,
+    EvaluateRequest,
+    MergeRequest,
+    GateRequest,
+    InternalsRequest,
+    PowerRequest,
+    CalibrateRequest,
+)
 GROUP = typer.main.get_command(app)
 
 

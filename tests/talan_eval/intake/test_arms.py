@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from talan_core.errors import UserError
-from talan_eval.intake.arm_grids import AskedArms, read_arms, written_out
+from talan_eval.intake.arm_grids import read_arms, written_out
+from talan_eval.requests.grid import AskedArms
 from talan_eval.result.contrast import ContrastSpec
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
@@ -14,6 +15,7 @@ from talan_eval.grid import plan
 from talan_eval.intake.prepare import prepare
 from talan_eval.records.notes import stored_notes
 from talan_eval.requests.compare import CompareRequest
+from talan_eval.requests.evaluate import EvaluateRequest
 
 
 def prepared(base, *treat, **options):
@@ -148,3 +150,64 @@ def test_a_repository_of_the_hub_is_identified_by_its_commit(checkpoints, tmp_pa
 def test_an_experiment_of_trained_arms_alone_says_nothing_of_stored_ones(tmp_path):
     document = prepared("lora", "talan+lora", seeds="1", out=tmp_path / "out").experiment.to_json()
     assert "stored" not in document
+
+
+def evaluated(arm):
+    return prepare(EvaluateRequest(arm=(arm,), tasks="gsm8k_micro", limit=2, device="cpu", workers=1))
+
+
+def test_a_copy_is_no_new_seed_whether_its_files_were_copied_or_linked(checkpoints, tmp_path):
+    shutil.copytree(checkpoints / "lora" / "seed0", tmp_path / "copied" / "seed0")
+    shutil.copytree(checkpoints / "lora" / "seed0", tmp_path / "copied" / "seed1")
+    (tmp_path / "linked").mkdir()
+    for seed in (3, 5):
+        (tmp_path / "linked" / f"seed{seed}").symlink_to(checkpoints / "lora" / "seed1")
+    with pytest.raises(UserError) as found:
+        prepared(f"one={tmp_path}/copied/seed{{seed}}", f"two={tmp_path}/linked/seed{{seed}}", pairing="independent")
+    for said in ("Seeds 0 and 1 of the stored arm one are the same files", "Seeds 3 and 5 of the stored arm two are"):
+        assert said in str(found.value)
+
+
+@pytest.mark.parametrize("named", [None, ""])
+def test_a_checkpoint_may_name_no_backbone(changed, named):
+    arm = evaluated(changed("lora/seed0", "nameless", {"base_model_name_or_path": named})).experiment.stored[0]
+    assert arm.base_model is None
+
+
+def test_a_rank_that_no_tensor_has_is_refused(changed):
+    with pytest.raises(UserError, match=r"The stored arm wide: .*size mismatch"):
+        evaluated(changed("lora/seed0", "wide", {"r": 4}))
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{{ 1 / 0 }}", "fails: ZeroDivisionError"),
+        ("{% for message in messages %}{% endfor %}", "leaves the question out"),
+        ("{{ raise_exception('not today') }}", "fails: TemplateError: not today"),
+    ],
+)
+def test_a_template_that_cannot_put_a_question_is_refused(changed, template, said):
+    typed = changed("lora/seed0", "worded")
+    (Path(typed.partition("=")[2]) / "chat_template.jinja").write_text(template, encoding="utf-8")
+    with pytest.raises(UserError, match=f"The stored arm worded: The chat template of .* {said}"):
+        evaluated(typed)
+
+
+def test_a_model_in_shards_is_one_whose_shards_are_all_there(checkpoints, tmp_path):
+    from transformers import AutoModelForCausalLM  # noqa: PLC0415 - here alone
+
+    model = AutoModelForCausalLM.from_pretrained(checkpoints / "whole")
+    model.save_pretrained(tmp_path / "shards", max_shard_size="300KB")
+    assert len(list((tmp_path / "shards").glob("*.safetensors"))) > 2
+    assert evaluated(f"sharded={tmp_path}/shards").experiment.stored[0].what.startswith("model ")
+    min((tmp_path / "shards").glob("*.safetensors")).unlink()
+    with pytest.raises(UserError, match="is not whole: model-00001"):
+        evaluated(f"sharded={tmp_path}/shards")
+
+
+def test_a_seed_may_stand_twice_in_a_pattern(checkpoints, tmp_path):
+    for seed in (0, 1):
+        shutil.copytree(checkpoints / "lora" / f"seed{seed}", tmp_path / f"s{seed}" / f"r{seed}")
+    shutil.copytree(checkpoints / "lora" / "seed2", tmp_path / "s1" / "r2")  # of no seed
+    assert evaluated(f"lora={tmp_path}/s{{seed}}/r{{seed}}").experiment.stored[0].seeds == (0, 1)

@@ -8,10 +8,11 @@ import shutil
 import pytest
 
 from talan_core.errors import UserError
-from talan_eval.intake.arm_grids import AskedArms, read_arms
+from talan_eval.intake.arm_grids import read_arms
 from talan_eval.intake.checked import check
 from talan_eval.intake.stored_arms import HubPlace, StoredPlace, places_of, read_stored
 from talan_eval.requests.compare import CompareRequest
+from talan_eval.requests.grid import AskedArms
 from talan_eval.result.contrast import ContrastSpec
 
 

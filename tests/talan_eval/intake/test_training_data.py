@@ -120,6 +120,9 @@ def test_evaluated_items_in_ones_own_data_are_found(tmp_path):
     ("data", "said"),
     [
         ("mine.json", "FILE.jsonl"),
+        ("MINE.JSONL", "no file of JSON lines by its name"),
+        ("mine.jsonl.gz", "gunzip -k mine.jsonl.gz"),
+        ("mine.jsonl,./mine.jsonl", "are one file"),
         ("mine.jsonl:0", "not a positive number"),
         ("mine.jsonl,mine.jsonl", "named twice"),
         ("", "No source is named"),
