@@ -8,11 +8,12 @@ that one keeps these promises.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -62,6 +63,7 @@ class BlockShape:
         components: Components of the mixer.
         write: How the write is scaled.
         stream: In which type it is added.
+        noise: Whether it is the noise control, whose numbers are others.
     """
 
     layer: int | float
@@ -73,6 +75,7 @@ class BlockShape:
     components: int | None
     write: str = "plain"
     stream: str = "native"
+    noise: bool = False
 
     @classmethod
     def of(cls, config: TalanConfig) -> BlockShape:
@@ -87,7 +90,17 @@ class BlockShape:
             components=config.components,
             write=config.write,
             stream=config.stream,
+            noise=config.noise is not None,
         )
+
+    def config(self) -> TalanConfig:
+        """Return a configuration with this shape; whatever else it says changes no value that a block computes."""
+        from talan_core.config import TalanConfig  # noqa: PLC0415 - a heavy import for those who only name a shape
+
+        shape = {
+            name: value for name, value in dataclasses.asdict(self).items() if name != "noise" and value is not None
+        }
+        return TalanConfig(**shape, **({"scope": "frozen", "noise": 1.0} if self.noise else {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +261,10 @@ class Generator(Protocol):
 class Engine(Protocol):
     """A backbone in memory, ready for checkpoints of one block shape."""
 
+    def takes(self, shape: BlockShape | None) -> bool:
+        """Say whether checkpoints with blocks of this shape, or without blocks, can be opened in it."""
+        ...
+
     def open(self, checkpoint: Checkpoint) -> AbstractContextManager[Generator]:
         """Open a checkpoint; one at a time. Nothing of it is left for the next."""
         ...
@@ -260,6 +277,19 @@ class Backend(Protocol):
         """Return what of the backend can change an answer: at least "name", "version", "dtype" and "attention".
 
         Part of an evaluation's identity, never of a training's.
+        """
+        ...
+
+    def check(self, backbone: Revision, shapes: Collection[BlockShape], partners: Collection[str]) -> None:
+        """Refuse what it cannot answer with, before anything is trained; reads configurations, no weights.
+
+        Args:
+            backbone: Where the weights are.
+            shapes: Of the blocks that arms carry.
+            partners: What arms are trained with, by the names of :data:`talan_core.partners.PARTNERS`.
+
+        Raises:
+            UserError: It has no such block on this backbone, or cannot carry such a partner.
         """
         ...
 

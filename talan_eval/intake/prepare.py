@@ -18,7 +18,7 @@ from talan_eval.comparison.held_out import check_split
 from talan_eval.comparison.slices import slice_values
 from talan_eval.experiment import BackboneIdentity, Experiment, TunedBackbone
 from talan_eval.generation.backend import BackendOptions
-from talan_eval.generation.registry import make_backend
+from talan_eval.generation.registry import BATCHES, choose_backend, make_backend
 from talan_eval.grading.graders import GRADING_VERSION
 from talan_eval.identity import AnsweringIdentity, TrainingIdentity
 from talan_eval.intake.assignment import Assignment
@@ -87,6 +87,8 @@ def prepare(request: CompareRequest) -> Prepared:
     stored = fit_stored(checked.stored, checked.backbones[0].spec, revisions[0])
     checked = replace(checked, generation=settled(checked.generation, [*revisions, *stored.tokenizers]))
     _check_recipes(checked, device := _device(request.device))
+    request = replace(request, backend=choose_backend(request.backend, device))
+    checked = _in_batches(checked, request)
     sources = TaskSources(checked.task_files, checked.metrics, request.data_dir, checked.generation)
     loaded = _loaded(request, checked, sources)
     evaluated, learned = [loaded[name] for name in checked.tasks], _learned(checked, loaded)
@@ -121,11 +123,25 @@ def prepare(request: CompareRequest) -> Prepared:
             save_every=_save_every(request.save_minutes),
             sandbox_tier=tier,
             stored=stored.sources,
+            arms=checked.arms.names,
         )
         for one, revision in zip(checked.backbones, revisions, strict=True)
     )
+    refuse(mistakes_of(*(partial(_check_backend, one) for one in assignments)))
     check_room(assignments, checked.arms.unstored, Room.here(device, workers, gpus), tokens := _tokens(evaluated))
     return Prepared(experiment, assignments, workers, request.retries, checked.statistics, tokens)
+
+
+def _in_batches(checked: Checked, request: CompareRequest) -> Checked:
+    """Let backends that schedule by themselves have as many prompts at a time as they like, where none are typed."""
+    size = BATCHES.get(request.backend) if request.eval_batch is None else None
+    if size is None:
+        return checked
+    return replace(checked, backbones=tuple(replace(one, eval_batch=size) for one in checked.backbones))
+
+
+def _check_backend(assignment: Assignment) -> None:
+    assignment.backend_on(assignment.device).check(assignment.revision, assignment.shapes, assignment.partners)
 
 
 def _tokens(evaluated: Sequence[Benchmark]) -> int:

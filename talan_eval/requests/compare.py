@@ -83,7 +83,11 @@ class CompareRequest(ContrastOptions, OutputOptions, StatisticsOptions):
     template_date: str | None = option(
         None, "Date that a chat template writes instead of today's, as YYYY-MM-DD; 2024-07-26 when left out."
     )
-    backend: str = option("transformers", "What runs the model to answer; an unknown name lists the known ones.")
+    backend: str = option(
+        "transformers",
+        "What runs the model to answer: transformers, vllm, or auto, which is vllm on CUDA where it is installed. The "
+        "same for all arms.",
+    )
     loss: bool = option(
         default=True,
         text="Measure also the loss on the reference solutions of the evaluated items, and compare it as a family of "
@@ -100,7 +104,7 @@ class CompareRequest(ContrastOptions, OutputOptions, StatisticsOptions):
     learning_rate: float | None = option(
         None, "Short for --recipe learning_rate=X, for all arms; the backbone's and the partner's when left out."
     )
-    eval_batch: int | None = option(None, "Prompts answered at a time; the backbone's when left out.")
+    eval_batch: int | None = option(None, "Prompts answered at a time; the backbone's when left out, 256 with vllm.")
     train_tasks: str | None = option(
         None,
         "Benchmarks whose worked solutions adapters are trained on; those of --tasks when left out.",
