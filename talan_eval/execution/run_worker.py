@@ -8,7 +8,7 @@ import math
 import time
 import weakref
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -168,6 +168,7 @@ class RunWorker:
         with ExitStack() as opened:
             try:
                 checkpoint = self._given(run) if run.is_stored else self._made(run, report)
+                checkpoint = replace(checkpoint, served=self.assignment.served.get((run.arm, run.seed)))
                 generator = opened.enter_context(self.engine_for(run.arm, run.seed).open(checkpoint))
             except Exception as error:  # noqa: BLE001 - whatever one run does, the others go on; the traceback is kept
                 return (failure_of(run, run.cell_id, "", error),)

@@ -31,6 +31,19 @@ State = Literal["11", "10", "00"]
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A server that has models already.
+
+    Attributes:
+        base_url: Its address up to "/v1", without a slash at the end.
+        models: Under which names it has the checkpoints that are asked, ascending.
+    """
+
+    base_url: str
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BackendOptions:
     """What every backend is made from.
 
@@ -40,6 +53,7 @@ class BackendOptions:
         batch_size: Most sequences in one pass. A backend that schedules by itself may take it as a hint.
         divided: Whether its layers are divided among all GPUs that the process sees. No part of an identity.
         quantization: How the backbone is stored, as ``TrainingSettings.quantization``; None for as ``dtype`` says.
+        endpoint: The server that answers; None where this process does.
     """
 
     dtype: str
@@ -47,6 +61,7 @@ class BackendOptions:
     batch_size: int
     quantization: str | None = None
     divided: bool = False
+    endpoint: Endpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +128,14 @@ class Checkpoint:
         tokenizer: Where the tokenizer is by which it is asked; None for that of the engine's backbone.
         trained: The same as a model of this process that was just trained, which spares a backend that can use it the
             loading. It answers as the directory does. It is neither copied nor compared.
+        served: Under which name a server has it; None where none is asked.
     """
 
     directory: Path | None
     backbone: Revision | None = None
     tokenizer: Revision | None = None
     trained: PeftModel | PlainModel | None = field(default=None, compare=False, repr=False)
+    served: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

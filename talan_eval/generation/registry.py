@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 BACKENDS: Final[Mapping[str, str]] = {
     "transformers": "talan_eval.generation.transformers_backend:TransformersBackend",
     "vllm": "talan_eval.generation.vllm_backend:VllmBackend",
+    "openai": "talan_eval.generation.openai_backend:OpenaiBackend",
 }
 """Where each backend's class is; its module is imported when it is made, because it loads a heavy library."""
 
 
 AUTO: Final = "auto"
 """As a name: what is fastest here."""
-BATCHES: Final[Mapping[str, int]] = {"vllm": 256}
+BATCHES: Final[Mapping[str, int]] = {"vllm": 256, "openai": 64}
 """Prompts at a time where none are asked for and a backend schedules them by itself; the backbone's otherwise."""
 
 

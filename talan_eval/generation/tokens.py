@@ -61,7 +61,15 @@ class Tokens:
 
     def said(self, tokens: Any) -> str:  # noqa: ANN401 - one id, several, or an array of them
         """Decode tokens; marks of thinking that are special tokens stay, or nobody could tell thinking from answer."""
-        text = str(self.tokenizer.decode(tokens, skip_special_tokens=not self._dropped))
+        return self.without_special(str(self.tokenizer.decode(tokens, skip_special_tokens=not self._dropped)))
+
+    @property
+    def has_marks(self) -> bool:
+        """Whether some special tokens mark thinking, so that special tokens must be decoded."""
+        return bool(self._dropped)
+
+    def without_special(self, text: str) -> str:
+        """Drop the special tokens of a decoded text that mark no thinking."""
         for token in self._dropped:
             text = text.replace(token, "")
         return text

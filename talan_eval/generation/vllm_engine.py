@@ -17,6 +17,7 @@ from talan_core.integrations.vllm.worker import is_expert
 from talan_core.merging import bf16_survival, merge, plain_tensors
 from talan_core.probe import Liveness, next_token
 from talan_eval.generation.backend import Answer, Likelihood, LogProbabilities
+from talan_eval.generation.probing import PROBE, TOLERANCE
 from talan_eval.generation.sampling import row_seed
 from talan_eval.generation.tokens import Tokens
 
@@ -29,14 +30,8 @@ if TYPE_CHECKING:
     from talan_core.backbones.load import Revision
     from talan_eval.generation.backend import BlockShape, Checkpoint, OwnSettings, Prompt, Sampling, State
 
-_PROBE: Final = (
-    "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May. How many clips did "
-    "Natalia sell altogether in April and May? Think step by step, and write the number at the end."
-)
 _LIKELY: Final = -7.0  # natural logarithm of the least probability that is compared
 _CPU: Final = torch.device("cpu")
-TOLERANCE: Final = {"float32": 1e-3, "bfloat16": 0.5}
-"""Largest difference of a log-probability to transformers in float32 that is rounding, by the engine's type."""
 _UNLIKE: Final = frozenset(
     {"_name_or_path", "architectures", "bos_token_id", "dtype", "eos_token_id", "pad_token_id", "transformers_version",
      "use_cache", "initializer_range", "attention_dropout"}
@@ -164,7 +159,7 @@ class VllmEngine:
         if checkpoint.backbone is not None:
             self._check_shape(model)
         shipped = model.generation_config
-        ids = torch.tensor([self._tokens.of_prompt(_PROBE)])
+        ids = torch.tensor([self._tokens.of_prompt(PROBE)])
         if checkpoint.directory is None:
             weights = plain_tensors(model)
             self._check_experts(weights, checkpoint)
@@ -205,7 +200,7 @@ class VllmEngine:
 
     def _compare(self, generator: VllmGenerator, held: _Held, checkpoint: Checkpoint) -> None:
         """Refuse to answer for a checkpoint whose probe is not reproduced."""
-        ids = self._tokens.of_prompt(_PROBE)
+        ids = self._tokens.of_prompt(PROBE)
         seen = {
             state: values for state, values in generator.states(ids).items() if state != "00" or len(held.states) == 1
         }

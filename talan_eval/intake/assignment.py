@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from talan_core.config import TalanConfig
     from talan_core.training_settings import TrainingSettings
     from talan_eval.experiment import TrainingSource
-    from talan_eval.generation.backend import Backend, BlockShape, Checkpoint
+    from talan_eval.generation.backend import Backend, BlockShape, Checkpoint, Endpoint
     from talan_eval.generation_settings import GenerationSettings
     from talan_eval.intake.training_names import TrainingNames
     from talan_eval.sandbox.tiers import Tier
@@ -80,6 +80,8 @@ class Assignment:
         eval_batch: Prompts answered at a time.
         device: torch device name, such as "cpu" or "cuda".
         arms: Canonical names of all arms.
+        served: By arm and seed, under which name a server has it; empty where this machine answers.
+        endpoint: That server.
         gpus: GPUs of one run, among whose memory the backbone's layers are divided where there are several.
         threads: CPU threads of one worker.
         save_every: Time between two states of a training that are written to disk, to go on from; None for none.
@@ -109,6 +111,8 @@ class Assignment:
     sandbox_tier: Tier | None
     stored: Mapping[tuple[str, int], StoredSource] = field(default_factory=dict)
     arms: tuple[str, ...] = ()
+    served: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    endpoint: Endpoint | None = None
 
     @property
     def generation(self) -> GenerationSettings:
@@ -128,7 +132,9 @@ class Assignment:
         from talan_eval.generation.registry import make_backend  # noqa: PLC0415 - as above
 
         recipe = self.training
-        options = BackendOptions(recipe.dtype, device, self.eval_batch, recipe.quantization, divided=self.gpus > 1)
+        options = BackendOptions(
+            recipe.dtype, device, self.eval_batch, recipe.quantization, divided=self.gpus > 1, endpoint=self.endpoint
+        )
         return make_backend(self.backend, options)
 
     @property

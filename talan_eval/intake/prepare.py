@@ -25,6 +25,7 @@ from talan_eval.intake.assignment import Assignment
 from talan_eval.intake.checked import Checked, check
 from talan_eval.intake.fit_stored import check_stored, fit_stored
 from talan_eval.intake.room import Room, check_room, tokens_of
+from talan_eval.intake.served_arms import endpoint_of, served_names
 from talan_eval.records.samples import LABELS
 from talan_eval.sandbox.tiers import SandboxUnavailableError, Tier, find_tier
 from talan_eval.tasks.task_sources import TaskSources
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from talan_core.backbones.load import Revision
     from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.experiment import TaskSpec, TrainingSource
+    from talan_eval.generation.backend import Endpoint
     from talan_eval.intake.checked import CheckedBackbone
     from talan_eval.intake.training_data import TrainingData
     from talan_eval.requests.compare import CompareRequest
@@ -97,7 +99,9 @@ def prepare(request: CompareRequest) -> Prepared:
     check_stored(stored, revisions[0], checked.generation, evaluated)
     specs = {name: benchmark.spec for name, benchmark in loaded.items()}
     found = {"train": learned.sources, "contaminated": contaminated, "stored": stored.arms}
-    experiment = _experiment(request, checked, revisions, specs, device).model_copy(update=found)
+    served = served_names(request.served, checked.arms.names, stored.sources, asked=request.backend == "openai")
+    endpoint = endpoint_of(request.base_url, served)
+    experiment = _experiment(request, checked, revisions, specs, endpoint, device).model_copy(update=found)
     tier = _sandbox_tier(request, [specs[name] for name in checked.tasks])
     _check_space(out := request.out or RESULTS / experiment.default_name)
     workers = _workers(request.workers, checked, device, gpus := _gpus(request, device))
@@ -124,6 +128,8 @@ def prepare(request: CompareRequest) -> Prepared:
             sandbox_tier=tier,
             stored=stored.sources,
             arms=checked.arms.names,
+            served=served,
+            endpoint=endpoint,
         )
         for one, revision in zip(checked.backbones, revisions, strict=True)
     )
@@ -268,8 +274,10 @@ def _check_slices(labels: Sequence[str], benchmarks: Sequence[Benchmark]) -> Non
             )
 
 
-def _answering(request: CompareRequest, one: CheckedBackbone, device: str) -> AnsweringIdentity:
-    options = BackendOptions(one.training.dtype, device, one.eval_batch, one.training.quantization)
+def _answering(
+    request: CompareRequest, one: CheckedBackbone, endpoint: Endpoint | None, device: str
+) -> AnsweringIdentity:
+    options = BackendOptions(one.training.dtype, device, one.eval_batch, one.training.quantization, endpoint=endpoint)
     backend = make_backend(request.backend, options)
     return AnsweringIdentity.here(GRADING_VERSION, backend.identity(), loss=request.loss)
 
@@ -279,6 +287,7 @@ def _experiment(
     checked: Checked,
     revisions: Sequence[Revision],
     specs: Mapping[str, TaskSpec],
+    endpoint: Endpoint | None,
     device: str,
 ) -> Experiment:
     backbones = tuple(
@@ -290,7 +299,7 @@ def _experiment(
             training_by_arm={arm: differences(recipe, one.training) for arm, recipe in one.recipes.items()},
             operating_point=one.spec.talan.to_dict(),
             eval_batch=one.eval_batch,
-            answering=_answering(request, one, device).versions(),
+            answering=_answering(request, one, endpoint, device).versions(),
         )
         for one, revision in zip(checked.backbones, revisions, strict=True)
     )

@@ -85,8 +85,16 @@ class CompareRequest(ContrastOptions, OutputOptions, StatisticsOptions):
     )
     backend: str = option(
         "transformers",
-        "What runs the model to answer: transformers, vllm, or auto, which is vllm on CUDA where it is installed. The "
-        "same for all arms.",
+        "What runs the model to answer: transformers, vllm, openai (a server, for stored arms and base), or auto (vllm "
+        "on CUDA where it is installed, else transformers). The same for all arms.",
+    )
+    base_url: str | None = option(
+        None, "Address of the server that --backend openai asks, such as http://127.0.0.1:8000/v1."
+    )
+    served: tuple[str, ...] = option(
+        (),
+        "ARM=MODEL: under which name the server has an arm, with {seed} in it where there is one for each seed; ARM "
+        "or ARM-{seed} when left out. Repeat it for several.",
     )
     loss: bool = option(
         default=True,
@@ -104,7 +112,9 @@ class CompareRequest(ContrastOptions, OutputOptions, StatisticsOptions):
     learning_rate: float | None = option(
         None, "Short for --recipe learning_rate=X, for all arms; the backbone's and the partner's when left out."
     )
-    eval_batch: int | None = option(None, "Prompts answered at a time; the backbone's when left out, 256 with vllm.")
+    eval_batch: int | None = option(
+        None, "Prompts answered at a time; the backbone's when left out, 256 with vllm, 64 with openai."
+    )
     train_tasks: str | None = option(
         None,
         "Benchmarks whose worked solutions adapters are trained on; those of --tasks when left out.",
