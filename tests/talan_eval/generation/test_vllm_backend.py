@@ -52,7 +52,7 @@ def test_it_says_and_scores_what_transformers_does(two, vllm):
 
 def test_a_checkpoint_that_is_not_reproduced_is_refused(two, vllm, monkeypatch):
     with vllm.start(two.revision, two.subject.shape) as engine:
-        monkeypatch.setattr(type(engine), "switch", lambda self, _: self._llm.reset_prefix_cache())
+        monkeypatch.setattr(type(engine), "switch", lambda self, _: self.llm.reset_prefix_cache())
         with (
             pytest.raises(UserError, match="with adapter and block, log-probabilities differ"),
             engine.open(two.subject.first),

@@ -19,6 +19,9 @@ from talan_core.arms import build, parse_arm
 from talan_core.backbones.load import load_model, load_tokenizer, locate
 from talan_core.backbones.names import find_backbone
 from talan_core.portable import make_portable
+from talan_eval.generation.backend import BackendOptions, Checkpoint, Endpoint, Prompt, Sampling
+from talan_eval.generation.openai_backend import OpenaiBackend
+from talan_eval.generation.transformers_backend import TransformersBackend
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]  # warnings of vLLM are not ours
 
@@ -123,3 +126,24 @@ def test_it_says_what_the_checkpoint_says_with_its_block_on(served, checkpoint):
         without = said()
     assert float((scores - said()).abs().max()) < 1e-4
     assert float((scores - without).abs().max()) > 0.1
+
+
+def test_the_backend_openai_has_the_answers_of_transformers_from_it(served, checkpoint):
+    address, model = served
+    revision = locate(find_backbone("micro"))
+    openai = OpenaiBackend(BackendOptions("float32", "cpu", 4, endpoint=Endpoint(address, (model,))))
+    assert openai.identity()["version"].startswith("vllm 0.")
+    openai.check(revision, (), ())
+    prompts = [Prompt(PROMPT), Prompt(PROMPT.replace("7", "12"))]
+    pairs = [(prompt, text) for prompt in prompts for text in (" 15", "no", "")]
+    settings = Sampling(max_tokens=24, stop=("\n\n",))
+    with openai.start(revision, None) as asked, asked.open(Checkpoint(checkpoint, served=model)) as seen:
+        said, scored = [*seen.generate(prompts, settings)], seen.loglikelihood(pairs)
+        drawn = [[*seen.generate(prompts, Sampling(max_tokens=12, temperature=1.0, seed=seed))] for seed in (1, 1, 2)]
+    with TransformersBackend(BackendOptions("float32", "cpu", 4)).start(revision, None) as plain:
+        with plain.open(Checkpoint(checkpoint)) as expected:
+            assert said == [*expected.generate(prompts, settings)]
+            for one, other in zip(scored, expected.loglikelihood(pairs), strict=True):
+                assert one.log_probability == pytest.approx(other.log_probability, abs=1e-3)
+                assert (one.tokens, one.greedy) == (other.tokens, other.greedy)
+    assert drawn[0] == drawn[1] != drawn[2]
