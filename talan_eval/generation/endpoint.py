@@ -59,7 +59,7 @@ class Completion:
     scored: Scored | None
 
 
-class Server:
+class CompletionServer:
     """A server.
 
     Args:

@@ -24,7 +24,7 @@ from talan_core.errors import UserError
 from talan_core.partners.plain import Base
 from talan_core.probe import Liveness, liveness, next_token
 from talan_eval.generation.backend import Answer, Likelihood, LogProbabilities
-from talan_eval.generation.endpoint import Server
+from talan_eval.generation.endpoint import CompletionServer
 from talan_eval.generation.probing import PROBE, TOLERANCE
 from talan_eval.generation.sampling import row_seed
 from talan_eval.generation.tokens import Tokens
@@ -63,7 +63,7 @@ class OpenaiBackend:
             )
         self._options = options
         self._endpoint = options.endpoint
-        self._server = Server(options.endpoint.base_url)
+        self._server = CompletionServer(options.endpoint.base_url)
 
     @cached_property
     def _models(self) -> dict[str, Mapping[str, Any]]:
@@ -115,7 +115,11 @@ class OpenaiEngine:
     """
 
     def __init__(
-        self, server: Server, models: Mapping[str, Mapping[str, Any]], backbone: Revision, options: BackendOptions
+        self,
+        server: CompletionServer,
+        models: Mapping[str, Mapping[str, Any]],
+        backbone: Revision,
+        options: BackendOptions,
     ) -> None:
         self._server = server
         self._models = models
@@ -143,16 +147,16 @@ class OpenaiEngine:
         says = self._models.get(checkpoint.served, {}).get("max_model_len")
         own = int(resolve_max_length(model.config, tokens.tokenizer))
         length = min(own, says) if isinstance(says, int) else own
-        asked = _Asked(self._server, checkpoint.served, self._options.batch_size)
+        asked = _ServedModel(self._server, checkpoint.served, self._options.batch_size)
         generator = OpenaiGenerator(asked, model, tokens, length)
         generator.compare(checkpoint)
         yield generator
 
 
-class _Asked:
+class _ServedModel:
     """A model of a server, asked many things at a time."""
 
-    def __init__(self, server: Server, model: str, at_a_time: int) -> None:
+    def __init__(self, server: CompletionServer, model: str, at_a_time: int) -> None:
         self.server, self.model, self._at_a_time = server, model, at_a_time
 
     def all(self, prompts: Sequence[Sequence[int]], options: Sequence[Mapping[str, Any]]) -> list[Any]:
@@ -172,7 +176,7 @@ class OpenaiGenerator:
     """
 
     def __init__(
-        self, asked: _Asked, files: PeftModel | PlainModel | PreTrainedModel, tokens: Tokens, max_length: int
+        self, asked: _ServedModel, files: PeftModel | PlainModel | PreTrainedModel, tokens: Tokens, max_length: int
     ) -> None:
         self._asked = asked
         self._files = files

@@ -13,7 +13,7 @@ import talan_core
 from talan_core.backbones.load import load_model, load_tokenizer
 from talan_core.checkpoint import has_block
 from talan_core.errors import UserError
-from talan_core.integrations.vllm.worker import is_expert
+from talan_core.integrations.vllm.live_engine import is_expert
 from talan_core.merging import bf16_survival, merge, plain_tensors
 from talan_core.probe import Liveness, next_token
 from talan_eval.generation.backend import Answer, Likelihood, LogProbabilities

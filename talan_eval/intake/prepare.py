@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.experiment import TaskSpec, TrainingSource
     from talan_eval.generation.backend import Endpoint
+    from talan_eval.intake.assignment import StoredSource
     from talan_eval.intake.checked import CheckedBackbone
     from talan_eval.intake.training_data import TrainingData
     from talan_eval.requests.compare import CompareRequest
@@ -105,37 +106,60 @@ def prepare(request: CompareRequest) -> Prepared:
     tier = _sandbox_tier(request, [specs[name] for name in checked.tasks])
     _check_space(out := request.out or RESULTS / experiment.default_name)
     workers = _workers(request.workers, checked, device, gpus := _gpus(request, device))
+    common = _Common(out, learned.sources, sources, device, gpus, workers, tier, stored.sources, served, endpoint)
     assignments = tuple(
-        Assignment(
-            backbone=one.spec.name,
-            directory=out,
-            revision=revision,
-            training=one.training,
-            recipes=one.recipes,
-            operating_point=one.spec.talan,
-            tasks=checked.tasks,
-            training_names=checked.training,
-            train=learned.sources,
-            sources=sources,
-            limit=request.limit,
-            backend=request.backend,
-            loss=request.loss,
-            eval_batch=one.eval_batch,
-            device=device,
-            gpus=gpus,
-            threads=one.spec.threads or max(1, _cores() // workers),
-            save_every=_save_every(request.save_minutes),
-            sandbox_tier=tier,
-            stored=stored.sources,
-            arms=checked.arms.names,
-            served=served,
-            endpoint=endpoint,
-        )
+        _assignment(request, checked, one, revision, common)
         for one, revision in zip(checked.backbones, revisions, strict=True)
     )
     refuse(mistakes_of(*(partial(_check_backend, one) for one in assignments)))
     check_room(assignments, checked.arms.unstored, Room.here(device, workers, gpus), tokens := _tokens(evaluated))
     return Prepared(experiment, assignments, workers, request.retries, checked.statistics, tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class _Common:
+    """What was found out for all backbones; the fields are those of :class:`Assignment`."""
+
+    directory: Path
+    train: tuple[TrainingSource, ...]
+    sources: TaskSources
+    device: str
+    gpus: int
+    workers: int
+    sandbox_tier: Tier | None
+    stored: Mapping[tuple[str, int], StoredSource]
+    served: Mapping[tuple[str, int], str]
+    endpoint: Endpoint | None
+
+
+def _assignment(
+    request: CompareRequest, checked: Checked, one: CheckedBackbone, revision: Revision, common: _Common
+) -> Assignment:
+    return Assignment(
+        backbone=one.spec.name,
+        directory=common.directory,
+        revision=revision,
+        training=one.training,
+        recipes=one.recipes,
+        operating_point=one.spec.talan,
+        tasks=checked.tasks,
+        training_names=checked.training,
+        train=common.train,
+        sources=common.sources,
+        limit=request.limit,
+        backend=request.backend,
+        loss=request.loss,
+        eval_batch=one.eval_batch,
+        device=common.device,
+        gpus=common.gpus,
+        threads=one.spec.threads or max(1, _cores() // common.workers),
+        save_every=_save_every(request.save_minutes),
+        sandbox_tier=common.sandbox_tier,
+        stored=common.stored,
+        arms=checked.arms.names,
+        served=common.served,
+        endpoint=common.endpoint,
+    )
 
 
 def _in_batches(checked: Checked, request: CompareRequest) -> Checked:

@@ -1,7 +1,7 @@
 """TALAN inside vLLM: an installation beside vLLM is all it takes, vLLM finds `register` by its entry point.
 
 Which architectures there are is `ARCHITECTURES`; `models` holds the classes, `paged_block` the block on vLLM's paged
-cache, `worker` what a live engine is told, `serving` the directory that `vllm serve` takes.
+cache, `live_engine` what a running one is told, `serving` the directory that `vllm serve` takes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ARCHITECTURES: Final[Mapping[str, str]] = {
 CONFIG_KEY: Final = "talan"
 """Key of config.json, or of vLLM's `hf_overrides`, that says which block there is; see `models.BlockSource`."""
 
-WORKER_EXTENSION: Final = "talan_core.integrations.vllm.worker.TalanWorker"
+WORKER_EXTENSION: Final = "talan_core.integrations.vllm.live_engine.TalanWorker"
 """What vLLM's `worker_extension_cls` takes, for engines in which blocks are changed."""
 
 

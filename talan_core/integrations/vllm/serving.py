@@ -64,7 +64,7 @@ def write_for_vllm(checkpoint: Path, target: Path, *, dtype: str | None = None) 
     checkpoint = local_directory(checkpoint)
     record = read_record(checkpoint) if has_block(checkpoint) else None
     arm = load(checkpoint, dtype=torch.float32)
-    place = _Place.of(arm.get_base_model())
+    place = _BackboneFiles.of(arm.get_base_model())
     if record is not None:
         _check_architecture(arm.get_base_model())
     kind = dtype or (None if record is None else record.dtype) or "bfloat16"
@@ -84,14 +84,14 @@ def write_for_vllm(checkpoint: Path, target: Path, *, dtype: str | None = None) 
 
 
 @dataclass(frozen=True)
-class _Place:
+class _BackboneFiles:
     """Where a backbone was loaded from."""
 
     name: str
     revision: str | None
 
     @classmethod
-    def of(cls, backbone: PreTrainedModel) -> _Place:
+    def of(cls, backbone: PreTrainedModel) -> _BackboneFiles:
         return cls(backbone.name_or_path, getattr(backbone.config, "_commit_hash", None))
 
     def model(self) -> PreTrainedModel:

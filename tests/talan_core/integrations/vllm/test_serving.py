@@ -140,10 +140,10 @@ def test_the_backend_openai_has_the_answers_of_transformers_from_it(served, chec
     with openai.start(revision, None) as asked, asked.open(Checkpoint(checkpoint, served=model)) as seen:
         said, scored = [*seen.generate(prompts, settings)], seen.loglikelihood(pairs)
         drawn = [[*seen.generate(prompts, Sampling(max_tokens=12, temperature=1.0, seed=seed))] for seed in (1, 1, 2)]
-    with TransformersBackend(BackendOptions("float32", "cpu", 4)).start(revision, None) as plain:
-        with plain.open(Checkpoint(checkpoint)) as expected:
-            assert said == [*expected.generate(prompts, settings)]
-            for one, other in zip(scored, expected.loglikelihood(pairs), strict=True):
-                assert one.log_probability == pytest.approx(other.log_probability, abs=1e-3)
-                assert (one.tokens, one.greedy) == (other.tokens, other.greedy)
+    backend = TransformersBackend(BackendOptions("float32", "cpu", 4))
+    with backend.start(revision, None) as plain, plain.open(Checkpoint(checkpoint)) as expected:
+        assert said == [*expected.generate(prompts, settings)]
+        for one, other in zip(scored, expected.loglikelihood(pairs), strict=True):
+            assert one.log_probability == pytest.approx(other.log_probability, abs=1e-3)
+            assert (one.tokens, one.greedy) == (other.tokens, other.greedy)
     assert drawn[0] == drawn[1] != drawn[2]
