@@ -5,7 +5,7 @@
 One checkpoint of talan+lora, whose block writes something, answers the same prompts greedily in three ways, on one
 thread. Repetitions alternate between the ways, and the best of each counts, in processor time: other work on the
 machine can only slow one down. Tokens are those of the answers. Equal answers are counted between transformers and
-vLLM.
+vLLM, and how far the log-probabilities of the answers are apart.
 """
 
 from __future__ import annotations
@@ -112,6 +112,11 @@ def main() -> None:
                 for way in ways.values():
                     engine.forget()  # type: ignore[attr-defined] # of vLLM's engine: no prompt is in its cache
                     way.run()
+            pairs = [(one, text) for one, text in zip(prompts, ways["transformers"].texts, strict=True) if text]
+            apart = [
+                abs(one.log_probability - other.log_probability) / one.tokens
+                for one, other in zip(slow.loglikelihood(pairs), quick.loglikelihood(pairs), strict=True)
+            ]
     print(
         f"{args.backbone}, {args.task}, {args.dtype}, {len(prompts)} prompts, up to {args.max_tokens} tokens, {ARM}\n"
     )
@@ -124,6 +129,9 @@ def main() -> None:
         print(f"| {name} | {_tokens(way, tokenizer)} | {way.best:.1f} | {rate[name]:.0f} | {ratio:.2f} |")
     same = sum(one == other for one, other in zip(usual.texts, ways["vllm"].texts, strict=True))
     print(f"\n{same} of {len(prompts)} answers are equal between transformers and vllm.")
+    print(
+        f"Log-probabilities of an answer differ by {sum(apart) / len(apart):.1e} a token, by {max(apart):.1e} at most."
+    )
 
 
 def _tokens(way: Way, tokenizer: Any) -> int:  # noqa: ANN401 - transformers' type
