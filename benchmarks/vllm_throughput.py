@@ -129,9 +129,8 @@ def main() -> None:
         print(f"| {name} | {_tokens(way, tokenizer)} | {way.best:.1f} | {rate[name]:.0f} | {ratio:.2f} |")
     same = sum(one == other for one, other in zip(usual.texts, ways["vllm"].texts, strict=True))
     print(f"\n{same} of {len(prompts)} answers are equal between transformers and vllm.")
-    print(
-        f"Log-probabilities of an answer differ by {sum(apart) / len(apart):.1e} a token, by {max(apart):.1e} at most."
-    )
+    mean = sum(apart) / len(apart)
+    print(f"Log-probabilities of the answers differ by {mean:.1e} a token on average, by {max(apart):.1e} at most.")
 
 
 def _tokens(way: Way, tokenizer: Any) -> int:  # noqa: ANN401 - transformers' type

@@ -181,6 +181,7 @@ class OpenaiGenerator:
         self._asked = asked
         self._files = files
         self._tokens = tokens
+        self._ends = list(tokens.end_tokens(self._backbone.generation_config))
         self.max_length = max_length
 
     @property
@@ -206,7 +207,7 @@ class OpenaiGenerator:
         options: dict[str, Any] = {
             "max_tokens": settings.max_tokens,
             "temperature": settings.temperature,
-            "stop_token_ids": list(self.own_settings.end_tokens),
+            "stop_token_ids": self._ends,
             "skip_special_tokens": not self._tokens.has_marks,
         }
         if settings.temperature > 0:

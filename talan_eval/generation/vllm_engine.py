@@ -238,6 +238,7 @@ class VllmGenerator:
         self._checkpoint = checkpoint
         self._held = held
         self._tokens = tokens
+        self._ends = list(tokens.end_tokens(held.shipped))
         self._stops_inside = stops_inside
 
     @property
@@ -272,7 +273,7 @@ class VllmGenerator:
             seed=row_seed(prompt, settings.seed, settings.sample) if drawn else None,
             max_tokens=settings.max_tokens,
             stop=[text for text in settings.stop if text] if stops else None,
-            stop_token_ids=list(self.own_settings.end_tokens),
+            stop_token_ids=self._ends,
             ignore_eos=True,  # the tokens above are all at which an answer ends
             detokenize=stops,
         )
