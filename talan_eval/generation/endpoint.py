@@ -160,7 +160,7 @@ def _scored(said: Any) -> Scored | None:  # noqa: ANN401 - JSON
         steps = said["content"]
         tops = tuple({one["token"]: float(one["logprob"]) for one in step.get("top_logprobs", ())} for step in steps)
         return Scored(tuple(float(step["logprob"]) for step in steps), tops)
-    own, tops = said.get("token_logprobs"), said.get("top_logprobs")
-    if not isinstance(own, list) or not isinstance(tops, list):
+    own, likeliest = said.get("token_logprobs"), said.get("top_logprobs")
+    if not isinstance(own, list) or not isinstance(likeliest, list):
         return None
-    return Scored(tuple(None if one is None else float(one) for one in own), tuple(one or {} for one in tops))
+    return Scored(tuple(None if one is None else float(one) for one in own), tuple(one or {} for one in likeliest))

@@ -149,7 +149,7 @@ def memory_attention(config: TalanConfig, vllm_config: VllmConfig, prefix: str) 
         prefix: Its name in the model, which holds the number of the decoder layer and no other.
 
     Raises:
-        ValueError: Its heads are larger than vLLM's.
+        ValueError: Its heads are larger than vLLM's, or the cache forgets.
     """
     if config.d_mem is None:
         raise ValueError("a memory needs a resolved configuration")
@@ -157,6 +157,8 @@ def memory_attention(config: TalanConfig, vllm_config: VllmConfig, prefix: str) 
     filled = next((known for known in HEAD_SIZES if known >= size), None)
     if filled is None:
         raise ValueError(f"heads of {size} numbers are larger than vLLM's largest, {HEAD_SIZES[-1]}")
+    if vllm_config.cache_config.sliding_window is not None:
+        raise ValueError("the memory is over all earlier tokens, and vLLM's cache for this model is a sliding window")
     return Attention(
         config.heads * config.slots,
         filled,
