@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -112,7 +112,7 @@ class BlockShape:
         """Return a configuration with this shape; whatever else it says changes no value that a block computes."""
         from talan_core.config import TalanConfig  # noqa: PLC0415 - a heavy import for those who only name a shape
 
-        shape = {
+        shape: dict[str, Any] = {
             name: value for name, value in dataclasses.asdict(self).items() if name != "noise" and value is not None
         }
         return TalanConfig(**shape, **({"scope": "frozen", "noise": 1.0} if self.noise else {}))

@@ -167,7 +167,7 @@ class VllmEngine:
         if checkpoint.directory is None:
             weights = plain_tensors(model)
             self._check_experts(weights, checkpoint)
-            return _Held(weights, _states(next_token(model, ids)), shipped, None)  # type: ignore[arg-type] # typed too widely
+            return _Held(weights, _states(next_token(model, ids)), shipped, None)
         arm = talan_core.load(checkpoint.directory, model).eval()
         states = _states(next_token(arm, ids))
         weights = plain_tensors(merge(arm))
@@ -175,7 +175,7 @@ class VllmEngine:
         if self._dtype == "bfloat16":
             survival = bf16_survival(weights, plain_tensors(load_model(where, "float32", _CPU)))
         self._check_experts(weights, checkpoint)
-        return _Held(weights, states, shipped, survival)  # type: ignore[arg-type] # as above
+        return _Held(weights, states, shipped, survival)
 
     def _check_shape(self, model: PreTrainedModel) -> None:
         """Refuse a model that does not have the shape of the engine's backbone."""

@@ -72,7 +72,7 @@ class TalanMixin:
     def __init__(self, *, vllm_config: VllmConfig, prefix: str = "", **options: Any) -> None:  # noqa: ANN401 - vLLM's signature
         if vllm_config.parallel_config.pipeline_parallel_size > 1:
             raise UserError("TALAN in vLLM has no pipeline parallelism.", "Leave --pipeline-parallel-size out.")
-        super().__init__(vllm_config=vllm_config, prefix=prefix, **options)
+        super().__init__(vllm_config=vllm_config, prefix=prefix, **options)  # type: ignore[call-arg] # of vLLM's model
         source = BlockSource.of(vllm_config.model_config)
         number = int(source.config.layer)
         decoder: Any = self.model  # type: ignore[attr-defined] # of vLLM's model

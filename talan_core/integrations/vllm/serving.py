@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -64,9 +64,10 @@ def write_for_vllm(checkpoint: Path, target: Path, *, dtype: str | None = None) 
     checkpoint = local_directory(checkpoint)
     record = read_record(checkpoint) if has_block(checkpoint) else None
     arm = load(checkpoint, dtype=torch.float32)
-    place = _BackboneFiles.of(arm.get_base_model())
+    backbone = cast("PreTrainedModel", arm.get_base_model())
+    place = _BackboneFiles.of(backbone)
     if record is not None:
-        _check_architecture(arm.get_base_model())
+        _check_architecture(backbone)
     kind = dtype or (None if record is None else record.dtype) or "bfloat16"
     merged = merge(arm)
     survival = bf16_survival(plain_tensors(merged), plain_tensors(place.model())) if kind == "bfloat16" else None
@@ -92,7 +93,7 @@ class _BackboneFiles:
 
     @classmethod
     def of(cls, backbone: PreTrainedModel) -> _BackboneFiles:
-        return cls(backbone.name_or_path, getattr(backbone.config, "_commit_hash", None))
+        return cls(str(backbone.name_or_path), getattr(backbone.config, "_commit_hash", None))
 
     def model(self) -> PreTrainedModel:
         found: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
