@@ -115,7 +115,9 @@ class BlockShape:
         shape: dict[str, Any] = {
             name: value for name, value in dataclasses.asdict(self).items() if name != "noise" and value is not None
         }
-        return TalanConfig(**shape, **({"scope": "frozen", "noise": 1.0} if self.noise else {}))
+        if self.noise:
+            shape |= {"scope": "frozen", "noise": 1.0}
+        return TalanConfig(**shape)
 
 
 @dataclass(frozen=True, slots=True)
