@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: install compare test fuzz licences sbom test-slow test-browser test-latex test-trl coverage dist gate gate-result lint docs schema clean
+.PHONY: install compare test fuzz licences sbom test-slow test-browser test-latex test-trl install-vllm test-vllm coverage dist gate gate-result lint docs schema clean
 
 install: $(STAMP)
 
@@ -68,6 +68,21 @@ test-trl:
 	build/trl/bin/pip install --quiet --constraint constraints.txt torch
 	build/trl/bin/pip install --quiet --constraint constraints.txt --editable '.[train]' pytest trl==1.16.0
 	build/trl/bin/python -m pytest -m trl tests/talan_core/integrations
+
+# vLLM in an environment of its own, from a complete list and without a resolver: it takes other versions of transformers and
+# fastapi than constraints.txt. torch has to be a build for CPUs; where the index offers none, install it from PyTorch's first.
+VLLM := build/vllm
+
+install-vllm: $(VLLM)/installed
+
+$(VLLM)/installed: pyproject.toml constraints-vllm.txt
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/pip install --quiet --no-deps --requirement constraints-vllm.txt
+	$(VLLM)/bin/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $(VLLM)/installed
+
+test-vllm: $(VLLM)/installed
+	$(VLLM)/bin/python -m pytest -m vllm
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

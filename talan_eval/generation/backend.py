@@ -8,11 +8,12 @@ that one keeps these promises.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -30,6 +31,19 @@ State = Literal["11", "10", "00"]
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A server that has models already.
+
+    Attributes:
+        base_url: Its address up to "/v1", without a slash at the end.
+        models: Under which names it has the checkpoints that are asked, ascending.
+    """
+
+    base_url: str
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BackendOptions:
     """What every backend is made from.
 
@@ -39,6 +53,7 @@ class BackendOptions:
         batch_size: Most sequences in one pass. A backend that schedules by itself may take it as a hint.
         divided: Whether its layers are divided among all GPUs that the process sees. No part of an identity.
         quantization: How the backbone is stored, as ``TrainingSettings.quantization``; None for as ``dtype`` says.
+        endpoint: The server that answers; None where this process does.
     """
 
     dtype: str
@@ -46,6 +61,7 @@ class BackendOptions:
     batch_size: int
     quantization: str | None = None
     divided: bool = False
+    endpoint: Endpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +78,7 @@ class BlockShape:
         components: Components of the mixer.
         write: How the write is scaled.
         stream: In which type it is added.
+        noise: Whether it is the noise control, whose numbers are others.
     """
 
     layer: int | float
@@ -73,6 +90,7 @@ class BlockShape:
     components: int | None
     write: str = "plain"
     stream: str = "native"
+    noise: bool = False
 
     @classmethod
     def of(cls, config: TalanConfig) -> BlockShape:
@@ -87,7 +105,19 @@ class BlockShape:
             components=config.components,
             write=config.write,
             stream=config.stream,
+            noise=config.noise is not None,
         )
+
+    def config(self) -> TalanConfig:
+        """Return a configuration with this shape; whatever else it says changes no value that a block computes."""
+        from talan_core.config import TalanConfig  # noqa: PLC0415 - a heavy import for those who only name a shape
+
+        shape: dict[str, Any] = {
+            name: value for name, value in dataclasses.asdict(self).items() if name != "noise" and value is not None
+        }
+        if self.noise:
+            shape |= {"scope": "frozen", "noise": 1.0}
+        return TalanConfig(**shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +130,14 @@ class Checkpoint:
         tokenizer: Where the tokenizer is by which it is asked; None for that of the engine's backbone.
         trained: The same as a model of this process that was just trained, which spares a backend that can use it the
             loading. It answers as the directory does. It is neither copied nor compared.
+        served: Under which name a server has it; None where none is asked.
     """
 
     directory: Path | None
     backbone: Revision | None = None
     tokenizer: Revision | None = None
     trained: PeftModel | PlainModel | None = field(default=None, compare=False, repr=False)
+    served: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +280,10 @@ class Generator(Protocol):
 class Engine(Protocol):
     """A backbone in memory, ready for checkpoints of one block shape."""
 
+    def takes(self, shape: BlockShape | None) -> bool:
+        """Say whether checkpoints with blocks of this shape, or without blocks, can be opened in it."""
+        ...
+
     def open(self, checkpoint: Checkpoint) -> AbstractContextManager[Generator]:
         """Open a checkpoint; one at a time. Nothing of it is left for the next."""
         ...
@@ -260,6 +296,19 @@ class Backend(Protocol):
         """Return what of the backend can change an answer: at least "name", "version", "dtype" and "attention".
 
         Part of an evaluation's identity, never of a training's.
+        """
+        ...
+
+    def check(self, backbone: Revision, shapes: Collection[BlockShape], partners: Collection[str]) -> None:
+        """Refuse what it cannot answer with, before anything is trained; reads configurations, no weights.
+
+        Args:
+            backbone: Where the weights are.
+            shapes: Of the blocks that arms carry.
+            partners: What arms are trained with, by the names of :data:`talan_core.partners.PARTNERS`.
+
+        Raises:
+            UserError: It has no such block on this backbone, or cannot carry such a partner.
         """
         ...
 

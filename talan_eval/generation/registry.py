@@ -6,6 +6,7 @@ One of another package is an entry point; see :mod:`talan_core.extensions`.
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, cast
 
 from talan_core.errors import unknown_name
@@ -22,10 +23,25 @@ BACKENDS: Final[Extended[_Place]] = Extended(
     "talan_eval.backends",
     {
         "transformers": "talan_eval.generation.transformers_backend:TransformersBackend",
+        "vllm": "talan_eval.generation.vllm_backend:VllmBackend",
+        "openai": "talan_eval.generation.openai_backend:OpenaiBackend",
     },
     lambda _, found: "" if callable(found) else "it cannot be called with BackendOptions",
 )
 """Where each backend's class is; its module is imported when it is made, because it loads a heavy library."""
+
+
+AUTO: Final = "auto"
+"""As a name: what is fastest here."""
+BATCHES: Final[Mapping[str, int]] = {"vllm": 256, "openai": 64}
+"""Prompts at a time where none are asked for and a backend schedules them by itself; the backbone's otherwise."""
+
+
+def choose_backend(name: str, device: str) -> str:
+    """Return the name of a backend: as typed, and for "auto" vLLM on CUDA where it is installed, else transformers."""
+    if name != AUTO:
+        return name
+    return "vllm" if device == "cuda" and find_spec("vllm") is not None else "transformers"
 
 
 def check_backend_name(name: str, known: Mapping[str, _Place] = BACKENDS) -> str:
@@ -34,8 +50,8 @@ def check_backend_name(name: str, known: Mapping[str, _Place] = BACKENDS) -> str
     Raises:
         UserError: There is none of that name.
     """
-    if name not in known:
-        raise unknown_name("backend", name, known)
+    if name not in known and name != AUTO:
+        raise unknown_name("backend", name, [*known, AUTO])
     return name
 
 

@@ -17,31 +17,26 @@ from talan_core.backbones.load import load_model, load_tokenizer
 from talan_core.errors import UserError
 from talan_core.probe import Liveness, liveness, next_token
 from talan_core.training.data import collate
-from talan_core.training.encoding import EncodedExample, answer_ends
-from talan_core.training.rendering import pad_token, prompt_ids
-from talan_eval.generation.backend import Answer, Likelihood, LogProbabilities, OwnSettings
+from talan_core.training.rendering import pad_token
+from talan_eval.generation.backend import Answer, Likelihood, LogProbabilities
 from talan_eval.generation.batches import cut
-from talan_eval.generation.prompts import has_thinking_switch
 from talan_eval.generation.sampling import SampleDraw
-from talan_eval.grading.thinking import cut_at_stops, mark_tokens, mentions_thinking, opens_thinking
+from talan_eval.generation.tokens import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from talan_core.backbones.load import Revision
     from talan_core.plain import PlainModel
-    from talan_eval.generation.backend import BackendOptions, BlockShape, Checkpoint, Prompt, Sampling
+    from talan_core.training.encoding import EncodedExample
+    from talan_eval.generation.backend import BackendOptions, BlockShape, Checkpoint, OwnSettings, Prompt, Sampling
 
 
 _SCORED_ON_CPU: Final = 16
 """Sequences that a CPU scores in one pass; more of them leave its caches, and the pass takes longer for each."""
-_NO_SETTINGS: Final = frozenset(
-    {"bos_token_id", "eos_token_id", "pad_token_id", "_from_model_config", "transformers_version"}
-)
-"""What stands among a model's generation settings and is used, or is none."""
 
 
 class TransformersBackend:
@@ -68,6 +63,9 @@ class TransformersBackend:
             **stored,
         }
 
+    def check(self, backbone: Revision, shapes: Collection[BlockShape], partners: Collection[str]) -> None:
+        """Refuse nothing: what is trained with transformers can be asked with it."""
+
     @contextlib.contextmanager
     def start(self, backbone: Revision, shape: BlockShape | None) -> Iterator[TransformersEngine]:
         """Start an engine; it holds the tokenizer alone, and takes blocks of any shape."""
@@ -89,6 +87,11 @@ class TransformersEngine:
     def __init__(self, backbone: Revision, options: BackendOptions) -> None:
         self._backbone = backbone
         self._options = options
+
+    def takes(self, shape: BlockShape | None) -> bool:
+        """Say that any checkpoint can be opened."""
+        del shape
+        return True
 
     @cached_property
     def _tokenizer(self) -> PreTrainedTokenizerBase:
@@ -136,7 +139,8 @@ class TransformersGenerator:
         self._model = model
         self._tokenizer = tokenizer
         self._batch_size = batch_size
-        self._lm = _DrawingLM(model, tokenizer, batch_size)
+        self._tokens = Tokens(tokenizer)
+        self._lm = _DrawingLM(model, self._tokens, batch_size)
 
     @property
     def max_length(self) -> int:
@@ -146,9 +150,7 @@ class TransformersGenerator:
     @property
     def own_settings(self) -> OwnSettings:
         """What is used of the model's own generation settings: token ids, and nothing else."""
-        shipped = self._lm.shipped_settings.to_diff_dict()
-        ignored = {name: _plain(value) for name, value in shipped.items() if name not in _NO_SETTINGS}
-        return OwnSettings(self._lm.end_tokens, ignored)
+        return self._tokens.own_settings(self._lm.shipped_settings)
 
     def generate(self, prompts: Sequence[Prompt], settings: Sampling) -> Iterator[Answer]:
         """Answer each prompt once; see ``talan_eval.generation.backend.Generator``.
@@ -165,7 +167,7 @@ class TransformersGenerator:
         Sequences are padded on the right, as in training, and the longest go first. Log-softmax and sum are in float32,
         whatever the model's type.
         """
-        encoded = [self._encode(prompt, text) for prompt, text in pairs]
+        encoded = [self._tokens.of_pair(prompt.text, text) for prompt, text in pairs]
         lengths = [len(sequence.input_ids) for sequence in encoded]
         if max(lengths, default=0) > self.max_length:
             raise UserError(
@@ -196,18 +198,7 @@ class TransformersGenerator:
         return liveness(cast("PeftModel", self._model), self._ids(prompt))
 
     def _ids(self, prompt: Prompt) -> torch.Tensor:
-        return torch.tensor([self._lm.tok_encode(prompt.text)])
-
-    def _encode(self, prompt: Prompt, text: str) -> EncodedExample:
-        """Put the continuation's tokens after those of the prompt, also where one token would span the border."""
-        prefix = list(self._lm.tok_encode(prompt.text))
-        if not prefix:
-            start = [self._lm.prefix_token_id]
-            return EncodedExample((*start, *self._tokenizer.encode(text, add_special_tokens=False)), len(start))
-        whole = list(self._lm.tok_encode(prompt.text + text))
-        if whole[: len(prefix)] != prefix:
-            whole = prefix + list(self._tokenizer.encode(text, add_special_tokens=False))
-        return EncodedExample(tuple(whole), len(prefix))
+        return torch.tensor([self._tokens.of_prompt(prompt.text)])
 
     def _score(self, sequences: Sequence[EncodedExample]) -> list[Likelihood]:
         batch = collate(sequences, pad_token(self._tokenizer))
@@ -224,47 +215,32 @@ class TransformersGenerator:
         return scores
 
 
-def _plain(value: object) -> float | int | bool | str | None:
-    return value if isinstance(value, float | int | bool | str | None) else str(value)
-
-
 class _DrawingLM(HFLM):  # type: ignore[misc]  # lm-eval publishes no types
     """lm-eval's Hugging Face model, which draws with random numbers that belong to the prompt."""
 
-    def __init__(self, model: Any, tokenizer: Any, batch_size: int) -> None:  # noqa: ANN401 - lm-eval's types
-        super().__init__(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
+    def __init__(self, model: Any, tokens: Tokens, batch_size: int) -> None:  # noqa: ANN401 - any model of transformers
+        super().__init__(pretrained=model, tokenizer=tokens.tokenizer, batch_size=batch_size)
+        self._tokens = tokens
         self._settings: Sampling | None = None
         self._prompts: tuple[str, ...] = ()
-        self._thinks_unasked = not has_thinking_switch(tokenizer) and mentions_thinking(str(tokenizer.chat_template))
-        special = tuple(str(token) for token in tokenizer.all_special_tokens)
-        marks = mark_tokens(special)
-        self._dropped = tuple(token for token in special if token not in marks) if marks else ()
 
     def answers(self, prompts: Sequence[str], settings: Sampling) -> list[str]:
         """Answer prompts once, in order, each answer cut at the first stop string outside its thinking."""
         self._settings = settings
-        opened = [settings.thinking or opens_thinking(text) for text in prompts]
         # lm-eval's stop strings end the thinking, too; without them a model goes on to its end-of-turn token
-        free = any(opened) or (settings.chat_template and self._thinks_unasked)
+        free = any(self._tokens.is_free(text, settings) for text in prompts)
         options = {"until": [] if free else list(settings.stop), "max_gen_toks": settings.max_tokens}
         options |= {"do_sample": False, "temperature": 0.0}  # drawing is a matter of the logits, see SampleDraw
         said: list[str] = self.generate_until([_Request((text, options)) for text in prompts], disable_tqdm=True)
-        if not free:
-            return said
-        return [cut_at_stops(text, settings.stop, opened=begins) for text, begins in zip(said, opened, strict=True)]
+        return [self._tokens.cut(text, prompt, settings) for text, prompt in zip(said, prompts, strict=True)]
 
     def tok_decode(self, tokens: Any, skip_special_tokens: bool = True) -> str:  # noqa: ANN401, FBT001, FBT002 - lm-eval's signature
-        """Decode tokens; marks of thinking that are special tokens stay, or nobody could tell thinking from answer."""
-        if not skip_special_tokens or not self._dropped:
-            return str(super().tok_decode(tokens, skip_special_tokens))
-        text = str(super().tok_decode(tokens, skip_special_tokens=False))
-        for token in self._dropped:
-            text = text.replace(token, "")
-        return text
+        """Decode tokens; see `Tokens.said`."""
+        return self._tokens.said(tokens) if skip_special_tokens else str(super().tok_decode(tokens, False))  # noqa: FBT003 - as above
 
     def tok_encode(self, string: str, *_: Any, left_truncate_len: int | None = None, **__: Any) -> list[int]:  # noqa: ANN401 - lm-eval's signature
         """Encode a prompt as training does; lm-eval would let the tokenizer add to what a chat template wrote."""
-        ids = prompt_ids(self.tokenizer, string)
+        ids = self._tokens.of_prompt(string)
         return ids if left_truncate_len is None else ids[-left_truncate_len:]
 
     def tok_batch_encode(
@@ -301,13 +277,6 @@ class _DrawingLM(HFLM):  # type: ignore[misc]  # lm-eval publishes no types
         """The generation settings that came with the model."""
         return cast("GenerationConfig", self._backbone.generation_config)
 
-    @property
-    def end_tokens(self) -> tuple[int, ...]:
-        """The tokens at which an answer stops: the model's own, and those that trained answers end with."""
-        own = self.shipped_settings.eos_token_id
-        named = own if isinstance(own, list) else [] if own is None else [own]
-        return tuple(sorted({*answer_ends(self.tokenizer), *named}))
-
     @contextlib.contextmanager
     def _token_ids_only(self) -> Iterator[None]:
         """Take nothing but token ids from the generation settings that come with a model, and stop where answers end.
@@ -317,7 +286,7 @@ class _DrawingLM(HFLM):  # type: ignore[misc]  # lm-eval publishes no types
         backbone, shipped = self._backbone, self.shipped_settings
         backbone.generation_config = GenerationConfig(  # type: ignore[no-untyped-call] # untyped in transformers
             bos_token_id=shipped.bos_token_id,
-            eos_token_id=list(self.end_tokens) or None,
+            eos_token_id=list(self._tokens.end_tokens(shipped)) or None,
             pad_token_id=pad_token(self.tokenizer),
         )
         try:

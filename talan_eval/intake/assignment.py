@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from talan_core.config import TalanConfig
     from talan_core.training_settings import TrainingSettings
     from talan_eval.experiment import TrainingSource
-    from talan_eval.generation.backend import Checkpoint
+    from talan_eval.generation.backend import Backend, BlockShape, Checkpoint, Endpoint
     from talan_eval.generation_settings import GenerationSettings
     from talan_eval.intake.training_names import TrainingNames
     from talan_eval.sandbox.tiers import Tier
@@ -79,6 +79,9 @@ class Assignment:
         loss: Whether evaluations measure the held-out loss too.
         eval_batch: Prompts answered at a time.
         device: torch device name, such as "cpu" or "cuda".
+        arms: Canonical names of all arms.
+        served: By arm and seed, under which name a server has it; empty where this machine answers.
+        endpoint: That server.
         gpus: GPUs of one run, among whose memory the backbone's layers are divided where there are several.
         threads: CPU threads of one worker.
         save_every: Time between two states of a training that are written to disk, to go on from; None for none.
@@ -109,6 +112,9 @@ class Assignment:
     sandbox_tier: Tier | None
     stored: Mapping[tuple[str, int], StoredSource] = field(default_factory=dict)
     keep_answers: bool = True
+    arms: tuple[str, ...] = ()
+    served: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    endpoint: Endpoint | None = None
 
     @property
     def generation(self) -> GenerationSettings:
@@ -121,6 +127,33 @@ class Assignment:
             return self.stored[arm, seed].block
         block = parse_arm(arm).block
         return None if block is None else block.config(self.operating_point)
+
+    def backend_on(self, device: str) -> Backend:
+        """Make what runs the model to answer on a device; no weights are loaded."""
+        from talan_eval.generation.backend import BackendOptions  # noqa: PLC0415 - loaded where answers are taken
+        from talan_eval.generation.registry import make_backend  # noqa: PLC0415 - as above
+
+        recipe = self.training
+        options = BackendOptions(
+            recipe.dtype, device, self.eval_batch, recipe.quantization, divided=self.gpus > 1, endpoint=self.endpoint
+        )
+        return make_backend(self.backend, options)
+
+    @property
+    def shapes(self) -> frozenset[BlockShape]:
+        """The shapes of all blocks that arms carry."""
+        from talan_eval.generation.backend import BlockShape  # noqa: PLC0415 - loaded where answers are taken
+
+        given = {arm for arm, _ in self.stored}
+        blocks = [source.block for source in self.stored.values()]
+        blocks += [self.block_of(arm, 0) for arm in self.arms if arm not in given]
+        return frozenset(BlockShape.of(block) for block in blocks if block is not None)
+
+    @property
+    def partners(self) -> frozenset[str]:
+        """What arms are trained with here, by kind."""
+        given = {arm for arm, _ in self.stored}
+        return frozenset(parse_arm(arm).partner.kind for arm in self.arms if arm not in given)
 
     def recipe_of(self, arm: str) -> TrainingSettings:
         """Return the recipe of an arm, by its canonical name."""

@@ -21,13 +21,14 @@ from talan_eval.comparison.held_out import check_split
 from talan_eval.comparison.slices import slice_values
 from talan_eval.experiment import BackboneIdentity, Experiment, TunedBackbone
 from talan_eval.generation.backend import BackendOptions
-from talan_eval.generation.registry import make_backend
+from talan_eval.generation.registry import BATCHES, choose_backend, make_backend
 from talan_eval.grading.graders import GRADING_VERSION
 from talan_eval.identity import AnsweringIdentity, TrainingIdentity
 from talan_eval.intake.assignment import Assignment
 from talan_eval.intake.checked import Checked, check
 from talan_eval.intake.fit_stored import check_stored, fit_stored
 from talan_eval.intake.room import Room, check_room, tokens_of
+from talan_eval.intake.served_arms import endpoint_of, served_names
 from talan_eval.records.samples import LABELS
 from talan_eval.sandbox.tiers import SandboxUnavailableError, Tier, find_tier
 from talan_eval.tasks.task_sources import TaskSources
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from talan_core.backbones.load import Revision
     from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.experiment import TaskSpec, TrainingSource
+    from talan_eval.generation.backend import Endpoint
+    from talan_eval.intake.assignment import StoredSource
     from talan_eval.intake.checked import CheckedBackbone
     from talan_eval.intake.training_data import TrainingData
     from talan_eval.requests.grid import GridRequest
@@ -89,6 +92,8 @@ def prepare(request: GridRequest) -> Prepared:
     stored = fit_stored(checked.stored, checked.backbones[0].spec, revisions[0])
     checked = replace(checked, generation=settled(checked.generation, [*revisions, *stored.tokenizers]))
     _check_recipes(checked, device := _device(request.device))
+    request = replace(request, backend=choose_backend(request.backend, device))
+    checked = _in_batches(checked, request)
     sources = TaskSources(checked.task_files, checked.metrics, request.data_dir, checked.generation)
     loaded = _loaded(request, checked, sources)
     evaluated, learned = [loaded[name] for name in checked.tasks], _learned(checked, loaded)
@@ -98,38 +103,79 @@ def prepare(request: GridRequest) -> Prepared:
     check_stored(stored, revisions[0], checked.generation, evaluated)
     specs = {name: benchmark.spec for name, benchmark in loaded.items()}
     found = {"train": learned.sources, "contaminated": contaminated, "stored": stored.arms}
-    experiment = _experiment(request, checked, revisions, specs, device).model_copy(update=found)
+    served = served_names(request.served, checked.arms.names, stored.sources, asked=request.backend == "openai")
+    endpoint = endpoint_of(request.base_url, served)
+    experiment = _experiment(request, checked, revisions, specs, endpoint, device).model_copy(update=found)
     tier = _sandbox_tier(request, [specs[name] for name in checked.tasks])
     _check_space(out := request.out or RESULTS / experiment.default_name)
     workers = _workers(request.workers, checked, device, gpus := _gpus(request, device))
+    common = _Common(out, learned.sources, sources, device, gpus, workers, tier, stored.sources, served, endpoint)
     assignments = tuple(
-        Assignment(
-            backbone=one.spec.name,
-            directory=out,
-            revision=revision,
-            training=one.training,
-            recipes=one.recipes,
-            operating_point=one.spec.talan,
-            tasks=checked.tasks,
-            training_names=checked.training,
-            train=learned.sources,
-            sources=sources,
-            limit=request.limit,
-            backend=request.backend,
-            loss=request.loss,
-            eval_batch=one.eval_batch,
-            device=device,
-            gpus=gpus,
-            threads=one.spec.threads or max(1, _cores() // workers),
-            save_every=_save_every(request.save_minutes),
-            sandbox_tier=tier,
-            stored=stored.sources,
-            keep_answers=not request.no_samples,
-        )
+        _assignment(request, checked, one, revision, common)
         for one, revision in zip(checked.backbones, revisions, strict=True)
     )
+    refuse(mistakes_of(*(partial(_check_backend, one) for one in assignments)))
     check_room(assignments, checked.arms.unstored, Room.here(device, workers, gpus), tokens := _tokens(evaluated))
     return Prepared(experiment, assignments, workers, request.retries, checked.statistics, tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class _Common:
+    """What was found out for all backbones; the fields are those of :class:`Assignment`."""
+
+    directory: Path
+    train: tuple[TrainingSource, ...]
+    sources: TaskSources
+    device: str
+    gpus: int
+    workers: int
+    sandbox_tier: Tier | None
+    stored: Mapping[tuple[str, int], StoredSource]
+    served: Mapping[tuple[str, int], str]
+    endpoint: Endpoint | None
+
+
+def _assignment(
+    request: GridRequest, checked: Checked, one: CheckedBackbone, revision: Revision, common: _Common
+) -> Assignment:
+    return Assignment(
+        backbone=one.spec.name,
+        directory=common.directory,
+        revision=revision,
+        training=one.training,
+        recipes=one.recipes,
+        operating_point=one.spec.talan,
+        tasks=checked.tasks,
+        training_names=checked.training,
+        train=common.train,
+        sources=common.sources,
+        limit=request.limit,
+        backend=request.backend,
+        loss=request.loss,
+        eval_batch=one.eval_batch,
+        device=common.device,
+        gpus=common.gpus,
+        threads=one.spec.threads or max(1, _cores() // common.workers),
+        save_every=_save_every(request.save_minutes),
+        sandbox_tier=common.sandbox_tier,
+        stored=common.stored,
+        keep_answers=not request.no_samples,
+        arms=checked.arms.names,
+        served=common.served,
+        endpoint=common.endpoint,
+    )
+
+
+def _in_batches(checked: Checked, request: GridRequest) -> Checked:
+    """Let backends that schedule by themselves have as many prompts at a time as they like, where none are typed."""
+    size = BATCHES.get(request.backend) if request.eval_batch is None else None
+    if size is None:
+        return checked
+    return replace(checked, backbones=tuple(replace(one, eval_batch=size) for one in checked.backbones))
+
+
+def _check_backend(assignment: Assignment) -> None:
+    assignment.backend_on(assignment.device).check(assignment.revision, assignment.shapes, assignment.partners)
 
 
 def _tokens(evaluated: Sequence[Benchmark]) -> int:
@@ -267,8 +313,8 @@ def _check_slices(labels: Sequence[str], benchmarks: Sequence[Benchmark]) -> Non
             )
 
 
-def _answering(request: GridRequest, one: CheckedBackbone, device: str) -> AnsweringIdentity:
-    options = BackendOptions(one.training.dtype, device, one.eval_batch, one.training.quantization)
+def _answering(request: GridRequest, one: CheckedBackbone, endpoint: Endpoint | None, device: str) -> AnsweringIdentity:
+    options = BackendOptions(one.training.dtype, device, one.eval_batch, one.training.quantization, endpoint=endpoint)
     backend = make_backend(request.backend, options)
     return AnsweringIdentity.here(GRADING_VERSION, backend.identity(), loss=request.loss)
 
@@ -278,6 +324,7 @@ def _experiment(
     checked: Checked,
     revisions: Sequence[Revision],
     specs: Mapping[str, TaskSpec],
+    endpoint: Endpoint | None,
     device: str,
 ) -> Experiment:
     backbones = tuple(
@@ -289,7 +336,7 @@ def _experiment(
             training_by_arm={arm: differences(recipe, one.training) for arm, recipe in one.recipes.items()},
             operating_point=one.spec.talan.to_dict(),
             eval_batch=one.eval_batch,
-            answering=_answering(request, one, device).versions(),
+            answering=_answering(request, one, endpoint, device).versions(),
         )
         for one, revision in zip(checked.backbones, revisions, strict=True)
     )

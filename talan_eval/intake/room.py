@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from talan_core.arms import parse_arm
 from talan_core.errors import UserError
 from talan_core.partners.bottleneck import Fusion
+from talan_eval.generation.registry import BATCHES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +95,8 @@ def task_of(assignment: Assignment, arm: str, tokens: int, config: PretrainedCon
         parsed,
         assignment.operating_point,
         "cuda" if assignment.device.startswith("cuda") else "cpu",
-        AnswerLoad(assignment.eval_batch, tokens),
+        # A backend that schedules by itself has memory of its own, of a fixed size, which is not counted here.
+        AnswerLoad(1 if assignment.backend in BATCHES else assignment.eval_batch, tokens),
     )
 
 

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from talan_eval.store.store import Store
 
 _HASH_LENGTH: Final = 12
-_WEAKEST: Final = ("max_logit_change", "block_max_logit_change", "relative_write", "bf16_survival")
+_WEAKEST: Final = ("max_logit_change", "block_max_logit_change", "relative_write", "bf16_survival", "merged_survival")
 _AVERAGED: Final = ("adapter_kl", "block_kl")
 
 

@@ -91,7 +91,19 @@ class GridRequest(OutputOptions, ScoreOptions):
     template_date: str | None = option(
         None, "Date that a chat template writes instead of today's, as YYYY-MM-DD; 2024-07-26 when left out."
     )
-    backend: str = option("transformers", "What runs the model to answer; an unknown name lists the known ones.")
+    backend: str = option(
+        "transformers",
+        "What runs the model to answer: transformers, vllm, openai (a server, for stored arms and base), one of an "
+        "installed package, or auto (vllm on CUDA where it is installed, else transformers). The same for all arms.",
+    )
+    base_url: str | None = option(
+        None, "Address of the server that --backend openai asks, such as http://127.0.0.1:8000/v1."
+    )
+    served: tuple[str, ...] = option(
+        (),
+        "ARM=MODEL: under which name the server has an arm, with {seed} in it where there is one for each seed; ARM "
+        "or ARM-{seed} when left out. Repeat it for several.",
+    )
     loss: bool = option(
         default=True,
         text="Measure also the loss on the reference solutions of the evaluated items, and compare it as a family of "
@@ -111,7 +123,9 @@ class GridRequest(OutputOptions, ScoreOptions):
     learning_rate: float | None = option(
         None, "Short for --recipe learning_rate=X, for all arms; the backbone's and the partner's when left out."
     )
-    eval_batch: int | None = option(None, "Prompts answered at a time; the backbone's when left out.")
+    eval_batch: int | None = option(
+        None, "Prompts answered at a time; the backbone's when left out, 256 with vllm, 64 with openai."
+    )
     train_tasks: str | None = option(
         None,
         "Benchmarks whose worked solutions adapters are trained on; those of --tasks when left out.",

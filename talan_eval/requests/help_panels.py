@@ -26,9 +26,9 @@ PANELS: Final[Mapping[str, Mapping[str, str]]] = {
         "template_date": "DATE", "items": "N", "cells": "N", "examples": "N", "positions": "solution|prompt|all",
     },
     "Answers": {
-        "backend": "NAME", "max_tokens": "N", "samples_per_item": "N", "samples": "N", "temperature": "X",
-        "top_p": "X", "sampling_seed": "N", "thinking": FLAG, "eval_batch": "N", "loss": FLAG, "no_samples": FLAG,
-        "unsafe_no_sandbox": FLAG,
+        "backend": "NAME", "base_url": "URL", "served": "ARM=MODEL", "max_tokens": "N", "samples_per_item": "N",
+        "samples": "N", "temperature": "X", "top_p": "X", "sampling_seed": "N", "thinking": FLAG, "eval_batch": "N",
+        "loss": FLAG, "no_samples": FLAG, "unsafe_no_sandbox": FLAG,
     },
     "Training": {
         "recipe": "KEY=VALUE", "steps": "N", "batch_size": "N", "learning_rate": "X", "train_tasks": "TASK,...",

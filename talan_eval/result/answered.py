@@ -94,6 +94,13 @@ class LiveProbe(PublishedRecord):
         ge=0,
         description="The same of that with adapter and block from that with the adapter alone; null without a block.",
     )
+    merged_survival: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Share of the weights' elements changed by merging the adapter that are still changed in bfloat16; "
+        "null where the backend merges none or rounds none.",
+    )
 
 
 class Curve(PublishedRecord):

@@ -129,12 +129,21 @@ def matrices():
     return make_matrices
 
 
+def beside(name):
+    """Load a file of this directory, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def serving():
+    """A server of the test's own: `serving.Served` and `serving.server_of`."""
+    return beside("served_models")
+
+
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory):
     """Checkpoints that were made elsewhere; copy one before changing it."""
-    spec = importlib.util.spec_from_file_location(
-        "stored_checkpoints", Path(__file__).with_name("stored_checkpoints.py")
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.make_checkpoints(tmp_path_factory.mktemp("stored runs"))  # with a space in it
+    return beside("stored_checkpoints").make_checkpoints(tmp_path_factory.mktemp("stored runs"))  # with a space in it

@@ -86,6 +86,6 @@ def test_marks_that_are_special_tokens_survive_decoding(micro):
     eos = tokenizer.eos_token_id
     plain = tokenizer("b c")["input_ids"]
     assert lm.tok_decode([*plain, eos]) == tokenizer.decode(plain)
-    lm._dropped = (tokenizer.eos_token,)
+    lm._tokens._dropped = (tokenizer.eos_token,)
     assert lm.tok_decode([*plain, eos]) == tokenizer.decode(plain)
     assert tokenizer.eos_token in lm.tok_decode([*plain, eos], skip_special_tokens=False)

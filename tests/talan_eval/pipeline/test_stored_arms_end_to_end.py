@@ -11,11 +11,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
+import talan_core
+from talan_core.backbones.load import Revision, load_model, load_tokenizer, locate
+from talan_core.backbones.names import find_backbone
 from talan_core.errors import UserError
 from talan_eval.cli.estimate import lines
 from talan_eval.cli.main import app
 from talan_eval.execution.run_worker import Crew
 from talan_eval.gate.complete import missing as gaps
+from talan_eval.grid import plan
 from talan_eval.intake.prepare import prepare
 from talan_eval.internals.subjects import find_subjects
 from talan_eval.pipeline.dry_run import arm_to_measure, outlook
@@ -189,3 +193,42 @@ def test_a_checkpoint_that_does_nothing_has_no_score(request_of, checkpoints, tm
         (failure,) = Crew(prepared.assignments, "cpu").perform(session.missing[0], lambda _: None)
     assert failure.kind == "inactive"
     assert "idle does nothing: it changes no logit of the probe" in failure.message
+
+
+def test_a_server_gives_the_answers_of_transformers_and_is_another_identity(request_of, serving, checkpoints):
+    arms = ("base", "lora=@/lora/seed{seed}", "whole=@/whole")
+    expected, _ = computed(request_of(*arms, name="here", seeds="2"))
+    revision = locate(find_backbone("micro"))
+
+    def backbone():
+        return load_model(revision, "float32", torch.device("cpu"))
+
+    whole = Revision(str(checkpoints / "whole"), None, None)
+    models = {
+        "SmallModel": backbone(),
+        **{f"lora-{seed}": talan_core.load(checkpoints / f"lora/seed{seed}", backbone()).eval() for seed in range(2)},
+        "whole": load_model(whole, "float32", torch.device("cpu")),
+    }
+    with serving.server_of(serving.Served(models, load_tokenizer(revision))) as address:
+        asked = {"backend": "openai", "base_url": f"{address}/", "served": ("base=SmallModel",), "seeds": "2"}
+        found, missing = computed(request_of(*arms, name="there", **asked))
+        with pytest.raises(UserError, match="has no base; it has SmallModel"):
+            prepare(request_of(*arms, name="other", **{**asked, "served": ()}))
+        with pytest.raises(UserError, match="one name cannot stand for all"):
+            prepare(request_of(*arms, name="other", **{**asked, "served": ("lora=mine",)}))
+    assert [arm.scores for arm in found.arms] == [arm.scores for arm in expected.arms]
+    losses = [[one.mean for arm in result.arms for one in arm.loss or ()] for result in (found, expected)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+    assert len(losses[0]) >= 2
+    names = {run.evaluations[0].cell_id for run in missing}
+    other = {run.evaluations[0].cell_id for run in plan(prepare(request_of(*arms, name="here", seeds="2")).experiment)}
+    assert len(names) == len(other) == 4
+    assert not names & other
+
+
+def test_what_a_server_needs_is_said_together_with_what_to_type(request_of):
+    with pytest.raises(UserError, match="needs the address"):
+        prepare(request_of("base", "lora=@/lora/seed{seed}", backend="openai"))
+    for extra, why in (({"served": ("base=x",)}, "none is asked"), ({"base_url": "http://x/v1"}, "no server is asked")):
+        with pytest.raises(UserError, match=why):
+            prepare(request_of("base", "lora=@/lora/seed{seed}", **extra))

@@ -1,0 +1,166 @@
+"""One server that speaks OpenAI's completions, over plain HTTP: vLLM, SGLang and llama.cpp do.
+
+Prompts go there as token ids, so that the server's tokenizer adds nothing to them.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from talan_core.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+KEY_VARIABLE: Final = "OPENAI_API_KEY"
+"""Environment variable of the key that is sent along, where it is set."""
+_PATIENCE: Final = 3600.0  # seconds: an answer of many tokens may wait behind many others
+_LIST_PATIENCE: Final = 10.0
+_NOTHING_ELSE: Final = {
+    "top_k": -1,
+    "min_p": 0.0,
+    "repetition_penalty": 1.0,
+    "repeat_penalty": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+}
+"""What servers would otherwise take from a model's own settings or their own defaults; they ignore what they lack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Tokens with their log-probabilities.
+
+    Attributes:
+        own: Of each token; None for the first of a prompt.
+        likeliest: Of the likeliest tokens at the same place, by their text.
+    """
+
+    own: tuple[float | None, ...]
+    likeliest: tuple[Mapping[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a server said.
+
+    Attributes:
+        text: The text, special tokens dropped by the server where it was told to.
+        scored: The log-probabilities, where they were asked for and there are any.
+    """
+
+    text: str
+    scored: Scored | None
+
+
+class CompletionServer:
+    """A server.
+
+    Args:
+        base_url: Its address up to "/v1".
+    """
+
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url
+
+    def models(self) -> dict[str, Mapping[str, Any]]:
+        """Return what it says of each model that it has, by name.
+
+        Raises:
+            UserError: There is no such server.
+        """
+        found = self._json("/models", None, _LIST_PATIENCE).get("data")
+        if not isinstance(found, list):
+            raise self._strange("/models")
+        return {str(one["id"]): one for one in found if isinstance(one, dict) and "id" in one}
+
+    def version(self) -> str:
+        """Return what it says of its version; "unknown" where it does not."""
+        try:
+            said = self._json("/version", None, _LIST_PATIENCE, below=False)
+        except UserError:
+            return "unknown"
+        return str(said.get("version", "unknown"))
+
+    def complete(self, model: str, ids: Sequence[int], options: Mapping[str, Any]) -> Completion:
+        """Let it go on after a prompt of token ids.
+
+        Args:
+            model: A name of :meth:`models`.
+            ids: The prompt.
+            options: Of OpenAI's completions, and those of vLLM.
+
+        Raises:
+            UserError: It does not answer, or refuses.
+        """
+        body = {"model": model, "prompt": list(ids), **_NOTHING_ELSE, **options}
+        choices = self._json("/completions", body, _PATIENCE).get("choices")
+        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+            raise self._strange("/completions")
+        return Completion(str(choices[0].get("text", "")), _scored(choices[0].get("logprobs")))
+
+    def _json(
+        self, path: str, body: Mapping[str, Any] | None, patience: float, *, below: bool = True
+    ) -> dict[str, Any]:
+        base = self._base_url if below else self._base_url.removesuffix("/v1")
+        headers = {"Content-Type": "application/json"}
+        if key := os.environ.get(KEY_VARIABLE):
+            headers["Authorization"] = f"Bearer {key}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(base + path, data, headers)  # noqa: S310 - checked to be http or https
+        try:
+            with urllib.request.urlopen(request, timeout=patience) as answer:  # noqa: S310 - as above
+                said = json.load(answer)
+        except urllib.error.HTTPError as error:
+            why = " ".join(error.read(2000).decode("utf-8", "replace").split())[:300]
+            raise UserError(
+                f"The server at {base} refuses {path} (HTTP {error.code}: {why}).",
+                f"Check what it serves: curl {base}/models",
+            ) from error
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise UserError(
+                f"No server answers at {base}{path} ({type(error).__name__}: {error}).",
+                "Start it, for example: vllm serve DIR --port 8000, and type --base-url http://127.0.0.1:8000/v1",
+            ) from error
+        if not isinstance(said, dict):
+            raise self._strange(path)
+        return said
+
+    def _strange(self, path: str) -> UserError:
+        return UserError(
+            f"What answers at {self._base_url}{path} does not speak OpenAI's completions.",
+            "Type the address that ends in /v1, such as --base-url http://127.0.0.1:8000/v1",
+        )
+
+
+def check_address(base_url: str) -> str:
+    """Return an address without a slash at its end.
+
+    Raises:
+        UserError: It is none of HTTP.
+    """
+    if not base_url.startswith(("http://", "https://")):
+        raise UserError(
+            f"--base-url {base_url} is no address of a server.", "Type one such as --base-url http://127.0.0.1:8000/v1"
+        )
+    return base_url.rstrip("/")
+
+
+def _scored(said: Any) -> Scored | None:  # noqa: ANN401 - JSON
+    """Read log-probabilities in the form of OpenAI's completions, or in that of its chats, which llama.cpp writes."""
+    if not isinstance(said, dict):
+        return None
+    if isinstance(said.get("content"), list):
+        steps = said["content"]
+        tops = tuple({one["token"]: float(one["logprob"]) for one in step.get("top_logprobs", ())} for step in steps)
+        return Scored(tuple(float(step["logprob"]) for step in steps), tops)
+    own, likeliest = said.get("token_logprobs"), said.get("top_logprobs")
+    if not isinstance(own, list) or not isinstance(likeliest, list):
+        return None
+    return Scored(tuple(None if one is None else float(one) for one in own), tuple(one or {} for one in likeliest))

