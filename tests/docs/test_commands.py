@@ -25,7 +25,7 @@ GROUP = typer.main.get_command(app)
 LARGE = r"DATA|-logs|=runs/|=out/|\.\.\.|Qwen|smollm2|--executor ray"  # needs data, files, a GPU or a cluster
 DATA = r"--data-dir|tasks show (?!\S*_micro)|runs results/"  # needs the real benchmarks, or runs
 # needs logs of a harness
-WITH_LOGS = r"--filter|--metric|--unit|--less|\*|results|NAME|/logs|llama|lm-eval|inspect|\.\.\."
+WITH_LOGS = r"runs/helm|--filter|--metric|--unit|--less|\*|results|NAME|/logs|llama|lm-eval|inspect|\.\.\."
 # commands whose examples are run, not only parsed
 QUICK = {
     "report",
