@@ -11,7 +11,7 @@ random, so that no part of a formula can be left out unseen.
 from __future__ import annotations
 
 import sys
-from typing import Final
+from typing import Any, Final
 
 import adapters
 import torch
@@ -19,7 +19,7 @@ from adapters.composition import Fuse
 from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
-SHAPE: Final = {
+SHAPE: Final[dict[str, Any]] = {
     "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2,
     "num_key_value_heads": 2, "vocab_size": 40, "max_position_embeddings": 64, "tie_word_embeddings": False,
 }  # fmt: skip
@@ -34,10 +34,10 @@ def randomised(model: torch.nn.Module) -> None:
             weight.copy_(torch.randn(weight.shape, generator=draw) * 0.3)
 
 
-def made(kind: str) -> LlamaForCausalLM:
+def made(kind: str) -> Any:  # noqa: ANN401 - a model that the package has patched
     """Return the small model with its adapters."""
     torch.manual_seed(0)
-    model = LlamaForCausalLM(LlamaConfig(**SHAPE))
+    model: Any = LlamaForCausalLM(LlamaConfig(**SHAPE))
     adapters.init(model)
     factor = SHAPE["hidden_size"] / RANK
     config = {"houlsby": "double_seq_bn"}.get(kind, "seq_bn")
