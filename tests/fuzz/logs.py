@@ -75,7 +75,7 @@ def unique(pairs):
 def digest(text):
     import hashlib  # noqa: PLC0415 - here alone
 
-    return "" if text is None else hashlib.sha256(str(text).encode()).hexdigest()
+    return "" if text is None else hashlib.sha256(str(text).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 ONE_RUN = {"arm": "a", "seed": None, "task": "scores"}
