@@ -40,6 +40,7 @@ class BottleneckPartner(PlainPartner):
     """
 
     rate_factor: ClassVar[float] = 3.0
+    is_mergeable: ClassVar[bool] = False
 
     r: int = 16
 
