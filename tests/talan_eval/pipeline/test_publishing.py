@@ -24,7 +24,19 @@ from talan_eval.pipeline.publish import read_published, send, uploads
 
 ROOT = Path(__file__).parents[3]
 STORED = ROOT / "results" / "micro_lora_vs_talan+lora"
-THEIRS = "---\nlicense: mit\nlibrary_name: mine\ntags: [mine]\nmodel-index:\n- name: other\n  results: []\n---\n\n# My adapter\n\nUse it.\n"
+THEIRS = """---
+license: mit
+library_name: mine
+tags: [mine]
+model-index:
+- name: other
+  results: []
+---
+
+# My adapter
+
+Use it.
+"""
 
 
 class StandIn(BaseHTTPRequestHandler):
