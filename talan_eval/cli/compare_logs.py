@@ -24,7 +24,7 @@ EXAMPLES = examples(
     "talan-eval compare-logs lora=runs/lora dora=runs/dora --json result.json",
     "talan-eval compare-logs lora='runs/lora-seed*' dora='runs/dora-seed*' --filter strict-match",
     "talan-eval compare-logs lora=scores.csv dora=scores.csv old=scores-2025.csv:lora",
-    "talan-eval compare-logs lora=runs/helm/lora dora=runs/helm/dora",
+    "talan-eval compare-logs lora=helm/logs/lora dora=helm/logs/dora",
 )
 
 

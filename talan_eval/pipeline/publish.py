@@ -99,9 +99,8 @@ def send(upload: Upload, *, public: bool, endpoint: str | None = None) -> str:
     except ImportError as error:
         raise UserError("Pushing needs huggingface_hub.", "Install it: pip install huggingface_hub") from error
     api = HfApi(endpoint=endpoint, library_name="talan-eval")
-    # what requests raise, by the library that this version of the package speaks HTTP with
-    transport = [kind for kind in HfHubHTTPError.__bases__ if issubclass(kind, Exception)]
-    expected: tuple[type[Exception], ...] = (*transport, OSError, ValueError)
+    transport = [kind for kind in HfHubHTTPError.__bases__ if issubclass(kind, Exception)]  # no network, no answer
+    failures: tuple[type[Exception], ...] = (OSError, ValueError, *transport)
     try:
         api.create_repo(upload.repository, repo_type=upload.kind, private=not public, exist_ok=True)
         files = dict(upload.files)
@@ -111,7 +110,7 @@ def send(upload: Upload, *, public: bool, endpoint: str | None = None) -> str:
         commit = api.create_commit(
             upload.repository, operations, commit_message=upload.title, repo_type=upload.kind, revision="main"
         )
-    except expected as error:
+    except failures as error:
         said = " ".join(str(error).split())[:300]
         raise UserError(
             f"{upload.repository} was not written: {type(error).__name__}: {said}",

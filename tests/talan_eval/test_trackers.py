@@ -12,14 +12,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 
 from talan_core.errors import UserError
 from talan_eval.cli import report
+from talan_eval.comparison import ItemTable, Origin, ScoreMatrix, StatisticsSettings
+from talan_eval.comparison.scoring import score_arm
 from talan_eval.records.curves import read_curves
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
-from talan_eval.trackers import TRACKERS, numbers, reporter_named, send
+from talan_eval.trackers import TRACKERS, numbers, reporter_named, send, send_published
 
 ROOT = Path(__file__).parents[2]
 ALIKE = tuple(name for name in TRACKERS if name != "mlflow")
@@ -240,3 +243,16 @@ def test_what_cannot_be_estimated_is_left_out(cell, result):
 def test_unknown_trackers_are_refused_by_name():
     with pytest.raises(UserError, match="wandb"):
         reporter_named("wandbb")
+
+
+def test_the_scores_of_one_arm_are_a_run_for_each_backbone(mlflow):
+    items = ItemTable("gsm8k", "exact_match", ("a", "b", "c"), "0" * 12)
+    scores = np.array([[1.0, 0.0, 1.0], [1.0, 1.0, 1.0]])
+    matrices = [ScoreMatrix(backbone, "mine", items, (0, 1), scores) for backbone in ("micro", "small")]
+    found = score_arm(matrices, Origin({}), StatisticsSettings())
+    send_published(found, reporter_named("mlflow"))
+    assert [run["name"] for run in mlflow] == ["mine on micro", "mine on small"]
+    sent = {name: value for name, value, _, _ in mlflow[0]["metrics"]}
+    score = found.backbones[0].scores[0]
+    assert sent["micro/gsm8k/score"] == score.mean
+    assert (sent["micro/gsm8k/e1_low"], sent["micro/gsm8k/e1_high"]) == score.e1.ci

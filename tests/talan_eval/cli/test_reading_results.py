@@ -218,7 +218,7 @@ def test_results_of_another_form_are_refused_with_a_reason(finished, change, sai
         (["report", "{run}", "--margin", "-1"], "--margin 1.0"),
         (["report", "{run}", "--margin", "101", "--gain", "0"], "--gain 1.0"),
         (["report", "{run}", "--gain", "0"], "--gain 1.0"),
-        (["report", "{run}", "--track", "mlflow"], "Unknown tracker"),
+        (["report", "{run}", "--track", "tensorboard"], "Unknown tracker"),
         (["gate", "{run}", "--margin", "nan"], "--margin 1.0"),
         (["gate", "{run}", "--against", "nowhere"], "--against FILE"),
         (["gate", "{run}", "--per-slice"], "no slices"),

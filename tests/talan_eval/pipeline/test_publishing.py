@@ -24,7 +24,19 @@ from talan_eval.pipeline.publish import read_published, send, uploads
 
 ROOT = Path(__file__).parents[3]
 STORED = ROOT / "results" / "micro_lora_vs_talan+lora"
-THEIRS = "---\nlicense: mit\ntags: [mine]\nmodel-index:\n- name: other\n  results: []\n---\n\n# My adapter\n\nUse it.\n"
+THEIRS = """---
+license: mit
+library_name: mine
+tags: [mine]
+model-index:
+- name: other
+  results: []
+---
+
+# My adapter
+
+Use it.
+"""
 
 
 class StandIn(BaseHTTPRequestHandler):
@@ -130,6 +142,7 @@ def test_a_result_goes_into_a_card_that_keeps_what_others_wrote(hub):
     assert again == first  # pushed twice it is there once
     metadata = front(first)
     assert (metadata["license"], metadata["tags"]) == ("mit", ["mine", "peft", "talan-eval"])
+    assert metadata["library_name"] == "mine"
     assert [one["name"] for one in metadata["model-index"]] == ["other", "talan+lora"]
     assert "# My adapter\n\nUse it." in first
     (metric,) = metadata["model-index"][1]["results"][0]["metrics"]
