@@ -101,7 +101,7 @@ def test_whatever_else_the_first_schema_says_is_there(stored):
     for name in ("signature", "settings", "methods", "provenance", "sandbox", "warnings"):
         assert now[name] == BUNDLED[name], name
     assert {**now["primary"], "contrast": None} == {**BUNDLED["primary"], "contrast": None, "weights": {}}
-    unknown = ("block_max_logit_change", "relative_write", "bf16_survival", "adapter_kl", "block_kl")
+    unknown = ("block_max_logit_change", "relative_write", "bf16_survival", "adapter_kl", "block_kl", "merged_survival")
     later = {"backbone": "", **dict.fromkeys(unknown)}
     assert [{**probe, **later} for probe in BUNDLED["live_probes"]] == now["probes"]
     assert [{**cell, "backbone": ""} for cell in BUNDLED["failed_cells"]] == now["failed_cells"]
