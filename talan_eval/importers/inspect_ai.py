@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import zipfile
 from dataclasses import dataclass
 from inspect import signature
@@ -322,8 +323,17 @@ def _means(results: Any) -> Iterable[tuple[tuple[str, str], float]]:  # noqa: AN
         for name in ("accuracy", "mean"):
             metric = score.metrics.get(name)
             if metric is not None and not metric.params:
-                yield (NO_FILTER, str(score.name)), float(metric.value)
-                yield (NO_FILTER, f"{score.scorer}/{score.name}"), float(metric.value)
+                claimed = _float(metric.value)
+                yield (NO_FILTER, str(score.name)), claimed
+                yield (NO_FILTER, f"{score.scorer}/{score.name}"), claimed
+
+
+def _float(value: float) -> float:
+    """Return a number as a float; an integer beyond all floats is infinite, and so no mean of scores."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _reducer(log: _Log) -> str:

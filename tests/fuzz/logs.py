@@ -88,6 +88,8 @@ def plain_rows(rows):
     # a table without these columns is one run of one arm on one task
     absent = {name: value for name, value in ONE_RUN.items() if name not in stated}
     for row in ({**absent, **one} for one in rows):
+        if row["arm"] != "a" and len({str(one.get("arm", "a")) for one in rows}) > 1:
+            continue  # whatever another arm's rows lack
         if "item" not in row and "id" in row:
             row["item"] = row["id"]
         if isinstance(row["score"], str):
@@ -96,8 +98,6 @@ def plain_rows(rows):
         for name in ("arm", "seed", "task", "item"):
             assert not isinstance(row[name], bool)
             assert row[name] is None or isinstance(row[name], str | int | float)
-        if row["arm"] != "a" and len({str(one.get("arm", "a")) for one in rows}) > 1:
-            continue
         seed = None if row["seed"] is None else int(row["seed"])
         assert str(row["seed"]).strip().lstrip("+").isascii()
         assert "_" not in str(row["seed"])

@@ -12,6 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 import talan_core
 from talan_core.arms import build, parse_arm
+from talan_core.bottleneck_edits import FusionEdit
 from talan_core.errors import UserError
 from talan_core.training.data import Mixture
 from talan_core.training.fit import fit
@@ -132,6 +133,21 @@ def test_values_are_pulled_back_to_the_identity():
     weight.grad = torch.ones(16, 16)
     edit.pull_values()
     torch.testing.assert_close(weight.grad, 1 + expected)
+
+
+def test_each_step_of_the_fusion_pulls_once(fused, monkeypatch):
+    pulled = []
+    monkeypatch.setattr(FusionEdit, "pull_values", lambda edit: pulled.append(edit.places[0].alone))
+    fused()
+    assert pulled == 3 * [0] + 3 * [1] + 6 * [None]
+
+
+def test_a_backbone_that_still_has_a_bottleneck_in_it_is_refused():
+    backbone = LlamaForCausalLM(SHAPE)
+    model = build(backbone, parse_arm("pfeiffer"), seed=0)
+    with pytest.raises(UserError, match="still has a PfeifferEdit in it"):
+        build(backbone, parse_arm("lora"), seed=0)
+    build(model.unload(), parse_arm("lora"), seed=0)
 
 
 def test_a_fusion_of_one_domain_or_of_too_few_steps_is_refused(fused, examples):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -83,3 +84,13 @@ def test_logs_of_several_models_in_one_directory_are_refused(compared, tmp_path)
     two = (tmp_path / "two.json").read_bytes()
     (tmp_path / "two.json").write_bytes(two.replace(b'"value": "C"', b'"value": "I"', 1))
     assert compared(*arms).result.contrasts[0].cells[0].n_seeds == 2
+
+
+@pytest.mark.usefixtures("package")
+def test_a_reported_mean_beyond_all_floats_is_another_than_that_of_the_answers(compared, tmp_path):
+    text = (LOGS / "treat" / "seed0" / "sums.json").read_text()
+    document = json.loads(text)
+    document["results"]["scores"][0]["metrics"]["accuracy"]["value"] = 10**400
+    (tmp_path / "sums.json").write_text(json.dumps(document))
+    got = compared(LOGS / "base" / "seed0", tmp_path / "sums.json").result
+    assert any("reports inf; compared is the mean of the answers" in warning for warning in got.warnings)
