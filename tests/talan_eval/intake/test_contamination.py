@@ -43,7 +43,9 @@ def test_training_on_evaluated_items_is_refused_with_their_count(clean, leaky):
 def test_where_it_is_allowed_the_result_says_how_many(clean, leaky):
     found = _contaminated(CompareRequest(allow_contaminated=True), learned(leaky), [clean])
     assert found == 2
-    experiment = type("Asked", (), {"contaminated": found})()
+    experiment = type("Asked", (), {"contaminated": found, "contrasts": ("talan+lora against lora",)})()
     assert contamination(experiment) == ["2 training items are also evaluated items; a gain could be memory."]
+    experiment.contrasts = ()
+    assert contamination(experiment) == ["2 training items are also evaluated items; the score could be memory."]
     experiment.contaminated = 0
     assert contamination(experiment) == []
