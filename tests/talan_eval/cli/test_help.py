@@ -131,8 +131,8 @@ def test_nothing_is_guessed_where_nothing_is_close():
 def test_names_are_completed():
     assert "talan+lora" in arms("talan+l")
     assert arms("dor") == ["dora"]
-    assert tasks("gsm8k_micro,mbpp_") == ["gsm8k_micro,mbpp_micro"]
-    assert tasks("gsm8k_micro,gsm8k_m") == []
+    assert tasks("gsm8k_micro,mbpp_") == ["gsm8k_micro,mbpp_micro", "gsm8k_micro,mbpp_micro_1000"]
+    assert tasks("gsm8k_micro,gsm8k_m") == ["gsm8k_micro,gsm8k_micro_1000"]
     assert backbones("smo") == ["smollm2-135m"]
     assert listed("md,ht", ("md", "html")) == ["md,html"]
     assert words_of("base|all")("") == ["base", "all"]
