@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from talan_eval.experiment import Experiment, StoredArm, TunedBackbone
     from talan_eval.store.canonical import JsonObject
 
+EVALUATION = "eval_"
+"""How the names of evaluations begin."""
+
 _HASH_LENGTH = 12
 _CHANGE_NO_ANSWER = frozenset({"n_train", "train_hash", "publish_text"})
 _CHANGE_UNTRAINED = ("dtype", "quantization")  # of a recipe: how the backbone is stored while it answers
@@ -174,7 +177,7 @@ def _run(everything: JsonObject, backbone: TunedBackbone, asked: JsonObject, nam
             "task": wording,
             **{key: asked[key] for key in ("eval_batch", "answering")},
         }
-        name = f"eval_{task['name']}_{label}_{canonical_hash(identity)[:_HASH_LENGTH]}"
+        name = f"{EVALUATION}{task['name']}_{label}_{canonical_hash(identity)[:_HASH_LENGTH]}"
         evaluations.append(Evaluation(name, task["name"]))
     how = "stored" if named.is_stored else "train"
     cell_id = f"{how}_{label}_{named.digest[:_HASH_LENGTH]}"

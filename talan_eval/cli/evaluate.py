@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DOC = """Score one arm on benchmarks, with intervals. Nothing is compared.
 
 The arm is one that is stored (NAME=WHERE: nothing is trained), base for the untrained backbone, or one that is trained
-here. Each score has E0 (these checkpoints, items random) and, from two seeds on, E1 and E2 (re-training). Writes
+here. Each score has E0 (these checkpoints, items random) and, from three seeds on, E1 and E2 (re-training). Writes
 report.md, result.json, manifest.json and the graded answers. Killed at any point, the same command goes on; evaluations
 that a comparison beside it has computed are taken from there, and a comparison takes those that were computed here.
 """

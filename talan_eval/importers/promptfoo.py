@@ -7,6 +7,7 @@ metrics, and whether all assertions held is ``success``.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from talan_core.errors import UserError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _KEYS: Final = (b'"evalId"', b'"results"')
 _TASK: Final = "promptfoo"
+_ERROR: Final = 2  # of failureReason: 0 is none, 1 an assertion that failed
 _LONGEST: Final = 200  # letters of a description that become the name of a task
 
 _Arms = dict[str, tuple[str, Answers, "tuple[Stamp, ...]"]]
@@ -73,19 +75,29 @@ class PromptfooOutputs(LogReader):
         described = None if config is None else config.get("description")
         task = _TASK if described is None else described.text()[:_LONGEST]
         found: dict[str, Answers] = {}
+        asked: Counter[tuple[str, str]] = Counter()
         for number, one in enumerate(results, 1):
             name = _provider(one) + (f" with {_prompt_label(one)}" if several else "")
             answers = found.setdefault(name, Answers())
             item = str(one["testIdx"].count())
-            answers.samples.append(answers.items.count(item))
+            answers.samples.append(asked[name, item])
+            asked[name, item] += 1
             answers.items.append(item)
             answers.prompts.append(digest(one["prompt"]["raw"].value, one.table().get("vars")))
-            answers.values.append(_values(one))
+            answers.values.append({} if _failed(one) else _values(one))
             answers.lines.append(number)
-            if one.get("error") is not None and not is_number(one.table().get("score")):
+            if _failed(one):
                 answers.troubles[len(answers.items) - 1] = "an error was logged"
         stamps = (pending.stamp(),)
         return {name: (task, answers, stamps) for name, answers in found.items()}
+
+
+def _failed(result: Node) -> bool:
+    """Return whether there was no answer to score: promptfoo writes a score of 0 then, and failureReason 2 (ERROR)."""
+    reason, error = result.get("failureReason"), result.get("error")
+    if reason is not None:
+        return reason.value == _ERROR
+    return error is not None and not is_number(result.table().get("score"))
 
 
 def _provider(result: Node) -> str:

@@ -57,7 +57,7 @@ def outlook(prepared: Prepared) -> Outlook:
         refuse_other_experiment(directory, store.manifest, Manifest(prepared.experiment.to_json(), ""))
         state = store.verify()
         records, problems, here = frozenset(state.records), state.problems, store.checkpoint_names()
-    found = offers(directory)
+    found = offers(directory, answers=prepared.assignments[0].keep_answers)
     needed = still_missing(runs, records)
     missing = still_missing(needed, found.cells)
     return Outlook(

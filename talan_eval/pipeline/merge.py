@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -109,8 +110,9 @@ def joined(parts: Sequence[tuple[str, Experiment]]) -> Experiment:
         UserError: They differ in more than their seeds, arms, contrasts and benchmarks; one error names all that
             differs.
     """
-    (first_name, first), *others = parts
-    refuse(mistakes_of(*(partial(_refuse_other, first_name, first, *other) for other in others)))
+    first = parts[0][1]
+    pairs = itertools.combinations(parts, 2)  # any two may share what the first one lacks
+    refuse(mistakes_of(*(partial(_refuse_other, *one, *other) for one, other in pairs)))
     every = [experiment for _, experiment in parts]
     contrasts = tuple(dict.fromkeys(one for experiment in every for one in experiment.contrasts))
     arms = tuple(dict.fromkeys(arm for experiment in every for arm in experiment.arms))
@@ -209,6 +211,7 @@ def _shared(one: Experiment, other: Experiment) -> tuple[dict[str, Any], ...]:
                      for backbone in everything["backbones"]]},
         {"tasks": {task["name"]: task for task in everything["tasks"] if task["name"] in common}},
         {"fixed": sorted(arms & set(one.fixed))},
+        {"extensions": {arm: everything.get("extensions", {}).get(arm) for arm in sorted(arms)}},
         {"stored": {stored.name: [stored.form, stored.what] for stored in one.stored if stored.name in arms}},
         {"pairing": {contrast.name: contrast.pairing for contrast in one.contrasts if _key(contrast) in pairs}},
     ]  # fmt: skip

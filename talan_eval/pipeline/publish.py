@@ -5,6 +5,8 @@ Scores, intervals, settings and signatures are published; questions and answers 
 
 from __future__ import annotations
 
+import json
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,7 @@ from talan_eval.result.arm_scores import ArmScores
 from talan_eval.result.reading import read_result, read_scores
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from huggingface_hub import HfApi
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["model", "dataset"]
 _README = "README.md"
+_SHORT = 2  # parts of a path that give nothing away, such as /tmp
+_PATH = re.compile(r"(?<![\w:/.~])~?/(?:[^\s\"'`|,;:()\[\]<>/]+/)+([^\s\"'`|,;:()\[\]<>/]+)")
 _ENDPOINT = "https://huggingface.co"
 
 
@@ -71,11 +75,12 @@ def uploads(found: Result | ArmScores, place: Path, model: str | None, dataset: 
         if not owner or not rest or "/" in rest or name != name.strip():
             raise UserError(f"{name!r} is no repository of the Hub.", "Type OWNER/NAME, such as me/my-adapter")
     parts = []
+    known = sorted(_places(found.provenance), key=len, reverse=True)  # the longest first: one may begin another
     if model is not None:
         files = {_README: _card(found).encode("utf-8", "replace")}
-        parts.append(Upload(model, "model", files, "Scores by talan-eval"))
+        parts.append(Upload(model, "model", _without(known, files), "Scores by talan-eval"))
     if dataset is not None:
-        parts.append(Upload(dataset, "dataset", _dataset(found, place), "Results of talan-eval"))
+        parts.append(Upload(dataset, "dataset", _without(known, _dataset(found, place)), "Results of talan-eval"))
     return tuple(parts)
 
 
@@ -117,6 +122,29 @@ def send(upload: Upload, *, public: bool, endpoint: str | None = None) -> str:
             "Check the name, and that you may write there: hf auth login",
         ) from error
     return str(commit.commit_url)
+
+
+def _places(part: object) -> Iterator[str]:
+    """Return the paths of this machine that a provenance holds."""
+    if isinstance(part, dict):
+        for value in part.values():
+            yield from _places(value)
+    elif isinstance(part, list | tuple):
+        for value in part:
+            yield from _places(value)
+    elif isinstance(part, str) and len(Path(part).parts) > _SHORT and (Path(part).is_absolute() or part[0] == "~"):
+        yield part
+
+
+def _without(known: Sequence[str], files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return files in which each path of this machine is its last part: where it lies is nobody's business."""
+    cleaned = {}
+    for name, content in files.items():
+        text = content.decode("utf-8", "replace")
+        for place in known:
+            text = text.replace(place, Path(place).name).replace(json.dumps(place)[1:-1], Path(place).name)
+        cleaned[name] = _PATH.sub(r"\1", text).encode()
+    return cleaned
 
 
 def _existing(api: HfApi, repository: str) -> str | None:

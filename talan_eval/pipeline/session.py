@@ -65,6 +65,7 @@ class Session:
         adopted: Evaluations that were taken from sibling directories now, with the sibling's name.
         problems: Sealed cells and checkpoints that were damaged since; they count as missing.
         statistics: Settings of the statistics; no part of the experiment, since they change no cell.
+        keep_answers: Whether what models wrote may lie here.
     """
 
     store: Store
@@ -74,6 +75,7 @@ class Session:
     adopted: dict[str, str]
     problems: tuple[str, ...]
     statistics: StatisticsSettings
+    keep_answers: bool = True
 
     def write_reports(self, also: Path | None = None) -> Result:
         """Compute the result and write result.json and report.md, when no worker is at work any more.
@@ -136,7 +138,7 @@ class Session:
             return ()  # nothing can be chosen; what failed is said where the reports are written
         runs = confirmation(self.experiment, arms)
         missing = still_missing(runs, self.store.record_names())
-        adopted = adopt(self.store, missing, offers(self.store.directory)) if missing else {}
+        adopted = adopt(self.store, missing, offers(self.store.directory, answers=self.keep_answers)) if missing else {}
         return still_missing(missing, adopted)
 
     def check_complete(self) -> None:
@@ -192,10 +194,11 @@ def open_session(prepared: Prepared) -> Iterator[Session]:
         state = store.verify()
         runs = plan(experiment)
         missing = still_missing(runs, state.records)
-        adopted = adopt(store, missing, offers(directory)) if missing else {}
+        kept = prepared.assignments[0].keep_answers
+        adopted = adopt(store, missing, offers(directory, answers=kept)) if missing else {}
         missing = still_missing(missing, adopted)
         problems = (*state.problems, *_damaged_checkpoints(store, missing))
-        yield Session(store, experiment, runs, missing, adopted, problems, prepared.statistics)
+        yield Session(store, experiment, runs, missing, adopted, problems, prepared.statistics, kept)
 
 
 def still_missing(runs: tuple[Run, ...], finished: Container[str]) -> tuple[Run, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from talan_eval.grid import EVALUATION
 from talan_eval.store.records import CorruptedError
 from talan_eval.store.store import MANIFEST_NAME, Store
 
@@ -28,11 +29,15 @@ class Offers:
     checkpoints: dict[str, list[Path]]
 
 
-def offers(directory: Path) -> Offers:
+def offers(directory: Path, *, answers: bool = True) -> Offers:
     """Look into all experiment directories beside this one; nothing is opened but their lists of names.
 
     A cell's name is a hash of all that can change it, so that equal names are equal work; a directory that cannot be
     read offers nothing.
+
+    Args:
+        directory: This one.
+        answers: Whether evaluations are wanted, which may hold what models wrote; else trainings alone are offered.
     """
     found = Offers({}, {})
     root = directory.absolute().parent
@@ -41,7 +46,7 @@ def offers(directory: Path) -> Offers:
         if sibling.name == directory.absolute().name or not (sibling / MANIFEST_NAME).is_file():
             continue
         for name in _names(sibling / "cells"):
-            if name.endswith(".json"):
+            if name.endswith(".json") and (answers or not name.startswith(EVALUATION)):
                 found.cells.setdefault(name.removesuffix(".json"), []).append(sibling)
         for name in _names(sibling / "checkpoints"):
             found.checkpoints.setdefault(name, []).append(sibling)

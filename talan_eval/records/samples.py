@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import typing
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Final
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
 LABELS: Final = ("subject", "level")
 """Labels that items can have; results can be sliced by them."""
-_QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +65,8 @@ class Sample:
 
 
 def withheld(sample: Sample) -> Sample:
-    """Return a sample without what the model wrote: its score, and why, with nothing quoted."""
-    return replace(sample, answer=None, extracted=None, reason=_QUOTED.sub("'...'", sample.reason))
+    """Return a sample without what the model wrote. Reasons name values of it, so that the verdict stands for them."""
+    return replace(sample, answer=None, extracted=None, reason=sample.verdict)
 
 
 def write_samples(samples: Sequence[Sample]) -> bytes:

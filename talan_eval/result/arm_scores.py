@@ -47,8 +47,10 @@ class MeanScore(PublishedRecord):
     mean: Points = Field(description="Mean over seeds and items, points.")
     checkpoints: tuple[CheckpointScore, ...] = Field(min_length=1, description="By seed.")
     e0: IntervalOfScore | None = Field(description="These checkpoints, items random.")
-    e1: IntervalOfScore | None = Field(description="Re-training, items fixed; null below two seeds.")
-    e2: IntervalOfScore | None = Field(description="Re-training on new items; null below two seeds, or with one item.")
+    e1: IntervalOfScore | None = Field(description="Re-training, items fixed; null below three seeds.")
+    e2: IntervalOfScore | None = Field(
+        description="Re-training on new items; null below three seeds, or with one item."
+    )
 
 
 class BenchmarkScore(MeanScore):

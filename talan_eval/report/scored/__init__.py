@@ -30,8 +30,8 @@ ALONE: Final = (
 )
 HOW_TO_READ: Final = (
     ("E0", "these checkpoints on new items of this kind: items random, checkpoints as they are."),
-    ("E1", "re-training on these items: training seeds random, items fixed; from two seeds on, wide below five."),
-    ("E2", "re-training and new items: both random; from two seeds on."),
+    ("E1", "re-training on these items: training seeds random, items fixed; from three seeds on, wide below five."),
+    ("E2", "re-training and new items: both random; from three seeds on."),
 )
 
 

@@ -160,3 +160,16 @@ def test_two_logs_of_one_evaluation_are_not_one_run(compare_words, data):
     shutil.copy(log, log.with_name("again.jsonl"))
     with pytest.raises(UserError, match=r"are both logs of sums\.dev\.v0"):
         compare_words(*(word.format(data) for word in WORDS["openai-evals"]))
+
+
+def test_a_call_that_promptfoo_could_not_make_is_no_wrong_answer(compare_words, data):
+    for file in data.glob("promptfoo/*/out.json"):
+        content = json.loads(file.read_text())
+        failed = next(one for one in content["results"]["results"] if one["provider"]["id"] == "treat")
+        failed |= {"score": 0, "success": False, "failureReason": 2, "error": "API error: 503"}
+        file.write_text(json.dumps(content))
+    words = [word.format(data) for word in WORDS["promptfoo"]]
+    with pytest.raises(UserError, match=r"an error was logged|only in the first"):
+        compare_words(*words, **QUICK)
+    done = compare_words(*words, **QUICK, allow_unpaired="drop")
+    assert done.result.contrasts[0].cells[0].n_items == 5

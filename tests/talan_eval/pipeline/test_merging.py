@@ -191,8 +191,31 @@ def test_scores_are_kept_without_answers_and_reports_say_so(whole, computed):
     assert done.exit_code == 0, done.output
 
 
-def test_reasons_quote_nothing_of_an_answer():
-    sample = Sample("i", "p", 0.0, "mismatch", "five", "'five' differs from \"5\", which is not 'cinco'", "It is five.")
-    kept = withheld(sample)
-    assert (kept.answer, kept.extracted) == (None, None)
-    assert kept.reason == "'...' differs from '...', which is not '...'"
+@pytest.mark.parametrize("reason", ["'five' differs from \"5\"", "differs from 288", "claims B, the target is C"])
+def test_reasons_say_nothing_of_an_answer(reason):
+    kept = withheld(Sample("i", "p", 0.0, "mismatch", "five", reason, "It is five."))
+    assert (kept.answer, kept.extracted, kept.reason) == (None, None, "mismatch")
+
+
+def test_every_two_parts_are_held_against_each_other():
+    def experiment(*treat, **changes):
+        options = {**QUICK, "steps": 2, "seeds": "2", **changes}
+        return prepare(CompareRequest(base="lora[r=1]", treat=treat, tasks="gsm8k_micro", **options)).experiment
+
+    first = experiment("dora")
+    one, other = experiment("rslora"), experiment("rslora").model_copy(update={"extensions": {"rslora": "there 2.0"}})
+    assert "rslora" in joined([("A", first), ("B", one), ("C", one)]).arms
+    with pytest.raises(UserError, match="B and C are parts of different experiments: extensions"):
+        joined([("A", first), ("B", one), ("C", other)])
+
+
+def test_answers_that_must_not_be_kept_are_not_taken_from_a_sibling(computed, checkpoints):
+    out, _ = computed("kept", *BOTH)
+    arms = [arm.replace("@", str(checkpoints)) for arm in BOTH]
+    for silent, adopted in ((True, 0), (False, 6)):
+        request = CompareRequest(
+            base=arms[0], treat=(arms[1],), tasks="gsm8k_micro", out=out.with_name(f"beside-{silent}"),
+            no_samples=silent, **{**QUICK, **FEW},
+        )  # fmt: skip
+        with open_session(prepare(request)) as session:
+            assert len(session.adopted) == adopted

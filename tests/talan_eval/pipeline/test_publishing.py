@@ -244,3 +244,26 @@ def test_a_card_without_metadata_keeps_its_text():
     card = merged_card("# Theirs\n", ours)
     assert card.startswith("---\nmodel-index:")
     assert "# Theirs\n\n<!-- scores by talan-eval -->\n\nours\n\n<!-- end" in card
+
+
+def test_no_path_of_this_machine_is_published(tmp_path):
+    found = read_published(STORED)
+    secret = str(tmp_path / "clients" / "acme 2026" / "lora")
+    told = {
+        **found.provenance,
+        "logs": [{"path": secret}, {"path": f"{secret}/seed0"}],
+        "note": "see https://example.org/a/b and runs/lora/seed0, 3 lost/gained",
+        "said": "read from /home/me/keys/x.json, and ~/private/y.json.",
+    }
+    here = found.model_copy(update={"provenance": told, "warnings": (f"{secret}/seed1 was not read",)})
+    for upload in uploads(here, STORED, "me/adapter", "me/results"):
+        for name, content in upload.files.items():
+            text = content.decode()
+            assert "acme" not in text, name
+            assert str(tmp_path) not in text, name
+            assert "/home/me" not in text, name
+            assert "private" not in text, name
+    text = upload.files["result.json"].decode()
+    assert "https://example.org/a/b" in text
+    assert "runs/lora/seed0" in text
+    assert "lost/gained" in text
