@@ -82,7 +82,8 @@ class Fusion(BottleneckPartner):
     Args:
         r: Width of each domain's bottleneck.
         budget: What the stages share: "tokens", the optimizer steps of the recipe in all, half of them for the domains
-            together and half for the fusion (the halves are ours); or "steps", the recipe's steps in each stage.
+            together and half for the fusion (the halves are ours), so that they see as many examples as a single stage
+            and, as far as domains are equally long, as many tokens; or "steps", the recipe's steps in each stage.
         domains: Number of domains. What an arm is trained on says it; a checkpoint records it.
     """
 

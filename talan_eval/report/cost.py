@@ -152,7 +152,10 @@ def _said(own: Mapping[str, object]) -> str | None:
     if not isinstance(stages, list):
         return None
     try:
-        said = (f"{a['name']}: {a['steps']} steps, {a['trained_parameters']:,} parameters" for a in stages)
+        said = (
+            f"{a['name']}: {a['steps']} steps, {a['tokens']:,} tokens, {a['trained_parameters']:,} parameters"
+            for a in stages
+        )
         return "; ".join(said) or None
     except (KeyError, TypeError, ValueError):  # a result may have been written by hand
         return None

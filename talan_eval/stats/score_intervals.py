@@ -7,6 +7,7 @@ fixed comparator that scores nothing (:mod:`talan_eval.stats.fixed_base`): subtr
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -17,7 +18,7 @@ from talan_eval.stats.checkpoint_mean import PairCell, mean_of_pairs
 from talan_eval.stats.clusters import MIN_CLUSTERS, Labels
 from talan_eval.stats.diverged import diverged_rate
 from talan_eval.stats.fixed_base import FixedCell, guarded_crossed_fixed, guarded_t_fixed
-from talan_eval.stats.guard import guarded
+from talan_eval.stats.guard import ErrorTerm, guarded
 from talan_eval.stats.item_mean import mean_of_items
 
 if TYPE_CHECKING:
@@ -58,7 +59,11 @@ class ScoreInterval:
 
 
 def items_interval(
-    row: FloatArray, alpha: float, clusters: Labels | Sequence[str] | Sequence[int] | None = None
+    row: FloatArray,
+    alpha: float,
+    clusters: Labels | Sequence[str] | Sequence[int] | None = None,
+    *,
+    of_right_or_wrong: bool = False,
 ) -> ScoreInterval | None:
     """E0 of one benchmark: items random, the checkpoints as they are.
 
@@ -66,11 +71,14 @@ def items_interval(
         row: Score of each item, shape (N,), one checkpoint's or the mean over several.
         alpha: Two-sided error rate.
         clusters: One cluster id per item, where items are not independent.
+        of_right_or_wrong: Whether the scores are means of answers that are right or wrong, over several checkpoints.
 
     Returns:
         For answers that are right or wrong the exact interval of Clopper and Pearson (1934), which has a width even
         where all are right; for partial credit the t over items (Miller 2024), cut at 0 and 1; with clusters the wider
-        of the t over items and the cluster-robust one. None where all items have one partial score, or one cluster.
+        of the t over items and the cluster-robust one. For means of right or wrong answers neither is narrower than
+        the floor of E2, ``z sqrt(2) / (N + 2)``: few wrong answers near the ceiling have little spread, and say little
+        of the items that were not asked. None where all items have one partial score, or one cluster.
     """
     values = np.asarray(row, dtype=np.float64)
     several = clusters is not None and len(set(np.asarray(clusters).tolist())) >= MIN_CLUSTERS
@@ -79,7 +87,11 @@ def items_interval(
     found = mean_of_items(values, alpha, clusters if several else None)
     if found.guard is None:
         return None
-    return ScoreInterval(_cut(found.guard.ci), "clusters" if several else "t")
+    ci = found.guard.ci
+    if of_right_or_wrong:
+        floor = guarded(float(values.mean()), (ErrorTerm("floor", math.sqrt(2) / (len(values) + 2)),), alpha).ci
+        ci = Interval(min(ci.lo, floor.lo), max(ci.hi, floor.hi))
+    return ScoreInterval(_cut(ci), "clusters" if several else "t")
 
 
 def mean_items_interval(benchmarks: Sequence[BenchmarkScores], alpha: float) -> ScoreInterval | None:
@@ -95,7 +107,9 @@ def mean_items_interval(benchmarks: Sequence[BenchmarkScores], alpha: float) -> 
         Of a single benchmark its own, which may be None.
     """
     if len(benchmarks) == 1:
-        return items_interval(benchmarks[0].scores.mean(axis=0), alpha, benchmarks[0].clusters)
+        (only,) = benchmarks
+        sharp = _is_right_or_wrong(only.scores)
+        return items_interval(only.scores.mean(axis=0), alpha, only.clusters, of_right_or_wrong=sharp)
     largest = max(one.weight for one in benchmarks)
     pairs = [PairCell(one.scores.mean(axis=0) * (one.weight / largest), _units(one)) for one in benchmarks]
     found = mean_of_pairs(pairs)

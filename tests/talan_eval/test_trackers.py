@@ -247,8 +247,8 @@ def test_unknown_trackers_are_refused_by_name():
 
 def test_the_scores_of_one_arm_are_a_run_for_each_backbone(mlflow):
     items = ItemTable("gsm8k", "exact_match", ("a", "b", "c"), "0" * 12)
-    scores = np.array([[1.0, 0.0, 1.0], [1.0, 1.0, 1.0]])
-    matrices = [ScoreMatrix(backbone, "mine", items, (0, 1), scores) for backbone in ("micro", "small")]
+    scores = np.array([[1.0, 0.0, 1.0], [1.0, 1.0, 1.0], [0.0, 1.0, 1.0]])
+    matrices = [ScoreMatrix(backbone, "mine", items, (0, 1, 2), scores) for backbone in ("micro", "small")]
     found = score_arm(matrices, Origin({}), StatisticsSettings())
     send_published(found, reporter_named("mlflow"))
     assert [run["name"] for run in mlflow] == ["mine on micro", "mine on small"]

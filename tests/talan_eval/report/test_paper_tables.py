@@ -64,7 +64,8 @@ def test_stages_are_shown_with_steps_and_parameters(cell, result):
     staged = {"by_arm": {"lora": plain, "talan+lora": {**plain, "stages": stages}}}
     found = result([cell("a")]).model_copy(update={"provenance": {"times": staged}})
     assert [row[1] for row in cost_table(found).texts()] == [
-        "n/a", "gsm8k_micro: 6 steps, 25,440 parameters; fusion: 12 steps, 296,448 parameters",
+        "n/a",
+        "gsm8k_micro: 6 steps, 900 tokens, 25,440 parameters; fusion: 12 steps, 1,800 tokens, 296,448 parameters",
     ]  # fmt: skip
     odd = {"by_arm": {"lora": plain, "talan+lora": {**plain, "stages": [{"name": "x"}]}}}
     shown = cost_table(found.model_copy(update={"provenance": {"times": odd}}))

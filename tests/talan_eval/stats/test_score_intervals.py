@@ -105,3 +105,22 @@ def test_intervals_hold_their_level_in_simulated_worlds(rate):
         exact += one.lo <= rate <= one.hi
     assert hit >= 372
     assert exact >= 380 - 8
+
+
+def test_one_wrong_answer_near_the_ceiling_does_not_make_the_items_known():
+    scores = np.ones((7, 200))
+    scores[0, 0] = 0.0
+    found = mean_items_interval([BenchmarkScores(scores)], 0.05)
+    assert found.ci.lo < 0.987  # the t alone says 0.998
+    assert found.ci.hi == 1.0
+
+
+def test_items_that_are_rarely_hard_are_covered():
+    rng = np.random.default_rng(1)
+    covered = 0
+    for _ in range(600):
+        hard = rng.random(200) < 0.01
+        scores = np.where(hard, rng.random((3, 200)) < 0.3, 1.0).astype(float)
+        ci = mean_items_interval([BenchmarkScores(scores)], 0.05).ci
+        covered += ci.lo <= 1 - 0.01 * 0.7 <= ci.hi
+    assert covered / 600 > 0.93
