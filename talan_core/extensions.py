@@ -1,7 +1,8 @@
 """What other packages add under a name of their own: partners, graders, log readers, backends, executors, reporters.
 
 A package declares an entry point, and what it names is found here wherever it is installed. Names are read from the
-packages' metadata: nothing of a package is imported before its name is used. What there is already keeps its name.
+packages' metadata: nothing of a package is imported before its name is used, but for log readers, all of which are
+asked whether a file is theirs. What there is already keeps its name.
 docs/extensions.md has an example of each kind.
 """
 
@@ -90,7 +91,7 @@ class Extended(Mapping[str, Found]):
         away = f"Mend it, or remove the package: pip uninstall {_distribution(entry)}"
         try:
             found: Any = entry.load()
-        except Exception as error:  # whatever another package does while it is imported
+        except (Exception, SystemExit) as error:  # whatever another package does while it is imported
             raise UserError(
                 f"The {noun} {name!r} of the package {package_of(entry)} cannot be loaded from {entry.value}: "
                 f"{type(error).__name__}: {error}",

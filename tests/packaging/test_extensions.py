@@ -106,12 +106,14 @@ def added(place, package, group, name, value, monkeypatch):
     [
         ("no_such_module:Thing", "cannot be loaded from no_such_module:Thing: ModuleNotFoundError"),
         ("json:no_such_thing", "cannot be loaded from json:no_such_thing: AttributeError"),
+        ("ends_itself:Thing", "cannot be loaded from ends_itself:Thing: SystemExit: not today"),
         ("json:loads", "is none: it is no class derived from talan_core.partners.PeftPartner"),
         ("talan_core.partners:Dora", "is none: its kind is 'dora'"),
     ],
 )
 def test_what_cannot_be_used_is_named_with_its_package(value, said, tmp_path, monkeypatch):
     added(tmp_path, "broken", "talan_core.partners", "brittle", value, monkeypatch)
+    (tmp_path / "ends_itself.py").write_text("import sys\nsys.exit('not today')\n", encoding="utf-8")
     assert "brittle" in PARTNERS  # nothing was imported for that
     assert PARTNERS["lora"].kind == "lora"
     with pytest.raises(UserError) as caught:
