@@ -96,7 +96,7 @@ def _failed(result: Node) -> bool:
     """Return whether there was no answer to score: promptfoo writes a score of 0 then, and failureReason 2 (ERROR)."""
     reason, error = result.get("failureReason"), result.get("error")
     if reason is not None:
-        return reason.value == _ERROR
+        return bool(reason.value == _ERROR)
     return error is not None and not is_number(result.table().get("score"))
 
 
