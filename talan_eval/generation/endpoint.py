@@ -137,8 +137,8 @@ class CompletionServer:
         base = self._base_url if below else self._base_url.removesuffix("/v1")
         headers = {"Content-Type": "application/json", **self._authorization()}
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(base + path, data, headers)  # noqa: S310 - checked to be http or https
         try:
+            request = urllib.request.Request(base + path, data, headers)  # noqa: S310 - checked to be http or https
             with self._opener.open(request, timeout=patience) as answer:
                 said = json.load(answer)
         except urllib.error.HTTPError as error:
@@ -191,13 +191,36 @@ def check_address(base_url: str) -> str:
     """Return an address without a slash at its end.
 
     Raises:
-        UserError: It is none of HTTP.
+        UserError: It is none of HTTP, or holds more than a host, a port and a path.
     """
-    if not base_url.startswith(("http://", "https://")):
+    such = "Type one such as --base-url http://127.0.0.1:8000/v1"
+    if "@" in base_url:  # said without the address, because a password may be in it
         raise UserError(
-            f"--base-url {base_url} is no address of a server.", "Type one such as --base-url http://127.0.0.1:8000/v1"
+            "--base-url holds a name or a password (before @), and those are not sent.",
+            f"Put a key into {KEY_VARIABLE} and leave them out: --base-url https://HOST/v1",
         )
+    wrong = _wrong_with(base_url)
+    if wrong:
+        raise UserError(f"--base-url {base_url} is no address of a server: {wrong}.", such)
     return base_url.rstrip("/")
+
+
+def _wrong_with(base_url: str) -> str:
+    """Say what is wrong with an address; empty where nothing is."""
+    if any(sign.isspace() or not sign.isprintable() for sign in base_url):
+        return "there is a space in it"
+    try:
+        parts = urlsplit(base_url)
+        port = parts.port
+    except ValueError as error:
+        return str(error)
+    if parts.scheme not in {"http", "https"}:
+        return "it begins with neither http:// nor https://"
+    if not parts.hostname:
+        return "it has no host"
+    if port == 0:
+        return "it has no port that can be asked"
+    return "there is more behind its path" if parts.query or parts.fragment else ""
 
 
 def _is_here(base_url: str) -> bool:

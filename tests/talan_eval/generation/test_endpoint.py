@@ -1,4 +1,4 @@
-"""The key goes where it may, nobody is followed elsewhere."""
+"""The key goes where it may, nobody is followed elsewhere, and an address that is none is said to be none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from talan_core.errors import UserError
-from talan_eval.generation.endpoint import CompletionServer, takes_key
+from talan_eval.generation.endpoint import CompletionServer, check_address, takes_key
 
 KEY = "sk-of-the-test"
 
@@ -111,3 +111,45 @@ def test_a_key_that_cannot_be_sent_is_not_said(monkeypatch):
 )
 def test_a_key_may_go_over_https_or_stay_here(address, may):
     assert takes_key(address) is may
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("models.invalid/v1", "neither http"),
+        ("ftp://models.invalid/v1", "neither http"),
+        ("http://", "no host"),
+        ("http:///v1", "no host"),
+        ("http://:8000/v1", "no host"),
+        ("http://a b/v1", "a space"),
+        ("http://a/v1\n", "a space"),
+        ("http://a\x00/v1", "a space"),
+        ("http://[::1", "IPv6"),
+        ("http://a:port/v1", "[Pp]ort"),
+        ("http://a:99999/v1", "[Pp]ort"),
+        ("http://a:0/v1", "port"),
+        ("http://a/v1?key=1", "behind its path"),
+        ("http://a/v1#1", "behind its path"),
+    ],
+)
+def test_an_address_that_is_none_is_refused_with_what_to_type(address, why):
+    with pytest.raises(UserError, match=why) as found:
+        check_address(address)
+    assert str(found.value).endswith("--base-url http://127.0.0.1:8000/v1")
+
+
+@pytest.mark.parametrize("address", ["http://me:secret@a/v1", "http://me:se/cret@a/v1", "http://me:secret@[::1"])
+def test_a_password_in_an_address_is_refused_and_not_said(address):
+    with pytest.raises(UserError, match="name or a password") as found:
+        check_address(address)
+    assert "cret" not in str(found.value)
+
+
+@pytest.mark.parametrize("address", ["http://a/v1/", "https://a:8000/v1", "HTTP://[::1]:80/v1", "http://ä.invalid/v1"])
+def test_an_address_keeps_all_but_its_last_slash(address):
+    assert check_address(address) == address.rstrip("/")
+
+
+def test_what_gets_past_the_check_is_an_error_of_the_users():
+    with pytest.raises(UserError, match="No server answers"):
+        CompletionServer("models.invalid/v1").models()
