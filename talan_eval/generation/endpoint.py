@@ -5,13 +5,16 @@ Prompts go there as token ids, so that the server's tokenizer adds nothing to th
 
 from __future__ import annotations
 
+import http
 import http.client
+import ipaddress
 import json
 import os
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+from urllib.parse import urlsplit
 
 from talan_core.errors import UserError
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 KEY_VARIABLE: Final = "OPENAI_API_KEY"
-"""Environment variable of the key that is sent along, where it is set."""
+"""Environment variable of the key that is sent along, where it is set and :func:`takes_key` allows it."""
 _PATIENCE: Final = 3600.0  # seconds: an answer of many tokens may wait behind many others
 _LIST_PATIENCE: Final = 10.0
 _NOTHING_ELSE: Final = {
@@ -30,6 +33,7 @@ _NOTHING_ELSE: Final = {
     "presence_penalty": 0.0,
     "frequency_penalty": 0.0,
 }
+_NO_KEY: Final = (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN)
 """What servers would otherwise take from a model's own settings or their own defaults; they ignore what they lack."""
 
 
@@ -59,6 +63,25 @@ class Completion:
     scored: Scored | None
 
 
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Refuses to be sent elsewhere: the key and the prompts are for the address that was typed."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: Any,  # noqa: ANN401 - as in the parent
+        code: int,
+        msg: str,
+        headers: Any,  # noqa: ANN401 - as in the parent
+        newurl: str,
+    ) -> NoReturn:
+        del fp, msg, headers
+        raise UserError(
+            f"The server at {req.full_url} sends on to {newurl} (HTTP {code}), and that is not followed.",
+            "If you trust it, type that address up to /v1: --base-url URL",
+        )
+
+
 class CompletionServer:
     """A server.
 
@@ -68,6 +91,9 @@ class CompletionServer:
 
     def __init__(self, base_url: str) -> None:
         self._base_url = base_url
+        # What is on this machine is asked directly, so that a proxy sees no key either.
+        proxies = [urllib.request.ProxyHandler({})] if _is_here(base_url) else []
+        self._opener = urllib.request.build_opener(_NoRedirects, *proxies)
 
     def models(self) -> dict[str, Mapping[str, Any]]:
         """Return what it says of each model that it has, by name.
@@ -109,19 +135,17 @@ class CompletionServer:
         self, path: str, body: Mapping[str, Any] | None, patience: float, *, below: bool = True
     ) -> dict[str, Any]:
         base = self._base_url if below else self._base_url.removesuffix("/v1")
-        headers = {"Content-Type": "application/json"}
-        if key := os.environ.get(KEY_VARIABLE):
-            headers["Authorization"] = f"Bearer {key}"
+        headers = {"Content-Type": "application/json", **self._authorization()}
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(base + path, data, headers)  # noqa: S310 - checked to be http or https
         try:
-            with urllib.request.urlopen(request, timeout=patience) as answer:  # noqa: S310 - as above
+            request = urllib.request.Request(base + path, data, headers)  # noqa: S310 - checked to be http or https
+            with self._opener.open(request, timeout=patience) as answer:
                 said = json.load(answer)
         except urllib.error.HTTPError as error:
             why = " ".join(error.read(2000).decode("utf-8", "replace").split())[:300]
             raise UserError(
                 f"The server at {base} refuses {path} (HTTP {error.code}: {why}).",
-                f"Check what it serves: curl {base}/models",
+                self._after_refusal(base, error.code),
             ) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise UserError(
@@ -132,6 +156,25 @@ class CompletionServer:
             raise self._strange(path)
         return said
 
+    def _authorization(self) -> dict[str, str]:
+        key = os.environ.get(KEY_VARIABLE, "").strip()
+        if not key or not takes_key(self._base_url):
+            return {}
+        if not key.isascii() or not key.isprintable():  # http.client would say the key in its error
+            raise UserError(
+                f"The key in {KEY_VARIABLE} has signs in it that cannot be sent.",
+                f"Type it anew: export {KEY_VARIABLE}=KEY",
+            )
+        return {"Authorization": f"Bearer {key}"}
+
+    def _after_refusal(self, base: str, code: int) -> str:
+        if code in _NO_KEY and os.environ.get(KEY_VARIABLE) and not takes_key(self._base_url):
+            return (
+                f"{KEY_VARIABLE} was not sent, because http shows it to all on the way. Type an address of https, or "
+                "forward a port to this machine: --base-url http://127.0.0.1:8000/v1"
+            )
+        return f"Check what it serves: curl {base}/models"
+
     def _strange(self, path: str) -> UserError:
         return UserError(
             f"What answers at {self._base_url}{path} does not speak OpenAI's completions.",
@@ -139,17 +182,53 @@ class CompletionServer:
         )
 
 
+def takes_key(base_url: str) -> bool:
+    """Return whether a key may be sent to an address: over https, or without leaving this machine."""
+    return urlsplit(base_url).scheme == "https" or _is_here(base_url)
+
+
 def check_address(base_url: str) -> str:
     """Return an address without a slash at its end.
 
     Raises:
-        UserError: It is none of HTTP.
+        UserError: It is none of HTTP, or holds more than a host, a port and a path.
     """
-    if not base_url.startswith(("http://", "https://")):
+    such = "Type one such as --base-url http://127.0.0.1:8000/v1"
+    if "@" in base_url:  # said without the address, because a password may be in it
         raise UserError(
-            f"--base-url {base_url} is no address of a server.", "Type one such as --base-url http://127.0.0.1:8000/v1"
+            "--base-url holds a name or a password (before @), and those are not sent.",
+            f"Put a key into {KEY_VARIABLE} and leave them out: --base-url https://HOST/v1",
         )
+    wrong = _wrong_with(base_url)
+    if wrong:
+        raise UserError(f"--base-url {base_url} is no address of a server: {wrong}.", such)
     return base_url.rstrip("/")
+
+
+def _wrong_with(base_url: str) -> str:
+    """Say what is wrong with an address; empty where nothing is."""
+    if any(sign.isspace() or not sign.isprintable() for sign in base_url):
+        return "there is a space in it"
+    try:
+        parts = urlsplit(base_url)
+        port = parts.port
+    except ValueError as error:
+        return str(error)
+    if parts.scheme not in {"http", "https"}:
+        return "it begins with neither http:// nor https://"
+    if not parts.hostname:
+        return "it has no host"
+    if port == 0:
+        return "it has no port that can be asked"
+    return "there is more behind its path" if parts.query or parts.fragment else ""
+
+
+def _is_here(base_url: str) -> bool:
+    host = urlsplit(base_url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _scored(said: Any) -> Scored | None:  # noqa: ANN401 - JSON

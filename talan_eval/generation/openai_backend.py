@@ -1,7 +1,9 @@
 """The backend "openai": a server that somebody runs already answers for arms that are stored, or untrained.
 
-What it serves is compared with the checkpoint's own files before it is asked: the likeliest first tokens after a probe
-must have the probabilities that transformers gives them. Where it cannot say log-probabilities, it is refused.
+What it serves is compared with the checkpoint's own files before it is asked: the likeliest tokens after the probes
+must have the probabilities that transformers gives them, and be nearer to those than to what the backbone, the
+checkpoint with its block silent and the checkpoints opened before give them; and no other name may fit the files
+better. Where it cannot say log-probabilities, it is refused; where rounding hides the difference, it is warned.
 
 Not covered: `probe` shows no state, because a server says the likeliest tokens only; `liveness` is measured on the
 files.
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -25,7 +28,7 @@ from talan_core.partners.plain import Base
 from talan_core.probe import Liveness, liveness, next_token
 from talan_eval.generation.backend import Answer, Likelihood, LogProbabilities
 from talan_eval.generation.endpoint import CompletionServer
-from talan_eval.generation.probing import PROBE, TOLERANCE
+from talan_eval.generation.probing import PROBE, TOLERANCE, Seen, probes_of
 from talan_eval.generation.sampling import row_seed
 from talan_eval.generation.tokens import Tokens
 
@@ -42,8 +45,10 @@ if TYPE_CHECKING:
 
 _TOP: Final = 5
 _LOOKED_AT: Final = 50
+_SHARED: Final = 2  # tokens of a probe that server and files must both name: one may agree by chance
 _SEED_BITS: Final = 2**31 - 1
 _CPU: Final = torch.device("cpu")
+_BACKBONE: Final = "the backbone"
 
 
 class OpenaiBackend:
@@ -125,6 +130,8 @@ class OpenaiEngine:
         self._models = models
         self._backbone = backbone
         self._options = options
+        self._listener = _Listener(server, () if options.endpoint is None else options.endpoint.models)
+        self._earlier: dict[str, torch.Tensor] = {}
 
     def takes(self, shape: BlockShape | None) -> bool:
         """Say that any checkpoint can be opened that the server has."""
@@ -141,6 +148,9 @@ class OpenaiEngine:
         if checkpoint.served is None:
             raise ValueError("a checkpoint that no server has")
         tokens = Tokens(load_tokenizer(checkpoint.tokenizer or self._backbone))
+        probes = probes_of(tokens.of_prompt(PROBE))
+        if checkpoint.backbone is not None and checkpoint.tokenizer is None and _BACKBONE not in self._earlier:
+            self._earlier[_BACKBONE] = _files_say(load_model(self._backbone, "float32", _CPU), probes)["00"]
         model: Any = load_model(checkpoint.backbone or self._backbone, "float32", _CPU)
         if checkpoint.directory is not None:
             model = talan_core.load(checkpoint.directory, model).eval()
@@ -149,8 +159,36 @@ class OpenaiEngine:
         length = min(own, says) if isinstance(says, int) else own
         asked = _ServedModel(self._server, checkpoint.served, self._options.batch_size)
         generator = OpenaiGenerator(asked, model, tokens, length)
-        generator.compare(checkpoint)
+        generator.compare(checkpoint, self._listener, self._earlier)
         yield generator
+
+
+class _Listener:
+    """What a server says after the probes, under each name of a comparison; each is asked once.
+
+    Args:
+        server: The server.
+        names: Of the models that are asked.
+    """
+
+    def __init__(self, server: CompletionServer, names: Sequence[str]) -> None:
+        self._server, self._names = server, names
+        self._heard: dict[tuple[str, tuple[int, ...]], Mapping[str, float]] = {}
+
+    def says(self, model: str, probes: Sequence[tuple[int, ...]]) -> list[Mapping[str, float]]:
+        """Return the log-probabilities of the likeliest tokens after each probe, by their text; empty where unsaid."""
+        for ids in probes:
+            if (model, ids) not in self._heard:
+                scored = self._server.complete(model, ids, {"max_tokens": 1, "temperature": 0, "logprobs": _TOP}).scored
+                self._heard[model, ids] = scored.likeliest[0] if scored is not None and scored.likeliest else {}
+        return [self._heard[model, ids] for ids in probes]
+
+    def others(self, model: str, probes: Sequence[tuple[int, ...]]) -> Iterator[tuple[str, list[Mapping[str, float]]]]:
+        """Yield what is said under each other name; a model that cannot read these tokens is left out."""
+        for name in self._names:
+            if name != model:
+                with contextlib.suppress(UserError):
+                    yield name, self.says(name, probes)
 
 
 class _ServedModel:
@@ -242,29 +280,99 @@ class OpenaiGenerator:
             return Liveness(max_logit_change=0.0)
         return liveness(cast("PeftModel", self._files), torch.tensor([self._tokens.of_prompt(prompt.text)]))
 
-    def compare(self, checkpoint: Checkpoint) -> None:
-        """Refuse a server that does not say after the probe what the files say."""
-        ids = self._tokens.of_prompt(PROBE)
-        options = {"max_tokens": 1, "temperature": 0, "logprobs": _TOP}
-        scored = self._asked.server.complete(self._asked.model, ids, options).scored
-        if scored is None or not scored.likeliest or not scored.likeliest[0]:
+    def compare(self, checkpoint: Checkpoint, listener: _Listener, earlier: dict[str, torch.Tensor]) -> None:
+        """Refuse a server that does not say after the probes what the files say, or says what others' files do.
+
+        Args:
+            checkpoint: What it should have.
+            listener: Asks it.
+            earlier: What files of other checkpoints say, (probes, vocabulary) by what they are; the own are added.
+
+        Raises:
+            UserError: It has something else, or says too little to see it.
+
+        Warns:
+            UserWarning: It may have something else, and rounding hides it.
+        """
+        name, probes = self._asked.model, probes_of(self._tokens.of_prompt(PROBE))
+        said = listener.says(name, probes)
+        if not all(said):
             raise UserError(
-                f"The server says no log-probabilities of {self._asked.model}, so it cannot be seen what it serves.",
+                f"The server says no log-probabilities of {name}, so it cannot be seen what it serves.",
                 "Let it serve with log-probabilities, or type --backend transformers.",
             )
-        states = next_token(self._files, torch.tensor([ids]))
-        expected = states.get("11", states.get("10", states["00"]))
-        likeliest = [int(place) for place in expected.topk(_LOOKED_AT).indices]
-        texts = {str(self._tokens.tokenizer.decode([place])): float(expected[place]) for place in likeliest}
-        shared = {text: value for text, value in scored.likeliest[0].items() if text in texts}
-        apart = max((abs(value - texts[text]) for text, value in shared.items()), default=float("inf"))
-        if apart > TOLERANCE["bfloat16"]:
+        states = _files_say(self._files, probes)
+        own = states.pop("11" if "11" in states else "10" if "10" in states else "00")
+        backbone = _BACKBONE if checkpoint.backbone is None else checkpoint.backbone.location
+        files = str(checkpoint.directory or backbone)
+        rivals = {backbone if state == "00" else f"{files} with its block silent": one for state, one in states.items()}
+        rivals |= {what: one for what, one in earlier.items() if what != files and one.shape == own.shape}
+        earlier[files] = own
+        places = self._places(said, own)
+        if places is None:
             raise UserError(
-                f"The server does not say of {self._asked.model} what the files of "
-                f"{checkpoint.directory or checkpoint.backbone or 'the backbone'} say: log-probabilities differ by "
-                f"{apart:.2g}.",
+                f"The server does not say of {name} what the files of {files} say: of the likeliest tokens that it "
+                f"names after a probe, fewer than {_SHARED} are among the {_LOOKED_AT} likeliest of the files.",
                 "Check which model it has under that name, or type another: --served ARM=MODEL",
             )
+        seen = Seen(*_at(places, said, own))
+        if seen.largest > TOLERANCE["bfloat16"]:
+            raise UserError(
+                f"The server does not say of {name} what the files of {files} say: log-probabilities differ by "
+                f"{seen.largest:.2g}.",
+                "Check which model it has under that name, or type another: --served ARM=MODEL",
+            )
+        found = {what: seen.nearer(_at(places, said, one)[1]) for what, one in rivals.items()}
+        nearer = [what for what, whose in found.items() if whose == "other"]
+        for other, heard in listener.others(name, probes):
+            there = self._places(heard, own)
+            if there is not None and seen.is_of(Seen(*_at(there, heard, own))):
+                nearer.append(f"what it has as {other} says them: that is {files}")
+        _judge(name, files, nearer, [what for what, whose in found.items() if whose == "unclear"])
+
+    def _places(self, said: Sequence[Mapping[str, float]], own: torch.Tensor) -> list[dict[str, int]] | None:
+        """Return the token of each text that both name, by probe; None where they are too few."""
+        found = []
+        for texts, row in zip(said, own, strict=True):
+            likeliest = [int(place) for place in row.topk(min(_LOOKED_AT, len(row))).indices]
+            # Of tokens with the same text the likeliest stays.
+            tokens = {str(self._tokens.tokenizer.decode([place])): place for place in reversed(likeliest)}
+            found.append({text: tokens[text] for text in texts if text in tokens})
+        return found if min(len(one) for one in found) >= _SHARED else None
+
+
+def _files_say(model: Any, probes: Sequence[tuple[int, ...]]) -> dict[str, torch.Tensor]:  # noqa: ANN401 - any model
+    """Return the log-probabilities after the probes, (probes, vocabulary), in each state that a model has."""
+    rows = [next_token(model, torch.tensor([ids])) for ids in probes]
+    return {state: torch.stack([row[state] for row in rows]) for state in rows[0]}
+
+
+def _at(
+    places: Sequence[Mapping[str, int]], said: Sequence[Mapping[str, float]], files: torch.Tensor
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return what was said, and what files say, of the same tokens."""
+    each = [(probe, text, token) for probe, one in enumerate(places) for text, token in one.items()]
+    return (
+        tuple(said[probe][text] for probe, text, _ in each),
+        tuple(float(files[probe, token]) for probe, _, token in each),
+    )
+
+
+def _judge(name: str, files: str, nearer: Sequence[str], unclear: Sequence[str]) -> None:
+    if nearer:
+        raise UserError(
+            f"The server does not have {files} as {name}: its log-probabilities are nearer to those of "
+            f"{'; '.join(nearer)}.",
+            "Check which adapter it has under that name; where it is the right one, serve it in float32, as with vllm "
+            "serve --dtype float32. For another name type --served ARM=MODEL",
+        )
+    if unclear:
+        warnings.warn(
+            f"It cannot be told whether the server has {files} as {name}, or {'; '.join(unclear)}: their "
+            "log-probabilities differ by less than the server's rounding. Serve in float32 to see it, as with vllm "
+            "serve --dtype float32.",
+            stacklevel=3,
+        )
 
 
 def _likelihood(sequence: EncodedExample, scored: Any) -> Likelihood:  # noqa: ANN401 - Scored or None
