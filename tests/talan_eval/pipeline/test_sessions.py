@@ -54,7 +54,7 @@ def experiment(seeds=range(3), tasks=("a",), arms=("lora", "talan+lora"), **chan
 @pytest.fixture
 def prepared(tmp_path):
     def make(name="run", asked=None):
-        directory = SimpleNamespace(directory=tmp_path / name)
+        directory = SimpleNamespace(directory=tmp_path / name, keep_answers=True)
         return SimpleNamespace(
             experiment=asked or experiment(), assignments=(directory,), statistics=StatisticsSettings(resamples=300)
         )
