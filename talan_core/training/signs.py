@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from talan_core.training.encoding import EncodedExample
 
 LOOKS: Final = 8
-"""Times that the held-out loss is measured, that after the last step included (ours)."""
+"""Most times that the held-out loss is measured after the first step, that after the last one included (ours)."""
+_FEWEST: Final = 2
+_SHARE: Final = 0.1
+_PASSES_OF_A_STEP: Final = 3
+"""An example that is learned takes about three forward passes: its own, and a backward pass of twice as many products."""
 _IGNORED: Final = -100
 
 
@@ -74,6 +78,7 @@ class Watch:
         steps: Optimizer steps of the training.
         pad: Token id that fills a batch.
         batch_size: Examples per forward pass.
+        learned: Examples that the training learns, as often as it does.
         signs: What was seen before an interruption.
     """
 
@@ -81,7 +86,17 @@ class Watch:
     steps: int
     pad: int
     batch_size: int
+    learned: int
     signs: Signs = field(default_factory=Signs)
+
+    @property
+    def every(self) -> int:
+        """Steps from one look at the held-out loss to the next, so that looking costs about a tenth of a training.
+
+        A short training is looked at twice beside the beginning, whatever it costs.
+        """
+        affordable = int(_SHARE * _PASSES_OF_A_STEP * self.learned / max(1, len(self.held_out)))
+        return max(1, math.ceil(self.steps / max(_FEWEST, min(LOOKS, affordable))))
 
     def begin(self, model: PeftModel | PlainModel) -> None:
         """Measure the held-out loss before the first step; not again where a training goes on."""
@@ -104,7 +119,7 @@ class Watch:
         """
         gate = gate_rms(model)
         self._add(gates=() if gate is None else (gate,))
-        if self.held_out and (step % max(1, math.ceil(self.steps / LOOKS)) == 0 or step == self.steps):
+        if self.held_out and (step % self.every == 0 or step == self.steps):
             loss = held_out_loss(model, self.held_out, self.pad, self.batch_size)
             self._add(held_out=(HeldOutLoss(step, loss),))
 

@@ -313,7 +313,7 @@ def train(
         args = _prepared(model, settings, seed, work_dir, save_every)
         packed = can_pack(model) if settings.packing == "auto" else settings.packing
         collator = _collator(model, settings, pad_token(tokenizer), packed=packed)
-        watch = Watch(data.held_out, args.max_steps, pad_token(tokenizer), settings.batch_size)
+        watch = Watch(data.held_out, args.max_steps, pad_token(tokenizer), settings.batch_size, len(order))
         trainer = TalanTrainer(
             model, args, data.examples, order, collator=collator, watch=watch, run=run, on_step=on_step
         )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from talan_core.errors import UserError
 from talan_eval.importers.words import typed_again
+from talan_eval.result.contrast import named_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ class SeedRules:
         fixed: Arms without seeds.
         drop: Whether a seed that only some arms have may be left out.
         every_pair: Whether every two arms are compared, or each with the first one.
+        more: Further contrasts, each TREATMENT:BASE.
     """
 
     axis: TrialAxis = "seed"
@@ -39,6 +41,7 @@ class SeedRules:
     fixed: tuple[str, ...] = ()
     drop: bool = False
     every_pair: bool = False
+    more: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +176,10 @@ def _refuse_lone(arms: Sequence[LoggedArm], seeds: _Seeds, rules: SeedRules) -> 
     common = set.intersection(*(set(own) for own in seeds.values()))
     lone = set().union(*seeds.values()) - common
     listed = "; ".join(f"{name} has {_numbers(own)}" for name, own in seeds.items())
+    by_name = {arm.name: arm for arm in arms}
     pairs = list(combinations(arms, 2))
-    for pair in pairs if rules.every_pair else pairs[: len(arms) - 1]:
+    more = [(by_name[base], by_name[treatment]) for base, treatment in named_pairs(rules.more, list(by_name))]
+    for pair in (*(pairs if rules.every_pair else pairs[: len(arms) - 1]), *more):
         if not set.intersection(*(set(seeds[arm.name]) for arm in pair)):
             raise UserError(
                 f"{' and '.join(arm.name for arm in pair)} have no seed in common: {listed}.",

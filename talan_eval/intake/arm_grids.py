@@ -12,7 +12,7 @@ from talan_core.arms import parse_arm
 from talan_core.bounded import shown
 from talan_core.errors import UserError, refuse
 from talan_eval.intake.stored_arms import SEED, read_stored
-from talan_eval.result.contrast import declare
+from talan_eval.result.contrast import declare, named_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,8 +90,13 @@ def read_arms(asked: AskedArms) -> Arms:
     problems += [_named_twice(name, texts, asked) for name, texts in typed.items() if len(texts) > 1]
     names, stored = tuple(typed), tuple(dict.fromkeys(place for _, place in written if place is not None))
     fixed = _fixed(asked, names, stored, problems)
+    more: tuple[tuple[str, str], ...] = ()
+    try:
+        more = named_pairs(asked.more, names, lambda text: parse_arm(text).name)
+    except UserError as error:
+        problems.append(error)
     contrasts = declare(
-        names, fixed, every_pair=asked.every_pair, independent=asked.independent, pairs_of_checkpoints=True
+        names, fixed, every_pair=asked.every_pair, independent=asked.independent, pairs_of_checkpoints=True, more=more
     )
     if asked.treatments == ():
         problems.append(UserError("No arm is compared with the base.", "Name one: --treat talan+lora"))

@@ -19,7 +19,7 @@ from talan_eval.importers.metric_units import Units
 from talan_eval.importers.metrics import choose
 from talan_eval.importers.models_below import by_backbone
 from talan_eval.importers.seeds import AXES, SeedRules, TrialAxis, arrange
-from talan_eval.result.contrast import declare
+from talan_eval.result.contrast import declare, named_pairs
 from talan_eval.store.atomic import atomic_write_bytes, make_directory, refuse_unwritable
 
 if TYPE_CHECKING:
@@ -180,6 +180,7 @@ def _checked(request: CompareLogsRequest) -> tuple[SeedRules, StatisticsSettings
         fixed=request.fixed,
         drop=request.allow_unpaired == _DROP,
         every_pair=request.every_pair,
+        more=request.contrast,
     )
     units = Units.parse(request.unit, request.less_is_better)
     return rules, StatisticsSettings.of_request(request), units
@@ -196,7 +197,8 @@ def _check_samples(request: CompareLogsRequest) -> None:
 def _contrasts(arms: Sequence[LoggedArm], rules: SeedRules) -> tuple[ContrastSpec, ...]:
     names = [arm.name for arm in arms]
     refuse(mistakes_of(*(partial(check_name, "arm", name, names) for name in rules.fixed)))
-    found = declare(names, rules.fixed, every_pair=rules.every_pair, independent=rules.independent)
+    more = named_pairs(rules.more, names)
+    found = declare(names, rules.fixed, every_pair=rules.every_pair, independent=rules.independent, more=more)
     if not found:
         raise UserError(
             f"No arm has training seeds: all of {', '.join(names)} are --fixed.",

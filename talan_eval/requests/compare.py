@@ -48,6 +48,7 @@ class CompareRequest(ContrastOptions, StatisticsOptions, GridRequest):
             treatments=self.treat,
             fixed=self.fixed,
             every_pair=self.every_pair,
+            more=self.contrast,
             independent=self.independent,
             confirmed=self.yes,
             fresh_seeds=self.confirm,

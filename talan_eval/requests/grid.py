@@ -20,6 +20,7 @@ class AskedArms:
             None where the base stands alone, and nothing is compared.
         fixed: Arms of which one checkpoint is taken as it is.
         every_pair: Whether all pairs are compared.
+        more: Further contrasts, each TREATMENT:BASE.
         independent: Whether the seeds of different arms are independent.
         confirmed: Whether so many arms are wanted.
         fresh_seeds: Seeds on which the best arm is trained anew.
@@ -30,6 +31,7 @@ class AskedArms:
     treatments: tuple[str, ...] | None
     fixed: tuple[str, ...] = ()
     every_pair: bool = False
+    more: tuple[str, ...] = ()
     independent: bool = False
     confirmed: bool = False
     fresh_seeds: int = 0

@@ -74,6 +74,10 @@ class ContrastOptions:
     """Which arms are compared, and how their seeds relate."""
 
     pairs: str = option("base", "base (each arm against the first one) or all (every two arms, as one family).")
+    contrast: tuple[str, ...] = option(
+        (),
+        "One more contrast, TREATMENT:BASE, of two arms that are named already, such as talan+dora:dora; repeat it.",
+    )
     pairing: str = option(
         "paired",
         "paired (a seed of one arm belongs to the same seed of the others) or independent (it does not, and arms may "

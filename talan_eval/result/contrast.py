@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from talan_core.bounded import shown
+from talan_core.errors import UserError
 from talan_eval.result.evidence import Pairing  # noqa: TC001 - experiments validate it at run time
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+_SEPARATOR: Final = ":"
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ def declare(
     every_pair: bool,
     independent: bool,
     pairs_of_checkpoints: bool = False,
+    more: Sequence[tuple[str, str]] = (),
 ) -> tuple[ContrastSpec, ...]:
     """Declare the contrasts of a comparison.
 
@@ -50,6 +55,7 @@ def declare(
         independent: Whether the seeds of arms that have some are independent.
         pairs_of_checkpoints: Whether two fixed arms make a contrast of one pair of checkpoints (E0). Where all pairs
             are compared they do only if no arm has seeds: the family is then one of such pairs.
+        more: Further contrasts, each the base and the arm under test; a pair that is compared already adds nothing.
 
     Returns:
         The primary contrast, the second arm against the first, comes first. Without ``pairs_of_checkpoints`` two fixed
@@ -57,8 +63,10 @@ def declare(
     """
     single = pairs_of_checkpoints and (not every_pair or len(fixed) == len(arms))
     pairs = [(one, other) for place, one in enumerate(arms) for other in arms[place + 1 :]]
+    pairs = pairs if every_pair else pairs[: len(arms) - 1]
+    seen = {frozenset(pair) for pair in pairs}
     found = []
-    for one, other in pairs if every_pair else pairs[: len(arms) - 1]:
+    for one, other in (*pairs, *(pair for pair in more if frozenset(pair) not in seen)):
         if one in fixed and other in fixed:
             found += [ContrastSpec(one, other)] if single else []
             continue
@@ -66,3 +74,48 @@ def declare(
         pairing: Pairing = "fixed" if base in fixed else "independent" if independent else "paired"
         found.append(ContrastSpec(base, treatment, pairing))
     return tuple(found)
+
+
+def named_pairs(
+    texts: Sequence[str], arms: Sequence[str], canonical: Callable[[str], str] = str
+) -> tuple[tuple[str, str], ...]:
+    """Read contrasts that are named one by one, such as ``talan+dora:dora``.
+
+    Args:
+        texts: What was typed.
+        arms: The names of all arms.
+        canonical: Gives an arm that is typed its name.
+
+    Returns:
+        Of each the base and the arm under test.
+
+    Raises:
+        UserError: A text that names no two arms of the comparison.
+    """
+    return tuple(_pair(text, arms, canonical) for text in texts)
+
+
+def _pair(text: str, arms: Sequence[str], canonical: Callable[[str], str]) -> tuple[str, str]:
+    """Return base and arm under test; arms of logs may have a colon in their own name, so each colon is tried."""
+    colons = [place for place, letter in enumerate(text) if letter == _SEPARATOR]
+    splits = [(text[:place].strip(), text[place + 1 :].strip()) for place in colons]
+    if not splits or not all(splits[0]):
+        raise UserError(
+            f"--contrast {shown(text)} names no two arms.", "Type TREATMENT:BASE, as in --contrast talan+dora:dora."
+        )
+    known = [split for split in splits if set(split) <= set(arms)]
+    if len(known) > 1:
+        raise UserError(
+            f"--contrast {shown(text)} can be read as two contrasts of arms that have a colon in their names.",
+            "Give the arms names without a colon.",
+        )
+    treatment, base = known[0] if known else (canonical(side) for side in splits[0])
+    other = next((name for name in (treatment, base) if name not in arms), None)
+    if other is not None:
+        raise UserError(
+            f"--contrast {shown(text)}: {shown(other)} is none of the arms ({', '.join(arms)}).",
+            "Name it as an arm as well; compare takes it with --treat.",
+        )
+    if treatment == base:
+        raise UserError(f"--contrast {shown(text)} compares an arm with itself.", "Name two different arms.")
+    return base, treatment

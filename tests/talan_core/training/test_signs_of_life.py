@@ -11,7 +11,7 @@ import torch
 from talan_core.arms import build, parse_arm
 from talan_core.training.data import Example, encode
 from talan_core.training.fit import fit
-from talan_core.training.signs import Signs, gate_rms, held_out_loss
+from talan_core.training.signs import Signs, Watch, gate_rms, held_out_loss
 from talan_core.training_settings import TrainingSettings
 
 SETTINGS = TrainingSettings(steps=10, batch_size=3, learning_rate=1e-2, max_length=64)
@@ -98,3 +98,14 @@ def test_the_mean_is_over_tokens_whatever_the_batches(backbone, tokenizer):
     one, both = (held_out_loss(model, encoded, pad=0, batch_size=size) for size in (1, 2))
     assert one == pytest.approx(both, rel=1e-5)
     assert model.training
+
+
+@pytest.mark.parametrize(
+    ("steps", "learned", "apart", "looks"),
+    [(96, 768, 16, 8), (24, 96, 16, 2), (12, 24, 8, 2), (24, 192, 16, 3), (1, 1, 16, 1), (100, 10_000, 1, 8)],
+)
+def test_looking_at_held_out_examples_costs_about_a_tenth_of_a_training_or_two_looks(steps, learned, apart, looks):
+    watch = Watch((object(),) * apart, steps, pad=0, batch_size=8, learned=learned)
+    seen = [step for step in range(1, steps + 1) if step % watch.every == 0 or step == steps]
+    assert len(seen) == looks
+    assert looks <= 2 or looks * apart <= 0.1 * 3 * learned

@@ -10,6 +10,7 @@ import pytest
 
 from talan_core.errors import UserError
 from talan_eval.importers.words import split
+from talan_eval.result.contrast import named_pairs
 
 
 @pytest.fixture
@@ -65,6 +66,21 @@ def test_every_pair_on_request(compare_words):
     done = compare_words("lora=runs/lora", "dora=runs/dora", "noise=runs/noise", pairs="all")
     assert contrasts(done)[2] == ("dora", "noise", "paired")
     assert done.result.contrasts[2].cells[0].deltas == (-25, 0, -25)
+
+
+@pytest.mark.usefixtures("arms")
+def test_one_further_contrast_on_request(compare_words, refused):
+    words = ("lora=runs/lora", "dora=runs/dora", "noise=runs/noise")
+    done = compare_words(*words, contrast=("dora:noise",))
+    assert contrasts(done)[2:] == [("noise", "dora", "paired")]
+    assert done.result.contrasts[2].cells[0].deltas == (25, 0, 25)
+    assert "'nose' is none of the arms (lora, dora, noise)" in refused(*words, contrast=("dora:nose",))
+
+
+def test_a_further_contrast_of_arms_with_colons_is_read_as_a_whole():
+    assert named_pairs(("a:b:c",), ("a:b", "c")) == (("c", "a:b"),)
+    with pytest.raises(UserError, match="two contrasts"):
+        named_pairs(("a:b:c",), ("a:b", "c", "a", "b:c"))
 
 
 def test_a_name_takes_its_arm_of_a_table_and_a_colon_another(compare_words, refused, tmp_path):

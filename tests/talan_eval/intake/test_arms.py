@@ -52,6 +52,31 @@ def test_a_trained_arm_can_be_taken_as_one_checkpoint_and_seeds_be_declared_inde
     assert arms("dora", independent=True).contrasts == (ContrastSpec("lora", "dora", "independent"),)
 
 
+def test_further_contrasts_of_named_arms_join_the_declared_ones():
+    found = arms("talan+lora", "dora", "talan+dora", more=("dora+talan : dora", "talan+lora:lora"))
+    assert [(one.base, one.treatment) for one in found.contrasts] == [
+        ("lora", "talan+lora"), ("lora", "dora"), ("lora", "talan+dora"), ("dora", "talan+dora"),
+    ]  # fmt: skip
+    assert arms("dora", "base", more=("base:dora",)).contrasts[-1] == ContrastSpec("base", "dora", "fixed")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("dora", "names no two arms"),
+        ("dora:", "names no two arms"),
+        ("dora:rslora", "'rslora' is none of the arms \\(lora, dora\\)"),
+        ("dora:dora", "with itself"),
+        ("dora:lorra", "lorra"),
+        ("x" * 5000 + ":dora", "x{20}"),
+    ],
+)
+def test_a_further_contrast_that_names_no_two_arms_is_refused_with_the_form(text, said):
+    with pytest.raises(UserError, match=said) as found:
+        arms("dora", more=(text,))
+    assert len(str(found.value)) < 1000
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -1,11 +1,11 @@
-"""The draws of problems by the name of the real benchmark, as the backbone read them and as the benchmarks ask them."""
+"""The draws of problems by family, as the backbone read them and as the benchmarks ask them: twins of four real ones, and one."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from talan_core.backbones.micro.world import algebra, programs, science, word_problems
+from talan_core.backbones.micro.world import algebra, ledger, programs, science, word_problems
 
 if TYPE_CHECKING:
     from talan_core.backbones.micro.world.problem import Draw
@@ -22,4 +22,5 @@ BENCHMARKS: Final[dict[str, Draw]] = {
     "gsm8k": partial(word_problems.draw, limits=word_problems.BENCHMARK),
     "math500": algebra.draw_benchmark,
     "mbpp": programs.draw_benchmark,
+    "ledger": ledger.draw,
 }
