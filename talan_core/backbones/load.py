@@ -27,6 +27,7 @@ class Revision:
         sha256: Hash over every file of a local directory that can change an answer; None for a Hub id.
         note: How the weights came to be, where that matters.
         template: A file with the chat template that stands in the place of the tokenizer's own; None for that.
+        outline: Whether the configuration alone is here, to plan with: no weights, no tokenizer.
     """
 
     location: str
@@ -34,6 +35,7 @@ class Revision:
     sha256: str | None
     note: str = ""
     template: Path | None = None
+    outline: bool = False
 
 
 def locate(spec: BackboneSpec) -> Revision:

@@ -59,12 +59,14 @@ class Fit:
         changes: What it changes in the one that was asked for, as it is typed; in the order in which they cost.
         footprint: What it needs.
         devices: How many devices of the given size are needed; above one the weights have to be divided among them.
+        answers: What is answered at a time with these changes.
     """
 
     settings: TrainingSettings
     changes: tuple[str, ...]
     footprint: Footprint
     devices: int
+    answers: AnswerLoad | None = None
 
 
 def cheapest_fit(task: Task, settings: TrainingSettings, limit: int) -> Fit:
@@ -98,8 +100,8 @@ def cheapest_fit(task: Task, settings: TrainingSettings, limit: int) -> Fit:
         if changed.quantization == settings.quantization:
             exact = (changed, tuple(changes), found)
     if found.needed <= room:
-        return Fit(changed, tuple(changes), found, 1)
-    return Fit(*exact, math.ceil(exact[2].needed / room))
+        return Fit(changed, tuple(changes), found, 1, task.answers)
+    return Fit(*exact, math.ceil(exact[2].needed / room), task.answers)
 
 
 def _fewer_answers(task: Task, found: Footprint, room: int) -> AnswerLoad | None:

@@ -25,7 +25,7 @@ LOOKS: Final = 8
 _FEWEST: Final = 2
 _SHARE: Final = 0.1
 _PASSES_OF_A_STEP: Final = 3
-"""An example that is learned takes about three forward passes: its own, and a backward pass of twice as many products."""
+"""About what learning an example takes: its forward pass, and a backward pass of twice as many products."""
 _IGNORED: Final = -100
 
 

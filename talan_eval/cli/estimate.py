@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from talan_eval.cli.remaining import spoken
 from talan_eval.pipeline.dry_run import arm_to_measure
@@ -14,15 +14,21 @@ if TYPE_CHECKING:
     from talan_eval.execution.pilot import Pilot
     from talan_eval.experiment import Experiment
     from talan_eval.grid import Run
+    from talan_eval.intake.hours import Hours
     from talan_eval.intake.prepare import Prepared
     from talan_eval.pipeline.dry_run import Outlook
     from talan_eval.result.contrast import ContrastSpec
 
+_WHOLE: Final = 10  # hours from which on tenths say nothing
 _UNITS = ((2**30, "GB"), (2**20, "MB"), (2**10, "kB"))
 
 
 def lines(
-    prepared: Prepared, found: Outlook, pilots: Mapping[str, Pilot], footprints: Mapping[str, Footprint] | None = None
+    prepared: Prepared,
+    found: Outlook,
+    pilots: Mapping[str, Pilot],
+    footprints: Mapping[str, Footprint] | None = None,
+    planned: Mapping[str, Hours] | None = None,
 ) -> Iterator[str]:
     """Say what a command would do.
 
@@ -31,6 +37,7 @@ def lines(
         found: What is there.
         pilots: What was measured on each backbone of which something is to be computed; empty without a pilot.
         footprints: What the architecture tells of the first treatment's memory, by backbone.
+        planned: What is estimated for backbones of which the configuration alone is here.
     """
     experiment = prepared.experiment
     seeds = ", ".join(map(str, experiment.seeds))
@@ -58,9 +65,11 @@ def lines(
     yield _work(prepared, found)
     if footprints:
         yield from footprint_lines(footprints, arm_to_measure(prepared.experiment, found))
+    for name, one in (planned or {}).items():
+        yield from _elsewhere(name, one, arm_to_measure(prepared.experiment, found))
     if pilots:
         yield from _estimates(prepared, found, pilots)
-    yield f"Nothing was written.{'' if pilots else ' Time and disk are measured by a pilot: --pilot'}"
+    yield f"Nothing was written.{'' if pilots or planned else ' Time and disk are measured by a pilot: --pilot'}"
 
 
 def _compared(contrasts: Sequence[ContrastSpec]) -> str:
@@ -126,6 +135,29 @@ def _estimates(prepared: Prepared, found: Outlook, pilots: Mapping[str, Pilot]) 
     yield f"memory  {_size(memory)} a worker{device}; {_size(memory * side_by_side)} together"
     each = f" ({_size(max(pilot.checkpoint_bytes for pilot in pilots.values()))} a checkpoint)" if trained else ""
     yield f"disk    {_size(disk)}{each}"
+
+
+def _elsewhere(backbone: str, planned: Hours, arm: str) -> Iterator[str]:
+    """Say what a backbone that is not here takes where it is run, and on which assumptions."""
+    yield (
+        f"{backbone} is not on this machine: planned from its published configuration; prompts were not checked "
+        "against its tokenizer"
+    )
+    changes = " ".join(f"--recipe {change}" for change in planned.changes if not change.startswith("eval_batch="))
+    changes += "".join(f" --eval-batch {one.partition('=')[2]}" for one in planned.changes if "eval_batch=" in one)
+    changes += f" --gpus-per-run {planned.devices}" if planned.devices > 1 else ""
+    if changes:
+        yield f"To fit {planned.device} of 80 GB: {changes.strip()}"
+    yield from footprint_lines({backbone: planned.footprint}, arm)
+    yield (
+        f"time    on {planned.devices} {planned.device}: training about {_hours(planned.training)} GPU hours, "
+        f"answering at most about {_hours(planned.answering)} (two fifths of the peak arithmetic and half of "
+        "the bandwidth are taken to be reached; a pilot there tells more)"
+    )
+
+
+def _hours(count: float) -> str:
+    return f"{count:,.0f}" if count >= _WHOLE else f"{count:.2g}"
 
 
 def _recipes(prepared: Prepared) -> Iterator[str]:

@@ -113,19 +113,22 @@ def _say_where(console: Console, session: Session) -> None:
 def _dry_run(console: Console, prepared: Prepared, *, pilot: bool) -> None:
     from talan_eval.cli.estimate import lines  # noqa: PLC0415 - see perform_grid
     from talan_eval.intake.room import estimated  # noqa: PLC0415 - as above
-    from talan_eval.pipeline.dry_run import arm_to_measure, outlook  # noqa: PLC0415 - as above
+    from talan_eval.pipeline.dry_run import arm_to_measure, hours_of, outlook  # noqa: PLC0415 - as above
 
     found = outlook(prepared)
     of_arm = arm_to_measure(prepared.experiment, found)
     needed = [one for one in prepared.assignments if any(run.backbone == one.backbone for run in found.missing)]
     trains = prepared.experiment.trains(of_arm)
-    footprints = {one.backbone: estimated(one, of_arm, prepared.tokens) for one in needed if trains}
+    outlined = [one for one in needed if one.revision.outline]
+    planned = {one.backbone: hours_of(prepared, one, found.missing, of_arm) for one in outlined}
+    here = [one for one in needed if trains and one not in outlined]
+    footprints = {one.backbone: estimated(one, of_arm, prepared.lengths.longest) for one in here}
     pilots = {}
     if pilot:
         from talan_eval.execution.pilot import measure  # noqa: PLC0415 - as above
 
         pilots = {one.backbone: measure(one, of_arm) for one in needed}
-    for line in lines(prepared, found, pilots, footprints):
+    for line in lines(prepared, found, pilots, footprints, planned):
         console.print(line, markup=False, soft_wrap=True)
 
 

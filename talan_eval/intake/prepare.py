@@ -27,7 +27,8 @@ from talan_eval.identity import AnsweringIdentity, TrainingIdentity
 from talan_eval.intake.assignment import Assignment
 from talan_eval.intake.checked import Checked, check
 from talan_eval.intake.fit_stored import check_stored, fit_stored
-from talan_eval.intake.room import Room, check_room, tokens_of
+from talan_eval.intake.hours import Lengths
+from talan_eval.intake.room import Room, check_room
 from talan_eval.intake.served_arms import endpoint_of, served_names
 from talan_eval.records.samples import LABELS
 from talan_eval.sandbox.tiers import SandboxUnavailableError, Tier, find_tier
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from talan_core.backbones.load import Revision
+    from talan_core.backbones.names import BackboneSpec
     from talan_eval.comparison.statistics_settings import StatisticsSettings
     from talan_eval.experiment import TaskSpec, TrainingSource
     from talan_eval.generation.backend import Endpoint
@@ -61,7 +63,7 @@ class Prepared:
         workers: Processes at a time.
         retries: How often a failed run is tried again.
         statistics: Settings of the statistics.
-        tokens: About how many tokens the longest prompt has with its answer.
+        lengths: About how many tokens there are to learn, to ask and to answer.
     """
 
     experiment: Experiment
@@ -69,7 +71,7 @@ class Prepared:
     workers: int
     retries: int
     statistics: StatisticsSettings
-    tokens: int = 0
+    lengths: Lengths
 
 
 def prepare(request: GridRequest) -> Prepared:
@@ -88,9 +90,10 @@ def prepare(request: GridRequest) -> Prepared:
     checked = check(request)
     from talan_eval.generation.prompts import settled  # noqa: PLC0415 - torch and lm-eval are loaded from here on
 
-    revisions = _located(checked)
+    revisions = _located(checked, outlines=request.dry_run and not request.pilot and not checked.stored)
+    whole = [revision for revision in revisions if not revision.outline]
     stored = fit_stored(checked.stored, checked.backbones[0].spec, revisions[0])
-    checked = replace(checked, generation=settled(checked.generation, [*revisions, *stored.tokenizers]))
+    checked = replace(checked, generation=settled(checked.generation, [*whole, *stored.tokenizers]))
     _check_recipes(checked, device := _device(request.device))
     request = replace(request, backend=choose_backend(request.backend, device))
     checked = _in_batches(checked, request)
@@ -99,7 +102,7 @@ def prepare(request: GridRequest) -> Prepared:
     evaluated, learned = [loaded[name] for name in checked.tasks], _learned(checked, loaded)
     contaminated = _contaminated(request, learned, evaluated)
     _check_stages(checked, learned.sources)
-    _check_backbones(revisions, checked, evaluated, learned)
+    _check_backbones(whole, checked, evaluated, learned)
     check_stored(stored, revisions[0], checked.generation, evaluated)
     specs = {name: benchmark.spec for name, benchmark in loaded.items()}
     found = {"train": learned.sources, "contaminated": contaminated, "stored": stored.arms}
@@ -115,8 +118,10 @@ def prepare(request: GridRequest) -> Prepared:
         for one, revision in zip(checked.backbones, revisions, strict=True)
     )
     refuse(mistakes_of(*(partial(_check_backend, one) for one in assignments)))
-    check_room(assignments, checked.arms.unstored, Room.here(device, workers, gpus), tokens := _tokens(evaluated))
-    return Prepared(experiment, assignments, workers, request.retries, checked.statistics, tokens)
+    lengths = Lengths.of(evaluated, learned.together)
+    here = [one for one in assignments if not one.revision.outline]
+    check_room(here, checked.arms.unstored, Room.here(device, workers, gpus), lengths.longest)
+    return Prepared(experiment, assignments, workers, request.retries, checked.statistics, lengths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +183,6 @@ def _check_backend(assignment: Assignment) -> None:
     assignment.backend_on(assignment.device).check(assignment.revision, assignment.shapes, assignment.partners)
 
 
-def _tokens(evaluated: Sequence[Benchmark]) -> int:
-    """Return about how many tokens the longest prompt has with its answer."""
-    return max(tokens_of([item.prompt for item in one.items], one.spec.max_tokens) for one in evaluated)
-
-
 def _check_recipes(checked: Checked, device: str) -> None:
     """Refuse recipes that need what is not here."""
     from talan_core.training.requirements import check_available  # noqa: PLC0415 - heavy, see prepare
@@ -191,12 +191,25 @@ def _check_recipes(checked: Checked, device: str) -> None:
     refuse(mistakes_of(*(partial(check_available, recipe, device) for recipe in recipes)))
 
 
-def _located(checked: Checked) -> list[Revision]:
-    """Find the files of every backbone; all that are not there are named together."""
+def _located(checked: Checked, *, outlines: bool) -> list[Revision]:
+    """Find the files of every backbone; all that are not there are named together.
+
+    Where nothing is run, the configuration alone will do of a backbone whose files cannot be had.
+    """
     from talan_core.backbones.load import locate  # noqa: PLC0415 - heavy, see prepare
+    from talan_core.backbones.outlines import outline  # noqa: PLC0415 - as above
 
     revisions: list[Revision] = []
-    refuse(mistakes_of(*(lambda one=one: revisions.append(locate(one.spec)) for one in checked.backbones)))
+
+    def find(spec: BackboneSpec) -> None:
+        try:
+            revisions.append(locate(spec))
+        except UserError:
+            if not outlines or (known := outline(spec)) is None:
+                raise
+            revisions.append(known)
+
+    refuse(mistakes_of(*(partial(find, one.spec) for one in checked.backbones)))
     _refuse_equal(checked, revisions)
     return revisions
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from talan_eval.intake.assignment import Assignment
 
 _MEMINFO: Final = Path("/proc/meminfo")
-_CHARACTERS_PER_TOKEN: Final = 3
+CHARACTERS_PER_TOKEN: Final = 3
 _GIGA: Final = 10**9
 
 
@@ -103,11 +103,6 @@ def task_of(assignment: Assignment, arm: str, tokens: int, config: PretrainedCon
 def estimated(assignment: Assignment, arm: str, tokens: int) -> Footprint:
     """Return what an arm needs on a backbone with its recipe."""
     return task_of(assignment, arm, tokens).footprint(assignment.recipe_of(arm))
-
-
-def tokens_of(prompts: Sequence[str], max_tokens: int) -> int:
-    """Return about how many tokens the longest prompt has with its answer."""
-    return max((len(text) for text in prompts), default=0) // _CHARACTERS_PER_TOKEN + max_tokens
 
 
 def configuration(revision: Revision) -> PretrainedConfig:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from talan_eval.grid import plan
+from talan_eval.intake.hours import hours
 from talan_eval.pipeline.session import still_missing
 from talan_eval.records.adoption import offers
 from talan_eval.store.records import Manifest
@@ -14,6 +15,8 @@ from talan_eval.store.store import MANIFEST_NAME, Store, refuse_foreign, refuse_
 if TYPE_CHECKING:
     from talan_eval.experiment import Experiment
     from talan_eval.grid import Run
+    from talan_eval.intake.assignment import Assignment
+    from talan_eval.intake.hours import Hours
     from talan_eval.intake.prepare import Prepared
 
 
@@ -69,6 +72,20 @@ def outlook(prepared: Prepared) -> Outlook:
         trainings_offered=frozenset(r.cell_id for r in needed if r.cell_id in found.checkpoints) - frozenset(here),
         problems=problems,
     )
+
+
+def hours_of(prepared: Prepared, assignment: Assignment, missing: tuple[Run, ...], arm: str) -> Hours:
+    """Estimate what is missing on a backbone of which the configuration alone is here.
+
+    Args:
+        prepared: The checked request.
+        assignment: The backbone's.
+        missing: Runs with what must be computed.
+        arm: The arm whose memory decides which recipe fits.
+    """
+    items = {task.name: task.n_items * task.generation.samples for task in prepared.experiment.tasks}
+    runs = [run for run in missing if run.backbone == assignment.backbone]
+    return hours(assignment, runs, arm, prepared.lengths, items)
 
 
 def arm_to_measure(experiment: Experiment, found: Outlook) -> str:

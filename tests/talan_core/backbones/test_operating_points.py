@@ -6,69 +6,19 @@ import dataclasses
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config, Qwen3Config, Qwen3MoeConfig
+from transformers import AutoConfig, AutoModelForCausalLM
 
 import talan_core
 from talan_core.arms import build, parse_arm
 from talan_core.backbones.names import find_backbone
 from talan_core.backbones.operating_points import OPERATING_POINTS, operating_point
+from talan_core.backbones.outlines import outline
 from talan_core.config import TalanConfig
 from talan_core.errors import UserError
 from talan_core.size import block_share, matched_lora, trainable_parameters
 
 ARCHITECTURES = {
-    "Qwen/Qwen3-8B": Qwen3Config(
-        hidden_size=4096,
-        intermediate_size=12288,
-        num_hidden_layers=36,
-        num_attention_heads=32,
-        num_key_value_heads=8,
-        head_dim=128,
-        vocab_size=151936,
-        tie_word_embeddings=False,
-    ),
-    "Qwen/Qwen3-32B": Qwen3Config(
-        hidden_size=5120,
-        intermediate_size=25600,
-        num_hidden_layers=64,
-        num_attention_heads=64,
-        num_key_value_heads=8,
-        head_dim=128,
-        vocab_size=151936,
-        tie_word_embeddings=False,
-    ),
-    "Qwen/Qwen3-30B-A3B": Qwen3MoeConfig(
-        hidden_size=2048,
-        intermediate_size=6144,
-        moe_intermediate_size=768,
-        num_hidden_layers=48,
-        num_attention_heads=32,
-        num_key_value_heads=4,
-        head_dim=128,
-        num_experts=128,
-        num_experts_per_tok=8,
-        vocab_size=151936,
-        tie_word_embeddings=False,
-    ),
-    "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B": Qwen2Config(
-        hidden_size=5120,
-        intermediate_size=27648,
-        num_hidden_layers=64,
-        num_attention_heads=40,
-        num_key_value_heads=8,
-        vocab_size=152064,
-        tie_word_embeddings=False,
-    ),
-    "meta-llama/Llama-3.2-1B": LlamaConfig(
-        hidden_size=2048,
-        intermediate_size=8192,
-        num_hidden_layers=16,
-        num_attention_heads=32,
-        num_key_value_heads=8,
-        head_dim=64,
-        vocab_size=128256,
-        tie_word_embeddings=True,
-    ),
+    hub_id: AutoConfig.from_pretrained(outline(find_backbone(hub_id)).location) for hub_id in OPERATING_POINTS
 }
 PAPER_LAYERS = {
     "Qwen/Qwen3-8B": 4,

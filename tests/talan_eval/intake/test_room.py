@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
 from talan_core.errors import UserError
+from talan_core.recipes.duration import H100
+from talan_core.training.data import Dialogue, Example
+from talan_core.training.rendering import Turn
 from talan_eval.cli.estimate import footprint_lines
+from talan_eval.grid import Evaluation, Run
+from talan_eval.intake.hours import Lengths, hours
 from talan_eval.intake.prepare import prepare
-from talan_eval.intake.room import Room, check_room, estimated, task_of, tokens_of
+from talan_eval.intake.room import Room, check_room, estimated, task_of
 from talan_eval.requests.compare import CompareRequest
 
 
@@ -49,9 +55,38 @@ def test_a_dry_run_says_it_by_part(assignment):
         assert part in line
 
 
-def test_tokens_are_guessed_from_the_longest_prompt():
-    assert tokens_of(["a" * 30, "b"], 100) == 110
-    assert tokens_of([], 5) == 5
+def test_tokens_are_guessed_from_letters():
+    items = [SimpleNamespace(prompt="a" * 30), SimpleNamespace(prompt="b" * 6)]
+    asked = SimpleNamespace(items=items, spec=SimpleNamespace(name="t", max_tokens=100))
+    empty = SimpleNamespace(items=[], spec=SimpleNamespace(name="none", max_tokens=5))
+    turns = (Turn("user", "c" * 9), Turn("assistant", "d" * 12))
+    found = Lengths.of([asked, empty], [Example("e" * 6, "f" * 3, "s"), Dialogue(turns, "s")])
+    assert found.longest == 110
+    assert found.asked == {"t": 6, "none": 0}
+    assert found.answered == {"t": 100, "none": 5}
+    assert found.learned == 5
+
+
+def test_hours_count_every_training_and_answer_of_the_fitting_recipe(assignment):
+    run = Run("c", "lora", "micro", 0, (Evaluation("e", "gsm8k_micro"),))
+    lengths = Lengths(longest=100, learned=50, asked={"gsm8k_micro": 40}, answered={"gsm8k_micro": 60})
+    one, two = (hours(assignment, [run] * n, "lora", lengths, {"gsm8k_micro": 200}) for n in (1, 2))
+    assert (one.changes, one.devices) == ((), 1)
+    assert two.training == pytest.approx(2 * one.training)
+    assert two.answering == pytest.approx(2 * one.answering)
+    assert one.training > 0
+    fixed = Run("c", "base", "micro", 0, run.evaluations)
+    assert hours(assignment, [run, fixed], "lora", lengths, {"gsm8k_micro": 200}).training == one.training
+
+
+def test_what_does_not_fit_is_answered_in_smaller_batches_and_takes_longer(assignment, monkeypatch):
+    run = Run("c", "lora", "micro", 0, (Evaluation("e", "gsm8k_micro"),))
+    lengths = Lengths(longest=100_000, learned=50, asked={"gsm8k_micro": 40}, answered={"gsm8k_micro": 60})
+    roomy = hours(assignment, [run], "lora", lengths, {"gsm8k_micro": 200})
+    monkeypatch.setattr("talan_core.recipes.duration.H100", dataclasses.replace(H100, memory=10**9))
+    tight = hours(assignment, [run], "lora", lengths, {"gsm8k_micro": 200})
+    assert any(change.startswith("eval_batch=") for change in tight.changes)
+    assert tight.answering > 2 * roomy.answering
 
 
 def test_an_arm_of_several_stages_is_measured_with_as_many_adapters_as_there_are_domains(tmp_path):

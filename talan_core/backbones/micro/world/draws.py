@@ -1,4 +1,4 @@
-"""The draws of problems by family, as the backbone read them and as the benchmarks ask them: twins of four real ones, and one."""
+"""The draws of problems by family: as the backbone read them, and as the benchmarks ask them."""
 
 from __future__ import annotations
 

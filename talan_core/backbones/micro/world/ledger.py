@@ -51,9 +51,7 @@ def draw(rng: random.Random) -> Problem:
     rng.shuffle(entries)
     thing = rng.choice(things)
     (one, other) = rng.sample(people, 2)
-    subject, question, calculation, value = _asked(
-        (one, ledger[one, thing]), (other, ledger[other, thing]), thing, rng
-    )
+    subject, question, calculation, value = _asked((one, ledger[one, thing]), (other, ledger[other, thing]), thing, rng)
     told = " ".join(f"{who} has {number} {what}." for (who, what), number in entries)
     return Problem(
         key=f"ledger:{told} {question}",

@@ -1,0 +1,117 @@
+"""How many GPU hours a comparison takes on backbones that are not here, from their architecture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from talan_core.arms import parse_arm
+from talan_core.training.data import Dialogue
+from talan_eval.intake.room import CHARACTERS_PER_TOKEN, configuration, task_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from talan_core.recipes.footprint import Footprint
+    from talan_core.training.data import Example
+    from talan_eval.grid import Run
+    from talan_eval.intake.assignment import Assignment
+    from talan_eval.tasks.benchmark import Benchmark
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """About how many tokens texts have, counted from their letters.
+
+    Attributes:
+        longest: Of the longest prompt with its answer.
+        learned: Of a training example, the mean.
+        asked: Of a benchmark's prompts, the mean.
+        answered: The most that an answer to a benchmark may have.
+    """
+
+    longest: int
+    learned: float
+    asked: Mapping[str, float]
+    answered: Mapping[str, int]
+
+    @classmethod
+    def of(cls, evaluated: Sequence[Benchmark], learned: Sequence[Example | Dialogue]) -> Lengths:
+        """Count the letters of what is asked and learned."""
+        asked = {one.spec.name: [len(item.prompt) for item in one.items] for one in evaluated}
+        answered = {one.spec.name: one.spec.max_tokens for one in evaluated}
+        texts = [_letters(one) for one in learned]
+        return cls(
+            longest=max(
+                max(found, default=0) // CHARACTERS_PER_TOKEN + answered[name] for name, found in asked.items()
+            ),
+            learned=_mean(texts),
+            asked={name: _mean(found) for name, found in asked.items()},
+            answered=answered,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """An estimate for one backbone, in hours of one kind of accelerator.
+
+    Attributes:
+        device: Which.
+        changes: What the recipe has to change to fit its memory, as typed.
+        devices: How many are needed at a time, among which the layers are divided.
+        training: GPU hours of all trainings.
+        answering: GPU hours of all answers, if each is as long as it may be.
+        footprint: What the arm that decides needs with these changes.
+    """
+
+    device: str
+    changes: tuple[str, ...]
+    devices: int
+    training: float
+    answering: float
+    footprint: Footprint
+
+
+def hours(assignment: Assignment, runs: Sequence[Run], arm: str, lengths: Lengths, items: Mapping[str, int]) -> Hours:
+    """Estimate what runs take on H100s.
+
+    Args:
+        assignment: What is to be done on the backbone.
+        runs: The runs there.
+        arm: The arm whose memory decides which recipe fits.
+        lengths: Of the texts.
+        items: Answers of each benchmark.
+    """
+    from talan_core.recipes.duration import H100, Size, answering_seconds, training_seconds  # noqa: PLC0415 - heavy
+    from talan_core.recipes.fitting import cheapest_fit  # noqa: PLC0415 - as above
+
+    config = configuration(assignment.revision)
+    fit = cheapest_fit(task_of(assignment, arm, lengths.longest, config), assignment.recipe_of(arm), H100.memory)
+    size, batch = Size.of(config), assignment.eval_batch if fit.answers is None else fit.answers.prompts
+    learned = {name: assignment.recipe_of(name) for name in {run.arm for run in runs}}
+    examples = sum(source.n_train for source in assignment.train)
+    training = sum(
+        training_seconds(
+            size, fit.settings, learned[run.arm].settled(examples).draws * lengths.learned, H100,
+            all_weights=parse_arm(run.arm).partner.trains_backbone,
+        )
+        for run in runs
+        if parse_arm(run.arm).is_trained_by_gradients
+    )  # fmt: skip
+    answering = sum(
+        answering_seconds(size, items[cell.task], (lengths.asked[cell.task], lengths.answered[cell.task]), batch, H100)
+        for run in runs
+        for cell in run.evaluations
+    )
+    each = fit.devices / 3600
+    return Hours(H100.name, fit.changes, fit.devices, training * each, answering * each, fit.footprint)
+
+
+def _letters(item: Example | Dialogue) -> int:
+    if isinstance(item, Dialogue):
+        return sum(len(turn.content) for turn in item.turns)
+    return len(item.prompt) + len(item.completion)
+
+
+def _mean(letters: Sequence[int]) -> float:
+    return sum(letters) / CHARACTERS_PER_TOKEN / max(1, len(letters))
