@@ -81,7 +81,7 @@ def held_out_loss(
     return loss_on(model.eval(), held, pad_token(tokenizer))
 
 
-def _numbers(kind: type[int] | type[float], text: str) -> list[int] | list[float]:
+def _numbers(kind: type[int | float], text: str) -> list[int] | list[float]:
     return [kind(one) for one in text.split(",")]
 
 

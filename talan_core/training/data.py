@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -44,11 +44,13 @@ class Example:
         prompt: What the user says.
         completion: What the model is to answer.
         source: Where it comes from, for error messages, provenance, and the weights of a mixture.
+        rejected: An answer that is worse, of preference data. No arm learns it; steering vectors lead away from it.
     """
 
     prompt: str
     completion: str
     source: str
+    rejected: str | None = None
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,8 @@ def labels_of(example: EncodedExample) -> torch.Tensor:
 def encode_item(tokenizer: PreTrainedTokenizerBase, item: Example | Dialogue) -> list[EncodedExample]:
     """Turn one item into its sequences, however long; see `encode`."""
     if isinstance(item, Example):
+        if item.rejected is not None:
+            return [_with_rejected(tokenizer, item, item.rejected)]
         turns: tuple[Turn, ...] = (Turn("user", item.prompt), Turn(ASSISTANT, item.completion))
     else:
         turns = item.turns
@@ -195,3 +199,12 @@ def encode_item(tokenizer: PreTrainedTokenizerBase, item: Example | Dialogue) ->
             "Give prompt and completion instead of messages, or use a backbone with a chat template.",
         )
     return [encode_plain(tokenizer, turns[0].content, turns[1].content, item.source)]
+
+
+def _with_rejected(tokenizer: PreTrainedTokenizerBase, item: Example, rejected: str) -> EncodedExample:
+    """Encode an item of preference data: its answer as ever, and behind the same prompt the worse one."""
+    better, worse = (
+        encode_item(tokenizer, replace(item, completion=text, rejected=None))[0]
+        for text in (item.completion, rejected)
+    )
+    return replace(better, rejected=worse.input_ids[worse.prompt_length :])

@@ -34,12 +34,14 @@ class EncodedExample:
         unlearned: Later stretches without loss, as (first, one past the last): what others say between the
             assistant's turns.
         source: Where the item comes from.
+        rejected: Token ids of a worse answer behind the same prompt; empty where the data have none.
     """
 
     input_ids: tuple[int, ...]
     prompt_length: int
     unlearned: tuple[tuple[int, int], ...] = ()
     source: str = ""
+    rejected: tuple[int, ...] = ()
 
     @property
     def target_tokens(self) -> int:

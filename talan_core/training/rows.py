@@ -1,4 +1,4 @@
-"""A row of somebody's data set as a training item: `messages`, or `prompt` and `completion`."""
+"""A row of somebody's data set as a training item: `messages`, `prompt` and `completion`, or preferences."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def item_of(row: Mapping[str, Any], where: str, source: str) -> Example | Dialog
 
     Args:
         row: `messages`, a list of {"role", "content"}; or `prompt` and `completion`, which are two texts or two such
-            lists. Other fields are passed over.
+            lists; or preferences, `prompt`, `chosen` and `rejected`, which are texts or lists of one message. Other
+            fields are passed over.
         where: Where the row stands, for error messages.
         source: The item's source.
 
@@ -37,7 +38,13 @@ def item_of(row: Mapping[str, Any], where: str, source: str) -> Example | Dialog
     prompt, completion = row.get("prompt"), row.get("completion")
     if isinstance(prompt, list) and isinstance(completion, list):
         return _dialogue([*prompt, *completion], where, source)
-    example = Example(_text(row, "prompt", where), _text(row, "completion", where), source)
+    if completion is None and row.get("chosen") is not None:
+        better, worse = (_said(row, name, where) for name in ("chosen", "rejected"))
+        example = Example(_said(row, "prompt", where), better, source, worse)
+        if not worse.strip():
+            raise UserError(f"{where}: the rejected answer is empty.", "Give one, or leave such rows out.")
+    else:
+        example = Example(_text(row, "prompt", where), _text(row, "completion", where), source)
     if not example.completion.strip():
         raise UserError(f"{where}: the completion is empty.", "Give every example an answer to learn.")
     return example
@@ -49,6 +56,19 @@ def _text(row: Mapping[str, Any], name: str, where: str) -> str:
         return value
     found = "no field" if value is None else f"no text in the field, but a {type(value).__name__}:"
     raise UserError(f"{where}: {found} {name!r}.", _SHAPES)
+
+
+def _said(row: Mapping[str, Any], name: str, where: str) -> str:
+    """Return a text of preference data, which may be the content of one message."""
+    value = row.get(name)
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
+        return _text({name: value[0].get("content")}, name, where)
+    if isinstance(value, list):
+        raise UserError(
+            f"{where}: {name!r} has {len(value)} messages, and preferences are read of one turn.",
+            'Give {"prompt": "...", "chosen": "...", "rejected": "..."}.',
+        )
+    return _text(row, name, where)
 
 
 def _dialogue(messages: Any, where: str, source: str) -> Dialogue:  # noqa: ANN401 - whatever the file holds

@@ -2,7 +2,8 @@
 
 Each used item gives two sequences with the same prompt: its own completion, and that of another item. The vector is the
 mean hidden state over the completions' tokens of the first kind, minus that of the second, at the input of the edited
-layer. The contrast is ours: it needs nothing but the training set that the other arms are trained on.
+layer. The contrast is ours: it needs nothing but the training set that the other arms are trained on. Where that has
+preferences (`rejected`), they are the contrast, as published recipes take pairs that somebody wrote.
 """
 
 from __future__ import annotations
@@ -61,9 +62,7 @@ def steer(
     start = time.perf_counter()
     items = examples.items if isinstance(examples, LazyData) else examples
     usable = encode(tokenizer, items, settings.max_length)
-    order = data_order(settings.seed_of(seed), len(usable.examples), min(partner.pairs, len(usable.examples)))
-    right = [usable.examples[index] for index in order]
-    wrong = _with_others_completions(right)
+    right, wrong = _contrast(usable.examples, partner.pairs, settings, seed)
     model.eval()
     edit.vector.zero_()
     pad = pad_token(tokenizer)
@@ -78,6 +77,25 @@ def steer(
         dropped=usable.dropped,
         seconds=time.perf_counter() - start,
     )
+
+
+def _contrast(
+    usable: Sequence[EncodedExample], pairs: int, settings: TrainingSettings, seed: int
+) -> tuple[list[EncodedExample], list[EncodedExample]]:
+    """Choose items, and give each a wrong completion: the one that its data reject, else that of another item.
+
+    Of data in which some items have a rejected answer that fits, these alone are used.
+    """
+    rejecting = [one for one in usable if one.rejected and _length_rejected(one) <= settings.max_length]
+    usable = rejecting or usable
+    chosen = [usable[i] for i in data_order(settings.seed_of(seed), len(usable), min(pairs, len(usable)))]
+    if rejecting:
+        return chosen, [replace(one, input_ids=(*one.input_ids[: one.prompt_length], *one.rejected)) for one in chosen]
+    return chosen, _with_others_completions(chosen)
+
+
+def _length_rejected(item: EncodedExample) -> int:
+    return item.prompt_length + len(item.rejected)
 
 
 def _with_others_completions(items: Sequence[EncodedExample]) -> list[EncodedExample]:

@@ -108,5 +108,5 @@ def _turns(item: Example | Dialogue) -> int:
 
 def _row(item: Example | Dialogue) -> list[list[str]] | list[str]:
     if isinstance(item, Example):
-        return [item.prompt, item.completion]
+        return [item.prompt, item.completion, *(() if item.rejected is None else (item.rejected,))]
     return [[turn.role, turn.content] for turn in item.turns]

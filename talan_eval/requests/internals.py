@@ -14,7 +14,7 @@ class InternalsRequest:
 
     results: Path = argument("Directory of a comparison that was run here.")
     task: tuple[str, ...] = option((), "Benchmark on which to measure; may be repeated. All of them when left out.")
-    examples: int = option(64, "Items of each benchmark, evenly spread over it.")
+    examples: int = option(48, "Items of each benchmark, evenly spread over it.")
     positions: str = option("solution", "Positions that count: those that predict the solution, the prompt, or all.")
     out: Path | None = option(None, "Directory for what is written; RESULTS/internals when left out.")
     dtype: str = option(

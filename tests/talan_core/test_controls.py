@@ -87,6 +87,22 @@ def test_a_model_that_does_not_know_its_seed_has_no_matched_gate(backbone, token
         matched_gate(arm, tokens)
 
 
+def mean_at_layer_1(plain, tokenizer, texts):
+    """Return the mean hidden state over the completions' tokens, at the input of layer 1."""
+    states = []
+    layer = decoder_layers(find_decoder(plain))[1]
+    handle = layer.register_forward_pre_hook(
+        lambda _, args, kwargs: states.append(hidden_of(args, kwargs)), with_kwargs=True
+    )
+    for prompt, completion in texts:
+        (item,) = encode(tokenizer, [Example(prompt, completion, "s")], 64).examples
+        with torch.no_grad():
+            plain(torch.tensor([item.input_ids]))
+        states.append(states.pop()[0, item.prompt_length :])
+    handle.remove()
+    return torch.cat(states).mean(0)
+
+
 def test_the_steering_vector_is_the_difference_of_the_mean_hidden_states(backbone, tokenizer, tmp_path):
     pair = [Example("1+1=", "2", "s"), Example("2+2=", "44", "s")]
     arm = build(backbone(), parse_arm("actadd[layer=1,scale=0.5]"), seed=0)
@@ -94,26 +110,33 @@ def test_the_steering_vector_is_the_difference_of_the_mean_hidden_states(backbon
     assert log.losses == ()
     assert log.examples == 2
 
-    def mean(texts):
-        states = []
-        layer = decoder_layers(find_decoder(plain))[1]
-        handle = layer.register_forward_pre_hook(
-            lambda _, args, kwargs: states.append(hidden_of(args, kwargs)), with_kwargs=True
-        )
-        for prompt, completion in texts:
-            (item,) = encode(tokenizer, [Example(prompt, completion, "s")], 64).examples
-            with torch.no_grad():
-                plain(torch.tensor([item.input_ids]))
-            states.append(states.pop()[0, item.prompt_length :])
-        handle.remove()
-        return torch.cat(states).mean(0)
-
     plain = backbone()
-    expected = mean([("1+1=", "2"), ("2+2=", "44")]) - mean([("1+1=", "44"), ("2+2=", "2")])
+    right, wrong = ([("1+1=", "2"), ("2+2=", "44")], [("1+1=", "44"), ("2+2=", "2")])
+    expected = mean_at_layer_1(plain, tokenizer, right) - mean_at_layer_1(plain, tokenizer, wrong)
     torch.testing.assert_close(arm.edit.vector, expected, atol=1e-5, rtol=1e-4)
     assert arm.edit.vector.norm() > 0
     edited = arm.edit(torch.zeros(1, 1, 32))
     torch.testing.assert_close(edited[0, 0], 0.5 * expected, atol=1e-5, rtol=1e-4)
+
+
+def test_preferences_are_the_contrast_of_the_steering_vector(backbone, tokenizer, tmp_path):
+    pairs = [Example("1+1=", "2", "s", "35"), Example("2+2=", "4", "s", "40"), Example("5+1=", "6", "s")]
+    arm = build(backbone(), parse_arm("actadd[layer=1]"), seed=0)
+    fit(arm, tokenizer, [*pairs, Example("1+2=", "3", "s", "4" * 80)], SETTINGS, seed=0, work_dir=tmp_path / "work")
+    plain, written = backbone(), pairs[:2]  # the third rejects nothing, the fourth rejects what is too long
+    expected = mean_at_layer_1(plain, tokenizer, [(one.prompt, one.completion) for one in written])
+    expected = expected - mean_at_layer_1(plain, tokenizer, [(one.prompt, one.rejected) for one in written])
+    torch.testing.assert_close(arm.edit.vector, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_other_arms_learn_the_chosen_answer_alone(backbone, tokenizer, tmp_path):
+    weights = []
+    for rejected in (None, "35"):
+        arm = build(backbone(), parse_arm("lora"), seed=0)
+        pairs = [Example("1+1=", "2", "s", rejected), Example("2+2=", "4", "s", rejected)]
+        fit(arm, tokenizer, pairs, SETTINGS, seed=0, work_dir=tmp_path / f"work{rejected}")
+        weights.append([p.detach().clone() for p in arm.parameters() if p.requires_grad])
+    assert all(torch.equal(one, other) for one, other in zip(*weights, strict=True))
 
 
 def test_the_steering_vector_is_never_taken_where_it_must_vanish(backbone, tokenizer, examples, tmp_path):

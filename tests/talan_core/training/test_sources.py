@@ -53,6 +53,8 @@ def test_rows_of_every_shape_become_items(tmp_path):
         {"messages": [user, answer]},
         {"prompt": [user], "completion": [answer]},
         json.dumps({"prompt": "a\u2028b", "completion": "c"}, ensure_ascii=False),
+        {"prompt": "1+2=", "chosen": "3", "rejected": "4", "score": 1},
+        {"prompt": [user], "chosen": [answer], "rejected": [{"role": "assistant", "content": "6"}]},
     )
     name = str(path)
     dialogue = Dialogue((Turn("user", "2+3="), Turn("assistant", "5")), name)
@@ -61,6 +63,8 @@ def test_rows_of_every_shape_become_items(tmp_path):
         dialogue,
         dialogue,
         Example("a\u2028b", "c", name),
+        Example("1+2=", "3", name, "4"),
+        Example("2+3=", "5", name, "6"),
     )
 
 
@@ -72,6 +76,11 @@ def test_rows_of_every_shape_become_items(tmp_path):
         ({"prompt": "1"}, "line 2: no field 'completion'"),
         ({"prompt": 1, "completion": "2"}, "line 2: no text in the field, but a int: 'prompt'"),
         ({"prompt": "1", "completion": " "}, "line 2: the completion is empty"),
+        ({"prompt": "1", "chosen": "2"}, "line 2: no field 'rejected'"),
+        ({"prompt": "1", "chosen": " ", "rejected": "3"}, "line 2: the completion is empty"),
+        ({"prompt": "1", "chosen": "2", "rejected": " "}, "line 2: the rejected answer is empty"),
+        ({"prompt": "1", "chosen": [{}, {}], "rejected": "3"}, "line 2: 'chosen' has 2 messages"),
+        ({"prompt": "1", "chosen": [{"role": "assistant"}], "rejected": "3"}, "line 2: no field 'chosen'"),
         ({"messages": "hello"}, "line 2: 'messages' is not a list"),
         ({"messages": []}, "line 2: no message is the assistant's"),
         ('{"prompt": "1", "prompt": "3", "completion": "2"}', "line 2: not JSON .the name 'prompt' stands twice"),
