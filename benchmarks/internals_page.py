@@ -1,6 +1,7 @@
 """Writes the measured part of docs/internals.md and its figures from the committed measurement.
 
-That is results/internals_micro/internals.json of ``talan-eval internals``; results/README.md has the commands.
+Those are the internals.json of ``talan-eval internals`` in results/internals_micro and results/internals_smollm2;
+results/README.md has the commands.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = ROOT / "docs" / "internals.md"
 FIGURES: Final = ROOT / "docs" / "figures"
 RESULT: Final = ROOT / "results" / "internals_micro" / "internals.json"
+LARGER: Final = ROOT / "results" / "internals_smollm2" / "internals.json"
 _BEGIN: Final = "<!-- {}: begin (python benchmarks/internals_page.py writes this) -->\n"
 _END: Final = "<!-- {}: end -->\n"
 Row = tuple[str, str, str, str]
@@ -64,13 +66,18 @@ PILOT_GATES: Final = (0.016, 0.020)
 """Root mean squares of the gates then, smallest and largest."""
 
 
-def updated(page: str, found: Internals) -> str:
+def updated(page: str, found: Internals, larger: Internals) -> str:
     """Return the page with its measured parts written anew.
+
+    Args:
+        page: The page as it is.
+        found: On the bundled backbone.
+        larger: On SmolLM2.
 
     Raises:
         ValueError: It lacks one of them.
     """
-    for name, text in (("measured", block(found)), ("earlier", earlier(found))):
+    for name, text in (("measured", block(found)), ("earlier", earlier(found)), ("larger", block(larger))):
         first, last = _BEGIN.format(name), _END.format(name)
         begin, end = page.find(first), page.find(last)
         if begin < 0 or end < begin:
@@ -223,7 +230,8 @@ def _of_weights(arm: ArmFindings) -> Iterator[Row]:
 def main() -> None:
     """Rewrite docs/internals.md and its figures in place."""
     found = Internals.from_json(RESULT.read_text(encoding="utf-8"))
-    PAGE.write_text(updated(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
+    larger = Internals.from_json(LARGER.read_text(encoding="utf-8"))
+    PAGE.write_text(updated(PAGE.read_text(encoding="utf-8"), found, larger), encoding="utf-8")
     for figure in draw(found):
         (FIGURES / f"internals-{figure.name}.png").write_bytes(figure.png())
         print(f"internals-{figure.name}.png")

@@ -31,20 +31,25 @@ def found(page):
     return Internals.from_json(page.RESULT.read_text())
 
 
-def test_the_measured_part_is_what_the_script_writes(page, found):
+@pytest.fixture(scope="module")
+def larger(page):
+    return Internals.from_json(page.LARGER.read_text())
+
+
+def test_the_measured_part_is_what_the_script_writes(page, found, larger):
     shown = page.PAGE.read_text()
-    assert page.updated(shown, found) == shown
+    assert page.updated(shown, found, larger) == shown
     changed = shown.replace("| exactly 0 |", "| about 0 |", 1)
     assert changed != shown
-    assert page.updated(changed, found) == shown
+    assert page.updated(changed, found, larger) == shown
     with pytest.raises(ValueError, match="no block"):
-        page.updated("# Inside\n", found)
+        page.updated("# Inside\n", found, larger)
 
 
-def test_numbers_of_the_page_are_those_of_the_measurement(page, found):
+def test_numbers_of_the_page_are_those_of_the_measurement(page, found, larger):
     shown = page.PAGE.read_text()
-    arms = [arm for arm in found.arms if arm.layer is not None]
-    assert len(arms) >= 2
+    arms = [arm for arm in (*found.arms, *larger.arms) if arm.layer is not None]
+    assert len(arms) >= 3
     for arm in arms:
         assert len(arm.seeds) >= 5
         for name in ("ratio_of_effects", "end_cosine", "amplification", "amplification_bf16", "block_kl"):
@@ -57,17 +62,21 @@ def test_each_figure_of_the_page_is_committed(page):
     assert all((page.FIGURES / name).read_bytes().startswith(b"\x89PNG") for name in named)
 
 
-def test_the_committed_write_up_is_that_of_its_document(page, found):
+@pytest.mark.parametrize("which", ["RESULT", "LARGER"])
+def test_the_committed_write_up_is_that_of_its_document(page, which):
     pytest.importorskip("matplotlib")
-    assert faces.render(found)["internals.md"].decode() == (page.RESULT.parent / "internals.md").read_text()
+    place = getattr(page, which)
+    found = Internals.from_json(place.read_text())
+    assert faces.render(found)["internals.md"].decode() == (place.parent / "internals.md").read_text()
 
 
 def test_what_does_not_hang_on_positions_is_that_of_an_earlier_pilot_within_a_fifth(page, found):
     """Measured once before this code was, with other code, on seed 0 alone."""
-    measured = [one for one in found.arms if one.layer is not None]
+    pilots = {one.arm: one for one in page.PILOTS if not one.arm.startswith("noise")}
+    measured = [one for one in found.arms if one.arm in pilots]
     assert len(measured) >= 2
     for arm in measured:
-        pilot = next(one for one in page.PILOTS if one.arm == arm.arm)
+        pilot = pilots[arm.arm]
         write = arm.tasks[0].values["relative_write"].by_seed[arm.seeds.index(0)]
         assert write == pytest.approx(pilot.relative_write, rel=page.WITHIN)
         assert page.share_of_kl(arm) == pytest.approx(pilot.kl_share, rel=page.WITHIN)
