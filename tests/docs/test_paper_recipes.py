@@ -101,7 +101,7 @@ def test_a_file_runs_to_its_table_on_a_tiny_model_of_the_architecture(stem, tiny
     pairs = [f"--contrast={pair.replace('talan', block)}" for pair in asked(stem)["contrast"]]
     words = [
         "compare", str(FILES[stem]), f"--backbone={backbone}", *treat, *pairs, "--tasks=gsm8k_micro", "--seeds=2",
-        "--steps=1", "--limit=2", "--max-tokens=4", "--workers=1", "--resamples=50", f"--out={tmp_path / 'out'}",
+        "--recipe=epochs=0.0001", "--limit=2", "--max-tokens=4", "--workers=1", "--resamples=50", f"--out={tmp_path / 'out'}",
         "--recipe=batch_size=1", "--recipe=accumulation=1", "--recipe=dtype=float32",
     ]  # fmt: skip
     done = CliRunner().invoke(app, words, env={"COLUMNS": "140"})
