@@ -3,7 +3,7 @@ r"""What models write that says nothing, and other spellings of what ``talan_eva
 Sizes, labels, ticks and signs of a proof's end go; so do fonts around a whole group (``\boldsymbol{\frac12}``) and a
 sign that leads over to the answer (``\therefore``). ``{\rm cm}`` is ``\text{cm}``, ``\nicefrac34`` a fraction,
 ``\mathrm{arctan}`` and ``\arctg`` are functions, ``x := 5`` is ``x = 5``, ``]1,2[`` is ``(1,2)``, ``(1,2)^T`` a column,
-``<1,2>`` a vector, ``\text{all real numbers}`` is ``\mathbb{R}``, ``7\text{th}`` is 7, and the repeating decimals
+``<1,2>`` a vector, ``\text{all real numbers}`` is ``\mathbb{R}``, and the repeating decimals
 ``0.\dot{3}``, ``0.(3)`` and ``0.333\ldots`` are written with ``\overline``. Nothing here knows a target.
 """
 
@@ -47,7 +47,7 @@ _AROUND: Final = re.compile(
 _OLD_FONT: Final = re.compile(r"\{\s*\\(?:rm|bf|it|sf|tt)(?![A-Za-z])(?:\s|\\ )*([^{}\\]{1,60})\}")
 _OLD_FONT_TO_END: Final = re.compile(r"\\rm\s+([A-Za-z][A-Za-z ./]{0,40})\Z")
 _FUNCTION: Final = re.compile(
-    r"\\(?:operatorname\*?|mathrm|text(?:rm)?|mathop|mbox)\s?\{\s*(arc(?:sin|cos|tan|cot|tg)|(?:sin|cos|tan)h?|cot|sec|csc|ln|log|lg|exp|c?tg)\s*\}"
+    r"\\(?:operatorname\*?|mathrm|text(?:rm)?|mathop|mbox)\s?\{\s*(arc(?:sin|cos|tan|cot|tg)|(?:sin|cos|tan)h?|cot|csc|ln|log|lg|exp|c?tg)\s*\}"
 )
 _OTHER_NAME: Final = re.compile(r"\\(arctg|ctg|tg|lg)(?![A-Za-z])")
 _NAMES: Final = {"tg": "\\tan ", "ctg": "\\cot ", "arctg": "\\arctan ", "lg": "\\log_{10} "}
@@ -62,10 +62,6 @@ _ONE_COLUMN: Final = re.compile(
 _REALS: Final = re.compile(
     r"\A\s*(?:\\(?:text|mbox|mathrm)\s?\{)?\s*(?i:all|any|every)\s+(?i:reals?)(?:\s+(?i:numbers?|values?))?"
     r"(?:\s+(?i:of)\s+[a-z])?\s*\}?[\s.]*\Z"
-)
-_ORDINAL: Final = re.compile(
-    r"\A(\s*[0-9][0-9,]*)\s?(?:(?:st|nd|rd|th)|\^\s?\{?\s*(?:\\(?:text|mathrm|rm)\s?\{?\s*)?(?:st|nd|rd|th)\s*\}{0,2}"
-    r"|\\(?:text|mathrm|textsuperscript)\s?\{\s*(?:st|nd|rd|th)\s*\})\s*\Z"
 )
 _DOTTED: Final = re.compile(
     r"(?<![0-9.])([0-9]{0,9}\.[0-9]{0,9})\\dot\s?\{?\s?([0-9])\s?\}?(?:([0-9]{0,9})\\dot\s?\{?\s?([0-9])\s?\}?)?"
@@ -158,7 +154,7 @@ def _repeating(text: str) -> str:
 
 
 def _whole(text: str) -> str:
-    """Rewrite what an answer is as a whole: a column, a vector, the reals, an ordinal number, open intervals."""
+    """Rewrite what an answer is as a whole: a column, a vector, the reals, open intervals."""
     column = _TRANSPOSED.match(text)
     if column is not None and ("," in column["entries"]) != ("&" in column["entries"]):
         rows = "\\\\".join(re.split("[,&]", column["entries"]))
@@ -171,7 +167,6 @@ def _whole(text: str) -> str:
         return ", ".join(row.strip() for row in rows_of_one[1].split("\\\\") if row.strip())
     if _REALS.match(text) is not None:
         return "\\mathbb{R}"
-    text = _ORDINAL.sub(r"\1", text)
     bare = text.replace("\\left", "").replace("\\right", "")
     if _IS_REVERSED.search(bare) is not None and bare.count("]") + bare.count("[") > 1:
         return _REVERSED.sub(_round, bare)

@@ -14,11 +14,17 @@ _FULL_WIDTH: Final = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
 _STYLED: Final = re.compile("[\U0001d400-\U0001d7ff\u24b6-\u24e9]")
 
 _TOKEN: Final = re.compile(r"<\|[A-Za-z_][A-Za-z_0-9]{0,40}\|>|<(?:/s|eos|end_of_turn|end_of_text|endoftext|EOT)>")
+_TOKEN_AT_END: Final = re.compile(rf"(?:{_TOKEN.pattern})(?=[ \t]*(?:\n|\Z))")
 
 
 def without_tokens(text: str) -> str:
     """Return ``text`` with a line break for each special token that decoding left in it ("<|eot_id|>", "</s>")."""
     return _TOKEN.sub("\n", text) if "<" in text else text
+
+
+def without_tokens_at_ends(text: str) -> str:
+    """Return a text without special tokens at the ends of lines: inside a line of a program they are its own."""
+    return _TOKEN_AT_END.sub("", text) if "<" in text else text
 
 
 def quoted(text: str) -> str:
