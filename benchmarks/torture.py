@@ -12,6 +12,10 @@ restart comes at once, while orphans may still be ending, which is harder than w
 tested is the installed one, or the one that PYTHONPATH names.
 
     python benchmarks/torture.py --kills 100
+    python benchmarks/torture.py --kills 10 --executor ray     # each start begins a Ray cluster of its own, here
+
+Over Ray a kill strikes the process that was started, its group or a worker of Ray's; what Ray leaves behind of a killed
+driver has to end by itself, and may still be writing while the next start reads.
 """
 
 from __future__ import annotations
@@ -20,7 +24,9 @@ import argparse
 import collections
 import contextlib
 import dataclasses
+import difflib
 import gc
+import itertools
 import json
 import os
 import random
@@ -55,9 +61,11 @@ class Tally:
 
     Attributes:
         seeds: Seeds of the grid.
+        executor: What performs the runs.
     """
 
     seeds: int
+    executor: str = "local"
     kills: int = 0
     grids: int = 0
     starts: int = 0
@@ -88,7 +96,7 @@ def load_libraries() -> None:
     gc.freeze()  # or every collection in every forked process goes through all libraries
 
 
-def start(out: Path, seeds: int) -> int:
+def start(out: Path, seeds: int, executor: str) -> int:
     """Start the comparison in a process group of its own and return its process id."""
     process = os.fork()
     if process:
@@ -99,7 +107,7 @@ def start(out: Path, seeds: int) -> int:
     os.dup2(log, 2)
     code = 1
     try:
-        _compare(out, seeds)
+        _compare(out, seeds, executor)
         code = 0
     except Exception:  # noqa: BLE001 - the end of a process; its log says what happened
         import traceback  # noqa: PLC0415 - only here
@@ -110,15 +118,17 @@ def start(out: Path, seeds: int) -> int:
         os._exit(code)
 
 
-def _compare(out: Path, seeds: int) -> None:
+def _compare(out: Path, seeds: int, executor: str) -> None:
     from talan_eval.cli import grid  # noqa: PLC0415 - loaded before
     from talan_eval.execution import executors  # noqa: PLC0415 - as above
     from talan_eval.execution.local_executor import LocalExecutor  # noqa: PLC0415 - as above
     from talan_eval.requests.compare import CompareRequest  # noqa: PLC0415 - as above
 
-    # see the module: how processes start is nothing that a user chooses
-    vars(executors)["EXECUTORS"] = {"local": lambda _, prepared: LocalExecutor(prepared.workers, method="fork")}
+    if executor == "local":
+        # see the module: how processes start is nothing that a user chooses
+        vars(executors)["EXECUTORS"] = {"local": lambda _, prepared: LocalExecutor(prepared.workers, method="fork")}
     request = CompareRequest(
+        executor=executor,
         seeds=str(seeds), tasks=",".join(TASKS), limit=ITEMS, eval_batch=BATCH, steps=STEPS, batch_size=2, workers=2,
         retries=9, save_minutes=AT_EACH_STEP, out=out,
     )  # fmt: skip
@@ -142,7 +152,7 @@ def strike(process: int, out: Path, delay: float, late: bool, dice: random.Rando
         if ended(process):
             return False
         time.sleep(0.002)
-    workers = forked(process)
+    workers = forked(process) if tally.executor == "local" else of_ray(process)
     target = dice.choice(("the process", "the group", "one worker")) if workers else "the process"
     tally.moments[moment(out, tally.evaluations)] += 1
     tally.targets[target] += 1
@@ -163,6 +173,16 @@ def forked(process: int) -> list[psutil.Process]:
     for child in parent.children():
         with contextlib.suppress(psutil.NoSuchProcess):
             if child.cmdline() == parent.cmdline():
+                found.append(child)
+    return found
+
+
+def of_ray(process: int) -> list[psutil.Process]:
+    """Return the processes of Ray that perform runs, of the cluster that a process has started."""
+    found = []
+    for child in psutil.Process(process).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if " ".join(child.cmdline()).startswith("ray::_perform"):
                 found.append(child)
     return found
 
@@ -198,6 +218,13 @@ def content(out: Path) -> tuple[str, dict[str, Any]]:
     return json.dumps(result, indent=2), samples
 
 
+def differing(found: tuple[str, dict[str, Any]], reference: tuple[str, dict[str, Any]]) -> tuple[str, ...]:
+    """Return the lines of the result, and the files of samples, in which two contents differ; at most 20."""
+    lines = difflib.unified_diff(reference[0].splitlines(), found[0].splitlines(), n=0, lineterm="")
+    files = [name for name in sorted({*found[1], *reference[1]}) if found[1].get(name) != reference[1].get(name)]
+    return tuple(itertools.islice((*lines, *files), 20))
+
+
 def check(out: Path, reference: tuple[str, dict[str, Any]], evaluations: int) -> None:
     """Compare a finished directory with the uninterrupted one.
 
@@ -216,24 +243,24 @@ def check(out: Path, reference: tuple[str, dict[str, Any]], evaluations: int) ->
         "journals or states left": tuple(store.journal_names() | store.training_names()),
         "temporary files left": tuple(path.name for path in out.rglob(".tmp-*")),
         "samples lost or doubled": () if len(rows) == evaluations * ITEMS else (len(rows),),
-        "other result or samples": () if content(out) == reference else ("differs",),
+        "other result or samples": differing(content(out), reference),
     }
     wrong = {name: found for name, found in findings.items() if found}
     if wrong:
         raise LostError(f"{out}: {wrong}")
 
 
-def torture(root: Path, kills: int, seeds: int, seed: int) -> Iterator[Tally]:
+def torture(root: Path, kills: int, seeds: int, seed: int, executor: str) -> Iterator[Tally]:
     """Kill and restart until so many kills have struck; yield the tally after each grid.
 
     Raises:
         LostError: A grid did not end as the uninterrupted one.
     """
     dice = random.Random(seed)  # noqa: S311 - times of kills
-    tally = Tally(seeds)
+    tally = Tally(seeds, executor)
     began = time.monotonic()
     (root / "whole").mkdir()
-    if wait(start(root / "whole" / "run", seeds)) != 0:
+    if wait(start(root / "whole" / "run", seeds, executor)) != 0:
         raise LostError((root / "whole" / "log").read_text())
     longest = time.monotonic() - began
     reference = content(root / "whole" / "run")
@@ -243,7 +270,7 @@ def torture(root: Path, kills: int, seeds: int, seed: int) -> Iterator[Tally]:
         struck = 0
         while True:
             tally.starts += 1
-            process = start(out, seeds)
+            process = start(out, seeds, executor)
             late = dice.random() < _LATE
             # squared, because the reference was the first and slowest: a delay beyond the end kills nothing
             delay = dice.random() ** 2 * (0.5 if late else longest * max(0.1, 1 - finished(out) / tally.evaluations))
@@ -271,11 +298,12 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--grid-seeds", type=int, default=2, help="training seeds of the grid")
     parser.add_argument("--seed", type=int, default=0, help="seed of the times of the kills")
+    parser.add_argument("--executor", choices=("local", "ray"), default="local", help="what performs the runs")
     asked = parser.parse_args()
     load_libraries()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as directory:
-        for tally in torture(Path(directory), asked.kills, asked.grid_seeds, asked.seed):
+        for tally in torture(Path(directory), asked.kills, asked.grid_seeds, asked.seed, asked.executor):
             seconds = time.monotonic() - began
             print(
                 f"{tally.kills} kills, {tally.starts} starts, {tally.grids} grids equal to the uninterrupted one, "

@@ -40,6 +40,7 @@ _DECORATION: Final = re.compile(
     r"\*{2,}|(?<![\w^*)\]}])\*(?=[\w(])|(?<![A-Za-z0-9])_+|_+(?![A-Za-z0-9{\\(])|[`$\"\u201c\u201d]|\\[()\[\]]|\\[,;! ]"
     r"|\\(?:left|right)(?![A-Za-z])"
 )
+_OLD_FONT: Final = re.compile(r"\\(?:rm|bf|it|sf|tt)(?![A-Za-z])\s*")
 _FONT: Final = re.compile(r"\\(?:text(?:bf|it|rm|sf)?|math(?:rm|bf|sf)|mbox|bf|rm)\s?\{([^{}]{0,40})\}")
 _TAG: Final = re.compile(r"</?(?:answer|response|final|output|solution|final_answer|option|choice)>", re.IGNORECASE)
 _OTHER_TAG: Final = re.compile(r"</?[A-Za-z][A-Za-z_:]{1,19}>|\[/?THINK\]")
@@ -58,10 +59,20 @@ _THEN: Final = (
     r"|definitely|obviously|both|either|between|one of|all of|maybe|perhaps|possibly|i think|i believe|i guess|id say"
     r"|it is|its|,)\s{1,3}){0,2}"
 )
+# "Therefore, the right ..."; "answer" or "option"; "is", "should be" or "choose"; "I choose".
+_SO_IN_CHINESE: Final = (
+    r"(?:(?:\u56e0\u6b64|\u6240\u4ee5|\u6545|\u7efc\u4e0a)[,]?[ ]?)?"
+    r"(?:(?:\u6b63\u786e|\u6700\u7ec8|\u6700\u540e)\u7684?)?"
+)
+_ANSWER_IN_CHINESE: Final = r"\u7b54\u6848|\u9009\u9879"
+_IS_IN_CHINESE: Final = r"\u5e94?[\u662f\u4e3a\u9009]"
+_CHOSEN_IN_CHINESE: Final = r"\u9009(?:\u62e9)?"
 _LINE_LEAD: Final = re.compile(
     r"[ \t]*(?:[-#>*\u2022]+[ \t]*){0,3}(?i:(?:so|thus|therefore|hence|finally|in conclusion),?[ ])?(?i:the[ ]|my[ ])?"
-    rf"(?i:final[ ]|correct[ ]|right[ ]|best[ ]){{0,2}}(?i:answer|\u7b54\u6848)[ ]?"
-    rf"(?:{_VERB}[ ]?[:=]?|[:=]|[-\u2013\u2014](?=\s)|\u662f|\u4e3a|(?=[ ][A-Za-z(\[]))[ \t]*"
+    rf"{_SO_IN_CHINESE}(?:(?i:final[ ]|correct[ ]|right[ ]|best[ ]){{0,2}}"
+    rf"\[?(?i:answer|ans\b|{_ANSWER_IN_CHINESE})\]?[ ]?"
+    rf"(?:{_VERB}[ ]?[:=]?|[:=](?!>)|[-=]>|[.\u2192](?=\s)|[-\u2013\u2014](?=\s)|{_IS_IN_CHINESE}(?:[ ]?:)?"
+    rf"|(?=[ ][A-Za-z(\[]))|{_CHOSEN_IN_CHINESE}[ ]?:?)[ \t]*"
     rf"{_THEN}(?:(?i:the[ ])?(?i:correct[ ]|right[ ]|best[ ])?{_NOUN}[ ]?:?[ ]?(?:{_VERB}[ ]{{1,2}})?)?\s{{0,4}}"
 )
 _HYPOTHETICAL: Final = re.compile(
@@ -144,10 +155,11 @@ def grade_choice(answer: str, target: str, letters: str = DEFAULT_LETTERS, *, th
 def claimed_letters(answer: str, letters: str = DEFAULT_LETTERS) -> tuple[str, ...]:
     """Return the different letters that an answer claims, sorted; see the module's text for the rules."""
     plain = _PLACEHOLDER.sub(
-        r"(\1)", half_width(without_tokens(without_struck(answer))).replace("[[", "(").replace("]]", ")")
+        r"(\1)",
+        half_width(without_tokens(without_struck(answer))).replace("[[", "(").replace("]]", ")").replace("&nbsp;", " "),
     )
     words = _QUOTED.sub(r"\2", _APOSTROPHE.sub("", _OTHER_TAG.sub(" ", _TAG.sub(_line_break, plain))))
-    text = _FONT.sub(r"\1", _DECORATION.sub("", _ITALIC.sub(r"\1", words)))
+    text = _FONT.sub(r"\1", _OLD_FONT.sub("", _DECORATION.sub("", _ITALIC.sub(r"\1", words))))
     decided = _by_answer_line(text, letters)
     if decided is None:
         decided = _boxed(text, letters) | _explicit(text, letters) or _by_layout(text, letters)
@@ -282,9 +294,12 @@ def _explicit(text: str, letters: str) -> set[str]:
     letter = re.compile(_letter_pattern(letters))
     lead_ins = re.compile(
         rf"\b(?i:answer)s?[ ]?(?:{_VERB}|[:=])+\s*{_THEN}(?i:that[ ])?(?:(?i:the[ ])?{_NOUN}\s?:?\s*)?"
-        rf"|\b(?i:correct|right|best|final)[ ](?i:option|choice|letter)[ ]?"
+        rf"|\b(?i:correct|right|best|final|selected|chosen|the)[ ](?i:option|choice|letter)[ ]?"
         rf"(?:{_VERB}|[:=])+\s*{_THEN}(?:{_NOUN}\s?:?\s*)?"
         rf"|\bI(?:d|ll|[ ]would|[ ]will)?[ ](?i:choose|select|pick|go with|say)[ ](?:(?i:the[ ])?{_NOUN}[ ])?"
+        rf"|(?:\A|\n)[ \t]*(?i:my[ ])?(?i:option|choice|letter|selection)[ ]?[:=]\s*"
+        r"|\b(?i:so|thus|hence|therefore|leaving|leaves|leaving only),?[ ](?:its[ ]|it[ ]is[ ]|option[ ])?"
+        r"(?=\(?[A-Z]\)?[ ]*[.!]?[ ]*(?:\n|\Z))"
         rf"|\bI[ ](?i:think|believe)[ ](?i:that[ ])?(?i:its|it is)[ ](?:(?i:the[ ])?{_NOUN}[ ])?"
     )
     found: set[str] = set()
@@ -341,7 +356,7 @@ def _beside(text: str, start: int, letter: re.Pattern[str]) -> set[str]:
     if gap is not None:
         match = letter.match(tail, gap.end())
         denied = match is not None and (DENIED_BEHIND.match(tail, match.end()) or FAILS_BEHIND.match(tail, match.end()))
-        alone = match is not None and _ALONE.match(tail, match.end()) is not None
+        alone = match is not None and _ALONE.match(tail, _list_end(tail, match.end(), letter)) is not None
         if match is not None and gap["joining"] is None:
             # "A) B and C" is the text of option A, and so is "A) d".
             labelled = _LABEL_MARK.match(tail) is not None and tail[match.end() :].strip(" ).:]") != ""
@@ -353,6 +368,15 @@ def _beside(text: str, start: int, letter: re.Pattern[str]) -> set[str]:
     if again is not None:
         found |= _claimed_alone(tail[again.end() :], letter)
     return found
+
+
+def _list_end(text: str, end: int, letter: re.Pattern[str]) -> int:
+    """Return where a list of letters ends whose first one ends at ``end``: "A and B" in "A and B violate parity"."""
+    joined = _ALSO.match(text, end)
+    while joined is not None and (other := letter.match(text, joined.end())) is not None:
+        end = other.end()
+        joined = _ALSO.match(text, end)
+    return end
 
 
 def _is_word(match: re.Match[str], text: str) -> bool:
@@ -368,7 +392,8 @@ def _by_layout(text: str, letters: str) -> set[str]:
     both = f"{letters}{letters.lower()}"
     label = re.compile(
         rf"\s*(?:[-#>*]+[ ]*)?(?i:option[ ]|choice[ ])?"
-        rf"(?:[(\[](?P<bracketed>[{both}])[)\]]|(?P<bare>[{both}])(?:[).:](?=\s|$)|\s*$))"
+        rf"(?:[(\[](?P<bracketed>[{both}])[)\]]|(?P<bare>[{both}])(?:[).:](?=\s|$)|\s*$"
+        rf"|[ ][-\u2013\u2014][ ](?=\S)|[ ](?=(?:because|since)\b)))"
     )
     found: set[str] = set()
     for line in text.splitlines():

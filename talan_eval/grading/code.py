@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Final
 
 from talan_eval.grading.fences import Block, fenced_blocks
 from talan_eval.grading.grade import Grade, Verdict
+from talan_eval.grading.text import without_tokens_at_ends
 from talan_eval.grading.thinking import final_part
 from talan_eval.sandbox.job import ProgramOutcome, Status
 
@@ -52,6 +53,9 @@ _HELPER: Final = re.compile(
     r"[ \t#)\]}]|(?:async[ ]+def|def|class)[ ]+\w|import[ ]+\w|from[ ]+[\w.]+[ ]+import\b|@\w|\Z"
     r"|[A-Za-z_]\w*[ ]*(?::[^=\n]{1,80})?=(?!=)[^=\n]*\Z|(?:if|try|except|else|finally)\b[^\n]*:[ \t]*(?:#[^\n]*)?\Z"
 )
+_QUOTED_FENCE: Final = re.compile(r"^[ ]{0,3}>[ ]?(?:```|~~~)", re.MULTILINE)
+_QUOTED: Final = re.compile(r"^[ ]{0,3}>[ ]?", re.MULTILINE)
+_FUTURE: Final = re.compile(r"^from[ ]+__future__[ ]+import\b[^\n]*\n?", re.MULTILINE)
 _SUBSTANCE: Final = re.compile(
     r"^(?:import[ ]+\w|from[ ]+[\w.]+[ ]+import\b|(?:async[ ]+)?def[ ]+\w|class[ ]+\w|\w+[ ]*=)", re.MULTILINE
 )
@@ -68,7 +72,8 @@ def extract_program(answer: str, entry_point: str | None = None, *, thinking: bo
     final = final_part(answer, opened=thinking)
     if final is None:
         return None
-    text = final.replace("\r\n", "\n").replace("\ufeff", "").split("[DONE]", 1)[0]
+    text = without_tokens_at_ends(final.replace("\r\n", "\n").replace("\ufeff", "")).split("[DONE]", 1)[0]
+    text = _QUOTED.sub("", text) if _QUOTED_FENCE.search(text) is not None else text
     begun = text.rpartition("[BEGIN]")[2]
     fenced = fenced_blocks(begun)
     lines = begun.split("\n")
@@ -154,7 +159,11 @@ def _with_helpers(blocks: list[Block], chosen: Block, entry_point: str | None) -
         source = _dedented(block.source)
         if block.language in (*_PYTHON, "") and _is_helper(source, entry_point):
             joined.append(source.strip("\n"))
-    return "\n\n".join([*joined, _dedented(chosen.source)])
+    last = _dedented(chosen.source)
+    if not joined:
+        return last
+    future = _FUTURE.findall(last)  # has to stand before everything else
+    return "\n\n".join([*(line.strip() for line in future), *joined, _FUTURE.sub("", last)])
 
 
 def _is_helper(source: str, entry_point: str | None) -> bool:
@@ -189,11 +198,23 @@ def _chosen(blocks: list[Block], entry_point: str | None) -> Block:
     return next((block for block in preferred if _DEFINITION.search(block.source)), preferred[0])
 
 
+def _indented(lines: list[str]) -> str | None:
+    """Return a program that is indented as a whole, as Markdown has code without fences, or None."""
+    inside = [number for number, line in enumerate(lines) if line.startswith(("    ", "\t"))]
+    start = next((number for number in inside if _START.match(lines[number].strip())), None)
+    if start is None:
+        return None
+    margin = len(lines[start]) - len(lines[start].lstrip())
+    block = itertools.takewhile(lambda line: not line.strip() or line[:margin].isspace(), lines[start:])
+    program = textwrap.dedent("\n".join(block)).rstrip() + "\n"
+    return program if _DEFINITION.search(program) is not None else None
+
+
 def _unfenced(text: str) -> str | None:
     lines = text.split("\n")
     start = next((number for number, line in enumerate(lines) if _START.match(line)), None)
     if start is None:
-        return None
+        return _indented(lines)
     end = start + 1
     while end < len(lines) and (not lines[end].strip() or _START.match(lines[end]) or _GOES_ON.match(lines[end])):
         end += 1

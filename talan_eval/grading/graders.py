@@ -54,7 +54,7 @@ _BY_TEXT: Final[dict[str, GradesText]] = {
     "latex": _of_answer(grade_latex),
     "choice": _of_options,
 }
-GRADING_VERSION: Final = "2"
+GRADING_VERSION: Final = "3"
 """Part of the identity of every score; raised whenever a grader may judge any answer differently."""
 NUMBER: Final = "number"
 CODE: Final = "code"

@@ -19,6 +19,7 @@ such forms. Size and depth are bounded, time is linear in the size of the text.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -39,9 +40,18 @@ NO_BOX: Final = "no \\boxed{...} with balanced braces"
 DENIED_BOX: Final = "the answer denies what it boxes"
 _AROUND: Final = 60
 _CLOSING: Final = re.compile(r"\A(?:\$+|\\[)\]]|[*}\s])*")
-_BOX: Final = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s?")
+_BOX: Final = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s{0,3}")
 _BRACE: Final = re.compile(r"\\.|[{}]", re.DOTALL)
 _WORD: Final = re.compile(r"[A-Za-z]{3,}")
+# A minus sign that touches the box, or follows "=" or a dollar sign; "8 - \\boxed{5} = 3" and a list's dash are none.
+_MINUS_BEFORE: Final = re.compile(
+    r"(?:(?:\A|[\n:(])[ \t]*|(?:[=$]|\\[(\[])\s*)[-\u2212]\$?\Z|(?:=|\\[(\[])\s*[-\u2212]\s*\$?\Z"
+)
+_SCALE_BEHIND: Final = re.compile(
+    r"[\s$]*(?:\\(?:text|mathrm)\s?\{\s*)?(hundred|thousand|million|billion|trillion|dozen)\b"
+)
+_PLAIN_NUMBER: Final = re.compile(r"\s*[0-9][0-9.,]*\s*")
+_LISTED: Final = re.compile(r"[=<>,;]|\\[lg]e|\\text|\A\s*-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +102,22 @@ def boxes(text: str, most: int = MAX_BOXES) -> list[Box]:
 def claimed_boxes(text: str) -> list[Box]:
     r"""Return the last boxes of an answer without those that it denies: "\boxed{6}, not \boxed{5}" claims 6."""
     return [
-        box
+        dataclasses.replace(box, content=_with_sign_and_scale(text, box))
         for box in boxes(text)
         if DENIED_BEFORE.search(text, max(0, box.start - _AROUND), box.start) is None
         and DENIED_BEHIND.match(_CLOSING.sub(" ", text[box.end : box.end + _AROUND])) is None
     ]
+
+
+def _with_sign_and_scale(text: str, box: Box) -> str:
+    r"""Return a box's content with what belongs to it outside: "-\boxed{5}" is -5, "\boxed{5} million" 5 million."""
+    content = box.content
+    scale = _SCALE_BEHIND.match(text[box.end : box.end + _AROUND])
+    if scale is not None and _PLAIN_NUMBER.fullmatch(content) is not None:
+        content = f"{content}\\text{{ {scale[1]}}}"
+    if _MINUS_BEFORE.search(text, max(0, box.start - _AROUND), box.start) is None or _LISTED.search(content):
+        return content
+    return f"-({content})" if re.search(r"[-+]", content) else f"-{content}"
 
 
 def expression(latex: str) -> Expression:

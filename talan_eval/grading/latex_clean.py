@@ -13,6 +13,7 @@ import re
 from fractions import Fraction
 from typing import Final
 
+from talan_eval.grading.latex_dialect import in_one_dialect
 from talan_eval.grading.text import half_width
 
 _CHARACTERS: Final = {
@@ -152,6 +153,7 @@ def clean(latex: str) -> str:
     wrapped = _DOLLARS.match(text)
     if wrapped is not None and "$" not in wrapped["inner"]:
         text = wrapped["inner"]
+    text = in_one_dialect(text)
     text = _ROW_SPACE.sub(r"\\\\", text)
     text = text.replace("\\left<", "\\langle ").replace("\\right>", "\\rangle ")
     if "matrix" not in text and "array" not in text and "cases" not in text:

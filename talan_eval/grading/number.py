@@ -50,12 +50,14 @@ _LEAD: Final = re.compile(
 )
 _HEADING: Final = re.compile(r"[.:)](?:\*\*)?[ \t]+\S[^\n]*\n\s*\S")
 _UNKNOWN: Final = re.compile(r"[A-Za-z][A-Za-z_ ]{0,30}[ ]?=[ ]?")
+_LINE_END: Final = re.compile(r"\n|(?<=[\w.)}$*])[ \t]*####")
+_PLACEHOLDER: Final = re.compile(r"<[ ]?([-+]?\$?[0-9][0-9,.]*)[ ]?>")
 _BARE: Final = re.compile(r"[ \t.*$}]*(?:\n|\Z)")
 _ASKED: Final = re.compile(
     rf"\b(?:how many(?: more| fewer| other)?|in|number of)\s+({'|'.join(SCALES)})s?\b", re.IGNORECASE
 )
 
-_TAG: Final = re.compile(r"</?(?!su[bp]>)[A-Za-z][A-Za-z_]{1,19}>")
+_TAG: Final = re.compile(r"</?(?!su[bp]>)[A-Za-z][A-Za-z_]{1,19}/?>")
 _ITALIC: Final = re.compile(r"(?<![\w\\)}])_{1,3}([-$\d][^_\n]{0,40})_{1,3}(?![\w{])")
 
 
@@ -74,7 +76,7 @@ def find_number(text: str, question: str = "") -> FoundNumber | None:
         match = NUMBER.match(plain, start)
         if match is not None and _BARE.match(plain, match.end()) is not None:
             return number_of(match)
-        said = read_line(plain[start:].partition("\n")[0], asked=_asked(question))
+        said = read_line(_LINE_END.split(plain[start:], maxsplit=1)[0], asked=_asked(question))
         if said is not None:
             return said
     return last_claim(plain, _asked(question))
@@ -82,7 +84,7 @@ def find_number(text: str, question: str = "") -> FoundNumber | None:
 
 def _without_tags(text: str) -> str:
     """Return a text without tags such as ``<answer>``, whose angle bracket is no bound, and without ``_italics_``."""
-    text = _TAG.sub(" ", text) if "<" in text else text
+    text = _TAG.sub(" ", _PLACEHOLDER.sub(r" \1 ", text)) if "<" in text else text
     return _ITALIC.sub(r"\1", text) if "_" in text else text
 
 

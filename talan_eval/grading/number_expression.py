@@ -33,7 +33,8 @@ _STEP: Final = re.compile(
 )
 _SHARE: Final = re.compile(r"[ \t]*(?:(?P<percent>%|percent\b)[ \t]*)?of[ \t]+(?:the[ \t]+)?(?=[$(]?[.0-9])")
 _POWER: Final = re.compile(
-    r"[ \t]*(?:\^|\*\*)[ \t]*[({]?[ \t]*([-+]?[0-9]{1,12})[ \t]*[)}]?(?![0-9.])|[ \t](squared|cubed)\b"
+    r"[ \t]*(?:\^|\*\*)[ \t]*(?:\([ \t]*(?P<inside>[-+]?[0-9]{1,12})[ \t]*\)"
+    r"|\{?[ \t]*(?P<bare>[-+]?[0-9]{1,12})[ \t]*\}?)(?![0-9.])|[ \t](?P<word>squared|cubed)\b"
 )
 _OPERATORS: Final = {
     "-": "-", "\u2013": "-", "minus": "-", "+": "+", "plus": "+", "*": "*", "x": "*", "\u00d7": "*", "times": "*",
@@ -60,10 +61,10 @@ _ONLY_SINGULAR: Final = frozenset(("score", "gross"))
 _GLUED: Final = {
     "k": Fraction(10**3), "K": Fraction(10**3), "M": Fraction(10**6), "MM": Fraction(10**6), "mn": Fraction(10**6),
     "mln": Fraction(10**6), "mil": Fraction(10**6), "B": Fraction(10**9), "bn": Fraction(10**9), "bln": Fraction(10**9),
-    "tn": Fraction(10**12),
+    "tn": Fraction(10**12), "\u4e07": Fraction(10**4), "\u4ebf": Fraction(10**8),
 }  # fmt: skip
 _SCALE: Final = re.compile(
-    r"(?:[ \t]?(?P<glued>mln|mil|mn|bln|bn|tn|MM)|(?P<letter>[kKMB]))(?![A-Za-z0-9^])"
+    r"(?:[ \t]?(?P<glued>mln|mil|mn|bln|bn|tn|MM|\u4e07|\u4ebf)|(?P<letter>[kKMB]))(?![A-Za-z0-9^])"
     rf"|[ \t-]{{0,3}}(?:\\text\{{[ ]?)?\(?(?P<word>(?i:{'|'.join(SCALES)}))(?P<plural>s|es)?\b\)?"
 )
 _PART: Final = re.compile(
@@ -164,7 +165,7 @@ def _power(line: str, start: int, asked: frozenset[str], depth: int) -> Calculat
     power = _POWER.match(line, base.end)
     if power is None:
         return base
-    exponent = {"squared": 2, "cubed": 3}.get(power[2] or "") or int(power[1] or 0)
+    exponent = {"squared": 2, "cubed": 3}.get(power["word"] or "") or int(power["inside"] or power["bare"] or 0)
     value = base.value
     if value is None or abs(exponent) > _LARGEST_POWER or (value == 0 and exponent <= 0):
         return replace(base, value=None, end=power.end(), steps=base.steps + 1)

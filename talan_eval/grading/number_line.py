@@ -50,6 +50,16 @@ UNDONE_BEFORE: Final = re.compile(
     r"|\\[lg]t\b|(?<![<>-])[<>])[\s({$]*\Z",
     re.IGNORECASE,
 )
+_FACTORS: Final = {
+    "half": Fraction(1, 2), "twice": Fraction(2), "double": Fraction(2), "triple": Fraction(3), "thrice": Fraction(3),
+    "quadruple": Fraction(4), "a third": Fraction(1, 3), "a quarter": Fraction(1, 4), "a fifth": Fraction(1, 5),
+    "one third": Fraction(1, 3), "one quarter": Fraction(1, 4), "one fourth": Fraction(1, 4),
+}  # fmt: skip
+_FACTOR_BEFORE: Final = re.compile(
+    rf"\b(?P<factor>{'|'.join(_FACTORS)})(?: of)?(?: the)?[\s$]*\Z".replace("one ", "one[ -]"), re.IGNORECASE
+)
+"""Before a number: a factor in words, which is applied where the line states the result."""
+_NOT_BUT: Final = re.compile(r"[\s,]*\bbut(?: rather)?[\s$]*", re.IGNORECASE)
 BELOW_ZERO: Final = re.compile(r"[^.,;\n0-9]{0,30}\bbelow (?:zero|freezing)\b", re.IGNORECASE)
 MINUS_BEFORE: Final = re.compile(r"(?<![0-9] )\b(?:minus|negative)\s+\Z", re.IGNORECASE)
 _UNIT_SLASH: Final = re.compile(r"[ ]?[A-Za-z]{1,12}/")
@@ -60,6 +70,8 @@ _BARE_IN_BRACKET: Final = re.compile(r"[\s$]*[-+]?[\d.,/]+[\s%]*")
 _OTHER_IN_BRACKET: Final = re.compile(
     r"\W*(?:or|maybe|perhaps|possibly|alternatively|actually|no|wait)\b", re.IGNORECASE
 )
+_FACTOR_OR_POWER: Final = re.compile(r"[0-9)^]\(")
+_RESULT_BEHIND: Final = re.compile(r"[\s$]*=")
 _BREAK: Final = re.compile(r"[.!?](?=\s|\*|\")")
 
 
@@ -87,6 +99,7 @@ class _LineReader:
         self._problem = ""
         self._why = False
         self._open = False
+        self._multiplied = False
 
     def said(self) -> FoundNumber | None:
         if not self._values:
@@ -142,6 +155,9 @@ class _LineReader:
         # What is denied, a percentage of nothing and the slash of a unit ("km/2") leave the value as it is.
         if DENIED_BEFORE.search(before, max(0, value.start - 40)) or gap.strip() == "%" or _UNIT_SLASH.fullmatch(gap):
             return True
+        if self._problem == DENIED and _NOT_BUT.fullmatch(gap) is not None:  # "not 42 but 43"
+            self._values, self._problem = [value], ""
+            return True
         how = standing(gap)
         self._why = self._why or says_why(gap)
         if how in SO and not self._why:
@@ -153,8 +169,13 @@ class _LineReader:
 
     def _begin(self, gap: str) -> None:
         first = self._values[0]
+        factor = _FACTOR_BEFORE.search(gap)
         if DENIED_BEFORE.search(gap) is not None:
             self._problem = DENIED
+        elif factor is not None and first.value is not None and first.steps == 0:
+            # "half of 84 = 42" is calculated; "half of 84" alone stays undone.
+            value = first.value * _FACTORS[factor["factor"].lower().replace("-", " ")]
+            self._values, self._problem = [replace(first, value=value, steps=1)], UNDONE
         elif UNDONE_BEFORE.search(gap) is not None:
             self._problem = UNDONE
         elif MINUS_BEFORE.search(gap) is not None and first.value is not None:
@@ -167,7 +188,9 @@ class _LineReader:
         left, right = before.units | words(_EQUALS.split(gap)[0]), value.units | words(behind.group() if behind else "")
         # "3 weeks = 21 days" converts: sides in different units are not compared.
         comparable = left == right if before.steps == value.steps == 0 else len(left | right) <= 1
-        comparable = comparable and len(self._values) == 1
+        comparable = comparable and len(self._values) == 1 and not self._multiplied
+        if self._problem == UNDONE and before.steps == 1:
+            self._problem = ""
         if comparable and _STATED.fullmatch(gap) is not None and not _agree(before, value):
             self._problem = SIDES
         # "5 boys and 6 girls, so 11" sums up; "5 or 6, so 6" stays open.
@@ -177,6 +200,10 @@ class _LineReader:
         """Read a remark in brackets; return where the line goes on."""
         end = self._line.find(_BRACKET[self._line[start]], start)
         inside = self._line[start + 1 : end if end >= 0 else None]
+        if _FACTOR_OR_POWER.match(self._line, start - 1) and _RESULT_BEHIND.match(self._line, end + 1):
+            # "2(20+1) = 42" and "1764^(1/2) = 42" are calculations that are not read: their stated result counts.
+            self._multiplied = True
+            return end + 1
         if _BREAK.search(gap) is None and not self._why:
             number = NUMBER.search(inside)
             # A bare number in square brackets is a reference.

@@ -23,6 +23,8 @@ _NUMBER: Final = re.compile(
     r"[-+]?(?:[0-9][0-9,]*\.?[0-9]*|\.[0-9]+)|[-+]?\\frac\{[0-9]+\}\{[0-9]+\}|[-+]?[0-9]+/[0-9]+"
 )
 _IGNORED: Final = re.compile(r"\\left|\\right|\\displaystyle|\\[,;:! ]|[\s{}]")
+_CHOOSE: Final = re.compile(r"\{\s?([^{}]{1,20}?)\s?\\choose\s?([^{}]{1,20}?)\s?\}")
+_ROOT: Final = re.compile("\u221a\\s?([0-9A-Za-z(])")
 _LONGEST: Final = 4000
 _SHORTEST: Final = 3  # characters; a shorter expression stands in a question by chance
 
@@ -51,7 +53,9 @@ def _expressions(question: str) -> tuple[frozenset[str], frozenset[str]]:
     text = question[:_LONGEST]
     whole = [next(part for part in found.groups() if part is not None) for found in _MATH.finditer(text)]
     plain = list(_WORDS.split(_MATH.sub(" is ", text)))
-    expressions = [part.strip().strip(".,;:?!").strip() for part in (*whole, *plain)]
+    stripped = [part.strip().strip(".,;:?") for part in (*whole, *plain)]
+    # "Evaluate 9!/7!" ends in a factorial, "Compute it!" does not.
+    expressions = [part.strip() for part in (*stripped, *(part.strip(".,;:?!") for part in stripped))]
     sides = [side for part in expressions for side in re.split(r"(?<![<>!])=", part)]
     bare = frozenset(map(_bare, (*expressions, *sides))) - {""}
     return bare, frozenset("".join(part.split()) for part in whole)
@@ -61,4 +65,5 @@ def _bare(latex: str) -> str:
     text = (
         latex.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").replace("\\cdot", "*").replace("\\times", "*")
     )
-    return _IGNORED.sub("", text).strip(".,;:")
+    text = _CHOOSE.sub(r"\\binom{\1}{\2}", text.replace("\\dbinom", "\\binom").replace("\\tbinom", "\\binom"))
+    return _IGNORED.sub("", _ROOT.sub(r"\\sqrt\1", text)).strip(".,;:")

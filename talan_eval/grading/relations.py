@@ -91,9 +91,16 @@ _NAME: Final = re.compile(
     r"|\|\s*(?:\\overline\s?\{)?[A-Z]{2,3}\}?\s*\|"
     r"|\\(?:text|mbox|mathrm|textbf|operatorname)\s?\{[A-Za-z][A-Za-z .'-]{0,60}\}"
     r"(?:\s*_\s*(?:\{[^{}]{1,20}\}|[A-Za-z0-9])|\s*[A-Z]{1,5})?(?:\s*\([^()=<>]{1,30}\))?"
+    r"|\\(?:det|dim|deg|ker|Pr|max|min|sup|inf)(?![A-Za-z])\s*[(\[{]?[^=<>()\[\]{}+*/^-]{1,20}[)\]}]?"
+    r"|(?:\\mathbb\s?\{?\s*[EPV]\s*\}?|[EP])\s*(?:\[[^=<>\[\]]{1,30}\]|\([^=<>()]{1,30}\))"
+    r"|(?:\\\||\\[lr]?Vert(?![A-Za-z]))[^=<>|]{1,20}(?:\\\||\\[lr]?Vert(?![A-Za-z]))"
     rf"|\(\s*{_VARIABLE}(?:\s*,\s*{_VARIABLE}){{1,5}}\s*\)"
     r")\s*"
 )
+_BOUND: Final = re.compile(
+    r"\\(?:sum|prod)\s*_\s*\{?\s*([a-z])\s*=|\\lim\s*_\s*\{\s*([a-z])|\\int\s*_[^=]{1,80}?d\s?([a-z])(?![A-Za-z])"
+)
+"""What a sum, a limit or an integral between limits runs over: no unknown."""
 _TRIVIAL: Final = re.compile(r"\s*(?:\\pi|e|i)\s*")
 _INFINITE: Final = {
     "<": ("(-\\infty,", ")"),
@@ -153,8 +160,8 @@ def as_interval(latex: str) -> str | None:
         known = [part for part in unions if part is not None]
         return "\\cup".join(known) if len(known) == len(parts) else None
     both = _split(latex, {"and", ",", "\\land", "\\wedge"})
-    if len(both) == 2:  # noqa: PLR2004 - a lower and an upper bound
-        return _intersection(*both)
+    if len(both) == 2:  # noqa: PLR2004 - a lower and an upper bound, or a bound and an exception
+        return _intersection(*both) or _without_point(*both)
     return _bounds(*_sides(latex))
 
 
@@ -290,6 +297,9 @@ def _is_unknown(side: str) -> bool:
 
 def has_unknowns(side: str) -> bool:
     """Tell whether a side holds unknowns: letters that are no commands, no numbers e and i, no text."""
+    for bound in _BOUND.finditer(side):
+        letter = re.escape(bound[1] or bound[2] or bound[3])
+        side = re.sub(rf"(?<![A-Za-z\\])d?\s?{letter}(?![A-Za-z])|(?<=[0-9])d{letter}(?![A-Za-z])", " ", side)
     bare = re.sub(r"\\(?:text|mbox|mathrm|operatorname)\s?\{[^{}]*\}|\\[A-Za-z]+", " ", side)
     greek = re.search(r"\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|varphi|omega|sigma|tau|rho)(?![A-Za-z])", side)
     return re.search(r"[A-Za-df-hj-z]", bare) is not None or greek is not None
@@ -351,6 +361,16 @@ def _depth_change(token: str) -> int:
     if token in _OPEN or token.startswith("\\begin"):
         return 1
     return -1 if token in _CLOSE or token.startswith("\\end") else 0
+
+
+def _without_point(one: str, other: str) -> str | None:
+    r"""Return an interval without a point of it: ``1 \le x \le 5, x \ne 3``."""
+    sides, signs = _sides(other)
+    inside = _bounds(*_sides(one))
+    names = [side.strip() for side in _sides(one)[0] if _is_unknown(side)]
+    if signs != ["\\ne"] or inside is None or [sides[0].strip()] != names:
+        return None
+    return f"{inside}\\setminus\\{{{sides[1].strip()}\\}}"
 
 
 def _one_sided(sides: list[str], sign: str) -> str | None:

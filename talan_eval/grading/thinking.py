@@ -43,6 +43,7 @@ MARKS: Final = (
     Marks("<thinking>", "</thinking>", "Reflection, Claude-style prompts"),
     Marks("<thought>", "</thought>", "EXAONE Deep, Marco-o1"),
     Marks("<thoughts>", "</thoughts>", "prompts"),
+    Marks("<|thought|>", "<|/thought|>", "prompts"),
     Marks("<scratchpad>", "</scratchpad>", "Claude-style prompts"),
     Marks("<analysis>", "</analysis>", "prompts"),
     Marks("<cot>", "</cot>", "prompts"),

@@ -13,6 +13,9 @@ import re
 from typing import Final
 
 _MEASURES: Final = {
+    "um": "um micrometer micrometre micron",
+    "ug": "ug microgram",
+    "us": "us microsecond",
     "mm": "mm millimeter millimetre",
     "cm": "cm centimeter centimetre",
     "dm": "dm decimeter decimetre",
@@ -128,9 +131,19 @@ _SCALES: Final = {
     "million": "10^{6}",
     "billion": "10^{9}",
     "trillion": "10^{12}",
+    "lakh": "10^{5}",
+    "crore": "10^{7}",
     "dozen": "12",
     "score": "20",
 }
+_CJK_SCALES: Final = {"万": "10^{4}", "亿": "10^{8}"}
+_CJK_MEASURES: Final = {
+    "元": "yuan", "毫米": "mm", "厘米": "cm", "米": "m", "千米": "km", "公里": "km", "克": "g", "千克": "kg",
+    "公斤": "kg", "吨": "t", "毫升": "ml", "升": "l", "秒": "s", "分钟": "min", "小时": "h", "天": "day", "周": "week",
+    "月": "month", "个月": "month", "年": "year", "岁": "year", "度": "degree",
+}  # fmt: skip
+_CJK_NAMES: Final = "|".join(sorted(_CJK_MEASURES, key=len, reverse=True))
+_CJK_COUNTED: Final = "个|只|本|支|条|张|人|名|种|次|页|箱|辆|棵|朵|件|套|位|组|块"
 GENERIC: Final = "counted"
 """The unit of what is counted, and of "units": it contradicts nothing."""
 
@@ -144,9 +157,14 @@ _BARE_UNIT: Final = re.compile(
     + _POWER
     + r"[\s.]*\Z"
 )
+_SCALE_WORDS: Final = "|".join(_SCALES)
 _SCALE_WORD: Final = re.compile(
-    rf"(?P<number>[0-9][0-9.,]*){_SPACE}(?:{_FONT}\{{\s*(?P<inner>hundred|thousand|million|billion|trillion|dozen|score)\b(?P<rest>[^{{}}]{{0,40}})\}}"
-    r"|(?P<bare>hundred|thousand|million|billion|trillion|dozen|score)\b)"
+    rf"(?P<number>[0-9][0-9.,]*){_SPACE}(?:{_FONT}\{{\s*(?P<inner>{_SCALE_WORDS})\b(?P<rest>[^{{}}]{{0,40}})\}}"
+    r"|(?P<bare>{_SCALE_WORDS})\b|(?P<cjk>[万亿]))"
+)
+_CJK_UNIT: Final = re.compile(
+    rf"(?<=[0-9}}\])]){_SPACE}(?:{_FONT}\{{\s*)?(?P<power>平方|立方)?(?:(?P<measure>{_CJK_NAMES})"
+    rf"|(?:{_CJK_COUNTED}))\s*\}}?[\s.]*\Z"
 )
 _CURRENCY: Final = {
     "\\$": "dollar",
@@ -158,6 +176,13 @@ _CURRENCY: Final = {
     "\\pounds": "pound sterling",
     "\\euro": "euro",
 }
+_SIGNS_BEHIND: Final = (
+    ("\\$", "dollar"),
+    ("\u20ac", "euro"),
+    ("\\text{\u20ac}", "euro"),
+    ("\u00a2", "cent"),
+    ("\\text{\u00a2}", "cent"),
+)
 _SIGN_IN_FRONT: Final = re.compile(
     r"(?P<minus>-?)\s*(?P<sign>\\\$|\u20ac|\u00a3|\u00a5|\u20b9|\\pounds|\\euro|(?<!\S)(?:USD|US\\\$)\s)\s*(?=[-0-9.\\])"
 )
@@ -188,10 +213,11 @@ def split_unit(latex: str) -> tuple[str, str | None]:
         rest = sign["minus"] + latex.lstrip()[sign.end() :]
         value, unit = split_unit(rest)
         return value, unit if unit not in {None, GENERIC} else _CURRENCY.get(sign["sign"].strip(), "dollar")
-    for ending, name in (("\\$", "dollar"), ("\u20ac", "euro"), ("\\text{\u20ac}", "euro")):
+    for ending, name in _SIGNS_BEHIND:
         if latex.rstrip(" .").endswith(ending):
             return latex.rstrip(" .")[: -len(ending)], name
-    return _worded(latex)
+    value, unit = _in_chinese(latex)
+    return (value, unit) if unit is not None else _worded(latex)
 
 
 def contradict(left: str | None, right: str | None) -> bool:
@@ -205,12 +231,22 @@ def scaled(latex: str) -> str:
     r"""Return an answer with "5 million" written as ``5\cdot 10^{6}``."""
 
     def written(match: re.Match[str]) -> str:
-        factor = _SCALES[match["inner"] or match["bare"]]
+        factor = _CJK_SCALES[match["cjk"]] if match["cjk"] else _SCALES[match["inner"] or match["bare"]]
         rest = match["rest"]
         behind = f"\\text{{{rest}}}" if rest and rest.strip() else ""
         return f"{match['number']}\\cdot {factor}{behind}"
 
     return _SCALE_WORD.sub(written, latex)
+
+
+def _in_chinese(latex: str) -> tuple[str, str | None]:
+    """Split off a unit or a counting word in Chinese."""
+    chinese = _CJK_UNIT.search(latex)
+    if chinese is None:
+        return latex, None
+    name = _CJK_MEASURES.get(chinese["measure"] or "", GENERIC)
+    power = {"平方": "^2", "立方": "^3"}.get(chinese["power"] or "", "")
+    return latex[: chinese.start()], name if name == GENERIC else name + power
 
 
 def _worded(latex: str) -> tuple[str, str | None]:
@@ -242,7 +278,7 @@ def unit_named(words: str, power: str | None = None) -> str | None:
     if not slash and text.startswith("per "):
         return None
     if slash:
-        top, bottom = unit_named(numerator, power), unit_named(denominator)
+        top, bottom = unit_named(numerator), unit_named(denominator, power)
         if top is None or bottom is None:
             return None
         return GENERIC if GENERIC in {top, bottom} else f"{top}/{bottom}"

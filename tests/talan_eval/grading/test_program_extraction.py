@@ -42,6 +42,17 @@ _FORMS = {
     "thinking first": (f"<think>\n```python\ndef f(x): pass\n```\n</think>\n```python\n{_F}\n```", _F),
     "a byte-order mark": (f"\ufeff```python\n{_F}\n```", _F),
     "a byte-order mark before plain code": (f"\ufeff{_F}", _F),
+    "a special token behind an open block": (f"```python\n{_F}\n<|eot_id|>", _F),
+    "a special token in a string": (
+        "```python\ndef f(x):\n    return x.replace('</s>', '')\n```",
+        "def f(x):\n    return x.replace('</s>', '')",
+    ),
+    "indented as a whole": ("The code:\n\n    def f(x):\n        return x + 1\n\nDone.", _F),
+    "quoted as a whole": ("> ```python\n> def f(x):\n>     return x + 1\n> ```", _F),
+    "an import of the future behind another block": (
+        f"```python\nimport math\n```\n```python\nfrom __future__ import annotations\n{_F}\n```",
+        f"from __future__ import annotations\n\nimport math\n\n{_F}",
+    ),
     "an empty block first": (f"```python\n```\n```python\n{_F}\n```", _F),
     "an empty marked block and a bare one": (f"```python\n\n```\n```\n{_F}\n```", _F),
     "a closing fence glued to the code": (f"```python\n{_F}```\nDone.", _F),

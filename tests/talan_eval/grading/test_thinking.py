@@ -44,6 +44,7 @@ _PARTS = [
     ("<think>a</think> B </think> C", "B </think> C"),
     ("<|think|>B<|end|><|begin|>assistant<|content|>C", "<|begin|>assistant<|content|>C"),
     ("C<|end|>", "C<|end|>"),
+    ("<|thought|>B<|/thought|>C", "C"),
     ("I put that in <think> tags, as asked. C", "I put that in <think> tags, as asked. C"),
 ]
 _UNFINISHED = [
