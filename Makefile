@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: install compare test fuzz licences sbom test-slow test-browser test-latex test-trl install-vllm test-vllm coverage dist gate gate-result lint docs schema clean
+.PHONY: install compare test fuzz licences sbom test-slow test-browser test-latex test-trl install-vllm test-vllm test-slurm coverage dist gate gate-result lint docs schema clean
 
 install: $(STAMP)
 
@@ -30,7 +30,7 @@ test-slow: $(STAMP)
 
 # Lines and branches that the tests run; tests of speed are left out, because tracing slows what they measure.
 coverage: $(STAMP)
-	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term --cov-report=html -m "not slow and not browser and not latex and not trl and not speed and not wheel"
+	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term --cov-report=html -m "not slow and not browser and not latex and not trl and not vllm and not slurm and not speed and not wheel"
 
 # sdist and wheel as a release has them. The version comes from the last tag.
 dist: $(STAMP)
@@ -83,6 +83,10 @@ $(VLLM)/installed: pyproject.toml constraints-vllm.txt
 
 test-vllm: $(VLLM)/installed
 	$(VLLM)/bin/python -m pytest -m vllm
+
+# Needs SLURM: apt-get install slurmctld slurmd slurm-client munge
+test-slurm: $(STAMP)
+	$(BIN)/pytest -m slurm tests/talan_eval/execution
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
