@@ -146,7 +146,9 @@ class _Slot:
         """Return the evaluations that could be given away: the checkpoint is there, and they seem not to be begun."""
         if self.run is None or not self._begun:
             return []
-        return [cell for cell in self.run.evaluations if cell.task not in self._begun and cell.cell_id not in self.wanted]
+        return [
+            cell for cell in self.run.evaluations if cell.task not in self._begun and cell.cell_id not in self.wanted
+        ]
 
     def want(self) -> None:
         """Ask the process for the last of these."""

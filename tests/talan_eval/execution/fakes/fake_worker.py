@@ -21,7 +21,7 @@ class Plan:
     """Deeds of the attempts at each cell, in order; every further attempt succeeds."""
 
     directory: Path
-    deeds: dict[str, list[str]] = field(default_factory=dict, hash=False)
+    deeds: dict[str, list[str]] = field(default_factory=dict)
     threads: int = 1
     device: str = "cpu"
 
