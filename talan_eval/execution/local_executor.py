@@ -86,7 +86,7 @@ class LocalExecutor:
                 for slot in slots:
                     if slot.run is None and (run := attempts.next()) is not None:
                         slot.start(run)
-                self._share(slots, attempts)
+                self._share(slots)
                 busy = [(slot.connection, slot) for slot in slots if slot.run is not None]
                 if not busy:
                     break
@@ -102,7 +102,7 @@ class LocalExecutor:
             slot.close()
 
     @staticmethod
-    def _share(slots: Sequence[_Slot], attempts: Attempts) -> None:
+    def _share(slots: Sequence[_Slot]) -> None:
         """Hand evaluations that were given away to waiting workers, and ask for as many as there are further ones."""
         waiting = [slot for slot in slots if slot.run is None]
         given = [(slot, part) for slot in slots for part in slot.given]
