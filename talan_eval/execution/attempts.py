@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections import Counter, deque
+from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from talan_eval.execution.events import Stage
-    from talan_eval.grid import Evaluation, Run
+    from talan_eval.grid import Run
     from talan_eval.store.failures import Kind
     from talan_eval.store.store import Store
 
@@ -27,21 +27,8 @@ _FINAL: Final = frozenset({"diverged", "inactive"})  # they would end alike agai
 class Performer(Protocol):
     """What performs runs in a process."""
 
-    def perform(
-        self, run: Run, report: Callable[[Event], None], begin: Callable[[Evaluation], bool]
-    ) -> tuple[Failure, ...]:
-        """Do what is missing of a run and return the cells that have no result now.
-
-        Args:
-            run: The run.
-            report: Told of each step.
-            begin: Asked before each evaluation; one that may not be begun is performed elsewhere.
-        """
-
-
-def begin_all(_: Evaluation) -> bool:
-    """Let every evaluation be begun."""
-    return True
+    def perform(self, run: Run, report: Callable[[Event], None]) -> tuple[Failure, ...]:
+        """Do what is missing of a run and return the cells that have no result now."""
 
 
 class Attempts:
@@ -60,8 +47,6 @@ class Attempts:
         self._retries = retries
         self._report = report
         self._tried: dict[str, int] = {}
-        self._underway: Counter[str] = Counter()
-        self._given_up: set[str] = set()
 
     def __len__(self) -> int:
         """Return how many runs wait."""
@@ -69,36 +54,26 @@ class Attempts:
 
     def next(self) -> Run | None:
         """Take the next run, or None where none waits."""
-        if not self._waiting:
-            return None
-        self._underway[self._waiting[0].cell_id] += 1
-        return self._waiting.popleft()
-
-    def shared(self, run: Run) -> None:
-        """Take note that a part of a run that was taken is performed beside the rest, and will end by itself."""
-        self._underway[run.cell_id] += 1
+        return self._waiting.popleft() if self._waiting else None
 
     def give_back(self, run: Run) -> None:
         """Put a run back that ended by no doing of its own, such as a lost node; it does not count as an attempt."""
-        self._underway[run.cell_id] -= 1
         self._waiting.appendleft(run)
 
     def ended(self, run: Run, failures: Sequence[Failure]) -> None:
         """Close an attempt: what failed waits again at the end of the queue, or is given up.
 
         Args:
-            run: As it was taken, or the part that was.
+            run: As it was taken.
             failures: Its cells without result; a failed training stands for all its evaluations.
         """
-        self._underway[run.cell_id] -= 1
         if not failures:
-            self._say_finished(run)
+            self._report(Event(run.cell_id, run.arm, run.seed, "finished", 1, 1))
             return
         tried = self._tried.get(run.cell_id, 0) + 1
         self._tried[run.cell_id] = tried
         again = [failure for failure in failures if failure.kind not in _FINAL and tried <= self._retries]
         given_up = [replace(failure, attempts=tried) for failure in failures if failure not in again]
-        self._given_up.update(run.cell_id for _ in given_up)
         for failure in given_up:
             self._store.fail(failure)
         if again:
@@ -108,12 +83,6 @@ class Attempts:
         stage: Stage = "again" if again else "failed"
         for failure in (*given_up, *again):
             self._report(Event(run.cell_id, run.arm, run.seed, stage, 0, 1, failure.task, failure.message))
-
-    def _say_finished(self, run: Run) -> None:
-        """Report a run as finished when nothing of it is under way or waits, or was given up."""
-        waits = any(other.cell_id == run.cell_id for other in self._waiting)
-        if not self._underway[run.cell_id] and not waits and run.cell_id not in self._given_up:
-            self._report(Event(run.cell_id, run.arm, run.seed, "finished", 1, 1))
 
 
 def failure_of(run: Run, cell_id: str, task: str, error: Exception) -> Failure:
@@ -143,10 +112,7 @@ def failure_of(run: Run, cell_id: str, task: str, error: Exception) -> Failure:
 
 
 def perform_safely(
-    load: Callable[[], Performer],
-    run: Run,
-    report: Callable[[Event], None],
-    begin: Callable[[Evaluation], bool] = begin_all,
+    load: Callable[[], Performer], run: Run, report: Callable[[Event], None]
 ) -> tuple[Failure, ...] | UserError:
     """Perform a run in a worker process; what cannot be loaded fails the run, with its traceback kept.
 
@@ -158,7 +124,7 @@ def perform_safely(
             performer = load()
         except Exception as error:  # noqa: BLE001 - a worker must answer for its run, whatever happens
             return (failure_of(run, run.cell_id, "", error),)
-        return performer.perform(run, report, begin)
+        return performer.perform(run, report)
     except UserError as error:
         return error
 

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Literal
 
@@ -19,7 +19,6 @@ from tqdm import tqdm
 from talan_core.errors import UserError
 from talan_eval.execution.attempts import killed, perform_safely
 from talan_eval.execution.events import Event
-from talan_eval.execution.sharing import Given, Line, Wanted
 from talan_eval.execution.surroundings import without_main_script
 from talan_eval.execution.visible import seeing, share_of
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
     from talan_eval.execution.attempts import Attempts, Performer
-    from talan_eval.grid import Evaluation, Run
+    from talan_eval.grid import Run
     from talan_eval.intake.assignment import Assignment
 
 Method = Literal["spawn", "fork"]
@@ -57,8 +56,6 @@ def load_worker(assignments: Sequence[Assignment], number: int) -> Performer:
 class LocalExecutor:
     """Worker processes, each with its own device where there are several.
 
-    A worker for which no run waits takes single evaluations of runs that others perform, once they are trained.
-
     Args:
         workers: Processes at a time.
         load: Loads what a process keeps, given the experiment and the number of the process.
@@ -79,14 +76,13 @@ class LocalExecutor:
         """Perform runs; see ``talan_eval.execution.executor.Executor``."""
         slots = [
             _Slot(functools.partial(self.load, assignments, number), self.method, self._sees(number))
-            for number in range(self.workers)
+            for number in range(min(self.workers, len(attempts)))
         ]
         try:
             while True:
                 for slot in slots:
                     if slot.run is None and (run := attempts.next()) is not None:
                         slot.start(run)
-                self._share(slots)
                 busy = [(slot.connection, slot) for slot in slots if slot.run is not None]
                 if not busy:
                     break
@@ -101,18 +97,6 @@ class LocalExecutor:
         for slot in slots:
             slot.close()
 
-    @staticmethod
-    def _share(slots: Sequence[_Slot]) -> None:
-        """Hand evaluations that were given away to waiting workers, and ask for as many as there are further ones."""
-        waiting = [slot for slot in slots if slot.run is None]
-        given = [(slot, part) for slot in slots for part in slot.given]
-        for idle, (slot, part) in zip(waiting, given, strict=False):
-            slot.given.remove(part)
-            idle.start(part, is_part=True)
-        room = len(waiting) - len(given) - sum(len(slot.wanted) for slot in slots)
-        for slot in sorted(slots, key=lambda one: -len(one.spare()))[: max(room, 0)]:
-            slot.want()
-
     def _sees(self, number: int) -> str | None:
         return share_of(self.gpus, number, self.gpus_each) if self.gpus else None
 
@@ -126,49 +110,16 @@ class _Slot:
         method: How the process is started.
         gpus: The GPUs that it sees, as CUDA_VISIBLE_DEVICES names them; None for those of this process.
         run: What the process is performing.
-        is_part: Whether that is a part of what another process performs.
-        wanted: Evaluations that the process was asked to give away, and has not answered yet.
-        given: What it gave away and nobody has taken yet, each as a run of its own.
     """
 
     load: Callable[[], Performer]
     method: Method
     gpus: str | None = None
     run: Run | None = None
-    is_part: bool = False
-    wanted: set[str] = field(default_factory=set)
-    given: list[Run] = field(default_factory=list)
-    _begun: set[str] = field(default_factory=set)
     connection: Connection | None = field(default=None, repr=False)
     process: BaseProcess | None = field(default=None, repr=False)
 
-    def spare(self) -> list[Evaluation]:
-        """Return the evaluations that could be given away: the checkpoint is there, and they seem not to be begun."""
-        if self.run is None or not self._begun:
-            return []
-        return [
-            cell for cell in self.run.evaluations if cell.task not in self._begun and cell.cell_id not in self.wanted
-        ]
-
-    def want(self) -> None:
-        """Ask the process for the last of these."""
-        for cell in self.spare()[-1:]:
-            self.wanted.add(cell.cell_id)
-            with contextlib.suppress(BrokenPipeError):
-                self._connected().send(Wanted(cell.cell_id))
-
-    def _receive_given(self, answer: Given, attempts: Attempts) -> None:
-        self.wanted.discard(answer.cell_id)
-        if self.run is None or not answer.away:
-            return
-        kept, away = [], []
-        for cell in self.run.evaluations:
-            (away if cell.cell_id == answer.cell_id else kept).append(cell)
-        self.given.append(replace(self.run, evaluations=tuple(away)))
-        self.run = replace(self.run, evaluations=tuple(kept))
-        attempts.shared(self.run)
-
-    def start(self, run: Run, *, is_part: bool = False) -> None:
+    def start(self, run: Run) -> None:
         """Hand a run to the process, which is started if there is none."""
         if self.process is None:
             # two calls, because a type checker knows the context of a literal only
@@ -179,7 +130,7 @@ class _Slot:
             with seeing(self.gpus), without_main_script():
                 self.process.start()
             theirs.close()  # so that the end of the process is the end of the connection
-        self.run, self.is_part = run, is_part
+        self.run = run
         with contextlib.suppress(BrokenPipeError):  # it died while idle: the next receive says so
             self._connected().send(run)
 
@@ -196,30 +147,20 @@ class _Slot:
             message = self._connected().recv()
         except (EOFError, ConnectionResetError):
             code = self._wait_for_end()
-            self._end()
+            self.run = None
             signalled = -code if code < 0 else None
             how = f"exit code {code}" if signalled is None else f"signal {signalled}"
             attempts.ended(run, killed(run, signalled, how))
             return
         if isinstance(message, Event):
-            if message.task:
-                self._begun.add(message.task)
-            if not (self.is_part and message.stage == "start"):
-                report(message)
-        elif isinstance(message, Given):
-            self._receive_given(message, attempts)
+            report(message)
         elif isinstance(message, UserError):
             raise message
         else:
-            self._end()
+            self.run = None
             if message:
                 self.close()  # a process that has seen a failure may be short of memory, or worse
             attempts.ended(run, message)
-
-    def _end(self) -> None:
-        self.run = None
-        self.wanted.clear()
-        self._begun.clear()
 
     def close(self) -> None:
         """Let the process end."""
@@ -262,9 +203,9 @@ def _serve(load: Callable[[], Performer], connection: Connection, parent: int) -
     tqdm.set_lock(threading.RLock())
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     load_once = functools.cache(load)  # when the first run arrives, so that errors reach the parent as that run's
-    line = Line(connection)
-    while (run := line.next()) is not None:
-        line.end(perform_safely(load_once, run, line.send, line.begin))
+    with contextlib.suppress(EOFError):
+        while (run := connection.recv()) is not None:
+            connection.send(perform_safely(load_once, run, connection.send))
 
 
 def _end_with(parent: int) -> None:

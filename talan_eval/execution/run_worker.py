@@ -25,7 +25,7 @@ from talan_core.training.drawing import LazyData
 from talan_core.training.fit import fit
 from talan_core.training.rendering import render_prompt
 from talan_core.training.state import OtherRunError
-from talan_eval.execution.attempts import begin_all, failure_of
+from talan_eval.execution.attempts import failure_of
 from talan_eval.execution.events import Event
 from talan_eval.generation.backend import BlockShape, Checkpoint, Prompt
 from talan_eval.generation.evaluate import evaluate
@@ -71,15 +71,13 @@ class Crew:
         self._device = device
         self._workers: dict[str, RunWorker] = {}
 
-    def perform(
-        self, run: Run, report: Callable[[Event], None], begin: Callable[[Evaluation], bool] = begin_all
-    ) -> tuple[Failure, ...]:
-        """Do what is missing of a run; see ``RunWorker.perform``."""
+    def perform(self, run: Run, report: Callable[[Event], None]) -> tuple[Failure, ...]:
+        """Do what is missing of a run; see ``Worker.perform``."""
         assignment = self._assignments[run.backbone]
         torch.set_num_threads(assignment.threads)
         if run.backbone not in self._workers:
             self._workers[run.backbone] = RunWorker(assignment, self._device)
-        return self._workers[run.backbone].perform(run, report, begin)
+        return self._workers[run.backbone].perform(run, report)
 
 
 class RunWorker:
@@ -145,15 +143,12 @@ class RunWorker:
         """The experiment directory; a dry run's pilot has none."""
         return Store.load(self.assignment.directory)
 
-    def perform(
-        self, run: Run, report: Callable[[Event], None], begin: Callable[[Evaluation], bool] = begin_all
-    ) -> tuple[Failure, ...]:
+    def perform(self, run: Run, report: Callable[[Event], None]) -> tuple[Failure, ...]:
         """Do what is missing of a run; every finished part is sealed at once.
 
         Args:
             run: The run with its missing evaluations.
             report: Told of each step.
-            begin: Asked before each evaluation; one that may not be begun is performed elsewhere.
 
         Returns:
             The cells that have no result now: the training, for all its evaluations, or single evaluations.
@@ -163,15 +158,13 @@ class RunWorker:
         """
         report(Event(run.cell_id, run.arm, run.seed, "start", 0, len(run.evaluations)))
         try:
-            return self._perform(run, report, begin)
+            return self._perform(run, report)
         finally:
             gc.collect()
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
 
-    def _perform(
-        self, run: Run, report: Callable[[Event], None], begin: Callable[[Evaluation], bool]
-    ) -> tuple[Failure, ...]:
+    def _perform(self, run: Run, report: Callable[[Event], None]) -> tuple[Failure, ...]:
         with ExitStack() as opened:
             try:
                 checkpoint = self._given(run) if run.is_stored else self._made(run, report)
@@ -179,7 +172,7 @@ class RunWorker:
                 generator = opened.enter_context(self.engine_for(run.arm, run.seed).open(checkpoint))
             except Exception as error:  # noqa: BLE001 - whatever one run does, the others go on; the traceback is kept
                 return (failure_of(run, run.cell_id, "", error),)
-            return self._answer(generator, run, report, begin)
+            return self._answer(generator, run, report)
 
     def _given(self, run: Run) -> Checkpoint:
         """Return the checkpoint of a stored arm, whose files must be those that the experiment was declared with."""
@@ -196,15 +189,9 @@ class RunWorker:
         directory = self.store.checkpoint(run.cell_id)
         return self._train(run, report) if directory is None else self._sealed(run, directory)
 
-    def _answer(
-        self,
-        generator: Generator,
-        run: Run,
-        report: Callable[[Event], None],
-        begin: Callable[[Evaluation], bool],
-    ) -> tuple[Failure, ...]:
+    def _answer(self, generator: Generator, run: Run, report: Callable[[Event], None]) -> tuple[Failure, ...]:
         failures = []
-        for done, cell in enumerate(filter(begin, run.evaluations), 1):
+        for done, cell in enumerate(run.evaluations, 1):
             try:
                 if not self.store.is_sound(cell.cell_id):  # an attempt that was killed may have sealed it
                     self._evaluate(generator, run, cell, report)
@@ -313,7 +300,6 @@ class RunWorker:
         source = self.assignment.stored.get((run.arm, run.seed))
         weights = self.store.checkpoint_digest(run.cell_id) if source is None else source.digest[:_DIGEST_LENGTH]
         began = time.perf_counter()
-        report(Event(run.cell_id, run.arm, run.seed, "evaluate", 0, len(benchmark.items), cell.task))
         probe = generator.liveness(Prompt(render_prompt(tokenizer, benchmark.items[0].prompt)))
         if source is None:
             probe.check(parse_arm(run.arm))

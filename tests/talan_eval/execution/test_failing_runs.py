@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -112,46 +110,3 @@ def test_a_worker_that_cannot_load_answers_for_its_runs(grid):
     assert grid.perform({"load": []}, workers=1, retries=0, seeds=1) == set()
     (failure,) = grid.store.failures().values()
     assert "no such library" in failure.message
-
-
-class TestSharing:
-    """One run, whose first evaluation waits until the others are performed: only another worker can do that."""
-
-    @staticmethod
-    def open_when(grid, cells):
-        """Let the evaluation that waits go on when these have ended; the test would hang if nobody performed them."""
-        while not cells <= {*grid.store.finished(), *grid.store.failures()}:
-            time.sleep(0.05)
-        (grid.store.directory / "go").touch()
-
-    def perform(self, grid, deeds, cells, **options):
-        opener = threading.Thread(target=self.open_when, args=(grid, cells), daemon=True)
-        opener.start()
-        return grid.perform(deeds, seeds=1, **options)
-
-    def test_a_waiting_worker_takes_evaluations_of_a_run_that_another_one_performs(self, grid):
-        assert self.perform(grid, {"a-0": ["wait"]}, {"b-0"}) == {"train-0", "a-0", "b-0"}
-        assert all(grid.tried(name) == 1 for name in ("train-0", "a-0", "b-0"))
-        assert len(list(grid.store.directory.glob("pid-*"))) == 2
-        assert [event.stage for event in grid.events if event.stage in ("start", "finished")] == ["start", "finished"]
-
-    @pytest.mark.parametrize("deed", ["break", "die"])
-    def test_what_fails_elsewhere_is_tried_again_and_costs_no_other_evaluation(self, grid, deed):
-        assert self.perform(grid, {"a-0": ["wait"], "b-0": [deed]}, {"b-0"}) == {"train-0", "a-0", "b-0"}
-        assert (grid.tried("a-0"), grid.tried("b-0")) == (1, 2)
-        assert grid.store.failures() == {}
-        assert [event.stage for event in grid.events if event.stage in ("again", "finished")] == ["again", "finished"]
-
-    def test_a_worker_that_dies_after_giving_one_away_does_not_take_it_back(self, grid):
-        deeds = {"a-0": ["wait and die"], "b-0": ["succeed"]}
-        assert self.perform(grid, deeds, {"b-0"}) == {"train-0", "a-0", "b-0"}
-        assert (grid.tried("a-0"), grid.tried("b-0")) == (2, 1)
-
-    def test_what_is_given_up_elsewhere_leaves_the_run_unfinished(self, grid):
-        deeds = {"a-0": ["wait"], "b-0": ["break"] * 9}
-        assert self.perform(grid, deeds, {"b-0"}, retries=0) == {"train-0", "a-0"}
-        assert [event.stage for event in grid.events if event.stage in ("failed", "finished")] == ["failed"]
-
-    def test_nothing_is_given_away_while_a_run_waits_or_one_is_trained(self, grid):
-        assert grid.perform({}, workers=1) == ALL
-        assert len(list(grid.store.directory.glob("pid-*"))) == 1
