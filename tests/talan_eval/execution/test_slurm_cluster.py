@@ -99,15 +99,22 @@ def test_all_runs_are_performed_once_and_their_progress_arrives(grid):
     assert all(grid.tried(name) == 1 for name in cells_of(4))
 
 
-def test_no_more_runs_are_under_way_than_asked_for(grid):
-    least = []
+@pytest.mark.parametrize(("most", "at_once"), [(1, 1), (None, 2)])
+def test_no_more_runs_are_under_way_than_asked_for(grid, cluster, most, at_once):
+    go, seen = grid.store.directory / "go", []
 
-    def look(event):
-        if event.stage == "start":
-            least.append(len(list(grid.store.directory.glob("pid-*"))) - len(grid.seeds("finished")))
+    def look_when_more_could_have_started(event):
+        if event.stage == "start" and not go.exists():
+            running = ("squeue", "--noheader", "--array", "--states=R", "--format=%i")
+            deadline = time.monotonic() + 6
+            while len(answer(cluster, *running).split()) < 2 and time.monotonic() < deadline:
+                time.sleep(0.2)
+            seen.append(len(answer(cluster, *running).split()))
+            go.touch()
 
-    assert grid.perform({}, most=1, on_event=look) == cells_of(4)
-    assert max(least) <= 2, "one at work, and one that has just ended"
+    deeds = {f"a-{seed}": ["wait"] for seed in range(3)}
+    assert grid.perform(deeds, seeds=3, most=most, on_event=look_when_more_could_have_started) == cells_of(3)
+    assert seen == [at_once]
 
 
 def test_what_fails_once_is_tried_again_and_what_fails_too_often_is_given_up(grid):
