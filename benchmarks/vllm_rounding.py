@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import torch
@@ -21,18 +22,20 @@ from talan_core.arms import build, parse_arm
 from talan_core.backbones.load import load_model, load_tokenizer, locate
 from talan_core.backbones.names import find_backbone
 from talan_core.config import TalanConfig
-from talan_eval.generation import vllm_engine
 from talan_eval.generation.backend import BackendOptions, BlockShape, Checkpoint
-from talan_eval.generation.probing import PROBE
+from talan_eval.generation.probing import PROBE, TOLERANCE
 from talan_eval.generation.registry import BATCHES, make_backend
 from talan_eval.generation.tokens import Tokens
 from talan_eval.generation.vllm_engine import distance
+
+if TYPE_CHECKING:
+    from talan_core.backbones.load import Revision
 
 PARTNERS = ("lora", "dora", "rslora")
 SIZES = (0.005, 0.02, 0.05)
 
 
-def saved(where, arm: str, size: float, seed: int, directory: Path) -> Checkpoint:  # noqa: ANN001 - a Revision
+def saved(where: Revision, arm: str, size: float, seed: int, directory: Path) -> Checkpoint:
     """Save a checkpoint whose weights that begin at zero are normal of this size."""
     model = build(load_model(where, "float32", torch.device("cpu")), parse_arm(arm), seed=seed)
     generator = torch.Generator().manual_seed(seed)
@@ -60,7 +63,7 @@ def main() -> None:
     print(f"{args.backbone}, {args.dtype}\n")
     print("| partner | size | seed | own, 11 | own, 10 | other seed | silent | backbone |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
-    everything = patch.dict(vllm_engine.TOLERANCE, {args.dtype: float("inf")})
+    everything = patch.dict(TOLERANCE, {args.dtype: float("inf")})
     with tempfile.TemporaryDirectory() as root, backend.start(where, shape) as engine, everything:
         for partner in PARTNERS:
             for size in SIZES:
