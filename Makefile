@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: install compare test fuzz licences sbom test-slow test-browser test-latex test-trl install-vllm test-vllm coverage dist gate gate-result lint docs schema clean
+.PHONY: install compare test fuzz licences sbom test-slow test-browser test-latex test-trl install-vllm test-vllm test-slurm coverage dist gate gate-result lint docs schema clean
 
 install: $(STAMP)
 
@@ -30,7 +30,7 @@ test-slow: $(STAMP)
 
 # Lines and branches that the tests run; tests of speed are left out, because tracing slows what they measure.
 coverage: $(STAMP)
-	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term --cov-report=html -m "not slow and not browser and not latex and not trl and not speed and not wheel"
+	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term --cov-report=html -m "not slow and not browser and not latex and not trl and not vllm and not slurm and not speed and not wheel"
 
 # sdist and wheel as a release has them. The version comes from the last tag.
 dist: $(STAMP)
@@ -72,6 +72,9 @@ test-trl:
 # vLLM in an environment of its own, from a complete list and without a resolver: it takes other versions of transformers and
 # fastapi than constraints.txt. torch has to be a build for CPUs; where the index offers none, install it from PyTorch's first.
 VLLM := build/vllm
+# Named one by one: others need what that environment does not have, and cannot even be collected there.
+VLLM_TESTS := tests/talan_core/integrations/vllm tests/talan_eval/generation/test_vllm_backend.py \
+	tests/talan_eval/pipeline/test_compare_with_vllm.py
 
 install-vllm: $(VLLM)/installed
 
@@ -82,7 +85,11 @@ $(VLLM)/installed: pyproject.toml constraints-vllm.txt
 	touch $(VLLM)/installed
 
 test-vllm: $(VLLM)/installed
-	$(VLLM)/bin/python -m pytest -m vllm
+	$(VLLM)/bin/python -m pytest -m vllm $(VLLM_TESTS)
+
+# Needs SLURM: apt-get install slurmctld slurmd slurm-client munge
+test-slurm: $(STAMP)
+	$(BIN)/pytest -m slurm tests/talan_eval/execution
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -51,6 +51,7 @@ _FOR_EXAMPLE: Final[Mapping[str, str | int | float | list[str]]] = {
     "train_data": "mine.jsonl:2,gsm8k:1",
     "workers": 2,
     "ray_address": "auto",
+    "sbatch": ["partition=gpu", "time=240", "mem=32G"],
     "gpus_per_run": 0.5,
     "slices": "subject,level",
     "also": "wilcoxon,cmh",

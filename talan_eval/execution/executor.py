@@ -1,4 +1,4 @@
-"""Where runs are performed: on this machine, or on a Ray cluster."""
+"""Where runs are performed: on this machine, or on a cluster of Ray or SLURM."""
 
 from __future__ import annotations
 

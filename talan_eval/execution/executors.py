@@ -15,28 +15,46 @@ if TYPE_CHECKING:
     from talan_eval.requests.grid import GridRequest
 
 
+_WHOLE: Final = {"local": "this machine's own processes", "slurm": "SLURM's jobs"}
+
+
 def check_executor(request: GridRequest) -> None:
     """Find a mistake in how to execute, or a missing extra, before anything is loaded.
 
     Raises:
-        UserError: The executor is not known, an option belongs to another one, or Ray is not installed.
+        UserError: The executor is not known, an option belongs to another one, or what it needs is not installed.
     """
     check_name("executor", request.executor, EXECUTORS)
+    _check_owners(request)
+    if request.executor == "slurm":
+        from talan_eval.execution.slurm import check_installed as check_slurm  # noqa: PLC0415 - only SLURM needs it
+        from talan_eval.execution.slurm import checked_options  # noqa: PLC0415 - as above
+
+        checked_options(request.sbatch)
+        check_slurm()
     if request.executor == "ray":
         from talan_eval.execution.ray_cluster import check_installed  # noqa: PLC0415 - only Ray needs it
 
         check_installed()
-    if request.executor != "local":
-        return
-    if request.ray_address is not None:
+
+
+def _check_owners(request: GridRequest) -> None:
+    """Refuse options of another executor."""
+    named = request.executor
+    if request.ray_address is not None and named in ("local", "slurm"):
         raise UserError(
-            f"--ray-address {request.ray_address} has no effect on this machine's own processes.",
+            f"--ray-address {request.ray_address} has no effect with --executor {named}.",
             "Type --executor ray as well, or leave it out.",
         )
-    gpus = request.gpus_per_run
-    if gpus is not None and gpus > 0 and not gpus.is_integer():
+    if request.sbatch and named in ("local", "ray"):
         raise UserError(
-            f"--gpus-per-run {gpus:g}: this machine's own processes take whole GPUs.",
+            f"--sbatch {request.sbatch[0]} has no effect with --executor {named}.",
+            "Type --executor slurm as well, or leave it out.",
+        )
+    gpus = request.gpus_per_run
+    if named in ("local", "slurm") and gpus is not None and gpus > 0 and not gpus.is_integer():
+        raise UserError(
+            f"--gpus-per-run {gpus:g}: {_WHOLE[named]} take whole GPUs.",
             "Type --executor ray as well, or a whole number.",
         )
 
@@ -68,9 +86,18 @@ def _local(request: GridRequest, prepared: Prepared) -> Executor:
     return LocalExecutor(prepared.workers, gpus=gpus, gpus_each=first.gpus)
 
 
+def _slurm(request: GridRequest, prepared: Prepared) -> Executor:
+    del prepared
+    from talan_eval.execution.slurm import checked_options  # noqa: PLC0415 - only SLURM needs it
+    from talan_eval.execution.slurm_executor import SlurmExecutor  # noqa: PLC0415 - as above
+
+    gpus = 1 if request.gpus_per_run is None else int(request.gpus_per_run)
+    return SlurmExecutor(request.workers, gpus, checked_options(request.sbatch))
+
+
 EXECUTORS: Final[Mapping[str, Callable[[GridRequest, Prepared], Executor]]] = Extended(
     "talan_eval.executors",
-    {"local": _local, "ray": _ray},
+    {"local": _local, "ray": _ray, "slurm": _slurm},
     lambda _, found: "" if callable(found) else "it cannot be called with a request and what was prepared",
 )
 """What makes each executor from a request; one of another package is an entry point."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.util
+import pickle
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -91,12 +92,13 @@ class RayExecutor:
         box = ray.remote(num_cpus=0)(_EventBox).options(scheduling_strategy=_here(ray)).remote()
         gpus = self.gpus_per_run if first.device == "cuda" else 0
         task = ray.remote(num_cpus=max(one.threads for one in everywhere), num_gpus=gpus, max_retries=0)(_perform)
+        packed = packed_of(self.load, everywhere)
         underway: dict[Any, Run] = {}
         losses: dict[str, int] = {}
         try:
             while True:
                 while (self.most is None or len(underway) < self.most) and (run := attempts.next()) is not None:
-                    underway[task.remote(self.load, everywhere, run, box)] = run
+                    underway[task.remote(packed, run, box)] = run
                 if not underway:
                     break
                 done, _ = ray.wait(list(underway), timeout=_POLL_SECONDS)
@@ -158,8 +160,7 @@ class _EventBox:
 
 
 def _perform(
-    load: Callable[[tuple[Assignment, ...]], Performer],
-    assignments: tuple[Assignment, ...],
+    packed: bytes,
     run: Run,
     box: Any,  # noqa: ANN401 - an actor's handle
 ) -> tuple[Failure, ...] | UserError:
@@ -171,12 +172,20 @@ def _perform(
         with contextlib.suppress(ray.exceptions.RayActorError):  # progress may get lost, results may not
             box.put.remote(event)
 
-    return perform_safely(functools.partial(_loaded, load, assignments), run, report)
+    return perform_safely(functools.partial(loaded, packed), run, report)
+
+
+def packed_of(load: Callable[[tuple[Assignment, ...]], Performer], assignments: tuple[Assignment, ...]) -> bytes:
+    """Return what a process has to load, as one value: bytes can be compared, an experiment with its tables cannot."""
+    return pickle.dumps((load, assignments))
 
 
 @functools.lru_cache(maxsize=1)
-def _loaded(load: Callable[[tuple[Assignment, ...]], Performer], assignments: tuple[Assignment, ...]) -> Performer:
-    return load(assignments)
+def loaded(packed: bytes) -> Performer:
+    """Return what a process keeps, loaded with its first run."""
+    load, assignments = pickle.loads(packed)  # noqa: S301 - made by the process that this task belongs to
+    performer: Performer = load(assignments)
+    return performer
 
 
 def _is_lost(ray: Any, node: str | None) -> bool:  # noqa: ANN401 - Ray's module

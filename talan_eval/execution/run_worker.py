@@ -226,9 +226,9 @@ class RunWorker:
 
     @cached_property
     def _shape_of_others(self) -> BlockShape | None:
-        """The shape of the block that arms of this experiment carry, where all that carry one have the same."""
+        """The shape of an engine for arms without a block that serves those with one, too; None where none can."""
         shapes = self.assignment.shapes
-        return next(iter(shapes)) if len(shapes) == 1 else None
+        return next((one for one in shapes if one.is_silent_when_closed), None) if len(shapes) == 1 else None
 
     def _train(self, run: Run, report: Callable[[Event], None]) -> Checkpoint:
         model = self.built(run.arm, run.seed)

@@ -37,10 +37,12 @@ class Endpoint:
     Attributes:
         base_url: Its address up to "/v1", without a slash at the end.
         models: Under which names it has the checkpoints that are asked, ascending.
+        arms: Which of them is which, as (arm, seed, model), ascending: what is asked under another name is asked again.
     """
 
     base_url: str
     models: tuple[str, ...]
+    arms: tuple[tuple[str, int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,11 @@ class BlockShape:
             stream=config.stream,
             noise=config.noise is not None,
         )
+
+    @property
+    def is_silent_when_closed(self) -> bool:
+        """Whether a model with such a block that writes nothing computes as one without a block."""
+        return self.stream == "native"
 
     def config(self) -> TalanConfig:
         """Return a configuration with this shape; whatever else it says changes no value that a block computes."""

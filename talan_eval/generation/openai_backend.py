@@ -82,7 +82,7 @@ class OpenaiBackend:
             "version": f"{','.join(owners) or 'unknown'} {self._server.version()}",
             "dtype": "as served",
             "attention": "as served",
-            "models": json.dumps(self._endpoint.models),
+            "models": json.dumps(self._endpoint.arms or self._endpoint.models),
         }
 
     def check(self, backbone: Revision, shapes: Collection[BlockShape], partners: Collection[str]) -> None:

@@ -92,8 +92,11 @@ class VllmEngine:
         self.max_length = started.max_length
 
     def takes(self, shape: BlockShape | None) -> bool:
-        """Say whether a checkpoint with such a block can be opened: a silent block is no block."""
-        return shape is None or shape == self._shape
+        """Say whether a checkpoint with such a block can be opened.
+
+        A silent block is no block, but where it changes the type of the residual stream for the layers behind it.
+        """
+        return shape == self._shape or (shape is None and self._shape is not None and self._shape.is_silent_when_closed)
 
     @contextlib.contextmanager
     def open(self, checkpoint: Checkpoint) -> Iterator[VllmGenerator]:

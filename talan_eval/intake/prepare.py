@@ -94,7 +94,7 @@ def prepare(request: GridRequest) -> Prepared:
     whole = [revision for revision in revisions if not revision.outline]
     stored = fit_stored(checked.stored, checked.backbones[0].spec, revisions[0])
     checked = replace(checked, generation=settled(checked.generation, [*whole, *stored.tokenizers]))
-    _check_recipes(checked, device := _device(request.device))
+    _check_recipes(checked, device := _device(request))
     request = replace(request, backend=choose_backend(request.backend, device))
     checked = _in_batches(checked, request)
     sources = TaskSources(checked.task_files, checked.metrics, request.data_dir, checked.generation)
@@ -119,8 +119,9 @@ def prepare(request: GridRequest) -> Prepared:
     )
     refuse(mistakes_of(*(partial(_check_backend, one) for one in assignments)))
     lengths = Lengths.of(evaluated, learned.together)
+    room = Room(None, "") if _is_elsewhere(request) else Room.here(device, workers, gpus)
     here = [one for one in assignments if not one.revision.outline]
-    check_room(here, checked.arms.unstored, Room.here(device, workers, gpus), lengths.longest)
+    check_room(here, checked.arms.unstored, room, lengths.longest)
     return Prepared(experiment, assignments, workers, request.retries, checked.statistics, lengths)
 
 
@@ -160,7 +161,7 @@ def _assignment(
         eval_batch=one.eval_batch,
         device=common.device,
         gpus=common.gpus,
-        threads=one.spec.threads or max(1, _cores() // common.workers),
+        threads=one.spec.threads or (1 if request.executor == "slurm" else max(1, _cores() // common.workers)),
         save_every=_save_every(request.save_minutes),
         sandbox_tier=common.sandbox_tier,
         stored=common.stored,
@@ -375,10 +376,16 @@ def _by_others(checked: Checked) -> dict[str, str]:
     return {name: origin for name, origin in found.items() if origin is not None}
 
 
-def _device(asked: str) -> str:
+def _is_elsewhere(request: GridRequest) -> bool:
+    """Return whether runs are on other machines, of which this one's memory and devices say nothing."""
+    return request.executor == "slurm" or request.ray_address is not None
+
+
+def _device(request: GridRequest) -> str:
     import torch  # noqa: PLC0415 - heavy, see prepare
 
-    available = torch.cuda.is_available()
+    asked = request.device
+    available = torch.cuda.is_available() or (asked == "cuda" and _is_elsewhere(request))
     if asked == "cuda" and not available:
         raise UserError("No CUDA device is available to torch.", "Type --device cpu, or install a CUDA build of torch.")
     return "cuda" if asked != "cpu" and available else "cpu"

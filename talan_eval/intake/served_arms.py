@@ -56,7 +56,8 @@ def endpoint_of(base_url: str | None, served: Mapping[tuple[str, int], str]) -> 
         return None
     if not served:
         raise UserError(f"--base-url {base_url}: no server is asked.", "Add --backend openai, or leave it out.")
-    return Endpoint(check_address(base_url), tuple(sorted(set(served.values()))))
+    which = tuple(sorted((arm, seed, model) for (arm, seed), model in served.items()))
+    return Endpoint(check_address(base_url), tuple(sorted(set(served.values()))), which)
 
 
 def _read(typed: str, arms: Sequence[str]) -> tuple[str, str]:

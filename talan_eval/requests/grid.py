@@ -147,8 +147,16 @@ class GridRequest(OutputOptions, ScoreOptions):
     save_minutes: float = option(
         10.0, "Keep the state of a training each so many minutes, to go on from after an interruption; 0 for never."
     )
-    executor: str = option("local", "local (processes on this machine) or ray (a Ray cluster; needs the extra ray).")
+    executor: str = option(
+        "local",
+        "local (processes on this machine), ray (a Ray cluster; needs the extra ray) or slurm (job arrays, handed in "
+        "here).",
+    )
     ray_address: str | None = option(None, "Ray cluster to use, such as auto; one is started here when left out.")
+    sbatch: tuple[str, ...] = option(
+        (),
+        "Option of sbatch for the jobs of --executor slurm, such as partition=gpu or mem=32G; repeat it for several.",
+    )
     gpus_per_run: float | None = option(
         None,
         "GPUs of one fine-tuning, among which the backbone's layers are divided; on Ray 0.5 puts two on a GPU. 1 when "

@@ -45,7 +45,8 @@ PANELS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "Running": {
         "dry_run": FLAG, "pilot": FLAG, "device": "auto|cpu|cuda", "dtype": "float32|bfloat16", "workers": "N",
-        "retries": "N", "save_minutes": "X", "executor": "local|ray", "ray_address": "ADDRESS", "gpus_per_run": "X",
+        "retries": "N", "save_minutes": "X", "executor": "local|ray|slurm", "ray_address": "ADDRESS",
+        "sbatch": "OPTION=VALUE", "gpus_per_run": "X",
     },
     "Output": {
         "out": "DIR", "json": "FILE", "junit": "FILE", "summary": "FILE", "explain": FLAG,

@@ -22,7 +22,7 @@ from talan_eval.store.store import Store
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 GROUP = typer.main.get_command(app)
-LARGE = r"DATA|-logs|=runs/|=out/|\.\.\.|Qwen|smollm2|--executor ray"  # needs data, files, a GPU or a cluster
+LARGE = r"DATA|-logs|=runs/|=out/|\.\.\.|Qwen|smollm2|--executor (ray|slurm)"  # needs data, files, a GPU or a cluster
 DATA = r"--data-dir|tasks show (?!\S*_micro)|runs results/"  # needs the real benchmarks, or runs
 # needs logs of a harness
 WITH_LOGS = r"runs/helm|--filter|--metric|--unit|--less|\*|results|NAME|/logs|llama|lm-eval|inspect|\.\.\."

@@ -104,7 +104,7 @@ def test_a_file_runs_to_its_table_on_a_tiny_model_of_the_architecture(stem, tiny
     words = [
         "compare", str(FILES[stem]), f"--backbone={backbone}", *treat, *pairs, "--tasks=gsm8k_micro", "--seeds=1",
         "--limit=2", "--max-tokens=4", "--workers=1", "--resamples=50", f"--out={tmp_path / 'out'}",
-        "--recipe=epochs=0.0001", "--recipe=batch_size=1", "--recipe=accumulation=1", "--recipe=dtype=float32",
+        "--recipe=epochs=0.01", "--recipe=batch_size=1", "--recipe=accumulation=1", "--recipe=dtype=float32",
     ]  # fmt: skip
     done = CliRunner().invoke(app, words, env={"COLUMNS": "140"})
     assert done.exit_code == 0, (done.output, done.exception)

@@ -13,7 +13,7 @@ import pytest
 
 from talan_core.errors import UserError
 from talan_eval.execution.attempts import Attempts
-from talan_eval.execution.ray_cluster import RayExecutor
+from talan_eval.execution.ray_cluster import RayExecutor, loaded, packed_of
 from talan_eval.grid import Evaluation, Run
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
@@ -157,6 +157,18 @@ def free_gpus_once_counted():
         seen.append(ray.available_resources().get("GPU", 0.0))
         time.sleep(0.1)
     return seen[-1]
+
+
+def test_what_a_process_loads_once_may_hold_tables_which_have_no_hash(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(FAKES)
+    fakes = importlib.import_module("fake_worker")
+    store = Store.open(tmp_path / "out", Manifest({}, "now"))
+    plans = [(fakes.Plan(store.directory, {"a-0": [deed]}),) for deed in ("wait", "break")]
+    first, other = (packed_of(fakes.load_on_node, one) for one in plans)
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(plans[0])
+    assert loaded(first) is loaded(first)
+    assert loaded(other).plan == plans[1][0]
 
 
 @pytest.mark.skipif(ray is not None, reason="says what to type where Ray is missing, and it is there")

@@ -14,6 +14,9 @@ from talan_core.partners import PARTNERS
 from talan_eval.execution.run_worker import RunWorker
 from talan_eval.generation import registry, vllm_backend
 from talan_eval.generation.backend import BackendOptions, BlockShape
+from talan_eval.generation.openai_backend import OpenaiBackend
+from talan_eval.generation.vllm_engine import Started, VllmEngine
+from talan_eval.intake.served_arms import endpoint_of, served_names
 
 OPTIONS = BackendOptions("float32", "cpu", 4)
 
@@ -111,3 +114,40 @@ def test_an_engine_that_does_not_take_a_block_ends_before_the_next_starts():
         worker.engine_for(arm, 0)
     one, two = (BlockShape.of(TalanConfig(layer=layer)) for layer in (1, 2))
     assert worker.started == [None, "end", one, "end", two]
+
+
+def test_an_arm_without_a_block_has_an_engine_of_its_own_where_a_silent_block_is_not_none():
+    block = TalanConfig(layer=1, stream="float32")
+    shape = BlockShape.of(block)
+    engines = {one: VllmEngine(Started(None, None, one, None, 128, "bfloat16")) for one in (None, shape)}
+    worker = Worker({"lora": None}, lambda mine, asked: engines[mine].takes(asked))
+    blocks = {"lora": None, "talan+lora": block}
+    worker.assignment = SimpleNamespace(revision=None, block_of=lambda arm, _: blocks[arm], shapes=frozenset([shape]))
+    for arm in ("lora", "talan+lora", "lora"):
+        worker.engine_for(arm, 0)
+    assert worker.started == [None, "end", shape, "end", None]
+
+
+def test_an_engine_with_a_block_in_the_type_of_the_model_answers_for_arms_without_one():
+    shape = BlockShape.of(TalanConfig(layer=1))
+    engine = VllmEngine(Started(None, None, shape, None, 128, "bfloat16"))
+    assert engine.takes(None)
+    assert engine.takes(shape)
+    assert not engine.takes(BlockShape.of(TalanConfig(layer=2)))
+
+
+def test_answers_of_a_server_belong_to_the_name_under_which_each_arm_was_asked():
+    arms, stored = ("one", "two", "base"), [("one", 0), ("two", 0)]
+
+    def asked(*typed):
+        served = served_names(typed, arms, stored, asked=True)
+        endpoint = endpoint_of("http://127.0.0.1:1/v1", served)
+        backend = OpenaiBackend(BackendOptions("float32", "cpu", 4, endpoint=endpoint))
+        vars(backend)["_models"] = {}
+        backend._server = SimpleNamespace(version=lambda: "1")
+        return backend.identity()["models"]
+
+    right, swapped = asked("one=m1", "two=m2"), asked("one=m2", "two=m1")
+    assert right != swapped
+    assert right == asked("two=m2", "one=m1")
+    assert '"m1"' in right
