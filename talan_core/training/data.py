@@ -204,7 +204,6 @@ def encode_item(tokenizer: PreTrainedTokenizerBase, item: Example | Dialogue) ->
 def _with_rejected(tokenizer: PreTrainedTokenizerBase, item: Example, rejected: str) -> EncodedExample:
     """Encode an item of preference data: its answer as ever, and behind the same prompt the worse one."""
     better, worse = (
-        encode_item(tokenizer, replace(item, completion=text, rejected=None))[0]
-        for text in (item.completion, rejected)
+        encode_item(tokenizer, replace(item, completion=text, rejected=None))[0] for text in (item.completion, rejected)
     )
     return replace(better, rejected=worse.input_ids[worse.prompt_length :])
