@@ -85,7 +85,7 @@ def test_what_does_not_hang_on_positions_is_that_of_an_earlier_pilot_within_a_fi
 
 def test_a_figure_that_is_not_reproduced_is_marked_and_an_arm_that_is_not_there_is_named(page, found):
     text = page.earlier(found)
-    assert "| noise+lora | all three | | not measured | |" in text
+    assert "| talan\\[lr_scale=10\\]+lora | all three | | not measured | |" in text
     kl = next(line for line in text.splitlines() if line.startswith("| talan+lora | KL of the adapter |"))
     assert kl.endswith("not within a fifth |")
     assert "not within" not in next(line for line in text.splitlines() if line.startswith("| talan+lora | \\|p"))
