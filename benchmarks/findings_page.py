@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = ROOT / "docs" / "findings.md"
 RESULTS: Final = ROOT / "results"
+PAPER: Final = 1.41
+"""The gain over LoRA that the paper reports, points."""
 INSIDE: Final = ("internals_micro", "internals_smollm2")
 _BEGIN: Final = "<!-- {}: begin (python benchmarks/findings_page.py writes this) -->\n"
 _END: Final = "<!-- {}: end -->\n"
@@ -54,8 +56,8 @@ STUDIES: Final = (
 def gains() -> str:
     """Write a row for each contrast of each study."""
     lines = [
-        "| study | arms | seeds | gain, points (E1 95 % interval) | p | positive | verdict |",
-        "|---|---|---:|---:|---:|---|---|",
+        f"| study | arms | seeds | gain, points (E1 95 % interval) | E2 | p | positive | verdict | {PAPER:+.2f} is |",
+        "|---|---|---:|---:|---:|---:|---|---|---|",
     ]
     for study in STUDIES:
         result = read_result(RESULTS / study.directory)
@@ -70,14 +72,18 @@ def _gain(study: Study, result: Result, contrast: Contrast) -> str:
     positive = "" if mean.positive is None else f"{mean.positive.positive} of {mean.positive.n_cells}"
     if mean.positive is not None and mean.positive.all_positive is not None:
         positive += f" (all by chance: {mean.positive.all_positive:.3f})"
+    ends = [one.ci for one in (mean.e1, mean.e2) if one is not None]
+    outside = [name for name, (low, high) in zip(("E1", "E2"), ends, strict=False) if not low <= PAPER <= high]
+    e2 = "none" if mean.e2 is None else f"{mean.e2.ci[0]:+.2f} to {mean.e2.ci[1]:+.2f}"
+    excluded = f"outside {' and '.join(outside)}" if outside else "inside both"
     return (
         f"| [{study.scale}](../results/{study.directory}/report.md) | {escape(contrast.name)} | {len(mean.seeds)} | "
-        f"{mean.delta:+.2f} ({interval}) | {p:.3f} | {positive} | {mean.verdict} |"
+        f"{mean.delta:+.2f} ({interval}) | {e2} | {p:.3f} | {positive} | {mean.verdict} | {excluded} |"
     )
 
 
 def sizes() -> str:
-    """Write the share of trainable parameters that a block adds at the paper's operating points."""
+    """Write how large a block is beside its backbone at the paper's operating points."""
     lines = ["| backbone | block, share of the backbone's parameters |", "|---|---:|"]
     for hub_id, point in OPERATING_POINTS.items():
         share = block_share(point.config, point.hidden_size, point.num_layers, point.parameters)
@@ -107,6 +113,7 @@ def _sentences(arm: ArmFindings, task: TaskFindings) -> Iterator[str]:
     for name, dtype in (("amplification", "float32"), ("amplification_bf16", "bfloat16")):
         control = f"{with_interval(values[f'random_{name}'])} ({random})"
         yield f"{where} | growth from l\\* to L, {dtype} | {with_interval(values[name])} | {control}"
+    yield f"{where} | the same, block minus random, float32 | {with_interval(values['amplification_over_random'])} | 0"
     control = f"{with_interval(values['random_kl'])} ({random})"
     yield f"{where} | next-token distributions, KL of the block | {with_interval(values['block_kl'])} | {control}"
 

@@ -101,7 +101,8 @@ def _plainer(text: str) -> str:
 def _texts(item: Example | Dialogue) -> set[str]:
     """Return the normalised texts of an item that may equal a test item."""
     if isinstance(item, Example):
-        return {normalise(item.prompt), normalise(item.prompt + item.completion)}
+        answers = (item.completion,) if item.rejected is None else (item.completion, item.rejected)
+        return {normalise(item.prompt), *(normalise(item.prompt + answer) for answer in answers)}
     said = [turn for turn in item.turns if turn.role != ASSISTANT]
     whole = "".join(turn.content for turn in item.turns)
     return {normalise(whole), *(normalise(turn.content) for turn in said)}

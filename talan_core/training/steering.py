@@ -84,9 +84,19 @@ def _contrast(
 ) -> tuple[list[EncodedExample], list[EncodedExample]]:
     """Choose items, and give each a wrong completion: the one that its data reject, else that of another item.
 
-    Of data in which some items have a rejected answer that fits, these alone are used.
+    Of data in which some items have a rejected answer that fits and differs, these alone are used.
     """
-    rejecting = [one for one in usable if one.rejected and _length_rejected(one) <= settings.max_length]
+    with_rejected = [one for one in usable if one.rejected]
+    rejecting = [
+        one
+        for one in with_rejected
+        if _length_rejected(one) <= settings.max_length and one.rejected != one.input_ids[one.prompt_length :]
+    ]
+    if with_rejected and not rejecting:
+        raise UserError(
+            "actadd needs rejected answers that fit into max_length and differ from what was chosen; there is none.",
+            "Give other preferences, or training data without rejected answers.",
+        )
     usable = rejecting or usable
     chosen = [usable[i] for i in data_order(settings.seed_of(seed), len(usable), min(pairs, len(usable)))]
     if rejecting:

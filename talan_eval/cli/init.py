@@ -43,6 +43,7 @@ _FOR_EXAMPLE: Final[Mapping[str, str | int | float | list[str]]] = {
     "out": "results/main",
     "json": "result.json",
     "recipe": ["epochs=2", "packing=true"],
+    "contrast": ["talan+dora:dora"],
     "steps": 96,
     "batch_size": 8,
     "learning_rate": 0.003,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from talan_core.errors import UserError
 from talan_eval.importers.words import typed_again
-from talan_eval.result.contrast import named_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +32,7 @@ class SeedRules:
         fixed: Arms without seeds.
         drop: Whether a seed that only some arms have may be left out.
         every_pair: Whether every two arms are compared, or each with the first one.
-        more: Further contrasts, each TREATMENT:BASE.
+        more: Further contrasts, base and treatment of each.
     """
 
     axis: TrialAxis = "seed"
@@ -41,7 +40,7 @@ class SeedRules:
     fixed: tuple[str, ...] = ()
     drop: bool = False
     every_pair: bool = False
-    more: tuple[str, ...] = ()
+    more: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +177,7 @@ def _refuse_lone(arms: Sequence[LoggedArm], seeds: _Seeds, rules: SeedRules) -> 
     listed = "; ".join(f"{name} has {_numbers(own)}" for name, own in seeds.items())
     by_name = {arm.name: arm for arm in arms}
     pairs = list(combinations(arms, 2))
-    more = [(by_name[base], by_name[treatment]) for base, treatment in named_pairs(rules.more, list(by_name))]
+    more = [(by_name[base], by_name[other]) for base, other in rules.more if {base, other} <= by_name.keys()]
     for pair in (*(pairs if rules.every_pair else pairs[: len(arms) - 1]), *more):
         if not set.intersection(*(set(seeds[arm.name]) for arm in pair)):
             raise UserError(

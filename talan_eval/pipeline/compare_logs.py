@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
@@ -90,6 +90,7 @@ def _compared(
     statistics: StatisticsSettings,
     units: Units,
 ) -> LogsComparison:
+    rules = replace(rules, more=named_pairs(request.contrast, [arm.name for arm in arms]))
     contrasts = _contrasts(arms, rules)
     named = None if request.tasks is None else [task.strip() for task in request.tasks.split(",") if task.strip()]
     tasks = common_tasks(arms, named)
@@ -180,7 +181,6 @@ def _checked(request: CompareLogsRequest) -> tuple[SeedRules, StatisticsSettings
         fixed=request.fixed,
         drop=request.allow_unpaired == _DROP,
         every_pair=request.every_pair,
-        more=request.contrast,
     )
     units = Units.parse(request.unit, request.less_is_better)
     return rules, StatisticsSettings.of_request(request), units
@@ -197,8 +197,7 @@ def _check_samples(request: CompareLogsRequest) -> None:
 def _contrasts(arms: Sequence[LoggedArm], rules: SeedRules) -> tuple[ContrastSpec, ...]:
     names = [arm.name for arm in arms]
     refuse(mistakes_of(*(partial(check_name, "arm", name, names) for name in rules.fixed)))
-    more = named_pairs(rules.more, names)
-    found = declare(names, rules.fixed, every_pair=rules.every_pair, independent=rules.independent, more=more)
+    found = declare(names, rules.fixed, every_pair=rules.every_pair, independent=rules.independent, more=rules.more)
     if not found:
         raise UserError(
             f"No arm has training seeds: all of {', '.join(names)} are --fixed.",

@@ -55,7 +55,8 @@ def declare(
         independent: Whether the seeds of arms that have some are independent.
         pairs_of_checkpoints: Whether two fixed arms make a contrast of one pair of checkpoints (E0). Where all pairs
             are compared they do only if no arm has seeds: the family is then one of such pairs.
-        more: Further contrasts, each the base and the arm under test; a pair that is compared already adds nothing.
+        more: Further contrasts, each the base and the arm under test; see `named_pairs`. A pair that is compared
+            already adds nothing, in whatever direction.
 
     Returns:
         The primary contrast, the second arm against the first, comes first. Without ``pairs_of_checkpoints`` two fixed
@@ -64,10 +65,17 @@ def declare(
     single = pairs_of_checkpoints and (not every_pair or len(fixed) == len(arms))
     pairs = [(one, other) for place, one in enumerate(arms) for other in arms[place + 1 :]]
     pairs = pairs if every_pair else pairs[: len(arms) - 1]
-    seen = {frozenset(pair) for pair in pairs}
+    asked: dict[frozenset[str], tuple[str, str]] = {}
+    for pair in (*pairs, *more):
+        asked.setdefault(frozenset(pair), pair)
     found = []
-    for one, other in (*pairs, *(pair for pair in more if frozenset(pair) not in seen)):
+    for one, other in asked.values():
         if one in fixed and other in fixed:
+            if not single and {one, other} in map(set, more):
+                raise UserError(
+                    f"--contrast {other}{_SEPARATOR}{one}: neither arm has training seeds.",
+                    "Compare the two alone, or name an arm with seeds.",
+                )
             found += [ContrastSpec(one, other)] if single else []
             continue
         base, treatment = (other, one) if other in fixed else (one, other)
@@ -95,6 +103,24 @@ def named_pairs(
     return tuple(_pair(text, arms, canonical) for text in texts)
 
 
+def _named(text: str, side: str, arms: Sequence[str], canonical: Callable[[str], str]) -> str:
+    """Return the name of an arm that is typed as one side of a contrast."""
+    try:
+        name = side if side in arms else canonical(side)
+    except UserError as error:
+        raise _no_arm(text, side, arms) from error
+    if name not in arms:
+        raise _no_arm(text, name, arms)
+    return name
+
+
+def _no_arm(text: str, side: str, arms: Sequence[str]) -> UserError:
+    return UserError(
+        f"--contrast {shown(text)}: {shown(side)} is none of the arms ({', '.join(arms)}).",
+        "Name one of them, or name it as an arm as well.",
+    )
+
+
 def _pair(text: str, arms: Sequence[str], canonical: Callable[[str], str]) -> tuple[str, str]:
     """Return base and arm under test; arms of logs may have a colon in their own name, so each colon is tried."""
     colons = [place for place, letter in enumerate(text) if letter == _SEPARATOR]
@@ -109,13 +135,7 @@ def _pair(text: str, arms: Sequence[str], canonical: Callable[[str], str]) -> tu
             f"--contrast {shown(text)} can be read as two contrasts of arms that have a colon in their names.",
             "Give the arms names without a colon.",
         )
-    treatment, base = known[0] if known else (canonical(side) for side in splits[0])
-    other = next((name for name in (treatment, base) if name not in arms), None)
-    if other is not None:
-        raise UserError(
-            f"--contrast {shown(text)}: {shown(other)} is none of the arms ({', '.join(arms)}).",
-            "Name it as an arm as well; compare takes it with --treat.",
-        )
+    treatment, base = (_named(text, side, arms, canonical) for side in (known or splits)[0])
     if treatment == base:
         raise UserError(f"--contrast {shown(text)} compares an arm with itself.", "Name two different arms.")
     return base, treatment

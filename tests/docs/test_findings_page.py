@@ -45,7 +45,8 @@ def test_every_contrast_of_every_study_has_its_row_with_its_interval_and_verdict
                 if study.scale in line and f"| {contrast.treatment} against {contrast.base} |" in line
             )  # fmt: skip
             assert f"| {mean.delta:+.2f} ({low:+.2f} to {high:+.2f}) |" in row
-            assert row.endswith(f"| {mean.verdict} |")
+            inside_both = all(one.ci[0] <= 1.41 <= one.ci[1] for one in (mean.e1, mean.e2))
+            assert row.endswith(f"| {mean.verdict} | {'inside both' if inside_both else 'outside E1 and E2'} |")
 
 
 def test_no_number_of_a_result_stands_outside_the_written_blocks(script):

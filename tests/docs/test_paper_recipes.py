@@ -47,7 +47,7 @@ def test_a_file_is_planned_without_network_and_weights(stem, tmp_path, monkeypat
     done = CliRunner().invoke(app, words, env={"COLUMNS": "140"})
     assert done.exit_code == 0, (done.output, done.exception)
     said = re.search(
-        r"^time    on (\d+) H100 SXM: training about ([\d.,]+) GPU hours, answering at most about ([\d.,]+) ",
+        r"^time    on (\d+) H100 SXM: training about ([\d.,e-]+) GPU hours, answering about ([\d.,e-]+) ",
         done.stdout, re.MULTILINE,
     )  # fmt: skip
     assert said

@@ -129,6 +129,14 @@ def test_preferences_are_the_contrast_of_the_steering_vector(backbone, tokenizer
     torch.testing.assert_close(arm.edit.vector, expected, atol=1e-5, rtol=1e-4)
 
 
+def test_rejected_answers_of_which_none_can_be_used_are_refused(backbone, tokenizer, tmp_path):
+    for rejected in ("2", "4" * 80):
+        arm = build(backbone(), parse_arm("actadd[layer=1]"), seed=0)
+        items = [Example("1+1=", "2", "s", rejected), Example("3-1=", "2", "s", rejected)]
+        with pytest.raises(UserError, match="fit into max_length and differ from what was chosen"):
+            fit(arm, tokenizer, items, SETTINGS, seed=0, work_dir=tmp_path / "work")
+
+
 def test_other_arms_learn_the_chosen_answer_alone(backbone, tokenizer, tmp_path):
     weights = []
     for rejected in (None, "35"):

@@ -55,6 +55,11 @@ def test_rows_of_every_shape_become_items(tmp_path):
         json.dumps({"prompt": "a\u2028b", "completion": "c"}, ensure_ascii=False),
         {"prompt": "1+2=", "chosen": "3", "rejected": "4", "score": 1},
         {"prompt": [user], "chosen": [answer], "rejected": [{"role": "assistant", "content": "6"}]},
+        {
+            "chosen": [user, answer],
+            "rejected": [user, {"role": "assistant", "content": "7"}],
+            "messages": [user, answer],
+        },
     )
     name = str(path)
     dialogue = Dialogue((Turn("user", "2+3="), Turn("assistant", "5")), name)
@@ -65,6 +70,7 @@ def test_rows_of_every_shape_become_items(tmp_path):
         Example("a\u2028b", "c", name),
         Example("1+2=", "3", name, "4"),
         Example("2+3=", "5", name, "6"),
+        Example("2+3=", "5", name, "7"),
     )
 
 
@@ -76,11 +82,23 @@ def test_rows_of_every_shape_become_items(tmp_path):
         ({"prompt": "1"}, "line 2: no field 'completion'"),
         ({"prompt": 1, "completion": "2"}, "line 2: no text in the field, but a int: 'prompt'"),
         ({"prompt": "1", "completion": " "}, "line 2: the completion is empty"),
+        ({"prompt": "1", "completion": "2", "label": False}, "line 2: the completion has the label false"),
         ({"prompt": "1", "chosen": "2"}, "line 2: no field 'rejected'"),
-        ({"prompt": "1", "chosen": " ", "rejected": "3"}, "line 2: the completion is empty"),
+        ({"prompt": "1", "chosen": " ", "rejected": "3"}, "line 2: the chosen answer is empty"),
         ({"prompt": "1", "chosen": "2", "rejected": " "}, "line 2: the rejected answer is empty"),
-        ({"prompt": "1", "chosen": [{}, {}], "rejected": "3"}, "line 2: 'chosen' has 2 messages"),
-        ({"prompt": "1", "chosen": [{"role": "assistant"}], "rejected": "3"}, "line 2: no field 'chosen'"),
+        ({"prompt": "1", "chosen": "2", "rejected": "2"}, "line 2: the chosen answer is the rejected one"),
+        ({"chosen": "2", "rejected": "3"}, "line 2: no field 'prompt'"),
+        ({"prompt": "1", "chosen": [{}, {}], "rejected": "3"}, "line 2: 'chosen' is no preference of one turn"),
+        ({"prompt": "1", "chosen": [{"role": "user", "content": "2"}], "rejected": "3"}, "line 2: 'chosen' is no pref"),
+        ({"prompt": "1", "chosen": [], "rejected": "3"}, "line 2: 'chosen' is no preference"),
+        (
+            {"prompt": [{"role": "system", "content": "1"}], "chosen": "2", "rejected": "3"},
+            "line 2: 'prompt' is no pref",
+        ),
+        (
+            {"chosen": [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}], "rejected": "3"},
+            "line 2: 'chosen' and 'rejected' answer different prompts",
+        ),
         ({"messages": "hello"}, "line 2: 'messages' is not a list"),
         ({"messages": []}, "line 2: no message is the assistant's"),
         ('{"prompt": "1", "prompt": "3", "completion": "2"}', "line 2: not JSON .the name 'prompt' stands twice"),

@@ -74,6 +74,8 @@ def test_one_further_contrast_on_request(compare_words, refused):
     done = compare_words(*words, contrast=("dora:noise",))
     assert contrasts(done)[2:] == [("noise", "dora", "paired")]
     assert done.result.contrasts[2].cells[0].deltas == (25, 0, 25)
+    fixed = compare_words(*words, "base=runs/untrained", contrast=("dora:base",), fixed=("base",))
+    assert contrasts(fixed)[-1] == ("base", "dora", "fixed")
     assert "'nose' is none of the arms (lora, dora, noise)" in refused(*words, contrast=("dora:nose",))
 
 

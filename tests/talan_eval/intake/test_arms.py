@@ -60,6 +60,19 @@ def test_further_contrasts_of_named_arms_join_the_declared_ones():
     assert arms("dora", "base", more=("base:dora",)).contrasts[-1] == ContrastSpec("base", "dora", "fixed")
 
 
+def test_a_contrast_that_is_there_is_not_there_twice_and_the_primary_one_stays_first():
+    more = ("dora:talan+lora", "dora : talan + lora", "talan+lora:dora", "lora:dora")
+    found = arms("talan+lora", "dora", more=more)
+    assert found.contrasts == (
+        ContrastSpec("lora", "talan+lora"), ContrastSpec("lora", "dora"), ContrastSpec("talan+lora", "dora"),
+    )  # fmt: skip
+
+
+def test_two_arms_without_seeds_are_no_contrast_where_others_have_some():
+    with pytest.raises(UserError, match=r"--contrast (dora:base|base:dora): neither arm has training seeds"):
+        arms("dora", "base", every_pair=True, fixed=("dora",), more=("dora:base",))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -67,7 +80,8 @@ def test_further_contrasts_of_named_arms_join_the_declared_ones():
         ("dora:", "names no two arms"),
         ("dora:rslora", "'rslora' is none of the arms \\(lora, dora\\)"),
         ("dora:dora", "with itself"),
-        ("dora:lorra", "lorra"),
+        ("dora:lorra", "--contrast 'dora:lorra': 'lorra' is none of the arms"),
+        ("lora::dora", "is none of the arms"),
         ("x" * 5000 + ":dora", "x{20}"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from talan_core.backbones.micro.world import algebra, ledger, programs, science, word_problems
+from talan_core.backbones.micro.world import algebra, holdings, programs, science, word_problems
 
 if TYPE_CHECKING:
     from talan_core.backbones.micro.world.problem import Draw
@@ -22,5 +22,5 @@ BENCHMARKS: Final[dict[str, Draw]] = {
     "gsm8k": partial(word_problems.draw, limits=word_problems.BENCHMARK),
     "math500": algebra.draw_benchmark,
     "mbpp": programs.draw_benchmark,
-    "ledger": ledger.draw,
+    "ledger": holdings.draw,
 }
