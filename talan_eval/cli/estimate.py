@@ -151,8 +151,8 @@ def _elsewhere(backbone: str, planned: Hours, arm: str) -> Iterator[str]:
     yield from footprint_lines({backbone: planned.footprint}, arm)
     yield (
         f"time    on {planned.devices} {planned.device}: training about {_hours(planned.training)} GPU hours, "
-        f"answering about {_hours(planned.answering)} if every answer is as long as it may be (two fifths of the peak arithmetic and half of "
-        "the bandwidth are taken to be reached; a pilot there tells more)"
+        f"answering about {_hours(planned.answering)} if every answer is as long as it may be (two fifths of the peak "
+        "arithmetic and half of the bandwidth are taken to be reached; a pilot there tells more)"
     )
 
 

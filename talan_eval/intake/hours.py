@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from talan_core.arms import parse_arm
-from talan_core.training.data import Dialogue
 from talan_eval.intake.room import CHARACTERS_PER_TOKEN, configuration, task_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from talan_core.recipes.footprint import Footprint
-    from talan_core.training.data import Example
+    from talan_core.training.data import Dialogue, Example
     from talan_eval.grid import Run
     from talan_eval.intake.assignment import Assignment
     from talan_eval.tasks.benchmark import Benchmark
@@ -108,6 +107,8 @@ def hours(assignment: Assignment, runs: Sequence[Run], arm: str, lengths: Length
 
 
 def _letters(item: Example | Dialogue) -> int:
+    from talan_core.training.data import Dialogue  # noqa: PLC0415 - heavy, and this file is read without it
+
     if isinstance(item, Dialogue):
         return sum(len(turn.content) for turn in item.turns)
     return len(item.prompt) + len(item.completion)

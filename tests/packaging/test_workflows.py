@@ -96,7 +96,7 @@ def test_every_suite_that_is_left_out_by_default_runs_somewhere():
     (deselected,) = [word for word in PROJECT["tool"]["pytest"]["ini_options"]["addopts"] if word.startswith("not ")]
     left_out = set(re.findall(r"not (\w+)", deselected))
     ran = {target for _, script in SCRIPTS for target in re.findall(r"make test-(\w+)", script)}
-    assert left_out == ran == {"slow", "browser", "latex", "trl", "vllm"}
+    assert left_out == ran == {"slow", "browser", "latex", "trl", "vllm", "slurm"}
 
 
 def test_only_a_checked_build_is_published():
