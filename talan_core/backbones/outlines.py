@@ -1,7 +1,8 @@
 """Backbones of which only the configuration is here: enough to plan a comparison, not to run one.
 
-The directory ``published`` holds the ``config.json`` values of the backbones of the paper (Zhang et al., 2026) as their
-makers publish them on the Hub, under each one's id. Nothing of their weights or tokenizers is there.
+The directory ``published`` holds ``config.json`` values of the backbones of the paper (Zhang et al., 2026), under each
+one's Hub id. Tests hold what decides sizes (width, depth, number of parameters) to the table of operating points; the
+other values were not compared with the Hub's files. Nothing of weights or tokenizers is there.
 """
 
 from __future__ import annotations

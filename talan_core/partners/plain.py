@@ -74,9 +74,9 @@ class ActAdd(PlainPartner):
 
     v is the mean hidden state over the tokens of the right completions minus that over the tokens of wrong ones. The
     wrong completion of a prompt is the one that the training data reject, where they are preferences, and else another
-    item's right one. Nothing is trained by gradients. The contrast and the
-    number of pairs are ours; `talan_core.training.steering` computes v. At the embedding output both means are over the
-    same tokens, and v would be zero whatever the data; so where the operating point is layer 0, this writes to layer 1.
+    item's right one. Nothing is trained by gradients. The contrast and the number of pairs are ours;
+    `talan_core.training.steering` computes v. At the embedding output both means are over the same tokens, and v would
+    be zero whatever the data; so where the operating point is layer 0, this writes to layer 1.
 
     Args:
         scale: Factor on v.
