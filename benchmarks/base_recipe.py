@@ -19,14 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import torch
-from learning_rates import SPEC, loss_on
+from learning_rates import SPEC, loss_on, sets
 
 from talan_core.arms import build, parse_arm
 from talan_core.backbones.load import load_model, load_tokenizer, locate
-from talan_core.training.data import EncodedData, Example, encode, pad_token
+from talan_core.training.data import EncodedData, pad_token
 from talan_core.training.fit import fit
-from talan_eval.generation_settings import GenerationSettings
-from talan_eval.tasks.benchmark import load_benchmark
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -34,21 +32,9 @@ if TYPE_CHECKING:
     from talan_core.backbones.load import Revision
 
 TASKS: Final = ("gpqa_diamond_micro", "gsm8k_micro", "ledger_micro", "math500_micro", "mbpp_micro")
-_HELD_OUT, _ASKED = 60, 40
+_ASKED: Final = 40
 _FIRST_SEED: Final = 1000
 """Of the sweep; far from every seed that a study uses."""
-
-
-def sets(tokenizer: PreTrainedTokenizerBase) -> tuple[EncodedData, EncodedData]:
-    """Return what is trained on, and what is held out of the training splits."""
-    used: list[Example] = []
-    held: list[Example] = []
-    for name in TASKS:
-        loaded = load_benchmark(name, data_dir=None, limit=None, settings=GenerationSettings())
-        examples = [Example(*pair, name) for pair in loaded.training]
-        used += examples[:-_HELD_OUT]
-        held += examples[-_ASKED:]
-    return encode(tokenizer, used, SPEC.training.max_length), encode(tokenizer, held, SPEC.training.max_length)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -96,7 +82,7 @@ def main() -> None:
     torch.set_num_threads(1)
     began, weights = time.process_time(), locate(SPEC)
     tokenizer = load_tokenizer(weights)
-    data = sets(tokenizer)
+    data = sets(tokenizer, TASKS, _ASKED)
     rates = _numbers(float, options.rates)
     print(f"| rank | steps | {' | '.join(f'{rate:g}' for rate in rates)} |")
     print("|---:|---:|" + "---:|" * len(rates))

@@ -28,6 +28,8 @@ from talan_eval.generation_settings import GenerationSettings
 from talan_eval.tasks.benchmark import MICRO_TASKS, load_benchmark
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from transformers import PreTrainedTokenizerBase
 
 FACTORS: Final = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
@@ -38,15 +40,17 @@ _HELD_OUT, _ASKED = 60, 20
 _BATCH: Final = 40
 
 
-def sets(tokenizer: PreTrainedTokenizerBase) -> tuple[EncodedData, EncodedData]:
-    """Return what is trained on, and what is held out."""
+def sets(
+    tokenizer: PreTrainedTokenizerBase, tasks: Sequence[str] = MICRO_TASKS, asked: int = _ASKED
+) -> tuple[EncodedData, EncodedData]:
+    """Return what is trained on, and what is held out of the training splits."""
     used: list[Example] = []
     held: list[Example] = []
-    for name in MICRO_TASKS:
+    for name in tasks:
         loaded = load_benchmark(name, data_dir=None, limit=None, settings=GenerationSettings())
         examples = [Example(*pair, name) for pair in loaded.training]
         used += examples[:-_HELD_OUT]
-        held += examples[-_ASKED:]
+        held += examples[-asked:]
     return tuple(encode(tokenizer, some, SPEC.training.max_length) for some in (used, held))  # type: ignore[return-value] # two
 
 

@@ -45,7 +45,7 @@ def rows(data_dir: Path) -> Iterator[str]:
         planned = hours_of(prepared, prepared.assignments[0], found.missing, arm_to_measure(prepared.experiment, found))
         items = {task.name: task.n_items for task in prepared.experiment.tasks}
         answers = sum(items[cell.task] for run in found.missing for cell in run.evaluations)
-        size, changes = planned.footprint, " ".join(planned.changes) or "none"
+        size, changes = planned.footprint, f"`{planned.changes}`" if planned.changes else "none"
         total = planned.training + planned.answering
         yield (
             f"| [`{path.name}`]({path.name}) | {len(found.missing)} | {answers:,} | {changes} | "

@@ -15,13 +15,13 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from talan_core.quiet import library_warnings_silenced
+from talan_core.recipes.fitting import GPU_BYTES
+from talan_core.recipes.footprint import FUSED
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
     from talan_core.training_settings import TrainingSettings
-
-_FUSED: Final = 3  # dimensions of the weights of all experts of a layer: experts, outputs, inputs
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Accelerator:
     bandwidth_share: float = 0.5
 
 
-H100: Final = Accelerator("H100 SXM", 80 * 10**9, 989e12, 3.35e12)
+H100: Final = Accelerator("H100 SXM", GPU_BYTES, 989e12, 3.35e12)
 """Peak figures of NVIDIA's data sheet; the shares are ours."""
 
 
@@ -74,7 +74,7 @@ class Size:
         for weight in model.parameters():
             if weight is looked_up and weight is not head:
                 continue  # a row of it is read, nothing is multiplied
-            active += weight.numel() * chosen // experts if weight.ndim == _FUSED else weight.numel()
+            active += weight.numel() * chosen // experts if weight.ndim == FUSED else weight.numel()
         return cls(active, sum(weight.numel() for weight in model.parameters()))
 
 

@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 TARGET_SHARE: Final = 0.5
 """The share of tokens that are taken to carry loss, where only their logits are computed."""
 
-_FUSED: Final = 3  # dimensions of the weights of all experts of a layer: experts, outputs, inputs
+FUSED: Final = 3
+"""Dimensions of the weights of all experts of a layer: experts, outputs, inputs."""
 _DEEPEST: Final = 40  # layers that are simulated one by one
 _SHALLOW: Final = (6, 12)
 """Depths from which a deeper model's needs are drawn out; all parts are linear in the number of equal layers."""
@@ -206,7 +207,7 @@ def _simulated(config: PretrainedConfig, asked: _Wanted) -> Footprint:
     settings = asked.settings
     with library_warnings_silenced():
         model = _of_shapes(config, asked)
-    if settings.loaded_dtype == "float32" and any(weight.ndim == _FUSED for weight in model.parameters()):
+    if settings.loaded_dtype == "float32" and any(weight.ndim == FUSED for weight in model.parameters()):
         # torch multiplies by fused experts without values in bfloat16 only
         half = dataclasses.replace(settings, dtype="bfloat16", masters=False)
         found = _simulated(config, dataclasses.replace(asked, settings=half))

@@ -143,11 +143,9 @@ def _elsewhere(backbone: str, planned: Hours, arm: str) -> Iterator[str]:
         f"{backbone} is not on this machine: planned from its published configuration; prompts were not checked "
         "against its tokenizer"
     )
-    changes = " ".join(f"--recipe {change}" for change in planned.changes if not change.startswith("eval_batch="))
-    changes += "".join(f" --eval-batch {one.partition('=')[2]}" for one in planned.changes if "eval_batch=" in one)
-    changes += f" --gpus-per-run {planned.devices}" if planned.devices > 1 else ""
-    if changes:
-        yield f"To fit {planned.device} of 80 GB: {changes.strip()}"
+    divided = f" --gpus-per-run {planned.devices}" if planned.devices > 1 else ""
+    if planned.changes or divided:
+        yield f"To fit {planned.device} of 80 GB: {planned.changes}{divided}"
     yield from footprint_lines({backbone: planned.footprint}, arm)
     yield (
         f"time    on {planned.devices} {planned.device}: training about {_hours(planned.training)} GPU hours, "

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from talan_core.arms import parse_arm
-from talan_eval.intake.room import CHARACTERS_PER_TOKEN, configuration, task_of
+from talan_eval.intake.room import CHARACTERS_PER_TOKEN, as_typed, configuration, task_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,7 +56,7 @@ class Hours:
 
     Attributes:
         device: Which.
-        changes: What the recipe has to change to fit its memory, as typed.
+        changes: What has to change to fit its memory, as typed; empty where nothing has.
         devices: How many are needed at a time, among which the layers are divided.
         training: GPU hours of all trainings.
         answering: GPU hours of all answers, if each is as long as it may be.
@@ -64,7 +64,7 @@ class Hours:
     """
 
     device: str
-    changes: tuple[str, ...]
+    changes: str
     devices: int
     training: float
     answering: float
@@ -103,7 +103,7 @@ def hours(assignment: Assignment, runs: Sequence[Run], arm: str, lengths: Length
         for cell in run.evaluations
     )
     each = fit.devices / 3600
-    return Hours(H100.name, fit.changes, fit.devices, training * each, answering * each, fit.footprint)
+    return Hours(H100.name, as_typed(fit.changes), fit.devices, training * each, answering * each, fit.footprint)
 
 
 def _letters(item: Example | Dialogue) -> int:

@@ -125,11 +125,16 @@ def stored_bytes(revision: Revision) -> int:
     return sum(path.stat().st_size for path in place.rglob("*.safetensors"))
 
 
-def _too_large(one: Assignment, arm: str, changes: Sequence[str], devices: int, room: Room) -> UserError:
-    typed = " ".join(
+def as_typed(changes: Sequence[str]) -> str:
+    """Return what a user types for the changes of a `Fit`."""
+    return " ".join(
         change.replace("eval_batch=", "--eval-batch ") if change.startswith("eval_batch=") else f"--recipe {change}"
         for change in changes
     )
+
+
+def _too_large(one: Assignment, arm: str, changes: Sequence[str], devices: int, room: Room) -> UserError:
+    typed = as_typed(changes)
     problem = (
         f"The training of {arm} on {one.backbone} does not fit: {room.where} {(room.limit or 0) / _GIGA:.1f} GB, of "
         "which a tenth is kept free."

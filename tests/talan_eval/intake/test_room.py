@@ -71,7 +71,7 @@ def test_hours_count_every_training_and_answer_of_the_fitting_recipe(assignment)
     run = Run("c", "lora", "micro", 0, (Evaluation("e", "gsm8k_micro"),))
     lengths = Lengths(longest=100, learned=50, asked={"gsm8k_micro": 40}, answered={"gsm8k_micro": 60})
     one, two = (hours(assignment, [run] * n, "lora", lengths, {"gsm8k_micro": 200}) for n in (1, 2))
-    assert (one.changes, one.devices) == ((), 1)
+    assert (one.changes, one.devices) == ("", 1)
     assert two.training == pytest.approx(2 * one.training)
     assert two.answering == pytest.approx(2 * one.answering)
     assert one.training > 0
@@ -85,7 +85,7 @@ def test_what_does_not_fit_is_answered_in_smaller_batches_and_takes_longer(assig
     roomy = hours(assignment, [run], "lora", lengths, {"gsm8k_micro": 200})
     monkeypatch.setattr("talan_core.recipes.duration.H100", dataclasses.replace(H100, memory=10**9))
     tight = hours(assignment, [run], "lora", lengths, {"gsm8k_micro": 200})
-    assert any(change.startswith("eval_batch=") for change in tight.changes)
+    assert "--eval-batch " in tight.changes
     assert tight.answering > 2 * roomy.answering
 
 
