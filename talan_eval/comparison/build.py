@@ -43,6 +43,7 @@ from talan_eval.comparison.verdicts import (
     judge_checkpoints,
 )
 from talan_eval.result import schema
+from talan_eval.result.grid_axes import grid_axes
 from talan_eval.result.margins import margin_tests, with_margins
 from talan_eval.stats.mean_squares import mean_squares
 
@@ -115,7 +116,8 @@ def compare(
             (*(one for one in found.remarks if one.cell != AGGREGATE),
              *(one for one in means.remarks if one.cell == AGGREGATE)),
         )  # fmt: skip
-    result = scale.expressed(found.result)
+    by_option = grid_axes(found.result)
+    result = scale.expressed(found.result.model_copy(update={"axes": by_option}))
     size = max(len(one.cells) + len(one.slices) for one in result.contrasts)
     # differences are put into words last, in the unit of the scores
     said = grouped([*outlying_seeds(result), *found.remarks], size, len(result.contrasts))

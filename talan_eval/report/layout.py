@@ -17,6 +17,7 @@ from talan_eval.report.contrast_tables import (
 from talan_eval.report.cost import cost_table
 from talan_eval.report.inside_words import inside_sentence, inside_table
 from talan_eval.report.loss_words import loss_sentence, loss_table
+from talan_eval.report.option_table import option_sentence, option_table
 from talan_eval.report.overview import arm_table, confirmation_table, matrix_table, says_more
 from talan_eval.report.paper import chance_sentence, cross_table
 from talan_eval.report.reasons import reason_table
@@ -47,11 +48,12 @@ class ReportTable:
 
 
 def overview(views: Sequence[View]) -> tuple[ReportTable, ...]:
-    """Return the tables about all contrasts: matrix, arms, confirmation. None with one contrast that says as much."""
+    """Return the tables about all contrasts: matrix, arms, options, confirmation. None where one contrast says all."""
     result = views[0].result
     parts = [ReportTable("matrix", matrix_table(views))]
     if says_more(result):
         parts.append(ReportTable("arms", arm_table(result)))
+    parts.append(ReportTable("options", option_table(result), option_sentence(result)))
     parts.append(ReportTable("confirmation", confirmation_table(result)))
     return _with_rows(parts)
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from talan_eval.result import adjusted, following, following_items
 from talan_eval.result.evidence import NAMED_ITEMS, SPARSE_SEEDS, Measure
+from talan_eval.result.grid_axes import grid_axes
 from talan_eval.result.loss import of_loss
-from talan_eval.result.near import ROUNDING, same
+from talan_eval.result.near import ROUNDING, alike, same
 from talan_eval.result.restated import as_computed
 from talan_eval.stats.aggregate import interquartile_mean, probability_of_improvement
 from talan_eval.stats.guard import ErrorTerm
@@ -46,6 +47,7 @@ def contradictions(result: Result) -> Iterator[str]:
     yield from adjusted.of_families(result)
     if computed.selection is not None:
         yield from (f"selection.{said}" for said in _of_selection(computed.selection, computed))
+    yield from _of_axes(computed)
     if (loss := of_loss(result)) is not None:
         yield from (f"loss.{said}" for said in contradictions(loss))
     if not result.provenance:
@@ -325,6 +327,23 @@ def _of_selection(selection: Selection, result: Result) -> Iterator[str]:
         terms = [ErrorTerm(term.name, term.se, np.inf if term.df is None else term.df) for term in mean.e1.terms]
         yield from (
             f"confirmed.{said}" for said in following.from_terms(mean.e1, mean.delta, terms, result.settings.alpha)
+        )
+
+
+def _of_axes(result: Result) -> Iterator[str]:
+    """Compare what is said by option with what follows from the contrasts; older results say nothing."""
+    if not result.axes:
+        return
+    due = grid_axes(result)
+    if [one.backbone for one in due] != [one.backbone for one in result.axes]:
+        yield "axes are not those of the contrasts"
+        return
+    for number, (one, other) in enumerate(zip(result.axes, due, strict=True)):
+        pairs = zip(one.model_dump().items(), other.model_dump().values(), strict=True)
+        yield from (
+            f"axes.{number}.{name} do not follow from the contrasts"
+            for (name, said), follows in pairs
+            if not alike(said, follows)
         )
 
 

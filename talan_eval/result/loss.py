@@ -25,6 +25,7 @@ def of_loss(result: Result) -> Result | None:
             "families": loss.families,
             "arms": arms,
             "selection": None,
+            "axes": (),
             "loss": None,
             "warnings": loss.warnings,
         }

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 PERCENT: Final = 100.0
 SCORES: Final = frozenset({"base_mean", "treat_mean", "mean", "by_seed", "base_by_seed", "treat_by_seed"})
 """Fields of the result that hold scores: they have a place on the scale, and not only a size."""
-DIFFERENCES: Final = frozenset({"delta", "deltas", "median_delta", "iqm", "selection_gain", "difference"})
+DIFFERENCES: Final = frozenset(
+    {"delta", "deltas", "median_delta", "iqm", "selection_gain", "difference", "worst_delta"}
+)
 """Fields that hold differences, treatment minus base."""
 SIZES: Final = frozenset({"se", "mde80", "expected_exaggeration", "exaggeration_if_equal", "margin"})
 """Fields that hold sizes without a sign."""

@@ -31,6 +31,7 @@ from talan_eval.result.answered import (
     TaskLoss,
     TaskScore,
 )
+from talan_eval.result.axes import GridAxes
 from talan_eval.result.evidence import (
     CELL_SEEDS,
     E0,
@@ -420,6 +421,7 @@ class Result(PublishedRecord):
     contrasts: tuple[Contrast, ...] = Field(min_length=1, description="The primary one first.")
     families: tuple[Family, ...] = Field(min_length=1, description="What is judged together.")
     selection: Selection | None = Field(None, description="Null with one treatment.")
+    axes: tuple[GridAxes, ...] = Field((), description="A grid of arms with a block by option, one per backbone.")
     loss: LossComparison | None = Field(None, description="Held-out loss as a family of its own; null if not measured.")
     settings: Settings = Field(description="Settings of the statistics.")
     methods: tuple[Method, ...] = Field(description="The methods behind the numbers, with references.")

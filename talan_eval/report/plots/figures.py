@@ -76,7 +76,7 @@ def available() -> bool:
 
 
 def draw(result: Result, context: Context | None = None, *, column: bool = False) -> tuple[Figure, ...]:
-    """Draw what the data allow: forest plot of all contrasts; of the first four paired slopes and flips; power curves.
+    """Draw what the data allow: forest plot of all contrasts, a grid by option, paired slopes and flips.
 
     Args:
         result: The published result.
@@ -121,6 +121,7 @@ def _figures(result: Result, context: Context, width: float) -> Iterator[Figure]
             "two were told apart by the verdict on their mean, adjusted among all pairs.",
             ranking_plot(ranked, result.measure.unit, width),
         )
+    yield from _of_grids(result, width)
     for view in every[:_MOST_CONTRASTS]:
         yield from _of_contrast(view, [flip for flip in context.flips.entries if flip.contrast == view.place], width)
     yield from _of_trainings(result, width)
@@ -130,6 +131,21 @@ def _figures(result: Result, context: Context, width: float) -> Iterator[Figure]
             "What more seeds would find",
             "Power of the verdict on the mean over numbers of seeds at the noise of this result, for several gains.",
             power_plot(every[0], context.power, width),
+        )
+
+
+def _of_grids(result: Result, width: float) -> Iterator[Figure]:
+    from talan_eval.report.plots.grid_panels import grid_panels  # noqa: PLC0415 - an extra
+
+    for place, grid in enumerate(result.axes):
+        yield Figure(
+            f"axes-{place + 1}" if place else "axes",
+            f"The grid by option on {grid.backbone}",
+            "Four panels: the rate of G1 by value of each option, with that of the controls as lines; the gain by "
+            "slots with its t interval over seeds; mean gain against the gain on the worst benchmark, with the "
+            "configurations that no other surpasses in both joined; and gain by insertion layer and slots, the best "
+            "one marked. The numbers are in the table by option.",
+            grid_panels(grid, result.measure, width),
         )
 
 
