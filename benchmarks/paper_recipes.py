@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from talan_eval.intake.prepare import prepare
-from talan_eval.pipeline.dry_run import arm_to_measure, hours_of, outlook
+from talan_eval.pipeline.dry_run import hours_of, outlook
 from talan_eval.requests.compare import CompareRequest
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def rows(data_dir: Path) -> Iterator[str]:
     for path in sorted(PLACE.glob("*.toml")):
         prepared = prepare(request(path, data_dir))
         found = outlook(prepared)
-        planned = hours_of(prepared, prepared.assignments[0], found.missing, arm_to_measure(prepared.experiment, found))
+        planned = hours_of(prepared, prepared.assignments[0], found.missing)
         items = {task.name: task.n_items for task in prepared.experiment.tasks}
         answers = sum(items[cell.task] for run in found.missing for cell in run.evaluations)
         size, changes = planned.footprint, f"`{planned.changes}`" if planned.changes else "none"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from talan_eval.result.contrast import ContrastSpec
 
 _WHOLE: Final = 10  # hours from which on tenths say nothing
-_UNITS = ((2**30, "GB"), (2**20, "MB"), (2**10, "kB"))
+_UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
 def lines(
@@ -66,7 +66,7 @@ def lines(
     if footprints:
         yield from footprint_lines(footprints, arm_to_measure(prepared.experiment, found))
     for name, one in (planned or {}).items():
-        yield from _elsewhere(name, one, arm_to_measure(prepared.experiment, found))
+        yield from _elsewhere(name, one)
     if pilots:
         yield from _estimates(prepared, found, pilots)
     yield f"Nothing was written.{'' if pilots or planned else ' Time and disk are measured by a pilot: --pilot'}"
@@ -137,7 +137,7 @@ def _estimates(prepared: Prepared, found: Outlook, pilots: Mapping[str, Pilot]) 
     yield f"disk    {_size(disk)}{each}"
 
 
-def _elsewhere(backbone: str, planned: Hours, arm: str) -> Iterator[str]:
+def _elsewhere(backbone: str, planned: Hours) -> Iterator[str]:
     """Say what a backbone that is not here takes where it is run, and on which assumptions."""
     yield (
         f"{backbone} is not on this machine: planned from its published configuration; prompts were not checked "
@@ -146,7 +146,7 @@ def _elsewhere(backbone: str, planned: Hours, arm: str) -> Iterator[str]:
     divided = f" --gpus-per-run {planned.devices}" if planned.devices > 1 else ""
     if planned.changes or divided:
         yield f"To fit {planned.device} of 80 GB: {planned.changes}{divided}"
-    yield from footprint_lines({backbone: planned.footprint}, arm)
+    yield from footprint_lines({backbone: planned.footprint}, planned.arm)
     yield (
         f"time    on {planned.devices} {planned.device}: training about {_hours(planned.training)} GPU hours, "
         f"answering about {_hours(planned.answering)} if every answer is as long as it may be (two fifths of the peak "

@@ -120,7 +120,7 @@ def _dry_run(console: Console, prepared: Prepared, *, pilot: bool) -> None:
     needed = [one for one in prepared.assignments if any(run.backbone == one.backbone for run in found.missing)]
     trains = prepared.experiment.trains(of_arm)
     outlined = [one for one in needed if one.revision.outline]
-    planned = {one.backbone: hours_of(prepared, one, found.missing, of_arm) for one in outlined}
+    planned = {one.backbone: hours_of(prepared, one, found.missing) for one in outlined}
     here = [one for one in needed if trains and one not in outlined]
     footprints = {one.backbone: estimated(one, of_arm, prepared.lengths.longest) for one in here}
     pilots = {}

@@ -11,6 +11,8 @@ from talan_eval.intake.room import CHARACTERS_PER_TOKEN, as_typed, configuration
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from transformers import PretrainedConfig
+
     from talan_core.recipes.footprint import Footprint
     from talan_core.training.data import Dialogue, Example
     from talan_eval.grid import Run
@@ -55,14 +57,16 @@ class Hours:
     """An estimate for one backbone, in hours of one kind of accelerator.
 
     Attributes:
+        arm: The one that needs the most memory, which decides what fits.
         device: Which.
         changes: What has to change to fit its memory, as typed; empty where nothing has.
         devices: How many are needed at a time, among which the layers are divided.
         training: GPU hours of all trainings.
         answering: GPU hours of all answers, if each is as long as it may be.
-        footprint: What the arm that decides needs with these changes.
+        footprint: What that arm needs with these changes.
     """
 
+    arm: str
     device: str
     changes: str
     devices: int
@@ -71,13 +75,12 @@ class Hours:
     footprint: Footprint
 
 
-def hours(assignment: Assignment, runs: Sequence[Run], arm: str, lengths: Lengths, items: Mapping[str, int]) -> Hours:
+def hours(assignment: Assignment, runs: Sequence[Run], lengths: Lengths, items: Mapping[str, int]) -> Hours:
     """Estimate what runs take on H100s.
 
     Args:
         assignment: What is to be done on the backbone.
-        runs: The runs there.
-        arm: The arm whose memory decides which recipe fits.
+        runs: The runs there, at least one.
         lengths: Of the texts.
         items: Answers of each benchmark.
     """
@@ -85,6 +88,7 @@ def hours(assignment: Assignment, runs: Sequence[Run], arm: str, lengths: Length
     from talan_core.recipes.fitting import cheapest_fit  # noqa: PLC0415 - as above
 
     config = configuration(assignment.revision)
+    arm = _largest(assignment, runs, lengths.longest, config)
     fit = cheapest_fit(task_of(assignment, arm, lengths.longest, config), assignment.recipe_of(arm), H100.memory)
     size, batch = Size.of(config), assignment.eval_batch if fit.answers is None else fit.answers.prompts
     learned = {name: assignment.recipe_of(name) for name in {run.arm for run in runs}}
@@ -103,7 +107,22 @@ def hours(assignment: Assignment, runs: Sequence[Run], arm: str, lengths: Length
         for cell in run.evaluations
     )
     each = fit.devices / 3600
-    return Hours(H100.name, as_typed(fit.changes), fit.devices, training * each, answering * each, fit.footprint)
+    return Hours(arm, H100.name, as_typed(fit.changes), fit.devices, training * each, answering * each, fit.footprint)
+
+
+def _largest(assignment: Assignment, runs: Sequence[Run], tokens: int, config: PretrainedConfig) -> str:
+    """Return the arm that needs the most memory; of those with one adapter the first with a block stands for all."""
+    kinds: dict[tuple[object, object], str] = {}
+    for name in dict.fromkeys(run.arm for run in runs):
+        parsed = parse_arm(name)
+        kind = (parsed.partner, parsed.overrides)
+        if kind not in kinds or parse_arm(kinds[kind]).block is None:
+            kinds[kind] = name
+    needed = {
+        name: task_of(assignment, name, tokens, config).footprint(assignment.recipe_of(name)).needed
+        for name in kinds.values()
+    }
+    return max(needed, key=lambda name: needed[name])
 
 
 def _letters(item: Example | Dialogue) -> int:

@@ -377,8 +377,17 @@ def _by_others(checked: Checked) -> dict[str, str]:
 
 
 def _is_elsewhere(request: GridRequest) -> bool:
-    """Return whether runs are on other machines, of which this one's memory and devices say nothing."""
-    return request.executor == "slurm" or request.ray_address is not None
+    """Return whether runs are on other machines, of which this one's memory and devices say nothing.
+
+    A plan for a GPU that is not here is one for another machine.
+    """
+    if request.executor == "slurm" or request.ray_address is not None:
+        return True
+    if request.device != "cuda" or not request.dry_run or request.pilot:
+        return False
+    import torch  # noqa: PLC0415 - heavy, see prepare
+
+    return not torch.cuda.is_available()
 
 
 def _device(request: GridRequest) -> str:

@@ -74,18 +74,17 @@ def outlook(prepared: Prepared) -> Outlook:
     )
 
 
-def hours_of(prepared: Prepared, assignment: Assignment, missing: tuple[Run, ...], arm: str) -> Hours:
+def hours_of(prepared: Prepared, assignment: Assignment, missing: tuple[Run, ...]) -> Hours:
     """Estimate what is missing on a backbone of which the configuration alone is here.
 
     Args:
         prepared: The checked request.
         assignment: The backbone's.
         missing: Runs with what must be computed.
-        arm: The arm whose memory decides which recipe fits.
     """
     items = {task.name: task.n_items * task.generation.samples for task in prepared.experiment.tasks}
     runs = [run for run in missing if run.backbone == assignment.backbone]
-    return hours(assignment, runs, arm, prepared.lengths, items)
+    return hours(assignment, runs, prepared.lengths, items)
 
 
 def arm_to_measure(experiment: Experiment, found: Outlook) -> str:

@@ -56,18 +56,29 @@ def declare(
         pairs_of_checkpoints: Whether two fixed arms make a contrast of one pair of checkpoints (E0). Where all pairs
             are compared they do only if no arm has seeds: the family is then one of such pairs.
         more: Further contrasts, each the base and the arm under test; see `named_pairs`. A pair that is compared
-            already adds nothing, in whatever direction.
+            already adds nothing; among all pairs it says which of the two is the base.
 
     Returns:
         The primary contrast, the second arm against the first, comes first. Without ``pairs_of_checkpoints`` two fixed
         arms make no contrast: neither has seeds.
+
+    Raises:
+        UserError: A further contrast of two arms without seeds beside others, or one that is compared the other way
+            round.
     """
     single = pairs_of_checkpoints and (not every_pair or len(fixed) == len(arms))
     pairs = [(one, other) for place, one in enumerate(arms) for other in arms[place + 1 :]]
     pairs = pairs if every_pair else pairs[: len(arms) - 1]
     asked: dict[frozenset[str], tuple[str, str]] = {}
-    for pair in (*pairs, *more):
+    for pair in pairs:
         asked.setdefault(frozenset(pair), pair)
+    settled = {frozenset(pair) for pair in pairs[: 1 if every_pair else None]}
+    for pair in more:
+        key = frozenset(pair)
+        if key in settled and asked[key] != pair:
+            raise _turned(pair)
+        asked[key] = pair
+        settled.add(key)
     found = []
     for one, other in asked.values():
         if one in fixed and other in fixed:
@@ -101,6 +112,14 @@ def named_pairs(
         UserError: A text that names no two arms of the comparison.
     """
     return tuple(_pair(text, arms, canonical) for text in texts)
+
+
+def _turned(pair: tuple[str, str]) -> UserError:
+    base, treatment = pair
+    return UserError(
+        f"--contrast {treatment}{_SEPARATOR}{base} turns {base} against {treatment} round, which is compared already.",
+        f"Leave it out, or name {base} with --base and {treatment} with --treat.",
+    )
 
 
 def _named(text: str, side: str, arms: Sequence[str], canonical: Callable[[str], str]) -> str:

@@ -61,11 +61,30 @@ def test_further_contrasts_of_named_arms_join_the_declared_ones():
 
 
 def test_a_contrast_that_is_there_is_not_there_twice_and_the_primary_one_stays_first():
-    more = ("dora:talan+lora", "dora : talan + lora", "talan+lora:dora", "lora:dora")
+    more = ("dora:talan+lora", "dora : talan + lora", "talan+lora:lora")
     found = arms("talan+lora", "dora", more=more)
     assert found.contrasts == (
         ContrastSpec("lora", "talan+lora"), ContrastSpec("lora", "dora"), ContrastSpec("talan+lora", "dora"),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "every_pair"),
+    [(("lora:talan+lora",), False), (("lora:talan+lora",), True), (("dora:noise+lora", "noise+lora:dora"), True)],
+)
+def test_a_contrast_is_not_turned_round_in_silence(more, every_pair):
+    with pytest.raises(UserError, match="round, which is compared already") as caught:
+        arms("talan+lora", "noise+lora", "dora", more=more, every_pair=every_pair)
+    assert "--base" in caught.value.fix
+
+
+def test_among_all_pairs_a_named_contrast_says_which_arm_is_the_base():
+    found = arms("talan+lora", "noise+lora", more=("talan+lora:noise+lora",), every_pair=True)
+    assert [(one.base, one.treatment) for one in found.contrasts] == [
+        ("lora", "talan+lora"),
+        ("lora", "noise+lora"),
+        ("noise+lora", "talan+lora"),
+    ]
 
 
 def test_two_arms_without_seeds_are_no_contrast_where_others_have_some():

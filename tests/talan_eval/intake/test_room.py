@@ -70,21 +70,33 @@ def test_tokens_are_guessed_from_letters():
 def test_hours_count_every_training_and_answer_of_the_fitting_recipe(assignment):
     run = Run("c", "lora", "micro", 0, (Evaluation("e", "gsm8k_micro"),))
     lengths = Lengths(longest=100, learned=50, asked={"gsm8k_micro": 40}, answered={"gsm8k_micro": 60})
-    one, two = (hours(assignment, [run] * n, "lora", lengths, {"gsm8k_micro": 200}) for n in (1, 2))
+    one, two = (hours(assignment, [run] * n, lengths, {"gsm8k_micro": 200}) for n in (1, 2))
     assert (one.changes, one.devices) == ("", 1)
     assert two.training == pytest.approx(2 * one.training)
     assert two.answering == pytest.approx(2 * one.answering)
     assert one.training > 0
     fixed = Run("c", "base", "micro", 0, run.evaluations)
-    assert hours(assignment, [run, fixed], "lora", lengths, {"gsm8k_micro": 200}).training == one.training
+    assert hours(assignment, [run, fixed], lengths, {"gsm8k_micro": 200}).training == one.training
+
+
+def test_the_arm_that_needs_the_most_memory_decides_what_fits(assignment):
+    lengths = Lengths(longest=100, learned=50, asked={"gsm8k_micro": 40}, answered={"gsm8k_micro": 60})
+    names = ("base", "lora", "full", "talan+lora")
+    runs = [Run("c", name, "micro", 0, (Evaluation("e", "gsm8k_micro"),)) for name in names]
+    found = hours(assignment, runs, lengths, {"gsm8k_micro": 200})
+    assert found.arm == "full"
+    assert found.footprint == estimated(assignment, "full", 100)
+    assert hours(assignment, runs[:2], lengths, {"gsm8k_micro": 200}).arm == "lora"
+    block = hours(assignment, (runs[1], runs[3]), lengths, {"gsm8k_micro": 200})
+    assert block.arm == "talan+lora"
 
 
 def test_what_does_not_fit_is_answered_in_smaller_batches_and_takes_longer(assignment, monkeypatch):
     run = Run("c", "lora", "micro", 0, (Evaluation("e", "gsm8k_micro"),))
     lengths = Lengths(longest=100_000, learned=50, asked={"gsm8k_micro": 40}, answered={"gsm8k_micro": 60})
-    roomy = hours(assignment, [run], "lora", lengths, {"gsm8k_micro": 200})
+    roomy = hours(assignment, [run], lengths, {"gsm8k_micro": 200})
     monkeypatch.setattr("talan_core.recipes.duration.H100", dataclasses.replace(H100, memory=10**9))
-    tight = hours(assignment, [run], "lora", lengths, {"gsm8k_micro": 200})
+    tight = hours(assignment, [run], lengths, {"gsm8k_micro": 200})
     assert "--eval-batch " in tight.changes
     assert tight.answering > 2 * roomy.answering
 

@@ -257,6 +257,23 @@ def counted(monkeypatch):
     return calls
 
 
+def test_each_number_stands_at_the_place_of_its_example(request_, tmp_path, monkeypatch):
+    both = []
+    measure = sitting.measure
+
+    def turned_too(opened, sequences, *rest):
+        turned = replace(sequences, examples=sequences.examples[::-1], places=sequences.places[::-1])
+        both.append((measure(opened, sequences, *rest), measure(opened, turned, *rest)))
+        return both[-1][0]
+
+    monkeypatch.setattr(sitting, "measure", turned_too)
+    measure_comparison(replace(request_, task=("gsm8k_micro",)), tmp_path)
+    for one, other in both:
+        for name in ("loss_10", "adapter_kl"):
+            assert len(set(one.values[name])) == 3
+            assert other.values[name][::-1] == pytest.approx(one.values[name], rel=1e-3, abs=1e-7)
+
+
 def test_what_is_kept_is_not_measured_again(request_, again, found, monkeypatch):
     calls = counted(monkeypatch)
     assert measure_comparison(request_, again) == found
