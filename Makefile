@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: install compare test fuzz licences sbom test-slow test-browser test-latex test-trl install-vllm test-vllm test-slurm coverage dist gate gate-result lint docs schema clean
+.PHONY: install compare study-a test fuzz licences sbom test-slow test-browser test-latex test-trl install-vllm test-vllm test-slurm coverage dist gate gate-result lint docs schema clean
 
 install: $(STAMP)
 
@@ -31,6 +31,11 @@ test-slow: $(STAMP)
 # Lines and branches that the tests run; tests of speed are left out, because tracing slows what they measure.
 coverage: $(STAMP)
 	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term --cov-report=html -m "not slow and not browser and not latex and not trl and not vllm and not slurm and not speed and not wheel"
+
+# Twenty seeds of nine arms: hours. Evaluations that are here already, in archives beside it, are taken over.
+study-a: $(STAMP)
+	for part in results/study_a_part_*.tar; do if [ -f $$part ]; then tar -xf $$part -C results; fi; done
+	$(BIN)/talan-eval compare examples/studies/bundled.toml --out results/study_a
 
 # sdist and wheel as a release has them. The version comes from the last tag.
 dist: $(STAMP)

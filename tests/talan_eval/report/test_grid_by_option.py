@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import replace
 
 import pytest
 
-from talan_eval.comparison import ContrastSpec
+from talan_eval.comparison import ContrastSpec, Origin, compare
 from talan_eval.report import markdown
 from talan_eval.report.context import Context
 from talan_eval.report.layout import overview
@@ -65,6 +66,9 @@ def test_the_interval_of_a_single_arm_is_its_plain_t(many):
 def test_values_stand_in_order_of_size_and_the_default_last(many):
     arms = {"lora": 0.0} | {f"talan[slots={slots}]+lora": 0.0 for slots in (10, 2, 1)} | {"talan+lora": 0.0}
     (axes,) = many(arms=arms, seeds=3).axes
+    named = {"lora": 0.0} | {f"talan{option}+lora": 0.0 for option in ("", "[mixer=glu]", "[mixer=cross_attn]")}
+    (mixers,) = many(arms=named, seeds=3).axes
+    assert [one.value for one in mixers.shares if one.option == "mixer"] == ["cross_attn", "glu", "default"]
     assert [one.value for one in axes.shares if one.option == "slots"] == ["1", "2", "10", "default"]
     assert {one.option for one in axes.shares} == {"", "slots"}
 
@@ -97,10 +101,39 @@ def test_adapters_are_an_option_of_their_own_and_each_arm_is_held_against_its_ow
     assert "No noise control" in option_sentence(result)
 
 
-def test_a_seed_that_an_arm_lacks_is_left_out_of_means_and_counts(cell, result):
-    pair = cell("a", seeds=4)
-    found = result([pair, cell("b", seeds=5)], base="lora", treat="talan[slots=1]+lora")
-    assert found.axes == ()  # one arm is no grid
+def test_a_seed_that_an_arm_lacks_is_left_out_of_means_and_counts(matrices):
+    arms = {"lora": 0.0, "talan[slots=1]+lora": 0.1, "talan[slots=2]+lora": 0.0}
+    lacks = ("talan[slots=1]+lora", "gsm8k_micro")  # its seed 1 there
+    every = [
+        replace(one, seeds=(0, 2, 3), scores=one.scores[[0, 2, 3]]) if (one.arm, one.task) == lacks else one
+        for one in matrices(arms=arms, seeds=4)
+    ]
+    result = compare(
+        every,
+        [ContrastSpec("lora", arm) for arm in arms if arm != "lora"],
+        Origin(provenance={"experiment_sha256": "0" * 64}),
+    )
+    (axes,) = result.axes
+    one, two = (contrast_of(result, f"talan[slots={slots}]+lora") for slots in (1, 2))
+    first, second = share_of(axes, "slots", "1"), share_of(axes, "slots", "2")
+    assert (first.trainings, second.trainings) == (3, 4)
+    whole = [cell.deltas for cell in one.cells]
+    assert [len(deltas) for deltas in whole] == [3, 4]
+    kept = [(whole[0][at], whole[1][place]) for at, place in enumerate((0, 2, 3))]
+    assert first.hits == sum(min(deltas) >= 0 and max(deltas) > 0 for deltas in kept)
+    assert first.delta == pytest.approx(statistics.mean(map(statistics.mean, kept)))
+    by_benchmark = [statistics.mean(deltas) for deltas in zip(*kept, strict=True)]
+    assert by_benchmark[1] < by_benchmark[0]  # the one that has the seed
+    assert axes.configurations[0].worst_delta == pytest.approx(by_benchmark[1])
+    both = share_of(axes, "", "all arms with a block")
+    of_two = dict(zip(two.aggregate.seeds, two.aggregate.deltas, strict=True))
+    means = [(statistics.mean(deltas) + of_two[seed]) / 2 for deltas, seed in zip(kept, (0, 2, 3), strict=True)]
+    assert both.delta == pytest.approx(statistics.mean(means))
+    assert both.trainings == 7
+
+
+def test_one_arm_with_a_block_is_no_grid(result):
+    assert result().axes == ()
 
 
 @pytest.mark.parametrize(
