@@ -173,9 +173,17 @@ class Session:
         return f"{len(lines)} cell(s) have no result, {lost}:\n" + "\n".join(lines)
 
     def _again(self) -> str:
-        return (
+        said = (
             f"Tracebacks are in {self.store.directory / 'failures'}. Mend the cause and give the same command again: "
             "it computes these cells only."
+        )
+        batch = max(one.eval_batch for one in self.experiment.backbones)
+        if batch == 1 or not any(one.kind == "memory" and one.task for one in self.failures().values()):
+            return said
+        # in low precision an answer can depend on its batch, so no arm may be answered in another one
+        return (
+            f"{said}\nOut of memory with {batch} prompts at a time: type the command with --eval-batch {batch // 2} "
+            f"--out {self.store.directory}-{batch // 2}. It takes over what was trained, and asks all arms again."
         )
 
 

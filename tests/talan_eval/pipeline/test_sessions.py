@@ -168,6 +168,9 @@ def test_a_failed_cell_drops_its_pair_and_ends_in_exit_code_4(prepared):
         with pytest.raises(IncompleteGridError, match="lora seed 1 on a: CUDA out of memory") as caught:
             session.check_complete()
     assert caught.value.exit_code == 4
+    (batch,) = {one.eval_batch for one in asked.experiment.backbones}
+    directory = asked.assignments[0].directory
+    assert f"--eval-batch {batch // 2} --out {directory}-{batch // 2}." in caught.value.fix
     assert [cell.seeds for cell in result.contrasts[0].cells] == [(0, 2), (0, 1, 2)]
     assert [(cell.arm, cell.seed, cell.task) for cell in result.failed_cells] == [("lora", 1, "a")]
     assert any("CUDA out of memory" in text for text in result.warnings)
@@ -185,6 +188,7 @@ def test_without_any_pair_there_is_no_report_but_a_reason(prepared):
         session.store.fail(Failure(lost.cell_id, "lora", 0, "", "diverged", "the loss is nan", "", 1))
         with pytest.raises(IncompleteGridError, match="the loss is nan") as caught:
             session.write_reports()
+    assert "--eval-batch" not in caught.value.fix
     assert caught.value.exit_code == 4
     assert not (asked.assignments[0].directory / "result.json").exists()
 
