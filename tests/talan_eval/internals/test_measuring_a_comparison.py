@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import talan_core
+from talan_core.analysis.capture import entered
 from talan_core.analysis.stream_effects import AT_THE_EMBEDDING
 from talan_core.errors import UserError
 from talan_eval.cli.main import app
@@ -272,6 +274,34 @@ def test_each_number_stands_at_the_place_of_its_example(request_, tmp_path, monk
         for name in ("loss_10", "adapter_kl"):
             assert len(set(one.values[name])) == 3
             assert other.values[name][::-1] == pytest.approx(one.values[name], rel=1e-3, abs=1e-7)
+
+
+def test_the_losses_are_those_of_the_four_states(request_, tmp_path, monkeypatch):
+    """Against the cross-entropy of one sequence at a time; each state is another number."""
+    seen = []
+    measure = sitting.measure
+
+    def noted(opened, sequences, *rest):
+        seen.append((opened, sequences, measure(opened, sequences, *rest)))
+        return seen[-1][-1]
+
+    monkeypatch.setattr(sitting, "measure", noted)
+    measure_comparison(replace(request_, task=("gsm8k_micro",)), tmp_path)
+    opened, sequences, kept = next(one for one in seen if one[0].layer == 2)
+    losses = {}
+    with opened.passes.model(opened.subject.run) as model:
+        for state in ("11", "10", "01", "00"):
+            with entered(model, state), torch.no_grad():
+                losses[state] = [loss_of(model, example) for example in sequences.examples]
+    for state, due in losses.items():
+        assert kept.values[f"loss_{state}"] == pytest.approx(due, rel=1e-4)
+    assert len({round(one[0], 4) for one in losses.values()}) == 4
+
+
+def loss_of(model, example):
+    tokens = torch.tensor([example.input_ids])
+    logits = model(input_ids=tokens).logits[0, example.prompt_length - 1 : -1]
+    return float(torch.nn.functional.cross_entropy(logits, tokens[0, example.prompt_length :]))
 
 
 def test_what_is_kept_is_not_measured_again(request_, again, found, monkeypatch):
