@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 from talan_eval.internals.faces import draw
 from talan_eval.internals.findings import Internals
+from talan_eval.internals.over_seeds import of_seeds
 from talan_eval.internals.sentences import number, span, with_interval
 from talan_eval.report.markdown import escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from talan_eval.internals.findings import ArmFindings, TaskFindings
+    from talan_eval.internals.findings import ArmFindings, SeedMean, TaskFindings
 
 ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = ROOT / "docs" / "internals.md"
@@ -28,6 +29,9 @@ LARGER: Final = ROOT / "results" / "internals_smollm2" / "internals.json"
 _BEGIN: Final = "<!-- {}: begin (python benchmarks/internals_page.py writes this) -->\n"
 _END: Final = "<!-- {}: end -->\n"
 Row = tuple[str, str, str, str]
+
+LEVEL: Final = 0.95
+"""Of the intervals that are computed here, as of those in the committed results."""
 
 WITHIN: Final = 0.2
 """How far from an earlier figure one of seed 0 may be to count as reproduced."""
@@ -165,6 +169,7 @@ def _rows(arm: ArmFindings, found: Internals) -> Iterator[Row]:
         with_interval(values["random_kl"]),
         "random direction",
     )
+    yield "(the same, block minus random direction)", with_interval(values["kl_over_random"]), "0", "no difference"
     yield from _of_weights(arm)
 
 
@@ -190,6 +195,15 @@ def _of_depth(arm: ArmFindings, task: TaskFindings) -> Iterator[Row]:
     )
     difference = task.values["amplification_over_random"]
     yield "(block minus random direction, float32)", with_interval(difference), "0", "no difference"
+    for name, said in (("amplification_bf16", "bfloat16"), ("rounding", "what bfloat16 adds")):
+        own = by_seed(task.values[name], task.values[f"random_{name}"], 1 - LEVEL)
+        yield f"(block minus random direction, {said})", own, "0", "no difference"
+
+
+def by_seed(block: SeedMean, random: SeedMean, alpha: float) -> str:
+    """Write the mean of the differences of the two on the same seed, with their t interval."""
+    differences = [one - other for one, other in zip(block.by_seed, random.by_seed, strict=True)]
+    return with_interval(of_seeds(differences, alpha, "undefined"))
 
 
 def _of_shapes(arm: ArmFindings) -> Iterator[Row]:

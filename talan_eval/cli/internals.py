@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from talan_core.errors import UserError
 from talan_core.extras import need_train
@@ -32,6 +33,12 @@ EXAMPLES = examples(
     "talan-eval internals results/NAME",
     "talan-eval internals results/NAME --task gsm8k_micro --examples 200",
     "talan-eval internals results/NAME --positions prompt --out inside/",
+)
+
+
+_FIGURE: Final = re.compile(
+    r"(divergence|divergence-by-benchmark|block-effect|growth|cosine|sizes|weights|ensembles|configurations)"
+    r"(-\d+)?\.(svg|png)"
 )
 
 
@@ -78,6 +85,9 @@ def _write(files: dict[str, bytes], out: Path) -> None:
 
     for name, content in files.items():
         atomic_write_bytes(out / name, content)
+    for path in out.iterdir():  # figures of what was measured here before, which this write-up does not have
+        if _FIGURE.fullmatch(path.name) and path.name not in files:
+            path.unlink()
 
 
 class _Progress:

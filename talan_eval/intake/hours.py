@@ -111,18 +111,26 @@ def hours(assignment: Assignment, runs: Sequence[Run], lengths: Lengths, items: 
 
 
 def _largest(assignment: Assignment, runs: Sequence[Run], tokens: int, config: PretrainedConfig) -> str:
-    """Return the arm that needs the most memory; of those with one adapter the first with a block stands for all."""
+    """Return the arm that needs the most memory; of those with one adapter the one with the largest block is asked."""
     kinds: dict[tuple[object, object], str] = {}
     for name in dict.fromkeys(run.arm for run in runs):
         parsed = parse_arm(name)
         kind = (parsed.partner, parsed.overrides)
-        if kind not in kinds or parse_arm(kinds[kind]).block is None:
+        if kind not in kinds or _block_size(name) > _block_size(kinds[kind]):
             kinds[kind] = name
     needed = {
         name: task_of(assignment, name, tokens, config).footprint(assignment.recipe_of(name)).needed
         for name in kinds.values()
     }
     return max(needed, key=lambda name: needed[name])
+
+
+def _block_size(arm: str) -> tuple[bool, int, int, int]:
+    """Return what orders blocks by size: whether there is one, its components, width and slots as far as given."""
+    block = parse_arm(arm).block
+    if block is None:
+        return False, 0, 0, 0
+    return True, block.components or 0, block.d_mem or 0, block.slots or 0
 
 
 def _letters(item: Example | Dialogue) -> int:

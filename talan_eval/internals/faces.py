@@ -39,56 +39,72 @@ def draw(found: Internals) -> tuple[Figure, ...]:
 
 
 def _figures(found: Internals) -> Iterator[Figure]:
-    from talan_eval.internals import depth_plots  # noqa: PLC0415 - an extra
-
-    blocks = [arm for arm in found.arms if arm.layer is not None][: depth_plots.MOST]
-    treated = [arm for arm in found.arms if "run_divergence" in arm.tasks[0].curves][: depth_plots.MOST]
-    if treated:
-        yield Figure(
-            "divergence",
-            "How far runs are from their base",
-            "Difference of the residual stream to that of the base arm on the same seed, over layers, means with t "
-            "intervals over seeds. The grey band is what the base arm's next seed alone does, over all seeds.",
-            depth_plots.run_divergence(treated, [arm for arm in found.arms if arm.layer is None]),
-        )
-        if len(found.measurement.tasks) > 1:
-            yield Figure(
-                "divergence-by-benchmark",
-                "The same by benchmark",
-                "Each curve over its own value at the last layer, so that shapes can be compared.",
-                depth_plots.by_task(treated),
-            )
-    if blocks:
-        yield from _of_blocks(blocks, found.measurement.dtype)
+    blocks = [arm for arm in found.arms if arm.layer is not None]
+    for ending, some in _groups([arm for arm in found.arms if "run_divergence" in arm.tasks[0].curves]):
+        yield from _of_runs(found, some, ending)
+    for ending, some in _groups(blocks):
+        yield from _of_blocks(some, found.measurement.dtype, ending)
     yield from _audits(found, blocks)
 
 
-def _of_blocks(blocks: Sequence[ArmFindings], dtype: str) -> Iterator[Figure]:
+def _groups(arms: Sequence[ArmFindings]) -> Iterator[tuple[str, Sequence[ArmFindings]]]:
+    """Yield as many arms as a figure can tell apart, with what ends its name; backbones stay together if all fit."""
+    from talan_eval.internals.depth_plots import MOST  # noqa: PLC0415 - an extra
+
+    parts: list[Sequence[ArmFindings]] = [arms] if arms else []
+    if len(arms) > MOST:
+        own = [[arm for arm in arms if arm.backbone == name] for name in dict.fromkeys(arm.backbone for arm in arms)]
+        parts = [some[at : at + MOST] for some in own for at in range(0, len(some), MOST)]
+    for place, some in enumerate(parts):
+        yield f"-{place + 1}" if place else "", some
+
+
+def _of_runs(found: Internals, treated: Sequence[ArmFindings], ending: str) -> Iterator[Figure]:
+    from talan_eval.internals import depth_plots  # noqa: PLC0415 - an extra
+
+    yield Figure(
+        f"divergence{ending}",
+        "How far runs are from their base",
+        "Difference of the residual stream to that of the base arm on the same seed, over layers, means with t "
+        "intervals over seeds. The grey band is what the base arm's next seed alone does, over all seeds.",
+        depth_plots.run_divergence(treated, [arm for arm in found.arms if arm.layer is None]),
+    )
+    if len(found.measurement.tasks) > 1:
+        yield Figure(
+            f"divergence-by-benchmark{ending}",
+            "The same by benchmark",
+            "Each curve over its own value at the last layer, so that shapes can be compared.",
+            depth_plots.by_task(treated),
+        )
+
+
+def _of_blocks(blocks: Sequence[ArmFindings], dtype: str, ending: str) -> Iterator[Figure]:
     from talan_eval.internals import depth_plots, dot_plots  # noqa: PLC0415 - an extra
 
     yield Figure(
-        "block-effect",
+        f"block-effect{ending}",
         "What the block changes in its own model",
         "The block's effect over the stream without it, means with t intervals over seeds; the grey band is a random "
-        "direction of the same norm at each position, over all seeds and draws. Below l* it is exactly zero.",
+        "direction of the same norm at each position, over all seeds and draws, as wide as seeds differ. Below l* it "
+        "is exactly zero.",
         depth_plots.block_effect(blocks),
     )
     yield Figure(
-        "growth",
+        f"growth{ending}",
         "Growth through depth" + (", in float32 and bfloat16" if dtype == "float32" else f", in {dtype}"),
         "The same over its value at l*. Bands are random directions. What grows in bfloat16 "
         "alone, and for random directions as well, is rounding.",
         depth_plots.growth(blocks, dtype),
     )
     yield Figure(
-        "cosine",
+        f"cosine{ending}",
         "Do adapter and block point the same way?",
         "Cosine of the adapter's and the block's effect at each layer with t intervals over seeds, beside the range of "
         "independent random vectors, and the cosine of what the adapters of two seeds do.",
         depth_plots.cosine(blocks),
     )
     yield Figure(
-        "sizes",
+        f"sizes{ending}",
         "Norms, ratios and divergences",
         "Means with t intervals over seeds on a logarithmic scale; open marks are random directions of equal norm.",
         dot_plots.sizes(blocks),
@@ -119,6 +135,6 @@ def _audits(found: Internals, blocks: Sequence[ArmFindings]) -> Iterator[Figure]
         yield Figure(
             "configurations",
             "Distance to the best configuration against gain",
-            "One point per configuration. The best was chosen by the same gain.",
+            "One point per configuration but the best, which was chosen by the same gain; the write-up names them.",
             dot_plots.distances(found.configurations[:2]),
         )

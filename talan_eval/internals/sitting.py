@@ -87,7 +87,7 @@ def check_request(request: InternalsRequest) -> None:
         if name not in known:
             raise unknown_name(kind, name, known)
     if request.examples < 1:
-        raise UserError(f"--examples {request.examples} measures nothing.", "Type --examples 64")
+        raise UserError(f"--examples {request.examples} measures nothing.", "Type --examples 48")
 
 
 def measure_comparison(
@@ -311,6 +311,13 @@ def _warnings(comparison: StoredComparison) -> Iterator[str]:
     if comparison.missing:
         count = len(comparison.missing)
         yield f"{count} checkpoint(s) are not there and were left out: {'; '.join(comparison.missing[:20])}."
+    experiment = comparison.experiment
+    for arm in dict.fromkeys(one.run.arm for one in comparison.subjects):
+        base = base_of(experiment, arm)
+        alone = sorted({one.run.seed for one in comparison.subjects if one.run.arm == arm and one.base is None})
+        if base is not None and alone:
+            seeds = ", ".join(map(str, alone))
+            yield f"{arm} is not set against {base}, because {base} has no sound checkpoint of seed(s) {seeds}."
     if any(spec.generation.few_shot for spec in comparison.experiment.tasks):
         yield "Prompts stand without the few-shot examples of the evaluation, as in training."
 

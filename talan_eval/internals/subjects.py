@@ -114,7 +114,7 @@ def find_subjects(directory: Path) -> StoredComparison:
         )
     found = {run.cell_id: stored for run in seeded if (stored := _stored(store, run)) is not None}
     if not found:
-        raise _archived(directory)
+        raise _archived(directory, experiment)
     missing = tuple(
         f"{run.arm} on {run.backbone}, seed {run.seed}"
         for run in seeded
@@ -159,27 +159,41 @@ def _seed(run: StoredRun) -> int:
     return run.seed
 
 
-def _archived(directory: Path) -> UserError:
+def _archived(directory: Path, experiment: Experiment | None = None) -> UserError:
     again = directory.with_name(f"{directory.name}-again")
     return UserError(
         f"{directory} is archived: it holds results and no checkpoints, in which alone the inside of a model is.",
-        f"Train them again, minutes on the bundled backbone, and measure those:\n"
-        f"{_command(directory)} --out {again}\n"
+        "Train them again, minutes on the bundled backbone, with the recipe and limits that were typed then, if any "
+        "were (the manifest has them), and measure those:\n"
+        f"{_command(directory, experiment)} --out {again}\n"
         f"talan-eval internals {again}",
     )
 
 
-def _command(directory: Path) -> str:
-    """Return the comparison's command, from its own request or else from its result."""
+def _command(directory: Path, experiment: Experiment | None) -> str:
+    """Return the comparison's command, from its own request or else from its manifest or its result."""
     request = directory / "request.json"
     if request.is_file():
         return f"talan-eval compare {request}"
+    if experiment is not None:
+        base, *treated = experiment.arms
+        names = tuple(one.name for one in experiment.backbones)
+        return _typed(names, (base, treated), experiment.seeds, tuple(task.name for task in experiment.tasks))
     result = read_result(directory)
-    treated = " ".join(f"--treat '{arm}'" for arm in dict.fromkeys(one.treatment for one in result.contrasts))
-    named = " ".join(f"--backbone {name}" for name in backbones(result))
+    treated = list(dict.fromkeys(one.treatment for one in result.contrasts))
     seeds = sorted({seed for arm in result.arms for seed in arm.seeds})
-    tasks = dict.fromkeys(cell.task for one in result.contrasts for cell in one.cells)
-    return (
-        f"talan-eval compare {named} --base '{result.contrasts[0].base}' {treated} "
-        f"--seeds {','.join(map(str, seeds))}{',' if len(seeds) == 1 else ''} --tasks {','.join(tasks)}"
+    tasks = tuple(dict.fromkeys(cell.task for one in result.contrasts for cell in one.cells))
+    return _typed(backbones(result), (result.contrasts[0].base, treated), seeds, tasks)
+
+
+def _typed(names: Sequence[str], arms: tuple[str, Sequence[str]], seeds: Sequence[int], tasks: Sequence[str]) -> str:
+    """Return a command for backbones, the base and its treatments, seeds, and benchmarks."""
+    base, treated = arms
+    options = (
+        *(f"--backbone {name}" for name in names),
+        f"--base '{base}'",
+        *(f"--treat '{arm}'" for arm in treated),
+        f"--seeds {','.join(map(str, seeds))}{',' if len(seeds) == 1 else ''}",
+        f"--tasks {','.join(tasks)}",
     )
+    return f"talan-eval compare {' '.join(options)}"

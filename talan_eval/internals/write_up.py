@@ -22,8 +22,10 @@ HOW_TO_READ = (
         "seeds; in brackets its guarded t interval over seeds, examples fixed."
     ),
     (
-        "A control stands beside each quantity. If the quantity lies within the control's range, what was measured is "
-        "what anything of that size would have done, and says nothing of the block."
+        "A control stands beside each quantity: what anything of that size would have done. Ranges of controls go over "
+        "seeds and draws together, and are as wide as seeds differ, so a block within one may still differ from the "
+        "random direction of its own seed. What decides is their difference seed by seed with its interval: the "
+        'quantities that end in "over_random".'
     ),
     (
         "Controls that are drawn are shown by their whole range over seeds and draws; a random direction has at each "

@@ -40,10 +40,13 @@ def option_sentence(result: Result) -> str:
     said = (
         "G1 counts trainings that lost on no benchmark and gained on one; some do by luck, as often as the last rows "
         "say. Rates have no intervals, because trainings share seeds and items. A row averages all arms with that "
-        f'value, whatever else differs between them; "{DEFAULT}" is what the backbone\'s operating point has.'
+        "value, whatever else differs between them."
     )
+    if any(share.value == DEFAULT for grid in result.axes for share in grid.shares):
+        said += f' "{DEFAULT}" stands where an arm leaves it to the backbone, and may be one of the other values.'
     if not result.measure.higher_is_better:
         said += " Less is better here: a gain is a fall, below zero."
-    if not any(share.delta is not None for grid in result.axes for share in grid.controls):
+    trained = any(arm.kind == "trained" for arm in result.arms)
+    if trained and not any(share.delta is not None for grid in result.axes for share in grid.controls):
         said += " No noise control was compared: --treat noise+PARTNER."
     return said

@@ -118,7 +118,7 @@ def _turned(pair: tuple[str, str]) -> UserError:
     base, treatment = pair
     return UserError(
         f"--contrast {treatment}{_SEPARATOR}{base} turns {base} against {treatment} round, which is compared already.",
-        f"Leave it out, or name {base} with --base and {treatment} with --treat.",
+        f"Leave it out, or make {base} the base arm and {treatment} an arm under test.",
     )
 
 

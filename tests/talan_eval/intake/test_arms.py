@@ -75,7 +75,7 @@ def test_a_contrast_that_is_there_is_not_there_twice_and_the_primary_one_stays_f
 def test_a_contrast_is_not_turned_round_in_silence(more, every_pair):
     with pytest.raises(UserError, match="round, which is compared already") as caught:
         arms("talan+lora", "noise+lora", "dora", more=more, every_pair=every_pair)
-    assert "--base" in caught.value.fix
+    assert "the base arm" in caught.value.fix
 
 
 def test_among_all_pairs_a_named_contrast_says_which_arm_is_the_base():

@@ -89,6 +89,9 @@ def test_the_arm_that_needs_the_most_memory_decides_what_fits(assignment):
     assert hours(assignment, runs[:2], lengths, {"gsm8k_micro": 200}).arm == "lora"
     block = hours(assignment, (runs[1], runs[3]), lengths, {"gsm8k_micro": 200})
     assert block.arm == "talan+lora"
+    larger = Run("c", "talan[slots=64]+lora", "micro", 0, runs[3].evaluations)
+    found = hours(assignment, (runs[1], runs[3], larger), lengths, {"gsm8k_micro": 200})
+    assert found.arm == "talan[slots=64]+lora"
 
 
 def test_what_does_not_fit_is_answered_in_smaller_batches_and_takes_longer(assignment, monkeypatch):

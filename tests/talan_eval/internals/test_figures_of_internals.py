@@ -112,3 +112,17 @@ def test_distances_are_drawn_where_there_are_configurations(found):
     points = drawn["configurations"].axes[0].lines[0]
     assert list(points.get_ydata()) == [-1, -2, -3, -4]
     assert "rank correlation -1.00" in drawn["configurations"].axes[0].get_title(loc="left")
+
+
+def test_arms_that_do_not_fit_into_one_figure_get_another(found):
+    first = next(arm for arm in found.arms if arm.layer is not None)
+    arms = [first.model_copy(update={"arm": f"talan[slots={n}]+lora", "weights": None}) for n in range(1, 8)]
+    other = first.model_copy(update={"backbone": "other", "weights": None})
+    many = found.model_copy(update={"arms": (*arms, other)})
+    drawn = {one.name: one.figure for one in draw(many)}
+    effects = [drawn[name] for name in ("block-effect", "block-effect-2", "block-effect-3")]
+    assert sum(len(figure.axes) for figure in effects) >= 3
+    titles = " ".join(axes.get_title(loc="left") + axes.get_title() for figure in effects for axes in figure.axes)
+    for arm in (*arms, other):
+        assert arm.arm in titles
+    assert "block-effect-4" not in drawn

@@ -373,10 +373,14 @@ def test_a_killed_measurement_goes_on_where_it_was(request_, tmp_path, found, mo
 
 
 def test_the_command_writes_every_face_and_says_what_it_found(comparison, again):
+    (again / "ensembles.svg").write_text("of another measurement")
+    (again / "mine.svg").write_text("of somebody else")
     words = ["internals", str(comparison), "--examples", "3", "--out", str(again)]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     assert Internals.from_json((again / "internals.json").read_text()).measurement.examples == 3
+    assert not (again / "ensembles.svg").exists()
+    assert (again / "mine.svg").exists()
     assert (again / "internals.md").is_file()
     assert "share of the stream is multiplied by" in done.stdout
     assert "Written to" in done.stdout
@@ -388,6 +392,12 @@ def test_an_archived_comparison_says_so_and_what_to_run(tmp_path, comparison):
         measure_comparison(InternalsRequest(results=archived), tmp_path)
     assert "talan-eval compare" in caught.value.fix
     assert f"talan-eval internals {archived}-again" in caught.value.fix
+    of_internals = ROOT / "results" / "internals_smollm2"  # a manifest and no result
+    with pytest.raises(UserError, match="is archived") as caught:
+        measure_comparison(InternalsRequest(results=of_internals), tmp_path)
+    assert (
+        "--backbone smollm2-135m --base 'lora' --treat 'talan+lora' --seeds 0,1,2,3,4 --tasks gsm8k" in caught.value.fix
+    )
     emptied = Path(shutil.copytree(comparison, tmp_path / "emptied"))
     shutil.rmtree(emptied / "checkpoints")
     with pytest.raises(UserError, match="is archived"):

@@ -63,6 +63,22 @@ def test_the_interval_of_a_single_arm_is_its_plain_t(many):
     assert tuple(share_of(axes, "slots", "1").ci) == pytest.approx(tuple(plain.ci))
 
 
+def test_advice_is_of_what_can_be_typed(many):
+    """Scores of elsewhere have no --treat, and a value that no arm leaves open needs no words."""
+    arms = {"lora": 0.0, "talan[slots=1]+lora": 0.0, "talan[slots=2]+lora": 0.0}
+    result = many(arms=arms, seeds=3)
+    assert "default" not in option_sentence(result)
+    logged = tuple(arm.model_copy(update={"kind": "logged"}) for arm in result.arms)
+    assert "--treat" in option_sentence(result.model_copy(update={"arms": trained_of(result)}))
+    assert "--treat" not in option_sentence(result.model_copy(update={"arms": logged}))
+    open_too = many(arms=arms | {"talan+lora": 0.0}, seeds=3)
+    assert '"default" stands where' in option_sentence(open_too)
+
+
+def trained_of(result):
+    return tuple(arm.model_copy(update={"kind": "trained"}) for arm in result.arms)
+
+
 def test_values_stand_in_order_of_size_and_the_default_last(many):
     arms = {"lora": 0.0} | {f"talan[slots={slots}]+lora": 0.0 for slots in (10, 2, 1)} | {"talan+lora": 0.0}
     (axes,) = many(arms=arms, seeds=3).axes
@@ -98,7 +114,7 @@ def test_adapters_are_an_option_of_their_own_and_each_arm_is_held_against_its_ow
         "lora against itself, another seed",
         "dora against itself, another seed",
     ]
-    assert "No noise control" in option_sentence(result)
+    assert "No noise control" in option_sentence(result.model_copy(update={"arms": trained_of(result)}))
 
 
 def test_a_seed_that_an_arm_lacks_is_left_out_of_means_and_counts(matrices):
