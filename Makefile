@@ -34,7 +34,7 @@ coverage: $(STAMP)
 
 # Twenty seeds of nine arms: hours. Evaluations that are here already, in archives beside it, are taken over.
 study-a: $(STAMP)
-	for part in results/study_a_part_*.tar; do if [ -f $$part ]; then tar -xf $$part -C results; fi; done
+	for part in results/study_a_part_*.tar.xz; do if [ -f $$part ]; then tar -xf $$part -C results; fi; done
 	$(BIN)/talan-eval compare examples/studies/bundled.toml --out results/study_a
 
 # sdist and wheel as a release has them. The version comes from the last tag.

@@ -31,7 +31,7 @@ from talan_eval.generation.backend import BlockShape, Checkpoint, Prompt
 from talan_eval.generation.evaluate import evaluate
 from talan_eval.generation.prompts import frame_of, open_tokenizer
 from talan_eval.intake.training_data import load_training_data
-from talan_eval.records.samples import withheld, write_samples
+from talan_eval.records.samples import NOT_KEPT, withheld, write_samples
 from talan_eval.store.canonical import readable_json
 from talan_eval.store.store import Store
 
@@ -324,7 +324,7 @@ class RunWorker:
             cell.cell_id,
             {
                 "kind": "evaluation",
-                **({} if kept else {"answers": "not kept"}),
+                **({} if kept else {"answers": NOT_KEPT}),
                 "arm": run.arm,
                 "backbone": run.backbone,
                 "seed": run.seed,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from talan_core.errors import UserError
 from talan_eval.grid import EVALUATION
+from talan_eval.records.samples import NOT_KEPT
 from talan_eval.store.records import CorruptedError
 from talan_eval.store.store import MANIFEST_NAME, Store
 
@@ -37,7 +39,8 @@ def offers(directory: Path, *, answers: bool = True) -> Offers:
 
     Args:
         directory: This one.
-        answers: Whether evaluations are wanted, which may hold what models wrote; else trainings alone are offered.
+        answers: Whether what models wrote may be taken over; else evaluations are opened, and those alone are offered
+            that were sealed without it.
     """
     found = Offers({}, {})
     root = directory.absolute().parent
@@ -46,8 +49,9 @@ def offers(directory: Path, *, answers: bool = True) -> Offers:
         if sibling.name == directory.absolute().name or not (sibling / MANIFEST_NAME).is_file():
             continue
         for name in _names(sibling / "cells"):
-            if name.endswith(".json") and (answers or not name.startswith(EVALUATION)):
-                found.cells.setdefault(name.removesuffix(".json"), []).append(sibling)
+            cell = name.removesuffix(".json")
+            if cell != name and (answers or not cell.startswith(EVALUATION) or _withholds_answers(sibling, cell)):
+                found.cells.setdefault(cell, []).append(sibling)
         for name in _names(sibling / "checkpoints"):
             found.checkpoints.setdefault(name, []).append(sibling)
     return found
@@ -88,6 +92,13 @@ def _first_sound(take: Callable[[str, Path], object], cell_id: str, where: dict[
             continue
         return True
     return False
+
+
+def _withholds_answers(sibling: Path, cell: str) -> bool:
+    try:
+        return Store.load(sibling).record(cell).data.get("answers") == NOT_KEPT
+    except (CorruptedError, UserError):
+        return False
 
 
 def _names(folder: Path) -> list[str]:

@@ -64,6 +64,10 @@ class Sample:
         return tuple((name, value) for name in LABELS if (value := getattr(self, name)) is not None)
 
 
+NOT_KEPT: Final = "not kept"
+"""What the record of an evaluation says of its answers where they were withheld."""
+
+
 def withheld(sample: Sample) -> Sample:
     """Return a sample without what the model wrote. Reasons name values of it, so that the verdict stands for them."""
     return replace(sample, answer=None, extracted=None, reason=sample.verdict)
