@@ -60,8 +60,8 @@ def _of_arm(arm: ArmFindings, found: Internals) -> Iterator[str]:
     yield from _of_depth(arm, name, found)
     yield (
         f"{name}: the block changes next-token distributions by {with_interval(values['block_kl'])} nats, a random "
-        f"direction of the same norm by {with_interval(values['random_kl'])}, the adapter by "
-        f"{with_interval(values['adapter_kl'])}."
+        f"direction of the same norm by {with_interval(values['random_kl'])}; seed by seed the block exceeds it by "
+        f"{with_interval(values['kl_over_random'])}. The adapter changes them by {with_interval(values['adapter_kl'])}."
     )
     yield from _of_shape(arm, name)
     yield from _of_weights(arm, name, found)

@@ -44,7 +44,8 @@ def inside_sentence(result: Result) -> str:
     meaning = (
         f"In brackets: {level} t intervals over seeds. Losses are those at the end, nats per token, the held-out one "
         "on a small fixed sample. KL: mean divergence of next-token distributions on one prompt per benchmark, nats, "
-        "of the adapter from the bare backbone and of the block from the adapter alone."
+        "of the adapter from the bare backbone and of the block from the adapter alone; a random direction as large as "
+        "a block's write changes them as well, and talan-eval internals sets the two side by side."
     )
     return " ".join((*blocks_beside_adapters(result), meaning))
 
@@ -65,7 +66,7 @@ def _beside(one: Inside) -> str:
     times = f"{ratio:.3g} times less" if ratio >= 1 else f"{1 / ratio:.3g} times more"
     return (
         f"The block of {one.arm} changes next-token distributions {times} than its adapter "
-        f"(KL {block:.2g} against {adapter:.2g} nats, {fmt.count(len(one.seeds), 'seed')})."
+        f"(KL {_mean(one.block_kl)} against {_mean(one.adapter_kl)} nats, {fmt.count(len(one.seeds), 'seed')})."
     )
 
 
