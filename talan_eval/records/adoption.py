@@ -48,9 +48,10 @@ def offers(directory: Path, *, answers: bool = True) -> Offers:
     for sibling in siblings:
         if sibling.name == directory.absolute().name or not (sibling / MANIFEST_NAME).is_file():
             continue
+        opened = None if answers else _opened(sibling)
         for name in _names(sibling / "cells"):
             cell = name.removesuffix(".json")
-            if cell != name and (answers or not cell.startswith(EVALUATION) or _withholds_answers(sibling, cell)):
+            if cell != name and (answers or not cell.startswith(EVALUATION) or _withholds_answers(opened, cell)):
                 found.cells.setdefault(cell, []).append(sibling)
         for name in _names(sibling / "checkpoints"):
             found.checkpoints.setdefault(name, []).append(sibling)
@@ -94,10 +95,17 @@ def _first_sound(take: Callable[[str, Path], object], cell_id: str, where: dict[
     return False
 
 
-def _withholds_answers(sibling: Path, cell: str) -> bool:
+def _opened(sibling: Path) -> Store | None:
     try:
-        return Store.load(sibling).record(cell).data.get("answers") == NOT_KEPT
+        return Store.load(sibling)
     except (CorruptedError, UserError):
+        return None
+
+
+def _withholds_answers(store: Store | None, cell: str) -> bool:
+    try:
+        return store is not None and store.record(cell).data.get("answers") == NOT_KEPT
+    except CorruptedError:
         return False
 
 
