@@ -30,9 +30,6 @@ _BEGIN: Final = "<!-- {}: begin (python benchmarks/internals_page.py writes this
 _END: Final = "<!-- {}: end -->\n"
 Row = tuple[str, str, str, str]
 
-LEVEL: Final = 0.95
-"""Of the intervals that are computed here, as of those in the committed results."""
-
 WITHIN: Final = 0.2
 """How far from an earlier figure one of seed 0 may be to count as reproduced."""
 
@@ -156,7 +153,7 @@ def _rows(arm: ArmFindings, found: Internals) -> Iterator[Row]:
         yield said, own, beside, "noise arm" if beside else ""
     chance = f"{number(arm.random_cosine.lower)} to {number(arm.random_cosine.upper)}"
     yield "their directions have near-zero cosine: at L", with_interval(values["end_cosine"]), chance, "random vectors"
-    yield from _of_depth(arm, task)
+    yield from _of_depth(arm, task, found.measurement.alpha)
     base = next((one for one in found.arms if (one.arm, one.backbone) == (arm.base, arm.backbone)), None)
     if "run_divergence" in task.curves and base is not None:
         reseeded = base.tasks[0].curves["reseeding_divergence"].points[-1]
@@ -173,7 +170,7 @@ def _rows(arm: ArmFindings, found: Internals) -> Iterator[Row]:
     yield from _of_weights(arm)
 
 
-def _of_depth(arm: ArmFindings, task: TaskFindings) -> Iterator[Row]:
+def _of_depth(arm: ArmFindings, task: TaskFindings, alpha: float) -> Iterator[Row]:
     below = [point.mean for point in task.curves["block_divergence"].points[: arm.layer]]
     if below:
         own = "exactly 0 at each layer below" if not any(below) else "not 0 below"
@@ -196,7 +193,7 @@ def _of_depth(arm: ArmFindings, task: TaskFindings) -> Iterator[Row]:
     difference = task.values["amplification_over_random"]
     yield "(block minus random direction, float32)", with_interval(difference), "0", "no difference"
     for name, said in (("amplification_bf16", "bfloat16"), ("rounding", "what bfloat16 adds")):
-        own = by_seed(task.values[name], task.values[f"random_{name}"], 1 - LEVEL)
+        own = by_seed(task.values[name], task.values[f"random_{name}"], alpha)
         yield f"(block minus random direction, {said})", own, "0", "no difference"
 
 

@@ -69,9 +69,7 @@ def declare(
     single = pairs_of_checkpoints and (not every_pair or len(fixed) == len(arms))
     pairs = [(one, other) for place, one in enumerate(arms) for other in arms[place + 1 :]]
     pairs = pairs if every_pair else pairs[: len(arms) - 1]
-    asked: dict[frozenset[str], tuple[str, str]] = {}
-    for pair in pairs:
-        asked.setdefault(frozenset(pair), pair)
+    asked = {frozenset(pair): pair for pair in pairs}
     settled = {frozenset(pair) for pair in pairs[: 1 if every_pair else None]}
     for pair in more:
         key = frozenset(pair)

@@ -13,7 +13,7 @@ from talan_core.errors import UserError
 from talan_eval.result.axes import DEFAULT, RESEEDED, Configuration, GridAxes, OptionShare
 from talan_eval.result.labels import backbones
 from talan_eval.stats.guarded_t import paired_t
-from talan_eval.stats.selection import GridRate, grid_rate, reseeded_rate
+from talan_eval.stats.selection import grid_rate, reseeded_rate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -148,10 +148,10 @@ def _of_noise(contrast: Contrast, backbone: str, alpha: float) -> OptionShare:
 
 
 def _of_bases(contrasts: Sequence[Contrast], backbone: str) -> tuple[OptionShare, ...]:
-    firsts = {contrast.base: contrast for contrast in reversed(contrasts)}
-    rates: dict[str, GridRate] = {
-        name: reseeded_rate(_matrix(firsts[name], backbone, of_base=True)) for name in reversed(firsts)
-    }
+    firsts: dict[str, Contrast] = {}
+    for contrast in contrasts:
+        firsts.setdefault(contrast.base, contrast)
+    rates = {name: reseeded_rate(_matrix(one, backbone, of_base=True)) for name, one in firsts.items()}
     return tuple(
         OptionShare(
             option="", value=f"{name} {RESEEDED}", arms=None, delta=None, ci=None, hits=rate.hits, trainings=rate.pairs
