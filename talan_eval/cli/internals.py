@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import time
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from talan_core.errors import UserError
 from talan_core.extras import need_train
@@ -33,12 +32,6 @@ EXAMPLES = examples(
     "talan-eval internals results/NAME",
     "talan-eval internals results/NAME --task gsm8k_micro --examples 200",
     "talan-eval internals results/NAME --positions prompt --out inside/",
-)
-
-
-_FIGURE: Final = re.compile(
-    r"(divergence|divergence-by-benchmark|block-effect|growth|cosine|sizes|weights|ensembles|configurations)"
-    r"(-\d+)?\.(svg|png)"
 )
 
 
@@ -81,12 +74,13 @@ def _summarise(console: Console, found: Internals, out: Path, names: list[str]) 
 
 
 def _write(files: dict[str, bytes], out: Path) -> None:
-    from talan_eval.store.atomic import atomic_write_bytes  # noqa: PLC0415 - see perform
+    from talan_eval.internals.faces import FIGURE_FILE  # noqa: PLC0415 - see perform
+    from talan_eval.store.atomic import atomic_write_bytes  # noqa: PLC0415 - as above
 
     for name, content in files.items():
         atomic_write_bytes(out / name, content)
     for path in out.iterdir():  # figures of what was measured here before, which this write-up does not have
-        if _FIGURE.fullmatch(path.name) and path.name not in files:
+        if FIGURE_FILE.fullmatch(path.name) and path.name not in files:
             path.unlink()
 
 

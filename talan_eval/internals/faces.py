@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from talan_core.arms import parse_arm
 from talan_eval.internals import write_up
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from talan_eval.internals.findings import ArmFindings, Internals
+
+FIGURE_FILE: Final = re.compile(
+    r"(divergence|divergence-by-benchmark|block-effect|growth|cosine|sizes|weights|ensembles|configurations)"
+    r"(-\d+)?\.(svg|png)"
+)
+"""Names of the files that figures are written to, those of an earlier measurement included."""
 
 
 def render(found: Internals) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from talan_eval.internals.configurations import relate
-from talan_eval.internals.faces import draw
+from talan_eval.internals.faces import FIGURE_FILE, draw
 from talan_eval.internals.findings import Band, DepthCurve, Internals, SeedMean
 from talan_eval.internals.sentences import sentences
 from talan_eval.internals.write_up import render
@@ -112,6 +112,14 @@ def test_distances_are_drawn_where_there_are_configurations(found):
     points = drawn["configurations"].axes[0].lines[0]
     assert list(points.get_ydata()) == [-1, -2, -3, -4]
     assert "rank correlation -1.00" in drawn["configurations"].axes[0].get_title(loc="left")
+
+
+def test_each_figure_is_known_by_the_name_of_its_files(figures):
+    """Else one of an earlier measurement would stay beside a new write-up."""
+    for name in (*figures, "configurations", "ensembles"):
+        assert FIGURE_FILE.fullmatch(f"{name}.svg")
+    assert FIGURE_FILE.fullmatch("weights-12.png")
+    assert not FIGURE_FILE.fullmatch("forest.svg")
 
 
 def test_arms_that_do_not_fit_into_one_figure_get_another(found):
