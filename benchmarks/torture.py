@@ -12,10 +12,13 @@ restart comes at once, while orphans may still be ending, which is harder than w
 tested is the installed one, or the one that PYTHONPATH names.
 
     python benchmarks/torture.py --kills 100
+    python benchmarks/torture.py --kills 100 --sibling         # half of each grid is adopted from a directory beside it
     python benchmarks/torture.py --kills 10 --executor ray     # each start begins a Ray cluster of its own, here
+    python benchmarks/torture.py --kills 10 --backend vllm     # in an environment that has vLLM
 
 Over Ray a kill strikes the process that was started, its group or a worker of Ray's; what Ray leaves behind of a killed
-driver has to end by itself, and may still be writing while the next start reads.
+driver has to end by itself, and may still be writing while the next start reads. A sibling must be sound and have the
+same files after each grid; the result must also be that of a grid that had none.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ import contextlib
 import dataclasses
 import difflib
 import gc
+import hashlib
 import itertools
 import json
 import os
@@ -55,27 +59,35 @@ class LostError(AssertionError):
     """Something was lost, doubled or changed."""
 
 
-@dataclasses.dataclass(slots=True)
-class Tally:
-    """What the kills met.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Grid:
+    """What is started again and again.
 
     Attributes:
-        seeds: Seeds of the grid.
+        seeds: Training seeds.
         executor: What performs the runs.
+        backend: What answers.
     """
 
     seeds: int
     executor: str = "local"
-    kills: int = 0
-    grids: int = 0
-    starts: int = 0
-    targets: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    moments: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    backend: str = "transformers"
 
     @property
     def evaluations(self) -> int:
         """Evaluations of the grid: two arms."""
         return 2 * self.seeds * len(TASKS)
+
+
+@dataclasses.dataclass(slots=True)
+class Tally:
+    """What the kills met."""
+
+    kills: int = 0
+    grids: int = 0
+    starts: int = 0
+    targets: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    moments: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
 
 
 def load_libraries() -> None:
@@ -96,7 +108,7 @@ def load_libraries() -> None:
     gc.freeze()  # or every collection in every forked process goes through all libraries
 
 
-def start(out: Path, seeds: int, executor: str) -> int:
+def start(out: Path, grid: Grid) -> int:
     """Start the comparison in a process group of its own and return its process id."""
     process = os.fork()
     if process:
@@ -107,7 +119,7 @@ def start(out: Path, seeds: int, executor: str) -> int:
     os.dup2(log, 2)
     code = 1
     try:
-        _compare(out, seeds, executor)
+        _compare(out, grid)
         code = 0
     except Exception:  # noqa: BLE001 - the end of a process; its log says what happened
         import traceback  # noqa: PLC0415 - only here
@@ -118,21 +130,21 @@ def start(out: Path, seeds: int, executor: str) -> int:
         os._exit(code)
 
 
-def _compare(out: Path, seeds: int, executor: str) -> None:
-    from talan_eval.cli import grid  # noqa: PLC0415 - loaded before
+def _compare(out: Path, grid: Grid) -> None:
+    from talan_eval.cli.grid import perform_grid  # noqa: PLC0415 - loaded before
     from talan_eval.execution import executors  # noqa: PLC0415 - as above
     from talan_eval.execution.local_executor import LocalExecutor  # noqa: PLC0415 - as above
     from talan_eval.requests.compare import CompareRequest  # noqa: PLC0415 - as above
 
-    if executor == "local":
+    if grid.executor == "local":
         # see the module: how processes start is nothing that a user chooses
         vars(executors)["EXECUTORS"] = {"local": lambda _, prepared: LocalExecutor(prepared.workers, method="fork")}
     request = CompareRequest(
-        executor=executor,
-        seeds=str(seeds), tasks=",".join(TASKS), limit=ITEMS, eval_batch=BATCH, steps=STEPS, batch_size=2, workers=2,
-        retries=9, save_minutes=AT_EACH_STEP, out=out,
+        executor=grid.executor, backend=grid.backend,
+        seeds=str(grid.seeds), tasks=",".join(TASKS), limit=ITEMS, eval_batch=BATCH, steps=STEPS, batch_size=2,
+        workers=2, retries=9, save_minutes=AT_EACH_STEP, out=out,
     )  # fmt: skip
-    grid.perform_grid(request, None)
+    perform_grid(request, None)
 
 
 def wait(process: int) -> int:
@@ -140,21 +152,29 @@ def wait(process: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
-def strike(process: int, out: Path, delay: float, late: bool, dice: random.Random, tally: Tally) -> bool:  # noqa: FBT001 - a benchmark's own helper
+@dataclasses.dataclass(frozen=True, slots=True)
+class Moment:
+    """When to kill: so many seconds after the start, or after the last evaluation."""
+
+    delay: float
+    late: bool
+
+
+def strike(process: int, out: Path, grid: Grid, when: Moment, dice: random.Random, tally: Tally) -> bool:
     """Wait, then kill; return whether the process was still there to be killed."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while late and finished(out) < tally.evaluations:
+    while when.late and finished(out) < grid.evaluations:
         if ended(process) or time.monotonic() > deadline:
             return False
         time.sleep(0.002)
     began = time.monotonic()
-    while time.monotonic() < began + delay:
+    while time.monotonic() < began + when.delay:
         if ended(process):
             return False
         time.sleep(0.002)
-    workers = forked(process) if tally.executor == "local" else of_ray(process)
+    workers = forked(process) if grid.executor == "local" else of_ray(process)
     target = dice.choice(("the process", "the group", "one worker")) if workers else "the process"
-    tally.moments[moment(out, tally.evaluations)] += 1
+    tally.moments[moment(out, grid.evaluations)] += 1
     tally.targets[target] += 1
     tally.kills += 1
     if target == "one worker":
@@ -250,41 +270,79 @@ def check(out: Path, reference: tuple[str, dict[str, Any]], evaluations: int) ->
         raise LostError(f"{out}: {wrong}")
 
 
-def torture(root: Path, kills: int, seeds: int, seed: int, executor: str) -> Iterator[Tally]:
+def files_of(directory: Path) -> dict[str, bytes]:
+    """Return the hashes of all files of a directory by name."""
+    found = (path for path in sorted(directory.rglob("*")) if path.is_file())
+    return {str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).digest() for path in found}
+
+
+def whole(out: Path, grid: Grid) -> tuple[str, dict[str, Any]]:
+    """Run a grid without interrupting it and return its content.
+
+    Raises:
+        LostError: It failed.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if wait(start(out, grid)) != 0:
+        raise LostError((out.parent / "log").read_text())
+    return content(out)
+
+
+def torture(root: Path, kills: int, grid: Grid, seed: int, *, sibling: bool) -> Iterator[Tally]:
     """Kill and restart until so many kills have struck; yield the tally after each grid.
 
     Raises:
-        LostError: A grid did not end as the uninterrupted one.
+        LostError: A grid did not end as the uninterrupted one, or its sibling was changed.
     """
     dice = random.Random(seed)  # noqa: S311 - times of kills
-    tally = Tally(seeds, executor)
+    tally = Tally()
     began = time.monotonic()
-    (root / "whole").mkdir()
-    if wait(start(root / "whole" / "run", seeds, executor)) != 0:
-        raise LostError((root / "whole" / "log").read_text())
+    reference = whole(root / "whole" / "run", grid)
     longest = time.monotonic() - began
-    reference = content(root / "whole" / "run")
+    beside = root / "half" / "sibling"
+    if sibling:
+        whole(beside, dataclasses.replace(grid, seeds=max(1, grid.seeds // 2)))
+        longest /= 2
+    before = files_of(beside)
     while tally.kills < kills:
         out = root / f"grid-{tally.grids}" / "run"
         out.parent.mkdir()
-        struck = 0
-        while True:
-            tally.starts += 1
-            process = start(out, seeds, executor)
-            late = dice.random() < _LATE
-            # squared, because the reference was the first and slowest: a delay beyond the end kills nothing
-            delay = dice.random() ** 2 * (0.5 if late else longest * max(0.1, 1 - finished(out) / tally.evaluations))
-            if tally.kills < kills and struck < _MOST_KILLS:
-                struck += strike(process, out, delay, late, dice, tally)
-            code = wait(process)
-            if code == 0:
-                break
-            if code != -signal.SIGKILL:
-                raise LostError(f"{out}: exit code {code}\n{(out.parent / 'log').read_text()}")
-        check(out, reference, tally.evaluations)
+        if sibling:
+            shutil.copytree(beside, out.parent / "sibling", copy_function=os.link)
+        _until_it_ends(out, grid, kills, (dice, longest), tally)
+        check(out, reference, grid.evaluations)
+        if sibling and files_of(out.parent / "sibling") != before:
+            raise LostError(f"{out.parent / 'sibling'} was changed")
         shutil.rmtree(out.parent)
         tally.grids += 1
         yield tally
+
+
+def _until_it_ends(out: Path, grid: Grid, kills: int, chance: tuple[random.Random, float], tally: Tally) -> None:
+    """Start a grid, kill it and start it again until it ends by itself.
+
+    Args:
+        out: Its directory.
+        grid: What is started.
+        kills: Kills of all grids together.
+        chance: The dice, and how long an uninterrupted grid takes, seconds.
+        tally: Kills are counted there.
+    """
+    dice, longest = chance
+    struck = 0
+    while True:
+        tally.starts += 1
+        process = start(out, grid)
+        late = dice.random() < _LATE
+        # squared, because the reference was the first and slowest: a delay beyond the end kills nothing
+        delay = dice.random() ** 2 * (0.5 if late else longest * max(0.1, 1 - finished(out) / grid.evaluations))
+        if tally.kills < kills and struck < _MOST_KILLS:
+            struck += strike(process, out, grid, Moment(delay, late), dice, tally)
+        code = wait(process)
+        if code == 0:
+            return
+        if code != -signal.SIGKILL:
+            raise LostError(f"{out}: exit code {code}\n{(out.parent / 'log').read_text()}")
 
 
 def finished(out: Path) -> int:
@@ -299,11 +357,14 @@ def main() -> None:
     parser.add_argument("--grid-seeds", type=int, default=2, help="training seeds of the grid")
     parser.add_argument("--seed", type=int, default=0, help="seed of the times of the kills")
     parser.add_argument("--executor", choices=("local", "ray"), default="local", help="what performs the runs")
+    parser.add_argument("--backend", choices=("transformers", "vllm"), default="transformers", help="what answers")
+    parser.add_argument("--sibling", action="store_true", help="put a finished comparison of fewer seeds beside each")
     asked = parser.parse_args()
+    grid = Grid(asked.grid_seeds, asked.executor, asked.backend)
     load_libraries()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as directory:
-        for tally in torture(Path(directory), asked.kills, asked.grid_seeds, asked.seed, asked.executor):
+        for tally in torture(Path(directory), asked.kills, grid, asked.seed, sibling=asked.sibling):
             seconds = time.monotonic() - began
             print(
                 f"{tally.kills} kills, {tally.starts} starts, {tally.grids} grids equal to the uninterrupted one, "
