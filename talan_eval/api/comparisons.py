@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
@@ -55,10 +56,12 @@ def compare(*, quiet: bool = False, **options: Any) -> ShownResult:  # noqa: ANN
     with libraries_quiet():
         from talan_eval.intake.prepare import prepare  # noqa: PLC0415 - torch and lm-eval are loaded here
         from talan_eval.pipeline.comparing import compare as compute  # noqa: PLC0415 - as above
+        from talan_eval.pipeline.smaller_batches import in_batches_that_fit  # noqa: PLC0415 - as above
 
         check_executor(request)
-        console = Console(file=sys.stderr, quiet=quiet)
-        compared = compute(request, prepare(request), ConsoleAudience(console))
+        audience = ConsoleAudience(Console(file=sys.stderr, quiet=quiet))
+        run = partial(compute, audience=audience)
+        compared = in_batches_that_fit(run, request, prepare(request), audience.hear)
     compared.session.check_complete()
     return ShownResult.of(compared.result)
 
@@ -87,10 +90,12 @@ def evaluate(arm: str, *, quiet: bool = False, **options: Any) -> ShownScores:  
     with libraries_quiet():
         from talan_eval.intake.prepare import prepare  # noqa: PLC0415 - torch and lm-eval are loaded here
         from talan_eval.pipeline.comparing import evaluate as compute  # noqa: PLC0415 - as above
+        from talan_eval.pipeline.smaller_batches import in_batches_that_fit  # noqa: PLC0415 - as above
 
         check_executor(request)
-        console = Console(file=sys.stderr, quiet=quiet)
-        evaluated = compute(request, prepare(request), ConsoleAudience(console))
+        audience = ConsoleAudience(Console(file=sys.stderr, quiet=quiet))
+        run = partial(compute, audience=audience)
+        evaluated = in_batches_that_fit(run, request, prepare(request), audience.hear)
     evaluated.session.check_complete()
     return ShownScores.of(evaluated.scores)
 

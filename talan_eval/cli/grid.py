@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from talan_eval.execution.workload import GridProgress, Workload
     from talan_eval.intake.prepare import Prepared
+    from talan_eval.pipeline.comparing import EvaluatedArm, FinishedGrid
     from talan_eval.pipeline.session import Session
     from talan_eval.requests.compare import CompareRequest
     from talan_eval.requests.evaluate import EvaluateRequest
@@ -63,9 +64,15 @@ def perform_grid(request: CompareRequest, file: Path | None) -> None:
         if prepared is None:
             return
         from talan_eval.pipeline.comparing import compare  # noqa: PLC0415 - a dry run does not wait for it
+        from talan_eval.pipeline.smaller_batches import in_batches_that_fit  # noqa: PLC0415 - as above
 
-        with _interruptible(prepared):
-            compared = compare(request, prepared, ConsoleAudience(console), file)
+        audience = ConsoleAudience(console)
+
+        def run(request: CompareRequest, prepared: Prepared, *, may_stop: bool) -> FinishedGrid:
+            with _interruptible(prepared):
+                return compare(request, prepared, audience, file, may_stop=may_stop)
+
+        compared = in_batches_that_fit(run, request, prepared, audience.hear)
         _say_where(console, compared.session)
         show_result(console, compared.result, explain=request.explain)
         compared.session.check_complete()
@@ -81,9 +88,15 @@ def perform_evaluation(request: EvaluateRequest, file: Path | None) -> None:
         if prepared is None:
             return
         from talan_eval.pipeline.comparing import evaluate  # noqa: PLC0415 - a dry run does not wait for it
+        from talan_eval.pipeline.smaller_batches import in_batches_that_fit  # noqa: PLC0415 - as above
 
-        with _interruptible(prepared):
-            evaluated = evaluate(request, prepared, ConsoleAudience(console), file)
+        audience = ConsoleAudience(console)
+
+        def run(request: EvaluateRequest, prepared: Prepared, *, may_stop: bool) -> EvaluatedArm:
+            with _interruptible(prepared):
+                return evaluate(request, prepared, audience, file, may_stop=may_stop)
+
+        evaluated = in_batches_that_fit(run, request, prepared, audience.hear)
         _say_where(console, evaluated.session)
         show_scores(console, evaluated.scores, explain=request.explain)
         evaluated.session.check_complete()

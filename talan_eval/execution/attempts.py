@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from talan_eval.store.store import Store
 
 _OUT_OF_MEMORY: Final = frozenset({"OutOfMemoryError", "MemoryError"})  # torch's by name: the parent does without torch
+_CPU_MEMORY: Final = "DefaultCPUAllocator: can't allocate memory"  # torch's words in a RuntimeError
 _SIGKILL: Final = 9
 _FINAL: Final = frozenset({"diverged", "inactive"})  # they would end alike again
+
+
+class TooManyPromptsError(Exception):
+    """An evaluation has run out of memory, for good; the text names it."""
 
 
 class Performer(Protocol):
@@ -39,13 +44,23 @@ class Attempts:
         runs: What is missing, in the order in which it is to be done.
         retries: How often a run is tried again after its first failure.
         report: Told how each attempt ended.
+        may_stop: Whether an evaluation that has run out of memory for good ends all of them.
     """
 
-    def __init__(self, store: Store, runs: Sequence[Run], retries: int, report: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        runs: Sequence[Run],
+        retries: int,
+        report: Callable[[Event], None],
+        *,
+        may_stop: bool = False,
+    ) -> None:
         self._store = store
         self._waiting = deque(runs)
         self._retries = retries
         self._report = report
+        self._may_stop = may_stop
         self._tried: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -66,6 +81,9 @@ class Attempts:
         Args:
             run: As it was taken.
             failures: Its cells without result; a failed training stands for all its evaluations.
+
+        Raises:
+            TooManyPromptsError: An evaluation was given up for want of memory, and that ends all of them.
         """
         if not failures:
             self._report(Event(run.cell_id, run.arm, run.seed, "finished", 1, 1))
@@ -83,6 +101,9 @@ class Attempts:
         stage: Stage = "again" if again else "failed"
         for failure in (*given_up, *again):
             self._report(Event(run.cell_id, run.arm, run.seed, stage, 0, 1, failure.task, failure.message))
+        starved = next((one for one in given_up if one.kind == "memory" and one.task), None)
+        if self._may_stop and starved is not None:
+            raise TooManyPromptsError(starved.name)
 
 
 def failure_of(run: Run, cell_id: str, task: str, error: Exception) -> Failure:
@@ -104,7 +125,7 @@ def failure_of(run: Run, cell_id: str, task: str, error: Exception) -> Failure:
         kind = "diverged"
     elif isinstance(error, InactiveError):
         kind = "inactive"
-    elif type(error).__name__ in _OUT_OF_MEMORY:
+    elif type(error).__name__ in _OUT_OF_MEMORY or _CPU_MEMORY in str(error):
         kind = "memory"
     said = " ".join(str(error).split())
     message = said if isinstance(error, UserError) else f"{type(error).__name__}: {said}".removesuffix(": ")

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from talan_eval.execution.attempts import Attempts
+from talan_eval.execution.attempts import Attempts, TooManyPromptsError
 from talan_eval.execution.executors import executor_named
 from talan_eval.execution.workload import Workload
 from talan_eval.pipeline.session import open_session
@@ -65,7 +65,14 @@ class EvaluatedArm:
     session: Session
 
 
-def compare(request: GridRequest, prepared: Prepared, audience: Audience, file: Path | None = None) -> FinishedGrid:
+def compare(
+    request: GridRequest,
+    prepared: Prepared,
+    audience: Audience,
+    file: Path | None = None,
+    *,
+    may_stop: bool = False,
+) -> FinishedGrid:
     """Compute what is missing of a comparison, and write its reports.
 
     Args:
@@ -73,37 +80,56 @@ def compare(request: GridRequest, prepared: Prepared, audience: Audience, file: 
         prepared: What was made of them.
         audience: Who watches.
         file: The experiment file that some of them came from; it is stored with the results.
+        may_stop: Whether an evaluation that runs out of memory stops it; see `smaller_batches`.
 
     Raises:
         UserError: The directory holds something else, is in use or cannot be written, or there is no cluster.
+        TooManyPromptsError: It was stopped so, now or when it was last run.
         IncompleteGridError: So much failed that nothing can be compared.
         KeyboardInterrupt: Finished cells are kept: the same call goes on from there.
     """
-    with _computed(request, prepared, audience, file) as session:
+    with _computed(request, prepared, audience, file, may_stop=may_stop) as session:
         if fresh := session.confirmation():  # what to confirm is known when the others are read
-            _compute(fresh, session, request, prepared, audience)
+            _compute(fresh, session, request, prepared, audience, may_stop=may_stop)
         return FinishedGrid(session.write_reports(also=request.json), session)
 
 
-def evaluate(request: GridRequest, prepared: Prepared, audience: Audience, file: Path | None = None) -> EvaluatedArm:
+def evaluate(
+    request: GridRequest,
+    prepared: Prepared,
+    audience: Audience,
+    file: Path | None = None,
+    *,
+    may_stop: bool = False,
+) -> EvaluatedArm:
     """Compute what is missing of the evaluations of one arm, and write its reports; arguments and errors as above."""
-    with _computed(request, prepared, audience, file) as session:
+    with _computed(request, prepared, audience, file, may_stop=may_stop) as session:
         return EvaluatedArm(session.write_scores(also=request.json), session)
 
 
 @contextlib.contextmanager
-def _computed(request: GridRequest, prepared: Prepared, audience: Audience, file: Path | None) -> Iterator[Session]:
+def _computed(
+    request: GridRequest, prepared: Prepared, audience: Audience, file: Path | None, *, may_stop: bool
+) -> Iterator[Session]:
     """Hold an experiment directory inside the block, in which what was missing has been computed."""
     with open_session(prepared) as session:
         _store_request(session, request, file)
         _say_what_is_there(session, audience)
+        if may_stop and (starved := session.starved()) is not None:
+            raise TooManyPromptsError(starved.name)
         if session.missing:
-            _compute(session.missing, session, request, prepared, audience)
+            _compute(session.missing, session, request, prepared, audience, may_stop=may_stop)
         yield session
 
 
 def _compute(
-    missing: tuple[Run, ...], session: Session, request: GridRequest, prepared: Prepared, audience: Audience
+    missing: tuple[Run, ...],
+    session: Session,
+    request: GridRequest,
+    prepared: Prepared,
+    audience: Audience,
+    *,
+    may_stop: bool,
 ) -> None:
     workload = Workload(
         missing,
@@ -113,7 +139,7 @@ def _compute(
         frozenset(session.store.checkpoint_names()),
     )
     with audience.watch(workload) as progress:
-        attempts = Attempts(session.store, missing, prepared.retries, progress)
+        attempts = Attempts(session.store, missing, prepared.retries, progress, may_stop=may_stop)
         executor_named(request, prepared).perform_all(prepared.assignments, attempts, progress)
 
 

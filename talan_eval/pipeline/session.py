@@ -163,6 +163,10 @@ class Session:
         }
         return {name: failure for name, failure in known.items() if name in unfinished}
 
+    def starved(self) -> Failure | None:
+        """Return an evaluation that was given up for want of memory; None without one."""
+        return next((one for one in self.failures().values() if one.kind == "memory" and one.task), None)
+
     def _listed(self, failures: dict[str, Failure]) -> str:
         lines = [f"  {failure.name}: {failure.message}" for failure in failures.values()]
         lost = (
@@ -178,7 +182,7 @@ class Session:
             "it computes these cells only."
         )
         batch = max(one.eval_batch for one in self.experiment.backbones)
-        if batch == 1 or not any(one.kind == "memory" and one.task for one in self.failures().values()):
+        if batch == 1 or self.starved() is None:
             return said
         # in low precision an answer can depend on its batch, so no arm may be answered in another one
         return (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from talan_core.errors import UserError
-from talan_eval.execution.attempts import Attempts
+from talan_eval.execution.attempts import Attempts, TooManyPromptsError, failure_of
 from talan_eval.execution.local_executor import LocalExecutor
 from talan_eval.grid import Evaluation, Run
 from talan_eval.store.records import Manifest
@@ -78,6 +78,23 @@ def test_a_failing_benchmark_leaves_the_other_benchmarks_of_its_run(grid):
     assert finished == ALL - {"a-0"}
     assert set(grid.store.failures()) == {"a-0"}
     assert grid.tried("b-0") == 1
+
+
+def test_an_evaluation_without_memory_ends_all_of_them_where_it_may(grid):
+    attempts = Attempts(grid.store, [run_of(seed) for seed in range(3)], 1, grid.events.append, may_stop=True)
+    executor = LocalExecutor(1, grid.fakes.FakeWorker)
+    plan = grid.fakes.Plan(grid.store.directory, {"a-0": ["memory"] * 2, "train-2": ["memory"] * 2})
+    with pytest.raises(TooManyPromptsError, match="lora seed 0 on a"):
+        executor.perform_all((plan,), attempts, grid.events.append)
+    assert set(grid.store.finished()) == ALL - {"a-0", "train-2", "a-2", "b-2"}  # a training is no evaluation
+    assert grid.tried("a-0") == 2
+    assert grid.store.failures()["a-0"].kind == "memory"
+
+
+def test_torch_on_a_cpu_says_in_words_that_memory_has_run_out():
+    error = RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: 8 bytes")
+    assert failure_of(run_of(0), "a-0", "a", error).kind == "memory"
+    assert failure_of(run_of(0), "a-0", "a", RuntimeError("it broke")).kind == "error"
 
 
 def test_a_diverged_training_is_not_tried_again(grid):

@@ -1,0 +1,63 @@
+"""Fewer prompts at a time for all arms, where those of one did not fit into memory.
+
+In low precision an answer can depend on its batch, so no arm may be answered in another one than those that it is
+compared with: the whole comparison goes on in a directory of its own, which takes over what was trained.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from talan_eval.execution.attempts import TooManyPromptsError
+from talan_eval.generation.registry import BATCHES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from talan_eval.intake.prepare import Prepared
+    from talan_eval.requests.grid import GridRequest
+
+_Request = TypeVar("_Request", bound="GridRequest")
+_Found = TypeVar("_Found")
+_Request_contra = TypeVar("_Request_contra", bound="GridRequest", contravariant=True)
+_Found_co = TypeVar("_Found_co", covariant=True)
+
+
+class Work(Protocol[_Request_contra, _Found_co]):
+    """What computes a request."""
+
+    def __call__(self, request: _Request_contra, prepared: Prepared, *, may_stop: bool) -> _Found_co:
+        """Compute it; where it may stop, `TooManyPromptsError` says that memory did not suffice."""
+
+
+def in_batches_that_fit(
+    work: Work[_Request, _Found], request: _Request, prepared: Prepared, hear: Callable[[str], None]
+) -> _Found:
+    """Compute a request, with half as many prompts at a time as often as an evaluation runs out of memory.
+
+    A batch that was typed is kept, and so is that of a backend that makes its own: there the failures are the outcome.
+
+    Args:
+        work: Computes it.
+        request: The options as typed.
+        prepared: What was made of them.
+        hear: Told that all arms are asked again.
+    """
+    from talan_eval.intake.prepare import prepare  # noqa: PLC0415 - heavy
+
+    typed, may_stop = request, request.eval_batch is None and prepared.assignments[0].backend not in BATCHES
+    while True:
+        batch = max(one.eval_batch for one in prepared.experiment.backbones)
+        try:
+            return work(request, prepared, may_stop=may_stop and batch > 1)
+        except TooManyPromptsError as error:
+            smaller = batch // 2
+            out = None if typed.out is None else typed.out.with_name(f"{typed.out.name}-{smaller}")
+            request = replace(typed, eval_batch=smaller, out=out)
+            prepared = prepare(request)
+            hear(
+                f"{error}: out of memory with {batch} prompts at a time. All arms are asked again with {smaller}, in "
+                f"{prepared.assignments[0].directory}, which takes over what was trained. To try {batch} again: "
+                f"--eval-batch {batch}"
+            )
