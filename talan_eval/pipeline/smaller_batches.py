@@ -24,7 +24,7 @@ _Request_contra = TypeVar("_Request_contra", bound="GridRequest", contravariant=
 _Found_co = TypeVar("_Found_co", covariant=True)
 
 
-class Work(Protocol[_Request_contra, _Found_co]):
+class GridWork(Protocol[_Request_contra, _Found_co]):
     """What computes a request."""
 
     def __call__(self, request: _Request_contra, prepared: Prepared, *, may_stop: bool) -> _Found_co:
@@ -32,7 +32,7 @@ class Work(Protocol[_Request_contra, _Found_co]):
 
 
 def in_batches_that_fit(
-    work: Work[_Request, _Found], request: _Request, prepared: Prepared, hear: Callable[[str], None]
+    work: GridWork[_Request, _Found], request: _Request, prepared: Prepared, hear: Callable[[str], None]
 ) -> _Found:
     """Compute a request, with half as many prompts at a time as often as an evaluation runs out of memory.
 
