@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
     from talan_eval.requests.grid import GridRequest
 
     _Path = str | os.PathLike[str]
+
+
+def _warn(text: str) -> None:
+    """Say what a caller must know even where no progress is shown: the results are in another directory."""
+    warnings.warn(text, UserWarning, stacklevel=5)
+
 
 _OF_LOGS: Final = frozenset({"logs", "filter"})
 
@@ -61,7 +68,7 @@ def compare(*, quiet: bool = False, **options: Any) -> ShownResult:  # noqa: ANN
         check_executor(request)
         audience = ConsoleAudience(Console(file=sys.stderr, quiet=quiet))
         run = partial(compute, audience=audience)
-        compared = in_batches_that_fit(run, request, prepare(request), audience.hear)
+        compared = in_batches_that_fit(run, request, prepare(request), _warn)
     compared.session.check_complete()
     return ShownResult.of(compared.result)
 
@@ -95,7 +102,7 @@ def evaluate(arm: str, *, quiet: bool = False, **options: Any) -> ShownScores:  
         check_executor(request)
         audience = ConsoleAudience(Console(file=sys.stderr, quiet=quiet))
         run = partial(compute, audience=audience)
-        evaluated = in_batches_that_fit(run, request, prepare(request), audience.hear)
+        evaluated = in_batches_that_fit(run, request, prepare(request), _warn)
     evaluated.session.check_complete()
     return ShownScores.of(evaluated.scores)
 

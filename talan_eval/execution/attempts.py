@@ -44,7 +44,11 @@ class Attempts:
         runs: What is missing, in the order in which it is to be done.
         retries: How often a run is tried again after its first failure.
         report: Told how each attempt ended.
-        may_stop: Whether an evaluation that has run out of memory for good ends all of them.
+        may_stop: Whether an evaluation that has run out of memory for good ends the grid: what is being performed is
+            finished, because its training will be taken over, and nothing else is begun.
+
+    Attributes:
+        starved: That evaluation; None without one.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class Attempts:
         self._retries = retries
         self._report = report
         self._may_stop = may_stop
+        self.starved: Failure | None = None
         self._tried: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -73,7 +78,8 @@ class Attempts:
 
     def give_back(self, run: Run) -> None:
         """Put a run back that ended by no doing of its own, such as a lost node; it does not count as an attempt."""
-        self._waiting.appendleft(run)
+        if self.starved is None:
+            self._waiting.appendleft(run)
 
     def ended(self, run: Run, failures: Sequence[Failure]) -> None:
         """Close an attempt: what failed waits again at the end of the queue, or is given up.
@@ -81,9 +87,6 @@ class Attempts:
         Args:
             run: As it was taken.
             failures: Its cells without result; a failed training stands for all its evaluations.
-
-        Raises:
-            TooManyPromptsError: An evaluation was given up for want of memory, and that ends all of them.
         """
         if not failures:
             self._report(Event(run.cell_id, run.arm, run.seed, "finished", 1, 1))
@@ -94,16 +97,17 @@ class Attempts:
         given_up = [replace(failure, attempts=tried) for failure in failures if failure not in again]
         for failure in given_up:
             self._store.fail(failure)
-        if again:
+        if self._may_stop and self.starved is None:
+            self.starved = next((one for one in given_up if one.kind == "memory" and one.task), None)
+        if self.starved is not None:
+            self._waiting.clear()
+        elif again:
             lost = {failure.cell_id for failure in again}
             cells = run.evaluations if run.cell_id in lost else tuple(c for c in run.evaluations if c.cell_id in lost)
             self._waiting.append(replace(run, evaluations=cells))
         stage: Stage = "again" if again else "failed"
         for failure in (*given_up, *again):
             self._report(Event(run.cell_id, run.arm, run.seed, stage, 0, 1, failure.task, failure.message))
-        starved = next((one for one in given_up if one.kind == "memory" and one.task), None)
-        if self._may_stop and starved is not None:
-            raise TooManyPromptsError(starved.name)
 
 
 def failure_of(run: Run, cell_id: str, task: str, error: Exception) -> Failure:

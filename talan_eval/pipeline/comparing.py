@@ -141,6 +141,8 @@ def _compute(
     with audience.watch(workload) as progress:
         attempts = Attempts(session.store, missing, prepared.retries, progress, may_stop=may_stop)
         executor_named(request, prepared).perform_all(prepared.assignments, attempts, progress)
+    if attempts.starved is not None:
+        raise TooManyPromptsError(attempts.starved.name)
 
 
 def _store_request(session: Session, request: GridRequest, file: Path | None) -> None:

@@ -181,7 +181,7 @@ class Session:
             f"Tracebacks are in {self.store.directory / 'failures'}. Mend the cause and give the same command again: "
             "it computes these cells only."
         )
-        batch = max(one.eval_batch for one in self.experiment.backbones)
+        batch = min(one.eval_batch for one in self.experiment.backbones)
         if batch == 1 or self.starved() is None:
             return said
         # in low precision an answer can depend on its batch, so no arm may be answered in another one

@@ -48,16 +48,18 @@ def in_batches_that_fit(
 
     typed, may_stop = request, request.eval_batch is None and prepared.assignments[0].backend not in BATCHES
     while True:
-        batch = max(one.eval_batch for one in prepared.experiment.backbones)
+        batches = [one.eval_batch for one in prepared.experiment.backbones]
+        smallest = min(batches)  # one number is for all backbones, and none of them may get a larger one
         try:
-            return work(request, prepared, may_stop=may_stop and batch > 1)
+            return work(request, prepared, may_stop=may_stop and smallest > 1)
         except TooManyPromptsError as error:
-            smaller = batch // 2
-            out = None if typed.out is None else typed.out.with_name(f"{typed.out.name}-{smaller}")
+            smaller = smallest // 2
+            place = None if typed.out is None else typed.out.resolve()
+            out = None if place is None else place.with_name(f"{place.name}-{smaller}")
             request = replace(typed, eval_batch=smaller, out=out)
             prepared = prepare(request)
             hear(
-                f"{error}: out of memory with {batch} prompts at a time. All arms are asked again with {smaller}, in "
-                f"{prepared.assignments[0].directory}, which takes over what was trained. To try {batch} again: "
-                f"--eval-batch {batch}"
+                f"{error}: out of memory with {' or '.join(map(str, dict.fromkeys(batches)))} prompts at a time. All "
+                f"arms are asked again with {smaller}, in {prepared.assignments[0].directory}, which takes over what "
+                f"was trained. To ask with more again, type --eval-batch"
             )

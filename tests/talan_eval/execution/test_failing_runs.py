@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from talan_core.errors import UserError
-from talan_eval.execution.attempts import Attempts, TooManyPromptsError, failure_of
+from talan_eval.execution.attempts import Attempts, failure_of
 from talan_eval.execution.local_executor import LocalExecutor
 from talan_eval.grid import Evaluation, Run
 from talan_eval.store.records import Manifest
@@ -80,15 +80,24 @@ def test_a_failing_benchmark_leaves_the_other_benchmarks_of_its_run(grid):
     assert grid.tried("b-0") == 1
 
 
-def test_an_evaluation_without_memory_ends_all_of_them_where_it_may(grid):
-    attempts = Attempts(grid.store, [run_of(seed) for seed in range(3)], 1, grid.events.append, may_stop=True)
-    executor = LocalExecutor(1, grid.fakes.FakeWorker)
-    plan = grid.fakes.Plan(grid.store.directory, {"a-0": ["memory"] * 2, "train-2": ["memory"] * 2})
-    with pytest.raises(TooManyPromptsError, match="lora seed 0 on a"):
-        executor.perform_all((plan,), attempts, grid.events.append)
-    assert set(grid.store.finished()) == ALL - {"a-0", "train-2", "a-2", "b-2"}  # a training is no evaluation
-    assert grid.tried("a-0") == 2
-    assert grid.store.failures()["a-0"].kind == "memory"
+@pytest.mark.parametrize("workers", [1, 2])
+def test_after_an_evaluation_without_memory_nothing_is_begun_where_it_may_stop(grid, workers):
+    attempts = Attempts(grid.store, [run_of(seed) for seed in range(5)], 0, grid.events.append, may_stop=True)
+    executor = LocalExecutor(workers, grid.fakes.FakeWorker)
+    plan = grid.fakes.Plan(grid.store.directory, {"train-0": ["memory"], "a-1": ["memory"] * 2})
+    executor.perform_all((plan,), attempts, grid.events.append)
+    assert attempts.starved.name == "lora seed 1 on a"  # a training is no evaluation
+    assert (len(attempts), attempts.next()) == (0, None)
+    finished = set(grid.store.finished())
+    assert {"train-1", "b-1"} <= finished
+    assert "train-4" not in finished
+    assert len({name for name in finished if name.startswith("train")}) <= 1 + workers
+    for name in ("train-2", "train-3"):  # what another worker had begun is finished
+        assert (name in finished) == (name.replace("train", "b") in finished)
+
+
+def test_without_leave_to_stop_all_others_are_performed(grid):
+    assert grid.perform({"a-1": ["memory"] * 2}) == ALL - {"a-1"}
 
 
 def test_torch_on_a_cpu_says_in_words_that_memory_has_run_out():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -69,7 +70,35 @@ def test_the_batch_is_halved_until_it_fits_each_time_in_a_directory_of_its_own(t
     assert len(said) == 2
     assert said[0].startswith("lora seed 0 on gsm8k: out of memory with 64 prompts at a time. All arms are asked again")
     assert str(tmp_path / "run-32") in said[0]
-    assert said[0].endswith("--eval-batch 64")
+    assert said[0].endswith("type --eval-batch")
+
+
+@pytest.mark.usefixtures("preparing")
+def test_no_backbone_gets_a_larger_batch_than_it_had(tmp_path):
+    two = SimpleNamespace(
+        experiment=SimpleNamespace(backbones=[SimpleNamespace(eval_batch=batch) for batch in (64, 30)]),
+        assignments=[SimpleNamespace(backend="transformers", directory=tmp_path)],
+    )
+    asked, said = [], []
+
+    def work(asking, prepared, *, may_stop):
+        asked.append((asking.eval_batch, [one.eval_batch for one in prepared.experiment.backbones], may_stop))
+        if len(asked) == 1:
+            raise TooManyPromptsError("lora seed 0 on gsm8k")
+        return "done"
+
+    assert in_batches_that_fit(work, CompareRequest(out=tmp_path), two, said.append) == "done"
+    assert asked == [(None, [64, 30], True), (15, [15], True)]
+    assert "out of memory with 64 or 30 prompts at a time" in said[0]
+
+
+@pytest.mark.usefixtures("preparing")
+def test_the_directory_beside_one_without_a_name_is_found(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    work = Fitting(32)
+    in_batches_that_fit(work, CompareRequest(out=Path()), prepared_with(64), lambda _: None)
+    assert work.asked[1][2] == tmp_path / "here-32"
 
 
 @pytest.mark.usefixtures("preparing")
