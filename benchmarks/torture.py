@@ -276,6 +276,21 @@ def files_of(directory: Path) -> dict[str, bytes]:
     return {str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).digest() for path in found}
 
 
+def check_sibling(out: Path, sibling: Path, before: dict[str, bytes]) -> None:
+    """Check that a sibling is as it was, and that each of its checkpoints and evaluations was taken over, not repeated.
+
+    Raises:
+        LostError: It was changed, or something of it is not the same file in both.
+    """
+    if files_of(sibling) != before:
+        raise LostError(f"{sibling} was changed")
+    shared = [*sibling.glob("samples/*/*.parquet"), *sibling.glob("checkpoints/*/*.safetensors")]
+    own = [out / path.relative_to(sibling) for path in shared]
+    repeated = [str(mine) for mine, path in zip(own, shared, strict=True) if not mine.samefile(path)]
+    if repeated or not shared:
+        raise LostError(f"not taken over from {sibling}: {repeated[:20]}")
+
+
 def whole(out: Path, grid: Grid) -> tuple[str, dict[str, Any]]:
     """Run a grid without interrupting it and return its content.
 
@@ -311,8 +326,8 @@ def torture(root: Path, kills: int, grid: Grid, seed: int, *, sibling: bool) -> 
             shutil.copytree(beside, out.parent / "sibling", copy_function=os.link)
         _until_it_ends(out, grid, kills, (dice, longest), tally)
         check(out, reference, grid.evaluations)
-        if sibling and files_of(out.parent / "sibling") != before:
-            raise LostError(f"{out.parent / 'sibling'} was changed")
+        if sibling:
+            check_sibling(out, out.parent / "sibling", before)
         shutil.rmtree(out.parent)
         tally.grids += 1
         yield tally
