@@ -142,6 +142,8 @@ def make_directory(path: Path) -> None:
             path.mkdir(parents=True, exist_ok=True)
         except FileExistsError as error:
             raise UserError(f"{path} is a file, not a directory.", "Choose another directory: --out DIR") from error
+        except FileNotFoundError as error:  # all parents are there: a file system that makes none, such as /proc
+            raise UserError(f"{path} cannot be made: {error.strerror}.", "Choose another place: --out DIR") from error
 
 
 def remove_leftovers(directory: Path) -> int:

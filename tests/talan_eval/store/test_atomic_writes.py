@@ -108,3 +108,6 @@ def test_a_file_in_the_way_of_a_directory_is_named(tmp_path):
         make_directory(tmp_path / "out")
     with pytest.raises(UserError, match="Not a directory"):
         make_directory(tmp_path / "out" / "below")
+    if Path("/proc/self").is_dir():
+        with pytest.raises(UserError, match="cannot be made"):
+            make_directory(Path("/proc/talan/out"))
