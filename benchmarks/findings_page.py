@@ -106,16 +106,22 @@ def _sentences(arm: ArmFindings, task: TaskFindings) -> Iterator[str]:
     where = f"{arm.backbone}, {escape(arm.arm)} (l\\* = {arm.layer}), {len(arm.seeds)}"
     values = task.values
     random = "random direction"
-    yield f"{where} | adapter's update over the write, at L | {with_interval(values['ratio_at_end'])} | none"
-    yield f"{where} | the same of effects | {with_interval(values['ratio_of_effects'])} | none"
-    chance = f"{arm.random_cosine.lower:.3f} to {arm.random_cosine.upper:.3f} (two random vectors)"
-    yield f"{where} | near-zero cosine at L | {with_interval(values['end_cosine'])} | {chance}"
+    own = with_interval(values["ratio_at_end"])
+    yield f"{where} | adapter's update over the write, at L | {own} | the same by definition"
+    control = f"{with_interval(values['random_ratio_of_effects'])} ({random})"
+    yield f"{where} | the same of effects | {with_interval(values['ratio_of_effects'])} | {control}"
+    control = f"{with_interval(values['random_end_cosine'])} ({random})"
+    yield f"{where} | near-zero cosine at L | {with_interval(values['end_cosine'])} | {control}"
+    yield f"{where} | the same, block minus random | {with_interval(values['end_cosine_over_random'])} | 0"
     for name, dtype in (("amplification", "float32"), ("amplification_bf16", "bfloat16")):
         control = f"{with_interval(values[f'random_{name}'])} ({random})"
         yield f"{where} | growth from l\\* to L, {dtype} | {with_interval(values[name])} | {control}"
-    yield f"{where} | the same, block minus random, float32 | {with_interval(values['amplification_over_random'])} | 0"
+    for name, dtype in (("amplification", "float32"), ("amplification_bf16", "bfloat16")):
+        own = with_interval(values[f"{name}_over_random"])
+        yield f"{where} | the same, block minus random, {dtype} | {own} | 0"
     control = f"{with_interval(values['random_kl'])} ({random})"
     yield f"{where} | next-token distributions, KL of the block | {with_interval(values['block_kl'])} | {control}"
+    yield f"{where} | the same, block minus random | {with_interval(values['kl_over_random'])} | 0"
 
 
 BLOCKS: Final = {"gains": gains, "sizes": sizes, "inside": inside}

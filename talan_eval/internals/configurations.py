@@ -21,16 +21,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from talan_eval.internals.findings import ArmFindings, SeedMean
-    from talan_eval.result.schema import Result
+    from talan_eval.result.schema import BackboneMean, Contrast, Result
     from talan_eval.stats.arrays import FloatArray
 
 LEAST: Final = 4
 """Configurations from which on a correlation is computed."""
 _PERMUTATIONS: Final = 9999
+_TIE: Final = 1e-9
 _CAUTION: Final = (
-    "The best configuration was chosen by the same gains, so its own gain is exaggerated; gains confirmed on fresh "
-    "seeds (--confirm) would not be. Configurations share their seeds and base, so the points are not independent."
+    "The best configuration was chosen by the same gains, so its own gain is exaggerated. Configurations share their "
+    "seeds and base, so the points are not independent."
 )
+_UNCONFIRMED: Final = "Fresh seeds would tell how much: --confirm."
 
 Features = dict[str, float | None]
 
@@ -54,6 +56,9 @@ def configuration_distances(
 def settings_of(config: TalanConfig, layers: int) -> Features:
     """Return the 13 features of a configuration.
 
+    Under AdamW a factor on gradients changes next to nothing and one on the learning rate does, so that the gradient
+    scale is the product of both here.
+
     Args:
         config: Resolved or not.
         layers: L.
@@ -65,7 +70,7 @@ def settings_of(config: TalanConfig, layers: int) -> Features:
         **{f"mixer {name}": float(config.mixer == name) for name in MIXERS},
         **{f"writeback {name}": float(config.writeback == name) for name in WRITEBACKS},
         **{f"scope {name}": float(config.scope == name) for name in SCOPES if name != "frozen"},
-        "log10 gradient scale": math.log10(config.grad_scale),
+        "log10 gradient scale": math.log10(config.grad_scale * config.lr_scale),
         "components": float(config.components if config.mixer == "ensemble" else 1),
     }
 
@@ -103,6 +108,7 @@ def relate(
     kind: Literal["settings", "settings and trained statistics"],
     features: Mapping[str, Features],
     gains: Mapping[str, float],
+    confirmed: str = _UNCONFIRMED,
 ) -> ConfigurationDistance:
     """Relate the distance to the best configuration to the gain.
 
@@ -111,6 +117,7 @@ def relate(
         kind: What the features are.
         features: Of each configuration, at least four, all with the same names.
         gains: Of each, points.
+        confirmed: What fresh seeds say of the best one.
     """
     best = max(gains, key=lambda arm: gains[arm])
     names = [name for name in next(iter(features.values())) if _varies([one[name] for one in features.values()])]
@@ -124,16 +131,18 @@ def relate(
             known = ~np.isnan(parts)
             distance = math.sqrt(float(np.square(parts[known]).sum()) * len(names) / max(int(known.sum()), 1))
             others.append(Distance(arm=arm, gain=gains[arm], distance=distance, left_out=len(names) - int(known.sum())))
-    rho, p = _spearman([one.distance for one in others], [one.gain for one in others])
+    rho, p, smallest = _spearman([one.distance for one in others], [one.gain for one in others])
+    bound = "" if smallest is None else f" No order of {len(others)} others has a p below {smallest:.2g}."
     return ConfigurationDistance(
         backbone=backbone,
         features=tuple(names),
         kind=kind,
         best=best,
+        best_gain=gains[best],
         others=tuple(others),
         spearman=rho,
         p=p,
-        caution=_CAUTION,
+        caution=f"{_CAUTION}{bound} {confirmed}",
     )
 
 
@@ -141,32 +150,63 @@ def _of_backbone(
     result: Result, arms: Sequence[ArmFindings], backbone: str, point: TalanConfig
 ) -> Iterator[ConfigurationDistance]:
     own = {arm.arm: arm for arm in arms if arm.backbone == backbone and parse_arm(arm.arm).talan is not None}
-    gains = _gains(result, backbone, own)
+    found = _contrasts(result, own)
+    means = {arm: mean for arm, one in found.items() if (mean := _mean_of(one, backbone)) is not None}
+    gains = {arm: mean.delta for arm, mean in means.items() if mean.delta is not None}
     if len(gains) < LEAST:
         return
     settings = {}
     for arm in gains:
         options = parse_arm(arm).talan
         settings[arm] = settings_of(point if options is None else options.config(point), own[arm].layers)
-    yield relate(backbone, "settings", settings, gains)
+    confirmed = _confirmed(result, found[max(gains, key=lambda arm: gains[arm])])
+    yield _with_intervals(relate(backbone, "settings", settings, gains, confirmed), means)
     both = {arm: {**settings[arm], **trained_of(own[arm])} for arm in gains}
-    yield relate(backbone, "settings and trained statistics", both, gains)
+    yield _with_intervals(relate(backbone, "settings and trained statistics", both, gains, confirmed), means)
 
 
-def _gains(result: Result, backbone: str, arms: Mapping[str, ArmFindings]) -> dict[str, float]:
-    """Return the mean gain of each arm over the base that the first of them has."""
-    gains: dict[str, float] = {}
+def _contrasts(result: Result, arms: Mapping[str, ArmFindings]) -> dict[str, Contrast]:
+    """Return the contrast of each arm with the base that the first of them has."""
     base = next((one.base for one in result.contrasts if one.treatment in arms), None)
+    found: dict[str, Contrast] = {}
     for contrast in result.contrasts:
-        cells = [cell.delta for cell in contrast.cells if cell.backbone == backbone]
-        if contrast.base == base and contrast.treatment in arms and cells and contrast.treatment not in gains:
-            gains[contrast.treatment] = float(np.mean(cells))
-    return gains
+        if contrast.base == base and contrast.treatment in arms:
+            found.setdefault(contrast.treatment, contrast)
+    return found
 
 
-def _spearman(distances: Sequence[float], gains: Sequence[float]) -> tuple[float | None, float | None]:
+def _mean_of(contrast: Contrast, backbone: str) -> BackboneMean | None:
+    """Return the mean of a contrast on one backbone, benchmarks weighed as declared."""
+    return next((one for one in contrast.aggregate.backbones if one.backbone == backbone), None)
+
+
+def _with_intervals(found: ConfigurationDistance, means: Mapping[str, BackboneMean]) -> ConfigurationDistance:
+    """Add the interval of each gain, E1, unadjusted."""
+    ends = {arm: None if mean.e1 is None else mean.e1.ci for arm, mean in means.items()}
+    others = tuple(one.model_copy(update={"ci": ends[one.arm]}) for one in found.others)
+    return found.model_copy(update={"others": others, "best_ci": ends[found.best]})
+
+
+def _confirmed(result: Result, best: Contrast) -> str:
+    """Say what the comparison found of the best one on seeds that did not choose it."""
+    chosen = result.selection
+    if chosen is None or chosen.confirmed is None or chosen.confirmed.delta is None:
+        return _UNCONFIRMED
+    found, chosen_one = chosen.confirmed, chosen.best
+    if (chosen_one.base, chosen_one.treatment) != (best.base, best.treatment) or len(found.backbones) > 1:
+        where = "all backbones" if len(found.backbones) > 1 else "it"
+        return f"Fresh seeds confirmed {chosen_one.treatment} against {chosen_one.base} over {where}, not this gain."
+    ci = None if found.e1 is None else found.e1.ci
+    interval = "" if ci is None else f" ({ci[0]:+.2f} to {ci[1]:+.2f})"
+    return (
+        f"On {len(chosen.confirmation_seeds)} fresh seeds {best.treatment} gained {found.delta:+.2f}{interval} points."
+    )
+
+
+def _spearman(distances: Sequence[float], gains: Sequence[float]) -> tuple[float | None, float | None, float | None]:
+    """Return the correlation, its permutation p, and the smallest p that any order of these numbers could have."""
     if len(distances) < LEAST - 1 or np.ptp(distances) == 0 or np.ptp(gains) == 0:
-        return None, None
+        return None, None, None
     ranks = stats.rankdata(gains)
 
     def correlation(permuted: FloatArray) -> float:
@@ -179,7 +219,9 @@ def _spearman(distances: Sequence[float], gains: Sequence[float]) -> tuple[float
         n_resamples=_PERMUTATIONS,
         rng=np.random.default_rng(0),
     )
-    return float(found.statistic), float(found.pvalue)
+    null = found.null_distribution
+    smallest = 2 * float(min(np.mean(null >= null.max() - _TIE), np.mean(null <= null.min() + _TIE)))
+    return float(found.statistic), float(found.pvalue), min(1.0, smallest)
 
 
 def _row(features: Features, names: Sequence[str]) -> FloatArray:

@@ -90,12 +90,27 @@ def growth(arms: Sequence[ArmFindings], dtype: str) -> Figure:
     return _one_panel_each(arms, "share / share at l*", draw)
 
 
+def over_random(arms: Sequence[ArmFindings], dtype: str) -> Figure:
+    """Draw the difference of that share to a random direction's on the same seed; arguments as for `growth`."""
+
+    def draw(axes: Axes, arm: ArmFindings) -> None:
+        curves = arm.tasks[0].curves
+        for name, line, ending in (("growth", LINES[0], dtype), ("growth_bf16", LINES[1], "bfloat16")):
+            if f"{name}_over_random" in curves:
+                _curve(axes, curves[f"{name}_over_random"], line, f"block minus random direction, {ending}")
+        axes.axhline(0, color=INK, linewidth=0.6)
+
+    return _one_panel_each(arms, "difference of shares", draw)
+
+
 def cosine(arms: Sequence[ArmFindings]) -> Figure:
-    """Draw the cosine of adapter and block at each layer, one panel for each arm, beside random vectors and seeds."""
+    """Draw the cosine of adapter and block at each layer, one panel for each arm, beside that of random directions."""
 
     def draw(axes: Axes, arm: ArmFindings) -> None:
         chance, curves = arm.random_cosine, arm.tasks[0].curves
-        axes.axhspan(chance.lower, chance.upper, color=NEUTRAL, alpha=_SHADE, linewidth=0, label="random vectors, 95 %")
+        for end in (chance.lower, chance.upper):
+            axes.axhline(end, color=NEUTRAL, linewidth=0.8, linestyle=":", label="two random vectors, 95 %")
+        _band(axes, arm.tasks[0].bands["random_cosine"], NEUTRAL, "random direction in place of the write")
         axes.axhline(0, color=INK, linewidth=0.6)
         if "seed_cosine" in curves:
             _curve(axes, curves["seed_cosine"], LINES[1], "adapters of two seeds")

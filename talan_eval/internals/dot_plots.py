@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from talan_eval.internals.findings import by_distance
 from talan_eval.report.clean import one_line
 from talan_eval.report.plots.style import GAINED, INK, LOST, NEUTRAL, new_figure
 
@@ -20,6 +21,7 @@ _SIZES: Final = (
     ("ratio_at_write", "|a_l*| / |p|"),
     ("ratio_at_end", "|a_L| / |p|"),
     ("ratio_of_effects", "|a_L| / |b_L|"),
+    ("random_ratio_of_effects", "|a_L| / |b_L|, random direction"),
     ("relative_write", "|p| / |h-|"),
     ("amplification", "amplification"),
     ("random_amplification", "amplification, random direction"),
@@ -34,6 +36,7 @@ def sizes(arms: Sequence[ArmFindings]) -> Figure:
     """Draw norms, ratios and divergences of all arms with a block, on a logarithmic scale; controls are open marks."""
     figure = new_figure(7.2, 1.1 + _ROW * len(_SIZES) * max(1.0, 0.6 * len(arms)))
     axes = figure.subplots()
+    axes.set_xscale("log")
     step = 0.7 / max(len(arms), 1)
     for number, arm in enumerate(arms):
         colour, mark = MARKS[number % len(MARKS)]
@@ -42,7 +45,6 @@ def sizes(arms: Sequence[ArmFindings]) -> Figure:
             _dot(axes, arm.tasks[0].values[name], place, (colour, mark), filled=not name.startswith("random"))
         axes.plot([], [], mark, color=colour, linestyle="", label=f"{one_line(arm.arm)} on {one_line(arm.backbone)}")
     axes.axvline(1, color=INK, linewidth=0.6)
-    axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_yticks(range(len(_SIZES)), [label for _, label in _SIZES])
     axes.invert_yaxis()
@@ -110,7 +112,13 @@ def distances(found: Sequence[ConfigurationDistance]) -> Figure:
     figure = new_figure(7.2, 2.9)
     panels = figure.subplots(1, len(found), squeeze=False, sharey=True)[0]
     for axes, one in zip(panels, found, strict=True):
-        axes.plot([other.distance for other in one.others], [other.gain for other in one.others], "o", color=GAINED)
+        if one.best_gain is not None:
+            axes.plot(0, one.best_gain, "o", color=GAINED, markerfacecolor="none", markersize=5, clip_on=False)
+            _interval(axes, 0, one.best_ci)
+        for number, other in enumerate(by_distance(one), 1):
+            axes.plot(other.distance, other.gain, "o", color=GAINED, markersize=4)
+            _interval(axes, other.distance, other.ci)
+            axes.annotate(str(number), (other.distance, other.gain), (3, 2), textcoords="offset points", fontsize=7)
         axes.axhline(0, color=INK, linewidth=0.6)
         axes.set_xlim(left=0)
         rho = "n/a" if one.spearman is None or one.p is None else f"{one.spearman:.2f}, p = {one.p:.2g}"
@@ -118,6 +126,11 @@ def distances(found: Sequence[ConfigurationDistance]) -> Figure:
         axes.set_xlabel(f"distance to {one_line(one.best)}", fontsize=8)
     panels[0].set_ylabel("gain, points")
     return figure
+
+
+def _interval(axes: Axes, at: float, ci: tuple[float, float] | None) -> None:
+    if ci is not None:
+        axes.plot((at, at), ci, color=GAINED, linewidth=0.8, alpha=0.6, clip_on=False)
 
 
 def _dot(
@@ -129,9 +142,12 @@ def _dot(
     filled: bool = True,
     label: str | None = None,
 ) -> None:
-    if one.mean is None or one.mean <= 0:
+    if one.mean is None:
         return
     colour, mark = look
+    if one.mean <= 0 and axes.get_xscale() == "log":
+        axes.plot(0.008, place, "<", color=colour, markersize=4, transform=axes.get_yaxis_transform())
+        return
     if one.ci is not None:
         axes.plot(one.ci, (place, place), color=colour, linewidth=1.2)
     face = colour if filled or mark == "x" else "none"

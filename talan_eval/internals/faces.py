@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from talan_eval.internals.findings import ArmFindings, Internals
 
 FIGURE_FILE: Final = re.compile(
-    r"(divergence|divergence-by-benchmark|block-effect|growth|cosine|sizes|weights|ensembles|configurations)"
+    r"(divergence|divergence-by-benchmark|block-effect|growth|over-random|cosine|sizes|weights|ensembles|configurations)"
     r"(-\d+)?\.(svg|png)"
 )
 """Names of the files that figures are written to, those of an earlier measurement included."""
@@ -104,16 +104,26 @@ def _of_blocks(blocks: Sequence[ArmFindings], dtype: str, ending: str) -> Iterat
         depth_plots.growth(blocks, dtype),
     )
     yield Figure(
+        f"over-random{ending}",
+        "Growth of the block's share beyond a random direction's",
+        "The difference of the two on the same seed, over that at l*, means with t intervals over seeds. Where an "
+        "interval holds 0 the block is not told apart from a random direction of its size. Intervals are of each layer "
+        "alone; the curve in bfloat16 is of fewer items.",
+        depth_plots.over_random(blocks, dtype),
+    )
+    yield Figure(
         f"cosine{ending}",
         "Do adapter and block point the same way?",
-        "Cosine of the adapter's and the block's effect at each layer with t intervals over seeds, beside the range of "
-        "independent random vectors, and the cosine of what the adapters of two seeds do.",
+        "Cosine of the adapter's and the block's effect at each layer with t intervals over seeds. The grey band is "
+        "that of the adapter and a random direction in place of the write, over all seeds and draws; dotted, the range "
+        "of single pairs of random vectors. Dashed, the cosine of what the adapters of two seeds do.",
         depth_plots.cosine(blocks),
     )
     yield Figure(
         f"sizes{ending}",
         "Norms, ratios and divergences",
-        "Means with t intervals over seeds on a logarithmic scale; open marks are random directions of equal norm.",
+        "Means with t intervals over seeds on a logarithmic scale; open marks are random directions of equal norm. A "
+        "triangle at the left edge is a mean that is not above zero.",
         dot_plots.sizes(blocks),
     )
 
@@ -142,6 +152,7 @@ def _audits(found: Internals, blocks: Sequence[ArmFindings]) -> Iterator[Figure]
         yield Figure(
             "configurations",
             "Distance to the best configuration against gain",
-            "One point per configuration but the best, which was chosen by the same gain; the write-up names them.",
+            "One numbered point per configuration with E1 of its gain, the best an open one: it was chosen by the same "
+            "gain. The numbers are those of the write-up's table.",
             dot_plots.distances(found.configurations[:2]),
         )

@@ -34,7 +34,7 @@ class SeedMean(PublishedRecord):
 
     mean: float | None = Field(description="Mean over seeds; null where nothing is defined.")
     ci: tuple[float, float] | None = Field(description="Guarded t interval over seeds; null below three.")
-    by_seed: tuple[float, ...] = Field(description="In the order of the arm's seeds; empty where nothing is defined.")
+    by_seed: tuple[float, ...] = Field(description="In the order of the arm's seeds, or of the curve's own.")
     reason: str | None = Field(description="Why there is no number, or no interval.")
 
 
@@ -42,6 +42,7 @@ class DepthCurve(PublishedRecord):
     """A quantity at l = 0 ... L, over seeds."""
 
     points: tuple[SeedMean, ...] = Field(description="One per layer input, and the last layer's output.")
+    seeds: tuple[int, ...] | None = Field(None, description="Those that have it, where these are not all of the arm's.")
 
 
 class Band(PublishedRecord):
@@ -145,6 +146,7 @@ class Distance(PublishedRecord):
 
     arm: str = Field(description="Arm name.")
     gain: float = Field(description="Primary mean gain over its base, points.")
+    ci: tuple[float, float] | None = Field(None, description="E1 of that gain, unadjusted; null below three seeds.")
     distance: float = Field(description="Euclidean distance over standardised features.")
     left_out: int = Field(description="Features that are null for it or for the best one.")
 
@@ -156,10 +158,19 @@ class ConfigurationDistance(PublishedRecord):
     features: tuple[str, ...] = Field(description="Those that vary.")
     kind: Literal["settings", "settings and trained statistics"] = Field(description="13 of them, or 29.")
     best: str = Field(description="The configuration with the largest gain.")
+    best_gain: float | None = Field(
+        None, description="That gain, points, exaggerated by having been the largest; null where not recorded."
+    )
+    best_ci: tuple[float, float] | None = Field(None, description="E1 of it, unadjusted; null below three seeds.")
     others: tuple[Distance, ...] = Field(description="All others.")
     spearman: float | None = Field(description="Rank correlation of distance and gain; null where one is constant.")
     p: float | None = Field(description="Permutation p, two-sided.")
     caution: str = Field(description="What limits this.")
+
+
+def by_distance(found: ConfigurationDistance) -> list[Distance]:
+    """Return the configurations in the order in which every face numbers them, the nearest first."""
+    return sorted(found.others, key=lambda one: one.distance)
 
 
 class Measurement(PublishedRecord):

@@ -95,11 +95,13 @@ def _task(kept: KeptArm, name: str, tasks: Sequence[str], dtype: str, alpha: flo
         if quantity.by == "example":
             reason = why_missing(quantity.name, layer, dtype)
             found = [] if cells is None else [cell[:, :, 0] for cell in cells]
-            values[quantity.name] = estimate(found, alpha, reason)
+            values[quantity.name] = estimate(found, alpha, reason, of_pairs=quantity.of_pairs)
         elif cells is not None:
             points = range(kept.first.layers + 1)
             reasons = [why_missing(quantity.name, layer, dtype, at=at) for at in points]
-            curves[quantity.name] = depth_curve(cells, alpha, reasons, of_pairs=quantity.of_pairs)
+            curve = depth_curve(cells, alpha, reasons, of_pairs=quantity.of_pairs)
+            own = _seeds_with(kept, tasks, quantity.name)
+            curves[quantity.name] = curve if own == kept.seeds else curve.model_copy(update={"seeds": own})
         drawn = _drawn(kept, tasks, quantity.name)
         if drawn is not None:
             bands[quantity.name] = band(drawn)
@@ -108,27 +110,30 @@ def _task(kept: KeptArm, name: str, tasks: Sequence[str], dtype: str, alpha: flo
 
 
 def _cells(kept: KeptArm, tasks: Sequence[str], name: str) -> list[FloatArray] | None:
-    """Return for each benchmark (S, E, K), K being 1 or L + 1; None where a run has not measured it."""
+    """Return for each benchmark (S, E, K), K being 1 or L + 1, of the seeds that have it; None where none has."""
     return _stacked([[run.rows(name) for run in kept.runs[task]] for task in tasks])
 
 
+def _seeds_with(kept: KeptArm, tasks: Sequence[str], name: str) -> tuple[int, ...]:
+    """Return the seeds that have a quantity on every benchmark."""
+    have = [all(kept.runs[task][place].rows(name) is not None for task in tasks) for place in range(len(kept.seeds))]
+    return tuple(seed for seed, has in zip(kept.seeds, have, strict=True) if has)
+
+
 def _drawn(kept: KeptArm, tasks: Sequence[str], name: str) -> list[FloatArray] | None:
-    """Return for each benchmark (S, D, K); None where it is no control that is drawn."""
+    """Return for each benchmark (S, D, K), likewise; None where it is no control that is drawn."""
     return _stacked([[run.draws(name) for run in kept.runs[task]] for task in tasks])
 
 
 def _stacked(found: Sequence[Sequence[FloatArray | None]]) -> list[FloatArray] | None:
-    stacked = []
-    for rows in found:
-        known: list[Any] = [row for row in rows if row is not None]
-        if len(known) < len(rows):
-            return None
-        stacked.append(np.stack(known))
-    return stacked
+    """Stack what seeds have on every benchmark: a run whose base is gone has nothing that is measured against it."""
+    seeds = [own for own in zip(*found, strict=True) if all(rows is not None for rows in own)]
+    known: Any = list(zip(*seeds, strict=True))
+    return [np.stack(rows) for rows in known] if seeds else None
 
 
 def _has(kept: KeptArm, name: str) -> bool:
-    return all(run.rows(name) is not None for runs in kept.runs.values() for run in runs)
+    return _cells(kept, list(kept.runs), name) is not None
 
 
 def _shape(kept: KeptArm, name: str) -> ShapeStability:

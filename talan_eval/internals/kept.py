@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from talan_eval.stats.arrays import FloatArray
     from talan_eval.store.canonical import JsonObject
 
-MEASURING_VERSION: Final = 2
+MEASURING_VERSION: Final = 4
 """Of what is measured; what an earlier one kept is measured again."""
 
 _DIGITS: Final = 7

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from talan_eval.experiment import BackboneIdentity, Experiment, TaskSpec
     from talan_eval.tasks.benchmark import Benchmark
 
-_LONGEST: Final = 2048
+LONGEST: Final = 2048
 """Tokens of a sequence; longer ones are left out, because every state keeps the stream of all their positions."""
 
 
@@ -34,6 +34,7 @@ class Sequences:
         item_ids: Items that are measured, E.
         places: Their places in the benchmark, from which their random directions are drawn.
         examples: Prompt and reference solution as token ids, E.
+        left_out: Items that were chosen and have no reference solution, or a longer sequence than is run.
     """
 
     task: str
@@ -41,6 +42,7 @@ class Sequences:
     item_ids: tuple[str, ...]
     places: tuple[int, ...]
     examples: tuple[EncodedExample, ...]
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +112,28 @@ def make_material(
     found = []
     for one in benchmarks:
         kept: list[tuple[int, EncodedExample]] = []
-        for place in evenly_spread(len(one.items), examples):
+        chosen = evenly_spread(len(one.items), examples)
+        for place in chosen:
             prompt, solution = one.solutions[place]
             if solution.strip():
                 encoded = encode_item(tokenizer, Example(prompt, solution, one.spec.name))[0]
-                if len(encoded.input_ids) <= _LONGEST:
+                if len(encoded.input_ids) <= LONGEST:
                     kept.append((place, encoded))
         if not kept:
             raise UserError(
-                f"{one.spec.name} has no reference solution of at most {_LONGEST} tokens.",
+                f"{one.spec.name} has no reference solution of at most {LONGEST} tokens.",
                 "Measure on another benchmark: --task NAME",
             )
-        ids = tuple(one.items[place].item_id for place, _ in kept)
-        where = tuple(place for place, _ in kept)
-        found.append(Sequences(one.spec.name, one.spec.items_hash, ids, where, tuple(encoded for _, encoded in kept)))
+        found.append(
+            Sequences(
+                task=one.spec.name,
+                items_hash=one.spec.items_hash,
+                item_ids=tuple(one.items[place].item_id for place, _ in kept),
+                places=tuple(place for place, _ in kept),
+                examples=tuple(encoded for _, encoded in kept),
+                left_out=len(chosen) - len(kept),
+            )
+        )
     return Material(revision, tuple(found), int(tokenizer.pad_token_id or 0))
 
 

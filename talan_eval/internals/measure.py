@@ -37,6 +37,7 @@ _DRAWN: Final = {
     "random_amplification": "amplification",
     "random_divergence": "divergence",
     "random_growth": "growth",
+    "random_cosine": "cosine",
 }
 """Controls whose draws are kept apart, and what `Perturbation` calls them."""
 _DRAWN_ROUNDED: Final = {"random_amplification_bf16": "amplification", "random_growth_bf16": "growth"}
@@ -208,7 +209,12 @@ def _of_batch(opened: Measured, named: _NamedBatch) -> tuple[dict[str, torch.Ten
     if opened.layer is None:
         return found, {}
     block = stream_effects.perturbation(batch, seen["11"], seen["10"], seen["00"], opened.layer)
-    return found | _of_write(batch, seen, opened.layer) | _of_block(block, controls), _by_draw(controls, _DRAWN)
+    drawn = _by_draw(controls, _DRAWN)
+    drawn["random_end_cosine"] = drawn["random_cosine"][..., -1]
+    drawn["random_ratio_of_effects"] = torch.stack([_over(update.size[:, -1], one.size[:, -1]) for one in controls])
+    of_write = _of_write(batch, seen, opened.layer)
+    against = {"ratio_of_effects_over_random": of_write["ratio_of_effects"] - drawn["random_ratio_of_effects"].mean(0)}
+    return found | of_write | _of_block(block, drawn) | against, drawn
 
 
 def _of_rounded(
@@ -222,22 +228,22 @@ def _of_rounded(
             stream_effects.through_depth(batch, trace_of_random(model, batch, both, draw), adapted, layer)
             for draw in range(DRAWS)
         ]
+    drawn = _by_draw(controls, _DRAWN_ROUNDED)
+    random = _over_draws(drawn)
     found = {
         "amplification_bf16": block.amplification,
-        "random_amplification_bf16": _over_draws(controls, "amplification"),
+        "amplification_bf16_over_random": block.amplification - random["random_amplification_bf16"],
         "growth_bf16": block.growth,
-        "random_growth_bf16": _over_draws(controls, "growth"),
+        "growth_bf16_over_random": block.growth - random["random_growth_bf16"],
     }
-    return found, _by_draw(controls, _DRAWN_ROUNDED)
+    return found | random, drawn
 
 
 def _rounding(rounded: Mapping[str, FloatArray], exact: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     """Add what rounding does to an amplification, example by example."""
-    return {
-        **rounded,
-        "rounding": rounded["amplification_bf16"] - exact["amplification"],
-        "random_rounding": rounded["random_amplification_bf16"] - exact["random_amplification"],
-    }
+    block = rounded["amplification_bf16"] - exact["amplification"]
+    random = rounded["random_amplification_bf16"] - exact["random_amplification"]
+    return {**rounded, "rounding": block, "random_rounding": random, "rounding_over_random": block - random}
 
 
 def _against_others(
@@ -249,10 +255,12 @@ def _against_others(
     if subject.base is not None:
         base = passes.stream_of(subject.base, named.name, batch)
         found["run_divergence"] = stream_effects.divergence_of_runs(batch, whole, base)
+        found["run_growth"] = _over(found["run_divergence"][:, -1], found["run_divergence"][:, 1])
     if subject.other is not None:
         adapted = passes.stream_of(subject.other, named.name, batch)
         if "11" not in seen:  # the control of `run_divergence`, whose base has no block
-            found["reseeding_divergence"] = stream_effects.divergence_of_runs(batch, whole, adapted)
+            apart = stream_effects.divergence_of_runs(batch, whole, adapted)
+            found |= {"reseeding_divergence": apart, "reseeding_growth": _over(apart[:, -1], apart[:, 1])}
         found["seed_cosine"] = stream_effects.cosine_of_updates(batch, (seen["10"], seen["00"]), (adapted, seen["00"]))
     return found
 
@@ -276,31 +284,37 @@ def _of_write(batch: TokenBatch, seen: Mapping[State, Trace], layer: int) -> dic
     }
 
 
-def _of_block(block: Perturbation, controls: Sequence[Perturbation]) -> dict[str, torch.Tensor]:
-    random_kl, random_growth = _over_draws(controls, "kl"), _over_draws(controls, "amplification")
+def _of_block(block: Perturbation, drawn: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    random = _over_draws(drawn)
     return {
         "block_kl": block.kl,
-        "random_kl": random_kl,
-        "kl_over_random": block.kl - random_kl,
+        "kl_over_random": block.kl - random["random_kl"],
         "end_cosine": block.cosine[:, -1],
+        "end_cosine_over_random": block.cosine[:, -1] - random["random_end_cosine"],
         "amplification": block.amplification,
-        "random_amplification": random_growth,
-        "amplification_over_random": block.amplification - random_growth,
+        "amplification_over_random": block.amplification - random["random_amplification"],
         "block_size": block.size,
         "block_divergence": block.divergence,
-        "random_divergence": _over_draws(controls, "divergence"),
+        "divergence_over_random": block.divergence - random["random_divergence"],
         "growth": block.growth,
-        "random_growth": _over_draws(controls, "growth"),
+        "growth_over_random": block.growth - random["random_growth"],
         "cosine": block.cosine,
+        "cosine_over_random": block.cosine - random["random_cosine"],
+        **random,
     }
+
+
+def _over(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """Return a ratio, NaN where it would be one to zero: of a block that writes nothing, or of runs that are alike."""
+    return torch.where(other > 0, one / other, torch.nan)
 
 
 def _by_draw(controls: Sequence[Depth], fields: Mapping[str, str]) -> dict[str, torch.Tensor]:
     return {name: torch.stack([getattr(one, field) for one in controls]) for name, field in fields.items()}
 
 
-def _over_draws(controls: Sequence[Depth], field: str) -> torch.Tensor:
-    return torch.stack([getattr(one, field) for one in controls]).mean(dim=0)
+def _over_draws(drawn: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: values.mean(dim=0) for name, values in drawn.items()}
 
 
 def _mean_over_examples(values: FloatArray) -> FloatArray:

@@ -25,6 +25,11 @@ def number(value: float | None) -> str:
     return "n/a" if value is None else f"{value:.3g}"
 
 
+def gain(points: float, ci: tuple[float, float] | None) -> str:
+    """Write a gain in points with its interval in brackets."""
+    return f"{points:+.2f}" if ci is None else f"{points:+.2f} ({ci[0]:+.2f} to {ci[1]:+.2f})"
+
+
 def with_interval(one: SeedMean) -> str:
     """Write a mean with its interval in brackets."""
     if one.mean is None:
@@ -44,7 +49,9 @@ def _of_arm(arm: ArmFindings, found: Internals) -> Iterator[str]:
     values = arm.tasks[0].values
     yield (
         f"{name}: the adapter's update at the last layer is {with_interval(values['ratio_of_effects'])} times the "
-        f"block's effect there, {with_interval(values['ratio_at_end'])} times the write; at l* = {arm.layer} it is "
+        f"block's effect there (a random direction in place of the write: "
+        f"{with_interval(values['random_ratio_of_effects'])}), {with_interval(values['ratio_at_end'])} times the "
+        f"write; at l* = {arm.layer} it is "
         + (
             f"{with_interval(values['ratio_at_write'])} times the write."
             if values["ratio_at_write"].mean is not None
@@ -53,14 +60,16 @@ def _of_arm(arm: ArmFindings, found: Internals) -> Iterator[str]:
     )
     chance = arm.random_cosine
     yield (
-        f"{name}: at the last layer the cosine of adapter and block is {with_interval(values['end_cosine'])}; "
-        f"independent random directions of {arm.hidden_size} numbers are within {number(chance.lower)} to "
+        f"{name}: at the last layer the cosine of adapter and block is {with_interval(values['end_cosine'])}, that of "
+        f"the adapter and a random direction in place of the write {with_interval(values['random_end_cosine'])}; the "
+        f"difference is, seed by seed, {with_interval(values['end_cosine_over_random'])}. Two independent random "
+        f"vectors of {arm.hidden_size} numbers, no means over positions, are within {number(chance.lower)} to "
         f"{number(chance.upper)}."
     )
     yield from _of_depth(arm, name, found)
     yield (
         f"{name}: the block changes next-token distributions by {with_interval(values['block_kl'])} nats, a random "
-        f"direction of the same norm by {with_interval(values['random_kl'])}; seed by seed the block exceeds it by "
+        f"direction of the same norm by {with_interval(values['random_kl'])}; the difference is, seed by seed, "
         f"{with_interval(values['kl_over_random'])}. The adapter changes them by {with_interval(values['adapter_kl'])}."
     )
     yield from _of_shape(arm, name)
@@ -82,12 +91,13 @@ def _of_depth(arm: ArmFindings, name: str, found: Internals) -> Iterator[str]:
         f"{with_interval(values['amplification'])} in {found.measurement.dtype}, that of a random direction by "
         f"{with_interval(values['random_amplification'])}"
     )
+    yield f"{text}; block minus random direction, seed by seed: {with_interval(values['amplification_over_random'])}."
     if values["amplification_bf16"].mean is not None:
-        text += (
-            f"; in bfloat16 by {with_interval(values['amplification_bf16'])} and "
-            f"{with_interval(values['random_amplification_bf16'])}"
+        yield (
+            f"{name}: in bfloat16 they are multiplied by {with_interval(values['amplification_bf16'])} and "
+            f"{with_interval(values['random_amplification_bf16'])}; of what bfloat16 adds to them the difference is, "
+            f"seed by seed, {with_interval(values['rounding_over_random'])}."
         )
-    yield f"{text}."
     if "run_divergence" in curves:
         apart = (
             f"{name}: at the last layer a run differs from that of {arm.base} on the same seed by "
@@ -98,6 +108,12 @@ def _of_depth(arm: ArmFindings, name: str, found: Internals) -> Iterator[str]:
             reseeded = base.tasks[0].curves["reseeding_divergence"].points[-1]
             apart += f", and {arm.base} from its own next seed by {with_interval(reseeded)}"
         yield f"{apart}."
+        if values["run_growth"].mean is not None:
+            grown = f"{name}: that difference grows from layer 1 to the last by {with_interval(values['run_growth'])}"
+            if base is not None and base.tasks[0].values["reseeding_growth"].mean is not None:
+                reseeded = base.tasks[0].values["reseeding_growth"]
+                grown += f", and that of {arm.base} to its next seed by {with_interval(reseeded)}"
+            yield f"{grown}."
 
 
 def _of_shape(arm: ArmFindings, name: str) -> Iterator[str]:

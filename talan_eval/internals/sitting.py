@@ -22,7 +22,7 @@ from talan_eval.internals.configurations import configuration_distances
 from talan_eval.internals.findings import Definition, Internals, Measurement
 from talan_eval.internals.gather import KeptArm, arm_findings
 from talan_eval.internals.kept import MEASURING_VERSION, KeptRun, read_kept, write_kept
-from talan_eval.internals.material import chosen_tasks, load_benchmarks, make_material
+from talan_eval.internals.material import LONGEST, chosen_tasks, load_benchmarks, make_material
 from talan_eval.internals.measure import ROUNDED, measure, open_subject
 from talan_eval.internals.passes import RunSetup, SharedPasses
 from talan_eval.internals.quantities import QUANTITIES
@@ -120,7 +120,7 @@ def measure_comparison(
         sitting = _Sitting(comparison, materials, request, device, out / "runs", tell or (lambda _: None))
         sitting.measure_missing()
         arms = tuple(sitting.arms())
-    return _published(request, comparison, arms, tuple(spec.name for spec in specs))
+    return _published(request, comparison, arms, materials)
 
 
 class _StoppedError(Exception):
@@ -267,12 +267,16 @@ class _Sitting:
             "version": MEASURING_VERSION,
             "weights": subject.run.weights,
             "dtype": self._request.dtype,
+            "device": self._device.type,
             "packages": {name: version(name) for name in _PACKAGES[1:]},
         }
 
 
 def _published(
-    request: InternalsRequest, comparison: StoredComparison, arms: tuple[ArmFindings, ...], tasks: tuple[str, ...]
+    request: InternalsRequest,
+    comparison: StoredComparison,
+    arms: tuple[ArmFindings, ...],
+    materials: Mapping[str, Material],
 ) -> Internals:
     experiment = comparison.experiment
     points = {one.name: TalanConfig.from_dict(one.operating_point) for one in experiment.backbones}
@@ -282,7 +286,7 @@ def _published(
     return Internals(
         experiment_sha256=experiment.digest,
         measurement=Measurement(
-            tasks=tasks,
+            tasks=tuple(one.task for one in next(iter(materials.values())).sequences),
             examples=request.examples,
             rounded=ROUNDED,
             positions=settings.positions,
@@ -303,7 +307,7 @@ def _published(
             "versions": {name: version(name) for name in _PACKAGES},
             "machine": {"system": platform.system(), "architecture": platform.machine()},
         },
-        warnings=tuple(_warnings(comparison)),
+        warnings=(*_warnings(comparison), *_left_out(materials)),
     )
 
 
@@ -317,9 +321,22 @@ def _warnings(comparison: StoredComparison) -> Iterator[str]:
         alone = sorted({one.run.seed for one in comparison.subjects if one.run.arm == arm and one.base is None})
         if base is not None and alone:
             seeds = ", ".join(map(str, alone))
-            yield f"{arm} is not set against {base}, because {base} has no sound checkpoint of seed(s) {seeds}."
+            own = {one.run.seed for one in comparison.subjects if one.run.arm == arm}
+            how = "set against {} on the other seeds alone" if own - set(alone) else "not set against {}"
+            yield f"{arm} is {how.format(base)}, because {base} has no sound checkpoint of seed(s) {seeds}."
     if any(spec.generation.few_shot for spec in comparison.experiment.tasks):
         yield "Prompts stand without the few-shot examples of the evaluation, as in training."
+
+
+def _left_out(materials: Mapping[str, Material]) -> Iterator[str]:
+    for backbone, material in materials.items():
+        for one in material.sequences:
+            if one.left_out:
+                chosen = one.left_out + len(one.examples)
+                yield (
+                    f"{one.left_out} of {chosen} items of {one.task} were left out on {backbone}: no reference "
+                    f"solution, or a sequence of more than {LONGEST} tokens."
+                )
 
 
 @contextlib.contextmanager

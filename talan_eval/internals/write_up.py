@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from talan_eval.internals.findings import ALL_TASKS
+from talan_eval.internals.findings import ALL_TASKS, by_distance
 from talan_eval.internals.quantities import BY_NAME, QUANTITIES
-from talan_eval.internals.sentences import number, sentences, span, with_interval
+from talan_eval.internals.sentences import gain, number, sentences, span, with_interval
 from talan_eval.report.markdown import escape, table
 from talan_eval.report.table import Column, Table
 
@@ -32,9 +32,8 @@ HOW_TO_READ = (
         "position the norm that the block's write has there."
     ),
     (
-        "Near-zero cosines are what any two directions in a space of many dimensions have. The range is that of one "
-        "pair of vectors; a mean over many positions of unrelated ones would be far nearer to 0, so that an interval "
-        "without 0 inside the range says: aligned a little, on average."
+        "Near-zero cosines are what any two directions in a space of many dimensions have, and means over many "
+        "positions of unrelated ones are far nearer to 0 than single pairs: the random direction beside shows how near."
     ),
     (
         "A run differs from its base by what the block writes and by how training went on from there. What re-seeding "
@@ -180,10 +179,12 @@ def _configurations(found: Internals) -> Iterator[str]:
     for one in found.configurations:
         yield f"## Distance to the best configuration, {escape(one.kind)}, on {escape(one.backbone)}"
         rows = [
-            (other.arm, number(other.distance), f"{other.gain:+.2f}", str(other.left_out))
-            for other in sorted(one.others, key=lambda other: other.distance)
+            (str(place), other.arm, number(other.distance), gain(other.gain, other.ci), str(other.left_out))
+            for place, other in enumerate(by_distance(one), 1)
         ]
-        heads = ("configuration", f"distance to {one.best}", "gain, points", "features left out")
+        heads = ("number", "configuration", f"distance to {one.best}", "gain, points", "features left out")
+        if one.best_gain is not None:
+            yield escape(f"{one.best} gained {gain(one.best_gain, one.best_ci)} points.")
         yield table(_table("Distances", heads, rows))
         yield escape(one.caution)
 

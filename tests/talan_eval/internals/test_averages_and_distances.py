@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +13,8 @@ from scipy import stats
 
 from talan_core.analysis.audit import BlockAudit, EnsembleAudit, GateAudit, GroupAudit, TensorAudit
 from talan_core.config import TalanConfig
-from talan_eval.internals.configurations import relate, settings_of
+from talan_eval.internals.configurations import configuration_distances, relate, settings_of
+from talan_eval.internals.findings import SeedMean
 from talan_eval.internals.material import evenly_spread
 from talan_eval.internals.over_seeds import ALIKE, FEW, band, depth_curve, estimate, of_seeds
 from talan_eval.internals.quantities import (
@@ -24,7 +28,11 @@ from talan_eval.internals.quantities import (
 )
 from talan_eval.internals.weighing import KeptWeights
 from talan_eval.internals.weight_findings import CONSTANT, NO_RATES, weight_findings
+from talan_eval.result.reading import read_result
+from talan_eval.result.schema import ContrastName, Selection
 
+ROOT = Path(__file__).parents[3]
+MICRO = TalanConfig(layer=0)
 DRAW = np.random.default_rng(5)
 FAR = 40 + 5 * DRAW.standard_normal((7, 1)) + 0.1 * DRAW.standard_normal((7, 30))
 
@@ -91,7 +99,11 @@ def test_intervals_of_pairs_hold_the_mean_as_often_as_they_say_though_neighbours
 
 
 def test_those_of_pairs_are_the_ones_to_the_next_seed():
-    assert {one.name for one in QUANTITIES if one.of_pairs} == {"seed_cosine", "reseeding_divergence"}
+    assert {one.name for one in QUANTITIES if one.of_pairs} == {
+        "seed_cosine",
+        "reseeding_divergence",
+        "reseeding_growth",
+    }
     cells = np.repeat(FAR[:, :, None], 2, axis=2)
     wide, narrow = (depth_curve([cells], 0.05, ["", ""], of_pairs=of_pairs).points[1] for of_pairs in (True, False))
     assert wide.mean == narrow.mean
@@ -146,6 +158,11 @@ def test_a_configuration_has_thirteen_features():
     assert (features["mixer ensemble"], features["mixer glu"], features["scope all"]) == (1, 0, 1)
     assert settings_of(TalanConfig(layer=0.25), 6)["insertion"] == 0.25
     assert settings_of(TalanConfig(), 6)["components"] == 1
+    assert settings_of(TalanConfig(lr_scale=100.0), 6)["log10 gradient scale"] == 2
+
+
+def gains_of(count):
+    return {f"arm{n}": -float(n) for n in range(count)}
 
 
 def grid(gain_of):
@@ -163,10 +180,75 @@ def test_a_gain_that_falls_with_distance_is_seen_and_one_that_does_not_is_not():
     assert [one.left_out for one in found.others] == [0, 0, 0, 1, 0, 0, 0]
     assert found.spearman < -0.7
     assert found.p < 0.05
+    assert "No order of 7 others has a p below 0.0004." in found.caution
+    tied = relate("micro", "settings", {f"arm{n}": {"a": float(n > 0) + (n > 3)} for n in range(6)}, gains_of(6))
+    assert "No order of 5 others has a p below 0.2." in tied.caution  # three of five at one distance, two at the other
     scattered = relate("micro", "settings", *grid(lambda one: -float((0, 4, 1, 6, 2, 7, 3, 5)[int(one["a"])])))
     assert scattered.best == "arm0"
     assert abs(scattered.spearman) < 0.5
     assert scattered.p > 0.2
+
+
+def compared(treatments, means, **changes):
+    """A result in which arms with these names gained so much over lora on micro, whatever their cells say."""
+    result = read_result(ROOT / "results" / "micro_lora_vs_talan+lora")
+    contrast = result.contrasts[0]
+    contrasts = []
+    for name, mean in zip(treatments, means, strict=True):
+        e1 = contrast.aggregate.e1.model_copy(update={"ci": (mean - 1, mean + 1)})
+        own = contrast.aggregate.backbones[0].model_copy(update={"delta": mean, "e1": e1})
+        aggregate = contrast.aggregate.model_copy(update={"backbones": (own,)})
+        contrasts.append(contrast.model_copy(update={"treatment": name, "aggregate": aggregate}))
+    return result.model_copy(update={"contrasts": tuple(contrasts), **changes})
+
+
+ARMS = tuple(f"talan[slots={n}]+lora" for n in (1, 2, 4, 8))
+
+
+def findings(arm):
+    nothing = SeedMean(mean=None, ci=None, by_seed=(), reason="none")
+    task = SimpleNamespace(values=defaultdict(lambda: nothing))
+    return SimpleNamespace(arm=arm, backbone="micro", layers=6, tasks=(task,), weights=None)
+
+
+def test_gains_are_the_declared_means_of_the_backbone():
+    found = configuration_distances(compared(ARMS, (1.0, 0.5, 0.25, 0.1)), [*map(findings, ARMS)], {"micro": MICRO})
+    assert [one.kind for one in found] == ["settings", "settings and trained statistics"]
+    assert (found[0].best, found[0].best_gain) == (ARMS[0], 1.0)
+    assert found[0].best_ci == (0.0, 2.0)
+    assert {one.arm: one.ci for one in found[0].others}[ARMS[1]] == (-0.5, 1.5)
+    assert {one.arm: one.gain for one in found[0].others} == dict(zip(ARMS[1:], (0.5, 0.25, 0.1), strict=True))
+    assert [round(one.distance, 6) for one in found[0].others] == pytest.approx([0.894427, 1.788854, 2.683282])
+    assert "--confirm" in found[0].caution
+
+
+def test_what_fresh_seeds_said_of_the_best_is_said():
+    result = compared(ARMS, (1.0, 0.5, 0.25, 0.1))
+    mean = result.contrasts[0].aggregate.model_copy(update={"delta": 0.21})
+    chosen = Selection(
+        tried=4,
+        best=ContrastName(base="lora", treatment=ARMS[0]),
+        selection_seeds=(0, 1, 2),
+        selection_gain=1.0,
+        expected_exaggeration=None,
+        exaggeration_if_equal=None,
+        confirmation_seeds=(3, 4, 5, 6),
+        confirmed=mean,
+    )
+    arms = [*map(findings, ARMS)]
+    confirmed = result.model_copy(update={"selection": chosen})
+    found = configuration_distances(confirmed, arms, {"micro": MICRO})
+    ends = mean.e1.ci
+    said = f"On 4 fresh seeds {ARMS[0]} gained +0.21 ({ends[0]:+.2f} to {ends[1]:+.2f}) points."
+    assert said in found[0].caution
+    assert "--confirm" not in found[0].caution
+    for other in (ContrastName(base="lora", treatment=ARMS[1]), ContrastName(base="noise+lora", treatment=ARMS[0])):
+        elsewhere = chosen.model_copy(update={"best": other})
+        found = configuration_distances(result.model_copy(update={"selection": elsewhere}), arms, {"micro": MICRO})
+        assert "+0.21" not in found[0].caution
+        assert (
+            f"Fresh seeds confirmed {other.treatment} against {other.base} over it, not this gain." in found[0].caution
+        )
 
 
 def test_distances_are_euclidean_over_standardised_features_that_vary():

@@ -11,6 +11,7 @@ from talan_eval.internals.faces import FIGURE_FILE, draw
 from talan_eval.internals.findings import Band, DepthCurve, Internals, SeedMean
 from talan_eval.internals.sentences import sentences
 from talan_eval.internals.write_up import render
+from talan_eval.report.markdown import escape
 
 pytest.importorskip("matplotlib")
 RESULT = Path(__file__).parents[3] / "results" / "internals_micro" / "internals.json"
@@ -18,7 +19,8 @@ RESULT = Path(__file__).parents[3] / "results" / "internals_micro" / "internals.
 
 @pytest.fixture(scope="module")
 def found():
-    return Internals.from_json(RESULT.read_text())
+    whole = Internals.from_json(RESULT.read_text())
+    return whole.model_copy(update={"arms": whole.arms[:5], "configurations": ()})  # all in one figure
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def test_all_figures_are_there(figures):
 
 def test_each_curve_has_its_control_in_the_same_panel(figures):
     assert legend_of(figures["block-effect"].figure) == {"random direction", "block"}
-    assert "random vectors, 95 %" in legend_of(figures["cosine"].figure)
+    assert "random direction in place of the write" in legend_of(figures["cosine"].figure)
     assert "lora, next seed" in legend_of(figures["divergence"].figure)
     assert legend_of(figures["growth"].figure) == {
         "random direction, float32", "block, float32", "random direction, bfloat16", "block, bfloat16"
@@ -93,6 +95,33 @@ def test_a_block_that_writes_nothing_is_drawn_without_what_it_has_not(found):
     assert any("multiplied by n/a in float32" in text for text in sentences(silent))
 
 
+def test_what_a_random_direction_has_no_part_in_is_drawn_with_its_interval(found):
+    figure = next(one for one in draw(found) if one.name == "over-random").figure
+    assert legend_of(figure) >= {"block minus random direction, float32", "block minus random direction, bfloat16"}
+    for axes, arm in zip(figure.axes, [one for one in found.arms if one.layer is not None], strict=True):
+        points = arm.tasks[0].curves["growth_over_random"].points
+        due = [one.mean for one in points if one.mean is not None]
+        assert list(axes.lines[0].get_ydata()) == pytest.approx(due)
+        assert len(axes.collections) == 2  # intervals in both types
+
+
+def test_a_mean_that_is_not_above_zero_is_marked_at_the_edge(found):
+    arms = []
+    for arm in found.arms:
+        task = arm.tasks[0]
+        below = task.values["block_kl"].model_copy(update={"mean": -1e-9, "ci": None})
+        arms.append(
+            arm.model_copy(
+                update={
+                    "tasks": (task.model_copy(update={"values": {**task.values, "block_kl": below}}), *arm.tasks[1:])
+                }
+            )
+        )
+    sizes = next(one for one in draw(found.model_copy(update={"arms": tuple(arms)})) if one.name == "sizes").figure
+    blocks = sum(arm.layer is not None for arm in arms)
+    assert sum(line.get_marker() == "<" for line in sizes.axes[0].lines) == blocks
+
+
 def test_a_measurement_in_bfloat16_alone_is_not_called_float32(found):
     half = found.model_copy(update={"measurement": found.measurement.model_copy(update={"dtype": "bfloat16"})})
     growth = next(one for one in draw(half) if one.name == "growth")
@@ -105,12 +134,17 @@ def test_a_measurement_in_bfloat16_alone_is_not_called_float32(found):
 
 def test_distances_are_drawn_where_there_are_configurations(found):
     features = {f"arm{n}": {"a": float(n), "b": float(n * n)} for n in range(5)}
-    gains = {f"arm{n}": -float(n) for n in range(5)}
+    gains = {f"arm{n}": float(-n) for n in range(5)}
     one = relate("micro", "settings", features, gains)
     both = found.model_copy(update={"configurations": (one, one)})
     drawn = {figure.name: figure.figure for figure in draw(both)}
-    points = drawn["configurations"].axes[0].lines[0]
-    assert list(points.get_ydata()) == [-1, -2, -3, -4]
+    axes = drawn["configurations"].axes[0]
+    assert [float(line.get_ydata()[0]) for line in axes.lines[:5]] == [0, -1, -2, -3, -4]  # the best first
+    assert [text.get_text() for text in axes.texts] == ["1", "2", "3", "4"]
+    text = render(both)
+    assert escape("arm0 gained +0.00 points.") in text
+    for place, arm in enumerate(("arm1", "arm2", "arm3", "arm4"), 1):
+        assert f"| {place} | {arm} |" in text
     assert "rank correlation -1.00" in drawn["configurations"].axes[0].get_title(loc="left")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 import talan_core
@@ -17,7 +18,7 @@ from talan_core.analysis.capture import entered
 from talan_core.analysis.stream_effects import AT_THE_EMBEDDING
 from talan_core.errors import UserError
 from talan_eval.cli.main import app
-from talan_eval.internals import faces, passes, sitting
+from talan_eval.internals import faces, material, passes, sitting
 from talan_eval.internals.configurations import trained_of
 from talan_eval.internals.findings import Internals, json_schema
 from talan_eval.internals.over_seeds import FEW
@@ -25,6 +26,8 @@ from talan_eval.internals.quantities import BY_NAME, NO_BLOCK, QUANTITIES
 from talan_eval.internals.sentences import sentences, with_interval
 from talan_eval.internals.sitting import check_request, measure_comparison
 from talan_eval.requests.internals import InternalsRequest
+from talan_eval.store.records import sealed_json
+from talan_eval.store.store import Store
 
 ROOT = Path(__file__).parents[3]
 
@@ -184,6 +187,24 @@ def test_ratios_and_differences_are_those_of_the_parts(found):
     assert values["rounding"].mean == pytest.approx(
         values["amplification_bf16"].mean - values["amplification"].mean, rel=1e-4
     )
+    for name in ("amplification", "amplification_bf16", "rounding", "ratio_of_effects", "end_cosine"):
+        pairs = zip(values[name].by_seed, values[f"random_{name}"].by_seed, strict=True)
+        due = [one - other for one, other in pairs]  # of the same seed, in the order of seeds
+        assert values[f"{name}_over_random"].by_seed == pytest.approx(due, rel=1e-3, abs=1e-6)
+        assert len({round(one, 7) for one in due}) == 3
+    assert values["run_growth"].mean == pytest.approx(
+        curves["run_divergence"].points[6].mean / curves["run_divergence"].points[1].mean, rel=0.1
+    )
+    for name, random in (
+        ("block_divergence", "random_divergence"),
+        ("growth", "random_growth"),
+        ("growth_bf16", "random_growth_bf16"),
+        ("cosine", "random_cosine"),
+    ):
+        for at in range(2, 7):
+            one = curves[f"{name.removeprefix('block_')}_over_random"].points[at].mean
+            assert one == pytest.approx(curves[name].points[at].mean - curves[random].points[at].mean, abs=1e-6)
+    assert values["rounding_over_random"].mean != pytest.approx(values["amplification_over_random"].mean)
     assert values["relative_write"].mean == pytest.approx(curves["block_divergence"].points[2].mean, rel=0.01)
     assert values["write"].mean == pytest.approx(curves["block_size"].points[2].mean, rel=1e-4)
     assert curves["growth"].points[2].mean == pytest.approx(1)
@@ -296,6 +317,20 @@ def test_the_losses_are_those_of_the_four_states(request_, tmp_path, monkeypatch
     for state, due in losses.items():
         assert kept.values[f"loss_{state}"] == pytest.approx(due, rel=1e-4)
     assert len({round(one[0], 4) for one in losses.values()}) == 4
+
+
+def test_the_ratio_of_effects_stands_beside_that_of_random_directions_of_each_example(measured):
+    kept = json.loads(next((measured[1] / "runs").glob("train_talan-layer=2*_gsm8k_micro.json")).read_text())["kept"]
+    values = kept["values"]
+    for place, due in enumerate(values["ratio_of_effects"]):
+        ends = {name: curve[place][-1] for name, curve in kept["curves"].items()}
+        assert ends["adapter_size"] / ends["block_size"] == pytest.approx(due, rel=1e-5)
+        weaker = ends["random_divergence"] / ends["block_divergence"]  # draws differ, so not the same to the last digit
+        random = values["random_ratio_of_effects"][place]
+        assert random * weaker == pytest.approx(due, rel=0.02)
+        assert random != pytest.approx(due, rel=1e-3)
+    draws = kept["drawn"]["random_ratio_of_effects"]
+    assert sum(one[0] for one in draws) / len(draws) == pytest.approx(sum(values["random_ratio_of_effects"]) / 3)
 
 
 def loss_of(model, example):
@@ -425,6 +460,57 @@ def test_a_checkpoint_that_is_gone_is_named(tmp_path, comparison, request_):
     assert "lora on micro, seed 2" in found.warnings[0]
     assert arm_of(found, "lora").seeds == (0, 1)
     assert arm_of(found, "talan+lora").seeds == (0, 1, 2)
+
+
+def test_a_run_whose_base_is_gone_leaves_the_others_set_against_theirs(tmp_path, comparison, request_):
+    partial = Path(shutil.copytree(comparison, tmp_path / "partial"))
+    shutil.rmtree(next((partial / "checkpoints").glob("train_lora_seed-1*")))
+    request = replace(request_, results=partial, examples=1, task=("gsm8k_micro",))
+    found = measure_comparison(request, tmp_path / "out")
+    whole = measure_comparison(replace(request, results=comparison), tmp_path / "whole")
+    one, other = (arm_of(which, "talan+lora").tasks[0].curves["run_divergence"].points[6] for which in (found, whole))
+    assert one.by_seed == pytest.approx((other.by_seed[0], other.by_seed[2]), rel=1e-3)
+    seeds = [arm_of(which, "talan+lora").tasks[0].curves["run_divergence"].seeds for which in (found, whole)]
+    assert seeds == [(0, 2), None]
+    assert "talan+lora is set against lora on the other seeds alone" in "\n".join(found.warnings)
+    assert arm_of(found, "talan+lora").seeds == (0, 1, 2)
+
+
+def test_items_that_cannot_be_run_are_counted(tmp_path, request_, monkeypatch):
+    monkeypatch.setattr(material, "LONGEST", 110)
+    found = measure_comparison(replace(request_, task=("mbpp_micro",)), tmp_path)
+    items = found.arms[0].tasks[0].items
+    assert 0 < items < 3
+    assert f"{3 - items} of 3 items of mbpp_micro were left out on micro" in found.warnings[0]
+
+
+def test_what_was_measured_on_another_device_is_not_taken_for_this_one(request_, again, found, monkeypatch):
+    path = next((again / "runs").glob("*_mbpp_micro.json"))
+    content = json.loads(path.read_text())
+    content["header"]["device"] = "mps"
+    path.write_bytes(sealed_json({name: content[name] for name in ("header", "kept")}))
+    calls = counted(monkeypatch)
+    assert measure_comparison(request_, again) == found
+    assert calls == ["mbpp_micro"]
+
+
+def test_a_block_that_writes_nothing_is_measured_and_its_ratios_are_undefined(tmp_path, comparison, request_):
+    silent = Path(shutil.copytree(comparison, tmp_path / "silent"))
+    for directory in (silent / "checkpoints").glob("train_talan+lora_*"):
+        place = directory / "talan_model.safetensors"
+        tensors = load_file(place)
+        tensors["block.writeback.gate"].zero_()
+        save_file(tensors, place)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "check_checkpoint", lambda *_: None)
+        found = measure_comparison(
+            replace(request_, results=silent, examples=1, task=("mbpp_micro",)), tmp_path / "out"
+        )
+    values = arm_of(found, "talan+lora").tasks[0].values
+    assert values["write"].mean == 0
+    for name in ("ratio_of_effects", "random_ratio_of_effects", "ratio_of_effects_over_random"):
+        assert values[name].mean is None
+    assert "n/a" in faces.render(found)["internals.md"].decode()
 
 
 @pytest.mark.parametrize(
