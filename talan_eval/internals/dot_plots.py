@@ -120,7 +120,7 @@ def distances(found: Sequence[ConfigurationDistance]) -> Figure:
             _interval(axes, other.distance, other.ci)
             axes.annotate(str(number), (other.distance, other.gain), (3, 2), textcoords="offset points", fontsize=7)
         axes.axhline(0, color=INK, linewidth=0.6)
-        axes.set_xlim(left=0)
+        axes.set_xlim(left=-0.05 * max(other.distance for other in one.others))  # room for the best one, at 0
         rho = "n/a" if one.spearman is None or one.p is None else f"{one.spearman:.2f}, p = {one.p:.2g}"
         axes.set_title(f"{len(one.features)} features: rank correlation {rho}")
         axes.set_xlabel(f"distance to {one_line(one.best)}", fontsize=8)
