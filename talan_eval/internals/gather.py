@@ -93,12 +93,12 @@ def _task(kept: KeptArm, name: str, tasks: Sequence[str], dtype: str, alpha: flo
     for quantity in QUANTITIES:
         cells = _cells(kept, tasks, quantity.name)
         if quantity.by == "example":
-            reason = why_missing(quantity.name, layer, dtype)
+            reason = why_missing(quantity.name, layer, dtype, measured=cells is not None)
             found = [] if cells is None else [cell[:, :, 0] for cell in cells]
             values[quantity.name] = estimate(found, alpha, reason, of_pairs=quantity.of_pairs)
         elif cells is not None:
             points = range(kept.first.layers + 1)
-            reasons = [why_missing(quantity.name, layer, dtype, at=at) for at in points]
+            reasons = [why_missing(quantity.name, layer, dtype, at=at, measured=True) for at in points]
             curve = depth_curve(cells, alpha, reasons, of_pairs=quantity.of_pairs)
             own = _seeds_with(kept, tasks, quantity.name)
             curves[quantity.name] = curve if own == kept.seeds else curve.model_copy(update={"seeds": own})

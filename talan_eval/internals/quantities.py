@@ -144,7 +144,7 @@ _AT_EMBEDDING: Final = frozenset(
 )
 
 
-def why_missing(name: str, layer: int | None, dtype: str, *, at: int | None = None) -> str:
+def why_missing(name: str, layer: int | None, dtype: str, *, at: int | None = None, measured: bool = False) -> str:
     """Say why a quantity, or a curve at a layer, has no value.
 
     Args:
@@ -152,13 +152,14 @@ def why_missing(name: str, layer: int | None, dtype: str, *, at: int | None = No
         layer: l* of the arm; None without a block.
         dtype: In which type the checkpoint was run.
         at: The layer of a curve's point; None for the quantity as a whole.
+        measured: Whether it was measured, and has no value at any example.
     """
     quantity = BY_NAME[name]
     is_at_embedding = name in _AT_EMBEDDING and (layer if at is None else at) == 0
     reasons = (
         (NO_BLOCK, layer is None and not quantity.any_arm),
-        (NO_BASE, name in {"run_divergence", "run_growth"}),
-        (ONE_SEED, name == "reseeding_growth"),
+        (NO_BASE, not measured and name in {"run_divergence", "run_growth"}),
+        (ONE_SEED, not measured and name == "reseeding_growth"),
         (NO_BFLOAT16, quantity.rounded and dtype == "bfloat16"),
         (AT_THE_EMBEDDING, is_at_embedding),
         (ABOVE, layer is not None and at is not None and at < layer),
