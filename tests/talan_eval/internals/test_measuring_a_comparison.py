@@ -488,6 +488,7 @@ def test_items_that_cannot_be_run_are_counted(tmp_path, request_, monkeypatch):
 def test_what_was_measured_on_another_device_is_not_taken_for_this_one(request_, again, found, monkeypatch):
     path = next((again / "runs").glob("*_mbpp_micro.json"))
     content = json.loads(path.read_text())
+    assert content["header"]["device"] in {"cpu", "cuda"}
     content["header"]["device"] = "mps"
     path.write_bytes(sealed_json({name: content[name] for name in ("header", "kept")}))
     calls = counted(monkeypatch)
