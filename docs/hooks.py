@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
 from typing import TYPE_CHECKING, Final
 
 import typer
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
 
+OUTSIDE: Final = re.compile(r"\[(?P<text>[^]]*)\]\(\.\./(?P<path>(results|examples)/[^)#]*)(#[^)]*)?\)")
 REFERENCE: Final = ("talan_eval", "talan_core", "talan_core.training", "talan_core.analysis", "talan_eval.stats")
 """Packages with a page of reference: what they export, or else all that their modules hold."""
 
@@ -52,6 +54,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         for name, text in pages.items():
             files.append(File.generated(config, f"{folder}/{name}.md", content=text))
     return files
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Write links to files beside docs/ as the names of these files: the site does not have them, a checkout does."""
+    return OUTSIDE.sub(
+        lambda link: f"{link['text']} (`{link['path']}`)" if "`" not in link["text"] else link["text"], markdown
+    )
 
 
 def _reference(name: str, shown: set[str]) -> str:
