@@ -98,7 +98,7 @@ class Attempts:
         for failure in given_up:
             self._store.fail(failure)
         if self._may_stop and self.starved is None:
-            self.starved = next((one for one in given_up if one.kind == "memory" and one.task), None)
+            self.starved = next((one for one in given_up if one.starved), None)
         if self.starved is not None:
             self._waiting.clear()
         elif again:

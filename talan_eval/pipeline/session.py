@@ -165,7 +165,7 @@ class Session:
 
     def starved(self) -> Failure | None:
         """Return an evaluation that was given up for want of memory; None without one."""
-        return next((one for one in self.failures().values() if one.kind == "memory" and one.task), None)
+        return next((one for one in self.failures().values() if one.starved), None)
 
     def _listed(self, failures: dict[str, Failure]) -> str:
         lines = [f"  {failure.name}: {failure.message}" for failure in failures.values()]

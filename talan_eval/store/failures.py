@@ -43,6 +43,11 @@ class Failure:
     attempts: int = 1
 
     @property
+    def starved(self) -> bool:
+        """Whether an evaluation, and no training, ran out of memory: fewer prompts at a time need less."""
+        return self.kind == "memory" and bool(self.task)
+
+    @property
     def name(self) -> str:
         """What people call the cell."""
         what = f" on {self.task}" if self.task else ""
