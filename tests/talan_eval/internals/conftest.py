@@ -16,6 +16,7 @@ from talan_eval.grid import plan
 from talan_eval.intake.prepare import prepare
 from talan_eval.pipeline.session import open_session
 from talan_eval.requests.compare import CompareRequest
+from talan_eval.requests.internals import InternalsRequest
 
 STEPS = 5
 TREATED = ("talan[layer=2]+lora", "talan+lora")
@@ -61,3 +62,8 @@ def comparison(tmp_path_factory):
     directory = tmp_path_factory.mktemp("comparison") / "cmp"
     make_comparison(directory)
     return directory
+
+
+@pytest.fixture(scope="session")
+def request_(comparison):
+    return InternalsRequest(results=comparison, examples=3)
