@@ -104,6 +104,28 @@ def cheapest_fit(task: Task, settings: TrainingSettings, limit: int) -> Fit:
     return Fit(*exact, math.ceil(exact[2].needed / room), task.answers)
 
 
+def prompts_that_fit(task: Task, settings: TrainingSettings, limit: int) -> int:
+    """Return how many prompts can be answered at a time: all of the task's, else a power of two.
+
+    At least one; whether that fits is `cheapest_fit`'s to say. The activations of answering are not counted.
+
+    Args:
+        task: What is to be done, with what would be answered at a time.
+        settings: The recipe, which says in which type the cache is.
+        limit: Bytes of the device.
+
+    Raises:
+        ValueError: The task answers nothing.
+    """
+    if task.answers is None:
+        raise ValueError("a task that answers nothing has no prompts")
+    found, room = task.footprint(settings), int(limit * _USABLE)
+    if found.answering <= room:
+        return task.answers.prompts
+    fewer = _fewer_answers(task, found, room)
+    return 1 if fewer is None else fewer.prompts
+
+
 def _fewer_answers(task: Task, found: Footprint, room: int) -> AnswerLoad | None:
     """Return how many prompts can be answered at a time, where only their cache is too large."""
     if task.answers is None or found.cache == 0:

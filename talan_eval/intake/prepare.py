@@ -21,10 +21,11 @@ from talan_eval.comparison.held_out import check_split
 from talan_eval.comparison.slices import slice_values
 from talan_eval.experiment import BackboneIdentity, Experiment, TunedBackbone
 from talan_eval.generation.backend import BackendOptions
-from talan_eval.generation.registry import BATCHES, choose_backend, make_backend
+from talan_eval.generation.registry import choose_backend, make_backend
 from talan_eval.grading.graders import GRADING_VERSION
 from talan_eval.identity import AnsweringIdentity, TrainingIdentity
 from talan_eval.intake.assignment import Assignment
+from talan_eval.intake.batch_size import in_batches
 from talan_eval.intake.checked import Checked, check
 from talan_eval.intake.fit_stored import check_stored, fit_stored
 from talan_eval.intake.hours import Lengths
@@ -96,7 +97,6 @@ def prepare(request: GridRequest) -> Prepared:
     checked = replace(checked, generation=settled(checked.generation, [*whole, *stored.tokenizers]))
     _check_recipes(checked, device := _device(request))
     request = replace(request, backend=choose_backend(request.backend, device))
-    checked = _in_batches(checked, request)
     sources = TaskSources(checked.task_files, checked.metrics, request.data_dir, checked.generation)
     loaded = _loaded(request, checked, sources)
     evaluated, learned = [loaded[name] for name in checked.tasks], _learned(checked, loaded)
@@ -108,18 +108,21 @@ def prepare(request: GridRequest) -> Prepared:
     found = {"train": learned.sources, "contaminated": contaminated, "stored": stored.arms}
     served = served_names(request.served, checked.arms.names, stored.sources, asked=request.backend == "openai")
     endpoint = endpoint_of(request.base_url, served)
+    workers = _workers(request.workers, checked, device, gpus := _gpus(request, device))
+    lengths = Lengths.of(evaluated, learned.together)
+    room = Room(None, "") if _is_elsewhere(request) else Room.here(device, workers, gpus)
+    if request.eval_batch is None:
+        gpu, domains = room if device == "cuda" else None, len(learned.sources)
+        checked = in_batches(checked, request.backend, revisions, domains, gpu, lengths.longest)
     experiment = _experiment(request, checked, revisions, specs, endpoint, device).model_copy(update=found)
     tier = _sandbox_tier(request, [specs[name] for name in checked.tasks])
     _check_space(out := request.out or RESULTS / experiment.default_name)
-    workers = _workers(request.workers, checked, device, gpus := _gpus(request, device))
     common = _Common(out, learned.sources, sources, device, gpus, workers, tier, stored.sources, served, endpoint)
     assignments = tuple(
         _assignment(request, checked, one, revision, common)
         for one, revision in zip(checked.backbones, revisions, strict=True)
     )
     refuse(mistakes_of(*(partial(_check_backend, one) for one in assignments)))
-    lengths = Lengths.of(evaluated, learned.together)
-    room = Room(None, "") if _is_elsewhere(request) else Room.here(device, workers, gpus)
     here = [one for one in assignments if not one.revision.outline]
     check_room(here, checked.arms.unstored, room, lengths.longest)
     return Prepared(experiment, assignments, workers, request.retries, checked.statistics, lengths)
@@ -170,14 +173,6 @@ def _assignment(
         served=common.served,
         endpoint=common.endpoint,
     )
-
-
-def _in_batches(checked: Checked, request: GridRequest) -> Checked:
-    """Let backends that schedule by themselves have as many prompts at a time as they like, where none are typed."""
-    size = BATCHES.get(request.backend) if request.eval_batch is None else None
-    if size is None:
-        return checked
-    return replace(checked, backbones=tuple(replace(one, eval_batch=size) for one in checked.backbones))
 
 
 def _check_backend(assignment: Assignment) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from transformers import PretrainedConfig
 
+    from talan_core.arms import Arm
     from talan_core.backbones.load import Revision
     from talan_core.recipes.fitting import Task
     from talan_core.recipes.footprint import Footprint
@@ -87,17 +88,20 @@ def task_of(assignment: Assignment, arm: str, tokens: int, config: PretrainedCon
     from talan_core.recipes.fitting import Task  # noqa: PLC0415 - heavy
     from talan_core.recipes.footprint import AnswerLoad  # noqa: PLC0415 - as above
 
-    parsed = parse_arm(arm)
-    if isinstance(parsed.partner, Fusion):  # how many adapters it has is up to the training data
-        parsed = replace(parsed, partner=replace(parsed.partner, domains=len(assignment.train)))
     return Task(
         configuration(assignment.revision) if config is None else config,
-        parsed,
+        sized(arm, len(assignment.train)),
         assignment.operating_point,
         "cuda" if assignment.device.startswith("cuda") else "cpu",
         # A backend that schedules by itself has memory of its own, of a fixed size, which is not counted here.
         AnswerLoad(1 if assignment.backend in BATCHES else assignment.eval_batch, tokens),
     )
+
+
+def sized(name: str, domains: int) -> Arm:
+    """Return an arm; how many adapters a fusion has is up to the training data."""
+    arm = parse_arm(name)
+    return replace(arm, partner=replace(arm.partner, domains=domains)) if isinstance(arm.partner, Fusion) else arm
 
 
 def estimated(assignment: Assignment, arm: str, tokens: int) -> Footprint:

@@ -126,7 +126,9 @@ class GridRequest(OutputOptions, ScoreOptions):
         None, "Short for --recipe learning_rate=X, for all arms; the backbone's and the partner's when left out."
     )
     eval_batch: int | None = option(
-        None, "Prompts answered at a time; the backbone's when left out, 256 with vllm, 64 with openai."
+        None,
+        "Prompts answered at a time; when left out, the backbone's, or the largest power of two that fits into a "
+        "GPU's memory; 256 with vllm, 64 with openai.",
     )
     train_tasks: str | None = option(
         None,
