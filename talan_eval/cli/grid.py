@@ -68,9 +68,9 @@ def perform_grid(request: CompareRequest, file: Path | None) -> None:
 
         audience = ConsoleAudience(console)
 
-        def run(request: CompareRequest, prepared: Prepared, *, may_stop: bool) -> FinishedGrid:
+        def run(request: CompareRequest, prepared: Prepared) -> FinishedGrid:
             with _interruptible(prepared):
-                return compare(request, prepared, audience, file, may_stop=may_stop)
+                return compare(request, prepared, audience, file)
 
         compared = in_batches_that_fit(run, request, prepared, audience.hear)
         _say_where(console, compared.session)
@@ -92,9 +92,9 @@ def perform_evaluation(request: EvaluateRequest, file: Path | None) -> None:
 
         audience = ConsoleAudience(console)
 
-        def run(request: EvaluateRequest, prepared: Prepared, *, may_stop: bool) -> EvaluatedArm:
+        def run(request: EvaluateRequest, prepared: Prepared) -> EvaluatedArm:
             with _interruptible(prepared):
-                return evaluate(request, prepared, audience, file, may_stop=may_stop)
+                return evaluate(request, prepared, audience, file)
 
         evaluated = in_batches_that_fit(run, request, prepared, audience.hear)
         _say_where(console, evaluated.session)

@@ -65,6 +65,7 @@ class Prepared:
         retries: How often a failed run is tried again.
         statistics: Settings of the statistics.
         lengths: About how many tokens there are to learn, to ask and to answer.
+        may_stop: Whether an evaluation that runs out of memory stops all of them; see `smaller_batches`.
     """
 
     experiment: Experiment
@@ -73,6 +74,7 @@ class Prepared:
     retries: int
     statistics: StatisticsSettings
     lengths: Lengths
+    may_stop: bool = False
 
 
 def prepare(request: GridRequest) -> Prepared:

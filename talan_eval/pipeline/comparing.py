@@ -65,14 +65,7 @@ class EvaluatedArm:
     session: Session
 
 
-def compare(
-    request: GridRequest,
-    prepared: Prepared,
-    audience: Audience,
-    file: Path | None = None,
-    *,
-    may_stop: bool = False,
-) -> FinishedGrid:
+def compare(request: GridRequest, prepared: Prepared, audience: Audience, file: Path | None = None) -> FinishedGrid:
     """Compute what is missing of a comparison, and write its reports.
 
     Args:
@@ -80,45 +73,35 @@ def compare(
         prepared: What was made of them.
         audience: Who watches.
         file: The experiment file that some of them came from; it is stored with the results.
-        may_stop: Whether an evaluation that runs out of memory stops it; see `smaller_batches`.
 
     Raises:
         UserError: The directory holds something else, is in use or cannot be written, or there is no cluster.
-        TooManyPromptsError: It was stopped so, now or when it was last run.
+        TooManyPromptsError: An evaluation has run out of memory, now or when it was last run, and all may stop.
         IncompleteGridError: So much failed that nothing can be compared.
         KeyboardInterrupt: Finished cells are kept: the same call goes on from there.
     """
-    with _computed(request, prepared, audience, file, may_stop=may_stop) as session:
+    with _computed(request, prepared, audience, file) as session:
         if fresh := session.confirmation():  # what to confirm is known when the others are read
-            _compute(fresh, session, request, prepared, audience, may_stop=may_stop)
+            _compute(fresh, session, request, prepared, audience)
         return FinishedGrid(session.write_reports(also=request.json), session)
 
 
-def evaluate(
-    request: GridRequest,
-    prepared: Prepared,
-    audience: Audience,
-    file: Path | None = None,
-    *,
-    may_stop: bool = False,
-) -> EvaluatedArm:
+def evaluate(request: GridRequest, prepared: Prepared, audience: Audience, file: Path | None = None) -> EvaluatedArm:
     """Compute what is missing of the evaluations of one arm, and write its reports; arguments and errors as above."""
-    with _computed(request, prepared, audience, file, may_stop=may_stop) as session:
+    with _computed(request, prepared, audience, file) as session:
         return EvaluatedArm(session.write_scores(also=request.json), session)
 
 
 @contextlib.contextmanager
-def _computed(
-    request: GridRequest, prepared: Prepared, audience: Audience, file: Path | None, *, may_stop: bool
-) -> Iterator[Session]:
+def _computed(request: GridRequest, prepared: Prepared, audience: Audience, file: Path | None) -> Iterator[Session]:
     """Hold an experiment directory inside the block, in which what was missing has been computed."""
     with open_session(prepared) as session:
         _store_request(session, request, file)
         _say_what_is_there(session, audience)
-        if may_stop and (starved := session.starved()) is not None:
+        if prepared.may_stop and (starved := session.starved()) is not None:
             raise TooManyPromptsError(starved.name)
         if session.missing:
-            _compute(session.missing, session, request, prepared, audience, may_stop=may_stop)
+            _compute(session.missing, session, request, prepared, audience)
         yield session
 
 
@@ -128,8 +111,6 @@ def _compute(
     request: GridRequest,
     prepared: Prepared,
     audience: Audience,
-    *,
-    may_stop: bool,
 ) -> None:
     workload = Workload(
         missing,
@@ -139,7 +120,7 @@ def _compute(
         frozenset(session.store.checkpoint_names()),
     )
     with audience.watch(workload) as progress:
-        attempts = Attempts(session.store, missing, prepared.retries, progress, may_stop=may_stop)
+        attempts = Attempts(session.store, missing, prepared.retries, progress, may_stop=prepared.may_stop)
         executor_named(request, prepared).perform_all(prepared.assignments, attempts, progress)
     if attempts.starved is not None:
         raise TooManyPromptsError(attempts.starved.name)

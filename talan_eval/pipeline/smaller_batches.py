@@ -7,7 +7,7 @@ compared with: the whole comparison goes on in a directory of its own, which tak
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from talan_eval.execution.attempts import TooManyPromptsError
 from talan_eval.generation.registry import BATCHES
@@ -20,38 +20,29 @@ if TYPE_CHECKING:
 
 _Request = TypeVar("_Request", bound="GridRequest")
 _Found = TypeVar("_Found")
-_Request_contra = TypeVar("_Request_contra", bound="GridRequest", contravariant=True)
-_Found_co = TypeVar("_Found_co", covariant=True)
-
-
-class GridWork(Protocol[_Request_contra, _Found_co]):
-    """What computes a request."""
-
-    def __call__(self, request: _Request_contra, prepared: Prepared, *, may_stop: bool) -> _Found_co:
-        """Compute it; where it may stop, `TooManyPromptsError` says that memory did not suffice."""
 
 
 def in_batches_that_fit(
-    work: GridWork[_Request, _Found], request: _Request, prepared: Prepared, hear: Callable[[str], None]
+    work: Callable[[_Request, Prepared], _Found], request: _Request, prepared: Prepared, hear: Callable[[str], None]
 ) -> _Found:
     """Compute a request, with half as many prompts at a time as often as an evaluation runs out of memory.
 
     A batch that was typed is kept, and so is that of a backend that makes its own: there the failures are the outcome.
 
     Args:
-        work: Computes it.
+        work: Computes it; where `Prepared.may_stop`, memory that does not suffice is a `TooManyPromptsError`.
         request: The options as typed.
         prepared: What was made of them.
         hear: Told that all arms are asked again.
     """
     from talan_eval.intake.prepare import prepare  # noqa: PLC0415 - heavy
 
-    typed, may_stop = request, request.eval_batch is None and prepared.assignments[0].backend not in BATCHES
+    typed, may_restart = request, request.eval_batch is None and prepared.assignments[0].backend not in BATCHES
     while True:
         batches = [one.eval_batch for one in prepared.experiment.backbones]
         smallest = min(batches)  # one number is for all backbones, and none of them may get a larger one
         try:
-            return work(request, prepared, may_stop=may_stop and smallest > 1)
+            return work(request, replace(prepared, may_stop=may_restart and smallest > 1))
         except TooManyPromptsError as error:
             smaller = smallest // 2
             place = None if typed.out is None else typed.out.resolve()
@@ -61,5 +52,5 @@ def in_batches_that_fit(
             hear(
                 f"{error}: out of memory with {' or '.join(map(str, dict.fromkeys(batches)))} prompts at a time. All "
                 f"arms are asked again with {smaller}, in {prepared.assignments[0].directory}, which takes over what "
-                f"was trained. To ask with more again, type --eval-batch"
+                f"was trained. To ask with more again, type --eval-batch {smallest}"
             )

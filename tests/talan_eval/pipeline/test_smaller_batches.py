@@ -26,11 +26,15 @@ WORDS = (
 )  # fmt: skip
 
 
-def prepared_with(batch, backend="transformers", directory="out"):
+def prepared_with(*batches, backend="transformers", directory="out"):
     """What `prepare` makes, as far as it is looked at here."""
-    return SimpleNamespace(
-        experiment=SimpleNamespace(backbones=[SimpleNamespace(eval_batch=batch)]),
-        assignments=[SimpleNamespace(backend=backend, directory=directory)],
+    return intake.Prepared(
+        experiment=SimpleNamespace(backbones=[SimpleNamespace(eval_batch=batch) for batch in batches]),
+        assignments=(SimpleNamespace(backend=backend, directory=directory),),
+        workers=1,
+        retries=0,
+        statistics=None,
+        lengths=None,
     )
 
 
@@ -41,10 +45,10 @@ class Fitting:
         self.most = most
         self.asked = []
 
-    def __call__(self, request, prepared, *, may_stop):
+    def __call__(self, request, prepared):
         (backbone,) = prepared.experiment.backbones
-        self.asked.append((backbone.eval_batch, request.eval_batch, request.out, may_stop))
-        if backbone.eval_batch > self.most and may_stop:
+        self.asked.append((backbone.eval_batch, request.eval_batch, request.out, prepared.may_stop))
+        if backbone.eval_batch > self.most and prepared.may_stop:
             raise TooManyPromptsError("lora seed 0 on gsm8k")
         return backbone.eval_batch
 
@@ -70,19 +74,17 @@ def test_the_batch_is_halved_until_it_fits_each_time_in_a_directory_of_its_own(t
     assert len(said) == 2
     assert said[0].startswith("lora seed 0 on gsm8k: out of memory with 64 prompts at a time. All arms are asked again")
     assert str(tmp_path / "run-32") in said[0]
-    assert said[0].endswith("type --eval-batch")
+    assert said[0].endswith("type --eval-batch 64")
 
 
 @pytest.mark.usefixtures("preparing")
 def test_no_backbone_gets_a_larger_batch_than_it_had(tmp_path):
-    two = SimpleNamespace(
-        experiment=SimpleNamespace(backbones=[SimpleNamespace(eval_batch=batch) for batch in (64, 30)]),
-        assignments=[SimpleNamespace(backend="transformers", directory=tmp_path)],
-    )
+    two = prepared_with(64, 30, directory=tmp_path)
     asked, said = [], []
 
-    def work(asking, prepared, *, may_stop):
-        asked.append((asking.eval_batch, [one.eval_batch for one in prepared.experiment.backbones], may_stop))
+    def work(asking, prepared):
+        batches = [one.eval_batch for one in prepared.experiment.backbones]
+        asked.append((asking.eval_batch, batches, prepared.may_stop))
         if len(asked) == 1:
             raise TooManyPromptsError("lora seed 0 on gsm8k")
         return "done"
@@ -110,7 +112,7 @@ def test_one_prompt_at_a_time_is_not_halved(tmp_path):
 
 @pytest.mark.parametrize(
     ("request_", "prepared"),
-    [(CompareRequest(eval_batch=64), prepared_with(64)), (CompareRequest(), prepared_with(256, "vllm"))],
+    [(CompareRequest(eval_batch=64), prepared_with(64)), (CompareRequest(), prepared_with(256, backend="vllm"))],
     ids=["typed", "a backend of its own batches"],
 )
 def test_a_batch_that_is_not_ours_to_choose_is_kept(request_, prepared):
