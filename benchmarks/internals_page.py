@@ -148,7 +148,7 @@ def _of_grid(found: Internals) -> Iterator[str]:
     if not found.configurations:
         return
     one = found.configurations[0]
-    gains = {one.best: gain(one.best_gain or 0.0, one.best_ci)}
+    gains = {one.best: number(None) if one.best_gain is None else gain(one.best_gain, one.best_ci)}
     gains |= {other.arm: gain(other.gain, other.ci) for other in one.others}
     heads = (
         "gain, points (E1, unadjusted)",

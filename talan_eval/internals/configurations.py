@@ -8,6 +8,7 @@ number of all that vary, and counted.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -131,8 +132,8 @@ def relate(
             known = ~np.isnan(parts)
             distance = math.sqrt(float(np.square(parts[known]).sum()) * len(names) / max(int(known.sum()), 1))
             others.append(Distance(arm=arm, gain=gains[arm], distance=distance, left_out=len(names) - int(known.sum())))
-    rho, p, smallest = _spearman([one.distance for one in others], [one.gain for one in others])
-    bound = "" if smallest is None else f" No order of {len(others)} others has a p below {smallest:.2g}."
+    rank = _spearman([one.distance for one in others], [one.gain for one in others])
+    bound = "" if rank.smallest_p is None else f" No order of {len(others)} others has a p below {rank.smallest_p:.2g}."
     return ConfigurationDistance(
         backbone=backbone,
         features=tuple(names),
@@ -140,8 +141,8 @@ def relate(
         best=best,
         best_gain=gains[best],
         others=tuple(others),
-        spearman=rho,
-        p=p,
+        spearman=rank.rho,
+        p=rank.p,
         caution=f"{_CAUTION}{bound} {confirmed}",
     )
 
@@ -203,10 +204,19 @@ def _confirmed(result: Result, best: Contrast) -> str:
     )
 
 
-def _spearman(distances: Sequence[float], gains: Sequence[float]) -> tuple[float | None, float | None, float | None]:
-    """Return the correlation, its permutation p, and the smallest p that any order of these numbers could have."""
+@dataclass(frozen=True, slots=True)
+class _RankCorrelation:
+    """A rank correlation, its permutation p, and the smallest p that any order of the same numbers could have."""
+
+    rho: float | None = None
+    p: float | None = None
+    smallest_p: float | None = None
+
+
+def _spearman(distances: Sequence[float], gains: Sequence[float]) -> _RankCorrelation:
+    """Correlate the ranks; without numbers where there are too few, or all are alike."""
     if len(distances) < LEAST - 1 or np.ptp(distances) == 0 or np.ptp(gains) == 0:
-        return None, None, None
+        return _RankCorrelation()
     ranks = stats.rankdata(gains)
 
     def correlation(permuted: FloatArray) -> float:
@@ -221,7 +231,7 @@ def _spearman(distances: Sequence[float], gains: Sequence[float]) -> tuple[float
     )
     null = found.null_distribution
     smallest = 2 * float(min(np.mean(null >= null.max() - _TIE), np.mean(null <= null.min() + _TIE)))
-    return float(found.statistic), float(found.pvalue), min(1.0, smallest)
+    return _RankCorrelation(float(found.statistic), float(found.pvalue), min(1.0, smallest))
 
 
 def _row(features: Features, names: Sequence[str]) -> FloatArray:
