@@ -7,6 +7,9 @@ compared. TRL must be importable by the Python that is named (it is no dependenc
     python benchmarks/against_loop.py --loop-python /path/to/python-with-trl --seeds 7
     python benchmarks/against_loop.py --loop-python /path/to/python-with-trl --backbone smollm2-135m --tasks gsm8k \
         --data-dir DATA --seeds 2 --limit 16 --steps 8 --eval-batch 8
+
+The grid can be given what makes it faster, and the environment of `make install-vllm`: ``--grid-python
+build/vllm/bin/python --grid-options '--backend vllm --recipe logits=targets --recipe packing=true'``.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import argparse
 import json
 import os
 import resource
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -119,14 +123,14 @@ def start_up(python: str, root: Path) -> Spent:
     return trainer + run([python, "-c", "import lm_eval.models.huggingface, peft"], root)
 
 
-def grid(asked: Asked, root: Path) -> Spent:
-    """Run the same grid here."""
+def grid(python: str, asked: Asked, more: list[str], root: Path) -> Spent:
+    """Run the same grid here, with further options."""
     return run(
         [
-            sys.executable, "-m", "talan_eval.cli.main", "compare", "--base", "lora", "--treat", "dora",
+            python, "-m", "talan_eval.cli.main", "compare", "--base", "lora", "--treat", "dora",
             "--backbone", asked.backbone, "--seeds", str(asked.seeds), "--tasks", ",".join(asked.tasks),
             "--limit", str(asked.limit), "--steps", str(asked.steps), "--batch-size", str(asked.batch),
-            "--learning-rate", str(RATE), "--eval-batch", str(asked.eval_batch), "--out", str(root / "grid"),
+            "--learning-rate", str(RATE), "--eval-batch", str(asked.eval_batch), "--out", str(root / "grid"), *more,
             *([] if asked.data is None else ["--data-dir", str(asked.data)]),
         ],
         root,
@@ -146,6 +150,8 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--eval-batch", type=int, default=64)
     parser.add_argument("--loop-cells", type=int, help="perform only so many arms and seeds of the loop, and scale up")
+    parser.add_argument("--grid-python", default=sys.executable, help="the Python of the grid; this one when left out")
+    parser.add_argument("--grid-options", default="", help="what the grid is given beside, as typed")
     options = parser.parse_args()
     asked = Asked(
         options.backbone, locate(find_backbone(options.backbone)).location, tuple(options.tasks.split(",")),
@@ -164,7 +170,7 @@ def main() -> None:
             print(f"  {name:<12}{spent.wall * scale:>9.0f} s wall{spent.cpu * scale:>9.0f} s CPU", flush=True)
         idle = start_up(options.loop_python, root)
         print(f"  of it imports{idle.wall * len(cells):>7.0f} s wall{idle.cpu * len(cells):>9.0f} s CPU", flush=True)
-        ours = grid(asked, root)
+        ours = grid(options.grid_python, asked, shlex.split(options.grid_options), root)
         times = json.loads((root / "grid" / "result.json").read_text(encoding="utf-8"))["provenance"]["times"]
     both = training + evaluation
     print(f"grid:         {ours.wall:>9.0f} s wall{ours.cpu:>9.0f} s CPU; its workers were training for")
