@@ -109,7 +109,7 @@ class Session:
             raise IncompleteGridError(f"{self._listed(failures)}\n{error.problem}", self._again()) from error
         document = found.to_json().encode()
         files = {"result.json": document, "report.md": show(found).encode()}
-        write_reports(self.store.directory, files, self.store.record_names())
+        write_reports(self.store.directory, files, self.store.record_hashes())
         if also is not None:
             make_directory(also.absolute().parent)
             atomic_write_bytes(also, document)

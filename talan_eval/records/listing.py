@@ -211,7 +211,7 @@ def report_faults(store: Store) -> tuple[str, ...]:
     """
     directory, there = store.directory, store.record_names()
     if has_seal(directory):
-        return tuple(report_problems(directory, there))
+        return tuple(report_problems(directory, store.record_hashes()))
     if not (directory / RESULT_NAME).exists():
         return ()
     try:

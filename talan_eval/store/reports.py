@@ -1,7 +1,7 @@
 """The reports of an experiment, sealed: what their bytes are, and from which records they were made.
 
 ``reports.json`` is removed before a report is written and written after the last one, so that it never vouches for
-half of them. Directories of earlier versions have none.
+half of them. Directories of earlier versions have none, or one that names records without their hashes.
 """
 
 from __future__ import annotations
@@ -12,22 +12,29 @@ from typing import TYPE_CHECKING, Final
 from talan_core.bounded import read_bounded
 from talan_eval.store.atomic import atomic_write_bytes, remove
 from talan_eval.store.checkpoints import check_file
-from talan_eval.store.records import MOST_OF_A_RECORD, CorruptedError, SealedFile, sealed_json, unsealed_json
+from talan_eval.store.records import (
+    MOST_OF_A_RECORD,
+    CorruptedError,
+    SealedFile,
+    check_name,
+    sealed_json,
+    unsealed_json,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 REPORTS_NAME: Final = "reports.json"
 
 
-def write_reports(directory: Path, files: Mapping[str, bytes], cells: Iterable[str]) -> None:
+def write_reports(directory: Path, files: Mapping[str, bytes], cells: Mapping[str, str]) -> None:
     """Write reports and their seal.
 
     Args:
         directory: The experiment directory, held by this process.
         files: Content by name.
-        cells: The sealed records that they were made from.
+        cells: Hashes of the sealed records that they were made from, by cell.
 
     Raises:
         UserError: No space or no permission.
@@ -39,7 +46,7 @@ def write_reports(directory: Path, files: Mapping[str, bytes], cells: Iterable[s
         {"name": name, "sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
         for name, content in files.items()
     ]
-    atomic_write_bytes(directory / REPORTS_NAME, sealed_json({"cells": sorted(cells), "files": described}))
+    atomic_write_bytes(directory / REPORTS_NAME, sealed_json({"cells": dict(cells), "files": described}))
 
 
 def has_seal(directory: Path) -> bool:
@@ -47,18 +54,18 @@ def has_seal(directory: Path) -> bool:
     return (directory / REPORTS_NAME).exists()
 
 
-def report_problems(directory: Path, there: Iterable[str]) -> Iterator[str]:
-    """Name reports that are not what was written, and records that are not there any more.
+def report_problems(directory: Path, there: Mapping[str, str]) -> Iterator[str]:
+    """Name reports that are not what was written, and records that are not those that they were made from.
 
     Args:
         directory: An experiment directory whose reports were sealed.
-        there: The records that it has.
+        there: Hashes of the records that it has, by cell.
     """
     path = directory / REPORTS_NAME
     try:
         content = unsealed_json(read_bounded(path, MOST_OF_A_RECORD))
-        files = [SealedFile(one["name"], one["sha256"], one["size"], 0) for one in content["files"]]
-        cells = frozenset(content["cells"])
+        files = [SealedFile(check_name(one["name"]), one["sha256"], one["size"], 0) for one in content["files"]]
+        cells = dict(content["cells"]) if isinstance(content["cells"], dict) else dict.fromkeys(content["cells"])
     except (CorruptedError, OSError, KeyError, TypeError, ValueError) as error:
         yield f"{path} is damaged, so its reports cannot be checked: {error}."
         return
@@ -67,5 +74,8 @@ def report_problems(directory: Path, there: Iterable[str]) -> Iterator[str]:
             check_file(directory / file.name, file)
         except CorruptedError as error:
             yield f"Report {file.name} is damaged: {error}."
-    for name in sorted(cells.difference(there)):
-        yield f"Cell {name} counts as missing: its record was removed, and the reports were made from it."
+    for name, digest in sorted(cells.items()):
+        if name not in there:
+            yield f"Cell {name} counts as missing: its record was removed, and the reports were made from it."
+        elif digest is not None and digest != there[name]:
+            yield f"Cell {name} has another record than the one that the reports were made from."

@@ -9,7 +9,7 @@ Layout::
     DIR/running/<cell_id>.jsonl    the journal of an evaluation that is under way
     DIR/running/<cell_id>/         the state of a training that is under way
     DIR/failures/<cell_id>.json    why a cell was given up
-    DIR/reports.json               hashes of result.json and report.md, and the cells that they were made from
+    DIR/reports.json               hashes of result.json, report.md and the records that they were made from
 
 A cell is finished when, and only when, its record is in place and every payload file has the size and hash that the
 record names. The record is written last. Whatever a kill leaves at any other moment counts as missing and is made
@@ -21,6 +21,7 @@ Not covered: sealed records prove that nothing changed by accident, not who wrot
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -267,6 +268,15 @@ class Store:
     def record_names(self) -> frozenset[str]:
         """Return the cells that were sealed, from the names of their records alone."""
         return _stems(self.directory / "cells", ".json")
+
+    def record_hashes(self) -> dict[str, str]:
+        """Return the SHA-256 of each sealed record's file, by cell; without those that cannot be read."""
+        found = {}
+        for name in self.record_names():
+            with contextlib.suppress(OSError, BoundsError):  # `verify` names it
+                content = read_bounded(self._record_path(name), MOST_OF_A_RECORD)
+                found[name] = hashlib.sha256(content).hexdigest()
+        return found
 
     def journal_names(self) -> frozenset[str]:
         """Return the cells that were begun and not sealed."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -96,7 +98,7 @@ def reported(root):
     """Return an experiment with reports, and a function that writes them again."""
     store = Store.load(root / "one")
     files = {"result.json": b"{}", "report.md": b"# so"}
-    write_reports(store.directory, files, store.record_names())
+    write_reports(store.directory, files, store.record_hashes())
     return store
 
 
@@ -105,8 +107,35 @@ def test_verify_notices_a_record_that_was_removed_after_the_reports(root, report
     (name,) = [one for one in reported.record_names() if one.startswith("eval")]
     (reported.directory / "cells" / f"{name}.json").unlink()
     assert f"Cell {name} counts as missing: its record was removed" in talan_eval("verify", root, code=1)
-    write_reports(reported.directory, {"result.json": b"{}"}, reported.record_names())
+    write_reports(reported.directory, {"result.json": b"{}"}, reported.record_hashes())
     assert "2 sound, 0 damaged" in talan_eval("verify", root)
+
+
+def test_verify_notices_a_record_in_the_place_of_another_one(root, reported):
+    """Whole by its own checksum, as one that was copied from another directory is."""
+    (name,) = [one for one in reported.record_names() if one.startswith("eval")]
+    path = reported.directory / "cells" / f"{name}.json"
+    record = reported.record(name)
+    path.write_bytes(dataclasses.replace(record, data=record.data | {"score": 1}).to_bytes())
+    shown = talan_eval("verify", root, code=1)
+    assert f"Cell {name} has another record than the one that the reports were made from" in shown
+    assert "counts as missing" not in shown
+
+
+def test_a_seal_of_an_earlier_version_names_records_without_hashes(root, reported):
+    described = [{"name": "report.md", "sha256": hashlib.sha256(b"# so").hexdigest(), "size": 4}]
+    seal = reported.directory / "reports.json"
+    seal.write_bytes(sealed_json({"cells": sorted(reported.record_names()), "files": described}))
+    assert "3 sound, 0 damaged" in talan_eval("verify", root)
+    seal.write_bytes(sealed_json({"cells": ["eval_gone"], "files": described}))
+    assert "Cell eval_gone counts as missing" in talan_eval("verify", root, code=1)
+
+
+@pytest.mark.parametrize("named", ["../one/manifest.json", "/dev/zero", 5, ""])
+def test_a_seal_names_files_beside_it(root, reported, named):
+    described = [{"name": named, "sha256": hashlib.sha256(b"").hexdigest(), "size": 0}]
+    (reported.directory / "reports.json").write_bytes(sealed_json({"cells": {}, "files": described}))
+    assert "its reports cannot be checked" in talan_eval("verify", root, code=1)
 
 
 @pytest.mark.parametrize("name", ["result.json", "report.md"])
