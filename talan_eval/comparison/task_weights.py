@@ -1,8 +1,7 @@
 """A mean over benchmarks that does not weigh them alike: declared before results are read, by benchmark or by group.
 
-With weights w (adding up to 1 over the benchmarks of a backbone), the mean is that of scores times w / max(w), times
-max(w) times the number of benchmarks: so the same tests serve, and only their unit changes. The zero-width floor is
-that of the largest weight, hence never too narrow.
+It is made as ``talan_eval.result.scaled_scores`` says: the same tests serve, and only their unit changes. The zero-width
+floor is that of the largest weight, hence never too narrow.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from talan_core.errors import Problems, UserError, unknown_name
 from talan_eval.comparison.statistics_settings import TOST
 from talan_eval.result.restated import PERCENT, Restated
+from talan_eval.result.scaled_scores import WEIGHTED, factor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,7 +80,7 @@ def scaled(matrices: Sequence[ScoreMatrix], weights: Mapping[str, float]) -> lis
 
 def settings_of_means(settings: StatisticsSettings, weights: Mapping[str, float]) -> StatisticsSettings:
     """Return the settings with which scaled shares are compared: their margin is scaled too, and only means count."""
-    margin = None if settings.margin is None else settings.margin / _factor(weights)
+    margin = None if settings.margin is None else settings.margin / factor(weights)
     also = tuple(name for name in settings.also if name == TOST)
     return replace(settings, slices=(), also=also, margin=margin)
 
@@ -93,7 +93,7 @@ def weighted(plain: Result, means: Result, weights: Mapping[str, float]) -> Resu
         means: That of scaled shares.
         weights: Of each benchmark, adding up to 1.
     """
-    larger = Restated(0.0, PERCENT * _factor(weights))
+    larger = Restated(0.0, PERCENT * factor(weights))
     digest = _hash(plain.primary.family_hash, weights)
     families = {one.name: one for one in plain.families} | {
         "means": next(f for f in means.families if f.name == "means")
@@ -108,17 +108,12 @@ def weighted(plain: Result, means: Result, weights: Mapping[str, float]) -> Resu
             "families": tuple(one.model_copy(update={"hash": digest}) for one in families.values()),
             "selection": None if means.selection is None else larger.of(means.selection),
             "primary": plain.primary.model_copy(
-                update={"statistic": "weighted_mean", "weights": dict(weights), "family_hash": digest}
+                update={"statistic": WEIGHTED, "weights": dict(weights), "family_hash": digest}
             ),
             "signature": plain.signature.replace(plain.primary.family_hash, digest),
             "warnings": (*plain.warnings, f"The mean weighs the benchmarks: {_listed(weights)}."),
         }
     )
-
-
-def _factor(weights: Mapping[str, float]) -> float:
-    """Return the weighted mean of shares over the equal-weight mean of scaled ones."""
-    return len(weights) * max(weights.values())
 
 
 def _listed(weights: Mapping[str, float]) -> str:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 
 from talan_eval.result import adjusted, following, following_items
-from talan_eval.result.evidence import NAMED_ITEMS, SPARSE_SEEDS, Measure
+from talan_eval.result.evidence import NAMED_ITEMS, POINTS, SPARSE_SEEDS, Measure
 from talan_eval.result.grid_axes import grid_axes
 from talan_eval.result.loss import of_loss
 from talan_eval.result.near import ROUNDING, alike, same
 from talan_eval.result.restated import as_computed
+from talan_eval.result.scaled_scores import faults_of_weights, of_scaled_scores
 from talan_eval.stats.aggregate import interquartile_mean, probability_of_improvement
 from talan_eval.stats.guard import ErrorTerm
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from talan_eval.result.schema import Aggregate, ArmRecord, Cell, Contrast, Result, Selection, Settings, TaskScore
 
 _FULL: Final = 100.0  # points
+_NARROWEST: Final = 1e-9  # of two bounds: nearer ones are one number in float64, and percent of them none
 _TIE: Final = 1e-9  # of a p and the error rate
 _Name = TypeVar("_Name")
 
@@ -31,13 +33,11 @@ def contradictions(result: Result) -> Iterator[str]:
 
     Names and lengths first; the numbers of what has no such fault are computed from those below them, by
     ``talan_eval.result.following``, ``talan_eval.result.following_items`` and ``talan_eval.result.adjusted``,
-    which say what is not covered. Neither is what rests on bounds where a metric has another unit than points, nor
-    means in which benchmarks weigh differently.
+    which say what is not covered. Neither is what rests on bounds where a metric has another unit than points.
     """
     yield from _of_names(result)
-    measure = result.measure
-    if measure.lower is not None and measure.upper is not None and measure.upper <= measure.lower:
-        yield "measure.upper is not above measure.lower"
+    if unusable := (*_of_measure(result.measure), *faults_of_weights(result)):
+        yield from unusable
         return
     computed = as_computed(result)
     yield from _of_contrasts(computed)
@@ -54,6 +54,17 @@ def contradictions(result: Result) -> Iterator[str]:
         yield "provenance is empty, and whoever writes a result says where it comes from"
     elif any(arm.kind == "trained" for arm in result.arms) and "experiment" not in result.provenance:
         yield "provenance: arms were trained, and no experiment says what was declared"
+
+
+def _of_measure(measure: Measure) -> Iterator[str]:
+    """Name bounds between which no score can be placed."""
+    if measure.unit == POINTS and (measure.lower, measure.upper) != (0.0, _FULL):
+        yield "measure: points lie between 0 and 100, and these bounds are others"
+    elif measure.lower is not None and measure.upper is not None:
+        if measure.upper <= measure.lower:
+            yield "measure.upper is not above measure.lower"
+        elif not _NARROWEST < measure.upper - measure.lower < 1 / _NARROWEST:
+            yield "measure.upper and measure.lower are no bounds of scores that can be told apart"
 
 
 def _of_contrasts(result: Result) -> Iterator[str]:
@@ -147,25 +158,34 @@ def _numbers(contrast: Contrast, result: Result, *, primary: bool) -> Iterator[s
     for kind, cells in (("cells", contrast.cells), ("slices", contrast.slices)):
         for number, cell in enumerate(cells):
             yield from (f"{kind}.{number}.{said}" for said in _numbers_of_cell(cell, contrast, settings, shares=shares))
-    if result.primary.weights:
-        return
+    scaled = of_scaled_scores(contrast, result.primary.weights)
+    yield from (f"aggregate.{said}" for said in _evidence_of_mean(scaled, settings.alpha, shares=shares))
+    yield from (f"aggregate.{said}" for said in _decided(contrast, settings, primary=primary))
+
+
+def _evidence_of_mean(contrast: Contrast, alpha: float, *, shares: bool) -> Iterator[str]:
+    """Name what the mean says of its cells that does not follow from them; all cells weigh alike."""
     mean, pairing = contrast.aggregate, contrast.pairing
-    yield from (f"aggregate.{said}" for said in _numbers_of_mean(mean, contrast))
-    entries = tuple(following.backbone_means(mean, contrast.cells, pairing, settings.alpha, shares=shares))
-    yield from (f"aggregate.{said}" for said in entries)
+    yield from _numbers_of_mean(mean, contrast)
+    entries = tuple(following.backbone_means(mean, contrast.cells, pairing, alpha, shares=shares))
+    yield from entries
     evidence = None if entries else following.of_mean(mean, contrast.cells, pairing)
     if mean.e1 is not None and evidence is not None:
-        yield from (f"aggregate.{said}" for said in following.of_e1(mean.e1, evidence, settings.alpha, shares=shares))
-    pairs = following_items.pairs_of_mean(mean, contrast.cells, settings.alpha, shares=shares)
-    yield from (f"aggregate.{said}" for said in pairs)
+        yield from following.of_e1(mean.e1, evidence, alpha, shares=shares)
+    pairs = following_items.pairs_of_mean(mean, contrast.cells, alpha, shares=shares)
+    yield from pairs
     if mean.e2 is not None and mean.delta is not None:
-        yield from (f"aggregate.{said}" for said in following_items.of_e2(mean.e2, mean.delta, settings.alpha))
+        yield from following_items.of_e2(mean.e2, mean.delta, alpha)
         crossed = following_items.e2_of_mean(mean, contrast.cells, pairing, shares=shares)
-        yield from (f"aggregate.{said}" for said in crossed)
-    decides = mean.adjusted_p if primary else mean.family_p
+        yield from crossed
+
+
+def _decided(contrast: Contrast, settings: Settings, *, primary: bool) -> Iterator[str]:
+    """Name what the verdict of a mean and its tests say that contradicts itself."""
+    mean = contrast.aggregate
     diverged = any(cell.diverged_seeds for cell in contrast.cells)
-    yield from (f"aggregate.{said}" for said in _verdict(mean, decides, settings, diverged=diverged))
-    yield from (f"aggregate.{said}" for said in _of_tests(mean, settings.alpha))
+    yield from _verdict(mean, mean.adjusted_p if primary else mean.family_p, settings, diverged=diverged)
+    yield from _of_tests(mean, settings.alpha)
 
 
 def _numbers_of_cell(cell: Cell, contrast: Contrast, settings: Settings, *, shares: bool) -> Iterator[str]:
@@ -189,14 +209,20 @@ def _numbers_of_cell(cell: Cell, contrast: Contrast, settings: Settings, *, shar
         yield from following_items.of_e2(cell.e2, cell.delta, settings.alpha)
         yield from following_items.e2_of_cell(cell, contrast.pairing, shares=shares)
     yield from _of_tests(cell, settings.alpha)
-    if cell.mean_squares is not None and len(cell.deltas) > 1:
-        spread = float(np.var(cell.deltas, ddof=1)) * cell.n_items
-        if not same(cell.mean_squares.seed / max(spread, 1.0), spread / max(spread, 1.0)):
-            yield "mean_squares.seed does not follow from deltas"
+    yield from () if len(cell.deltas) <= 1 else _spread_of_seeds(cell)
     if cell.e1 is not None:
         evidence = following.of_cell(cell, contrast.pairing)
         yield from following.of_e1(cell.e1, evidence, settings.alpha, shares=shares)
     yield from _verdict(cell, cell.adjusted_p, settings, diverged=bool(cell.diverged_seeds))
+
+
+def _spread_of_seeds(cell: Cell) -> Iterator[str]:
+    if cell.mean_squares is None:
+        yield "mean_squares stands there with two seeds or more, and here it does not"
+        return
+    spread = float(np.var(cell.deltas, ddof=1)) * cell.n_items
+    if not same(cell.mean_squares.seed / max(spread, 1.0), spread / max(spread, 1.0)):
+        yield "mean_squares.seed does not follow from deltas"
 
 
 def _of_tests(found: Cell | Aggregate, alpha: float) -> Iterator[str]:
@@ -244,6 +270,8 @@ def _numbers_of_mean(mean: Aggregate, contrast: Contrast) -> Iterator[str]:
 
 def _descriptive(mean: Aggregate, cells: Sequence[Cell]) -> Iterator[str]:
     seeds = {entry.backbone: entry.seeds for entry in mean.backbones}
+    if not any(seeds.values()):
+        return
     gains = np.array(
         [
             delta

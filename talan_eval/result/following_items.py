@@ -1,7 +1,8 @@
 """Do E0 and E2 follow from what stands below them? Intervals from tables and error terms, these from pairs and squares.
 
 Not covered: the spread of partial credit over the items of a single pair of checkpoints, what items are shared by
-benchmarks, clusters of items and the two-way bootstrap, which only the scores of single items can show.
+benchmarks, by how much clusters change a variance and the two-way bootstrap, which only the scores of single items can
+show. E0 never counts clusters for less than single items, so it cannot be narrowed by claiming them.
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ def pairs_of_cell(cell: Cell, alpha: float, *, shares: bool) -> Iterator[str]:
     """Name what the pairs of checkpoints of a cell say that does not follow; ``shares`` as in ``of_e0``."""
     for pair in cell.e0 if shares else ():
         lost, gained = pair.lost or 0, pair.gained or 0
+        if lost + gained > cell.n_items:
+            return  # which is said of the seeds, and no test is made of such numbers
         sign_p = mcnemar_exact(lost, gained) if lost + gained <= MAX_EXACT else mcnemar_midp(lost, gained)
         if pair.mcnemar_p is not None and not same(pair.mcnemar_p, sign_p):
             yield f"e0: mcnemar_p of seed {pair.seed} does not follow from the items lost and gained"
@@ -90,10 +93,25 @@ def pairs_of_cell(cell: Cell, alpha: float, *, shares: bool) -> Iterator[str]:
     by_name = {term.name: term.se for term in e0.terms}
     if shares and not same(by_name.get("floor", math.nan), _FULL * math.sqrt(2) / (cell.n_items + 2)):
         yield "e0_mean.terms: the floor does not follow from the items"
+    yield from _spread_of_items(cell, e0)
+
+
+def _spread_of_items(cell: Cell, e0: E0) -> Iterator[str]:
+    """Name error terms that are not those of the items' mean square, or of so many items or clusters."""
+    terms, of_clusters = {term.name: term for term in e0.terms}, cell.clusters
+    groups = cell.n_items if of_clusters is None else of_clusters.n_clusters
+    if cell.n_items > 1 and ("t" not in terms or terms["t"].df != groups - 1):
+        yield "e0_mean.terms: the degrees of freedom are not those of the items"
     squares = cell.mean_squares
-    if squares is not None and squares.item is not None and cell.clusters is None:
-        due = math.sqrt(max(0.0, squares.item) / (len(cell.seeds) * cell.n_items))
-        if not math.isclose(by_name.get("t", math.nan), due, rel_tol=_LEAST_RELATIVE, abs_tol=_LEAST_RELATIVE):
+    if squares is None or squares.item is None:
+        return
+    single = math.sqrt(max(0.0, squares.item) / (len(cell.seeds) * cell.n_items))
+    due = {"t": single}
+    if of_clusters is not None:
+        due = {"t": single * math.sqrt(of_clusters.design_effect), "flip": single}
+    for name, se in due.items():
+        found = terms[name].se if name in terms else math.nan
+        if not math.isclose(found, se, rel_tol=_LEAST_RELATIVE, abs_tol=_LEAST_RELATIVE):
             yield "e0_mean.terms: that of the items does not follow from mean_squares"
 
 
@@ -120,29 +138,36 @@ def pairs_of_mean(mean: Aggregate, cells: Sequence[Cell], alpha: float, *, share
     due = (sum(cell.n_items for cell in cells), min(map(len, seeds.values())))
     if (e0.n_items, e0.n_pairs) != due:
         yield "e0_mean is not of all items and seeds"
-    if any(cell.seeds != seeds[cell.backbone] or cell.e0_mean is None for cell in cells):
+    if any(cell.e0_mean is None for cell in cells):
+        yield "e0_mean rests on that of each cell, and one is null"
+        return
+    if any(cell.seeds != seeds[cell.backbone] for cell in cells):
         return
     if len(cells) == 1:
         if e0 != cells[0].e0_mean:
             yield "e0_mean is not that of its only cell"
         return
-    if not shares:
-        return
+    if shares:
+        yield from _terms_of_mean(e0, [(cell.n_items, cell.e0_mean) for cell in cells if cell.e0_mean is not None])
+
+
+def _terms_of_mean(e0: E0, cells: Sequence[tuple[int, E0]]) -> Iterator[str]:
+    """Name the guards of a mean that are not those of its cells, each of so many items."""
     by_name = {term.name: term.se for term in e0.terms}
-    floor = _FULL * math.sqrt(sum(2 / (cell.n_items + 2) ** 2 for cell in cells)) / len(cells)
+    floor = _FULL * math.sqrt(sum(2 / (n_items + 2) ** 2 for n_items, _ in cells)) / len(cells)
     if not same(by_name.get("floor", math.nan), floor):
         yield "e0_mean.terms: the floor does not follow from the items"
-    own = [cell.e0_mean for cell in cells if cell.e0_mean is not None and cell.clusters is None]
-    alone = math.sqrt(sum(_error_of_items(one) ** 2 for one in own)) / len(cells)
-    if len(own) == len(cells) and not same(by_name.get("flip", math.nan), alone):
+    alone = math.sqrt(sum(_error_of_items(one) ** 2 for _, one in cells)) / len(cells)
+    if not same(by_name.get("flip", math.nan), alone):
         yield "e0_mean.terms: that of single items does not follow from the cells"
 
 
 def _error_of_items(e0: E0) -> float:
-    """Return the standard error of a cell's mean over independent items."""
+    """Return the standard error of a cell's mean over independent items, which clusters have beside their own."""
     if e0.lost is not None and e0.gained is not None:
         return _FULL * PairTable(e0.n_items, e0.lost, e0.gained).wald[1]
-    return next((term.se for term in e0.terms if term.name == "t"), math.nan)
+    own = "flip" if e0.method == "clusters" else "t"
+    return next((term.se for term in e0.terms if term.name == own), math.nan)
 
 
 def of_e2(e2: E2, delta: float, alpha: float) -> Iterator[str]:
@@ -179,13 +204,16 @@ def _from_squares(
     e2: E2, delta: float, deltas: Sequence[float], cells: Sequence[Cell], *, shares: bool
 ) -> Iterator[str]:
     """Name error terms that are not those of the seeds and of the items' mean squares; independent items only."""
-    if not e2.terms or any(cell.mean_squares is None or cell.clusters is not None for cell in cells):
+    if not e2.terms:
+        return
+    if any(cell.clusters is not None for cell in cells):
+        yield from _least_of_clusters(e2, cells, shares=shares)
         return
     parts, count, n_seeds = [], len(cells), len(deltas)
     for cell in cells:
         squares = cell.mean_squares
         if squares is None or squares.item is None or squares.error is None:
-            yield "e2 stands there with two items or more, which mean_squares does not show"
+            yield "e2 rests on mean_squares of two items or more, and they are null"
             return
         size = count * count * n_seeds * cell.n_items
         error = squares.error / size
@@ -201,6 +229,18 @@ def _from_squares(
         math.isclose(se, of_squares[name], rel_tol=_LEAST_RELATIVE, abs_tol=_LEAST) for name, se in own.items()
     ):
         yield "e2.terms do not follow from mean_squares"
+
+
+def _least_of_clusters(e2: E2, cells: Sequence[Cell], *, shares: bool) -> Iterator[str]:
+    """Name error terms of clustered items that are smaller than those that E0 has for the same items and seeds."""
+    own, count = {term.name: term.se for term in error_terms(e2.terms)}, len(cells)
+    pairs = [cell.e0_mean for cell in cells if cell.e0_mean is not None]
+    of_items = [term.se for pair in pairs for term in pair.terms if term.name == "t"]
+    if len(of_items) < count or own.get("flip", 0.0) < math.sqrt(sum(se**2 for se in of_items)) / count - _LEAST:
+        yield "e2.terms: that of clustered items is smaller than e0_mean's"
+    floor = _FULL * math.sqrt(sum(2 / (cell.n_items + 2) ** 2 for cell in cells)) / count
+    if shares and not same(own.get("floor", math.nan), floor):
+        yield "e2.terms: the floor does not follow from the items"
 
 
 def _same_numbers(found: Sequence[float], due: Sequence[float]) -> bool:

@@ -101,8 +101,10 @@ def mcnemar_exact(lost: int, gained: int) -> float:
 def mcnemar_midp(lost: int, gained: int) -> float:
     """Mid-p two-sided McNemar p-value (Fagerland, Lydersen and Laake 2013); 1 without discordant items."""
     total, smaller = lost + gained, min(lost, gained)
-    point = math.comb(total, smaller) / (1 << total)
-    return min(1.0, 2 * float(special.bdtr(smaller, total, 0.5)) - point)
+    # tails of the binomial, up to and below the smaller, as incomplete beta functions, which take numbers of any size
+    at_most = float(special.betainc(total - smaller, smaller + 1, 0.5)) if total > 0 else 1.0
+    fewer = float(special.betainc(total - smaller + 1, smaller, 0.5)) if smaller > 0 else 0.0
+    return min(1.0, at_most + fewer)
 
 
 def bonett_price_interval(row: FloatArray, alpha: float) -> Interval:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
+import math
+import re
+import time
 
 import numpy as np
 import pytest
@@ -15,6 +18,8 @@ from talan_eval.result.consistent import contradictions
 from talan_eval.result.evidence import Measure
 from talan_eval.result.reading import read_result
 from talan_eval.result.schema import Result
+from talan_eval.stats.guard import ErrorTerm, guarded
+from talan_eval.stats.noninferiority import one_sided_bounds
 
 
 def leaves(part, path=()):
@@ -136,7 +141,7 @@ def test_a_result_that_does_not_say_where_it_comes_from_is_refused(result, tmp_p
         read_result(tmp_path)
 
 
-def random_result(number):
+def random_result(number, *, weigh=False):
     """Compare arms of a random design, with everything that makes statistics degenerate."""
     rng = np.random.default_rng(number)
     pairing = ("paired", "fixed", "independent")[number % 3]
@@ -155,12 +160,14 @@ def random_result(number):
                 scores = np.tile(drawn[:1], (len(seeds), 1)) if rng.random() < 0.15 else drawn
                 matrices.append(ScoreMatrix(backbone, arm, items, seeds, scores, k))
     contrasts = [ContrastSpec("base", arm, pairing) for arm in ("one", "two")]
-    return compare(matrices, contrasts, Origin({"made": "here"}), StatisticsSettings(resamples=50))
+    weights = tuple(f"{task}={rng.integers(1, 5)}" for task in sizes) if weigh else ()
+    return compare(matrices, contrasts, Origin({"made": "here"}), StatisticsSettings(resamples=50, weights=weights))
 
 
+@pytest.mark.parametrize("weigh", [False, True])
 @pytest.mark.parametrize("number", range(36))
-def test_whatever_compare_makes_does_not_contradict_itself(number):
-    assert tuple(contradictions(Result.from_json(random_result(number).to_json()))) == ()
+def test_whatever_compare_makes_does_not_contradict_itself(number, weigh):
+    assert tuple(contradictions(Result.from_json(random_result(number, weigh=weigh).to_json()))) == ()
 
 
 def answers(rng, n_seeds, n_items, kind):
@@ -270,3 +277,153 @@ def test_another_unit_is_no_way_around():
             changed = forged(document, ("contrasts", 0, *path), value)
             changed["measure"] |= measure
             assert refused(changed), (path, measure)
+
+
+def weighed_result(n_seeds):
+    """Compare two arms on two benchmarks of which one weighs three times as much."""
+    rng = np.random.default_rng(3)
+    matrices = []
+    for task in ("x", "y"):
+        items = ItemTable(task, "acc", tuple(f"{n:02}" for n in range(30)), "0" * 12, None)
+        matrices += [
+            ScoreMatrix("a", arm, items, tuple(range(n_seeds)), answers(rng, n_seeds, 30, "right"), 1)
+            for arm in ("base", "one")
+        ]
+    settings = StatisticsSettings(resamples=50, weights=("x=3",))
+    made = compare(matrices, [ContrastSpec("base", "one", "paired")], Origin({"made": "here"}), settings)
+    return json.loads(made.to_json())
+
+
+@pytest.mark.parametrize("n_seeds", [1, 5])
+def test_no_number_of_a_weighted_mean_can_be_moved_alone(n_seeds):
+    document = weighed_result(n_seeds)
+    assert document["primary"]["weights"] == {"x": 0.75, "y": 0.25}
+    assert not refused(document)
+    evidence = ("e0_mean", "e1", "e2") if n_seeds > 1 else ("e0_mean",)
+    mean = document["contrasts"][0]["aggregate"]
+    moved, tried = [], 0
+    for path in leaves({name: mean[name] for name in ("delta", "base_mean", "treat_mean", *evidence)}):
+        value = at(mean, path)
+        for other in (value + 7, max(value - 1, 0)) if isinstance(value, int) else (value + 0.5, value * 0.5, -value):
+            if other != value:
+                tried += 1
+                if not refused(forged(document, ("contrasts", 0, "aggregate", *path), other)):
+                    moved.append((path, value, other))
+    assert tried > 20
+    free = {"bootstrap", "pigeonhole_ci", "df"}  # and a term that another one guards
+    assert [path for path, *_ in moved if not free & set(path) and path[:3] != FIRST_TERM] == []
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        ({"x": 0.5, "z": 0.5}, "not those of the benchmarks"),
+        ({"nothing": 1.0}, "not those of the benchmarks"),
+        ({"x": -2.0, "y": 3.0}, "no shares that add up to 1"),
+        ({"x": 1.0, "y": -1.0}, "no shares that add up to 1"),
+        ({"x": 0.0, "y": 0.0}, "no shares that add up to 1"),
+        ({"x": 0.5, "y": 0.6}, "no shares that add up to 1"),
+        ({"x": 0.5, "y": 0.5}, "does not follow|is not"),
+        ({}, "exactly for a weighted mean"),
+    ],
+)
+def test_weights_are_those_that_the_mean_was_made_with(weights, said):
+    document = weighed_result(5)
+    document["primary"]["weights"] = weights
+    found = "; ".join(contradictions(Result.model_validate(document)))
+    assert re.search(said, found), found
+
+
+def test_weights_that_were_not_asked_for_excuse_nothing():
+    document = of_few_seeds("right", 3)
+    document["primary"]["weights"] = {"x": 0.5, "y": 0.5}
+    assert refused(document)
+    document["primary"]["statistic"] = "weighted_mean"
+    for term in document["contrasts"][0]["aggregate"]["e1"]["terms"]:
+        term["se"] *= 0.6
+    assert refused(document)
+
+
+@pytest.mark.parametrize("part", ["e0_mean", "mean_squares"])
+@pytest.mark.parametrize("estimand", ["e0_mean", "e2"])
+def test_what_a_mean_rests_on_cannot_be_left_out(part, estimand):
+    """With the terms of the mean shrunk, and what follows from them made to follow."""
+    document = of_few_seeds("partial", 3)
+    for cell in document["contrasts"][0]["cells"]:
+        cell[part] = None
+    assert refused(document)
+    for term in document["contrasts"][0]["aggregate"][estimand]["terms"]:
+        term["se"] *= 0.01
+    assert refused(document)
+
+
+def narrowed(part, alpha):
+    """Shrink the terms of an E0 or E2, and let its interval and p follow."""
+    for term in part["terms"]:
+        term["se"] *= 0.01
+    terms = [ErrorTerm(one["name"], one["se"], math.inf if one["df"] is None else one["df"]) for one in part["terms"]]
+    found, bounds = guarded(part["delta"], terms, alpha), one_sided_bounds(part["delta"], terms, alpha)
+    part |= {"ci": [found.ci.lo, found.ci.hi], "p": found.p}
+    part["one_sided"] |= {"lower": bounds.lower, "upper": bounds.upper}
+
+
+def test_clusters_that_are_claimed_narrow_no_interval_of_pairs():
+    document = of_few_seeds("partial", 3)
+    for cell in document["contrasts"][0]["cells"]:
+        cell["clusters"] = {"n_clusters": 20, "largest": 2, "icc": -0.1, "design_effect": 1e-4}
+        cell["e0_mean"]["method"] = "clusters"
+        narrowed(cell["e0_mean"], 0.05)
+    narrowed(document["contrasts"][0]["aggregate"]["e0_mean"], 0.05)
+    found = tuple(contradictions(Result.model_validate(document)))
+    assert any("aggregate.e0_mean.terms: that of single items" in said for said in found), found
+    assert any("cells.0.e0_mean.terms: that of the items" in said for said in found), found
+
+
+def test_clusters_that_are_claimed_narrow_no_interval_of_both_below_that_of_pairs():
+    document = of_few_seeds("partial", 3)
+    contrast = document["contrasts"][0]
+    for cell in contrast["cells"]:
+        cell["clusters"] = {"n_clusters": 20, "largest": 2, "icc": 0.0, "design_effect": 1.0}
+        cell["e0_mean"]["method"] = "clusters"
+        t, floor = cell["e0_mean"]["terms"]
+        cell["e0_mean"]["terms"] = [t | {"df": 19.0}, t | {"name": "flip", "df": None}, floor]
+        narrowed(cell["e2"] | {"delta": cell["delta"]}, 0.05)
+    found = tuple(contradictions(Result.model_validate(document)))
+    assert any("cells.0.e2.terms: that of clustered items is smaller than e0_mean's" in said for said in found), found
+    assert any("cells.0.e2.terms: the floor" in said for said in found), found
+    assert not any("cells.0.e0_mean.terms" in said for said in found), found
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        {"lower": None, "upper": None},
+        {"upper": 1000.0},
+        {"unit": "share", "upper": 1e-300},
+        {"unit": "share", "upper": 1e300},
+        {"unit": "share", "lower": 5.0, "upper": 5.0},
+    ],
+)
+def test_bounds_between_which_nothing_can_be_placed_are_named(measure):
+    document = of_few_seeds("right", 3)
+    document["measure"] |= measure
+    assert any(said.startswith("measure") for said in contradictions(Result.model_validate(document)))
+
+
+@pytest.mark.parametrize("many", [10**9, 10**15])
+def test_more_items_than_there_are_end_no_reading(many):
+    """Sign tests of such numbers would take hours; where there are said to be so many items, they take none."""
+    document = of_few_seeds("right", 1)
+    pair = document["contrasts"][0]["cells"][0]["e0"][0]
+    pair["lost"] = many
+    began = time.process_time()
+    assert refused(document)
+    document["contrasts"][0]["cells"][0]["n_items"] = 10**16
+    assert refused(document)
+    assert time.process_time() - began < 5
+
+
+def test_a_mean_of_no_seed_warns_of_nothing():
+    document = of_few_seeds("right", 3)
+    document["contrasts"][0]["aggregate"]["backbones"][0]["seeds"] = []
+    assert refused(document)
