@@ -1,7 +1,7 @@
 """A mean over benchmarks that does not weigh them alike: declared before results are read, by benchmark or by group.
 
-It is made as ``talan_eval.result.scaled_scores`` says: the same tests serve, and only their unit changes. The zero-width
-floor is that of the largest weight, hence never too narrow.
+It is made as ``talan_eval.result.scaled_scores`` says: the same tests serve, and only their unit changes. The
+zero-width floor is that of the largest weight, hence never too narrow.
 """
 
 from __future__ import annotations
