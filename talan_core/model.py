@@ -31,6 +31,7 @@ from talan_core.checkpoint import (
 )
 from talan_core.errors import UserError
 from talan_core.exact import ExactPeftModel, adapter_tensors, check_applied
+from talan_core.modes import follow_umask
 from talan_core.plain import PlainRecord, write_arm
 from talan_core.quiet import library_warnings_silenced
 from talan_core.revision import commit_of
@@ -119,6 +120,8 @@ class TalanPeftModel(BlockCarrier, ExactPeftModel):
                 self._write_block(directory, name, partner, kwargs.get("state_dict"))
                 announce_block(directory, strict=strict)
                 write_card(directory, sum(p.numel() for p in self._backbone().parameters()))
+        directory = Path(save_directory)
+        follow_umask(directory, (*directory.glob("*.safetensors"), *directory.glob("*/*.safetensors")))
 
     def load_adapter(
         self,

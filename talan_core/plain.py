@@ -26,6 +26,7 @@ from talan_core.carrier import BlockCarrier
 from talan_core.checkpoint import Provenance, has_block, provenance_of, text_or_none
 from talan_core.errors import UserError
 from talan_core.interventions import LoReftEdit, SteeringEdit
+from talan_core.modes import follow_umask
 from talan_core.originals import Originals
 from talan_core.partners.bottleneck import BottleneckPartner, Fusion, Houlsby
 from talan_core.partners.plain import ActAdd, Full, LoReft
@@ -187,6 +188,7 @@ class PlainModel(BlockCarrier):
         if self.talan is not None:
             self._write_block(directory, _ONLY, self.partner.kind)
             write_card(directory, sum(p.numel() for p in backbone.parameters()))
+        follow_umask(directory, directory.glob("*.safetensors"))
 
     def read(self, directory: Path, *, trainable: bool) -> None:
         """Read what `save_pretrained` wrote beside the record."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from typing import TYPE_CHECKING, Final
 
 from talan_core.backbones.names import BY_NAME
 from talan_core.checkpoint import ADAPTER_CONFIG, BLOCK_CONFIG
+from talan_core.modes import follow_umask
 from talan_core.plain import ARM_CONFIG
 from talan_core.stored import read_json
 
@@ -20,8 +20,6 @@ _NAMING: Final = {ADAPTER_CONFIG: "base_model_name_or_path", BLOCK_CONFIG: "base
 
 def make_portable(directory: Path, location: str, name: str) -> None:
     """Name the backbone instead of its place, and give every file the mode that the user's umask allows.
-
-    Writers of safetensors leave files that nobody else may read, whatever the umask says.
 
     Args:
         directory: What ``save_pretrained`` wrote.
@@ -39,10 +37,7 @@ def make_portable(directory: Path, location: str, name: str) -> None:
         card = directory / "README.md"
         if card.is_file():
             card.write_text(card.read_text(encoding="utf-8").replace(location, name), encoding="utf-8")
-    mode = _mode(directory)
-    for path in directory.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            path.chmod(mode)
+    follow_umask(directory, directory.rglob("*"))
 
 
 def known_location(name: str) -> str:
@@ -52,14 +47,3 @@ def known_location(name: str) -> str:
     from talan_core.backbones.load import locate  # noqa: PLC0415 - only for these names
 
     return locate(BY_NAME[name]).location
-
-
-def _mode(directory: Path) -> int:
-    """Return the mode of a new file: the umask itself can only be read by changing it for all threads."""
-    probe = directory / f".tmp-{secrets.token_hex(6)}"
-    descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    try:
-        return os.fstat(descriptor).st_mode & 0o777
-    finally:
-        os.close(descriptor)
-        probe.unlink()

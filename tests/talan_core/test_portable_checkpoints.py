@@ -57,3 +57,24 @@ def test_names_that_are_not_ours_stay(tmp_path):
     (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "Qwen/Qwen3-8B"}')
     make_portable(tmp_path, "Qwen/Qwen3-8B", "other")
     assert "Qwen/Qwen3-8B" in (tmp_path / "adapter_config.json").read_text()
+
+
+@pytest.mark.parametrize("arm", ["talan+lora", "loreft", "talan+full"])
+def test_what_is_saved_has_the_modes_of_the_umask_at_once(saved, arm):
+    before = os.umask(0o027)
+    try:
+        directory, _ = saved(arm)
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in directory.rglob("*") if path.is_file()}
+    assert any(name.endswith(".safetensors") for name in modes)
+    assert set(modes.values()) == {0o640}, modes
+
+
+def test_a_link_among_the_files_is_not_followed(saved, tmp_path):
+    (tmp_path / "mine").write_text("")
+    (tmp_path / "mine").chmod(0o600)
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "other.safetensors").symlink_to(tmp_path / "mine")
+    saved("talan+lora")
+    assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o600
