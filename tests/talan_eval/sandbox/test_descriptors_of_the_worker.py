@@ -74,6 +74,18 @@ def test_without_both_walls_the_self_test_and_every_attack_notice_it(allowed_tie
     assert escaped(Tier.LANDLOCK) == BY_NAME
 
 
+def test_without_landlock_the_self_test_and_the_suite_notice_that_other_processes_are_open(allowed_tiers, without):
+    """As an ordinary user; those of root have capabilities, and are kept from programs by that as well."""
+    if Tier.LANDLOCK not in allowed_tiers or os.geteuid() == 0:
+        return
+    name = "open the descriptors of a process outside"
+    (noticed,) = check(Tier.LANDLOCK, only=[name], without=[Layer.LANDLOCK])
+    assert noticed.problem is not None
+    without(ONE_DOMAIN, ("boundary.py", "            self._set_apart()\n", ""))
+    with pytest.raises(TierUnavailableError, match="it could reach a descriptor of a process outside"):
+        try_tier(Tier.LANDLOCK)
+
+
 def test_what_says_that_a_boundary_is_complete_cannot_be_opened_by_its_name_even_without_both_walls(
     allowed_tiers, without
 ):
