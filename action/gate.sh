@@ -2,30 +2,41 @@
 # The action's script: runs the gate with the inputs that action.yml puts into the environment.
 set -euo pipefail
 
-refuse() {
-  printf 'Error: the input %s is not %s.\n' "$1" "$2" >&2
+# 2 is what the gate exits with where it cannot be asked; 1 would say that a model became worse
+stop() {
+  printf 'Error: %s\n' "$1" >&2
   exit 2
 }
-# an input that begins with a hyphen would be taken for an option, one that is misspelt for its default
-for input in INSTALL RESULT CONTRAST MARGIN AGAINST MUST_PASS JUNIT; do
+refuse() {
+  local name="${1,,}"
+  stop "the input ${name//_/-} is not $2."
+}
+# an input that begins with a hyphen would be taken for an option, one that is misspelt for its default; a carriage
+# return ends a line as well, and white space in front hides no hyphen
+for input in INSTALL RESULT CONTRAST MARGIN ESTIMAND LEAST_SHARE AGAINST MUST_PASS JUNIT; do
   name="TALAN_$input"
+  value="${!name:-}"
   while IFS= read -r line; do
-    case "$line" in -*) refuse "${input,,}" "a value: it begins with a hyphen" ;; esac
-  done <<<"${!name:-}"
+    line="${line#"${line%%[![:space:]]*}"}"
+    case "$line" in -*) refuse "$input" "a value: it begins with a hyphen (in front of a path, type ./)" ;; esac
+  done <<<"${value//$'\r'/$'\n'}"
 done
+result="${TALAN_RESULT:-}"
+[ -n "${result//[[:space:]]/}" ] || refuse result 'there: type "result:" and result.json, or the directory of a comparison'
 for input in PER_CELL COMMENT; do
   name="TALAN_$input"
-  case "${!name:-false}" in true | false) ;; *) refuse "${input,,}" "true or false" ;; esac
+  case "${!name:-false}" in true | false) ;; *) refuse "$input" "true or false" ;; esac
 done
 case "${TALAN_INCONCLUSIVE:-fail}" in fail | pass) ;; *) refuse inconclusive "fail or pass" ;; esac
 
 if [ -n "${TALAN_INSTALL:-}" ]; then
-  python -m pip install --quiet -- "$TALAN_INSTALL"
+  python -m pip install --quiet -- "$TALAN_INSTALL" ||
+    stop 'pip did not install what the input install names: type "install: talan-eval", or "" where it is there already.'
 fi
 
-summary="$(mktemp)"
+summary="$(mktemp)" || stop "no temporary file can be made: free some space, or set TMPDIR to another directory."
 trap 'rm -f "$summary"' EXIT
-words=(gate "${TALAN_RESULT:?name the result: input "result"}" --margin "${TALAN_MARGIN:-1.0}" --summary "$summary")
+words=(gate "$result" --margin "${TALAN_MARGIN:-1.0}" --summary "$summary")
 while IFS= read -r contrast; do
   [ -n "$contrast" ] && words+=(--contrast "$contrast")
 done <<<"${TALAN_CONTRAST:-}"

@@ -28,7 +28,8 @@ class Ending:
     Args:
         exit_code: Exit status, or the negative number of the signal that killed it; None where the worker died too.
         why: What it had too much of: "wall", "cpu", "processes", "result", "leftovers"; "silence" where the worker did
-            not answer in time; None where it ended itself, or somebody else ended it or the worker.
+            not answer in time, "channel" where more was said than that the boundary is complete; None where it ended
+            itself, or somebody else ended it or the worker.
         locked: Whether its boundary was complete before anything of the program was read; no program can say so.
     """
 
@@ -43,6 +44,11 @@ class Ending:
         A program behind a boundary cannot send itself that signal, and our own limits are named in ``why``.
         """
         return self.why is None and self.exit_code in {None, -signal.SIGKILL}
+
+    @property
+    def costs_worker(self) -> bool:
+        """Whether its worker can take no other program: it has died, or what it holds is not as it was."""
+        return self.exit_code is None or not self.locked or self.why in {"leftovers", "channel"}
 
     def check(self) -> None:
         """Refuse to say anything about a program that was never reached.
@@ -110,6 +116,7 @@ def _stopped_by_worker(ending: Ending, limits: Limits) -> tuple[Status, str] | N
         "processes": (Status.CRASHED, f"more than {limits.processes} processes and threads"),
         "result": (Status.FAILED, f"values of more than {limits.result_bytes} bytes"),
         "silence": (Status.LIMITS, "the worker that ran it did not answer in time"),
+        "channel": (Status.LIMITS, "it wrote where its process says that its boundary is complete"),
         "leftovers": (Status.LIMITS, "what it left in its working directory cannot be removed in time"),
     }[ending.why]
 

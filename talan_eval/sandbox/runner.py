@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from types import CodeType, TracebackType
 
     from talan_eval.sandbox.inside.boundary import Layer, Setup
+    from talan_eval.sandbox.judge import Ending
 
 _SPARE: int = 1
 """Workers beyond the number of cores: one runs while the caller reads the end of another's program."""
@@ -45,6 +46,8 @@ _MOST_WAITING = 16
 """Programs that wait to be judged for each worker, before no more are started."""
 _OF_SIZE = frozenset({"MemoryError", "RecursionError", "OverflowError", "value"})
 """What an expected side raises that is too large; the last one is said of values that are too deep to leave."""
+_NOTHING = marshal.dumps({"source": "", "setup": "", "calls": []})
+"""A job whose process has nothing to do but to complete its boundary."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class _Prepared:
         job: What the worker is given.
         expected: The expected value of each test, as JSON of a list.
         n_tests: How many there are.
-        deaths_before: Processes of ours that died before they came to it.
+        deaths_before: Processes of ours that died before they came to it, or that did not say that they had.
         deaths_over: Processes of ours that died over it.
     """
 
@@ -258,17 +261,51 @@ class Runner:
         before others have died over it as well. A worker that does not answer is not tried again: that takes minutes.
 
         Raises:
-            SandboxError: Processes die before they come to a program.
+            SandboxError: Processes die before they come to a program, or do not complete their boundary.
         """
         ending, reported = worker.ending, worker.received()
-        if ending.exit_code is None or ending.why == "leftovers":
+        if ending.costs_worker:
             self._retire(worker)
-        if (ending.exit_code is None or ending.was_killed) and not ending.locked:
+        if not ending.locked and (ending.exit_code is None or ending.was_killed):
             batch.again.append(self._not_reached(job))
+        elif not ending.locked and job.deaths_before + 1 < MOST_DEATHS:
+            batch.again.append(dataclasses.replace(job, deaths_before=job.deaths_before + 1))
+        elif not ending.locked:
+            self._show_that_boundaries_are_completed(batch)
+            why = f"{MOST_DEATHS} processes that ran it did not say that their boundary was complete, as others do"
+            batch.done[job.number] = not_judged(job.n_tests, why)
         elif ending.was_killed and job.deaths_over + 1 < MOST_DEATHS:
             batch.again.append(dataclasses.replace(job, deaths_over=job.deaths_over + 1))
         else:
             self._the_judge().submit(Case(job.number, reported, ending, job.expected, job.n_tests))
+
+    def _show_that_boundaries_are_completed(self, batch: _Batch) -> None:
+        """Run a program of ours that does nothing: does its process, too, end without a complete boundary?
+
+        Raises:
+            SandboxError: So it does, and nothing can be said of any program.
+        """
+        if self._alone(_NOTHING, batch) is None:
+            raise SandboxError(f"{MOST_DEATHS} processes died over a program that does nothing.")
+
+    def _alone(self, job: bytes, batch: _Batch) -> tuple[Ending, bytes] | None:
+        """Run what is no program of the caller's; return how it ended and what it reported, None where processes die.
+
+        Raises:
+            SandboxError: Its boundary was not complete, or no worker starts.
+        """
+        for _ in range(MOST_DEATHS):
+            worker = self._idle(batch)
+            try:
+                reported = worker.run_alone(job)
+            except WorkerLostError:
+                self._retire(worker)
+                continue
+            ending = worker.ending
+            if ending.costs_worker:
+                self._retire(worker)
+            return ending, reported
+        return None
 
     def _retire(self, worker: Worker) -> None:
         """Forget a worker that has died or must not go on."""
@@ -367,21 +404,14 @@ class Runner:
             job = marshal.dumps({"source": source, "setup": "", "calls": [compiled(expected.source)]})
         except (MemoryError, RecursionError):
             return None
-        for _ in range(MOST_DEATHS):
-            worker = self._idle(batch)
-            try:
-                reported = worker.run_alone(job)
-            except WorkerLostError:
-                self._retire(worker)
-                continue
-            if worker.ending.why == "leftovers":
-                self._retire(worker)
-            report = read_report(reported)
-            kind = (report.error or ("",))[1:2] or report.raised.get(0, ("",))[:1]
-            if worker.ending.exit_code != 0 or worker.ending.why is not None or kind[0] in _OF_SIZE:
-                return None
-            if 0 not in report.values:
-                why = report.error or report.raised.get(0) or ("it was stopped",)
-                raise ValueError(f"The expected side {expected.source!r} has no value: {', '.join(why)}.")
-            return json.dumps(report.values[0])
-        return None
+        if (found := self._alone(job, batch)) is None:
+            return None
+        ending, reported = found
+        report = read_report(reported)
+        kind = (report.error or ("",))[1:2] or report.raised.get(0, ("",))[:1]
+        if ending.exit_code != 0 or ending.why is not None or kind[0] in _OF_SIZE:
+            return None
+        if 0 not in report.values:
+            why = report.error or report.raised.get(0) or ("it was stopped",)
+            raise ValueError(f"The expected side {expected.source!r} has no value: {', '.join(why)}.")
+        return json.dumps(report.values[0])

@@ -73,11 +73,12 @@ class Worker:
         canary = outside / "outside"
         canary.write_text("never to be seen by a program", encoding="ascii")
         self._control, control = socket.socketpair()
-        self._locked, locked = os.pipe()
+        caller, locked = socket.socketpair()
+        self._locked = caller.detach()
         os.set_blocking(self._locked, False)
         self._job, self._result = _file("job"), _file("result")
         self._descriptors = [self._locked, self._job, self._result]
-        given = Given(self._job, self._result, locked, control.fileno())
+        given = Given(self._job, self._result, locked.fileno(), control.fileno())
         arguments = {
             "descriptors": given._asdict(),
             "limits": dataclasses.asdict(limits),
@@ -85,7 +86,7 @@ class Worker:
             "canary": str(canary),
             "outsider": os.getpid(),
         }
-        with control:
+        with control, locked:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own code
                 command("server", arguments),
                 env=ENVIRONMENT if "environment" not in setup.without else {**os.environ, **ENVIRONMENT},
@@ -94,7 +95,6 @@ class Worker:
                 pass_fds=given,
                 start_new_session=True,
             )
-        os.close(locked)
 
     def await_ready(self) -> None:
         """Wait until the worker has shown that its boundary holds.
@@ -230,12 +230,15 @@ class Worker:
     def _end(self, exit_code: int | None, why: str | None) -> None:
         """Note how the program ended, as the worker says, and what the worker cannot say."""
         try:
-            locked = os.read(self._locked, 2) == COMPLETE  # one byte; more would be somebody else's
+            said = os.read(self._locked, 2)
         except BlockingIOError:
-            locked = False
+            said = b""
         if why is None and exit_code is not None and os.fstat(self._result).st_size > self._limits.result_bytes:
             why = "result"  # the program was faster than the worker's look at it
-        self._ending = Ending(exit_code, why, locked)
+        # Our byte comes first, if at all; whatever else there is would be taken for the next program's.
+        if len(said) > len(COMPLETE) and exit_code is not None:
+            why = "channel"
+        self._ending = Ending(exit_code, why, said.startswith(COMPLETE))
 
 
 def _file(name: str) -> int:

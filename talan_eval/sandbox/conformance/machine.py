@@ -16,6 +16,22 @@ def _call(arguments: str) -> str:
     return f"def escaped(): return reaches({arguments})"
 
 
+_BY_NAME: Final = """
+def through(pid, way, action=lambda descriptor: None):
+    done = 0
+    for number in range(64):
+        try:
+            descriptor = os.open('/proc/%d/fd/%d' % (pid, number), way | os.O_NONBLOCK)
+        except OSError:
+            continue
+        done += works(lambda: action(descriptor))
+        os.close(descriptor)
+    return done
+
+def opens(pid): return any(through(pid, way) for way in (os.O_RDONLY, os.O_WRONLY, os.O_RDWR, os.O_PATH))
+"""
+"""Ways to the descriptors of another process, by their names below /proc: pipes and files without a name among them."""
+
 READING: Final = (
     Attack("read a secret", _attempt("open(SECRET).read()")),
     Attack("read the list of users", _attempt("open('/etc/passwd').read()")),
@@ -35,6 +51,7 @@ def escaped():
 """,
     ),
     Attack("see that a file exists", "def escaped(): return os.path.exists(SECRET)", tiers=(Tier.NAMESPACES,)),
+    Attack("give a file a second name", _attempt("(open('own', 'w').close(), os.link('own', 'second'))")),
     Attack("reach a secret through a link", _attempt("(os.symlink(SECRET, 'link'), open('link').read())")),
     Attack("keep a secret under another name", _attempt("(os.link(SECRET, 'kept'), open('kept').read())")),
     Attack("read where a link leads", _attempt("os.readlink(LINK)")),
@@ -50,7 +67,27 @@ def escaped():
         "use a descriptor of the worker's",
         "def escaped(): return any(works(lambda: os.fstat(n)) for n in (3, *range(5, 256)))",
     ),
+    Attack("open the worker's descriptors", f"{_BY_NAME}\ndef escaped(): return opens(os.getppid())"),
+    Attack("open the descriptors of a process outside", f"{_BY_NAME}\ndef escaped(): return opens(OUTSIDER)"),
+    Attack("open the worker's namespaces", _attempt("os.open('/proc/%d/ns/net' % os.getppid(), os.O_RDONLY)")),
+    Attack(
+        "take what the worker's channels hold",
+        f"{_BY_NAME}\ndef escaped(): return through(os.getppid(), os.O_RDONLY, lambda d: os.read(d, 9)) > 0",
+    ),
+    Attack(
+        "write into the worker's channels",
+        f"{_BY_NAME}\ndef escaped(): return through(os.getppid(), os.O_WRONLY, lambda d: os.write(d, b'x')) > 0",
+    ),
+    Attack(
+        "fill the worker's channels",
+        f"{_BY_NAME}\ndef escaped(): return sum(through(os.getppid(), os.O_WRONLY, lambda d: os.write(d, bytes(4096))) for n in range(99)) > 0",
+    ),
     Attack("learn the machine's name", "def escaped(): return os.uname().nodename == HOST", tiers=(Tier.NAMESPACES,)),
+    Attack(
+        "see that a process exists",
+        "def escaped(): return os.getpid() != OUTSIDER and works(lambda: os.getpgid(OUTSIDER))",
+        tiers=(Tier.NAMESPACES,),
+    ),
     Attack("learn its number on the machine", "def escaped(): return os.getppid() != 1", tiers=(Tier.NAMESPACES,)),
 )
 

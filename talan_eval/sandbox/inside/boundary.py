@@ -26,9 +26,10 @@ class Layer(enum.StrEnum):
     NAMESPACES = "namespaces"
     """Tier 1: an own view of files, processes, network, IPC and host name."""
     LANDLOCK = "landlock"
-    """Files outside the interpreter and the working directory cannot be opened; no special files are made."""
+    """Files outside the interpreter and the working directory cannot be opened; no special files are made. Each program
+    is in a domain below its worker's, from which it cannot look into the worker."""
     PRIVILEGES = "privileges"
-    """No capabilities, and none to be gained."""
+    """No capabilities, and none to be gained; nobody without them looks into the worker."""
     SECCOMP = "seccomp"
     """System calls that a program does not need are refused."""
     LIMITS = "limits"
@@ -95,6 +96,7 @@ class Boundary:
         self.directory = setup.directory
         self.landlock_version = 0
         self._filter: Filter | None = None
+        self._set_apart: Callable[[], None] = lambda: None
 
     def enter(self) -> None:
         """Take on what holds for the worker and all its programs; in tier 1 this goes on in a new process.
@@ -123,7 +125,9 @@ class Boundary:
             s = self.setup
             own = (self.directory,)
             readable, writable = (s.readable, own) if s.writes_files() else ((*s.readable, *own), ())
-            landlock.restrict(landlock.Grants(readable, writable, s.devices))
+            # The rules stay open: each program takes them on once more.
+            self._set_apart = landlock.restricting(landlock.ruleset(landlock.Grants(readable, writable, s.devices)))
+            self._set_apart()
 
     def enter_as_judge(self) -> None:
         """Take on what the process that compares values can live with: no files to write, nothing to start.
@@ -136,8 +140,12 @@ class Boundary:
         self.landlock_version = landlock.version()
         drop_privileges()
         if self.landlock_version > 0:
-            landlock.restrict(landlock.Grants(self.setup.readable, (), ()))
+            landlock.restricting(landlock.ruleset(landlock.Grants(self.setup.readable, (), ())))()
         self._made_filter(has_own_files=False).take_on()
+
+    def set_apart(self) -> Callable[[], None]:
+        """Return what keeps a program's process from its worker; to be called before descriptors are closed."""
+        return self._set_apart
 
     def lock(self) -> Callable[[], None]:
         """Return what takes on what holds for one program: behind it, only the program is run."""

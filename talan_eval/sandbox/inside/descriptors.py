@@ -15,7 +15,10 @@ JOB: Final = 3
 RESULT: Final = 4
 """Where frames go; the only descriptor beside the null device that a program holds."""
 LOCKED: Final = 5
-"""A pipe to the caller for one byte, written and closed by trusted code when the boundary is complete."""
+"""A channel to the caller for one byte, written and closed by trusted code when the boundary is complete.
+
+A socket and not a pipe: a socket cannot be opened by its name below /proc, so whoever does not hold it can neither take
+the byte nor add one."""
 CONTROL: Final = 6
 """The channel between caller and worker; from here on a program's process closes everything."""
 ALL: Final = 1 << 20

@@ -15,6 +15,7 @@ SIGKILL: Final = 9
 """Not from ``signal``: a worker does without that module, as every page that it holds makes each fork dearer."""
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_CHILD_SUBREAPER: Final = 36
+_PR_SET_DUMPABLE: Final = 4
 PR_SET_NO_NEW_PRIVS: Final = 38
 PR_GET_NO_NEW_PRIVS: Final = 39
 _PR_CAPBSET_DROP: Final = 24
@@ -84,6 +85,9 @@ def mount(source: str, target: str, kind: str | None, flags: int, data: str | No
 def drop_privileges() -> None:
     """Give up all capabilities and the possibility to gain any, for this process and all its descendants.
 
+    Nor may any process without capabilities, of the same user or not, look into this one from now on: not at its
+    memory, and not at its descriptors, which have names below /proc.
+
     Raises:
         OSError: The kernel refuses.
     """
@@ -99,6 +103,7 @@ def drop_privileges() -> None:
     head = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
     nothing = (ctypes.c_uint32 * 6)()
     call("capset", ctypes.addressof(head), ctypes.addressof(nothing))
+    prctl(_PR_SET_DUMPABLE, 0)  # behind capset, which may set it anew
 
 
 def _checked(result: int, what: str) -> int:

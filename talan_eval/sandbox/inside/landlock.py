@@ -2,7 +2,9 @@
 
 Files are granted by directory; everything else that Landlock governs is refused, with TCP ports, abstract unix sockets
 and signals to processes outside where the kernel's version covers them. Not governed: the existence and the attributes
-of files whose name is guessed (stat). Source: Linux, Documentation/userspace-api/landlock.rst.
+of files whose name is guessed (stat), and pipes and files without a name, wherever they can be opened by /proc. What is
+below /proc/PID asks whether PID could be traced, so a process is kept from the descriptors of those that are not in its
+own domain or in one below it. Source: Linux, Documentation/userspace-api/landlock.rst.
 """
 
 from __future__ import annotations
@@ -11,9 +13,13 @@ import contextlib
 import ctypes
 import os
 import struct
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from .kernel import call
+from .kernel import call, prepared
+from .syscalls import machine, number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _VERSION: Final = 1
 _PATH_BENEATH: Final = 1
@@ -58,10 +64,8 @@ def version() -> int:
         return 0
 
 
-def restrict(grants: Grants) -> None:
-    """Restrict this process and all its descendants for good; they must not be able to gain privileges.
-
-    What does not exist is left out.
+def ruleset(grants: Grants) -> int:
+    """Return the descriptor of rules that refuse what is not granted. What does not exist is left out.
 
     Raises:
         OSError: The kernel has no Landlock, or refuses.
@@ -74,22 +78,36 @@ def restrict(grants: Grants) -> None:
     if found >= _SCOPES_SINCE:
         fields.append(_ABSTRACT_SOCKETS_AND_SIGNALS)
     attributes = ctypes.create_string_buffer(struct.pack(f"={len(fields)}Q", *fields), 8 * len(fields))
-    ruleset = call("landlock_create_ruleset", ctypes.addressof(attributes), len(attributes), 0)
-    try:
-        for paths, rights in ((grants.readable, _READABLE), (grants.writable, _WRITABLE), (grants.devices, _ON_FILES)):
-            for path in paths:
-                _grant(ruleset, path, rights & handled)
-        call("landlock_restrict_self", ruleset, _NO_RECORDS if found >= _RECORDS_SINCE else 0)
-    finally:
-        os.close(ruleset)
+    rules = call("landlock_create_ruleset", ctypes.addressof(attributes), len(attributes), 0)
+    for paths, rights in ((grants.readable, _READABLE), (grants.writable, _WRITABLE), (grants.devices, _ON_FILES)):
+        for path in paths:
+            _grant(rules, path, rights & handled)
+    return rules
 
 
-def _grant(ruleset: int, path: str, rights: int) -> None:
+def restricting(rules: int) -> Callable[[], None]:
+    """Return what restricts the process that calls it, and all its descendants, for good.
+
+    They must not be able to gain privileges. Called again in a child, it changes nothing about files, but puts the
+    child into a domain below its parent's, from which it cannot look into its parent. It raises an ``OSError`` where
+    the kernel refuses.
+
+    Args:
+        rules: What ``ruleset`` returned, open as long as this is used.
+    """
+    flags = _NO_RECORDS if version() >= _RECORDS_SINCE else 0
+    called = number("landlock_restrict_self", machine())
+    if called is None:
+        raise OSError(f"no Landlock on {machine()}")
+    return prepared("syscall", called, rules, flags)
+
+
+def _grant(rules: int, path: str, rights: int) -> None:
     with contextlib.suppress(FileNotFoundError, PermissionError, NotADirectoryError):
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
             allowed = rights if os.path.isdir(path) else rights & _ON_FILES  # noqa: PTH112 - pathlib is not loaded
             rule = ctypes.create_string_buffer(struct.pack("=Qi", allowed, place), 12)
-            call("landlock_add_rule", ruleset, _PATH_BENEATH, ctypes.addressof(rule), 0)
+            call("landlock_add_rule", rules, _PATH_BENEATH, ctypes.addressof(rule), 0)
         finally:
             os.close(place)

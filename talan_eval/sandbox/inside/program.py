@@ -4,7 +4,7 @@ Frames are lines of JSON in a private file: ``["loaded"]`` behind the program an
 ``["raised", i, TYPE, TEXT]`` for each call, ``["error", PHASE, TYPE, TEXT]`` where the program ends early,
 ``["ended"]``. Each is written at once, so what was reported before a crash is there. A program can write and erase
 frames itself, but what they say is compared elsewhere with expected values that never enter this process. That the
-boundary is complete is therefore said elsewhere: on a pipe that is closed before anything untrusted is read.
+boundary is complete is therefore said elsewhere: on a socket that is closed before anything untrusted is read.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 What one thread of Python needs to compute, to import its standard library and to use files that it may reach. Not here,
 among others: fork, threads, exec, signals to others, sockets with an address, ptrace and its relatives, mounts,
-namespaces, io_uring, keys, shared memory, BPF, and every call that changes a file's owner, mode, times or attributes
-(Landlock does not govern those).
+namespaces, io_uring, keys, shared memory, BPF, a second name for a file (Landlock allows one wherever it allows files),
+and every call that changes a file's owner, mode, times or attributes (Landlock does not govern those).
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ ALWAYS: Final = tuple(_FREE.split())
 """Open files; files by name; memory; signals to itself, and time; facts about itself; waiting, and the end."""
 WAYS: Final = ("readlink", "readlinkat", "chdir", "fchdir")
 """Each tells where a link leads, which Landlock does not govern: only where no file of the machine's can be named."""
-SPECIAL_FILES: Final = ("symlink", "symlinkat", "link", "linkat", "mknod", "mknodat")
-"""Left to Landlock, which allows them nowhere; refused here where the kernel has no Landlock."""
+SPECIAL_FILES: Final = ("symlink", "symlinkat", "mknod", "mknodat")
+"""Left to Landlock, which allows nowhere what they make; refused here where the kernel has no Landlock."""
 
 _FCNTL: Final = (0, 1, 2, 3, 4, 1030)
 """F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC. Not F_SETOWN, which sends signals to any process."""

@@ -12,13 +12,14 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
+from .descriptors import JOB
 from .kernel import call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 # pathlib is not loaded in a worker: every import is paid at each start, hence the calls by name in os.
-# ruff: noqa: PTH101, PTH102, PTH106, PTH109, PTH208, PTH211
+# ruff: noqa: PTH101, PTH102, PTH106, PTH109, PTH116, PTH208, PTH211
 
 SCRATCH_FILE: Final = "self-test"
 _UNIX, _INTERNET = 1, 2
@@ -58,6 +59,9 @@ def _attempts(canary: str, outsider: int) -> dict[str, Callable[[], object]]:
         "signal the worker": lambda: os.kill(os.getppid(), 0),
         "signal a process outside": lambda: os.kill(outsider, 0),
         "trace a process": _trace,
+        # stat follows the name where the process may be looked into, whatever the descriptor is
+        "reach a descriptor of the worker's": lambda: os.stat(f"/proc/{os.getppid()}/fd/{JOB}"),
+        "reach a descriptor of a process outside": lambda: os.stat(f"/proc/{outsider}/fd/0"),
         "make namespaces": lambda: call("unshare", 0x10000000),
         "take on another filter": lambda: call("seccomp", 2, 0, 0),
         "run another program": _execute,

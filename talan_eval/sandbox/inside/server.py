@@ -70,6 +70,7 @@ class Server:
         look = _INTERVAL if self._can_fork else _LONG_INTERVAL
         self._first_look = round(1000 * min(look, limits["wall_seconds"])) + 1
         self._rlimits = reachable(_of_a_program(limits)) if has(Layer.LIMITS) else ()
+        self._set_apart = boundary.set_apart()
         self._lock = boundary.lock()
         self._end_with_parent = prepared("prctl", PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
         self._pid = os.getpid()
@@ -150,6 +151,7 @@ class Server:
                 self._end_with_parent()
                 if os.getppid() != self._pid:  # it died before the kernel was told to end this process with it
                     os._exit(EXIT_CONFINEMENT)
+            self._set_apart()
             give_up(2, self._first_closed, self._rlimits)
         except BaseException:  # noqa: BLE001 - in this process nothing may be left to run but the program
             os._exit(EXIT_CONFINEMENT)

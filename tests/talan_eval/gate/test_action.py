@@ -31,18 +31,50 @@ def shell(tmp_path, action_script, cell, result):
         ("TALAN_MARGIN", "-1"), ("TALAN_CONTRAST", "a:b\n--json=x"), ("TALAN_AGAINST", "--help"), ("TALAN_JUNIT", "-"),
         ("TALAN_MUST_PASS", "--json"), ("TALAN_INSTALL", "--index-url=http://x"), ("TALAN_PER_CELL", "yes"),
         ("TALAN_COMMENT", "True"), ("TALAN_INCONCLUSIVE", "passes"), ("TALAN_RESULT", "-h"),
+        ("TALAN_ESTIMAND", "--json=x"), ("TALAN_LEAST_SHARE", "-1"), ("TALAN_LEAST_SHARE", "0.9\n--json=x"),
+        ("TALAN_INSTALL", "\r--help"), ("TALAN_INSTALL", "talan-eval\r--index-url=http://x"),
+        ("TALAN_CONTRAST", "a:b\r\n--json=x\r\n"), ("TALAN_JUNIT", " \t--json=x"),
     ],
 )  # fmt: skip
 def test_inputs_that_look_like_options_or_are_misspelt_are_refused(action_script, tmp_path, name, value):
     done = action_script({"TALAN_RESULT": "result.json", name: value})
     assert done.returncode == 2
-    assert f"the input {name.removeprefix('TALAN_').lower()} is not" in done.stderr
+    shown = name.removeprefix("TALAN_").lower().replace("_", "-")
+    assert f"the input {shown} is not" in done.stderr
+    assert f"{shown}:" in (ROOT / "action.yml").read_text()  # the name that the user typed
     assert not (tmp_path / "output").exists()
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("value", ["", " ", "\r\n", None])
+def test_a_missing_result_is_a_mistake_and_no_regression(action_script, value):
+    done = action_script({} if value is None else {"TALAN_RESULT": value})
+    assert done.returncode == 2  # 1 would say that a model became worse
+    assert "the input result is not there: type" in done.stderr
+
+
+def test_the_check_of_inputs_names_all_that_become_words_of_a_command():
+    script = (ROOT / "action" / "gate.sh").read_text()
+    checked = set(re.search(r"for input in ((?:[A-Z_]+ ?){5,});", script)[1].split())
+    words = set(re.findall(r'"\$\{?TALAN_([A-Z_]+)', script)) - {"PER_CELL", "COMMENT", "INCONCLUSIVE", "PULL_REQUEST"}
+    assert words - checked == set()
+    assert {"ESTIMAND", "LEAST_SHARE", "INSTALL"} <= words  # the control
 
 
 def test_what_is_installed_is_no_option_of_pip():
     script = (ROOT / "action" / "gate.sh").read_text()
-    assert re.findall(r"pip install.*", script) == ['pip install --quiet -- "$TALAN_INSTALL"']
+    assert re.findall(r"pip install [^|]*", script) == ['pip install --quiet -- "$TALAN_INSTALL" ']
+
+
+@pytest.mark.parametrize(("code", "expected"), [(1, 2), (0, 0)])
+def test_a_failed_installation_is_a_mistake_and_no_regression(shell, tmp_path, code, expected):
+    python = tmp_path / "bin" / "python"
+    python.write_text(f'#!/usr/bin/env bash\nprintf "%s " "$@" >"$GH_LOG.pip"; exit {code}\n')
+    python.chmod(0o755)
+    done, place = shell(TALAN_INSTALL="talan-eval==1")
+    assert done.returncode == expected, done.stderr
+    assert (place / "gh.log.pip").read_text() == "-m pip install --quiet -- talan-eval==1 "
+    assert ("pip did not install" in done.stderr) is bool(code)
 
 
 @pytest.mark.parametrize(
