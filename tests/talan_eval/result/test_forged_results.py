@@ -322,6 +322,7 @@ def test_no_number_of_a_weighted_mean_can_be_moved_alone(n_seeds):
         ({"x": -2.0, "y": 3.0}, "no shares that add up to 1"),
         ({"x": 1.0, "y": -1.0}, "no shares that add up to 1"),
         ({"x": 0.0, "y": 0.0}, "no shares that add up to 1"),
+        ({"x": 1.0, "y": 0.0}, "no shares that add up to 1"),
         ({"x": 0.5, "y": 0.6}, "no shares that add up to 1"),
         ({"x": 0.5, "y": 0.5}, "does not follow|is not"),
         ({}, "exactly for a weighted mean"),
@@ -355,6 +356,14 @@ def test_what_a_mean_rests_on_cannot_be_left_out(part, estimand):
     for term in document["contrasts"][0]["aggregate"][estimand]["terms"]:
         term["se"] *= 0.01
     assert refused(document)
+
+
+@pytest.mark.parametrize("df", [None, 1e6])
+def test_items_are_counted_in_the_degrees_of_freedom_of_pairs(df):
+    document = of_few_seeds("partial", 3)
+    document["contrasts"][0]["cells"][0]["e0_mean"]["terms"][0]["df"] = df
+    found = tuple(contradictions(Result.model_validate(document)))
+    assert any("the degrees of freedom are not those of the items" in said for said in found), found
 
 
 def narrowed(part, alpha):
