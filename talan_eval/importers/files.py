@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import re
+import shlex
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from talan_core.bounded import MEGABYTE, BoundsError, read_bounded
+from talan_core.bounded import MEGABYTE, BoundsError, NotRegularError, open_regular, read_bounded
 from talan_core.errors import UserError
 from talan_eval.importers.logged import Stamp
 
@@ -60,10 +63,10 @@ class FileReader:
         """
         try:
             data = read_bounded(path, MOST_OF_A_LOG)
+        except OSError as error:
+            raise cannot_read(path, error) from error
         except BoundsError as error:
             raise UserError(f"{path} is no log that is read here: {error}.", "Leave it out.") from error
-        except OSError as error:
-            raise UserError(f"Cannot read {path}: {error.strerror}.", f"Make it readable: chmod u+r {path}") from error
         if not data or data.isspace():  # which stops at the first letter
             raise UserError(f"{path} is empty.", "Score this run again, or leave its directory out.")
         if data.startswith(_LFS):
@@ -93,12 +96,21 @@ def first_bytes(path: Path, *, from_end: bool = False) -> bytes:
         UserError: It cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             if from_end:
-                file.seek(max(0, path.stat().st_size - _SNIFF))
+                file.seek(max(0, os.fstat(file.fileno()).st_size - _SNIFF))
             return file.read(_SNIFF)
     except OSError as error:
-        raise UserError(f"Cannot read {path}: {error.strerror}.", f"Make it readable: chmod u+r {path}") from error
+        raise cannot_read(path, error) from error
+
+
+def cannot_read(path: Path, error: OSError) -> UserError:
+    """Return the error for a file that cannot be opened; a link to nothing and a pipe are no matter of permission."""
+    quoted = shlex.quote(str(path))
+    fix = f"Make it readable: chmod u+r {quoted}"
+    if isinstance(error, NotRegularError | FileNotFoundError) or error.errno == errno.ELOOP:
+        fix = f"Move it away: mv {quoted} {quoted}.bad"
+    return UserError(f"Cannot read {path}: {error.strerror}.", fix)
 
 
 def natural(text: object) -> list[tuple[int, int, str]]:

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from talan_core.bounded import open_regular
 from talan_core.errors import Problems, UserError
 from talan_eval.importers.files import first_bytes, natural
 from talan_eval.importers.lm_eval_filters import with_filters
@@ -155,7 +156,7 @@ def _by_task(files: Sequence[Path]) -> _SampleFiles:
 
 
 def _lines_in(file: Path) -> int:
-    with file.open("rb") as lines:
+    with open_regular(file) as lines:
         return sum(1 for line in lines if line.strip())
 
 

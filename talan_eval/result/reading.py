@@ -48,7 +48,7 @@ def read_result(path: Path, example: str = "results/NAME") -> Result:
             f"Give the command that started it again; finished cells are kept: talan-eval compare ... --out {path}",
         )
     try:
-        text = read_text_bounded(file, _MOST)
+        text = read_text_bounded(file, _MOST, typed=True)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise UserError(
             f"There is no result at {path}.",

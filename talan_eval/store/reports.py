@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Final
 from talan_core.bounded import read_bounded
 from talan_eval.store.atomic import atomic_write_bytes, remove
 from talan_eval.store.checkpoints import check_file
-from talan_eval.store.records import MOST_OF_A_RECORD, CorruptedError, SealedFile, sealed_json, unsealed_json
+from talan_eval.store.records import (
+    MOST_OF_A_RECORD,
+    CorruptedError,
+    SealedFile,
+    check_name,
+    sealed_json,
+    unsealed_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -57,8 +64,8 @@ def report_problems(directory: Path, there: Iterable[str]) -> Iterator[str]:
     path = directory / REPORTS_NAME
     try:
         content = unsealed_json(read_bounded(path, MOST_OF_A_RECORD))
-        files = [SealedFile(one["name"], one["sha256"], one["size"], 0) for one in content["files"]]
-        cells = frozenset(content["cells"])
+        files = [SealedFile(check_name(one["name"]), one["sha256"], one["size"], 0) for one in content["files"]]
+        cells = frozenset(check_name(name) for name in content["cells"])
     except (CorruptedError, OSError, KeyError, TypeError, ValueError) as error:
         yield f"{path} is damaged, so its reports cannot be checked: {error}."
         return
