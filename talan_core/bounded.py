@@ -94,15 +94,18 @@ def open_regular(path: Path, *, typed: bool = False) -> BinaryIO:
             raise _not_regular("a socket or a device") from error
         raise
     try:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(mode):
-            raise _not_regular(next((name for is_one, name in _KINDS if is_one(mode)), "something else"))
-        return os.fdopen(descriptor, "rb")
-    except BaseException:
+        _check_regular(os.fstat(descriptor).st_mode, path)
+    except OSError:
         os.close(descriptor)
         raise
+    return os.fdopen(descriptor, "rb")
+
+
+def _check_regular(mode: int, path: Path) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise _not_regular(next((name for is_one, name in _KINDS if is_one(mode)), "something else"))
 
 
 def _not_regular(what: str) -> NotRegularError:

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-_SNIFF = 1 << 16
-_LFS = b"version https://git-lfs.github.com/spec/"
+SNIFFED = 1 << 16
+"""Bytes of a file that are looked at to tell what it is."""
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_LONGEST_LINE = 16 * MEGABYTE
 _MOST_WAITING = 4
 _DIGITS = re.compile(r"([0-9]+)")
 MOST_OF_A_LOG = 4096 * MEGABYTE
@@ -69,7 +71,7 @@ class FileReader:
             raise UserError(f"{path} is no log that is read here: {error}.", "Leave it out.") from error
         if not data or data.isspace():  # which stops at the first letter
             raise UserError(f"{path} is empty.", "Score this run again, or leave its directory out.")
-        if data.startswith(_LFS):
+        if data.startswith(LFS_POINTER):
             raise UserError(f"{path} is a git-lfs pointer, not the log itself.", f"Fetch it: git lfs pull -I {path}")
         digest = self._pool.submit(_sha256, data)
         self._waiting.append(digest)
@@ -98,8 +100,24 @@ def first_bytes(path: Path, *, from_end: bool = False) -> bytes:
     try:
         with open_regular(path) as file:
             if from_end:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - _SNIFF))
-            return file.read(_SNIFF)
+                file.seek(max(0, os.fstat(file.fileno()).st_size - SNIFFED))
+            return file.read(SNIFFED)
+    except OSError as error:
+        raise cannot_read(path, error) from error
+
+
+def first_line(path: Path) -> bytes:
+    """Return the first line of a file that is not blank, of which up to 16 MiB are read; empty where it has none.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    try:
+        with open_regular(path) as file:
+            for line in iter(lambda: file.readline(_LONGEST_LINE), b""):
+                if line.strip():
+                    return line
+            return b""
     except OSError as error:
         raise cannot_read(path, error) from error
 

@@ -40,10 +40,12 @@ class Source:
     Attributes:
         word: The argument.
         places: At least one, in natural order, all of one format.
+        left_out: What lay there and could not be read, and may have been something else: a note each.
     """
 
     word: Word
     places: tuple[Place, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def reader(self) -> LogReader:

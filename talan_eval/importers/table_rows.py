@@ -8,10 +8,10 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from talan_core.bounded import MEGABYTE, BoundsError, parse_json, said, shown
+from talan_core.bounded import MEGABYTE, BoundsError, open_regular, parse_json, said, shown
 from talan_core.errors import UserError
 from talan_eval.importers.documents import parsed
-from talan_eval.importers.files import first_bytes
+from talan_eval.importers.files import first_bytes, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,23 +32,42 @@ def column_names(path: Path) -> frozenset[str]:
     suffix = path.suffix.lower()
     if path.name.lower().endswith(EXPORTED):
         return frozenset(re.findall(r'"([^"\\]*)"', first_bytes(path).partition(b"]")[0].decode("utf-8", "replace")))
-    if suffix == ".parquet":
-        import pyarrow as pa  # noqa: PLC0415 - only Parquet needs it
-        import pyarrow.parquet as pq  # noqa: PLC0415 - as above
+    try:
+        if suffix == ".parquet":
+            return parquet_names(path)
+        text = (first_line(path) if suffix == ".jsonl" else first_bytes(path)).removeprefix(b"\xef\xbb\xbf")
+        if suffix != ".jsonl":
+            return frozenset(header(text.decode("utf-8", "replace"), suffix))
+        row = parse_json(text)
+    except (ValueError, csv.Error):
+        return frozenset()
+    return frozenset(row) if isinstance(row, dict) else frozenset()
 
-        try:
-            return frozenset(pq.read_schema(path).names)
-        except (pa.ArrowInvalid, OSError):
-            return frozenset()
-    line = first_bytes(path).removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode("utf-8", "replace")
-    if suffix == ".jsonl":
-        try:
-            row = parse_json(line)
-        except ValueError:
-            return frozenset()
-        return frozenset(row) if isinstance(row, dict) else frozenset()
-    fields = next(csv.reader([line], delimiter="\t" if suffix == ".tsv" else ","), [])
-    return frozenset(name.strip() for name in fields)
+
+def header(text: str, suffix: str) -> list[str]:
+    """Return the names in the first line of a table in CSV or TSV, as it is going to be read.
+
+    Raises:
+        csv.Error: It has no such line.
+    """
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if suffix == ".tsv" else ",")
+    return [name.strip() for name in next(rows, [])]
+
+
+def parquet_names(path: Path) -> frozenset[str]:
+    """Return the names of the columns of a Parquet file.
+
+    Raises:
+        ValueError: It is not readable as one.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - only Parquet needs it
+    import pyarrow.parquet as pq  # noqa: PLC0415 - as above
+
+    try:
+        with open_regular(path) as file:
+            return frozenset(pq.read_schema(file).names)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(said(error)) from error
 
 
 def read_rows(path: Path, data: bytes) -> Iterator[tuple[int, Row]]:
