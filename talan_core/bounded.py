@@ -180,6 +180,19 @@ def parse_json(data: str | bytes, *, unique: bool = False, plain: bool = False) 
         raise BoundsError("it is nested too deeply") from error
 
 
+def check_unique(data: bytes) -> None:
+    """Check that no object of a document of bounded depth has a name twice, and keep nothing of what it says.
+
+    Raises:
+        ValueError: One has; or it is no JSON, or too deep.
+    """
+    check_depth(data)
+    try:
+        json.loads(data.decode("utf-8-sig"), object_pairs_hook=_checked)
+    except (RecursionError, MemoryError) as error:
+        raise BoundsError("it is nested too deeply") from error
+
+
 def check_depth(data: bytes, most: int = DEEPEST) -> None:
     """Raise a ``BoundsError`` for JSON that is nested more deeply; whether it is JSON at all is not asked."""
     if data.count(b"[") + data.count(b"{") <= most:
@@ -311,6 +324,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value] # None
         raise ValueError(f"the name {shown(twice)} stands twice in one object")
     return found
+
+
+def _checked(pairs: list[tuple[str, Any]]) -> None:
+    _unique(pairs)
 
 
 def _finite(text: str) -> float:

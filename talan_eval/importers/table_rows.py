@@ -22,7 +22,7 @@ EXPORTED: Final = ".table.json"
 """How names of tables of Weights & Biases end."""
 _ROWS_PER_BYTE = 16
 _MOST_CELLS = 5_000_000
-"""Values of one Parquet file, each of which takes some hundred bytes of memory; 40 seeds of 20,000 items have so many."""
+"""Values of one Parquet file, each of which takes a hundred bytes of memory; 40 seeds of 20,000 items have so many."""
 _MOST_UNPACKED = 1024 * MEGABYTE
 _LEAST_UNPACKED = 64 * MEGABYTE
 _RATIO = 100
