@@ -86,9 +86,15 @@ def _of_text(kind: str, head: bytes) -> str:
     if kind == ".jsonl":
         line, end, _ = head.lstrip().partition(b"\n")
         return "" if not end and len(head) >= SNIFFED else _of_json(line, "its first line is not JSON")
+    return _of_table(kind, head)
+
+
+def _of_table(kind: str, head: bytes) -> str:
     line, end, _ = head.partition(b"\n")
     if not line.strip():
         return "its first line is blank"
+    if not end and b"\r" not in head and len(head) < SNIFFED:
+        return "it was cut off in its first line"
     if end and b"\r" in line.rstrip(b"\r"):
         return "its first line holds a carriage return"
     try:
