@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import BufferedReader
     from pathlib import Path
-    from typing import IO, BinaryIO
+    from typing import IO
     from zipfile import ZipInfo
 
 MEGABYTE: Final = 2**20
@@ -72,7 +73,7 @@ class NotRegularError(OSError, BoundsError):
         return str(self.strerror)
 
 
-def open_regular(path: Path, *, typed: bool = False) -> BinaryIO:
+def open_regular(path: Path, *, typed: bool = False) -> BufferedReader:
     """Open a regular file for reading; everything that reads files of others goes through here.
 
     Args:
