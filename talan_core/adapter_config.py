@@ -22,6 +22,7 @@ _SIZES: Final = (
     *("r", "init_r", "target_r", "num_virtual_tokens", "encoder_hidden_size", "encoder_num_layers", "num_layers"),
     *("oft_block_size", "boft_block_size", "boft_block_num", "boft_n_butterfly_factor"),
 )
+_LARGEST_SIZE: Final = 2**24  # LoKr is given ranks of 100,000 to say that it takes the whole matrix
 _LARGEST_SCALE: Final = 1e6  # of an update; alpha is 16 or 32 where anybody says what it is
 _SCALES: Final = (
     *("peft_type", "r", "lora_alpha", "alpha", "use_rslora", "use_dora", "rank_pattern", "alpha_pattern"),
@@ -39,6 +40,10 @@ def check_adapter_config(config: PeftConfig, path: Path) -> None:
     Raises:
         UserError: A value has a type that PEFT does not expect, or the adapter is not one of a language model.
     """
+    for name in _SIZES:
+        size = getattr(config, name, None)
+        if isinstance(size, int | float) and not 0 <= size <= _LARGEST_SIZE:
+            raise damaged(path, f"{name}={size!r}")
     hints = _hints(type(config))
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)

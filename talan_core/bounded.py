@@ -1,16 +1,19 @@
 """Read what others may have made, within limits that hold whatever the file says of itself.
 
 A file is refused by its size before it is read, and reading stops at the limit all the same. JSON is refused by its
-depth before it is parsed: a parser of a few hundred kilobytes of brackets can take gigabytes. Every error here is a
-``ValueError``; callers add the file's name and what to type.
+depth before it is parsed: a parser of a few hundred kilobytes of brackets can take gigabytes. What is no regular file
+is not read, because a pipe may never answer and a device never end. Every error here is a ``ValueError``; callers add
+the file's name and what to type.
 
 Not covered: formats that other libraries unpack on their own, beyond what their own description of sizes says.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import re
 import reprlib
 import stat
@@ -20,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import BufferedReader
     from pathlib import Path
     from typing import IO
     from zipfile import ZipInfo
@@ -28,6 +32,7 @@ MEGABYTE: Final = 2**20
 DEEPEST: Final = 100
 """Levels of nested JSON; what this project and the harnesses write has fewer than ten."""
 _CHUNK: Final = MEGABYTE
+_DIGITS: Final = 300  # of a whole number, which a float can still stand for
 _WITH_END: Final = 2  # parts: all at once, and nothing more
 _STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _OTHERS: Final = bytes(set(range(256)) - set(b'"[]{}'))
@@ -36,6 +41,13 @@ _NUMBER: Final = re.compile(
     r"[ \t]*[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,4})?[ \t]*"
 )
 _NO_NUMBER: Final = re.compile(r"[ \t]*[+-]?(?:nan|inf|infinity)[ \t]*", re.IGNORECASE)
+_KINDS: Final = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+_STREAMS: Final = re.compile(r"/dev/stdin|/dev/fd/[0-9]+|/proc/self/fd/[0-9]+")
 _LETTERS: Final = 120
 _DEFLATED: Final = 8
 _HEADER: Final = 30  # bytes of a member's own header in a ZIP archive, before its name
@@ -54,19 +66,69 @@ class BoundsError(ValueError):
     """More than is read; the message says how much, as the rest of a sentence about the file."""
 
 
-def read_bounded(path: Path, most: int) -> bytes:
+class NotRegularError(OSError, BoundsError):
+    """A pipe, a socket or a device where a file was expected; also an ``OSError``, because it cannot be read."""
+
+    def __str__(self) -> str:
+        """Return what it is, without the number of an error."""
+        return str(self.strerror)
+
+
+def open_regular(path: Path, *, typed: bool = False) -> BufferedReader:
+    """Open a regular file for reading; everything that reads files of others goes through here.
+
+    Args:
+        path: The file, or a link to one.
+        typed: Whether the user typed this path. A stream that the shell made, such as ``/dev/stdin`` or the
+            ``/dev/fd/63`` of a process substitution, is then read as well.
+
+    Raises:
+        NotRegularError: It is something that may never answer or never end. It was not waited for.
+        OSError: It cannot be opened, or is a directory.
+    """
+    if typed and _STREAMS.fullmatch(str(path)):
+        return path.open("rb")
+    try:
+        # without O_NONBLOCK the opening of a pipe waits for somebody who writes to it
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise _not_regular("a socket or a device") from error
+        raise
+    try:
+        _check_regular(os.fstat(descriptor).st_mode, path)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
+
+
+def _check_regular(mode: int, path: Path) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise _not_regular(next((name for is_one, name in _KINDS if is_one(mode)), "something else"))
+
+
+def _not_regular(what: str) -> NotRegularError:
+    return NotRegularError(errno.EINVAL, f"it is {what}, no regular file")
+
+
+def read_bounded(path: Path, most: int, *, typed: bool = False) -> bytes:
     """Read a whole file of at most so many bytes.
 
     Args:
-        path: The file. Of a pipe, which has no size, at most ``most`` bytes are taken.
+        path: The file. Of a stream, which has no size, at most ``most`` bytes are taken.
         most: The limit.
+        typed: As for ``open_regular``.
 
     Raises:
-        BoundsError: It is larger; nothing was read if its size said so.
+        BoundsError: It is larger, and nothing was read if its size said so; or it is no regular file.
         OSError: It cannot be read.
     """
-    with path.open("rb") as file:
-        return read_stream(file, most, path.stat().st_size if stat.S_ISREG(path.stat().st_mode) else 0)
+    with open_regular(path, typed=typed) as file:
+        status = os.fstat(file.fileno())
+        return read_stream(file, most, status.st_size if stat.S_ISREG(status.st_mode) else 0)
 
 
 def read_stream(file: IO[bytes], most: int, declared: int = 0) -> bytes:
@@ -91,9 +153,9 @@ def read_stream(file: IO[bytes], most: int, declared: int = 0) -> bytes:
     raise BoundsError(f"it is larger than {_size(most)}")
 
 
-def read_text_bounded(path: Path, most: int) -> str:
+def read_text_bounded(path: Path, most: int, *, typed: bool = False) -> str:
     """Read text in UTF-8 of at most so many bytes; raises what ``read_bounded`` does, or ``UnicodeDecodeError``."""
-    return read_bounded(path, most).decode("utf-8")
+    return read_bounded(path, most, typed=typed).decode("utf-8")
 
 
 def parse_json(data: str | bytes, *, unique: bool = False, plain: bool = False) -> Any:  # noqa: ANN401 - JSON
@@ -112,10 +174,23 @@ def parse_json(data: str | bytes, *, unique: bool = False, plain: bool = False) 
     try:
         pairs = _unique if unique else None
         if not plain:
-            return json.loads(text, object_pairs_hook=pairs)
+            return json.loads(text, object_pairs_hook=pairs, parse_int=_small)
         return json.loads(
             text, object_pairs_hook=pairs, parse_constant=_finite, parse_float=_finite, parse_int=whole_number
         )
+    except (RecursionError, MemoryError) as error:
+        raise BoundsError("it is nested too deeply") from error
+
+
+def check_unique(data: bytes) -> None:
+    """Check that no object of a document of bounded depth has a name twice, and keep nothing of what it says.
+
+    Raises:
+        ValueError: One has; or it is no JSON, or too deep.
+    """
+    check_depth(data)
+    try:
+        json.loads(data.decode("utf-8-sig"), object_pairs_hook=_checked)
     except (RecursionError, MemoryError) as error:
         raise BoundsError("it is nested too deeply") from error
 
@@ -128,6 +203,13 @@ def check_depth(data: bytes, most: int = DEEPEST) -> None:
     outside = b"".join(bare.split(b'"')[::2])
     if max(accumulate(map(_STEPS.__getitem__, outside)), default=0) > most:
         raise BoundsError(f"it is nested more than {most} levels deep")
+
+
+def _small(text: str) -> int:
+    """Read a whole number that a float can stand for, as scores do; a longer one means nothing to any reader."""
+    if len(text) > _DIGITS:
+        raise ValueError(f"{shown(text)} is too long to be a number")
+    return int(text)
 
 
 def whole_number(text: str) -> int:
@@ -251,6 +333,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value] # None
         raise ValueError(f"the name {shown(twice)} stands twice in one object")
     return found
+
+
+def _checked(pairs: list[tuple[str, Any]]) -> None:
+    _unique(pairs)
 
 
 def _finite(text: str) -> float:

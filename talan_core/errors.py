@@ -15,6 +15,7 @@ from talan_core.bounded import shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
+_LONGEST: Final = 200  # letters of a name that is listed whole
 _MOST: Final = 24  # mistakes that are listed; what to do is said of all
 
 
@@ -115,8 +116,9 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> UserError:
     """
     names = sorted(valid)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
-    hint = f"Did you mean {close[0]!r}? " if close else ""
-    return UserError(f"Unknown {kind} {shown(name)}.", f"{hint}Valid: {', '.join(names)}.")
+    hint = f"Did you mean {shown(close[0])}? " if close else ""
+    listed = ", ".join(one if len(one) <= _LONGEST else shown(one) for one in names)
+    return UserError(f"Unknown {kind} {shown(name)}.", f"{hint}Valid: {listed}.")
 
 
 def check_name(kind: str, name: str, valid: Collection[str]) -> None:

@@ -27,7 +27,7 @@ from talan_core.checkpoint import (
 from talan_core.errors import UserError
 from talan_core.partners import PARTNERS
 from talan_core.plain import ARM_CONFIG, ARM_WEIGHTS, read_plain
-from talan_core.stored import damaged, largest_dimension, read_json, read_tensors
+from talan_core.stored import check_header, damaged, largest_dimension, read_json, read_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -233,6 +233,7 @@ def _check_weights(directory: Path) -> None:
         )
     for file in files:
         try:
+            check_header(file)
             with safe_open(str(file), framework="numpy") as opened:
                 opened.keys()
         except (SafetensorError, OSError, ValueError) as error:

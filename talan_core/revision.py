@@ -6,7 +6,6 @@ and a model whose weights are those of no snapshot gets no commit.
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -15,6 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from talan_core.errors import UserError
+from talan_core.stored import check_header
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,6 +85,7 @@ def _likeness(own: Mapping[str, tuple[bool, torch.Tensor]], snapshot: Path) -> i
     equal = 0
     for file in sorted(snapshot.glob("*.safetensors")):
         try:
+            check_header(file)
             with safe_open(str(file), framework="pt") as stored:
                 for name in stored.keys():  # noqa: SIM118 - no mapping
                     if name not in own:
@@ -94,7 +95,7 @@ def _likeness(own: Mapping[str, tuple[bool, torch.Tensor]], snapshot: Path) -> i
                         equal += 1
                     elif not wrapped:
                         return 0
-        except (SafetensorError, OSError, json.JSONDecodeError):
+        except (SafetensorError, OSError, ValueError):
             return 0
     return equal
 

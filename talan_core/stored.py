@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from safetensors import SafetensorError
 
-from talan_core.bounded import MEGABYTE, parse_json, read_text_bounded
+from talan_core.bounded import MEGABYTE, check_unique, open_regular, parse_json, read_text_bounded
 from talan_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _MOST: Final = 16 * MEGABYTE
 _LARGEST_NUMBER: Final = 2**53  # a seed may be large
+_LENGTH: Final = 8  # bytes that say how long the header is
+_LONGEST_HEADER: Final = 100_000_000  # bytes; safetensors' own limit
 _SHOWN: Final = 3  # names of tensors in an error
 
 
@@ -77,6 +79,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     from safetensors.torch import load_file  # noqa: PLC0415 - as above
 
     try:
+        check_header(path)
         tensors = load_file(str(path), device="cpu")
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, AttributeError) as error:
         raise damaged(path, error) from error
@@ -84,6 +87,19 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor.float()).all()):
             raise damaged(path, f"the tensor {name} has values that are not finite")
     return tensors
+
+
+def check_header(path: Path) -> None:
+    """Check that a safetensors file is a regular file whose header describes no tensor twice; the last would count.
+
+    Raises:
+        ValueError: It is not, or the header is no JSON.
+        OSError: It cannot be read.
+    """
+    with open_regular(path) as file:
+        size = int.from_bytes(file.read(_LENGTH), "little")
+        if size <= _LONGEST_HEADER:  # a longer one is refused where the tensors are read
+            check_unique(file.read(size))
 
 
 def tensor_types(path: Path) -> dict[str, bool]:

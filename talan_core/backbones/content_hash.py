@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from talan_core.bounded import open_regular
 from talan_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def hash_named(directory: Path, names: Iterable[str]) -> str:
         digest.update(name.encode() + b"\0")
         path = directory / name
         try:
-            with path.open("rb") as stream:
+            with open_regular(path) as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
         except OSError as error:
             raise UserError(

@@ -24,6 +24,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from talan_core.bounded import MEGABYTE, open_regular, parse_json, read_bounded
 from talan_core.errors import UserError
 from talan_core.training.signs import Signs
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 TRAINED: Final = "trained.safetensors"
 RUN: Final = "talan_run.json"
+_MOST: Final = 64 * MEGABYTE
 _SCRATCH: Final = "talan_run.tmp"
 _PREFIX: Final = "checkpoint-"
 _FORMAT: Final = 2
@@ -223,7 +225,7 @@ def _hashes(directory: Path) -> dict[str, str]:
     files = [path for path in sorted(directory.rglob("*")) if path.is_file() and path.name not in (RUN, _SCRATCH)]
     found = {}
     for path in files:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             found[path.relative_to(directory).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
     return found
 
@@ -240,7 +242,7 @@ def _flushed_hashes(directory: Path) -> dict[str, str]:
 def _read(directory: Path) -> Progress | None:
     """Read a checkpoint's progress; None where it was not finished, was damaged, or has another format."""
     try:
-        data = json.loads((directory / RUN).read_bytes())
+        data = parse_json(read_bounded(directory / RUN, _MOST))
         content = {name: value for name, value in data.items() if name != "sha256"}
         is_whole = data["sha256"] == _hash_of(content) and data["format"] == _FORMAT
         if not is_whole or data["files"] != _hashes(directory):

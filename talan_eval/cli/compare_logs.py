@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from talan_eval.cli.displayed import show_result
 from talan_eval.cli.help import examples
 from talan_eval.cli.output import note, terminal
+from talan_eval.report.clean import one_line
 from talan_eval.requests.commands import command_of
 from talan_eval.requests.compare_logs import CompareLogsRequest
 
@@ -35,7 +36,7 @@ def perform(request: CompareLogsRequest, file: Path | None = None) -> None:
 
     compared = compare_logs(request)
     for text in compared.notes:
-        note(f"Note: {text}\n")
+        note(f"Note: {one_line(text)}\n")
     write_reports(compared.result, request.out, request.json)
     console = terminal()
     if request.out is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 from typing import Annotated
 
 import typer
 
+from talan_core.bounded import shown
 from talan_core.errors import UserError
 from talan_eval.cli import (
     calibrate,
@@ -101,8 +103,22 @@ def main() -> None:
             refuse_controls(sys.argv[1:])
             app()
         except UserError as error:
-            note(f"Error: {error}\n")
-            sys.exit(error.exit_code)
+            _end(error)
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            # whatever asked for it: no file has such a name, so it was typed, or stands in a file that was named
+            _end(
+                UserError(
+                    f"The file name {shown(error.filename)} is longer than names can be.",
+                    "Type the path of a file or directory: talan-eval --help",
+                )
+            )
+
+
+def _end(error: UserError) -> None:
+    note(f"Error: {error}\n")
+    sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 from talan_eval.cli.displayed import show_result, show_scores
 from talan_eval.cli.help import examples
 from talan_eval.cli.output import note, terminal
+from talan_eval.report.clean import one_line
 from talan_eval.requests.commands import command_of
 from talan_eval.requests.merge import MergeRequest
 
@@ -29,7 +30,7 @@ def perform(request: MergeRequest) -> None:
 
     merged = merge(tuple(Path(place) for place in request.results), request)
     for text in merged.notes:
-        note(f"Note: {text}\n")
+        note(f"Note: {one_line(text)}\n")
     console = terminal()
     console.print(
         f"Written to {request.out}: report.md, result.json, manifest.json, samples/", markup=False, soft_wrap=True

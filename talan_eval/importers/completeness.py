@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from typing import TYPE_CHECKING, Final
 
 from talan_core.errors import Problems, UserError, refuse
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from talan_eval.importers.metrics import Chosen
 
 _CLOSE: Final = 1e-6
+_LARGEST: Final = sys.float_info.max
 _Key = tuple[str, int]  # item, sample
 
 
@@ -169,7 +171,7 @@ def _check_mean(log: TaskLog, answers: Answers, chosen: Chosen) -> Iterator[str]
     claims = log.claims
     reported = None if claims is None else claims.means.get((chosen.filter, chosen.metric))
     scores = [values.get(chosen.metric) for values in answers.values]
-    numbers = [float(score) for score in scores if isinstance(score, int | float) and not math.isnan(score)]
+    numbers = [float(score) for score in scores if isinstance(score, int | float) and abs(score) <= _LARGEST]
     if claims is None or reported is None or not numbers:
         return
     mean = sum(numbers) / len(numbers)

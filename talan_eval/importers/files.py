@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import re
+import shlex
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from talan_core.bounded import MEGABYTE, BoundsError, read_bounded
+from talan_core.bounded import MEGABYTE, BoundsError, NotRegularError, open_regular, read_bounded
 from talan_core.errors import UserError
 from talan_eval.importers.logged import Stamp
 
@@ -18,8 +21,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-_SNIFF = 1 << 16
-_LFS = b"version https://git-lfs.github.com/spec/"
+SNIFFED = 1 << 16
+"""Bytes of a file that are looked at to tell what it is."""
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_LONGEST_LINE = 16 * MEGABYTE
 _MOST_WAITING = 4
 _DIGITS = re.compile(r"([0-9]+)")
 MOST_OF_A_LOG = 4096 * MEGABYTE
@@ -60,13 +65,13 @@ class FileReader:
         """
         try:
             data = read_bounded(path, MOST_OF_A_LOG)
+        except OSError as error:
+            raise cannot_read(path, error) from error
         except BoundsError as error:
             raise UserError(f"{path} is no log that is read here: {error}.", "Leave it out.") from error
-        except OSError as error:
-            raise UserError(f"Cannot read {path}: {error.strerror}.", f"Make it readable: chmod u+r {path}") from error
         if not data or data.isspace():  # which stops at the first letter
             raise UserError(f"{path} is empty.", "Score this run again, or leave its directory out.")
-        if data.startswith(_LFS):
+        if data.startswith(LFS_POINTER):
             raise UserError(f"{path} is a git-lfs pointer, not the log itself.", f"Fetch it: git lfs pull -I {path}")
         digest = self._pool.submit(_sha256, data)
         self._waiting.append(digest)
@@ -93,12 +98,37 @@ def first_bytes(path: Path, *, from_end: bool = False) -> bytes:
         UserError: It cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             if from_end:
-                file.seek(max(0, path.stat().st_size - _SNIFF))
-            return file.read(_SNIFF)
+                file.seek(max(0, os.fstat(file.fileno()).st_size - SNIFFED))
+            return file.read(SNIFFED)
     except OSError as error:
-        raise UserError(f"Cannot read {path}: {error.strerror}.", f"Make it readable: chmod u+r {path}") from error
+        raise cannot_read(path, error) from error
+
+
+def first_line(path: Path) -> bytes:
+    """Return the first line of a file that is not blank, of which up to 16 MiB are read; empty where it has none.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    try:
+        with open_regular(path) as file:
+            for line in iter(lambda: file.readline(_LONGEST_LINE), b""):
+                if line.strip():
+                    return line
+            return b""
+    except OSError as error:
+        raise cannot_read(path, error) from error
+
+
+def cannot_read(path: Path, error: OSError) -> UserError:
+    """Return the error for a file that cannot be opened; a link to nothing and a pipe are no matter of permission."""
+    quoted = shlex.quote(str(path))
+    fix = f"Make it readable: chmod u+r {quoted}"
+    if isinstance(error, NotRegularError | FileNotFoundError) or error.errno == errno.ELOOP:
+        fix = f"Move it away: mv {quoted} {quoted}.bad"
+    return UserError(f"Cannot read {path}: {error.strerror}.", fix)
 
 
 def natural(text: object) -> list[tuple[int, int, str]]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from talan_core.bounded import MEGABYTE, BoundsError, check_archive, check_depth, real_number, said, shown
+from talan_core.bounded import MEGABYTE, BoundsError, check_archive, check_unique, real_number, said, shown
 from talan_core.errors import Problems, UserError
 from talan_core.extras import lacking
 from talan_eval.importers.files import first_bytes, natural
@@ -170,10 +170,11 @@ def _check_bounds(path: Path, data: bytes) -> None:
     """Unpack and measure a log before its own package reads it, which trusts what the file says of itself.
 
     Raises:
-        ValueError: It is larger, deeper or packed more densely than logs are.
+        ValueError: It is larger, deeper or packed more densely than logs are, or says something twice, of which its
+            package would take the last.
     """
     if path.suffix.lower() != ".eval":
-        check_depth(data)
+        check_unique(data)
         return
     with io.BytesIO(data) as file, zipfile.ZipFile(file) as archive:
         members = archive.infolist()
@@ -183,7 +184,7 @@ def _check_bounds(path: Path, data: bytes) -> None:
             if member.file_size > max(_LEAST_UNPACKED, _RATIO * member.compress_size):
                 raise BoundsError(f"its {shown(member.filename)} is said to unpack to {member.file_size:,} bytes")
         for content in check_archive(file, members, of_one=_MOST_OF_A_SAMPLE, of_all=_MOST_OF_ALL):
-            check_depth(content)
+            check_unique(content)
 
 
 def _whole_log(api: Any, path: Path) -> Any:  # noqa: ANN401 - a module of an optional package, and its EvalLog

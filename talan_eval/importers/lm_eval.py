@@ -14,8 +14,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from talan_core.bounded import open_regular
 from talan_core.errors import Problems, UserError
-from talan_eval.importers.files import first_bytes, natural
+from talan_eval.importers.files import first_line, natural
 from talan_eval.importers.lm_eval_filters import with_filters
 from talan_eval.importers.lm_eval_lines import LineReader
 from talan_eval.importers.lm_eval_results import MODELS, Summary, read_summary
@@ -64,7 +65,7 @@ class LmEvalLogs(LogReader):
         del typed
         if file.suffix.lower() != ".jsonl":
             return False
-        return _SAMPLES.fullmatch(file.name) is not None or b'"doc_id"' in first_bytes(file).split(b"\n", 1)[0]
+        return _SAMPLES.fullmatch(file.name) is not None or b'"doc_id"' in first_line(file)
 
     def read(self, source: Source) -> list[LoggedRun]:
         """Read one arm: the newest log of each task in each directory.
@@ -155,7 +156,7 @@ def _by_task(files: Sequence[Path]) -> _SampleFiles:
 
 
 def _lines_in(file: Path) -> int:
-    with file.open("rb") as lines:
+    with open_regular(file) as lines:
         return sum(1 for line in lines if line.strip())
 
 

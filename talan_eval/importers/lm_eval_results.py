@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from talan_core.bounded import parse_json, said
+from talan_core.bounded import parse_json, said, shown
 from talan_core.errors import UserError
 from talan_eval.importers.logged import Claims
 
@@ -167,7 +167,12 @@ def read_summary(file: Path, reader: FileReader, stamps: list[Stamp]) -> Summary
             f"{file} is not JSON or was cut off ({said(error)}).",
             f"Score this run again, or move the file away (the samples are then not checked): mv '{file}' '{file}.bad'",
         ) from error
-    return Summary(content if isinstance(content, dict) else {}, file)
+    if not isinstance(content, dict) or not content:
+        raise UserError(
+            f"{file} is {shown(content)}, and no results of lm-eval.",
+            f"Score this run again, or move the file away (the samples are then not checked): mv '{file}' '{file}.bad'",
+        )
+    return Summary(content, file)
 
 
 def _whole(value: object) -> int | None:

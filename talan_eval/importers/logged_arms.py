@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from talan_eval.importers.logged import LoggedRun
+    from talan_eval.importers.reader import Source
 
 _LEAST: Final = 2
 _EXAMPLES: Final = 3
@@ -46,7 +47,7 @@ def read_arms(typed: Sequence[str]) -> tuple[LoggedArm, ...]:
         problems = Problems()
         for place in found:
             with problems.collecting():
-                read.append(LoggedSource(place, tuple(place.reader.read(place))))
+                read.append(LoggedSource(place, _noted(place, place.reader.read(place))))
         problems.raise_any()
     sources = _told_apart(read)
     groups = _groups(sources)
@@ -71,6 +72,12 @@ def read_arms(typed: Sequence[str]) -> tuple[LoggedArm, ...]:
         )
         for name, group in zip(arm_names(groups), groups, strict=True)
     )
+
+
+def _noted(source: Source, runs: Sequence[LoggedRun]) -> tuple[LoggedRun, ...]:
+    """Add what was left out beside the logs to the notes of the first run, which the result keeps."""
+    first, *others = runs
+    return (replace(first, notes=(*first.notes, *source.left_out)), *others)
 
 
 def _told_apart(sources: Sequence[LoggedSource]) -> list[LoggedSource]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from talan_core.errors import UserError
 from talan_eval.importers.documents import digest, is_number, parsed
-from talan_eval.importers.files import first_bytes, natural
+from talan_eval.importers.files import first_line, natural
 from talan_eval.importers.logged import NO_FILTER, Answers, LoggedRun, TaskLog
 from talan_eval.importers.reader import LogReader
 
@@ -56,7 +56,7 @@ class OpenAIEvals(LogReader):
         del typed
         if file.suffix.lower() != ".jsonl":
             return False
-        line = first_bytes(file).split(b"\n", 1)[0]
+        line = first_line(file).removeprefix(b"\xef\xbb\xbf").lstrip()
         return line.startswith(b'{"spec"') and b'"eval_name"' in line
 
     def read(self, source: Source) -> list[LoggedRun]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
+from talan_core.bounded import shown
 from talan_core.errors import UserError, unknown_name
 from talan_eval.importers.files import natural
 from talan_eval.importers.words import typed_again
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from talan_eval.importers.files import FileReader
     from talan_eval.importers.logged import LoggedRun
     from talan_eval.importers.words import Word
+
+_NAMED: Final = 12  # arms of a file that a message lists
+_LONGEST: Final = 200  # letters of a name that can be typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,12 @@ class Source:
     Attributes:
         word: The argument.
         places: At least one, in natural order, all of one format.
+        left_out: What lay there and could not be read, and may have been something else: a note each.
     """
 
     word: Word
     places: tuple[Place, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def reader(self) -> LogReader:
@@ -137,8 +143,10 @@ def chosen_arm(arms: Iterable[str], source: Source, path: Path) -> str:
     """
     word = source.word
     names = sorted(set(arms), key=natural)
-    listed = ", ".join(map(repr, names))
-    example = typed_again(*(f"{name}={word.path}" for name in names[:2]))
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    listed = ", ".join(map(shown, names[:_NAMED])) + more
+    short = [name for name in names if len(name) <= _LONGEST] or ["ARM"]
+    example = typed_again(*(f"{name}={word.path}" for name in short[:2]))
     wanted = word.inside if word.inside is not None else word.name
     if wanted in names:
         return str(wanted)
@@ -150,5 +158,5 @@ def chosen_arm(arms: Iterable[str], source: Source, path: Path) -> str:
     given = "NAME" if word.name is None else word.name
     raise UserError(
         f"{word.typed}: there is no arm {wanted!r} in {path}; it has {listed}.",
-        f"{guess.fix} Type the arm after the file: {given}={word.path}:{names[0]}",
+        f"{guess.fix} Type the arm after the file: {given}={word.path}:{short[0]}",
     )

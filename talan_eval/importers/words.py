@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from talan_core.bounded import shown
 from talan_core.errors import UserError
 from talan_eval.importers.files import natural
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 COMMAND: Final = "talan-eval compare-logs"
+_LONGEST: Final = 1000  # letters of an argument that a message repeats as it was typed
 _WILD: Final = frozenset("*?[")
 
 
@@ -86,7 +89,7 @@ def _readings(typed: str) -> Iterator[tuple[str | None, str]]:
 
 def _matches(text: str) -> tuple[Path, ...]:
     path = Path(text).expanduser()
-    if text and path.exists():
+    if text and _exists(path):
         return (path,)
     if not _is_pattern(text):
         return ()
@@ -94,7 +97,16 @@ def _matches(text: str) -> tuple[Path, ...]:
 
 
 def _is_pattern(text: str) -> bool:
-    return bool(_WILD & set(text)) and not Path(text).expanduser().exists()
+    return bool(_WILD & set(text)) and not _exists(Path(text).expanduser())
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return False  # no file system has such a name
 
 
 def _nothing(typed: str) -> UserError:
@@ -107,11 +119,15 @@ def _nothing(typed: str) -> UserError:
     if name == "":
         return UserError(f"{typed}: there is no name before the '='.", f"Name the arm: {typed_again(f'NAME{typed}')}")
     if _is_pattern(path):
+        if len(typed) > _LONGEST:
+            return UserError(f"{shown(typed)}: the pattern matches nothing.", "Look at what is there: ls")
         return UserError(f"{typed}: the pattern matches nothing.", f"Look at what is there: ls -d {path}")
     parent = Path(path).expanduser().absolute().parent
-    while not parent.is_dir():
+    while not (_exists(parent) and parent.is_dir()):
         parent = parent.parent
     looked = f" ({path})" if name else ""
+    if len(typed) > _LONGEST:
+        typed, looked = shown(typed), ""
     return UserError(
         f"{typed}: there is no such directory or file{looked}.", f"Look at what is there: ls {shlex.quote(str(parent))}"
     )

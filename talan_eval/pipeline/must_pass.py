@@ -60,7 +60,7 @@ def read_must_pass(file: Path, directory: Path, result: Result) -> tuple[MustPas
 
 def _wanted(file: Path) -> Iterator[tuple[str, str]]:
     try:
-        lines = read_text_bounded(file, _MOST).splitlines()
+        lines = read_text_bounded(file, _MOST, typed=True).splitlines()
     except (OSError, ValueError) as error:
         raise UserError(f"Cannot read {file} ({said(error)}).", "Name a text file: --must-pass FILE") from error
     for number, line in enumerate(lines, 1):

@@ -23,6 +23,7 @@ from talan_eval.requests.fields import declared
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_LARGEST: Final = sys.float_info.max
 _MOST: Final = MEGABYTE // 8  # readers of YAML take seconds for more
 VARIABLE_PREFIX: Final = "TALAN_EVAL_"
 SUFFIXES: Final = (".toml", ".yaml", ".yml", ".json")
@@ -178,6 +179,8 @@ def _value(where: str, key: str, value: object, hint: Any, *, listed: bool) -> A
             return f"{text}," if isinstance(value, list) and len(parts) == 1 else text
         raise _wrong(where, key, value, "a text, a whole number, or a list of these")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > _LARGEST:
+            raise _wrong(where, key, value, "a number")
         return float(value)
     if kind is Path and isinstance(value, str):
         return Path(value)

@@ -41,14 +41,19 @@ def read_result(path: Path, example: str = "results/NAME") -> Result:
         UnfinishedError: The directory holds a comparison without its result.
         UserError: There is no result, or it is damaged, contradicts itself, or is of a newer schema.
     """
-    file = path / RESULT_NAME if path.is_dir() else path
+    try:
+        file = path / RESULT_NAME if path.is_dir() else path
+    except OSError as error:  # a name that no file system has
+        raise UserError(
+            f"There is no result at {shown(str(path))}: {error.strerror}.", f"Name a result.json, such as: {example}"
+        ) from error
     if path.is_dir() and not file.is_file() and (path / _MANIFEST_NAME).is_file():
         raise UnfinishedError(
             f"The comparison in {path} has not finished: there is no {RESULT_NAME} yet.",
             f"Give the command that started it again; finished cells are kept: talan-eval compare ... --out {path}",
         )
     try:
-        text = read_text_bounded(file, _MOST)
+        text = read_text_bounded(file, _MOST, typed=True)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise UserError(
             f"There is no result at {path}.",
@@ -75,8 +80,8 @@ def read_scores(path: Path) -> ArmScores | None:
     Raises:
         UserError: They are damaged, or of a newer schema.
     """
-    file = path / RESULT_NAME if path.is_dir() else path
     try:
+        file = path / RESULT_NAME if path.is_dir() else path
         text = read_text_bounded(file, _MOST)
         document = parse_json(text, unique=True, plain=True)
     except (OSError, ValueError, BoundsError):

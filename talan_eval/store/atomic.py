@@ -17,6 +17,7 @@ import secrets
 import shutil
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from talan_core.bounded import NotRegularError, open_regular
 from talan_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def explained(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except NotRegularError as error:
+        raise UserError(f"{path} cannot be used: {error}.", f"Move it away: mv '{path}' '{path}.old'") from error
     except OSError as error:
         if error.errno == errno.EFBIG:
             raise UserError(
@@ -82,7 +85,7 @@ def atomic_copy(source: Path, path: Path) -> None:
     Raises:
         UserError: No space or no permission.
     """
-    with source.open("rb") as content, explained(path), _replacing(path) as file:
+    with open_regular(source) as content, explained(path), _replacing(path) as file:
         shutil.copyfileobj(content, file, _CHUNK)
 
 
@@ -189,8 +192,8 @@ def flush_tree(path: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits."""
-    with path.open("rb") as file:
+    """Return the SHA-256 of a regular file in hexadecimal digits; raises an ``OSError`` for what cannot be read."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -198,7 +201,14 @@ def sha256_of(path: Path) -> str:
 def _replacing(path: Path) -> Iterator[BinaryIO]:
     """Give a file to write; rename it to ``path`` if the block succeeds and remove it if not."""
     temporary = temporary_sibling(path)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    except FileNotFoundError as error:
+        if not path.parent.is_dir():
+            raise
+        raise UserError(  # the directory is there: a file system that makes no files, such as /proc
+            f"{path} cannot be written: {path.parent} takes no new files.", "Write elsewhere: --out DIR"
+        ) from error
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file

@@ -13,7 +13,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from talan_core.bounded import parse_json
+from talan_core.bounded import open_regular, parse_json
 from talan_eval.store.atomic import explained, flush_directory, make_directory, remove
 from talan_eval.store.canonical import JsonObject, canonical_hash, canonical_json
 
@@ -50,7 +50,10 @@ class Journal:
         """
         make_directory(path.parent)
         with explained(path):
-            content = path.read_bytes() if path.exists() else b""
+            content = b""
+            if path.exists():
+                with open_regular(path) as file:
+                    content = file.read()
             lines, sound = _sound_lines(content)
             if lines and lines[0] == header:
                 if sound < len(content):

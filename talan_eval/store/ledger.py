@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import filelock
 
+from talan_core.bounded import open_regular
 from talan_core.errors import UserError
 from talan_eval.store.atomic import atomic_write_bytes, explained
 from talan_eval.store.journal import journal_line, read_line
@@ -80,7 +81,7 @@ class Ledger:
             UserError: The file cannot be read.
         """
         with explained(self.path):
-            lines = self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else []
+            lines = _content(self.path).splitlines(keepends=True)
         whole = [line for line in lines if line.endswith(b"\n")]
         entries = [read_line(line) for line in whole]
         looks = tuple(look for entry in entries if (look := _look(entry)) is not None)
@@ -121,6 +122,13 @@ class Ledger:
         finally:
             holder.unlink(missing_ok=True)
             lock.release()
+
+
+def _content(path: Path) -> bytes:
+    if not path.exists():
+        return b""
+    with open_regular(path) as file:
+        return file.read()
 
 
 def earlier_looks(looks: Sequence[EnteredLook], now: EnteredLook) -> tuple[tuple[int, ...], ...]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import json
 import os
 import socket
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import filelock
 
+from talan_core.bounded import parse_json, read_bounded
 from talan_core.errors import UserError
 from talan_eval.store.atomic import atomic_write_bytes, explained
 from talan_eval.store.canonical import readable_json
@@ -23,6 +24,23 @@ _LOCK: Final = ".lock"
 _HOLDER: Final = ".lock-holder.json"
 LOCK_NAMES: Final = frozenset({_LOCK, _HOLDER})
 """Files of the lock itself; they may lie in a directory that is otherwise empty."""
+
+
+_MOST: Final = 4096  # bytes of what ``holder_record`` writes
+_LONGEST: Final = 255  # letters of a host's name
+_LARGEST_PID: Final = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """The process that a lock's file names."""
+
+    host: str
+    pid: int
+    since: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}, since {self.since}"
 
 
 @contextlib.contextmanager
@@ -62,16 +80,16 @@ def holder_of(directory: Path) -> str:
     The lock itself is not touched: a reader must not make a writer fail. A name that a killed process of this host left
     behind counts for nothing.
     """
-    said = _holder(directory)
-    try:
-        holder = json.loads((directory / _HOLDER).read_bytes())
-        if holder["host"] == socket.gethostname():
-            os.kill(holder["pid"], 0)
-    except ProcessLookupError:
+    holder = _read(directory / _HOLDER)
+    if holder is None:
         return ""
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return said.strip(" ()")
+    with contextlib.suppress(PermissionError):  # it is there, and somebody else's
+        try:
+            if holder.host == socket.gethostname():
+                os.kill(holder.pid, 0)
+        except ProcessLookupError:
+            return ""
+    return str(holder)
 
 
 def _holder(directory: Path) -> str:
@@ -80,8 +98,20 @@ def _holder(directory: Path) -> str:
 
 def named_in(path: Path) -> str:
     """Return who holds a lock, as far as the file beside it can be read, in brackets; else nothing."""
+    holder = _read(path)
+    return "" if holder is None else f" ({holder})"
+
+
+def _read(path: Path) -> _Holder | None:
+    """Read who holds a lock; None where the file is not there or was not written by ``holder_record``."""
     try:
-        holder = json.loads(path.read_bytes())
-        return f" (process {holder['pid']} on {holder['host']}, since {holder['since']})"
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return ""
+        said = parse_json(read_bounded(path, _MOST), plain=True)
+    except (OSError, ValueError):
+        return None
+    if not isinstance(said, dict):
+        return None
+    host, pid, since = (said.get(name) for name in ("host", "pid", "since"))
+    texts = isinstance(host, str) and isinstance(since, str) and max(len(host), len(since)) <= _LONGEST
+    if not texts or type(pid) is not int or not 0 < pid <= _LARGEST_PID:  # 0 and -1 stand for many processes
+        return None
+    return _Holder(str(host), pid, str(since))

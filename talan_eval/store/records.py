@@ -165,8 +165,8 @@ def check_name(name: str, *, nested: bool = False) -> str:
     Raises:
         ValueError: It cannot; a bug in the caller, not a mistake of the user.
     """
-    parts = name.split("/") if nested else [name]
-    if not all(_NAME.fullmatch(part) and part not in {".", ".."} for part in parts):
+    parts = str(name).split("/") if nested else [str(name)]
+    if not isinstance(name, str) or not all(_NAME.fullmatch(part) and part not in {".", ".."} for part in parts):
         raise ValueError(f"{name!r} cannot be a name in the store: letters, digits and ._+=@- only, 180 at most.")
     return name
 

@@ -65,7 +65,8 @@ def report_problems(directory: Path, there: Mapping[str, str]) -> Iterator[str]:
     try:
         content = unsealed_json(read_bounded(path, MOST_OF_A_RECORD))
         files = [SealedFile(check_name(one["name"]), one["sha256"], one["size"], 0) for one in content["files"]]
-        cells = dict(content["cells"]) if isinstance(content["cells"], dict) else dict.fromkeys(content["cells"])
+        named = content["cells"] if isinstance(content["cells"], dict) else dict.fromkeys(content["cells"])
+        cells = {check_name(name): digest for name, digest in named.items()}
     except (CorruptedError, OSError, KeyError, TypeError, ValueError) as error:
         yield f"{path} is damaged, so its reports cannot be checked: {error}."
         return

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from talan_core.bounded import open_regular
 from talan_core.errors import Problems, UserError, unknown_name
 from talan_eval.tasks.benchmark import check_names, task_files
 
@@ -111,9 +112,17 @@ def _describing(name: str, directory: Path) -> Path | None:
     start, end = rb"^" + quoted + rb"task" + quoted + rb":[ \t]*" + quoted, quoted + rb"[ \t]*(?:#.*)?\r?$"
     line = re.compile(start + re.escape(name.encode()) + end, re.MULTILINE)
     for path in sorted(directory.glob("**/*.yaml")):
-        if line.search(path.read_bytes()):
+        if line.search(_content(path)):
             return path.resolve()
     return None
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with open_regular(path) as file:
+            return file.read()
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror}.", "Take it out of --include-path DIR.") from error
 
 
 def _of_group(name: str, include: Sequence[Path]) -> _TaskFiles:

@@ -13,10 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from talan_core.bounded import BoundsError, check_archive, parse_json, read_bounded
+from talan_core.bounded import BoundsError, check_archive, parse_json, read_bounded, read_stream
 from talan_core.checkpoint import read_adapter, read_partner, read_record
 from talan_core.errors import UserError
 from talan_eval.cli.compare import CompareRequest
+from talan_eval.importers import table_rows
+from talan_eval.importers.table_rows import read_parquet
 from talan_eval.pipeline.must_pass import _wanted
 from talan_eval.records.listing import Unlisted, look_at
 from talan_eval.requests.experiment_file import read_options
@@ -29,9 +31,19 @@ from .test_own_files import items
 RESULT = json.loads((Path(__file__).parents[1] / "data" / "result_schema_1.json").read_text())
 MEGABYTE = 2**20
 DEEP = 300_000
+
+
+def scored_beside(path):
+    """Write the samples that a results file of lm-eval speaks of, and return their directory."""
+    name = f"samples_t_{path.stem.removeprefix('results_')}.jsonl"
+    (path.parent / name).write_text(SAMPLE % ("{}", 1))
+    return path.parent
+
+
 PLACES = {
     "result": ("r/result.json", read_result),
     "lm-eval": ("run/samples_t.jsonl", meaning),
+    "results": ("run/results_2026-01-02T03-04-05.json", lambda path: meaning(scored_beside(path))),
     "table": ("t.jsonl", meaning),
     "csv": ("t.csv", meaning),
     "inspect": ("log.json", meaning),
@@ -48,6 +60,7 @@ LOG = b'{"version": 2, "status": "success", "eval": '
 ROW = '{"arm": "a", "seed": %s, "task": "t", "item": "i", "score": %s}\n'
 SAMPLE = '{"doc_id": 0, "doc": %s, "filter": "none", "metrics": ["acc"], "prompt_hash": "p", "acc": %s}\n'
 TENSOR = b'{"a":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,4]}}'
+TWICE = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
 LAUGHS = b"a: &a [x,x,x,x]\n" + b"".join(
     b"b%d: &b%d [*%s,*%s,*%s,*%s]\n" % (number, number, *[b"a" if number == 0 else b"b%d" % (number - 1)] * 4)
     for number in range(30)
@@ -97,12 +110,25 @@ HOSTILE = {
     "600 KB of closed brackets": ("inspect", LOG + b"[" * 300_000 + b"]" * 300_000 + b"}"),
     "a seed that is true": ("table", (ROW % ("true", 1)).encode()),
     "a benchmark that is false": ("table", (ROW % (0, 1)).replace('"t"', "false").encode()),
+    "a return in the first line": ("csv", b"arm\rx,seed,task,item,score\na,0,t,i,1\n"),
+    "one status twice": ("inspect", b'{"version": 2, "status": "error", "status": "success", "eval": {}}'),
+    "a list of results": ("results", b"[]"),
+    "results of nothing": ("results", b"{}"),
     "one column twice in a row": ("table", (ROW % ('1, "seed": 0', 1)).encode()),
     "one metric twice in a sample": ("lm-eval", (SAMPLE % ("{}", '0, "acc": 1')).encode()),
     "brackets in an option": ("options.json", b'{"treat": ' + b"[" * 60_000),
     "a seed number of 5,000 digits": ("options.json", b'{"seeds": ' + b"9" * 5000 + b"}"),
     "one option twice": ("options.json", b'{"seeds": 3, "seeds": 30}'),
+    "a margin of 400 digits in JSON": ("options.json", b'{"margin": 1' + b"0" * 400 + b"}"),
+    "a margin of 400 digits in TOML": ("options.toml", b"margin = 1" + b"0" * 400),
+    "a margin of 400 digits in YAML": ("options.yaml", b"margin: 1" + b"0" * 400),
+    "a margin of 309 digits": ("options.toml", b"margin = 2" + b"0" * 308),
     "laughs": ("options.yaml", LAUGHS),
+    "a yes that is none": ("options.yaml", b"seeds: !!bool q\n"),
+    "a day that is none": ("options.yaml", b"seeds: !!timestamp q\n"),
+    "a number that is none": ("options.yaml", b"seeds: !!int ''\n"),
+    "a letter that is none": ("options.yaml", b'seeds: "\\Uffffffff"\n'),
+    "a set": ("options.yaml", b"!!set {seeds}\n"),
     "an object of Python": ("options.yaml", b"seeds: !!python/object/apply:os.system [true]\n"),
     "one name twice": ("options.yaml", b"seeds: 3\nseeds: 30\n"),
     "lists in lists": ("options.yaml", b"- " * 20_000),
@@ -113,9 +139,12 @@ HOSTILE = {
     "brackets in a block": ("block", b'{"layer": ' + b"[" * DEEP),
     "an infinite layer": ("block", b'{"layer": Infinity}'),
     "brackets in an adapter": ("adapter", b'{"peft_type": ' + b"[" * DEEP),
+    "a rank below 0": ("adapter", b'{"peft_type": "LORA", "r": -2}'),
+    "a rank of 10^9": ("adapter", b'{"peft_type": "LORA", "r": 1000000000}'),
     "one key twice": ("adapter", b'{"peft_type": "LORA", "peft_type": "IA3"}'),
     "a header of 2^60 bytes": ("tensors", struct.pack("<Q", 2**60) + b"{}"),
     "a tensor of 2^62 numbers": ("tensors", headed(TENSOR) + b"\0\0\0\0"),
+    "one tensor twice": ("tensors", headed(TWICE) + b"\0\0\0\0"),
     "brackets in a header": ("tensors", headed(b'{"a":' + b"[" * 100_000)),
     "a word alone": ("items", b"gsm8k\n"),
     "17 MiB of items": ("items", b"gsm8k item\n" * (17 * MEGABYTE // 11)),
@@ -259,9 +288,12 @@ def test_a_file_larger_than_its_limit_is_not_read(tmp_path):
         file.truncate(8 << 30)  # a hole
     with within_bounds(megabytes=50), pytest.raises(BoundsError, match="larger than 1 MiB"):
         read_bounded(path, MEGABYTE)
-    endless = Path("/dev/zero")
-    with within_bounds(megabytes=50), pytest.raises(BoundsError, match="larger than 1 MiB"):
-        read_bounded(endless, MEGABYTE)
+    with (
+        Path("/dev/zero").open("rb") as endless,
+        within_bounds(megabytes=50),
+        pytest.raises(BoundsError, match="larger than 1 MiB"),
+    ):
+        read_stream(endless, MEGABYTE)
 
 
 def test_the_bounds_catch_a_reader_without_any():
@@ -280,3 +312,52 @@ def test_json_is_read_down_to_a_depth(depth):
     else:
         with pytest.raises(ValueError, match="more than 100 levels"):
             parse_json(text)
+
+
+def test_texts_that_are_stored_once_and_stand_there_often_are_counted_before_they_are_written_out(tmp_path):
+    path = tmp_path / "t.parquet"
+    long = pa.DictionaryArray.from_arrays(pa.array([0] * 20_000, pa.int32()), pa.array(["x" * MEGABYTE]))
+    rows = {"item": [f"i{number}" for number in range(20_000)], "score": [1.0] * 20_000}
+    pq.write_table(pa.table({**rows, "prompt": long}), path, dictionary_pagesize_limit=2**26)
+    assert path.stat().st_size < 2 * MEGABYTE
+    with within_bounds(), pytest.raises(UserError, match=r"t\.parquet.*unpacks to more than 1,024 MiB"):
+        meaning(path)
+    nested = pa.StructArray.from_arrays([long], ["query"])
+    pq.write_table(pa.table({**rows, "prompt": nested}), path, dictionary_pagesize_limit=2**26)
+    with within_bounds(), pytest.raises(UserError, match=r"t\.parquet.*unpacks to more than 1,024 MiB"):
+        meaning(path)
+
+
+def test_the_values_of_a_table_are_counted_whatever_it_says(tmp_path, monkeypatch):
+    path = tmp_path / "t.parquet"
+    rows = pa.table({"item": [f"i{number}" for number in range(9000)], "score": [1.0] * 9000})
+    pq.write_table(rows, path, row_group_size=700)
+    assert [row for _, row in read_parquet(path, path.read_bytes())] == rows.to_pylist()
+    monkeypatch.setattr(table_rows, "_MOST_CELLS", 2 * 9000)
+    assert len(list(read_parquet(path, path.read_bytes()))) == 9000
+    monkeypatch.setattr(table_rows, "_MOST_CELLS", 2 * 9000 - 1)
+    with pytest.raises(UserError, match="said to hold 9,000 rows"):
+        list(read_parquet(path, path.read_bytes()))
+    monkeypatch.setattr(table_rows, "_check_declared", lambda *_: None)
+    with pytest.raises(UserError, match="more than 17,999 values"):
+        list(read_parquet(path, path.read_bytes()))
+
+
+@pytest.mark.parametrize(
+    ("member", "old", "new"),
+    [
+        ("header.json", b'"status":', b'"status": "error", "status":'),
+        ("samples/", b'"epoch":', b'"epoch": 1, "epoch":'),
+        ("samples/", b'"value":', b'"value": "I", "value":'),
+        ("summaries.json", b'"epoch":', b'"epoch": 1, "epoch":'),
+    ],
+)
+def test_a_log_that_says_something_twice_is_refused(tmp_path, member, old, new):
+    pytest.importorskip("inspect_ai.log", reason="needs the extra: pip install 'talan-eval[inspect]'")
+    members = inspect_members()
+    name = next(one for one in members if one.startswith(member))
+    assert old in members[name]
+    path = tmp_path / "twice.eval"
+    path.write_bytes(zipped({**members, name: members[name].replace(old, new, 1)}))
+    with pytest.raises(UserError, match=r"twice\.eval is not a readable inspect_ai log .*stands twice in one object"):
+        meaning(path)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import strategies as st
 
-from .harness import ODD, Reader, SilentlyAcceptedError, changed_bytes, changed_json, fuzz
+from .harness import ODD, Count, Reader, SilentlyAcceptedError, ask, changed_bytes, changed_json, fuzz
 from .logs import INSPECT, OTHER_READERS, READERS, ROWS, inspect_members, meaning, parquet, plain_lines, zipped
 
 BY_NAME = {reader.name: reader for reader in (*READERS, *OTHER_READERS)}
@@ -35,6 +36,28 @@ def test_odd_values_in_lm_eval_samples(tmp_path):
 def test_odd_values_in_documents(name, tmp_path):
     reader = BY_NAME[name]
     fuzz(reader, tmp_path, changed_json(reader.seed))
+
+
+HUGE = "1" + "0" * 400
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "written"),
+    [
+        ("HELM", r'"sum": [0-9.]+', f'"sum": {HUGE}'),
+        ("promptfoo", r'"score": [0-9.]+', f'"score": {HUGE}'),
+        ("promptfoo", "\\{\\{question", "{{ques" + "9" * 30_000),
+    ],
+)
+def test_numbers_and_names_that_no_message_can_hold(name, found, written, tmp_path):
+    reader = BY_NAME[name]
+    content = re.sub(found, written, reader.seed.decode(), count=1).encode()
+    assert content != reader.seed
+    path = tmp_path / reader.file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(reader.seed)
+    ask(reader, path, content, reader.read(path), count := Count())
+    assert count.refused == 1
 
 
 def test_odd_values_in_logs_of_openai_evals(tmp_path):

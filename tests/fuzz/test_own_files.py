@@ -134,6 +134,8 @@ def plain_yaml(text):
             return [strict(*both) for both in zip(value, written, strict=True)]
         if isinstance(value, dict):
             return {name: strict(one, written[str(name)]) for name, one in value.items()}
+        if isinstance(value, str) and re.fullmatch(r"[-+]\.\d+", written):
+            return float(written)  # a number in every version of YAML, and a text for PyYAML
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return (
             written
