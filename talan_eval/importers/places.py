@@ -27,7 +27,7 @@ _OFTEN_OTHERS: Final = ".json"  # configurations lie beside logs, so nothing is 
 
 
 @dataclass(slots=True)
-class _Found:
+class _UnderPath:
     """What lies under an argument; filled while looking.
 
     Attributes:
@@ -53,9 +53,9 @@ def find(word: Word, readers: Sequence[LogReader]) -> Source:
         UserError: Nothing there is a log, logs of several formats lie there, or a file that has the ending of the logs
             beside it cannot be read as one.
     """
-    found = _Found()
+    found = _UnderPath()
     for match in word.matches:
-        own = _Found()
+        own = _UnderPath()
         _look(match, readers, own)
         found.places += sorted(own.places, key=lambda place: natural(place.path))
         found.others += own.others
@@ -104,7 +104,7 @@ def _left_out(others: Sequence[Path], damaged: Mapping[Path, str], endings: set[
         yield f"left out: {several(alike)} (no scores of this kind are in {'it' if len(alike) == 1 else 'them'})"
 
 
-def _look(path: Path, readers: Sequence[LogReader], found: _Found) -> None:
+def _look(path: Path, readers: Sequence[LogReader], found: _UnderPath) -> None:
     if path.is_file():
         reader = _reader_of(path, readers, typed=True)
         if reader is not None:
@@ -146,7 +146,7 @@ def _refuse_unlisted(error: OSError) -> None:
     ) from error
 
 
-def _in_directory(directory: Path, names: Sequence[str], readers: Sequence[LogReader], found: _Found) -> None:
+def _in_directory(directory: Path, names: Sequence[str], readers: Sequence[LogReader], found: _UnderPath) -> None:
     """Add the logs that lie directly in a directory: one place per format."""
     logs: dict[LogReader, list[Path]] = {}
     for name in sorted(names, key=natural):
