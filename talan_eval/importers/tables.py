@@ -105,7 +105,7 @@ class Gathered:
         runs = self.arms[arm]
         return [
             LoggedRun(
-                path=path if key.file is None else key.file,
+                path=next(iter(runs[key].values()))[0],  # where its first rows are
                 harness=Tables.harness,
                 tasks={task: _task(task, *runs[key][task]) for task in sorted(runs[key], key=natural)},
                 files=tuple(one for one in self.stamps if key.file in (None, one.path)),

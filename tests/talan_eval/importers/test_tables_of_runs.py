@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -39,6 +40,18 @@ def test_a_directory_of_files_is_a_run_per_file(compared, tmp_path, suffix, head
     (cell,) = got.contrasts[0].cells
     assert (cell.task, cell.seeds, cell.deltas, cell.metric) == ("scores", (3, 4, 5), (25, 25, 25), "score")
     assert (got.contrasts[0].base, got.contrasts[0].treatment) == ("lora", "dora")
+
+
+def test_a_seed_that_rows_state_is_named_with_the_file_that_it_is_in(compared, tmp_path):
+    for arm, texts in SCORES.items():
+        for seed, text in enumerate(texts, 3):
+            rows = [{"seed": seed, "task": "t", "id": f"q{n}", "score": int(letter)} for n, letter in enumerate(text)]
+            (tmp_path / arm).mkdir(exist_ok=True)
+            (tmp_path / arm / f"part{seed}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = compared(f"lora={tmp_path / 'base'}", f"dora={tmp_path / 'treat'}")
+    assert found.result.contrasts[0].cells[0].seeds == (3, 4, 5)
+    assert re.search(r"seed 3 \S*base/part3.jsonl with \S*treat/part3.jsonl", found.notes[0])
+    assert re.search(r"seed 5 \S*base/part5.jsonl with \S*treat/part5.jsonl", found.notes[0])
 
 
 def test_one_file_of_each_arm_is_one_run(compared, tmp_path):
