@@ -10,6 +10,7 @@ compare, compare-logs or evaluate.
 from __future__ import annotations
 
 import json
+import math
 import sys
 import types
 import typing
@@ -179,9 +180,9 @@ def _value(where: str, key: str, value: object, hint: Any, *, listed: bool) -> A
             return f"{text}," if isinstance(value, list) and len(parts) == 1 else text
         raise _wrong(where, key, value, "a text, a whole number, or a list of these")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        if abs(value) > _LARGEST:
-            raise _wrong(where, key, value, "a number")
-        return float(value)
+        value = float(value) if abs(value) <= _LARGEST else math.inf
+    if kind is float and isinstance(value, float) and not math.isfinite(value):
+        raise _wrong(where, key, value, "a finite number")
     if kind is Path and isinstance(value, str):
         return Path(value)
     if type(value) is not kind:
