@@ -172,12 +172,10 @@ def _evidence_of_mean(contrast: Contrast, alpha: float, *, shares: bool) -> Iter
     evidence = None if entries else following.of_mean(mean, contrast.cells, pairing)
     if mean.e1 is not None and evidence is not None:
         yield from following.of_e1(mean.e1, evidence, alpha, shares=shares)
-    pairs = following_items.pairs_of_mean(mean, contrast.cells, alpha, shares=shares)
-    yield from pairs
+    yield from following_items.pairs_of_mean(mean, contrast.cells, alpha, shares=shares)
     if mean.e2 is not None and mean.delta is not None:
         yield from following_items.of_e2(mean.e2, mean.delta, alpha)
-        crossed = following_items.e2_of_mean(mean, contrast.cells, pairing, shares=shares)
-        yield from crossed
+        yield from following_items.e2_of_mean(mean, contrast.cells, pairing, shares=shares)
 
 
 def _decided(contrast: Contrast, settings: Settings, *, primary: bool) -> Iterator[str]:

@@ -65,11 +65,9 @@ def _scaled(cell: Cell, scale: float) -> Cell:
 
 def _of_parts(e0: E0, lost: int, gained: int, scale: float) -> E0:
     """Return the E0 of right-or-wrong answers that count for a part of their points: a t over items, and no table."""
-    table = PairTable(e0.n_items, lost, gained)
-    squares = max(0.0, (lost + gained) - e0.n_items * table.delta**2)
-    if e0.n_items == 1:
-        terms = (GuardTerm(name="t", se=PERCENT, df=1.0),)
-    else:
-        se = scale * PERCENT * math.sqrt(squares / (e0.n_items - 1) / e0.n_items)
-        terms = (GuardTerm(name="t", se=se, df=e0.n_items - 1.0),)
+    count = e0.n_items
+    squares = max(0.0, (lost + gained) - count * PairTable(count, lost, gained).delta ** 2)
+    # of a single item nothing but that it lies between -1 and 1 is known, as in ``talan_eval.stats.mcnemar.item_terms``
+    se, df = (PERCENT, 1) if count == 1 else (scale * PERCENT * math.sqrt(squares / (count - 1) / count), count - 1)
+    terms = (GuardTerm(name="t", se=se, df=df),)
     return e0.model_copy(update={"lost": None, "gained": None, "method": "t", "terms": terms})

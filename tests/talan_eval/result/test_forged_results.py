@@ -346,15 +346,10 @@ def test_weights_that_were_not_asked_for_excuse_nothing():
 
 
 @pytest.mark.parametrize("part", ["e0_mean", "mean_squares"])
-@pytest.mark.parametrize("estimand", ["e0_mean", "e2"])
-def test_what_a_mean_rests_on_cannot_be_left_out(part, estimand):
-    """With the terms of the mean shrunk, and what follows from them made to follow."""
+def test_what_a_mean_rests_on_cannot_be_left_out(part):
     document = of_few_seeds("partial", 3)
     for cell in document["contrasts"][0]["cells"]:
         cell[part] = None
-    assert refused(document)
-    for term in document["contrasts"][0]["aggregate"][estimand]["terms"]:
-        term["se"] *= 0.01
     assert refused(document)
 
 
