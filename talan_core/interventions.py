@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Edit(nn.Module, ABC):
-    """A change of activations by hooks in a backbone, the same function at every position; so it is causal by itself.
+    """A change of activations by hooks in a backbone. It mixes no positions, so that it is causal by itself.
 
     Attributes:
         enabled: Whether it changes anything now.

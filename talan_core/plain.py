@@ -29,7 +29,9 @@ from talan_core.interventions import LoReftEdit, SteeringEdit
 from talan_core.modes import follow_umask
 from talan_core.originals import Originals
 from talan_core.partners.bottleneck import BottleneckPartner, Fusion, Houlsby
-from talan_core.partners.plain import ActAdd, Full, LoReft
+from talan_core.partners.plain import ActAdd, Full, LoReft, Reft
+from talan_core.prompt_edits import ReftEdit, check_generation
+from talan_core.prompts import Prompts, prompts_told
 from talan_core.revision import commit_of
 from talan_core.stored import check_tensors, damaged, misfit, one_error, read_json, read_tensors, tensor_types
 
@@ -111,11 +113,18 @@ class PlainModel(BlockCarrier):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the backbone's signature
         """Run the model; arguments and result are the backbone's."""
-        return self.base_model(*args, **kwargs)
+        labels = kwargs.get("labels")
+        if labels is None or getattr(self.edit, "prompts", None) is not None:
+            return self.base_model(*args, **kwargs)
+        with prompts_told(self, Prompts(labels=labels)):
+            return self.base_model(*args, **kwargs)
 
     def generate(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the backbone's signature
         """Generate; arguments and result are the backbone's."""
-        return cast("Any", self.base_model).generate(*args, **kwargs)
+        if isinstance(self.edit, ReftEdit):
+            check_generation(kwargs)
+        with prompts_told(self, Prompts()):
+            return cast("Any", self.base_model).generate(*args, **kwargs)
 
     def get_base_model(self) -> PreTrainedModel:
         """Return the backbone."""
@@ -299,6 +308,8 @@ def _edit_of(
         if isinstance(partner, Fusion):
             return FusionEdit(of, partner.domains, generator=generator)
         return (HoulsbyEdit if isinstance(partner, Houlsby) else PfeifferEdit)(of, generator=generator)
+    if isinstance(partner, Reft):
+        return ReftEdit(width, partner, partner.numbers(int(shape.num_hidden_layers)), generator=generator)
     if layer is None:
         return None
     if isinstance(partner, LoReft):

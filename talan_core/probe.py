@@ -10,6 +10,7 @@ import torch
 
 from talan_core.carrier import BlockCarrier
 from talan_core.errors import InactiveError
+from talan_core.prompts import Prompts, prompts_told
 from talan_core.training.rendering import prompt_ids, render_prompt
 
 if TYPE_CHECKING:
@@ -131,11 +132,12 @@ def liveness(model: PeftModel | PlainModel, input_ids: torch.Tensor) -> Liveness
         with model.disable_adapter():
             plain = model(**inputs).logits.float()
         if not isinstance(model, BlockCarrier) or model.talan is None:
-            adapted = model(**inputs).logits
+            with prompts_told(model, Prompts()):
+                adapted = model(**inputs).logits
             return Liveness(max_logit_change=_largest(adapted, plain), adapter_kl=_divergence(adapted, plain))
-        with model.blocks_off():
+        with model.blocks_off(), prompts_told(model, Prompts()):
             adapted = model(**inputs).logits.float()
-        with _writes_of(model.talan.block) as writes:
+        with _writes_of(model.talan.block) as writes, prompts_told(model, Prompts()):
             both = model(**inputs).logits
     finally:
         model.train(training)
@@ -200,7 +202,8 @@ def next_token(
     inputs = {"input_ids": input_ids.to(model.device), "attention_mask": torch.ones_like(input_ids).to(model.device)}
 
     def last() -> torch.Tensor:
-        logits = cast("Any", model)(**inputs).logits[0, -1]
+        with prompts_told(model, Prompts()):
+            logits = cast("Any", model)(**inputs).logits[0, -1]
         return cast("torch.Tensor", logits).float().log_softmax(-1).cpu()
 
     if not hasattr(model, "disable_adapter"):

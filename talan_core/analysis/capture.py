@@ -17,6 +17,7 @@ from talan_core.analysis.bfloat16_products import products_in_float32
 from talan_core.analysis.controls import random_directions
 from talan_core.attach import decoder_layers, find_decoder, hidden_of, with_hidden
 from talan_core.carrier import BlockCarrier
+from talan_core.prompts import Prompts, prompts_told
 from talan_core.training.data import collate
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class TokenBatch:
         attention_mask: (B, n).
         keys: Number of each example in its benchmark, from which its random directions are drawn.
         lengths: Tokens of each example.
+        prompt_lengths: Tokens of each example's prompt.
         rows: (N,) example of each position that counts, in ascending order.
         columns: (N,) its place in the sequence.
         targets: (N,) the token that it predicts.
@@ -57,6 +59,7 @@ class TokenBatch:
     attention_mask: torch.Tensor
     keys: tuple[int, ...]
     lengths: tuple[int, ...]
+    prompt_lengths: tuple[int, ...]
     rows: torch.Tensor
     columns: torch.Tensor
     targets: torch.Tensor
@@ -114,6 +117,7 @@ def make_batch(
         attention_mask=filled["attention_mask"].to(device),
         keys=tuple(keys),
         lengths=tuple(len(example.input_ids) for example in examples),
+        prompt_lengths=tuple(example.prompt_length for example in examples),
         rows=rows.to(device),
         columns=columns.to(device),
         targets=filled["input_ids"][rows, columns + 1].to(device),
@@ -201,7 +205,8 @@ def _passed(
 ) -> Trace:
     """Run a pass that is watched, and stop watching whatever happens."""
     try:
-        with entered(model, state), products_in_float32():
+        prompts = Prompts(lengths=torch.tensor(batch.prompt_lengths))
+        with entered(model, state), products_in_float32(), prompts_told(model, prompts):
             output = cast("Any", model)(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False)
     finally:
         for handle in handles:

@@ -12,7 +12,7 @@ from talan_core.extensions import Extended
 from talan_core.partners.base import Partner, PeftPartner, PlainPartner
 from talan_core.partners.bottleneck import Fusion, Houlsby, Pfeiffer
 from talan_core.partners.lora import AdaLora, Dora, Lora, Pissa, RsLora, Vera
-from talan_core.partners.plain import ActAdd, Base, Full, LoReft
+from talan_core.partners.plain import ActAdd, Base, Full, LoReft, Reft
 from talan_core.partners.prompt_learning import PrefixTuning, PromptTuning
 from talan_core.partners.weights import IA3, Boft, Hra, Ln, LoHa, LoKr, Miss, Oft
 
@@ -21,7 +21,7 @@ __all__ = ["PARTNERS", "Dora", "Lora", "Partner", "PeftPartner", "PlainPartner",
 _OWN: Final[tuple[type[Partner], ...]] = (
     *(Lora, Dora, RsLora, Pissa, AdaLora, Vera),
     *(IA3, LoHa, LoKr, Oft, Boft, Hra, Miss, Ln),
-    *(Base, Full, PrefixTuning, PromptTuning, LoReft, ActAdd),
+    *(Base, Full, PrefixTuning, PromptTuning, LoReft, Reft, ActAdd),
     *(Pfeiffer, Houlsby, Fusion),
 )
 

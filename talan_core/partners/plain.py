@@ -1,14 +1,19 @@
-"""The baselines that are no adapters of PEFT: nothing, everything, and two methods that edit activations."""
+"""The baselines that are no adapters of PEFT: nothing, everything, and methods that edit activations."""
 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
+from talan_core.errors import UserError
 from talan_core.partners.base import PlainPartner
 
-_LAYER = "must be an integer from 0, or a fraction of the depth in [0, 1)"
+ALL_LAYERS: Final = "all"
+_NUMBERS: Final = re.compile(r"\d{1,4}(;\d{1,4})*", re.ASCII)
+_WEIGHTS: Final = ("untied", "shared")
+_LAYER: Final = "must be an integer from 0, or a fraction of the depth in [0, 1)"
 
 
 def _layer_problems(layer: float | None) -> list[str]:
@@ -40,8 +45,9 @@ class LoReft(PlainPartner):
     """LoReFT (Wu et al., 2024): h + R^T (W h + b - R h) with an orthonormal R of r rows.
 
     It edits the input of one decoder layer, the block's own attach point, at every position. Wu et al. edit several
-    layers at a few positions of the prompt; one place and all positions are ours, so that the two methods differ in
-    what they write and not in where. W starts as R and b as zero, so that the edit starts as exactly nothing (ours).
+    layers at a few positions of the prompt, which is `Reft`; one place and all positions are ours, so that arm and
+    block differ in what they write and not in where. W starts as R and b as zero, so that the edit starts as exactly
+    nothing (ours).
 
     Args:
         r: Rank.
@@ -66,6 +72,71 @@ class LoReft(PlainPartner):
     def layer_of(self, default: float) -> int | float | None:
         """Return the layer; see `PlainPartner.layer_of`."""
         return default if self.layer is None else self.layer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reft(PlainPartner):
+    """LoReFT where Wu et al. (2024) put it: on the outputs of several layers, at a few tokens of the prompt.
+
+    The formula is that of `LoReft`; places and what is shared are those of the authors' package pyreft. Answers are not
+    edited, so that generating costs what the backbone costs. In packed rows each example has its own places. Whoever
+    runs a model outside training and generation says where prompts end, see `talan_core.prompts`. Not covered: dropout
+    on the edited states, and lm-eval's own scoring of choices, which does not say it.
+
+    Args:
+        r: Rank.
+        layers: "all", or numbers of decoder layers with semicolons between them, as in "2;5;8".
+        first: Tokens that are edited at the beginning of the prompt.
+        last: Tokens that are edited at its end.
+        weights: "untied" gives first and last tokens edits of their own, "shared" one edit per layer.
+    """
+
+    kind: ClassVar[str] = "reft"
+    is_mergeable: ClassVar[bool] = False
+
+    r: int = 4
+    layers: str = ALL_LAYERS
+    first: int = 5
+    last: int = 5
+    weights: str = "untied"
+
+    def problems(self) -> list[str]:
+        """Name each option that is out of range."""
+        found = self._too_small("r")
+        found += [f"{name}={value}: must be at least 0" for name, value in self._places() if value < 0]
+        if self.first == 0 and self.last == 0:
+            found.append("first=0 and last=0: nothing would be edited")
+        if self.layers != ALL_LAYERS and (_NUMBERS.fullmatch(self.layers) is None or self._repeats()):
+            found.append(f'layers={self.layers}: must be "all" or different numbers, as in 2;5;8')
+        if self.weights not in _WEIGHTS:
+            found.append(f"weights={self.weights}: must be {' or '.join(_WEIGHTS)}")
+        return found
+
+    def numbers(self, num_layers: int) -> tuple[int, ...]:
+        """Return the numbers of the layers whose outputs are edited.
+
+        Args:
+            num_layers: How many decoder layers the backbone has.
+
+        Raises:
+            UserError: It has no layer of such a number.
+        """
+        if self.layers == ALL_LAYERS:
+            return tuple(range(num_layers))
+        found = tuple(sorted(map(int, self.layers.split(";"))))
+        if found[-1] >= num_layers:
+            raise UserError(
+                f"reft[layers={self.layers}] does not fit: the backbone has {num_layers} decoder layers.",
+                f"Type numbers from 0 to {num_layers - 1}, or layers=all.",
+            )
+        return found
+
+    def _places(self) -> tuple[tuple[str, int], ...]:
+        return (("first", self.first), ("last", self.last))
+
+    def _repeats(self) -> bool:
+        numbers = self.layers.split(";")
+        return len(set(map(int, numbers))) < len(numbers)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import torch
 
 from talan_core.errors import UserError
+from talan_core.prompts import Prompts, prompts_told
 from talan_core.training.data import IGNORED, EncodedExample, labels_of
 
 if TYPE_CHECKING:
@@ -170,7 +171,8 @@ def _seen(model: nn.Module, input_ids: torch.Tensor, positions: torch.Tensor | N
     handle = None if attachment is None else attachment.block.memory.register_forward_hook(remember)
     try:
         given = {} if positions is None else {"position_ids": positions.to(device)}
-        found["logits"] = model(input_ids=input_ids.to(device), use_cache=False, **given).logits.float()
+        with prompts_told(model, Prompts()):
+            found["logits"] = model(input_ids=input_ids.to(device), use_cache=False, **given).logits.float()
     finally:
         if handle is not None:
             handle.remove()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import torch
 from torch.nn import functional
 
+from talan_core.prompts import Prompts, prompts_told
 from talan_core.training.data import collate
 from talan_core.writeback import Gate
 
@@ -155,8 +156,10 @@ def held_out_loss(
                 name: values.to(model.device)
                 for name, values in collate(examples[start : start + batch_size], pad_token_id=pad).items()
             }
-            labels = batch.pop("labels")[:, 1:]
-            logits = cast("Any", model)(**batch, use_cache=False).logits[:, :-1]
+            labels = batch.pop("labels")
+            with prompts_told(model, Prompts(labels=labels)):
+                logits = cast("Any", model)(**batch, use_cache=False).logits[:, :-1]
+            labels = labels[:, 1:]
             learned = labels != _IGNORED
             total += float(functional.cross_entropy(logits[learned].float(), labels[learned], reduction="sum"))
             count += int(learned.sum())

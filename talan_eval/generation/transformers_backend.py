@@ -16,6 +16,7 @@ import talan_core
 from talan_core.backbones.load import load_model, load_tokenizer
 from talan_core.errors import UserError
 from talan_core.probe import Liveness, liveness, next_token
+from talan_core.prompts import Prompts, prompts_told
 from talan_core.training.data import collate
 from talan_core.training.rendering import pad_token
 from talan_eval.generation.backend import Answer, Likelihood, LogProbabilities
@@ -203,7 +204,9 @@ class TransformersGenerator:
     def _score(self, sequences: Sequence[EncodedExample]) -> list[Likelihood]:
         batch = collate(sequences, pad_token(self._tokenizer))
         inputs = {name: batch[name].to(self._model.device) for name in ("input_ids", "attention_mask")}
-        logits = cast("Any", self._model)(**inputs, use_cache=False).logits
+        prompts = Prompts(lengths=torch.tensor([sequence.prompt_length for sequence in sequences]))
+        with prompts_told(self._model, prompts):
+            logits = cast("Any", self._model)(**inputs, use_cache=False).logits
         scores = []
         for row, sequence in enumerate(sequences):
             begin, end = sequence.prompt_length, len(sequence.input_ids)

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 import talan_core
 from talan_core.arms import build, parse_arm
 from talan_core.partners import PARTNERS, PeftPartner
+from talan_core.prompts import Prompts, prompts_told
 from talan_core.quiet import library_warnings_silenced
 from talan_core.training.fit import fit
 from talan_core.training_settings import TrainingSettings
@@ -42,7 +43,7 @@ def adapter_keys(directory):
 
 
 def logits(model, tokens):
-    with torch.no_grad(), library_warnings_silenced():
+    with torch.no_grad(), library_warnings_silenced(), prompts_told(model, Prompts()):
         return model(tokens).logits
 
 
@@ -118,7 +119,7 @@ def test_merging_the_partner_keeps_the_block(made, tokens, arm):
     assert not torch.equal(logits(merged, tokens), before)
 
 
-@pytest.mark.parametrize("kind", ["lora", "vera", "adalora", "loreft", "houlsby", "fusion"])
+@pytest.mark.parametrize("kind", ["lora", "vera", "adalora", "loreft", "reft", "houlsby", "fusion"])
 def test_another_seed_starts_and_ends_elsewhere(made, tokens, kind):
     arm = SMALL.get(kind, kind)
     first, again, other = (logits(made(arm, seed)[0], tokens) for seed in (0, 0, 1))
@@ -185,7 +186,7 @@ def test_plain_peft_reads_the_partner_of_every_kind(backbone, made, tokens, tmp_
 
 
 @pytest.mark.filterwarnings("ignore:`gradient_checkpointing(_kwargs)?` is deprecated")
-@pytest.mark.parametrize("arm", ["loreft", "full", "talan[layer=1]+base", "talan[layer=1]+ia3"])
+@pytest.mark.parametrize("arm", ["loreft", "reft", "full", "talan[layer=1]+base", "talan[layer=1]+ia3"])
 def test_arms_train_alike_with_recomputed_activations(backbone, tokenizer, examples, tmp_path, arm):
     losses = []
     for checkpointing in (False, True):
