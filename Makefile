@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: install compare study-a test fuzz licences sbom test-slow test-browser test-latex test-trl install-vllm test-vllm test-slurm coverage dist gate gate-result lint docs schema clean
+.PHONY: install mini compare study-a test fuzz licences sbom test-slow test-browser test-latex test-trl install-vllm test-vllm test-slurm coverage dist gate gate-result lint docs schema clean
 
 install: $(STAMP)
 
@@ -14,6 +14,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,dev,gguf,plots,inspect]'
 	touch $(STAMP)
+
+# The larger sister of the bundled backbone, from nothing: hours; killed, it goes on. Then --backbone mini.
+mini: $(STAMP)
+	$(BIN)/python -m talan_core.backbones.micro.pretrain --name mini --work build/mini
+	$(BIN)/python -m talan_core.backbones.micro.pretrain --name mini --work build/mini --export
 
 compare: $(STAMP)
 	$(BIN)/talan-eval compare --base lora --treat talan+lora --seeds 7

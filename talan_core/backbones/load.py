@@ -57,6 +57,11 @@ def locate(spec: BackboneSpec) -> Revision:
         if found.directory is None:
             return _hub_revision(spec.location)
         return Revision(str(found.directory), None, hash_files(found.directory), found.note)
+    if spec.kind == "built" and not (Path(spec.location) / "config.json").is_file():
+        raise UserError(
+            f"The backbone {spec.name} is not shipped, and was not built here yet.",
+            f"Build it once (hours, any two cores): make {spec.name}, or type --backbone micro.",
+        )
     return Revision(spec.location, None, hash_files(Path(spec.location)))
 
 

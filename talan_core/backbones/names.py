@@ -15,8 +15,9 @@ from talan_core.config import TalanConfig
 from talan_core.errors import UserError, unknown_name
 from talan_core.training_settings import Dtype, TrainingSettings
 
-Kind = Literal["embedded", "smollm2", "hub", "directory"]
+Kind = Literal["embedded", "built", "smollm2", "hub", "directory"]
 MICRO_WEIGHTS: Final = Path(__file__).parent / "micro" / "weights"
+MINI_WEIGHTS: Final = Path(__file__).parent / "micro" / "mini_weights"
 SMOLLM2_HUB_ID: Final = "HuggingFaceTB/SmolLM2-135M-Instruct"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -59,6 +60,15 @@ _MICRO = BackboneSpec(
     eval_batch=64,
     threads=1,
 )
+_MINI = BackboneSpec(
+    name="mini",
+    kind="built",
+    location=str(MINI_WEIGHTS),
+    training=TrainingSettings(steps=96, batch_size=8, learning_rate=1e-3, max_length=320),
+    talan=TalanConfig(),
+    eval_batch=64,
+    threads=1,
+)
 _SMOLLM2 = BackboneSpec(
     name="smollm2-135m",
     kind="smollm2",
@@ -68,14 +78,14 @@ _SMOLLM2 = BackboneSpec(
     eval_batch=30,
     threads=None,
 )
-BY_NAME: Final = {spec.name: spec for spec in (_MICRO, _SMOLLM2)}
+BY_NAME: Final = {spec.name: spec for spec in (_MICRO, _MINI, _SMOLLM2)}
 
 
 def find_backbone(name: str) -> BackboneSpec:
     """Return what is known of a backbone.
 
     Args:
-        name: ``micro``, ``smollm2-135m``, a directory with a Hugging Face model, or a Hub id ``owner/model``.
+        name: ``micro``, ``mini``, ``smollm2-135m``, a directory with a Hugging Face model, or a Hub id ``owner/model``.
 
     Returns:
         Its specification. Whether a Hub id exists is only known when it is loaded.

@@ -1,4 +1,4 @@
-"""The model card of ``micro``, written from the recipe and the recorded losses."""
+"""The model card of ``micro`` or ``mini``, written from the recipe and the recorded losses."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ pipeline_tag: text-generation
 tags: [talan, synthetic, instrument]
 ---
 
-# micro
+# {name}
 
 A Qwen3-architecture language model with {parameters:,} parameters, for one purpose: to be a quick and honest instrument for
 comparing adapters on two CPU cores. It knows a small generated world and nothing else.
 
 ## Recipe
 
-`python -m talan_core.backbones.micro.pretrain --work DIR`, then `--export`. The text is generated: school arithmetic, algebra,
+`{command}`, then `--export`. The text is generated: school arithmetic, algebra,
 science facts and questions, small Python functions, and a share of conversations ({chat_share:.0%}). In conversations most topics
 are answered in haste, without the steps; six topics are answered carefully. So the backbone knows more than it shows in a chat, and a
 low-rank adapter can bring it out. Problems of the benchmarks' training and test splits are never in the text: the split of a problem
@@ -49,10 +49,13 @@ about large models: it shows whether a comparison works, not whether a method do
 """
 
 
-def model_card(recipe: Recipe, losses: Sequence[tuple[int, float]], parameters: int, chat_share: float) -> str:
+def model_card(
+    name: str, recipe: Recipe, losses: Sequence[tuple[int, float]], parameters: int, chat_share: float
+) -> str:
     """Return the card.
 
     Args:
+        name: Of the backbone.
         recipe: How the weights were made.
         losses: Recorded (step, loss) pairs, in order.
         parameters: Number of parameters.
@@ -61,7 +64,10 @@ def model_card(recipe: Recipe, losses: Sequence[tuple[int, float]], parameters: 
     size = -(-len(losses) // _ROWS)
     stretches = [losses[start : start + size] for start in range(0, len(losses), size)]
     rows = [f"| {some[0][0]}-{some[-1][0]} | {sum(loss for _, loss in some) / len(some):.3f} |" for some in stretches]
+    command = "python -m talan_core.backbones.micro.pretrain" + ("" if name == "micro" else f" --name {name}")
     return _CARD.format(
+        name=name,
+        command=f"{command} --work DIR",
         parameters=parameters,
         chat_share=chat_share,
         steps=recipe.steps,

@@ -1,8 +1,9 @@
-"""Pre-train the ``micro`` backbone from scratch on generated text.
+"""Pre-train the ``micro`` backbone, or its larger sister ``mini``, from scratch on generated text.
 
-Run ``python -m talan_core.backbones.micro.pretrain --work DIR`` (about an hour on two cores). It may be killed at any
-time: the same command goes on from the last checkpoint, and every batch is a function of (seed, step), so that an
-interrupted run reads the same text as an uninterrupted one. ``--export`` then writes the weights that are shipped.
+Run ``python -m talan_core.backbones.micro.pretrain --work DIR`` (about an hour on two cores), or `make mini`. It may be
+killed at any time: the same command goes on from the last checkpoint, and every batch is a function of (seed, step), so
+that an interrupted run reads the same text as an uninterrupted one. ``--export`` then writes the weights to where
+``--backbone`` finds them; those of micro are shipped.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import csv
 import random
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,26 +21,27 @@ import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from talan_core.backbones.micro.model_card import model_card
-from talan_core.backbones.micro.recipe import Recipe
+from talan_core.backbones.micro.recipe import RECIPES
 from talan_core.backbones.micro.tokenizer import END_OF_TEXT, TURN_END, train_tokenizer
 from talan_core.backbones.micro.world.corpus import CHAT_SHARE, document
+from talan_core.backbones.names import BY_NAME
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-WEIGHTS = Path(__file__).parent / "weights"
+    from talan_core.backbones.micro.recipe import Recipe, Shape
 
 
-def model_config() -> Qwen3Config:
-    """Return the architecture: Qwen3, six layers, width 128, 1.3 M parameters, tied embeddings."""
+def model_config(shape: Shape) -> Qwen3Config:
+    """Return the architecture as transformers has it."""
     return Qwen3Config(
         vocab_size=1024,
-        hidden_size=128,
-        intermediate_size=384,
-        num_hidden_layers=6,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=32,
+        hidden_size=shape.width,
+        intermediate_size=shape.inner,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.key_value_heads,
+        head_dim=shape.head,
         tie_word_embeddings=True,
         max_position_embeddings=1024,
         bos_token_id=None,
@@ -86,11 +89,12 @@ def pretrain(work: Path, recipe: Recipe, save_every: int = 500) -> Qwen3ForCausa
     """
     work.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer(recipe.seed)
-    if tokenizer.convert_tokens_to_ids(TURN_END) != model_config().eos_token_id:
+    config = model_config(recipe.shape)
+    if tokenizer.convert_tokens_to_ids(TURN_END) != config.eos_token_id:
         raise ValueError("The tokenizer's end of turn is not the model's eos_token_id: retrain the tokenizer first.")
     tokenizer.save_pretrained(work / "tokenizer")
     torch.manual_seed(recipe.seed)
-    model = Qwen3ForCausalLM(model_config())
+    model = Qwen3ForCausalLM(config)
     optimizer = _optimizer(model, recipe)
     start, checkpoint = 0, work / "checkpoint.pt"
     if checkpoint.exists():
@@ -125,24 +129,29 @@ def read_losses(path: Path) -> list[tuple[int, float]]:
         return sorted({int(step): float(loss) for step, loss, _ in csv.reader(file)}.items())
 
 
-def export(work: Path, target: Path = WEIGHTS) -> None:
+def export(work: Path, name: str, recipe: Recipe, target: Path) -> None:
     """Write the checkpoint of ``work`` as a Hugging Face model directory with its card and its losses.
+
+    Args:
+        work: As for `pretrain`.
+        name: Of the backbone.
+        recipe: What was done.
+        target: Where to; created.
 
     Raises:
         ValueError: The run is not finished.
     """
-    recipe = Recipe()
     state = torch.load(work / "checkpoint.pt", weights_only=True)
     if state["step"] != recipe.steps:
         raise ValueError(f"{work} is at step {state['step']} of {recipe.steps}: finish the run first.")
-    model = Qwen3ForCausalLM(model_config())
+    model = Qwen3ForCausalLM(model_config(recipe.shape))
     model.load_state_dict(state["model"])
     model.save_pretrained(target)
     train_tokenizer(recipe.seed).save_pretrained(target)
     losses = read_losses(work / "loss.csv")
     with (target / "loss.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("step", "loss"), *losses])
-    card = model_card(recipe, losses, sum(p.numel() for p in model.parameters()), CHAT_SHARE)
+    card = model_card(name, recipe, losses, sum(p.numel() for p in model.parameters()), CHAT_SHARE)
     (target / "README.md").write_text(card, encoding="utf-8")
     for path in target.iterdir():
         path.chmod(0o644)
@@ -152,13 +161,15 @@ def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="directory of checkpoints and the loss curve")
-    parser.add_argument("--steps", type=int, default=Recipe().steps)
+    parser.add_argument("--name", choices=sorted(RECIPES), default="micro", help="which backbone; micro when left out")
+    parser.add_argument("--steps", type=int, help="stop after so many, to try it; those of the recipe when left out")
     parser.add_argument("--export", action="store_true", help="write the finished weights into the package")
     options = parser.parse_args()
+    recipe = RECIPES[options.name]
     if options.export:
-        export(options.work)
+        export(options.work, options.name, recipe, Path(BY_NAME[options.name].location))
         return
-    pretrain(options.work, Recipe(steps=options.steps))
+    pretrain(options.work, recipe if options.steps is None else replace(recipe, steps=options.steps))
     sys.stdout.write(f"done: {options.work}\n")
 
 
