@@ -9,9 +9,11 @@ import pytest
 import torch
 from lm_eval.models.huggingface import HFLM
 
+from talan_core.arms import build, parse_arm
 from talan_core.backbones.load import load_model
 from talan_core.errors import UserError
 from talan_core.probe import adapter_is_live
+from talan_core.prompts import Prompts, prompts_told
 from talan_core.training.rendering import render_prompt
 from talan_eval.generation.backend import Checkpoint, Prompt, Sampling
 from talan_eval.generation.evaluate import sampling
@@ -54,6 +56,29 @@ def test_a_likelihood_is_the_sum_over_tokens_whatever_the_batch_and_padding(two,
     with two.models[0].blocks_off():
         off = generators[64].loglikelihood(pairs)
     assert max(abs(one.log_probability - sum_) for one, (sum_, _) in zip(off, expected, strict=True)) > 0.01
+
+
+def test_an_edit_of_the_prompt_is_scored_and_generated_at_the_places_of_the_prompt(two):
+    backbone = load_model(two.revision, "float32", torch.device("cpu"))
+    arm = build(backbone, parse_arm("reft[r=2,first=2,last=3]"), seed=0)
+    for edit in (*arm.edit.of_first.values(), *arm.edit.of_last.values()):
+        torch.nn.init.constant_(edit.shift, 1.0)
+    generator = TransformersGenerator(arm.eval(), two.tokenizer, 3)
+    pairs = [(Prompt(prompt), TEXTS[1]) for prompt in two.subject.prompts]
+    found = generator.loglikelihood(pairs)
+    said = list(generator.generate([prompt for prompt, _ in pairs], Sampling(max_tokens=6)))
+    for one, answer, (prompt, text) in zip(found, said, pairs, strict=True):
+        prompts = Prompts(lengths=torch.tensor([len(two.tokenizer.encode(prompt.text))]))
+        with prompts_told(arm, prompts):
+            expected, _ = plainly(two, prompt.text, text, arm)
+        assert one.log_probability == pytest.approx(expected, abs=2e-4)
+        with prompts_told(arm, prompts), torch.no_grad():
+            ids = two.tokenizer.encode(prompt.text)
+            for _ in range(6):
+                ids.append(int(arm(torch.tensor([ids])).logits[0, -1].argmax()))
+        assert two.tokenizer.decode(ids[-6:], skip_special_tokens=True).startswith(answer.text)
+        with arm.disable_adapter():
+            assert abs(plainly(two, prompt.text, text, arm)[0] - expected) > 0.1
 
 
 def test_a_cpu_scores_few_sequences_at_a_time_and_keeps_no_cache(two, generators):
