@@ -39,7 +39,7 @@ def randomised(module: torch.nn.Module, seed: int) -> None:
 
 def logits(weights: str, ids: torch.Tensor) -> dict[str, torch.Tensor]:
     """Return the logits of the package, and what they were computed from."""
-    backbone: Any = LlamaForCausalLM(LlamaConfig(**SHAPE)).eval()
+    backbone: Any = LlamaForCausalLM(LlamaConfig(**SHAPE))
     randomised(backbone, 0)
     kept = {f"backbone/{name}": value.detach().clone() for name, value in backbone.state_dict().items()}
     layers = LAYERS if weights == "shared" else (*LAYERS, *LAYERS)  # the first places', then the last places'
