@@ -9,7 +9,8 @@ compared. TRL must be importable by the Python that is named (it is no dependenc
         --data-dir DATA --seeds 2 --limit 16 --steps 8 --eval-batch 8
 
 The grid can be given what makes it faster, and the environment of `make install-vllm`: ``--grid-python
-build/vllm/bin/python --grid-options '--backend vllm --recipe logits=targets --recipe packing=true'``.
+build/vllm/bin/python --grid-options '--backend vllm --eval-batch 256 --recipe logits=targets --recipe packing=true'``.
+Both sides load the backbone in the type of its own recipe, or in that of ``--dtype``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import json
 import os
 import resource
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -42,6 +44,7 @@ class Asked:
     weights: str
     tasks: tuple[str, ...]
     data: Path | None
+    dtype: str
     seeds: int
     limit: int
     steps: int
@@ -97,14 +100,25 @@ def loop(python: str, asked: Asked, cells: list[tuple[str, int]], root: Path) ->
         recipe = ["--steps", str(asked.steps), "--batch-size", str(asked.batch), "--learning-rate", str(RATE)]
         words = [python, str(HERE / "loop_sft.py"), "--model", asked.weights, "--data", str(data)]
         training += run(
-            [*words, "--out", str(out), "--seed", str(seed), "--max-length", str(LENGTH), *recipe]
+            [
+                *words,
+                "--out",
+                str(out),
+                "--seed",
+                str(seed),
+                "--max-length",
+                str(LENGTH),
+                "--dtype",
+                asked.dtype,
+                *recipe,
+            ]
             + (["--dora"] if arm == "dora" else []),
             root,
         )
         evaluation += run(
             [
                 python, "-m", "lm_eval", "run", "--model", "hf",
-                "--model_args", f"pretrained={asked.weights},peft={out},dtype=float32",
+                "--model_args", f"pretrained={asked.weights},peft={out},dtype={asked.dtype}",
                 "--tasks", ",".join(task_files()[name].stem for name in asked.tasks),
                 "--include_path", str(tasks_directory()), "--limit", str(asked.limit),
                 "--batch_size", str(asked.eval_batch), "--device", "cpu", "--apply_chat_template",
@@ -130,11 +144,20 @@ def grid(python: str, asked: Asked, more: list[str], root: Path) -> Spent:
             python, "-m", "talan_eval.cli.main", "compare", "--base", "lora", "--treat", "dora",
             "--backbone", asked.backbone, "--seeds", str(asked.seeds), "--tasks", ",".join(asked.tasks),
             "--limit", str(asked.limit), "--steps", str(asked.steps), "--batch-size", str(asked.batch),
-            "--learning-rate", str(RATE), "--eval-batch", str(asked.eval_batch), "--out", str(root / "grid"), *more,
+            "--learning-rate", str(RATE), "--recipe", f"dtype={asked.dtype}", "--recipe", f"max_length={LENGTH}",
+            "--eval-batch", str(asked.eval_batch), "--out", str(root / "grid"), *more,
             *([] if asked.data is None else ["--data-dir", str(asked.data)]),
         ],
         root,
     )  # fmt: skip
+
+
+def program(name: str) -> str:
+    """Return a Python that can be started from any directory; a link stays one, it leads to its environment."""
+    found = str(Path(shutil.which(name) or name).absolute())
+    with tempfile.TemporaryDirectory() as elsewhere:
+        run([found, "--version"], Path(elsewhere))
+    return found
 
 
 def main() -> None:
@@ -152,25 +175,28 @@ def main() -> None:
     parser.add_argument("--loop-cells", type=int, help="perform only so many arms and seeds of the loop, and scale up")
     parser.add_argument("--grid-python", default=sys.executable, help="the Python of the grid; this one when left out")
     parser.add_argument("--grid-options", default="", help="what the grid is given beside, as typed")
+    parser.add_argument("--dtype", help="type of the backbone's weights; that of its recipe when left out")
     options = parser.parse_args()
+    loop_python, grid_python = program(options.loop_python), program(options.grid_python)
+    spec = find_backbone(options.backbone)
     asked = Asked(
-        options.backbone, locate(find_backbone(options.backbone)).location, tuple(options.tasks.split(",")),
-        options.data_dir and options.data_dir.resolve(), options.seeds, options.limit, options.steps,
-        options.batch_size, options.eval_batch,
+        options.backbone, locate(spec).location, tuple(options.tasks.split(",")),
+        options.data_dir and options.data_dir.resolve(), options.dtype or spec.dtype, options.seeds, options.limit,
+        options.steps, options.batch_size, options.eval_batch,
     )  # fmt: skip
     cells = [(arm, seed) for seed in range(asked.seeds) for arm in ("lora", "dora")]
     some = cells if options.loop_cells is None else cells[: options.loop_cells]
     scale = len(cells) / len(some)
-    print(f"{asked.backbone}, {', '.join(asked.tasks)}, {len(os.sched_getaffinity(0))} cores, both with their defaults")
+    print(f"{asked.backbone} in {asked.dtype}, {', '.join(asked.tasks)}, {len(os.sched_getaffinity(0))} cores")
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)
-        training, evaluation = loop(options.loop_python, asked, some, root)
+        training, evaluation = loop(loop_python, asked, some, root)
         print(f"loop: {len(some)} of {len(cells)} arms and seeds, scaled by {scale:g}")
         for name, spent in (("training", training), ("evaluation", evaluation), ("both", training + evaluation)):
             print(f"  {name:<12}{spent.wall * scale:>9.0f} s wall{spent.cpu * scale:>9.0f} s CPU", flush=True)
-        idle = start_up(options.loop_python, root)
+        idle = start_up(loop_python, root)
         print(f"  of it imports{idle.wall * len(cells):>7.0f} s wall{idle.cpu * len(cells):>9.0f} s CPU", flush=True)
-        ours = grid(options.grid_python, asked, shlex.split(options.grid_options), root)
+        ours = grid(grid_python, asked, shlex.split(options.grid_options), root)
         times = json.loads((root / "grid" / "result.json").read_text(encoding="utf-8"))["provenance"]["times"]
     both = training + evaluation
     print(f"grid:         {ours.wall:>9.0f} s wall{ours.cpu:>9.0f} s CPU; its workers were training for")

@@ -14,7 +14,7 @@ from trl import SFTConfig, SFTTrainer  # type: ignore[import-not-found]  # only 
 def main() -> None:
     """Train and save one adapter."""
     parser = argparse.ArgumentParser()
-    for name in ("model", "data", "out"):
+    for name in ("model", "data", "out", "dtype"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--dora", action="store_true")
     for name in ("seed", "steps", "batch-size", "max-length"):
@@ -28,6 +28,7 @@ def main() -> None:
         per_device_train_batch_size=asked.batch_size,
         learning_rate=asked.learning_rate,
         max_length=asked.max_length,
+        model_init_kwargs={"dtype": asked.dtype},
         seed=asked.seed,
         bf16=False,
         fp16=False,
