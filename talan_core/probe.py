@@ -67,10 +67,9 @@ class Liveness:
             InactiveError: A trained block changes no logit by itself, or a trained arm none at all.
         """
         if arm.talan is not None and arm.talan.config().scope != "frozen" and self.block_max_logit_change == 0:
-            share, kept = self.relative_write or 0.0, self.bf16_survival or 0.0
             raise InactiveError(
-                f"The block of {arm.name} does nothing: switched off alone, it changes no logit of the probe. "
-                f"Its write is {share:.2g} of the residual stream; in bfloat16 {kept:.0%} of the elements change.",
+                f"The block of {arm.name} does nothing: switched off alone, it changes no logit of the probe."
+                + self._size_of_write(),
                 "Train the block harder, for example talan[lr_scale=10]+lora, with more --steps, or in float32.",
             )
         if arm.is_trained and self.max_logit_change == 0:
@@ -78,6 +77,15 @@ class Liveness:
                 f"The arm {arm.name} does nothing: its adapter changes no logit of the probe.",
                 "Train it with more --steps or a higher --learning-rate.",
             )
+
+    def _size_of_write(self) -> str:
+        """Say how large the write is, where it was seen."""
+        if self.relative_write is None or self.bf16_survival is None:
+            return ""
+        return (
+            f" Its write is {self.relative_write:.2g} of the residual stream; in bfloat16 {self.bf16_survival:.0%} of "
+            "the elements change."
+        )
 
     def check_stored(self, name: str, directory: Path, *, with_block: bool) -> None:
         """Raise where a checkpoint that was trained elsewhere does nothing: it may have been saved before training.

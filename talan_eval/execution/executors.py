@@ -26,6 +26,7 @@ def check_executor(request: GridRequest) -> None:
     """
     check_name("executor", request.executor, EXECUTORS)
     _check_owners(request)
+    _check_share(request)
     if request.executor == "slurm":
         from talan_eval.execution.slurm import check_installed as check_slurm  # noqa: PLC0415 - only SLURM needs it
         from talan_eval.execution.slurm import checked_options  # noqa: PLC0415 - as above
@@ -36,6 +37,16 @@ def check_executor(request: GridRequest) -> None:
         from talan_eval.execution.ray_cluster import check_installed  # noqa: PLC0415 - only Ray needs it
 
         check_installed()
+
+
+def _check_share(request: GridRequest) -> None:
+    """Refuse more than one GPU and a part of another, which no executor can give."""
+    gpus = request.gpus_per_run
+    if gpus is not None and gpus > 1 and not gpus.is_integer():
+        raise UserError(
+            f"--gpus-per-run {gpus:g} is more than a GPU and no whole number of them.",
+            "Type a part of one, such as 0.5, or a whole number.",
+        )
 
 
 def _check_owners(request: GridRequest) -> None:

@@ -25,7 +25,7 @@ from talan_core.extras import lacking
 from talan_eval.execution.attempts import killed, perform_safely
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from talan_eval.execution.attempts import Attempts, Performer
     from talan_eval.execution.events import Event
@@ -54,11 +54,13 @@ class RayExecutor:
         most: Runs at a time; None for as many as the cluster has room for.
         gpus_per_run: GPUs of one run, where the experiment's device is CUDA.
         load: Loads what a process keeps, given the experiment.
+        patience: Seconds to wait for a node that has room for a run; one may be starting.
     """
 
     most: int | None
     gpus_per_run: float
     load: Callable[[tuple[Assignment, ...]], Performer] = load_worker
+    patience: float = 60.0
 
     @classmethod
     def connect(cls, address: str | None, most: int | None, gpus_per_run: float) -> RayExecutor:
@@ -87,11 +89,13 @@ class RayExecutor:
     ) -> None:
         """Perform runs; see ``talan_eval.execution.executor.Executor``."""
         ray = _ray()
-        everywhere = tuple(replace(one, directory=one.directory.absolute()) for one in assignments)
-        first = everywhere[0]
+        gpus = self.gpus_per_run if assignments[0].device == "cuda" else 0
+        cpus = room_for(ray.nodes, max(one.threads for one in assignments), gpus, self.patience)
+        everywhere = tuple(
+            replace(one, directory=one.directory.absolute(), threads=min(one.threads, cpus)) for one in assignments
+        )
         box = ray.remote(num_cpus=0)(_EventBox).options(scheduling_strategy=_here(ray)).remote()
-        gpus = self.gpus_per_run if first.device == "cuda" else 0
-        task = ray.remote(num_cpus=max(one.threads for one in everywhere), num_gpus=gpus, max_retries=0)(_perform)
+        task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(_perform)
         packed = packed_of(self.load, everywhere)
         underway: dict[Any, Run] = {}
         losses: dict[str, int] = {}
@@ -173,6 +177,37 @@ def _perform(
             box.put.remote(event)
 
     return perform_safely(functools.partial(loaded, packed), run, report)
+
+
+def room_for(nodes: Callable[[], Sequence[Mapping[str, Any]]], threads: int, gpus: float, patience: float) -> int:
+    """Find out that some node has room for a run; Ray itself would wait for one forever, without a word.
+
+    Args:
+        nodes: Asks the cluster for its nodes, as `ray.nodes` does.
+        threads: CPUs that a run would take; this machine's number may be larger than any node's.
+        gpus: GPUs of a run.
+        patience: Seconds to wait for a node.
+
+    Returns:
+        The CPUs that a run takes: as many as asked, or all of the largest node that has the GPUs.
+
+    Raises:
+        UserError: No node has so many GPUs, or any CPU.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        found = [one.get("Resources", {}) for one in nodes() if one["Alive"]]
+        fitting = [int(one.get("CPU", 0)) for one in found if one.get("GPU", 0) >= gpus]
+        if max(fitting, default=0) >= 1:
+            return min(threads, max(fitting))
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(min(_POLL_SECONDS, patience))
+    have = "; ".join(f"{one.get('CPU', 0):g} CPUs and {one.get('GPU', 0):g} GPUs" for one in found) or "none"
+    raise UserError(
+        f"No node of the Ray cluster has room for a run, which takes a CPU and {gpus:g} GPUs. Its nodes have: {have}.",
+        "Type another --gpus-per-run, --device cpu, or start a node: ray start --address HEAD --num-gpus N",
+    )
 
 
 def packed_of(load: Callable[[tuple[Assignment, ...]], Performer], assignments: tuple[Assignment, ...]) -> bytes:

@@ -79,7 +79,8 @@ def live_probe(result: Result | ArmScores) -> str:
     if of_blocks:
         alone = _weakest((probe.arm, probe.block_max_logit_change) for probe in of_blocks)
         writes = _weakest((probe.arm, probe.relative_write) for probe in of_blocks)
-        said += f" Of the block alone: {alone}; its write is at least this share of the residual stream: {writes}."
+        said += f" Of the block alone: {alone}"
+        said += f"; its write is at least this share of the residual stream: {writes}." if writes else "."
     return said
 
 

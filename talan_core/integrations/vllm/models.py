@@ -109,6 +109,8 @@ def _writing(kind: type[nn.Module]) -> type[nn.Module]:
             residual: torch.Tensor | None,
             **more: Any,  # noqa: ANN401 - vLLM's signature
         ) -> Any:  # noqa: ANN401 - as above
+            if self.talan.is_absent:
+                return super().forward(positions, hidden_states, residual, **more)
             # The input of a layer is the sum of the two; handed on without a residual, it becomes the residual.
             stream = hidden_states if residual is None else hidden_states + residual
             return super().forward(positions, self.talan(stream, positions), None, **more)

@@ -84,6 +84,10 @@ class PagedBlock:
         hidden_size: Width d of the backbone.
         vllm_config: vLLM's configuration.
         layer: The attention layer that `memory_attention` made.
+
+    Attributes:
+        is_absent: Whether the layer is to run as if there were no block. Adding zero to a stream would round it in
+            bfloat16 where the layer's own norm takes a sum that is not rounded; a stream in float32 stays one.
     """
 
     def __init__(self, config: TalanConfig, hidden_size: int, vllm_config: VllmConfig, layer: Attention) -> None:
@@ -114,6 +118,7 @@ class PagedBlock:
         """Write exactly nothing from now on: with all its numbers zero, every mixer and every rule writes zero."""
         for parameter in self.block.parameters():
             parameter.zero_()
+        self.is_absent = self.config.stream == "native"
 
     def read(self, directory: Path) -> None:
         """Take a checkpoint's block over; what was cached of another one must be forgotten then.
@@ -131,6 +136,7 @@ class PagedBlock:
         found = {name.removeprefix(_PREFIX): value for name, value in tensors.items()}
         check_tensors(directory / BLOCK_WEIGHTS, found, self.block.state_dict())
         self.block.load_state_dict(found)
+        self.is_absent = False
 
 
 def differing(one: TalanConfig, other: TalanConfig) -> list[str]:

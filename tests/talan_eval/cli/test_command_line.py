@@ -84,6 +84,7 @@ def test_help_shows_every_option_with_its_default():
         (["--gpus-per-run", "0.5"], "Type --executor ray as well, or a whole number"),
         (["--ray-address", "auto", "--executor", "slurm"], "has no effect with --executor slurm"),
         (["--gpus-per-run", "0.5", "--executor", "slurm"], "SLURM's jobs take whole GPUs"),
+        (["--gpus-per-run", "1.5", "--executor", "ray"], "no whole number of them"),
         (["--sbatch", "mem=1G"], "has no effect with --executor local. Type --executor slurm as well"),
         (["--sbatch", "array=0-9", "--executor", "slurm"], "array is set by the comparison itself"),
         (["--sbatch", "--mem=1G", "--executor", "slurm"], "Type it without dashes: --sbatch partition=gpu"),

@@ -13,7 +13,7 @@ import pytest
 
 from talan_core.errors import UserError
 from talan_eval.execution.attempts import Attempts
-from talan_eval.execution.ray_cluster import RayExecutor, loaded, packed_of
+from talan_eval.execution.ray_cluster import RayExecutor, loaded, packed_of, room_for
 from talan_eval.grid import Evaluation, Run
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
@@ -61,9 +61,9 @@ def grid(cluster, tmp_path, monkeypatch):
     fakes = importlib.import_module("fake_worker")
     store = Store.open(tmp_path / "out", Manifest({}, "now"))
 
-    def perform(deeds, *, seeds=4, retries=1, gpus=None, on_event=lambda _event: None):
+    def perform(deeds, *, seeds=4, retries=1, gpus=None, on_event=lambda _event: None, **more):
         connected = RayExecutor.connect(cluster.address, None, 1.0 if gpus is None else gpus)
-        executor = dataclasses.replace(connected, load=fakes.load_on_node)
+        executor = dataclasses.replace(connected, load=fakes.load_on_node, **more)
         attempts = Attempts(store, [run_of(seed) for seed in range(seeds)], retries, on_event)
         plan = (fakes.Plan(store.directory, deeds, device="cpu" if gpus is None else "cuda"),)
         executor.perform_all(plan, attempts, on_event)
@@ -104,6 +104,12 @@ class TestCluster:
     def test_an_error_of_the_user_stops_the_grid(self, grid):
         with pytest.raises(UserError, match="the disk is full"):
             grid({"b-0": ["user"]}, seeds=1)
+
+    def test_a_run_that_no_node_has_room_for_ends_with_a_message(self, grid):
+        began = time.monotonic()
+        with pytest.raises(UserError, match=r"a CPU and 3 GPUs. Its nodes have: .*2 CPUs and 0 GPUs"):
+            grid({}, gpus=3.0, patience=1.0)
+        assert time.monotonic() - began < 30
 
     def test_a_lost_node_costs_no_attempt(self, grid, cluster):
         doomed = cluster.add_node(num_cpus=2)
@@ -157,6 +163,28 @@ def free_gpus_once_counted():
         seen.append(ray.available_resources().get("GPU", 0.0))
         time.sleep(0.1)
     return seen[-1]
+
+
+def node(cpus, gpus=None, *, alive=True):
+    return {"Alive": alive, "Resources": {"CPU": float(cpus)} | ({} if gpus is None else {"GPU": float(gpus)})}
+
+
+def test_a_run_takes_what_the_largest_node_has_and_waits_for_one_that_joins():
+    assert room_for(lambda: [node(8), node(2)], 64, 0, 0.0) == 8
+    assert room_for(lambda: [node(8), node(2, 1)], 64, 1, 0.0) == 2
+    assert room_for(lambda: [node(8), node(2, 1)], 1, 0.5, 0.0) == 1
+    answers = iter([[], [node(0)], [node(4, 2, alive=False)], [node(4, 2)]])
+    assert room_for(lambda: next(answers), 4, 2, 60.0) == 4
+
+
+@pytest.mark.parametrize(
+    ("nodes", "gpus", "said"),
+    [([], 0, "none"), ([node(0)], 0, "0 CPUs and 0 GPUs"), ([node(8, 1)], 2, "8 CPUs and 1 GPUs")],
+)
+def test_without_room_it_says_what_the_nodes_have(nodes, gpus, said):
+    with pytest.raises(UserError, match=f"Its nodes have: {said}") as caught:
+        room_for(lambda: nodes, 2, gpus, 0.0)
+    assert "--num-gpus" in caught.value.fix
 
 
 def test_what_a_process_loads_once_may_hold_tables_which_have_no_hash(tmp_path, monkeypatch):

@@ -6,9 +6,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
+from talan_core.arms import build, parse_arm
+from talan_core.backbones.load import load_model
+from talan_core.config import TalanConfig
 from talan_core.errors import UserError
-from talan_eval.generation.backend import Checkpoint, Prompt, Sampling
+from talan_eval.generation.backend import BlockShape, Checkpoint, Prompt, Sampling
 from talan_eval.generation.conformance import check_backend
 from talan_eval.generation.registry import make_backend
 
@@ -48,6 +52,19 @@ def test_it_says_and_scores_what_transformers_does(two, vllm):
                     assert np.abs(values - wanted[state]).max() < 1e-3
                 with pytest.raises(UserError, match="Score shorter texts"):
                     seen.loglikelihood([(prompts[0], "9 " * 2000)])
+
+
+def test_in_bfloat16_a_silent_block_is_no_block_bit_by_bit(two, tmp_path):
+    backend = make_backend("vllm", dataclasses.replace(two.backend._options, batch_size=8, dtype="bfloat16"))
+    revision = two.revision
+    plain = build(load_model(revision, "bfloat16", torch.device("cpu")), parse_arm("lora[r=4]"), seed=0)
+    plain.save_pretrained(str(tmp_path))
+    deep = BlockShape.of(parse_arm("talan[layer=3]+lora").block.config(TalanConfig()))
+    found = {}
+    for shape in (None, deep):
+        with backend.start(revision, shape) as engine, engine.open(Checkpoint(tmp_path)) as seen:
+            found[shape] = [seen.probe(Prompt(text)).states["10"] for text in two.subject.prompts]
+    assert all(np.array_equal(one, other) for one, other in zip(found[None], found[deep], strict=True))
 
 
 def test_a_checkpoint_that_is_not_reproduced_is_refused(two, vllm, monkeypatch):
