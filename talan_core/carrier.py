@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
@@ -139,7 +139,20 @@ def check_backbone(record: BlockRecord, backbone: PreTrainedModel, directory: Pa
     Raises:
         UserError: If it was not.
     """
-    text_config = backbone.config.get_text_config()
+    check_shape(record, backbone.config.get_text_config(), directory)
+
+
+def check_shape(record: BlockRecord, text_config: Any, directory: Path) -> None:  # noqa: ANN401 - any configuration of transformers
+    """Check the same of a backbone of which the configuration alone is here.
+
+    Args:
+        record: What the checkpoint says.
+        text_config: The backbone's configuration, of its language model.
+        directory: The checkpoint, for the error.
+
+    Raises:
+        UserError: It was made for a backbone of another width or depth.
+    """
     found = (text_config.hidden_size, text_config.num_hidden_layers)
     if found != (record.hidden_size, record.num_layers):
         raise UserError(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from talan_core.arms import parse_arm
 from talan_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ def _measured(assignment: Assignment, arm: str) -> Pilot:
         else:
             checkpoint = assignment.stored[stored].checkpoint()
         seed = _SEED if stored is None else stored[1]
+        checkpoint = replace(checkpoint, served=assignment.served.get((arm, seed)))
         with worker.engine_for(arm, seed).open(checkpoint) as generator:
             tokenizer = worker.tokenizer_of(arm, seed)
             answered = {name: _answered(worker, generator, tokenizer, name) for name in assignment.tasks}
@@ -133,7 +135,7 @@ def _trained(worker: RunWorker, arm: str, directory: Path, ticks: list[float]) -
     fit(
         model,
         worker.tokenizer,
-        worker.examples,
+        worker.examples if parse_arm(arm).has_seeds else (),
         worker.assignment.recipe_of(arm).with_steps(_STEPS),
         seed=_SEED,
         work_dir=directory / "work",

@@ -17,6 +17,7 @@ from vllm.model_executor.models.qwen2 import Qwen2ForCausalLM
 from vllm.model_executor.models.qwen3 import Qwen3ForCausalLM
 from vllm.model_executor.models.qwen3_moe import Qwen3MoeForCausalLM
 
+from talan_core.carrier import check_shape
 from talan_core.checkpoint import read_record
 from talan_core.config import TalanConfig
 from talan_core.errors import UserError
@@ -52,14 +53,15 @@ class BlockSource:
         Raises:
             UserError: It is neither, or the directory holds no block for this backbone.
         """
-        said = getattr(model_config.hf_config, CONFIG_KEY, None)
-        if isinstance(said, dict) and set(said) == {"config"}:
-            config = TalanConfig.from_dict(said["config"])
-            text = model_config.hf_text_config
-            return cls(config.resolve(text.hidden_size, text.num_hidden_layers), None)
-        if isinstance(said, dict) and set(said) == {"checkpoint"}:
-            directory = Path(model_config.model) / said["checkpoint"]
-            return cls(read_record(directory).config, directory)
+        said, text = getattr(model_config.hf_config, CONFIG_KEY, None), model_config.hf_text_config
+        ((key, value),) = said.items() if isinstance(said, dict) and len(said) == 1 else [("", None)]
+        if key == "config" and isinstance(value, dict):
+            return cls(TalanConfig.from_dict(value).resolve(text.hidden_size, text.num_hidden_layers), None)
+        if key == "checkpoint" and isinstance(value, str):
+            directory = Path(model_config.model) / value
+            record = read_record(directory)
+            check_shape(record, text, directory)
+            return cls(record.config.resolve(text.hidden_size, text.num_hidden_layers), directory)
         raise UserError(
             f"A TALAN architecture needs to know its block, and the configuration says {CONFIG_KEY}={said!r}.",
             "Write a directory for vLLM, and serve that: python -m talan_core.integrations.vllm CHECKPOINT DIR",

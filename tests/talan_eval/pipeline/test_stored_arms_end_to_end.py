@@ -17,6 +17,7 @@ from talan_core.backbones.names import find_backbone
 from talan_core.errors import UserError
 from talan_eval.cli.estimate import lines
 from talan_eval.cli.main import app
+from talan_eval.execution.pilot import _measured
 from talan_eval.execution.run_worker import Crew
 from talan_eval.gate.complete import missing as gaps
 from talan_eval.grid import plan
@@ -212,11 +213,16 @@ def test_a_server_gives_the_answers_of_transformers_and_is_another_identity(requ
     with serving.server_of(serving.Served(models, load_tokenizer(revision))) as address:
         asked = {"backend": "openai", "base_url": f"{address}/", "served": ("base=SmallModel",), "seeds": "2"}
         found, missing = computed(request_of(*arms, name="there", **asked))
+        (assignment,) = prepare(request_of(*arms, name="pilot", **asked)).assignments
+        threads = torch.get_num_threads()
+        pilots = [_measured(assignment, arm) for arm in ("lora", "base")]  # in this process: the server is in it
+        torch.set_num_threads(threads)
         with pytest.raises(UserError, match="has no base; it has SmallModel"):
             prepare(request_of(*arms, name="other", **{**asked, "served": ()}))
         with pytest.raises(UserError, match="one name cannot stand for all"):
             prepare(request_of(*arms, name="other", **{**asked, "served": ("lora=mine",)}))
     assert [arm.scores for arm in found.arms] == [arm.scores for arm in expected.arms]
+    assert all(pilot.item_seconds["gsm8k_micro"] > 0 for pilot in pilots)
     losses = [[one.mean for arm in result.arms for one in arm.loss or ()] for result in (found, expected)]
     assert losses[0] == pytest.approx(losses[1], abs=1e-4)
     assert len(losses[0]) >= 2
