@@ -220,7 +220,7 @@ def _wrong_with(base_url: str) -> str:
         return "it has no host"
     if port == 0:
         return "it has no port that can be asked"
-    return "there is more behind its path" if parts.query or parts.fragment else ""
+    return "there is more behind its path" if "?" in base_url or "#" in base_url else ""
 
 
 def _is_here(base_url: str) -> bool:

@@ -25,10 +25,14 @@ def served_names(
         asked: Whether a server is asked at all.
 
     Raises:
-        UserError: An arm is named that is none, or one with several checkpoints has one name for all, or no server is
-            asked.
+        UserError: An arm is named that is none, or twice, or one with several checkpoints has one name for all, or no
+            server is asked.
     """
-    given = dict(_read(one, arms) for one in typed)
+    given: dict[str, str] = {}
+    for arm, model in (_read(one, arms) for one in typed):
+        if arm in given:
+            raise UserError(f"--served names the arm {arm} twice.", f"Type one of them: --served {arm}={model}")
+        given[arm] = model
     if not asked:
         if typed:
             raise UserError(

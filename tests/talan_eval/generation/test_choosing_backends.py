@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from talan_core.arms import parse_arm
+from talan_core.backbones.load import locate
+from talan_core.backbones.names import find_backbone
 from talan_core.config import TalanConfig
 from talan_core.errors import UserError
 from talan_core.partners import PARTNERS
@@ -15,7 +18,7 @@ from talan_eval.execution.run_worker import RunWorker
 from talan_eval.generation import registry, vllm_backend
 from talan_eval.generation.backend import BackendOptions, BlockShape
 from talan_eval.generation.openai_backend import OpenaiBackend
-from talan_eval.generation.vllm_engine import Started, VllmEngine
+from talan_eval.generation.vllm_engine import Started, VllmEngine, VllmGenerator, distance
 from talan_eval.intake.served_arms import endpoint_of, served_names
 
 OPTIONS = BackendOptions("float32", "cpu", 4)
@@ -151,3 +154,37 @@ def test_answers_of_a_server_belong_to_the_name_under_which_each_arm_was_asked()
     assert right != swapped
     assert right == asked("two=m2", "one=m1")
     assert '"m1"' in right
+    with pytest.raises(UserError, match="names the arm one twice") as caught:
+        asked("one=m1", "two=m2", "one=m3")
+    assert caught.value.fix.endswith("--served one=m3")
+
+
+def test_what_fails_while_a_block_or_an_adapter_is_out_leaves_them_in():
+    engine = VllmEngine(Started(None, None, None, None, 128, "float32"))
+    done = []
+
+    def fails(_):
+        raise RuntimeError("a dead engine")
+
+    engine.after, engine.fill = fails, lambda weights, checkpoint: done.append((weights, checkpoint))
+    engine._plain, engine._backbone = {}, None
+    mine = SimpleNamespace(backbone=locate(find_backbone("micro")))
+    with pytest.raises(RuntimeError):
+        engine.without_adapter([5], mine, SimpleNamespace(weights="mine"))
+    assert done[-1] == ("mine", mine)
+    switched = []
+    generator = VllmGenerator.__new__(VllmGenerator)
+    generator._checkpoint = SimpleNamespace(directory="there")
+    generator._held = SimpleNamespace(states={"11": None})
+    answers = iter([np.zeros(3)])
+    generator._engine = SimpleNamespace(after=lambda _: next(answers), switch=switched.append)
+    with pytest.raises(StopIteration):
+        generator.states([5])
+    assert switched == [None, generator._checkpoint]
+
+
+def test_a_flat_distribution_is_compared_at_its_likeliest_tokens():
+    flat = np.full(50_000, -np.log(50_000), dtype=np.float32)
+    assert distance(flat + np.float32(0.5), flat) == pytest.approx(0.5, abs=1e-5)
+    peaked = np.array([-0.1, -9.0], dtype=np.float32)
+    assert distance(np.array([-0.2, -20.0], dtype=np.float32), peaked) == pytest.approx(0.1, abs=1e-5)

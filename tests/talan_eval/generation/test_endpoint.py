@@ -130,6 +130,8 @@ def test_a_key_may_go_over_https_or_stay_here(address, may):
         ("http://a:0/v1", "port"),
         ("http://a/v1?key=1", "behind its path"),
         ("http://a/v1#1", "behind its path"),
+        ("http://a/v1?", "behind its path"),
+        ("http://a/v1#", "behind its path"),
     ],
 )
 def test_an_address_that_is_none_is_refused_with_what_to_type(address, why):
