@@ -10,6 +10,7 @@ import http.client
 import ipaddress
 import json
 import os
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -33,8 +34,12 @@ _NOTHING_ELSE: Final = {
     "presence_penalty": 0.0,
     "frequency_penalty": 0.0,
 }
-_NO_KEY: Final = (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN)
 """What servers would otherwise take from a model's own settings or their own defaults; they ignore what they lack."""
+_NO_KEY: Final = (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN)
+_PASSING: Final = (429, 500, 502, 503, 504)
+"""What a server that is busy or is being restarted says; the same request may be answered later."""
+_WAITS: Final = (1.0, 2.0, 4.0, 8.0, 16.0)  # seconds between the tries of one request
+_LONGEST_WAIT: Final = 60.0  # of what a server may ask for
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +128,25 @@ class CompletionServer:
             options: Of OpenAI's completions, and those of vLLM.
 
         Raises:
-            UserError: It does not answer, or refuses.
+            UserError: It does not answer, or refuses, also when it is asked a few times more.
         """
         body = {"model": model, "prompt": list(ids), **_NOTHING_ELSE, **options}
-        choices = self._json("/completions", body, _PATIENCE).get("choices")
+        choices = self._patiently("/completions", body).get("choices")
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
             raise self._strange("/completions")
         return Completion(str(choices[0].get("text", "")), _scored(choices[0].get("logprobs")))
+
+    def _patiently(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask, and again after a while where the server is busy or the connection breaks; one failure in thousands."""
+        for wait in _WAITS:
+            try:
+                return self._json(path, body, _PATIENCE)
+            except UserError as error:
+                asked = _wait_after(error.__cause__, wait)
+                if asked is None:
+                    raise
+                time.sleep(asked)
+        return self._json(path, body, _PATIENCE)
 
     def _json(
         self, path: str, body: Mapping[str, Any] | None, patience: float, *, below: bool = True
@@ -180,6 +197,22 @@ class CompletionServer:
             f"What answers at {self._base_url}{path} does not speak OpenAI's completions.",
             "Type the address that ends in /v1, such as --base-url http://127.0.0.1:8000/v1",
         )
+
+
+def _wait_after(error: BaseException | None, usual: float) -> float | None:
+    """Return the seconds to wait before the same request is made again; None where it would fail again.
+
+    Args:
+        error: What the request ended with.
+        usual: Seconds where the server names none.
+    """
+    if isinstance(error, urllib.error.HTTPError):
+        if error.code not in _PASSING:
+            return None
+        asked = str(error.headers.get("Retry-After", ""))
+        return min(float(asked), _LONGEST_WAIT) if asked.isascii() and asked.isdecimal() else usual
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    return usual if isinstance(reason, ConnectionError | http.client.HTTPException) else None
 
 
 def takes_key(base_url: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -155,3 +156,70 @@ def test_an_address_keeps_all_but_its_last_slash(address):
 def test_what_gets_past_the_check_is_an_error_of_the_users():
     with pytest.raises(UserError, match="No server answers"):
         CompletionServer("models.invalid/v1").models()
+
+
+@contextlib.contextmanager
+def failing(*codes, retry_after=None):
+    """A server that answers a completion after it has failed with these codes; 0 breaks the connection."""
+    left, heard = list(codes), []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            code = left.pop(0) if left else 200
+            if code == 0:
+                self.connection.close()
+                return
+            said = json.dumps({"choices": [{"text": "yes"}]}).encode()
+            self.send_response(code)
+            if retry_after is not None:
+                self.send_header("Retry-After", retry_after)
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    server.handle_error = lambda *_: None
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield CompletionServer(f"http://127.0.0.1:{server.server_address[1]}/v1"), heard
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def waited(monkeypatch):
+    """The seconds that were waited, none of which pass."""
+    seconds = []
+    monkeypatch.setattr("talan_eval.generation.endpoint.time.sleep", seconds.append)
+    return seconds
+
+
+def test_a_busy_server_and_a_broken_connection_are_asked_again(waited):
+    with failing(503, 0, 429) as (server, heard):
+        assert server.complete("one", [1, 2], {"max_tokens": 1}).text == "yes"
+    assert len(heard) == 4
+    assert all(body == heard[0] for body in heard)
+    assert waited == [1.0, 2.0, 4.0]
+
+
+@pytest.mark.parametrize(("said", "seconds"), [("7", 7.0), ("9999", 60.0), ("Wed, 21 Oct 2026 07:28:00 GMT", 1.0)])
+def test_a_server_is_asked_again_when_it_says(waited, said, seconds):
+    with failing(429, retry_after=said) as (server, _):
+        assert server.complete("one", [1], {}).text == "yes"
+    assert waited == [seconds]
+
+
+def test_what_would_fail_again_and_what_never_works_end_at_last(waited):
+    with failing(400) as (server, heard), pytest.raises(UserError, match="HTTP 400"):
+        server.complete("one", [1], {})
+    assert (len(heard), waited) == (1, [])
+    with failing(*[503] * 9) as (server, heard), pytest.raises(UserError, match="HTTP 503"):
+        server.complete("one", [1], {})
+    assert (len(heard), len(waited)) == (6, 5)
