@@ -30,8 +30,8 @@ from talan_core.modes import follow_umask
 from talan_core.originals import Originals
 from talan_core.partners.bottleneck import BottleneckPartner, Fusion, Houlsby
 from talan_core.partners.plain import ActAdd, Full, LoReft, Reft
-from talan_core.prompt_edits import ReftEdit, check_generation
-from talan_core.prompts import Prompts, prompts_told
+from talan_core.prompt_edits import ReftEdit
+from talan_core.prompt_places import Prompts, prompts_told
 from talan_core.revision import commit_of
 from talan_core.stored import check_tensors, damaged, misfit, one_error, read_json, read_tensors, tensor_types
 
@@ -121,9 +121,9 @@ class PlainModel(BlockCarrier):
 
     def generate(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the backbone's signature
         """Generate; arguments and result are the backbone's."""
-        if isinstance(self.edit, ReftEdit):
-            check_generation(kwargs)
-        with prompts_told(self, Prompts()):
+        given = [kwargs.get(name) for name in ("inputs", "input_ids", "inputs_embeds")]
+        prompt = next((one for one in (*args[:1], *given) if one is not None), None)
+        with prompts_told(self, Prompts(columns=1 if prompt is None else prompt.shape[1])):
             return cast("Any", self.base_model).generate(*args, **kwargs)
 
     def get_base_model(self) -> PreTrainedModel:
@@ -303,6 +303,11 @@ def _edit_of(
 ) -> Edit | None:
     shape = backbone.config.get_text_config()
     width = int(shape.hidden_size)
+    if isinstance(partner, LoReft | Reft) and partner.r > width:
+        raise UserError(
+            f"{partner.kind}[r={partner.r}] does not fit: the backbone's hidden states have {width} numbers.",
+            f"Type r={width} or less.",
+        )
     if isinstance(partner, BottleneckPartner):
         of = Shape(int(shape.num_hidden_layers), width, partner.r)
         if isinstance(partner, Fusion):

@@ -10,7 +10,7 @@ import torch
 
 from talan_core.carrier import BlockCarrier
 from talan_core.errors import InactiveError
-from talan_core.prompts import Prompts, prompts_told
+from talan_core.prompt_places import Prompts, prompts_told
 from talan_core.training.rendering import prompt_ids, render_prompt
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from torch import nn
 from talan_core.attach import decoder_layers, execution_device, find_decoder
 from talan_core.errors import UserError
 from talan_core.interventions import Edit, LoReftEdit
-from talan_core.prompts import Places, PromptReader, places
+from talan_core.prompt_places import Places, PromptReader, places
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from transformers import PreTrainedModel
 
@@ -66,18 +66,25 @@ class ReftEdit(PromptReader, Edit):
                     edit.settle()
             self._handles.append(layer.register_forward_hook(partial(self.edit, str(number))))
 
+    def detach(self) -> None:
+        """Take the hooks out of the backbone; see `Edit.detach`."""
+        super().detach()
+        self._places = None
+
     def find_places(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Find the places of this pass (hook on the decoder).
 
-        They are kept behind it: gradient checkpointing runs the layers once more in the backward pass.
+        They are kept behind it: where gradient checkpointing runs hooks once more, in the backward pass, they must be
+        those of the forward pass. So no other forward pass may come between a forward pass and its backward pass.
         """
         self._places = None
         if not self.enabled:
             return
         prompts, cache = self.known, kwargs.get("past_key_values")
-        if cache is not None and int(cache.get_seq_length()) > 0:
-            if prompts.lengths is not None or prompts.labels is not None:
-                raise UserError(_MIDDLE, "Run the whole prompt in one pass: past_key_values=None")
+        cached = 0 if cache is None else int(cache.get_seq_length())
+        if cached > 0:
+            if prompts.columns is None or cached < prompts.columns:
+                raise UserError(_MIDDLE, "Run all of it in one pass: past_key_values=None, prefill_chunk_size=None")
             return  # generation goes on behind the prompt
         given = args[0] if args else kwargs.get("input_ids")
         shape = (kwargs["inputs_embeds"] if given is None else given).shape[:2]
@@ -91,7 +98,13 @@ class ReftEdit(PromptReader, Edit):
                 "another.",
                 'Generate with the default cache: leave out cache_implementation="static".',
             )
-        self._places = places(prompts, real, kwargs.get("position_ids"), first=self.first, last=self.last)
+        found = places(prompts, real, kwargs.get("position_ids"), first=self.first, last=self.last)
+        if prompts.labels is not None and not bool((found.first | found.last).any()):
+            raise UserError(
+                "An arm that edits places of the prompt learns nothing here: the labels leave no prompt of two tokens.",
+                "Give the tokens of prompts the label -100; trl calls that completion_only_loss.",
+            )
+        self._places = found
 
     def edit(self, number: str, _: nn.Module, __: tuple[Any, ...], output: Any) -> Any:  # noqa: ANN401 - tensor or tuple
         """Edit the output of a layer (hook on the layer)."""
@@ -111,18 +124,3 @@ class ReftEdit(PromptReader, Edit):
         if number in self.of_last:
             result = torch.where(last, self.of_last[number](hidden), result)
         return result
-
-
-def check_generation(options: Mapping[str, Any]) -> None:
-    """Refuse what would cut a prompt in pieces while an answer is generated.
-
-    Args:
-        options: The keyword arguments of `generate`.
-
-    Raises:
-        UserError: A cache that holds tokens already, or a prompt that is read in chunks.
-    """
-    cache, settings = options.get("past_key_values"), options.get("generation_config")
-    chunk = options.get("prefill_chunk_size", getattr(settings, "prefill_chunk_size", None))
-    if (cache is not None and int(cache.get_seq_length()) > 0) or chunk is not None:
-        raise UserError(_MIDDLE, "Run the whole prompt in one pass: past_key_values=None, prefill_chunk_size=None")

@@ -15,6 +15,7 @@ from talan_core.block import TalanBlock, block_parameters
 from talan_core.errors import UserError
 from talan_core.partners import Lora
 from talan_core.partners.base import linear_layers
+from talan_core.prompt_places import Prompts, prompts_told
 from talan_core.training.pairing import derive_seed
 
 if TYPE_CHECKING:
@@ -130,7 +131,8 @@ def matched_gate(trained: TalanPeftModel, input_ids: torch.Tensor) -> float:
 
     handle = attachment.block.register_forward_hook(compare)
     try:
-        trained(input_ids=input_ids, use_cache=False)
+        with prompts_told(trained, Prompts()):
+            trained(input_ids=input_ids, use_cache=False)
     finally:
         handle.remove()
     ((written, would_be),) = norms

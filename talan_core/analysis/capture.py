@@ -17,7 +17,7 @@ from talan_core.analysis.bfloat16_products import products_in_float32
 from talan_core.analysis.controls import random_directions
 from talan_core.attach import decoder_layers, find_decoder, hidden_of, with_hidden
 from talan_core.carrier import BlockCarrier
-from talan_core.prompts import Prompts, prompts_told
+from talan_core.prompt_places import Prompts, prompts_told
 from talan_core.training.data import collate
 
 if TYPE_CHECKING:

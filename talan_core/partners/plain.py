@@ -80,8 +80,8 @@ class Reft(PlainPartner):
 
     The formula is that of `LoReft`; places and what is shared are those of the authors' package pyreft. Answers are not
     edited, so that generating costs what the backbone costs. In packed rows each example has its own places. Whoever
-    runs a model outside training and generation says where prompts end, see `talan_core.prompts`. Not covered: dropout
-    on the edited states, and lm-eval's own scoring of choices, which does not say it.
+    runs a model outside training and generation says where prompts end, see `talan_core.prompt_places`. Not covered:
+    dropout on the edited states, and lm-eval's own scoring of choices, which does not say it.
 
     Args:
         r: Rank.
@@ -99,6 +99,11 @@ class Reft(PlainPartner):
     first: int = 5
     last: int = 5
     weights: str = "untied"
+
+    def __post_init__(self) -> None:
+        """Write equal numbers alike, so that equal options give equal names."""
+        if _NUMBERS.fullmatch(self.layers) is not None:
+            object.__setattr__(self, "layers", ";".join(map(str, sorted(map(int, self.layers.split(";"))))))
 
     def problems(self) -> list[str]:
         """Name each option that is out of range."""
@@ -123,7 +128,7 @@ class Reft(PlainPartner):
         """
         if self.layers == ALL_LAYERS:
             return tuple(range(num_layers))
-        found = tuple(sorted(map(int, self.layers.split(";"))))
+        found = tuple(map(int, self.layers.split(";")))
         if found[-1] >= num_layers:
             raise UserError(
                 f"reft[layers={self.layers}] does not fit: the backbone has {num_layers} decoder layers.",

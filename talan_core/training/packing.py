@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import torch
 
 from talan_core.errors import UserError
-from talan_core.prompts import Prompts, prompts_told
+from talan_core.prompt_places import Prompts, prompts_told
 from talan_core.training.data import IGNORED, EncodedExample, labels_of
 
 if TYPE_CHECKING:
@@ -167,10 +167,14 @@ def _leak(model: nn.Module, capacity: int | None) -> str | None:
             if not moved <= _TOLERANCES[what]:
                 return f"{_NAMES[what]} by {moved:.0%} with the examples beside"
     alone = [_seen(model, torch.tensor([one.input_ids]), None) for one in examples]
-    padded = [_seen(model, torch.tensor([[*one.input_ids, one.input_ids[0]]]), None) for one in examples]
+    # Rounding depends on the length of what is computed together, so the control is as long as a packed row.
+    width = together["logits"].shape[1]
+    padded = [_padded(model, one, width) for one in examples]
     for what, values in together.items():
         expected = torch.stack([torch.cat([alone[number][what][0] for number in row]) for row in rows])
-        again = torch.stack([torch.cat([padded[number][what][0, :-1] for number in row]) for row in rows])
+        again = torch.stack(
+            [torch.cat([padded[at][what][0, : len(examples[at].input_ids)] for at in row]) for row in rows]
+        )
         moved = _apart(values, expected)
         if not moved <= max(_TOLERANCES[what], 3 * _apart(again, expected)):
             return f"{_NAMES[what]} by {moved:.0%} from those of the examples alone"
@@ -192,12 +196,20 @@ def _packed(model: nn.Module, examples: Sequence[EncodedExample], capacity: int 
     return _seen(model, packed["input_ids"], packed["position_ids"])
 
 
+def _padded(model: nn.Module, example: EncodedExample, width: int) -> dict[str, torch.Tensor]:
+    """Run one example with tokens behind it, which change nothing of it but by rounding."""
+    ids = [*example.input_ids, *[example.input_ids[0]] * (width - len(example.input_ids))]
+    return _seen(model, torch.tensor([ids]), None, Prompts(lengths=torch.tensor([len(example.input_ids)])))
+
+
 def _apart(values: torch.Tensor, expected: torch.Tensor) -> float:
     """Return the largest difference, of the largest value."""
     return float((values - expected).abs().max() / expected.abs().max())
 
 
-def _seen(model: nn.Module, input_ids: torch.Tensor, positions: torch.Tensor | None) -> dict[str, torch.Tensor]:
+def _seen(
+    model: nn.Module, input_ids: torch.Tensor, positions: torch.Tensor | None, prompts: Prompts | None = None
+) -> dict[str, torch.Tensor]:
     """Run a batch; return its logits, and what an active block remembers at each position."""
     found: dict[str, torch.Tensor] = {}
 
@@ -209,7 +221,7 @@ def _seen(model: nn.Module, input_ids: torch.Tensor, positions: torch.Tensor | N
     handle = None if attachment is None else attachment.block.memory.register_forward_hook(remember)
     try:
         given = {} if positions is None else {"position_ids": positions.to(device)}
-        with prompts_told(model, Prompts()):
+        with prompts_told(model, prompts or Prompts()):
             found["logits"] = model(input_ids=input_ids.to(device), use_cache=False, **given).logits.float()
     finally:
         if handle is not None:

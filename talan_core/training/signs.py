@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import torch
 from torch.nn import functional
 
-from talan_core.prompts import Prompts, prompts_told
+from talan_core.prompt_places import Prompts, prompts_told
 from talan_core.training.data import collate
 from talan_core.writeback import Gate
 

@@ -16,7 +16,7 @@ import talan_core
 from talan_core.backbones.load import load_model, load_tokenizer
 from talan_core.errors import UserError
 from talan_core.probe import Liveness, liveness, next_token
-from talan_core.prompts import Prompts, prompts_told
+from talan_core.prompt_places import Prompts, prompts_told
 from talan_core.training.data import collate
 from talan_core.training.rendering import pad_token
 from talan_eval.generation.backend import Answer, Likelihood, LogProbabilities

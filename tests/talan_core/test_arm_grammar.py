@@ -19,6 +19,12 @@ from talan_core.partners.bottleneck import BUDGETS
 
 RANK, RATE = st.integers(1, 64), st.floats(0, 1, exclude_max=True)
 LAYER = st.one_of(st.none(), st.integers(0, 64), RATE)
+
+
+def written(numbers):
+    return ";".join(map(str, numbers))
+
+
 GIVEN = {
     "r": RANK,
     "init_r": st.integers(64, 128),
@@ -33,6 +39,10 @@ GIVEN = {
     "layer": LAYER,
     "budget": st.sampled_from(BUDGETS),
     "domains": st.integers(0, 9),
+    "layers": st.one_of(st.just("all"), st.sets(st.integers(0, 99), min_size=1, max_size=4).map(written)),
+    "first": st.integers(0, 9),
+    "last": st.integers(0, 9),
+    "weights": st.sampled_from(["untied", "shared"]),
 }
 
 

@@ -29,19 +29,19 @@ from talan_core.backbones.names import BY_NAME
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-    from talan_core.backbones.micro.recipe import Recipe, Shape
+    from talan_core.backbones.micro.recipe import Architecture, Recipe
 
 
-def model_config(shape: Shape) -> Qwen3Config:
+def model_config(asked: Architecture) -> Qwen3Config:
     """Return the architecture as transformers has it."""
     return Qwen3Config(
         vocab_size=1024,
-        hidden_size=shape.width,
-        intermediate_size=shape.inner,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        num_key_value_heads=shape.key_value_heads,
-        head_dim=shape.head,
+        hidden_size=asked.width,
+        intermediate_size=asked.inner,
+        num_hidden_layers=asked.layers,
+        num_attention_heads=asked.heads,
+        num_key_value_heads=asked.key_value_heads,
+        head_dim=asked.head,
         tie_word_embeddings=True,
         max_position_embeddings=1024,
         bos_token_id=None,
@@ -89,7 +89,7 @@ def pretrain(work: Path, recipe: Recipe, save_every: int = 500) -> Qwen3ForCausa
     """
     work.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer(recipe.seed)
-    config = model_config(recipe.shape)
+    config = model_config(recipe.architecture)
     if tokenizer.convert_tokens_to_ids(TURN_END) != config.eos_token_id:
         raise ValueError("The tokenizer's end of turn is not the model's eos_token_id: retrain the tokenizer first.")
     tokenizer.save_pretrained(work / "tokenizer")
@@ -144,7 +144,7 @@ def export(work: Path, name: str, recipe: Recipe, target: Path) -> None:
     state = torch.load(work / "checkpoint.pt", weights_only=True)
     if state["step"] != recipe.steps:
         raise ValueError(f"{work} is at step {state['step']} of {recipe.steps}: finish the run first.")
-    model = Qwen3ForCausalLM(model_config(recipe.shape))
+    model = Qwen3ForCausalLM(model_config(recipe.architecture))
     model.load_state_dict(state["model"])
     model.save_pretrained(target)
     train_tokenizer(recipe.seed).save_pretrained(target)

@@ -7,7 +7,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class Architecture:
     """The architecture of a backbone: Qwen3, tied embeddings, 1,024 tokens of vocabulary.
 
     Attributes:
@@ -32,7 +32,7 @@ class Recipe:
     """All that determines the weights.
 
     Attributes:
-        shape: The architecture.
+        architecture: Layers and widths.
         steps: Optimiser steps.
         batch: Sequences in a step.
         length: Tokens in a sequence.
@@ -42,7 +42,7 @@ class Recipe:
         seed: Of initialisation and text. Zero is a seed.
     """
 
-    shape: Shape
+    architecture: Architecture
     steps: int
     learning_rate: float
     batch: int = 16
@@ -53,7 +53,7 @@ class Recipe:
 
 
 RECIPES: Final = {
-    "micro": Recipe(Shape(6, 128, 384, heads=4, key_value_heads=2, head=32), steps=5500, learning_rate=3e-3),
-    "mini": Recipe(Shape(8, 320, 960, heads=5, key_value_heads=5, head=64), steps=2000, learning_rate=1.5e-3),
+    "micro": Recipe(Architecture(6, 128, 384, heads=4, key_value_heads=2, head=32), steps=5500, learning_rate=3e-3),
+    "mini": Recipe(Architecture(8, 320, 960, heads=5, key_value_heads=5, head=64), steps=2000, learning_rate=1.5e-3),
 }
 """The backbones that are trained here, 1.3 and 11 million parameters, by name."""

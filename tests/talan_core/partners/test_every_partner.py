@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 import talan_core
 from talan_core.arms import build, parse_arm
 from talan_core.partners import PARTNERS, PeftPartner
-from talan_core.prompts import Prompts, prompts_told
+from talan_core.prompt_places import Prompts, prompts_told
 from talan_core.quiet import library_warnings_silenced
 from talan_core.training.fit import fit
 from talan_core.training_settings import TrainingSettings

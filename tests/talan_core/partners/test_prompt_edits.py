@@ -14,16 +14,18 @@ from safetensors.torch import load_file
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, StaticCache
 
 import talan_core
+from talan_core import prompt_edits
 from talan_core.analysis.capture import make_batch, trace
 from talan_core.arms import build, parse_arm
 from talan_core.attach import decoder_layers, find_decoder
 from talan_core.errors import UserError
 from talan_core.probe import liveness, next_token
-from talan_core.prompts import Prompts, places, prompts_told
+from talan_core.prompt_places import Prompts, places, prompts_told
+from talan_core.size import matched_gate
 from talan_core.training.data import collate, encode
 from talan_core.training.encoding import EncodedExample
 from talan_core.training.fit import fit
-from talan_core.training.packing import collate_packed
+from talan_core.training.packing import check_packing, collate_packed
 from talan_core.training.signs import held_out_loss
 from talan_core.training_settings import TrainingSettings
 
@@ -254,6 +256,63 @@ def test_a_pass_that_does_not_say_where_prompts_end_is_refused(backbone, tokens)
         pass  # models that do not ask are left alone
 
 
+@pytest.mark.parametrize("options", [{}, {"use_cache": False}, {"prompt_lookup_num_tokens": 3}, {"num_beams": 1}])
+def test_however_an_answer_is_generated_only_the_prompt_is_edited(backbone, tokens, options):
+    arm = opened(backbone("qwen3"))
+    ids = torch.cat([tokens[:1], tokens[:1, :6]], dim=1)  # it repeats itself, so that a lookup finds something
+    expected = ids
+    for _ in range(8):
+        step = told(arm, expected, Prompts(lengths=torch.tensor([ids.shape[1]])))[:, -1:].argmax(-1)
+        expected = torch.cat([expected, step], dim=1)
+    found = arm.generate(
+        input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=8, min_new_tokens=8,
+        pad_token_id=0, eos_token_id=None, **options,
+    )  # fmt: skip
+    assert found.tolist() == expected.tolist()
+    if options.get("use_cache") is False:
+        assistant = arm.generate(
+            ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=8, min_new_tokens=8,
+            pad_token_id=0, eos_token_id=None, assistant_model=backbone("qwen3"),
+        )  # fmt: skip
+        assert assistant.tolist() == expected.tolist()
+
+
+def test_labels_that_leave_no_prompt_are_refused(backbone, tokens):
+    arm = opened(backbone())
+    with pytest.raises(UserError, match="the labels leave no prompt") as caught:
+        arm(tokens, labels=tokens)
+    assert "-100" in caught.value.fix
+
+
+def test_places_that_are_deaf_to_borders_cannot_be_packed(backbone, monkeypatch):
+    arm = opened(backbone("qwen3"))
+    assert check_packing(arm)
+    genuine = prompt_edits.places
+    monkeypatch.setattr(
+        prompt_edits, "places", lambda prompts, real, _, **counts: genuine(prompts, real, None, **counts)
+    )
+    with pytest.raises(UserError, match="does not keep packed examples apart"):
+        check_packing(arm)
+
+
+def test_the_size_of_a_block_beside_it_can_be_matched(backbone, tokens):
+    arm = opened(backbone(), "talan[layer=1]+reft[r=2]")
+    with torch.no_grad():
+        arm.talan.block.writeback.gate.fill_(0.3)
+    assert matched_gate(arm, tokens) == pytest.approx(0.3, rel=0.2)
+
+
+@pytest.mark.parametrize("kind", ["reft", "loreft"])
+def test_a_rank_beyond_the_width_is_named(backbone, kind):
+    with pytest.raises(UserError, match=rf"{kind}\[r=33\] does not fit") as caught:
+        build(backbone(), parse_arm(f"{kind}[r=33]"), seed=0)
+    assert "r=32" in caught.value.fix
+
+
+def test_equal_layers_are_one_name():
+    assert parse_arm("reft[layers=02;1]") == parse_arm("reft[layers=1;2]")
+
+
 def test_a_prompt_in_pieces_is_refused(backbone, tokens):
     arm = opened(backbone())
     with torch.no_grad(), prompts_told(arm, Prompts()):
@@ -262,6 +321,9 @@ def test_a_prompt_in_pieces_is_refused(backbone, tokens):
         arm.generate(input_ids=tokens[:1], past_key_values=copy.deepcopy(cache), max_new_tokens=2)
     with pytest.raises(UserError, match="in the middle"):
         arm.generate(input_ids=tokens[:1], prefill_chunk_size=4, max_new_tokens=2)
+    arm.get_base_model().generation_config.prefill_chunk_size = 4
+    with pytest.raises(UserError, match="in the middle"):
+        arm.generate(tokens[:1], max_new_tokens=2)
     with pytest.raises(UserError, match="in the middle"):
         told(arm, tokens[:1, 6:], Prompts(lengths=torch.tensor([6])), past_key_values=cache)
 

@@ -13,7 +13,7 @@ from talan_core.arms import build, parse_arm
 from talan_core.backbones.load import load_model
 from talan_core.errors import UserError
 from talan_core.probe import adapter_is_live
-from talan_core.prompts import Prompts, prompts_told
+from talan_core.prompt_places import Prompts, prompts_told
 from talan_core.training.rendering import render_prompt
 from talan_eval.generation.backend import Checkpoint, Prompt, Sampling
 from talan_eval.generation.evaluate import sampling

@@ -22,9 +22,10 @@ _NO_LOSS: Final = -100
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """Which tokens of a pass are prompt; all of them where neither is given.
+    """Which tokens of a pass are prompt; all of them where none is given.
 
     Attributes:
+        columns: Tokens of every row's prompt, padding included: while answers are generated, whatever stands behind.
         lengths: (batch,), tokens of each row's prompt, padding not counted.
         labels: (batch, length), -100 where there is no loss. A prompt is what stands in its sequence before the first
             token with loss; of a conversation with several answers that is the prompt of the first.
@@ -32,6 +33,7 @@ class Prompts:
 
     lengths: torch.Tensor | None = None
     labels: torch.Tensor | None = None
+    columns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ def places(prompts: Prompts, real: torch.Tensor, positions: torch.Tensor | None,
 def _is_prompt(prompts: Prompts, behind: torch.Tensor, begin: torch.Tensor) -> torch.Tensor:
     if prompts.lengths is not None:
         return behind < prompts.lengths.to(behind.device)[:, None]
+    if prompts.columns is not None:
+        return torch.arange(behind.shape[1], device=behind.device).expand_as(behind) < prompts.columns
     if prompts.labels is None:
         return torch.ones_like(behind, dtype=torch.bool)
     learned = (prompts.labels.to(behind.device) != _NO_LOSS).long()
@@ -107,7 +111,7 @@ class PromptReader:
             raise UserError(
                 "This arm edits places of the prompt, and nothing says where in this pass the prompt ends.",
                 "Give labels to the model's forward, use its generate, or run it inside "
-                "`with talan_core.prompts.prompts_told(model, Prompts(lengths)):`",
+                "`with talan_core.prompt_places.prompts_told(model, Prompts(lengths)):`",
             )
         return self.prompts
 
