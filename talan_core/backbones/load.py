@@ -60,7 +60,8 @@ def locate(spec: BackboneSpec) -> Revision:
     if spec.kind == "built" and not (Path(spec.location) / "config.json").is_file():
         raise UserError(
             f"The backbone {spec.name} is not shipped, and was not built here yet.",
-            f"Build it once (hours, any two cores): make {spec.name}, or type --backbone micro.",
+            f"Build it once, in hours on any two cores: make {spec.name}, or without a Makefile python -m "
+            f"talan_core.backbones.micro.pretrain --name {spec.name} --work DIR, and the same with --export.",
         )
     return Revision(spec.location, None, hash_files(Path(spec.location)))
 

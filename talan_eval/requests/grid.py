@@ -57,7 +57,7 @@ class GridRequest(OutputOptions, ScoreOptions):
         listed=True,
     )
     backbone: tuple[str, ...] = option(
-        ("micro",), "micro, smollm2-135m, a directory, or a Hub id; repeat it for several.", listed=False
+        ("micro",), "micro, mini, smollm2-135m, a directory, or a Hub id; repeat it for several.", listed=False
     )
     tasks: str | None = option(
         None,

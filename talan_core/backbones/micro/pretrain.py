@@ -11,9 +11,9 @@ from __future__ import annotations
 import argparse
 import csv
 import random
+import shutil
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,13 +76,14 @@ def _optimizer(model: Qwen3ForCausalLM, recipe: Recipe) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.95), fused=True)
 
 
-def pretrain(work: Path, recipe: Recipe, save_every: int = 500) -> Qwen3ForCausalLM:
+def pretrain(work: Path, recipe: Recipe, save_every: int = 100, until: int | None = None) -> Qwen3ForCausalLM:
     """Train, or go on training, in ``work``.
 
     Args:
         work: Directory of the checkpoint, the loss curve and the tokenizer.
         recipe: What to do.
         save_every: Steps between two checkpoints.
+        until: Stop after so many steps of the recipe's; a later call goes on. All when None.
 
     Returns:
         The trained model in fp32. The forward pass ran under bf16 autocast.
@@ -103,7 +104,8 @@ def pretrain(work: Path, recipe: Recipe, save_every: int = 500) -> Qwen3ForCausa
         optimizer.load_state_dict(state["optimizer"])
         start = state["step"]
     began = time.perf_counter()
-    for step in range(start, recipe.steps):
+    end = recipe.steps if until is None else min(until, recipe.steps)
+    for step in range(start, end):
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * _schedule(recipe, step)
         ids = batch_at(step, tokenizer, recipe)
@@ -116,7 +118,7 @@ def pretrain(work: Path, recipe: Recipe, save_every: int = 500) -> Qwen3ForCausa
         if step % 50 == 0:
             with (work / "loss.csv").open("a", newline="") as file:
                 csv.writer(file).writerow([step, f"{loss.item():.4f}", f"{time.perf_counter() - began:.0f}"])
-        if (step + 1) % save_every == 0 or step + 1 == recipe.steps:
+        if (step + 1) % save_every == 0 or step + 1 == end:
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
             torch.save(state, checkpoint.with_suffix(".tmp"))
             checkpoint.with_suffix(".tmp").replace(checkpoint)
@@ -136,7 +138,7 @@ def export(work: Path, name: str, recipe: Recipe, target: Path) -> None:
         work: As for `pretrain`.
         name: Of the backbone.
         recipe: What was done.
-        target: Where to; created.
+        target: Where to; what is there is replaced when all is written.
 
     Raises:
         ValueError: The run is not finished.
@@ -146,15 +148,19 @@ def export(work: Path, name: str, recipe: Recipe, target: Path) -> None:
         raise ValueError(f"{work} is at step {state['step']} of {recipe.steps}: finish the run first.")
     model = Qwen3ForCausalLM(model_config(recipe.architecture))
     model.load_state_dict(state["model"])
-    model.save_pretrained(target)
-    train_tokenizer(recipe.seed).save_pretrained(target)
+    place = target.with_name(f"{target.name}.unfinished")  # a name that holds half of it would be taken for all
+    shutil.rmtree(place, ignore_errors=True)
+    model.save_pretrained(place)
+    train_tokenizer(recipe.seed).save_pretrained(place)
     losses = read_losses(work / "loss.csv")
-    with (target / "loss.csv").open("w", newline="") as file:
+    with (place / "loss.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("step", "loss"), *losses])
     card = model_card(name, recipe, losses, sum(p.numel() for p in model.parameters()), CHAT_SHARE)
-    (target / "README.md").write_text(card, encoding="utf-8")
-    for path in target.iterdir():
+    (place / "README.md").write_text(card, encoding="utf-8")
+    for path in place.iterdir():
         path.chmod(0o644)
+    shutil.rmtree(target, ignore_errors=True)
+    place.replace(target)
 
 
 def main() -> None:
@@ -162,14 +168,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="directory of checkpoints and the loss curve")
     parser.add_argument("--name", choices=sorted(RECIPES), default="micro", help="which backbone; micro when left out")
-    parser.add_argument("--steps", type=int, help="stop after so many, to try it; those of the recipe when left out")
+    parser.add_argument("--steps", type=int, help="stop after so many; the same command without it goes on")
     parser.add_argument("--export", action="store_true", help="write the finished weights into the package")
     options = parser.parse_args()
     recipe = RECIPES[options.name]
     if options.export:
         export(options.work, options.name, recipe, Path(BY_NAME[options.name].location))
         return
-    pretrain(options.work, recipe if options.steps is None else replace(recipe, steps=options.steps))
+    pretrain(options.work, recipe, until=options.steps)
     sys.stdout.write(f"done: {options.work}\n")
 
 

@@ -45,9 +45,10 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not_and_is_found_by_its_name
     monkeypatch.setattr(module, "batch_at", killed)
     with pytest.raises(KeyboardInterrupt):
         pretrain(tmp_path / "killed", TINY, save_every=2)
-    with pytest.raises(ValueError, match="at step 2 of 5"):
-        export(tmp_path / "killed", "mini", TINY, tmp_path / "out")
     monkeypatch.setattr(module, "batch_at", genuine)
+    pretrain(tmp_path / "killed", TINY, save_every=9, until=4)
+    with pytest.raises(ValueError, match="at step 4 of 5"):
+        export(tmp_path / "killed", "mini", TINY, tmp_path / "out")
     again = pretrain(tmp_path / "killed", TINY, save_every=2)
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in whole.state_dict().items())
     assert [step for step, _ in read_losses(tmp_path / "killed" / "loss.csv")] == [0]
