@@ -24,8 +24,8 @@ def make_portable(directory: Path, location: str, name: str) -> None:
     Args:
         directory: What ``save_pretrained`` wrote.
         location: Where the backbone was loaded from; an id of the Hub is a name already and stays.
-        name: What stands in its place. ``talan_core.load`` knows ``micro``, ``mini`` and ``smollm2-135m``; for other names it
-            asks for the backbone.
+        name: What stands in its place. ``talan_core.load`` knows ``micro``, ``mini`` and ``smollm2-135m``; for other
+            names it asks for the backbone.
     """
     if os.path.isabs(location):  # noqa: PTH117 - a Hub id is no path
         for file, key in _NAMING.items():
