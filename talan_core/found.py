@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from peft import PEFT_TYPE_TO_TUNER_MAPPING, PeftType
 from safetensors import SafetensorError, safe_open
 
 from talan_core.adapter_config import check_sizes, differing_scale
@@ -93,6 +94,15 @@ class FoundCheckpoint:
     def has_backbone(self) -> bool:
         """Whether its own directory holds the backbone: a whole model, or one that a block was merged beside."""
         return self.form == "model" or self.base_model == OWN_DIRECTORY
+
+    @property
+    def is_mergeable(self) -> bool:
+        """Whether it is a change of weights, as far as can be told: some kinds say only when they are merged."""
+        if self.form == "model":
+            return True
+        if self.partner is None:
+            return PARTNERS[self.kind].is_mergeable
+        return hasattr(PEFT_TYPE_TO_TUNER_MAPPING[PeftType(self.partner.peft_type)], "merge_and_unload")
 
     @property
     def words(self) -> str:

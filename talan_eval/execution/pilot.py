@@ -96,7 +96,8 @@ def _measured(assignment: Assignment, arm: str) -> Pilot:
 
     from talan_eval.execution.run_worker import RunWorker  # noqa: PLC0415 - as above
 
-    torch.set_num_threads(assignment.threads)
+    if assignment.threads is not None:
+        torch.set_num_threads(assignment.threads)
     worker = RunWorker(assignment, assignment.device)
     start_seconds = time.perf_counter() - began
     ticks: list[float] = []

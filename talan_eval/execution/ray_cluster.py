@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS: Final = 0.5
 _NOTICE_SECONDS: Final = 10
+_LOOK_SECONDS: Final = 30
 _MOST_LOSSES: Final = 20
 """Nodes that one run may lose before it counts as killed: a run that takes its node down with it must end."""
 
@@ -74,14 +75,7 @@ class RayExecutor:
         Raises:
             UserError: Ray is not installed, or there is no cluster at the address.
         """
-        ray = _ray()
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level="error", ignore_reinit_error=True)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise UserError(
-                f"There is no Ray cluster at {address!r} ({' '.join(str(error).split())[:200]}).",
-                "Start one with: ray start --head, then type --ray-address auto; or leave --ray-address out.",
-            ) from error
+        _connect(address)
         return cls(most, gpus_per_run)
 
     def perform_all(
@@ -90,17 +84,24 @@ class RayExecutor:
         """Perform runs; see ``talan_eval.execution.executor.Executor``."""
         ray = _ray()
         gpus = self.gpus_per_run if assignments[0].device == "cuda" else 0
-        cpus = room_for(ray.nodes, max(one.threads for one in assignments), gpus, self.patience)
+        typed = [one.threads for one in assignments if one.threads is not None]
+        asked = Share(gpus, max(typed) if len(typed) == len(assignments) else None, self.most)
+        cpus = room_for(ray.nodes, asked, self.patience)
         everywhere = tuple(
-            replace(one, directory=one.directory.absolute(), threads=min(one.threads, cpus)) for one in assignments
+            replace(one, directory=one.directory.absolute(), threads=min(one.threads or cpus, cpus))
+            for one in assignments
         )
         box = ray.remote(num_cpus=0)(_EventBox).options(scheduling_strategy=_here(ray)).remote()
         task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(_perform)
         packed = packed_of(self.load, everywhere)
         underway: dict[Any, Run] = {}
         losses: dict[str, int] = {}
+        looked = time.monotonic()
         try:
             while True:
+                if time.monotonic() - looked > _LOOK_SECONDS:  # nodes that went may have been the last with room
+                    room_for(ray.nodes, replace(asked, cpus=cpus), self.patience)
+                    looked = time.monotonic()
                 while (self.most is None or len(underway) < self.most) and (run := attempts.next()) is not None:
                     underway[task.remote(packed, run, box)] = run
                 if not underway:
@@ -179,17 +180,48 @@ def _perform(
     return perform_safely(functools.partial(loaded, packed), run, report)
 
 
-def room_for(nodes: Callable[[], Sequence[Mapping[str, Any]]], threads: int, gpus: float, patience: float) -> int:
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a run is to have of a node.
+
+    Attributes:
+        gpus: GPUs.
+        cpus: CPUs; None for what a node has for each run.
+        most: Runs at a time; None for as many as there is room for.
+    """
+
+    gpus: float
+    cpus: int | None
+    most: int | None = None
+
+    def of(self, nodes: Sequence[Mapping[str, Any]]) -> int | None:
+        """Return the CPUs of a run, at most all of the largest node with the GPUs; None where no node has room.
+
+        None typed, runs on GPUs share a node's CPUs as they share its GPUs, so that none of these stands idle for want
+        of CPUs; runs on CPUs have a node each, or less where there are to be more of them than nodes.
+        """
+        fitting = [one for one in nodes if one.get("GPU", 0) >= self.gpus and one.get("CPU", 0) >= 1]
+        if not fitting:
+            return None
+        largest = max(int(one["CPU"]) for one in fitting)
+        if self.cpus is not None:
+            return min(self.cpus, largest)
+        if self.gpus:
+            return max(1, min(int(one["CPU"] * self.gpus / one["GPU"]) for one in fitting))
+        together = int(sum(one["CPU"] for one in fitting))
+        return largest if self.most is None else max(1, min(largest, together // self.most))
+
+
+def room_for(nodes: Callable[[], Sequence[Mapping[str, Any]]], asked: Share, patience: float) -> int:
     """Find out that some node has room for a run; Ray itself would wait for one forever, without a word.
 
     Args:
         nodes: Asks the cluster for its nodes, as `ray.nodes` does.
-        threads: CPUs that a run would take; this machine's number may be larger than any node's.
-        gpus: GPUs of a run.
+        asked: What a run is to have.
         patience: Seconds to wait for a node.
 
     Returns:
-        The CPUs that a run takes: as many as asked, or all of the largest node that has the GPUs.
+        The CPUs that a run takes.
 
     Raises:
         UserError: No node has so many GPUs, or any CPU.
@@ -197,17 +229,38 @@ def room_for(nodes: Callable[[], Sequence[Mapping[str, Any]]], threads: int, gpu
     deadline = time.monotonic() + patience
     while True:
         found = [one.get("Resources", {}) for one in nodes() if one["Alive"]]
-        fitting = [int(one.get("CPU", 0)) for one in found if one.get("GPU", 0) >= gpus]
-        if max(fitting, default=0) >= 1:
-            return min(threads, max(fitting))
+        if (cpus := asked.of(found)) is not None:
+            return cpus
         if time.monotonic() >= deadline:
             break
         time.sleep(min(_POLL_SECONDS, patience))
     have = "; ".join(f"{one.get('CPU', 0):g} CPUs and {one.get('GPU', 0):g} GPUs" for one in found) or "none"
     raise UserError(
-        f"No node of the Ray cluster has room for a run, which takes a CPU and {gpus:g} GPUs. Its nodes have: {have}.",
+        f"No node of the Ray cluster has room for a run, which takes a CPU and {asked.gpus:g} GPUs. Its nodes have: "
+        f"{have}.",
         "Type another --gpus-per-run, --device cpu, or start a node: ray start --address HEAD --num-gpus N",
     )
+
+
+def has_gpus(address: str) -> bool:
+    """Connect to a cluster, and say whether any of its nodes has a GPU: it computes, and not this machine.
+
+    Raises:
+        UserError: Ray is not installed, or there is no cluster at the address.
+    """
+    _connect(address)
+    return any(one["Alive"] and one.get("Resources", {}).get("GPU", 0) > 0 for one in _ray().nodes())
+
+
+def _connect(address: str | None) -> None:
+    ray = _ray()
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="error", ignore_reinit_error=True)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"There is no Ray cluster at {address!r} ({' '.join(str(error).split())[:200]}).",
+            "Start one with: ray start --head, then type --ray-address auto; or leave --ray-address out.",
+        ) from error
 
 
 def packed_of(load: Callable[[tuple[Assignment, ...]], Performer], assignments: tuple[Assignment, ...]) -> bytes:

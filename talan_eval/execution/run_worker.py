@@ -74,7 +74,8 @@ class Crew:
     def perform(self, run: Run, report: Callable[[Event], None]) -> tuple[Failure, ...]:
         """Do what is missing of a run; see ``Worker.perform``."""
         assignment = self._assignments[run.backbone]
-        torch.set_num_threads(assignment.threads)
+        if assignment.threads is not None:
+            torch.set_num_threads(assignment.threads)
         if run.backbone not in self._workers:
             self._workers[run.backbone] = RunWorker(assignment, self._device)
         return self._workers[run.backbone].perform(run, report)
@@ -158,7 +159,10 @@ class RunWorker:
         """
         report(Event(run.cell_id, run.arm, run.seed, "start", 0, len(run.evaluations)))
         try:
-            return self._perform(run, report)
+            failures = self._perform(run, report)
+            if failures:  # in whatever state that left it
+                self._end_engine()
+            return failures
         finally:
             gc.collect()
             if self.device.type == "cuda":
@@ -214,11 +218,14 @@ class RunWorker:
         """Return the live engine if it takes the block of an arm, else a new one in its place."""
         shape = self._shape_of(arm, seed)
         if self._engine is None or not self._engine.takes(shape):
-            self._engine = None
-            self._engine_stack.close()
+            self._end_engine()
             started = self.backend.start(self.assignment.revision, shape or self._shape_of_others)
             self._engine = self._engine_stack.enter_context(started)
         return self._engine
+
+    def _end_engine(self) -> None:
+        self._engine = None
+        self._engine_stack.close()
 
     def _shape_of(self, arm: str, seed: int) -> BlockShape | None:
         block = self.assignment.block_of(arm, seed)
@@ -227,7 +234,7 @@ class RunWorker:
     @cached_property
     def _shape_of_others(self) -> BlockShape | None:
         """The shape of an engine for arms without a block that serves those with one, too; None where none can."""
-        shapes = self.assignment.shapes
+        shapes = self.assignment.asked.shapes
         return next((one for one in shapes if one.is_silent_when_closed), None) if len(shapes) == 1 else None
 
     def _train(self, run: Run, report: Callable[[Event], None]) -> Checkpoint:

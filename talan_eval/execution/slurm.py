@@ -122,7 +122,7 @@ def submit(script: Path, name: str, options: Sequence[str], count: int, most: in
     limit = "" if most is None else f"%{most}"
     words = [
         f"--job-name={name}", f"--array=0-{count - 1}{limit}", "--nodes=1", "--ntasks=1", "--requeue",
-        f"--output={script.parent}/%a.log", "--open-mode=append", *options,
+        f"--output={str(script.parent).replace('%', '%%')}/%a.log", "--open-mode=append", *options,
     ]  # fmt: skip
     done = _run("sbatch", "--parsable", *words, str(script))
     if done is None or done.returncode != 0:

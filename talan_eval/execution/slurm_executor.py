@@ -74,7 +74,7 @@ class SlurmExecutor:
     options: tuple[str, ...]
     load: Callable[[tuple[Assignment, ...]], Performer] = load_worker
     poll: float = 2.0
-    patience: float = 15.0
+    patience: float = 90.0
 
     def perform_all(
         self, assignments: Sequence[Assignment], attempts: Attempts, report: Callable[[Event], None]
@@ -108,7 +108,7 @@ class SlurmExecutor:
     def _submitted(
         self, root: Path, everywhere: tuple[Assignment, ...], runs: tuple[Run, ...], others: Sequence[_Array]
     ) -> _Array:
-        threads = max(one.threads for one in everywhere)
+        threads = max(one.threads or 1 for one in everywhere)
         asked = _number(self.options, "cpus-per-task")
         gpus = self.gpus_per_run if everywhere[0].device == "cuda" else 0
         options = [f"--cpus-per-task={threads}", *([f"--gres=gpu:{gpus}"] if gpus else []), *self.options]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -56,6 +56,7 @@ class BackendOptions:
         divided: Whether its layers are divided among all GPUs that the process sees. No part of an identity.
         quantization: How the backbone is stored, as ``TrainingSettings.quantization``; None for as ``dtype`` says.
         endpoint: The server that answers; None where this process does.
+        gpu_share: Part of a GPU's memory that this process may take. No part of an identity.
     """
 
     dtype: str
@@ -64,6 +65,7 @@ class BackendOptions:
     quantization: str | None = None
     divided: bool = False
     endpoint: Endpoint | None = None
+    gpu_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,21 @@ class BlockShape:
         if self.noise:
             shape |= {"scope": "frozen", "noise": 1.0}
         return TalanConfig(**shape)
+
+
+@dataclass(frozen=True, slots=True)
+class ArmsAsked:
+    """What the arms of an experiment bring along, as far as a backend may be unable to carry it.
+
+    Attributes:
+        shapes: Of the blocks that they carry.
+        trained: What those trained here are trained with, by the names of :data:`talan_core.partners.PARTNERS`.
+        unmergeable: What some have learned, trained here or stored, that is no change of weights, in words.
+    """
+
+    shapes: frozenset[BlockShape] = frozenset()
+    trained: frozenset[str] = frozenset()
+    unmergeable: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,16 +323,15 @@ class Backend(Protocol):
         """
         ...
 
-    def check(self, backbone: Revision, shapes: Collection[BlockShape], partners: Collection[str]) -> None:
+    def check(self, backbone: Revision, arms: ArmsAsked) -> None:
         """Refuse what it cannot answer with, before anything is trained; reads configurations, no weights.
 
         Args:
             backbone: Where the weights are.
-            shapes: Of the blocks that arms carry.
-            partners: What arms are trained with, by the names of :data:`talan_core.partners.PARTNERS`.
+            arms: What they bring along.
 
         Raises:
-            UserError: It has no such block on this backbone, or cannot carry such a partner.
+            UserError: It has no such block on this backbone, or cannot carry what an arm has learned.
         """
         ...
 

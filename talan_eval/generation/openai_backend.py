@@ -33,7 +33,7 @@ from talan_eval.generation.sampling import row_seed
 from talan_eval.generation.tokens import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from peft import PeftModel
     from transformers import PreTrainedModel
@@ -41,7 +41,15 @@ if TYPE_CHECKING:
     from talan_core.backbones.load import Revision
     from talan_core.plain import PlainModel
     from talan_core.training.encoding import EncodedExample
-    from talan_eval.generation.backend import BackendOptions, BlockShape, Checkpoint, OwnSettings, Prompt, Sampling
+    from talan_eval.generation.backend import (
+        ArmsAsked,
+        BackendOptions,
+        BlockShape,
+        Checkpoint,
+        OwnSettings,
+        Prompt,
+        Sampling,
+    )
 
 _TOP: Final = 5
 _LOOKED_AT: Final = 50
@@ -85,10 +93,10 @@ class OpenaiBackend:
             "models": json.dumps(self._endpoint.arms or self._endpoint.models),
         }
 
-    def check(self, backbone: Revision, shapes: Collection[BlockShape], partners: Collection[str]) -> None:
+    def check(self, backbone: Revision, arms: ArmsAsked) -> None:
         """Refuse arms that are trained here, and names that the server does not have."""
-        del backbone, shapes
-        trained = sorted(set(partners) - {Base.kind})
+        del backbone
+        trained = sorted(arms.trained - {Base.kind})
         if trained:
             raise UserError(
                 f"A server answers for stored arms and for base, and {', '.join(trained)} is trained here.",
@@ -156,7 +164,7 @@ class OpenaiEngine:
             model = talan_core.load(checkpoint.directory, model).eval()
         says = self._models.get(checkpoint.served, {}).get("max_model_len")
         own = int(resolve_max_length(model.config, tokens.tokenizer))
-        length = min(own, says) if isinstance(says, int) else own
+        length = (min(own, says) if isinstance(says, int) else own) - 1  # to score a text it must generate a token more
         asked = _ServedModel(self._server, checkpoint.served, self._options.batch_size)
         generator = OpenaiGenerator(asked, model, tokens, length)
         generator.compare(checkpoint, self._listener, self._earlier)
@@ -259,10 +267,10 @@ class OpenaiGenerator:
         """Score texts as continuations of prompts; see :class:`talan_eval.generation.backend.Generator`."""
         encoded = [self._tokens.of_pair(prompt.text, text) for prompt, text in pairs]
         longest = max((len(one.input_ids) for one in encoded), default=0)
-        if longest >= self.max_length:
+        if longest > self.max_length:
             raise UserError(
                 f"A prompt with its continuation has {longest} tokens, and a server with a context of "
-                f"{self.max_length} scores one less.",
+                f"{self.max_length + 1} scores one less.",
                 "Score shorter texts, or let it serve with a longer context.",
             )
         options = {"max_tokens": 1, "temperature": 0, "echo": True, "logprobs": 1}

@@ -6,7 +6,6 @@ One of another package is an entry point; see :mod:`talan_core.extensions`.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, cast
 
 from talan_core.errors import unknown_name
@@ -32,16 +31,9 @@ BACKENDS: Final[Extended[_Place]] = Extended(
 
 
 AUTO: Final = "auto"
-"""As a name: what is fastest here."""
+"""As a name: what is fastest here; see :mod:`talan_eval.intake.backend_choice`."""
 BATCHES: Final[Mapping[str, int]] = {"vllm": 256, "openai": 64}
 """Prompts at a time where none are asked for and a backend schedules them by itself; the backbone's otherwise."""
-
-
-def choose_backend(name: str, device: str) -> str:
-    """Return the name of a backend: as typed, and for "auto" vLLM on CUDA where it is installed, else transformers."""
-    if name != AUTO:
-        return name
-    return "vllm" if device == "cuda" and find_spec("vllm") is not None else "transformers"
 
 
 def check_backend_name(name: str, known: Mapping[str, _Place] = BACKENDS) -> str:

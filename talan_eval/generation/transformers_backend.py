@@ -25,7 +25,7 @@ from talan_eval.generation.sampling import SampleDraw
 from talan_eval.generation.tokens import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -33,7 +33,15 @@ if TYPE_CHECKING:
     from talan_core.backbones.load import Revision
     from talan_core.plain import PlainModel
     from talan_core.training.encoding import EncodedExample
-    from talan_eval.generation.backend import BackendOptions, BlockShape, Checkpoint, OwnSettings, Prompt, Sampling
+    from talan_eval.generation.backend import (
+        ArmsAsked,
+        BackendOptions,
+        BlockShape,
+        Checkpoint,
+        OwnSettings,
+        Prompt,
+        Sampling,
+    )
 
 
 _SCORED_ON_CPU: Final = 16
@@ -64,7 +72,7 @@ class TransformersBackend:
             **stored,
         }
 
-    def check(self, backbone: Revision, shapes: Collection[BlockShape], partners: Collection[str]) -> None:
+    def check(self, backbone: Revision, arms: ArmsAsked) -> None:
         """Refuse nothing: what is trained with transformers can be asked with it."""
 
     @contextlib.contextmanager

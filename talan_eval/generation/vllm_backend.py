@@ -23,15 +23,14 @@ from talan_core.backbones.load import load_tokenizer
 from talan_core.errors import UserError
 from talan_core.extras import installed_vllm
 from talan_core.integrations.vllm import ARCHITECTURES, CONFIG_KEY, WORKER_EXTENSION
-from talan_core.partners import PARTNERS
 from talan_eval.generation.tokens import Tokens
 from talan_eval.generation.vllm_engine import Started, VllmEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
 
     from talan_core.backbones.load import Revision
-    from talan_eval.generation.backend import BackendOptions, BlockShape
+    from talan_eval.generation.backend import ArmsAsked, BackendOptions, BlockShape
 
 _ENVIRONMENT: Final = {
     "VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1",  # a token more than the context: see _options
@@ -46,7 +45,7 @@ _CACHE_BYTES: Final = 2**30
 _CPU_BLOCK: Final = 32
 _CPU_TOKENS: Final = 1024
 _GPU_SHARE: Final = 0.5
-"""Of a GPU's memory: the rest is for the trainings of the same process."""
+"""Of the memory that a process has of a GPU: the rest is for its trainings."""
 
 
 class VllmBackend:
@@ -82,18 +81,18 @@ class VllmBackend:
             "adapters": "merged in float32",
         }
 
-    def check(self, backbone: Revision, shapes: Collection[BlockShape], partners: Collection[str]) -> None:
-        """Refuse blocks on architectures that have none in vLLM, and partners that are no change of weights."""
+    def check(self, backbone: Revision, arms: ArmsAsked) -> None:
+        """Refuse blocks on architectures that have none in vLLM, and adapters that are no change of weights."""
         architecture = _architecture(backbone)
-        if shapes and architecture not in ARCHITECTURES:
+        if arms.shapes and architecture not in ARCHITECTURES:
             raise UserError(
                 f"In vLLM there is no TALAN for {architecture}, which {backbone.location} is.",
                 f"Type --backend transformers, or take a backbone that is one of {', '.join(ARCHITECTURES)}.",
             )
-        fixed = sorted({kind for kind in partners if not PARTNERS[kind].is_mergeable})
-        if fixed:
+        if arms.unmergeable:
             raise UserError(
-                f"The backend vllm merges adapters into weights, and {', '.join(fixed)} cannot be merged.",
+                "The backend vllm merges adapters into weights, and "
+                f"{', '.join(sorted(arms.unmergeable))} cannot be merged.",
                 "Type --backend transformers for all arms of this comparison.",
             )
 
@@ -147,7 +146,7 @@ def _options(options: BackendOptions, backbone: Revision, shape: BlockShape | No
             "kv_cache_memory_bytes": max(_CACHE_BYTES, _bytes_of_one(options, backbone, max_length)),
         }
     else:
-        found["gpu_memory_utilization"] = _GPU_SHARE
+        found["gpu_memory_utilization"] = _GPU_SHARE * options.gpu_share
     if shape is not None:
         found["hf_overrides"] = {
             "architectures": [ARCHITECTURES[_architecture(backbone)]],

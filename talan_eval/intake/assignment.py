@@ -9,14 +9,14 @@ from talan_core.arms import parse_arm
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from talan_core.backbones.load import Revision
     from talan_core.config import TalanConfig
     from talan_core.training_settings import TrainingSettings
     from talan_eval.experiment import TrainingSource
-    from talan_eval.generation.backend import Backend, BlockShape, Checkpoint, Endpoint
+    from talan_eval.generation.backend import ArmsAsked, Backend, Checkpoint, Endpoint
     from talan_eval.generation_settings import GenerationSettings
     from talan_eval.intake.training_names import TrainingNames
     from talan_eval.sandbox.tiers import Tier
@@ -32,6 +32,7 @@ class StoredSource:
         whole: Whether it is a model and nothing else: it is loaded in the backbone's place.
         has_backbone: Whether the backbone's weights are taken from its directory, which those of a whole model are.
         block: The configuration of its TALAN block, or None.
+        unmergeable: What it has learned that is no change of weights, in words; None where it is one.
         sha256: Hash of its files when the experiment was checked; None for the Hub, whose commits do not change.
         commit: Commit on the Hub, or None.
         tokenizer: Where the tokenizer and chat template are by which it is asked; None for the backbone's.
@@ -44,6 +45,7 @@ class StoredSource:
     sha256: str | None
     commit: str | None
     tokenizer: Revision | None
+    unmergeable: str | None = None
 
     def checkpoint(self) -> Checkpoint:
         """Return it as a backend takes it."""
@@ -83,7 +85,8 @@ class Assignment:
         served: By arm and seed, under which name a server has it; empty where this machine answers.
         endpoint: That server.
         gpus: GPUs of one run, among whose memory the backbone's layers are divided where there are several.
-        threads: CPU threads of one worker.
+        gpu_share: Part of a GPU's memory that a worker may take: less than all where several share one.
+        threads: CPU threads of one worker; None for what a run has where it is performed, which its executor knows.
         save_every: Time between two states of a training that are written to disk, to go on from; None for none.
         sandbox_tier: The boundary around model-written programs, found out before anything was computed; None where
             no task runs any.
@@ -107,7 +110,8 @@ class Assignment:
     eval_batch: int
     device: str
     gpus: int
-    threads: int
+    gpu_share: float
+    threads: int | None
     save_every: dt.timedelta | None
     sandbox_tier: Tier | None
     stored: Mapping[tuple[str, int], StoredSource] = field(default_factory=dict)
@@ -135,26 +139,45 @@ class Assignment:
 
         recipe = self.training
         options = BackendOptions(
-            recipe.dtype, device, self.eval_batch, recipe.quantization, divided=self.gpus > 1, endpoint=self.endpoint
+            recipe.dtype,
+            device,
+            self.eval_batch,
+            recipe.quantization,
+            divided=self.gpus > 1,
+            endpoint=self.endpoint,
+            gpu_share=self.gpu_share,
         )
         return make_backend(self.backend, options)
 
     @property
-    def shapes(self) -> frozenset[BlockShape]:
-        """The shapes of all blocks that arms carry."""
-        from talan_eval.generation.backend import BlockShape  # noqa: PLC0415 - loaded where answers are taken
-
-        given = {arm for arm, _ in self.stored}
-        blocks = [source.block for source in self.stored.values()]
-        blocks += [self.block_of(arm, 0) for arm in self.arms if arm not in given]
-        return frozenset(BlockShape.of(block) for block in blocks if block is not None)
-
-    @property
-    def partners(self) -> frozenset[str]:
-        """What arms are trained with here, by kind."""
-        given = {arm for arm, _ in self.stored}
-        return frozenset(parse_arm(arm).partner.kind for arm in self.arms if arm not in given)
+    def asked(self) -> ArmsAsked:
+        """What its arms bring along."""
+        return arms_asked(self.arms, self.stored, self.operating_point)
 
     def recipe_of(self, arm: str) -> TrainingSettings:
         """Return the recipe of an arm, by its canonical name."""
         return self.recipes.get(arm, self.training)
+
+
+def arms_asked(
+    names: Collection[str], stored: Mapping[tuple[str, int], StoredSource], operating_point: TalanConfig
+) -> ArmsAsked:
+    """Return what arms bring along for a backend.
+
+    Args:
+        names: All arms, by their canonical names.
+        stored: The checkpoints of those that were trained elsewhere, by arm and seed.
+        operating_point: What the options of trained blocks are laid over.
+    """
+    from talan_eval.generation.backend import ArmsAsked, BlockShape  # noqa: PLC0415 - loaded where answers are taken
+
+    given = {arm for arm, _ in stored}
+    trained = [parse_arm(name) for name in names if name not in given]
+    blocks = [source.block for source in stored.values()]
+    blocks += [arm.block.config(operating_point) for arm in trained if arm.block is not None]
+    fixed = {source.unmergeable for source in stored.values() if source.unmergeable is not None}
+    return ArmsAsked(
+        shapes=frozenset(BlockShape.of(block) for block in blocks if block is not None),
+        trained=frozenset(arm.partner.kind for arm in trained),
+        unmergeable=frozenset(fixed | {arm.partner.kind for arm in trained if not arm.partner.is_mergeable}),
+    )

@@ -149,6 +149,7 @@ def _fitted(arm: FoundArm, one: FoundOne, place: _AskedOn) -> _Fitted:
         sha256=checkpoint.sha256() if one.commit is None else None,
         commit=one.commit,
         tokenizer=where,
+        unmergeable=None if checkpoint.is_mergeable else f"{checkpoint.kind} of the stored arm {arm.name}",
     )
     return _Fitted(source, base, digest)
 

@@ -21,10 +21,11 @@ from talan_eval.comparison.held_out import check_split
 from talan_eval.comparison.slices import slice_values
 from talan_eval.experiment import BackboneIdentity, Experiment, TunedBackbone
 from talan_eval.generation.backend import BackendOptions
-from talan_eval.generation.registry import choose_backend, make_backend
+from talan_eval.generation.registry import make_backend
 from talan_eval.grading.graders import GRADING_VERSION
 from talan_eval.identity import AnsweringIdentity, TrainingIdentity
 from talan_eval.intake.assignment import Assignment
+from talan_eval.intake.backend_choice import chosen_backend
 from talan_eval.intake.batch_size import in_batches
 from talan_eval.intake.checked import Checked, check
 from talan_eval.intake.fit_stored import check_stored, fit_stored
@@ -98,7 +99,9 @@ def prepare(request: GridRequest) -> Prepared:
     stored = fit_stored(checked.stored, checked.backbones[0].spec, revisions[0])
     checked = replace(checked, generation=settled(checked.generation, [*whole, *stored.tokenizers]))
     _check_recipes(checked, device := _device(request))
-    request = replace(request, backend=choose_backend(request.backend, device))
+    gpus = _gpus(request, device)
+    backend = chosen_backend(request.backend, device, checked, revisions, stored.sources, divided=gpus > 1)
+    request = replace(request, backend=backend)
     sources = TaskSources(checked.task_files, checked.metrics, request.data_dir, checked.generation)
     loaded = _loaded(request, checked, sources)
     evaluated, learned = [loaded[name] for name in checked.tasks], _learned(checked, loaded)
@@ -110,16 +113,18 @@ def prepare(request: GridRequest) -> Prepared:
     found = {"train": learned.sources, "contaminated": contaminated, "stored": stored.arms}
     served = served_names(request.served, checked.arms.names, stored.sources, asked=request.backend == "openai")
     endpoint = endpoint_of(request.base_url, served)
-    workers = _workers(request.workers, checked, device, gpus := _gpus(request, device))
+    workers = _workers(request.workers, checked, device, gpus)
     lengths = Lengths.of(evaluated, learned.together)
-    room = Room(None, "") if _is_elsewhere(request) else Room.here(device, workers, gpus)
+    share = _gpu_share(request, device, workers)
+    room = Room(None, "") if _is_elsewhere(request) else Room.here(device, workers, gpus, share)
     if request.eval_batch is None:
         gpu, domains = room if device == "cuda" else None, len(learned.sources)
         checked = in_batches(checked, request.backend, revisions, domains, gpu, lengths.longest)
     experiment = _experiment(request, checked, revisions, specs, endpoint, device).model_copy(update=found)
     tier = _sandbox_tier(request, [specs[name] for name in checked.tasks])
     _check_space(out := request.out or RESULTS / experiment.default_name)
-    common = _Common(out, learned.sources, sources, device, gpus, workers, tier, stored.sources, served, endpoint)
+    where = _Where(device, gpus, share, workers, tier)
+    common = _Common(out, learned.sources, sources, where, stored.sources, served, endpoint)
     assignments = tuple(
         _assignment(request, checked, one, revision, common)
         for one, revision in zip(checked.backbones, revisions, strict=True)
@@ -131,16 +136,24 @@ def prepare(request: GridRequest) -> Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class _Where:
+    """What there is to compute on; the fields are those of :class:`Assignment`, and the number of workers."""
+
+    device: str
+    gpus: int
+    gpu_share: float
+    workers: int
+    sandbox_tier: Tier | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Common:
     """What was found out for all backbones; the fields are those of :class:`Assignment`."""
 
     directory: Path
     train: tuple[TrainingSource, ...]
     sources: TaskSources
-    device: str
-    gpus: int
-    workers: int
-    sandbox_tier: Tier | None
+    where: _Where
     stored: Mapping[tuple[str, int], StoredSource]
     served: Mapping[tuple[str, int], str]
     endpoint: Endpoint | None
@@ -164,11 +177,12 @@ def _assignment(
         backend=request.backend,
         loss=request.loss,
         eval_batch=one.eval_batch,
-        device=common.device,
-        gpus=common.gpus,
-        threads=one.spec.threads or (1 if request.executor == "slurm" else max(1, _cores() // common.workers)),
+        device=common.where.device,
+        gpus=common.where.gpus,
+        gpu_share=common.where.gpu_share,
+        threads=one.spec.threads or _threads(request, common.where.workers),
         save_every=_save_every(request.save_minutes),
-        sandbox_tier=common.sandbox_tier,
+        sandbox_tier=common.where.sandbox_tier,
         stored=common.stored,
         keep_answers=not request.no_samples,
         arms=checked.arms.names,
@@ -178,7 +192,7 @@ def _assignment(
 
 
 def _check_backend(assignment: Assignment) -> None:
-    assignment.backend_on(assignment.device).check(assignment.revision, assignment.shapes, assignment.partners)
+    assignment.backend_on(assignment.device).check(assignment.revision, assignment.asked)
 
 
 def _check_recipes(checked: Checked, device: str) -> None:
@@ -392,9 +406,31 @@ def _device(request: GridRequest) -> str:
 
     asked = request.device
     available = torch.cuda.is_available() or (asked == "cuda" and _is_elsewhere(request))
+    if asked == "auto" and request.ray_address is not None:
+        from talan_eval.execution.ray_cluster import has_gpus  # noqa: PLC0415 - only Ray needs it
+
+        available = has_gpus(request.ray_address)
     if asked == "cuda" and not available:
         raise UserError("No CUDA device is available to torch.", "Type --device cpu, or install a CUDA build of torch.")
     return "cuda" if asked != "cpu" and available else "cpu"
+
+
+def _threads(request: GridRequest, workers: int) -> int | None:
+    """Return the CPU threads of a worker; None where other machines compute, whose cores only the executor knows."""
+    if request.executor == "slurm":
+        return 1
+    return None if request.ray_address is not None else max(1, _cores() // workers)
+
+
+def _gpu_share(request: GridRequest, device: str, workers: int) -> float:
+    """Return the part of a GPU's memory that each of the workers that share it may take."""
+    if device != "cuda":
+        return 1.0
+    if request.executor != "local":
+        return min(1.0, request.gpus_per_run or 1.0)
+    import torch  # noqa: PLC0415 - heavy, see prepare
+
+    return 1 / max(1, -(-workers // max(1, torch.cuda.device_count())))
 
 
 def _sandbox_tier(request: GridRequest, specs: Sequence[TaskSpec]) -> Tier | None:

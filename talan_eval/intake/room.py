@@ -40,12 +40,21 @@ class Room:
     where: str
 
     @classmethod
-    def here(cls, device: str, workers: int, gpus: int) -> Room:
-        """Return that of this machine: the memory of a run's GPUs, or what is free of main memory for each worker."""
+    def here(cls, device: str, workers: int, gpus: int, share: float) -> Room:
+        """Return that of this machine.
+
+        Args:
+            device: "cuda" for the memory of a run's GPUs, or what is free of main memory for each worker.
+            workers: Workers.
+            gpus: GPUs of one of them.
+            share: Part of a GPU that it has.
+        """
         if device == "cuda":
             import torch  # noqa: PLC0415 - heavy
 
             each = torch.cuda.get_device_properties(0).total_memory
+            if share < 1:
+                return cls(int(share * each), f"a worker has, with {round(1 / share)} on one GPU:")
             return cls(gpus * each, "the GPU has" if gpus == 1 else f"{gpus} GPUs have")
         for line in _MEMINFO.read_text(encoding="ascii").splitlines() if _MEMINFO.is_file() else ():
             name, _, value = line.partition(":")

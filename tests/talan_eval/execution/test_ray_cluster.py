@@ -12,8 +12,9 @@ import psutil
 import pytest
 
 from talan_core.errors import UserError
+from talan_eval.execution import ray_cluster
 from talan_eval.execution.attempts import Attempts
-from talan_eval.execution.ray_cluster import RayExecutor, loaded, packed_of, room_for
+from talan_eval.execution.ray_cluster import RayExecutor, Share, has_gpus, loaded, packed_of, room_for
 from talan_eval.grid import Evaluation, Run
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
@@ -111,6 +112,28 @@ class TestCluster:
             grid({}, gpus=3.0, patience=1.0)
         assert time.monotonic() - began < 30
 
+    def test_when_the_last_node_with_room_is_gone_it_ends_with_a_message(self, grid, monkeypatch):
+        looks = []
+
+        def look(nodes, asked, patience):
+            looks.append(patience)
+            return room_for(nodes if len(looks) < 3 else list, asked, 0.0)
+
+        monkeypatch.setattr(ray_cluster, "room_for", look)
+        monkeypatch.setattr(ray_cluster, "_LOOK_SECONDS", 0.5)
+        with pytest.raises(UserError, match="Its nodes have: none"):
+            grid({"a-0": ["wait"]}, seeds=1)
+        assert looks == [60.0] * 3
+
+    def test_whether_a_cluster_has_gpus_is_asked_of_its_nodes(self, cluster):
+        assert not has_gpus(cluster.address)
+        node = cluster.add_node(num_cpus=1, num_gpus=1)
+        cluster.wait_for_nodes()
+        try:
+            assert has_gpus(cluster.address)
+        finally:
+            cluster.remove_node(node)
+
     def test_a_lost_node_costs_no_attempt(self, grid, cluster):
         doomed = cluster.add_node(num_cpus=2)
         cluster.wait_for_nodes()
@@ -169,12 +192,29 @@ def node(cpus, gpus=None, *, alive=True):
     return {"Alive": alive, "Resources": {"CPU": float(cpus)} | ({} if gpus is None else {"GPU": float(gpus)})}
 
 
-def test_a_run_takes_what_the_largest_node_has_and_waits_for_one_that_joins():
-    assert room_for(lambda: [node(8), node(2)], 64, 0, 0.0) == 8
-    assert room_for(lambda: [node(8), node(2, 1)], 64, 1, 0.0) == 2
-    assert room_for(lambda: [node(8), node(2, 1)], 1, 0.5, 0.0) == 1
+@pytest.mark.parametrize(
+    ("asked", "nodes", "cpus"),
+    [
+        (Share(0, 64), [(8, 0), (2, 0)], 8),
+        (Share(1, 64), [(8, 0), (2, 1)], 2),
+        (Share(0.5, 1), [(8, 0), (2, 1)], 1),
+        (Share(1, None), [(32, 4), (64, 0)], 8),
+        (Share(1, None), [(32, 4), (16, 4)], 4),
+        (Share(2, None), [(32, 4)], 16),
+        (Share(0.5, None), [(3, 4)], 1),
+        (Share(0, None), [(8, 0), (2, 0)], 8),
+        (Share(0, None, most=4), [(8, 0), (8, 0)], 4),
+        (Share(0, None, most=1), [(8, 0), (8, 0)], 8),
+        (Share(0, None, most=99), [(8, 0)], 1),
+    ],
+)
+def test_a_run_has_its_share_of_a_node(asked, nodes, cpus):
+    assert room_for(lambda: [node(*one) for one in nodes], asked, 0.0) == cpus
+
+
+def test_a_node_that_joins_is_waited_for():
     answers = iter([[], [node(0)], [node(4, 2, alive=False)], [node(4, 2)]])
-    assert room_for(lambda: next(answers), 4, 2, 60.0) == 4
+    assert room_for(lambda: next(answers), Share(2, 4), 60.0) == 4
 
 
 @pytest.mark.parametrize(
@@ -183,7 +223,7 @@ def test_a_run_takes_what_the_largest_node_has_and_waits_for_one_that_joins():
 )
 def test_without_room_it_says_what_the_nodes_have(nodes, gpus, said):
     with pytest.raises(UserError, match=f"Its nodes have: {said}") as caught:
-        room_for(lambda: nodes, 2, gpus, 0.0)
+        room_for(lambda: nodes, Share(gpus, 2), 0.0)
     assert "--num-gpus" in caught.value.fix
 
 

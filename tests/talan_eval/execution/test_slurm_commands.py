@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from talan_core.errors import UserError
@@ -60,3 +62,15 @@ class Waiting:
 def test_an_array_holds_all_that_waits_and_a_further_one_what_there_is_room_for(most, underway, waiting, taken):
     executor = SlurmExecutor(most, 1, ())
     assert len(list(executor._taken(Waiting(waiting), underway))) == taken
+
+
+def test_a_percent_sign_of_the_directory_is_no_pattern_of_slurm(tmp_path, monkeypatch):
+    said = []
+
+    def hear(*words):
+        said.extend(words)
+        return subprocess.CompletedProcess(words, 0, "7", "")
+
+    monkeypatch.setattr(slurm, "_run", hear)
+    slurm.submit(tmp_path / "100%j" / "job.sh", "name", (), 2, None)
+    assert f"--output={tmp_path}/100%%j/%a.log" in said

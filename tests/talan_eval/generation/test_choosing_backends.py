@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,31 +14,16 @@ from talan_core.backbones.load import locate
 from talan_core.backbones.names import find_backbone
 from talan_core.config import TalanConfig
 from talan_core.errors import UserError
-from talan_core.partners import PARTNERS
 from talan_eval.execution.run_worker import RunWorker
 from talan_eval.generation import registry, vllm_backend
-from talan_eval.generation.backend import BackendOptions, BlockShape
+from talan_eval.generation.backend import ArmsAsked, BackendOptions, BlockShape
 from talan_eval.generation.openai_backend import OpenaiBackend
 from talan_eval.generation.vllm_engine import Started, VllmEngine, VllmGenerator, distance
+from talan_eval.grid import Run
 from talan_eval.intake.served_arms import endpoint_of, served_names
+from talan_eval.store.failures import Failure
 
 OPTIONS = BackendOptions("float32", "cpu", 4)
-
-
-@pytest.mark.parametrize(
-    ("name", "device", "there", "chosen"),
-    [
-        ("auto", "cuda", True, "vllm"),
-        ("auto", "cuda", False, "transformers"),
-        ("auto", "cpu", True, "transformers"),
-        ("transformers", "cuda", True, "transformers"),
-        ("vllm", "cpu", False, "vllm"),
-    ],
-)
-def test_auto_is_vllm_on_cuda_where_it_is_installed(monkeypatch, name, device, there, chosen):
-    monkeypatch.setattr(registry, "find_spec", lambda _: object() if there else None)
-    assert registry.choose_backend(name, device) == chosen
-    assert registry.check_backend_name(name) == name
 
 
 @pytest.fixture
@@ -69,12 +55,13 @@ def test_what_it_does_not_answer_with_is_refused(vllm, changes):
 def test_partners_and_architectures_are_refused_by_name_before_anything_is_trained(vllm):
     shape = BlockShape.of(TalanConfig())
     qwen, gemma = (SimpleNamespace(location=name, architecture=f"{name}ForCausalLM") for name in ("Qwen3", "Gemma3"))
-    vllm.check(qwen, [shape], [name for name, partner in PARTNERS.items() if partner.is_mergeable])
-    vllm.check(gemma, [], ["lora"])
+    with_block = ArmsAsked(shapes=frozenset({shape}))
+    vllm.check(qwen, with_block)
+    vllm.check(gemma, ArmsAsked(trained=frozenset({"lora"})))
     with pytest.raises(UserError, match="no TALAN for Gemma3ForCausalLM"):
-        vllm.check(gemma, [shape], ["lora"])
+        vllm.check(gemma, with_block)
     with pytest.raises(UserError, match="loreft, prefix cannot be merged"):
-        vllm.check(qwen, [shape], ["lora", "prefix", "loreft"])
+        vllm.check(qwen, replace(with_block, unmergeable=frozenset({"prefix", "loreft"})))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +88,7 @@ class Worker(RunWorker):
         self.backend = SimpleNamespace(start=start)
         blocks = {arm: None if shape is None else TalanConfig(layer=shape) for arm, shape in shapes.items()}
         known = frozenset(BlockShape.of(block) for block in blocks.values() if block is not None)
-        self.assignment = SimpleNamespace(revision=None, block_of=lambda arm, _: blocks[arm], shapes=known)
+        self.assignment = SimpleNamespace(revision=None, block_of=lambda arm, _: blocks[arm], asked=ArmsAsked(known))
 
 
 def test_one_engine_answers_for_arms_with_a_block_and_without():
@@ -119,13 +106,30 @@ def test_an_engine_that_does_not_take_a_block_ends_before_the_next_starts():
     assert worker.started == [None, "end", one, "end", two]
 
 
+@pytest.mark.parametrize(("fails", "engines"), [(True, 2), (False, 1)])
+def test_an_engine_in_which_a_run_failed_is_not_used_again(fails, engines):
+    worker = Worker({"lora": None}, lambda mine, asked: asked == mine)
+    worker.device = SimpleNamespace(type="cpu")
+    failures = (Failure("eval", "lora", 0, "gsm8k_micro", "error", "it broke", ""),)
+
+    def perform(run, _):
+        worker.engine_for(run.arm, run.seed)
+        return failures if fails else ()
+
+    worker._perform = perform
+    for seed in (0, 1):
+        worker.perform(Run(f"train_{seed}", "lora", "micro", seed, ()), lambda _: None)
+    assert worker.started.count(None) == engines
+
+
 def test_an_arm_without_a_block_has_an_engine_of_its_own_where_a_silent_block_is_not_none():
     block = TalanConfig(layer=1, stream="float32")
     shape = BlockShape.of(block)
     engines = {one: VllmEngine(Started(None, None, one, None, 128, "bfloat16")) for one in (None, shape)}
     worker = Worker({"lora": None}, lambda mine, asked: engines[mine].takes(asked))
     blocks = {"lora": None, "talan+lora": block}
-    worker.assignment = SimpleNamespace(revision=None, block_of=lambda arm, _: blocks[arm], shapes=frozenset([shape]))
+    asked = ArmsAsked(frozenset([shape]))
+    worker.assignment = SimpleNamespace(revision=None, block_of=lambda arm, _: blocks[arm], asked=asked)
     for arm in ("lora", "talan+lora", "lora"):
         worker.engine_for(arm, 0)
     assert worker.started == [None, "end", shape, "end", None]

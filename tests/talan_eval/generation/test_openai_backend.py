@@ -8,10 +8,11 @@ import json
 import pytest
 import torch
 
-from talan_core.backbones.load import load_model
+from talan_core.backbones.load import load_model, load_tokenizer
 from talan_core.errors import UserError
-from talan_eval.generation.backend import BackendOptions, Checkpoint, Endpoint, Prompt, Sampling
+from talan_eval.generation.backend import ArmsAsked, BackendOptions, Checkpoint, Endpoint, Prompt, Sampling
 from talan_eval.generation.openai_backend import OpenaiBackend
+from talan_eval.generation.tokens import Tokens
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +58,12 @@ def test_it_says_and_scores_what_transformers_does(two, served, address):
                     assert (one.tokens, one.greedy) == (other.tokens, other.greedy)
                 assert seen.own_settings == expected.own_settings
                 assert seen.liveness(prompts[0]) == expected.liveness(prompts[0])
+                ids = Tokens(load_tokenizer(two.revision)).of_pair
+                fits = max(n for n in range(2000) if len(ids(prompts[0].text, "9" * n).input_ids) <= seen.max_length)
+                (longest,) = seen.loglikelihood([(prompts[0], "9" * fits)])
+                assert longest.tokens > 0
                 with pytest.raises(UserError, match="scores one less"):
-                    seen.loglikelihood([(prompts[0], "9 " * 2000)])
+                    seen.loglikelihood([(prompts[0], "9" * (fits + 1))])
                 [*seen.generate(prompts[:1], Sampling(max_tokens=1, temperature=0.7, seed=3))]
                 drawn = served.asked[-1]
                 assert drawn["temperature"] == 0.7
@@ -96,9 +101,9 @@ def test_log_probabilities_in_other_forms_are_read_or_missed(two, served, servin
 def test_what_cannot_be_asked_is_said_before_anything_is(two, address):
     backend = backend_at(address, "base", "yours")
     with pytest.raises(UserError, match="has no yours; it has base, mine-1, mine-2"):
-        backend.check(two.revision, (), ("base",))
+        backend.check(two.revision, ArmsAsked(trained=frozenset({"base"})))
     with pytest.raises(UserError, match="lora is trained here"):
-        backend.check(two.revision, (), ("base", "lora"))
+        backend.check(two.revision, ArmsAsked(trained=frozenset({"base", "lora"})))
     with pytest.raises(UserError, match="needs the address"):
         OpenaiBackend(BackendOptions("float32", "cpu", 4))
     with pytest.raises(UserError, match="No server answers"):
