@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 from talan_core.errors import UserError
 from talan_core.extras import lacking
 from talan_eval.execution.attempts import killed, perform_safely
+from talan_eval.intake.ray_connection import connect, ray_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -75,17 +76,17 @@ class RayExecutor:
         Raises:
             UserError: Ray is not installed, or there is no cluster at the address.
         """
-        _connect(address)
+        connect(address)
         return cls(most, gpus_per_run)
 
     def perform_all(
         self, assignments: Sequence[Assignment], attempts: Attempts, report: Callable[[Event], None]
     ) -> None:
         """Perform runs; see ``talan_eval.execution.executor.Executor``."""
-        ray = _ray()
+        ray = ray_module()
         gpus = self.gpus_per_run if assignments[0].device == "cuda" else 0
         typed = [one.threads for one in assignments if one.threads is not None]
-        asked = Share(gpus, max(typed) if len(typed) == len(assignments) else None, self.most)
+        asked = NodeShare(gpus, max(typed) if len(typed) == len(assignments) else None, self.most)
         cpus = room_for(ray.nodes, asked, self.patience)
         everywhere = tuple(
             replace(one, directory=one.directory.absolute(), threads=min(one.threads or cpus, cpus))
@@ -121,7 +122,7 @@ class RayExecutor:
     @staticmethod
     def _close(reference: object, run: Run, node: str | None, attempts: Attempts, losses: dict[str, int]) -> None:
         """Say how a task ended. A process dies with its node, and Ray may know the first before the second."""
-        ray = _ray()
+        ray = ray_module()
         errors = ray.exceptions
         gone = (errors.WorkerCrashedError, errors.NodeDiedError, errors.LocalRayletDiedError, errors.ObjectLostError)
         try:
@@ -170,7 +171,7 @@ def _perform(
     box: Any,  # noqa: ANN401 - an actor's handle
 ) -> tuple[Failure, ...] | UserError:
     """Perform one run; a Ray task."""
-    ray = _ray()
+    ray = ray_module()
     ray.get(box.place.remote(run.cell_id, ray.get_runtime_context().get_node_id()))
 
     def report(event: Event) -> None:
@@ -181,7 +182,7 @@ def _perform(
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class NodeShare:
     """What a run is to have of a node.
 
     Attributes:
@@ -212,7 +213,7 @@ class Share:
         return largest if self.most is None else max(1, min(largest, together // self.most))
 
 
-def room_for(nodes: Callable[[], Sequence[Mapping[str, Any]]], asked: Share, patience: float) -> int:
+def room_for(nodes: Callable[[], Sequence[Mapping[str, Any]]], asked: NodeShare, patience: float) -> int:
     """Find out that some node has room for a run; Ray itself would wait for one forever, without a word.
 
     Args:
@@ -240,27 +241,6 @@ def room_for(nodes: Callable[[], Sequence[Mapping[str, Any]]], asked: Share, pat
         f"{have}.",
         "Type another --gpus-per-run, --device cpu, or start a node: ray start --address HEAD --num-gpus N",
     )
-
-
-def has_gpus(address: str) -> bool:
-    """Connect to a cluster, and say whether any of its nodes has a GPU: it computes, and not this machine.
-
-    Raises:
-        UserError: Ray is not installed, or there is no cluster at the address.
-    """
-    _connect(address)
-    return any(one["Alive"] and one.get("Resources", {}).get("GPU", 0) > 0 for one in _ray().nodes())
-
-
-def _connect(address: str | None) -> None:
-    ray = _ray()
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level="error", ignore_reinit_error=True)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UserError(
-            f"There is no Ray cluster at {address!r} ({' '.join(str(error).split())[:200]}).",
-            "Start one with: ray start --head, then type --ray-address auto; or leave --ray-address out.",
-        ) from error
 
 
 def packed_of(load: Callable[[tuple[Assignment, ...]], Performer], assignments: tuple[Assignment, ...]) -> bytes:
@@ -304,11 +284,3 @@ def check_installed() -> None:
     """
     if importlib.util.find_spec("ray") is None:
         raise lacking("The executor ray needs Ray, which is not installed.", "ray")
-
-
-def _ray() -> Any:  # noqa: ANN401 - an extra, without types here
-    try:
-        import ray  # noqa: PLC0415 - an extra
-    except ModuleNotFoundError as error:
-        raise lacking("The executor ray needs Ray, which is not installed.", "ray") from error
-    return ray

@@ -30,6 +30,7 @@ from talan_eval.intake.batch_size import in_batches
 from talan_eval.intake.checked import Checked, check
 from talan_eval.intake.fit_stored import check_stored, fit_stored
 from talan_eval.intake.hours import Lengths
+from talan_eval.intake.ray_connection import has_gpus
 from talan_eval.intake.room import Room, check_room
 from talan_eval.intake.served_arms import endpoint_of, served_names
 from talan_eval.records.samples import LABELS
@@ -407,8 +408,6 @@ def _device(request: GridRequest) -> str:
     asked = request.device
     available = torch.cuda.is_available() or (asked == "cuda" and _is_elsewhere(request))
     if asked == "auto" and request.ray_address is not None:
-        from talan_eval.execution.ray_cluster import has_gpus  # noqa: PLC0415 - only Ray needs it
-
         available = has_gpus(request.ray_address)
     if asked == "cuda" and not available:
         raise UserError("No CUDA device is available to torch.", "Type --device cpu, or install a CUDA build of torch.")

@@ -14,8 +14,9 @@ import pytest
 from talan_core.errors import UserError
 from talan_eval.execution import ray_cluster
 from talan_eval.execution.attempts import Attempts
-from talan_eval.execution.ray_cluster import RayExecutor, Share, has_gpus, loaded, packed_of, room_for
+from talan_eval.execution.ray_cluster import NodeShare, RayExecutor, loaded, packed_of, room_for
 from talan_eval.grid import Evaluation, Run
+from talan_eval.intake.ray_connection import has_gpus
 from talan_eval.store.records import Manifest
 from talan_eval.store.store import Store
 
@@ -195,17 +196,17 @@ def node(cpus, gpus=None, *, alive=True):
 @pytest.mark.parametrize(
     ("asked", "nodes", "cpus"),
     [
-        (Share(0, 64), [(8, 0), (2, 0)], 8),
-        (Share(1, 64), [(8, 0), (2, 1)], 2),
-        (Share(0.5, 1), [(8, 0), (2, 1)], 1),
-        (Share(1, None), [(32, 4), (64, 0)], 8),
-        (Share(1, None), [(32, 4), (16, 4)], 4),
-        (Share(2, None), [(32, 4)], 16),
-        (Share(0.5, None), [(3, 4)], 1),
-        (Share(0, None), [(8, 0), (2, 0)], 8),
-        (Share(0, None, most=4), [(8, 0), (8, 0)], 4),
-        (Share(0, None, most=1), [(8, 0), (8, 0)], 8),
-        (Share(0, None, most=99), [(8, 0)], 1),
+        (NodeShare(0, 64), [(8, 0), (2, 0)], 8),
+        (NodeShare(1, 64), [(8, 0), (2, 1)], 2),
+        (NodeShare(0.5, 1), [(8, 0), (2, 1)], 1),
+        (NodeShare(1, None), [(32, 4), (64, 0)], 8),
+        (NodeShare(1, None), [(32, 4), (16, 4)], 4),
+        (NodeShare(2, None), [(32, 4)], 16),
+        (NodeShare(0.5, None), [(3, 4)], 1),
+        (NodeShare(0, None), [(8, 0), (2, 0)], 8),
+        (NodeShare(0, None, most=4), [(8, 0), (8, 0)], 4),
+        (NodeShare(0, None, most=1), [(8, 0), (8, 0)], 8),
+        (NodeShare(0, None, most=99), [(8, 0)], 1),
     ],
 )
 def test_a_run_has_its_share_of_a_node(asked, nodes, cpus):
@@ -214,7 +215,7 @@ def test_a_run_has_its_share_of_a_node(asked, nodes, cpus):
 
 def test_a_node_that_joins_is_waited_for():
     answers = iter([[], [node(0)], [node(4, 2, alive=False)], [node(4, 2)]])
-    assert room_for(lambda: next(answers), Share(2, 4), 60.0) == 4
+    assert room_for(lambda: next(answers), NodeShare(2, 4), 60.0) == 4
 
 
 @pytest.mark.parametrize(
@@ -223,7 +224,7 @@ def test_a_node_that_joins_is_waited_for():
 )
 def test_without_room_it_says_what_the_nodes_have(nodes, gpus, said):
     with pytest.raises(UserError, match=f"Its nodes have: {said}") as caught:
-        room_for(lambda: nodes, Share(gpus, 2), 0.0)
+        room_for(lambda: nodes, NodeShare(gpus, 2), 0.0)
     assert "--num-gpus" in caught.value.fix
 
 

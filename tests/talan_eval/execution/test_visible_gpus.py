@@ -106,9 +106,10 @@ def test_more_gpus_than_there_are_is_refused(monkeypatch):
 
 def test_several_gpus_have_their_memory_together(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=80))
-    assert Room.here("cuda", 4, 2).limit == 160
-    assert Room.here("cuda", 4, 1).limit == 80
-    assert Room.here("cpu", 2, 1).limit == pytest.approx(Room.here("cpu", 1, 1).limit / 2, rel=0.2)
+    assert Room.here("cuda", 4, 2, 1.0).limit == 160
+    assert Room.here("cuda", 4, 1, 1.0).limit == 80
+    assert Room.here("cuda", 4, 1, 0.25).limit == 20
+    assert Room.here("cpu", 2, 1, 1.0).limit == pytest.approx(Room.here("cpu", 1, 1, 1.0).limit / 2, rel=0.2)
 
 
 def test_layers_are_divided_by_accelerate_and_not_moved_afterwards(monkeypatch):

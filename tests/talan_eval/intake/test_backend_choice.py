@@ -13,7 +13,6 @@ from talan_core.backbones.names import find_backbone
 from talan_core.errors import UserError
 from talan_core.found import find_checkpoint
 from talan_core.quiet import library_warnings_silenced
-from talan_eval.execution import ray_cluster
 from talan_eval.generation import vllm_backend
 from talan_eval.generation.backend import BackendOptions
 from talan_eval.intake import backend_choice
@@ -119,7 +118,7 @@ def test_workers_that_share_a_gpu_share_its_memory(monkeypatch, options, gpus, s
 
 @pytest.mark.parametrize(("there", "chosen"), [(True, "cuda"), (False, "cpu")])
 def test_on_a_cluster_of_ray_its_nodes_say_whether_there_are_gpus(monkeypatch, there, chosen):
-    monkeypatch.setattr(ray_cluster, "has_gpus", lambda address: there if address == "auto" else None)
+    monkeypatch.setattr(intake, "has_gpus", lambda address: there if address == "auto" else None)
     on_ray = CompareRequest(executor="ray", ray_address="auto")
     assert intake._device(on_ray) == chosen
     assert intake._device(replace(on_ray, device="cpu")) == "cpu"
