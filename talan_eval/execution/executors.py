@@ -34,7 +34,7 @@ def check_executor(request: GridRequest) -> None:
         checked_options(request.sbatch)
         check_slurm()
     if request.executor == "ray":
-        from talan_eval.execution.ray_cluster import check_installed  # noqa: PLC0415 - only Ray needs it
+        from talan_eval.intake.ray_connection import check_installed  # noqa: PLC0415 - only Ray needs it
 
         check_installed()
 

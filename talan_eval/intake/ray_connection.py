@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 from talan_core.errors import UserError
@@ -43,8 +44,17 @@ def ray_module() -> Any:  # noqa: ANN401 - an extra, without types here
     Raises:
         UserError: It is not installed.
     """
-    try:
-        import ray  # noqa: PLC0415 - an extra
-    except ModuleNotFoundError as error:
-        raise lacking("The executor ray needs Ray, which is not installed.", "ray") from error
+    check_installed()
+    import ray  # noqa: PLC0415 - an extra
+
     return ray
+
+
+def check_installed() -> None:
+    """Find out whether Ray is there, without loading it.
+
+    Raises:
+        UserError: It is not.
+    """
+    if find_spec("ray") is None:
+        raise lacking("The executor ray needs Ray, which is not installed.", "ray")
